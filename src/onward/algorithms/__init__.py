@@ -1,0 +1,10 @@
+"""One short file per algorithm; ALGORITHMS names them all."""
+
+from onward.algorithms.algorithm import Algorithm
+from onward.algorithms.backprop import Backprop
+from onward.algorithms.deeper_forward import DeeperForward
+from onward.algorithms.forward_forward import ForwardForward
+
+ALGORITHMS = (Backprop, ForwardForward, DeeperForward)
+
+__all__ = ["ALGORITHMS", "Algorithm", "Backprop", "DeeperForward", "ForwardForward"]

@@ -1,0 +1,14 @@
+"""What every algorithm is: settings, and one function that fills the slots of a network."""
+
+from abc import ABC, abstractmethod
+
+from onward.core import Learner
+from onward.nets.net import Net
+
+
+class Algorithm(ABC):
+    """A frozen dataclass: its fields are the method's settings, its docstring is what `onward list` shows."""
+
+    @abstractmethod
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network; raise ValueError if the method cannot train it."""

@@ -1,0 +1,36 @@
+"""Backpropagation: one span over all blocks of the network that a local algorithm builds.
+
+The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
+objective remain on the last block alone, as a linear head and softmax cross-entropy. The same trainer runs it.
+"""
+
+from dataclasses import dataclass, field
+
+from onward.algorithms.algorithm import Algorithm
+from onward.algorithms.deeper_forward import DeeperForward
+from onward.core import Learner, LocalBlock, whole
+from onward.nets.net import Net
+from onward.parts.goodness import LinearHead
+from onward.parts.inference import LastGoodness
+from onward.parts.objectives import CrossEntropy
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class Backprop(Algorithm):
+    """The gradient of one loss through all blocks: the control for every local algorithm."""
+
+    of: Algorithm = field(default_factory=DeeperForward)
+    """The algorithm whose network is trained."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network."""
+        local = [block for block in self.of(net, num_classes).blocks if isinstance(block, LocalBlock)]
+        head = LinearHead(num_classes, net.widths[-1])
+        blocks = [
+            *[LocalBlock(block.body, handoff=block.handoff) for block in local[:-1]],
+            LocalBlock(local[-1].body, goodness=head, objective=CrossEntropy(), handoff=local[-1].handoff),
+        ]
+        return Learner(
+            blocks, supervision=LabelInLoss(), spans=whole(len(blocks)), rules={"last_block": LastGoodness()}
+        )

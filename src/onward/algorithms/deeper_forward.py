@@ -1,0 +1,44 @@
+"""DeeperForward (Sun et al., ICLR 2025): every block classifies by the mean activity of its class groups.
+
+Goodness: mean activity of each class's channels (eq. 7 to 9), read before normalisation. Objective: softmax
+cross-entropy (eq. 13). Handoff: normalisation within the same groups, which removes exactly the goodness, then the
+residual (eq. 10 and 11). One pass; no negative data. The input is normalised per sample.
+
+Differs from the paper: a dropout mask depends on (seed, step, block) alone. Nothing else is known to differ.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.goodness import ClassMean
+from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
+from onward.parts.inference import BestRange, LastGoodness, SumGoodness
+from onward.parts.objectives import CrossEntropy
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class DeeperForward(Algorithm):
+    """Class-group mean goodness, cross-entropy per block, class-group normalisation (Sun et al. 2025)."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError if a width is not a multiple of `num_classes`."""
+        blocks = [
+            LocalBlock(
+                body if k else nn.Sequential(SampleNorm(), body),
+                goodness=ClassMean(num_classes, width),
+                objective=CrossEntropy(),
+                handoff=Handoff(ClassNorm(num_classes, width), join),
+            )
+            for k, (body, join, width) in enumerate(zip(*net, strict=True))
+        ]
+        return Learner(
+            blocks,
+            supervision=LabelInLoss(),
+            spans=each(len(blocks)),
+            rules={"best_range": BestRange(), "all_blocks": SumGoodness(), "last_block": LastGoodness()},
+        )

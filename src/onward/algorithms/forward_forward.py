@@ -1,0 +1,52 @@
+"""Forward-Forward (Hinton 2022), supervised: goodness is high for an image with its label, low with a wrong one.
+
+Goodness: mean of the squared activity (eq. 1 sums). Objective: logistic loss around a threshold (eq. 1). Handoff:
+unit length, so that the next block cannot read this one's goodness. The label is written into the image; the
+contrastive view carries a wrong label. Inference: try every label, or one linear read-out of a neutral view.
+
+Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LinearReadout, SumGoodness
+from onward.parts.objectives import Threshold
+from onward.parts.supervision import LabelInInput
+
+
+@dataclass(frozen=True)
+class ForwardForward(Algorithm):
+    """Squared goodness against a threshold, label in the input, wrong-label negatives (Hinton 2022)."""
+
+    threshold: float = 2.0
+    """Goodness at which a view counts as real with probability one half."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError for fewer than two classes or layers."""
+        if num_classes < 2 or len(net.bodies) < 2:
+            raise ValueError(
+                f"Forward-Forward needs at least 2 classes and 2 layers, got {num_classes} and {len(net.bodies)}"
+            )
+        blocks = [
+            LocalBlock(
+                body if k else nn.Sequential(UnitLength(), body),
+                goodness=MeanSquare(),
+                objective=Threshold(self.threshold),
+                handoff=Handoff(UnitLength(), join),
+            )
+            for k, (body, join) in enumerate(zip(net.bodies, net.joins, strict=True))
+        ]
+        readout = LinearReadout(sum(net.widths[1:]), num_classes)
+        return Learner(
+            blocks,
+            supervision=LabelInInput(num_classes),
+            spans=each(len(blocks)),
+            rules={"every_label": SumGoodness(start=1), "linear_readout": readout},
+        )

@@ -1,0 +1,36 @@
+"""How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch alone."""
+
+from onward.core.block import LocalBlock, Stream, detach
+from onward.core.learner import Evidence, Learner
+from onward.core.optimizer import BlockOptimizer
+from onward.core.seeds import derive_seed, seeded
+from onward.core.settings import TrainerSettings
+from onward.core.slots import Evidences, Goodness, InferenceRule, Objective, Supervision, Target
+from onward.core.span import Span, chunks, each, pairs, whole
+from onward.core.trainer import LocalTrainer
+from onward.core.update import local_update
+
+__all__ = [
+    "BlockOptimizer",
+    "Evidence",
+    "Evidences",
+    "Goodness",
+    "InferenceRule",
+    "Learner",
+    "LocalBlock",
+    "LocalTrainer",
+    "Objective",
+    "Span",
+    "Stream",
+    "Supervision",
+    "Target",
+    "TrainerSettings",
+    "chunks",
+    "derive_seed",
+    "detach",
+    "each",
+    "local_update",
+    "pairs",
+    "seeded",
+    "whole",
+]

@@ -1,0 +1,66 @@
+"""The block: a body, and what is read from its activity."""
+# B batch, N loss terms
+
+from collections.abc import Sequence
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core.slots import Goodness, Objective, Stream, Target
+
+
+class LocalBlock(nn.Module):
+    """A body computes an activity; goodness reads it; handoff turns it into the next block's input.
+
+    Goodness is read before the handoff, which may normalise it away (Hinton 2022; DeeperForward). A block without
+    goodness and objective trains only inside a span that ends later.
+
+    Raises ValueError if goodness and objective do not fit each other.
+    """
+
+    def __init__(
+        self,
+        body: nn.Module,
+        *,
+        goodness: Goodness | None = None,
+        objective: Objective | None = None,
+        handoff: nn.Module | None = None,
+    ):
+        super().__init__()
+        _check_slots(goodness, objective)
+        self.body = body
+        self.goodness = goodness
+        self.objective = objective
+        self.handoff = handoff if handoff is not None else PassOn()
+
+    def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> tuple[Float[Tensor, "B ..."], Stream]:
+        activity = self.body(x)
+        return activity, self.handoff(activity, *skips)
+
+    def losses(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]:
+        assert self.goodness is not None and self.objective is not None
+        return self.objective(self.goodness(activity), target)
+
+
+class PassOn(nn.Module):
+    """The handoff that changes nothing: the activity is the next block's input."""
+
+    def forward(self, activity: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
+        return (activity, *skips)
+
+
+def detach(stream: Sequence[Tensor]) -> Stream:
+    """Return the same tensors without their graph."""
+    return tuple(tensor.detach() for tensor in stream)
+
+
+def _check_slots(goodness: Goodness | None, objective: Objective | None) -> None:
+    if (goodness is None) != (objective is None):
+        present = type(goodness if objective is None else objective).__name__
+        raise ValueError(f"a block needs both a goodness and an objective, or neither; got only {present}")
+    if goodness is None or objective is None or goodness.per_class == objective.per_class:
+        return
+    wanted, given = ("class", "sample") if objective.per_class else ("sample", "class")
+    raise ValueError(
+        f"{type(objective).__name__} needs one score per {wanted}, but {type(goodness).__name__} gives one per {given}"
+    )

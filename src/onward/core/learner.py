@@ -1,0 +1,115 @@
+"""The learner: blocks, how the label enters, which spans train, and how a class is read out."""
+# B batch, C classes, L blocks that have a goodness
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from onward.core.block import LocalBlock
+from onward.core.slots import InferenceRule, Stream, Supervision
+from onward.core.span import Span, check_spans
+
+
+class Learner(nn.Module):
+    """A network with everything that its training and its predictions depend on.
+
+    `rules` names the ways to read out a class; the first is the one that `predict` uses unless told otherwise.
+    `prepare` turns images with values in [0, 1] into the network's input.
+
+    Raises ValueError if the slots do not fit each other.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[LocalBlock],
+        *,
+        supervision: Supervision,
+        spans: Sequence[Span],
+        rules: Mapping[str, InferenceRule],
+        prepare: nn.Module | None = None,
+    ):
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.supervision = supervision
+        self.spans = tuple(spans)
+        self.rules = nn.ModuleDict(rules)
+        self.prepare = prepare if prepare is not None else nn.Identity()
+        check_spans(self.spans, len(blocks))
+        _check_objectives(blocks, self.spans, supervision)
+
+    @property
+    def headline(self) -> str:
+        """The name of the inference rule that stands for this learner."""
+        return next(iter(self.rules))
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    def walk(self, stream: Stream) -> Iterator[tuple[LocalBlock, Float[Tensor, "B ..."], Stream]]:
+        """Carry a stream through all blocks; yield each with its activity and what it hands on."""
+        for block in self.blocks:
+            activity, stream = block(*stream)
+            yield block, activity, stream
+
+    def forward(self, images: Tensor, *, rule: str | None = None) -> Float[Tensor, "B C"]:
+        """Return the class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1]."""
+        return self.rules[rule or self.headline](Evidence(self, images))
+
+    @torch.no_grad()
+    def predict_scores(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
+        """Return class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1].
+
+        Raises ValueError for an unknown rule, or for images of another shape than the network was built for.
+        """
+        if rule is not None and rule not in self.rules:
+            raise ValueError(f"unknown inference rule {rule!r}; this learner has {', '.join(self.rules)}")
+        training = self.training
+        self.eval()
+        try:
+            scores = [self(part.to(self.device), rule=rule) for part in torch.as_tensor(images).split(batch_size)]
+        finally:
+            self.train(training)
+        return torch.cat(scores)
+
+    def predict(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
+        """Return the most likely class of each image; see `predict_scores`."""
+        return self.predict_scores(images, rule=rule, batch_size=batch_size).argmax(dim=1)
+
+
+class Evidence:
+    """What a learner says about one batch; each part is computed when first asked for, and once."""
+
+    def __init__(self, learner: Learner, images: Tensor):
+        self.learner = learner
+        self.x = learner.prepare(images)
+
+    @cached_property
+    def block_scores(self) -> Float[Tensor, "L B C"]:
+        """The scores of every block that has a goodness: read per class, or collected by trying every label."""
+        views = [self._goodness(stream) for stream in self.learner.supervision.test_views(self.x)]
+        return torch.stack(views, dim=-1) if self.learner.supervision.signed else views[0]
+
+    @cached_property
+    def handed_on(self) -> list[Float[Tensor, "B ..."]]:
+        """What each block hands to the next on a neutral view of the batch."""
+        return [stream[0] for _, _, stream in self.learner.walk(self.learner.supervision.neutral_view(self.x))]
+
+    def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
+        walk = self.learner.walk(stream)
+        return torch.stack([block.goodness(activity).float() for block, activity, _ in walk if block.goodness])
+
+
+def _check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:
+    for span in spans:
+        objective = blocks[span.last].objective
+        if objective is None:
+            raise ValueError(f"block {span.last} ends {span} but has no objective to train it on")
+        if objective.signed != supervision.signed:
+            wanted = "real and contrastive views" if objective.signed else "one view per sample"
+            raise ValueError(
+                f"{type(objective).__name__} needs {wanted}, which {type(supervision).__name__} does not give"
+            )

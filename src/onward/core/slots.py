@@ -1,0 +1,79 @@
+"""What may fill a slot: the abstract parts that an algorithm is composed of."""
+# B batch, C classes, N loss terms, L scored blocks
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from onward.core.learner import Evidence
+
+Stream = tuple[Tensor, ...]
+"""What one block hands to the next: the input, then the skip connections that travel with it."""
+
+Evidences = Callable[[], Iterable[tuple["Evidence", Tensor]]]
+"""Called, it goes once over a data split in order and yields what the learner says of a batch, and its labels."""
+
+
+class Target(NamedTuple):
+    """What an objective is told about a batch.
+
+    `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
+    """
+
+    label: Int64[Tensor, "B"]
+    sign: Int64[Tensor, "B"] | None = None
+
+
+class Goodness(nn.Module, ABC):
+    """Reads an activity as one score per sample [B], or one per class [B, C]; higher is always better."""
+
+    per_class: ClassVar[bool]
+
+    @abstractmethod
+    def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]: ...
+
+
+class Objective(ABC):
+    """Turns scores and targets into a vector of loss terms, unreduced. A frozen dataclass: its fields are settings."""
+
+    per_class: ClassVar[bool]
+    signed: ClassVar[bool]
+
+    @abstractmethod
+    def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
+
+
+class Supervision(ABC):
+    """Decides how the label reaches the blocks. A frozen dataclass; its randomness comes from the generator alone."""
+
+    signed: ClassVar[bool]
+
+    @abstractmethod
+    def train_view(
+        self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
+    ) -> tuple[Stream, Target]:
+        """Return the stream that enters block 0 and the target that every objective sees."""
+
+    @abstractmethod
+    def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
+        """Return one stream if goodness is read per class, or one stream for each class to be tried."""
+
+    @abstractmethod
+    def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
+        """Return a single stream that carries no opinion about the class."""
+
+
+class InferenceRule(nn.Module, ABC):
+    """Turns what the blocks say about a batch into class scores [B, C]; what it fits is kept in its state_dict."""
+
+    @abstractmethod
+    def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...
+
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        """Choose what there is to choose; what selects sees the validation split only."""
+        return None

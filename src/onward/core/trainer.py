@@ -1,0 +1,95 @@
+"""The trainer: the walk over blocks, written once for every algorithm and for backprop."""
+# B batch, S spans
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from onward.core.block import Stream
+from onward.core.learner import Learner
+from onward.core.optimizer import BlockOptimizer
+from onward.core.seeds import derive_seed, seeded
+from onward.core.settings import TrainerSettings
+from onward.core.slots import Target
+from onward.core.span import Span
+from onward.core.update import Context, local_update
+
+
+class LocalTrainer:
+    """Applies a learner's spans, in order, to one batch after another.
+
+    Randomness depends on (seed, step, block) alone: supervision draws from one generator per step, each body from its
+    own seed per step, also where overlapping spans compute a block twice.
+    """
+
+    def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0):
+        self.learner = learner
+        self.settings = settings
+        self.seed = seed
+        self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
+
+    def step(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
+        """Update every span on one batch of prepared or raw images and return the loss of each, without a graph."""
+        stream, target = self.enter(x, y, step=step)
+        return self.update(stream, target, self.learner.spans, step=step)
+
+    def enter(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
+        """Prepare a batch and give it its label: what block 0 and the objectives see."""
+        x = self.learner.prepare(x)
+        if self.settings.channels_last and x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, "supervision"))
+        return self.learner.supervision.train_view(x, y, generator)
+
+    def update(
+        self, stream: Stream, target: Target, spans: Sequence[Span], *, step: int, at: int = 0
+    ) -> Float[Tensor, "S"]:
+        """Update `spans` from a stream that enters block `at`; blocks before a span's first are only computed."""
+        losses = []
+        for span, following in zip(spans, [*spans[1:], None], strict=True):
+            stream, at = self.advance(stream, at, span.first, step=step), span.first
+            blocks = list(self.learner.blocks[span.blocks])
+            contexts = [self._context(k, stream, step) for k in range(span.first, span.last + 1)]
+            out, loss = local_update(blocks, stream, target, self.optimizers[span.blocks], contexts)
+            losses.append(loss)
+            if following is not None and following.first > span.last:
+                stream, at = out, span.last + 1
+        return torch.stack(losses)
+
+    @torch.no_grad()
+    def advance(self, stream: Stream, start: int, stop: int, *, step: int) -> Stream:
+        """Carry a stream through blocks start..stop-1 without training them."""
+        for k in range(start, stop):
+            with self._context(k, stream, step)():
+                _, stream = self.learner.blocks[k](*stream)
+        return stream
+
+    def set_learning_rate(self, value: float) -> None:
+        for optimizer in self.optimizers:
+            optimizer.set_learning_rate(value)
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Give the learner its averaged weights inside the `with`; without weight averaging nothing changes."""
+        with ExitStack() as stack:
+            for optimizer in self.optimizers:
+                stack.enter_context(optimizer.averaged())
+            yield
+
+    def adopt_average(self) -> None:
+        """Make the averaged weights the learner's own, at the end of a training."""
+        for optimizer in self.optimizers:
+            if optimizer.average is not None:
+                optimizer.block.load_state_dict(optimizer.average.module.state_dict())
+
+    def _context(self, block: int, stream: Stream, step: int) -> Context:
+        return partial(self._open, derive_seed(self.seed, step, block), stream[0].device)
+
+    @contextmanager
+    def _open(self, seed: int, device: torch.device) -> Iterator[None]:
+        with seeded(seed, device), self.settings.arithmetic(device):
+            yield

@@ -1,0 +1,33 @@
+"""DeeperForward's fourteen-layer network without skip connections."""
+
+from dataclasses import dataclass
+
+from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout, conv_body
+
+
+@dataclass(frozen=True)
+class VGG14(Architecture):
+    """Five stages of 2, 3, 3, 3, 3 convolutions with 1, 2, 4, 8, 8 times `width` channels (DeeperForward, figure 2).
+
+    17.774 M parameters at width 70 for colour images. Raises ValueError for a width below 1 or a bad dropout.
+    """
+
+    width: int = 70
+    """Channels of the first stage."""
+    dropout: float = 0.2
+    """Probability of dropping a unit, after every ReLU."""
+
+    def __post_init__(self):
+        check_dropout(self.dropout)
+        if self.width < 1:
+            raise ValueError(f"width must be at least 1, got {self.width}")
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        stages = [(1, 2), (2, 3), (4, 3), (8, 3), (8, 3)]
+        widths = [self.width * factor for factor, layers in stages for _ in range(layers)]
+        starts = {2, 5, 8, 11}  # the layers that open a stage pool first
+        bodies = [
+            conv_body(inputs, outputs, dropout=self.dropout, pool=k in starts)
+            for k, (inputs, outputs) in enumerate(zip([shape[0], *widths], widths, strict=False))
+        ]
+        return Net(bodies, [Carry() for _ in bodies], widths)

@@ -1,0 +1,64 @@
+"""Handoff: what the next block sees of an activity."""
+# B batch, C classes, D channels or features
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Stream
+from onward.parts.class_groups import check_groups
+
+
+class Handoff(nn.Module):
+    """Normalises an activity, then joins it with the skip connections of the stream."""
+
+    def __init__(self, normalise: nn.Module, join: nn.Module):
+        super().__init__()
+        self.normalise = normalise
+        self.join = join
+
+    def forward(self, activity: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
+        return self.join(self.normalise(activity), *skips)
+
+
+class UnitLength(nn.Module):
+    """Divides each sample by its root mean square: the direction stays, the goodness is gone (Hinton 2022).
+
+    Length one per feature: the vector's squares average to 1, so that the scale does not depend on the width.
+    """
+
+    def __init__(self, eps: float = 1e-8):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        flat = activity.flatten(1)
+        scale = (flat.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()
+        return (flat * scale).view_as(activity)
+
+
+class ClassNorm(nn.Module):
+    """Normalises each sample's class groups to mean 0 and variance 1, without learned scale (DeeperForward, eq. 8).
+
+    The mean that it removes is the goodness of `ClassMean`, exactly. Raises ValueError for uneven groups.
+    """
+
+    def __init__(self, num_classes: int, channels: int, eps: float = 1e-5):
+        super().__init__()
+        check_groups(num_classes, channels)
+        self.num_classes = num_classes
+        self.eps = eps
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
+        return F.group_norm(activity, self.num_classes, eps=self.eps)
+
+
+class SampleNorm(nn.Module):
+    """Normalises each sample to mean 0 and variance 1 over all its features: the input layer norm of DeeperForward."""
+
+    def __init__(self, eps: float = 1e-5):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        return F.group_norm(x, 1, eps=self.eps)

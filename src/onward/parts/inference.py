@@ -1,0 +1,118 @@
+"""Inference rules: from what the blocks say to class scores."""
+# B batch, C classes, L scored blocks, N validation samples, D features of all blocks read
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from onward.core import Evidence, Evidences, InferenceRule
+from onward.parts.goodness import map_mean
+
+
+class SumGoodness(InferenceRule):
+    """Adds the scores of all scored blocks from `start` on; Hinton 2022 leaves out the first (start=1).
+
+    With the label in the input, these scores come from trying every label. A network with no block beyond `start`
+    is read at its last block.
+    """
+
+    def __init__(self, start: int = 0):
+        super().__init__()
+        self.start = start
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        scores = evidence.block_scores
+        return scores[min(self.start, len(scores) - 1) :].sum(dim=0)
+
+
+class LastGoodness(InferenceRule):
+    """Reads the scores of the last block alone."""
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.block_scores[-1]
+
+
+class BestRange(InferenceRule):
+    """Adds the scores of the contiguous range of blocks that is most accurate on the validation split.
+
+    DeeperForward, eq. 12 and the released code: of equally accurate ranges the one with the earliest end wins, then
+    the one with the earliest start. Before `fit` the range is all blocks but the first.
+    """
+
+    first: Tensor
+    last: Tensor
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("first", torch.tensor(1))
+        self.register_buffer("last", torch.tensor(-1))
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        scores = evidence.block_scores
+        stop = len(scores) if self.last < 0 else int(self.last) + 1
+        return scores[min(int(self.first), stop - 1) : stop].sum(dim=0)
+
+    @torch.no_grad()
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        correct = sum(_correct_by_range(evidence.block_scores, y) for evidence, y in validation())
+        assert isinstance(correct, Tensor)
+        best = int(correct.argmax())  # ends are rows, starts are columns: the first maximum is the documented tie-break
+        self.last.fill_(best // correct.shape[1])
+        self.first.fill_(best % correct.shape[1])
+
+
+class LinearReadout(InferenceRule):
+    """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
+
+    Reads all blocks from `start` on, maps averaged; fitted on the training split by AdamW, `epochs` times over features
+    that are computed once. The features' scale is taken as it comes.
+    """
+
+    def __init__(
+        self, num_features: int, num_classes: int, *, start: int = 1, epochs: int = 10, learning_rate: float = 1e-3
+    ):
+        super().__init__()
+        self.linear = nn.Linear(num_features, num_classes)
+        self.start = start
+        self.epochs = epochs
+        self.learning_rate = learning_rate
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return self.linear(self._features(evidence))
+
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        with torch.no_grad():
+            seen = [(self._features(evidence), y) for evidence, y in train()]
+        with torch.enable_grad():
+            self._descend(torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen]))
+
+    def _descend(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
+        batch_size, generator = 250, torch.Generator().manual_seed(0)
+        optimizer = torch.optim.AdamW(self.linear.parameters(), lr=self.learning_rate)
+        steps = self.epochs * -(-len(features) // batch_size)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        with torch.no_grad():
+            for parameter in self.linear.parameters():  # a second fit must not depend on the first
+                parameter.zero_()
+        for _ in range(self.epochs):
+            for index in torch.randperm(len(features), generator=generator).split(batch_size):
+                index = index.to(features.device)
+                loss = F.cross_entropy(self.linear(features[index]), labels[index])
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:
+        return torch.cat([map_mean(activity).float() for activity in evidence.handed_on[self.start :]], dim=1)
+
+
+def _correct_by_range(scores: Float[Tensor, "L B C"], labels: Int64[Tensor, "B"]) -> Int64[Tensor, "L L"]:
+    """Count right predictions of each range, ends in rows and starts in columns; impossible ranges count -1."""
+    columns = []
+    for start in range(len(scores)):
+        correct = (scores[start:].cumsum(dim=0).argmax(dim=2) == labels).sum(dim=1)
+        columns.append(F.pad(correct, (start, 0), value=-1))
+    return torch.stack(columns, dim=1)

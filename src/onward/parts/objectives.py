@@ -1,0 +1,41 @@
+"""Objectives: what a block minimises, as loss terms, unreduced. Settings are the fields."""
+# B batch, C classes
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Objective, Target
+
+
+@dataclass(frozen=True)
+class Threshold(Objective):
+    """Goodness above a threshold for real views, below it for contrastive ones: softplus(sign * (threshold - g)).
+
+    Hinton 2022, eq. 1: the negative log likelihood of p(real) = sigmoid(g - threshold).
+    """
+
+    per_class: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
+
+    threshold: float = 2.0
+
+    def __call__(self, scores: Float[Tensor, "B"], target: Target) -> Float[Tensor, "B"]:
+        assert target.sign is not None
+        return F.softplus(target.sign * (self.threshold - scores))
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """Softmax cross-entropy of the class scores; DeeperForward, eq. 13."""
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    label_smoothing: float = 0.0
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)
