@@ -25,7 +25,7 @@ class Backprop(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
-        local = [block for block in self.of(net, num_classes).blocks if isinstance(block, LocalBlock)]
+        local = list(self.of(net, num_classes).blocks)
         head = LinearHead(num_classes, net.widths[-1])
         blocks = [
             *[LocalBlock(block.body, handoff=block.handoff) for block in local[:-1]],

@@ -32,7 +32,8 @@ class Learner(nn.Module):
         prepare: nn.Module | None = None,
     ):
         super().__init__()
-        self.blocks = nn.ModuleList(blocks)
+        # A module list is no Sequence to a type checker, though it behaves as one.
+        self.blocks: Sequence[LocalBlock] = nn.ModuleList(blocks)  # pyright: ignore[reportAttributeAccessIssue]
         self.supervision = supervision
         self.spans = tuple(spans)
         self.rules = nn.ModuleDict(rules)
