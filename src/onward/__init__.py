@@ -1,1 +1,35 @@
 """onward: train deep networks layer by layer, with no backward pass through the network."""
+
+from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, ForwardForward
+from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
+from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
+from onward.nets import MLP, NETS, VGG14, ResNet17, TinyCNN
+from onward.recipes import RECIPES, Recipe
+from onward.runs import fit, load_model, save_model, spec_for
+
+__all__ = [
+    "ALGORITHMS",
+    "MLP",
+    "NETS",
+    "RECIPES",
+    "VGG14",
+    "Augmentation",
+    "Backprop",
+    "DataSettings",
+    "DeeperForward",
+    "ForwardForward",
+    "Learner",
+    "LocalBlock",
+    "LocalTrainer",
+    "Recipe",
+    "ResNet17",
+    "Splits",
+    "TinyCNN",
+    "TrainerSettings",
+    "fit",
+    "from_arrays",
+    "load",
+    "load_model",
+    "save_model",
+    "spec_for",
+]

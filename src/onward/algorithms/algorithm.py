@@ -1,6 +1,7 @@
 """What every algorithm is: settings, and one function that fills the slots of a network."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 from onward.core import Learner
 from onward.nets.net import Net
@@ -8,6 +9,9 @@ from onward.nets.net import Net
 
 class Algorithm(ABC):
     """A frozen dataclass: its fields are the method's settings, its docstring is what `onward list` shows."""
+
+    standardise: ClassVar[bool] = True
+    """Whether each image channel is brought to mean 0 and deviation 1, or enters with values in [0, 1]."""
 
     @abstractmethod
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -8,6 +8,7 @@ Differs from the paper: wrong labels are uniform, not in proportion to the netwo
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -24,6 +25,8 @@ from onward.parts.supervision import LabelInInput
 @dataclass(frozen=True)
 class ForwardForward(Algorithm):
     """Squared goodness against a threshold, label in the input, wrong-label negatives (Hinton 2022)."""
+
+    standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
 
     threshold: float = 2.0
     """Goodness at which a view counts as real with probability one half."""

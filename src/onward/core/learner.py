@@ -68,17 +68,25 @@ class Learner(nn.Module):
         """
         if rule is not None and rule not in self.rules:
             raise ValueError(f"unknown inference rule {rule!r}; this learner has {', '.join(self.rules)}")
-        training = self.training
-        self.eval()
-        try:
-            scores = [self(part.to(self.device), rule=rule) for part in torch.as_tensor(images).split(batch_size)]
-        finally:
-            self.train(training)
-        return torch.cat(scores)
+        return torch.cat([self.rules[rule or self.headline](seen) for seen in self._look(images, batch_size)])
 
     def predict(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
         """Return the most likely class of each image; see `predict_scores`."""
         return self.predict_scores(images, rule=rule, batch_size=batch_size).argmax(dim=1)
+
+    @torch.no_grad()
+    def score_blocks(self, images: Tensor, *, batch_size: int = 500) -> Float[Tensor, "L B C"]:
+        """Return the class scores of every block that has a goodness; see `predict_scores`."""
+        return torch.cat([seen.block_scores for seen in self._look(images, batch_size)], dim=1)
+
+    def _look(self, images: Tensor, batch_size: int) -> Iterator["Evidence"]:
+        training = self.training
+        self.eval()
+        try:
+            for part in torch.as_tensor(images).split(batch_size):
+                yield Evidence(self, part.to(self.device))
+        finally:
+            self.train(training)
 
 
 class Evidence:

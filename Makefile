@@ -1,0 +1,39 @@
+# Each verb sets up .venv first, with the versions that were tested.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: install train test test-slow check format docs results clean
+
+install: .venv/.installed
+
+.venv/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
+	touch $@
+
+train: install  ## train the default recipe on digits
+	$(BIN)/onward train --no-record
+
+test: install  ## the default tests
+	$(BIN)/python -m pytest
+
+test-slow: install  ## every test, also those that take minutes
+	$(BIN)/python -m pytest -m 'slow or not slow'
+
+check: install  ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+
+format: install
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+docs: install
+	$(BIN)/mkdocs build --strict
+
+results: install  ## results/RESULTS.md from the recorded runs
+	$(BIN)/onward results
+
+clean:
+	rm -rf .venv site dist

@@ -1,0 +1,269 @@
+"""The `onward` command: list, train, evaluate, predict, reproduce, results."""
+
+import json
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from onward.algorithms import ALGORITHMS
+from onward.command_line import CommandLineError, nearest, parse
+from onward.data import DATA_SETS, load, read_image
+from onward.recipes import RECIPES, Recipe
+from onward.runs import Evaluator, Interrupted, Place, RunFolder, load_model, resume, train
+from onward.runs.codec import decode
+from onward.runs.environment import choose_device
+from onward.runs.files import read_json
+from onward.runs.results import record, results_table, spread
+
+_USAGE = """usage: onward COMMAND ...
+
+  list                     algorithms, recipes and data sets, a line each
+  train [RECIPE]           carry out a recipe; without a name, the default on scikit-learn's digits
+  train --resume RUN       go on with a run that was stopped
+  evaluate RUN             accuracy of a finished run, by inference rule and by block
+  predict RUN IMAGE...     class, confidence and the scores of each block
+  reproduce RECIPE         run it with several seeds and stand the result beside the published number
+  results                  make results/RESULTS.md from the recorded runs
+
+`onward COMMAND --help` explains a command; `onward train RECIPE --help` lists what can be changed in a recipe.
+"""
+
+_RESULTS = Path("results")
+_out = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    record: bool = True
+    """File the result under results/ if nothing but seed and place was changed."""
+
+
+@dataclass(frozen=True)
+class ResumeArguments:
+    resume: Path
+    """Run folder to go on with."""
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    record: bool = True
+    """File the result under results/ if nothing but seed and place was changed."""
+
+
+@dataclass(frozen=True)
+class EvaluateArguments:
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    split: Literal["test", "validation", "train"] = "test"
+    """Which images."""
+    data_dir: Path | None = None
+    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+
+
+@dataclass(frozen=True)
+class PredictArguments:
+    run: tyro.conf.Positional[Path]
+    """Run folder."""
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    """Image files; they are converted and resized to what the network takes."""
+    rule: str | None = None
+    """Inference rule; the run's headline rule unless named."""
+    json: bool = False
+    """Print JSON lines."""
+    top: int = 5
+    """How many classes to show for each block."""
+
+
+@dataclass(frozen=True)
+class ReproduceArguments:
+    recipe: tyro.conf.Positional[str]
+    """Recipe name."""
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    seeds: int = 3
+    """Seeds 0 to N-1; those already recorded are not run again."""
+
+
+@dataclass(frozen=True)
+class ResultsArguments:
+    folder: tyro.conf.Positional[Path] = _RESULTS
+    """Folder with runs/RECIPE/seed-N.json."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, 2 for a user's error with one line, 128 + signal if stopped."""
+    words = sys.argv[1:] if arguments is None else arguments
+    commands = {
+        "list": _list,
+        "train": _train,
+        "evaluate": _evaluate,
+        "predict": _predict,
+        "reproduce": _reproduce,
+        "results": _results,
+    }
+    if not words or words[0] in ("-h", "--help"):
+        print(_USAGE, end="")
+        return 0 if words else 2
+    try:
+        if words[0] not in commands:
+            raise CommandLineError(f"unknown command {words[0]!r}{nearest(words[0], commands)}; see onward --help")
+        commands[words[0]](words[1:])
+    except Interrupted as stop:
+        print(stop, file=sys.stderr)
+        return stop.exit_code
+    except (ValueError, OSError) as error:
+        print(f"onward: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def find_recipe(name: str) -> Recipe:
+    """Return a recipe by name. Raises ValueError naming the nearest ones."""
+    recipes = {recipe.name: recipe for recipe in (make() for make in RECIPES)}
+    if name not in recipes:
+        raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
+    return recipes[name]
+
+
+def _list(words: list[str]) -> None:
+    parse(_Nothing, "list", words)
+    sections = {
+        "algorithms": [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS],
+        "recipes": [(recipe.name, recipe.description) for recipe in (make() for make in RECIPES)],
+        "data sets": list(DATA_SETS),
+    }
+    for title, rows in sections.items():
+        width = max(len(name) for name, _ in rows)
+        print(title)
+        for name, line in rows:
+            print(f"  {name:<{width}}  {line}")
+
+
+def _train(words: list[str]) -> None:
+    if any(word == "--resume" or word.startswith("--resume=") for word in words):
+        order = parse(ResumeArguments, "train", words)
+        folder, result = resume(order.resume, order.place)
+    else:
+        named = bool(words) and not words[0].startswith("-")
+        recipe = find_recipe(words[0]) if named else RECIPES[0]()
+        default = TrainArguments(recipe, Place())
+        order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
+        folder, result = train(order.recipe, order.place)
+    _report(folder, result)
+    if order.record:
+        _record(folder.recipe(), result)
+
+
+def _report(folder: RunFolder, result: dict) -> None:
+    others = [f"{rule} {value:.2%}" for rule, value in result["test_accuracy_by_rule"].items()]
+    print(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})")
+    if result["published"]:
+        print(f"published     {result['published']['test_accuracy']:.2%}  {result['published']['source']}")
+    if result["data_note"]:
+        print(f"data          {result['data_note']}")
+    print(f"run           {folder.path}")
+
+
+def _record(recipe: Recipe, result: dict) -> None:
+    if replace(recipe, seed=0) != find_recipe(recipe.name):
+        print("not recorded: the recipe was changed by flags")
+        return
+    print(f"recorded      {record(_RESULTS, result)}")
+
+
+def _evaluate(words: list[str]) -> None:
+    order = parse(EvaluateArguments, "evaluate", words)
+    folder = RunFolder.open(order.run)
+    recipe = folder.recipe()
+    learner, _ = load_model(order.run)
+    data = load(recipe.data, data_dir=order.data_dir)
+    learner.to(choose_device(order.device))
+    if recipe.trainer.channels_last:
+        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    images = getattr(data, order.split)
+    accuracy = Evaluator(learner, recipe.trainer).accuracy(images)
+    table = Table(title=f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}")
+    table.add_column("read-out")
+    table.add_column("accuracy %", justify="right")
+    for name, value in accuracy.by_rule.items():
+        table.add_row(name, f"{100 * value:.2f}")
+    for block, value in enumerate(accuracy.by_block):
+        table.add_row(f"scored block {block}", f"{100 * value:.2f}")
+    _out.print(table)
+
+
+def _predict(words: list[str]) -> None:
+    order = parse(PredictArguments, "predict", words)
+    if not order.images:
+        raise ValueError("no image named: onward predict RUN IMAGE...")
+    learner, spec = load_model(order.run)
+    channels, height, width = spec.shape
+    images = torch.stack([read_image(path, channels=channels, size=(height, width)) for path in order.images])
+    scores = learner.predict_scores(images, rule=order.rule)
+    blocks = learner.score_blocks(images)
+    for k, path in enumerate(order.images):
+        show = _print_json if order.json else _print_prediction
+        show(path, spec.class_names, scores[k], blocks[:, k], order.top)
+
+
+def _print_prediction(path: Path, names: tuple[str, ...], scores, blocks, top: int) -> None:
+    confidence = scores.softmax(dim=0)
+    best = int(confidence.argmax())
+    shown = scores.topk(min(top, len(names))).indices.tolist()
+    _out.print(f"{path}: {names[best]} (confidence {float(confidence[best]):.1%}, softmax of the summed scores)")
+    table = Table("scores", *[names[c] for c in shown])
+    for block, row in enumerate(blocks):
+        table.add_row(f"block {block}", *[f"{float(row[c]):.3f}" for c in shown])
+    _out.print(table)
+
+
+def _print_json(path: Path, names: tuple[str, ...], scores, blocks, top: int) -> None:
+    confidence = scores.softmax(dim=0)
+    best = int(confidence.argmax())
+    row = {"image": str(path), "class": names[best], "confidence": float(confidence[best])}
+    print(json.dumps({**row, "block_scores": blocks.tolist(), "class_names": names}))
+
+
+def _reproduce(words: list[str]) -> None:
+    order = parse(ReproduceArguments, "reproduce", words)
+    if order.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
+    recipe = find_recipe(order.recipe)
+    ours = [_recorded(replace(recipe, seed=seed), order.place) for seed in range(order.seeds)]
+    print(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
+    if recipe.published:
+        target = recipe.published.test_accuracy
+        gap = sum(ours) / len(ours) - target
+        print(f"published: {100 * target:.2f} % ({recipe.published.source}); ours {100 * gap:+.2f}")
+    if recipe.backprop:
+        print(f"the same network by backprop: onward reproduce {recipe.backprop} --seeds {order.seeds}")
+
+
+def _recorded(recipe: Recipe, place: Place) -> float:
+    """Return the test accuracy on record for this recipe and seed, or train it and put it on record."""
+    path = _RESULTS / "runs" / recipe.name / f"seed-{recipe.seed}.json"
+    result = read_json(path) if path.exists() else None
+    if result is None or decode(result["config"]) != recipe:
+        folder, result = train(recipe, place)
+        _report(folder, result)
+        record(_RESULTS, result)
+    return result["test_accuracy"]
+
+
+def _results(words: list[str]) -> None:
+    order = parse(ResultsArguments, "results", words)
+    if not (order.folder / "runs").is_dir():
+        raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")
+    (order.folder / "RESULTS.md").write_text(results_table(order.folder))
+    print(order.folder / "RESULTS.md")
+
+
+@dataclass(frozen=True)
+class _Nothing:
+    """List algorithms, recipes and data sets."""

@@ -1,0 +1,47 @@
+"""Reading a command line: tyro does it; its boxed complaints become one clear line."""
+
+import contextlib
+import difflib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
+import tyro
+
+T = TypeVar("T")
+
+
+class CommandLineError(ValueError):
+    """A command line that cannot be understood."""
+
+
+def parse(kind: type[T], command: str, words: Sequence[str], *, default: T | None = None) -> T:
+    """Read `words` as a `kind`. Raises CommandLineError with one line, SystemExit(0) after showing help."""
+    complaint = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(complaint):
+            return tyro.cli(
+                kind,
+                prog=f"onward {command}",
+                args=words,
+                default=tyro.MISSING_NONPROP if default is None else default,
+                config=(tyro.conf.AvoidSubcommands,),
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise CommandLineError(_one_line(complaint.getvalue())) from None
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return "; did you mean ...?" with the names most like `name`, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _one_line(boxed: str) -> str:
+    """Keep what a boxed message says, without frame, title and the pointer to the help text."""
+    lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in boxed.splitlines()[1:]]
+    told = [line for line in lines if line and not line.startswith(("For full helptext", "Argument helptext"))]
+    return " ".join(" ".join(told).split()) or "the command line cannot be understood; see --help"

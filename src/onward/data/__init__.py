@@ -1,0 +1,28 @@
+"""Image sets: named, from the user's folders or arrays; their splits, augmentation and batches."""
+
+from .arrays import from_arrays
+from .augment import Augment, Augmentation
+from .carve import carve
+from .decode import read_image
+from .images import Images, Splits
+from .loader import TrainLoader, batches, derive_seed
+from .named import NAMED_SETS, NamedSet
+from .sources import DATA_SETS, DataSettings, load
+
+__all__ = [
+    "DATA_SETS",
+    "NAMED_SETS",
+    "Augment",
+    "Augmentation",
+    "DataSettings",
+    "Images",
+    "NamedSet",
+    "Splits",
+    "TrainLoader",
+    "batches",
+    "carve",
+    "derive_seed",
+    "from_arrays",
+    "load",
+    "read_image",
+]

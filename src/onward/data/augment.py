@@ -1,0 +1,122 @@
+"""Random changes to a batch of training images, on the device the batch is on."""
+# B images in the batch, C channels (1 or 3), H W map
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a training image; everything is off by default. Raises ValueError on values out of range."""
+
+    crop: int = 0
+    """Pad by this many pixels of zeros and crop back at random; 0 = off."""
+    flip: bool = False
+    """Mirror left and right with probability one half."""
+    resized_crop: float = 0.0
+    """Smallest share of the area that a random crop, scaled back to full size, may keep; 0 = off."""
+    color_jitter: float = 0.0
+    """Strength of brightness, contrast and saturation changes, 0 to 1; hue changes by a quarter of it."""
+    grayscale: float = 0.0
+    """Probability of removing the colours."""
+    cutout: int = 0
+    """Side in pixels of a random square that is set to zero; 0 = off."""
+
+    def __post_init__(self):
+        for name in ("crop", "cutout"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} {getattr(self, name)} is negative: give pixels, or 0 to switch it off")
+        for name in ("resized_crop", "color_jitter", "grayscale"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} {getattr(self, name)} must lie between 0 (off) and 1")
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything at all is switched on."""
+        return self != PLAIN
+
+
+PLAIN = Augmentation()
+
+
+class Augment:
+    """The settings made ready for images of one shape (C, H, W); raises ValueError when they do not suit it."""
+
+    def __init__(self, settings: Augmentation, shape: tuple[int, int, int]):
+        channels, height, width = shape
+        side = min(height, width)
+        for name in ("crop", "cutout"):
+            if getattr(settings, name) >= side:
+                wrong = f"{name} {getattr(settings, name)} can hide a whole image of {height}x{width} pixels"
+                raise ValueError(f"{wrong}: choose at most {side - 1}")
+        for name in ("color_jitter", "grayscale"):
+            if getattr(settings, name) and channels != 3:
+                found = f"images have {channels} channel: set it to 0"
+                raise ValueError(f"{name} {getattr(settings, name)} needs RGB but {found}")
+        self.settings = settings
+        self.shape = shape
+        self.steps = _steps(settings, (height, width))
+
+    @torch.no_grad()
+    def __call__(self, x: Float[Tensor, "B C H W"], seed: int) -> Float[Tensor, "B C H W"]:
+        """A changed copy of `x` (values in [0, 1]): every image drawn on its own, all of it decided by (x, seed)."""
+        if tuple(x.shape[1:]) != self.shape:
+            raise ValueError(f"images of shape {tuple(x.shape[1:])} but the augmentation was made for {self.shape}")
+        on_cuda = x.device.type == "cuda"
+        with torch.random.fork_rng(devices=[x.device] if on_cuda else []):
+            # Not torch.manual_seed: it would also reseed the devices that are not forked here.
+            torch.default_generator.manual_seed(seed)
+            if on_cuda:
+                with torch.cuda.device(x.device):
+                    torch.cuda.manual_seed(seed)
+            for step in self.steps:
+                x = step(x)
+        return x
+
+
+def _steps(settings: Augmentation, size: tuple[int, int]) -> tuple[Callable[[Tensor], Tensor], ...]:
+    # kornia takes most of a second to import: only those who augment pay for it.
+    import kornia.augmentation as kornia
+
+    steps: list[Callable[[Tensor], Tensor]] = []
+    if settings.resized_crop:
+        # "resample" warps the whole batch at once; the default resizes one image after the other.
+        scale = (settings.resized_crop, 1.0)
+        steps.append(kornia.RandomResizedCrop(size, scale=scale, cropping_mode="resample"))
+    if settings.crop:
+        steps.append(kornia.RandomCrop(size, padding=settings.crop))
+    if settings.flip:
+        steps.append(kornia.RandomHorizontalFlip(p=0.5))
+    if settings.color_jitter:
+        strength = settings.color_jitter
+        steps.append(kornia.ColorJitter(strength, strength, strength, strength / 4, p=1.0))
+    if settings.grayscale:
+        steps.append(kornia.RandomGrayscale(p=settings.grayscale))
+    if settings.cutout:
+        steps.append(_Cutout(settings.cutout))
+    return tuple(steps)
+
+
+@dataclass(frozen=True)
+class _Cutout:
+    """Zeros in one square of exactly `side` pixels per image, anywhere inside it.
+
+    kornia's RandomErasing asks for a share of the area and rounds it: 7 pixels of 28 may come out as 6.
+    """
+
+    side: int
+
+    def __call__(self, x: Float[Tensor, "B C H W"]) -> Float[Tensor, "B C H W"]:
+        erased = self._band(len(x), x.shape[2], x.device)[:, None, :, None]
+        erased = erased & self._band(len(x), x.shape[3], x.device)[:, None, None, :]
+        return x.masked_fill(erased, 0)
+
+    def _band(self, count: int, length: int, device: torch.device) -> Tensor:
+        # Drawn on the CPU, as kornia does, so that a GPU sees the same squares.
+        start = torch.randint(length - self.side + 1, (count, 1)).to(device)
+        place = torch.arange(length, device=device)
+        return (place >= start) & (place < start + self.side)

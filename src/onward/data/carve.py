@@ -1,0 +1,63 @@
+"""Setting images aside: which ones are held out is decided by class and seed alone."""
+# N images, K of them kept, V carved out
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from .images import Images, Splits, checksum
+
+
+def carve(
+    labels: Int64[Tensor, "N"], fraction: float, seed: int, *, class_names: tuple[str, ...] = ()
+) -> tuple[Int64[Tensor, "K"], Int64[Tensor, "V"]]:
+    """Sorted indices (kept, carved): of each class a `fraction`, at least one image on each side.
+
+    Raises ValueError for a fraction outside (0, 1) and for a class with a single image.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"fraction {fraction} must lie between 0 and 1, for example 0.1: something has to select")
+    if len(labels) == 0 or int(labels.min()) < 0:
+        found = f"label {int(labels.min())}" if len(labels) else "no labels"
+        raise ValueError(f"carving needs class indices from 0 upwards, found {found}: renumber the classes")
+    counts = labels.bincount()
+    if (counts == 1).any():
+        alone = int((counts == 1).nonzero()[0])
+        name = f"'{class_names[alone]}'" if alone < len(class_names) else str(alone)
+        raise ValueError(f"class {name} has a single image left to split: add images or remove the class")
+    quota = (counts * fraction + 0.5).floor().long().clamp_min(1).minimum(counts - 1)
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    grouped = shuffled[labels[shuffled].argsort(stable=True)]
+    place = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[grouped]]
+    carved = place < quota[labels[grouped]]
+    return grouped[~carved].sort().values, grouped[carved].sort().values
+
+
+def carve_test(images: Images, fraction: float, *, class_names: tuple[str, ...] = ()) -> tuple[Images, Images]:
+    """(rest, test) with a seed of its own, so that no setting of a run ever moves the test split."""
+    rest, test = carve(images.labels, fraction, 0, class_names=class_names)
+    return images.subset(rest), images.subset(test)
+
+
+def carve_validation(
+    train: Images,
+    test: Images,
+    *,
+    fraction: float,
+    seed: int,
+    name: str,
+    class_names: tuple[str, ...],
+    digest: str | None = None,
+    note: str = "",
+) -> Splits:
+    """The splits of a run: validation is carved from train, test stays as it is; `digest` saves hashing twice."""
+    kept, carved = carve(train.labels, fraction, seed, class_names=class_names)
+    return Splits(
+        name=name,
+        train=train.subset(kept),
+        validation=train.subset(carved),
+        test=test,
+        class_names=class_names,
+        checksum=digest or checksum(train, test),
+        note=note,
+    )

@@ -1,0 +1,101 @@
+"""From image files to uint8 arrays of one mode and one size."""
+# N images, C channels (1 or 3), H W map
+
+import io
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from .images import Images
+
+GREY_MODES = ("1", "L")
+COLOUR_MODES = ("P", "PA", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+
+
+def read_image(path: str | Path, *, channels: int, size: tuple[int, int]) -> UInt8[Tensor, "C H W"]:
+    """One image file brought to `channels` (1 or 3) and `size` (H, W in pixels), as training images were.
+
+    Raises ValueError when the file is missing, is no image, or has more than 8 bits per channel.
+    """
+    if channels not in (1, 3):
+        raise ValueError(f"channels is {channels}: images have 1 channel (grey) or 3 (RGB)")
+    if not Path(path).is_file():
+        raise ValueError(f"{path} is not a file: give the path of an image")
+    return torch.from_numpy(_to_array(open_image(Path(path), where=str(path)), channels=channels, size=size))
+
+
+def open_image(content: Path | bytes, *, where: str) -> Image.Image:
+    """The decoded, upright image; `where` names it in errors. Raises ValueError when it cannot be used."""
+    try:
+        with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
+            image.load()
+            upright = ImageOps.exif_transpose(image)
+    except Exception as error:
+        # Pillow and its codecs raise a dozen types for files that are no image, cut short or damaged.
+        raise ValueError(f"{where} cannot be read as an image ({error}): repair or remove it") from error
+    if upright.mode not in GREY_MODES + COLOUR_MODES:
+        raise ValueError(f"{where} has mode {upright.mode}, not 8 bits per channel: convert it to 8-bit grey or RGB")
+    return upright
+
+
+class PixelBuffer:
+    """Images appended one by one and decoded once into one growing block of memory.
+
+    `channels` None means grey if all images are grey, else RGB. `size` (H, W in pixels) None keeps the native size,
+    which then has to be the same for all images. `append` raises ValueError naming the image.
+    """
+
+    def __init__(self, *, channels: int | None, size: tuple[int, int] | None):
+        self.channels = channels
+        self.size = size
+        self.first = ""
+        self.all_grey = True
+        self.labels: list[int] = []
+        # A bytearray grows in place, so a set of any length is held once, not twice as with a list to be stacked.
+        self.content = bytearray()
+
+    def append(self, content: Path | bytes, label: int, *, where: str):
+        """Decode one image and keep it with its class index."""
+        image = open_image(content, where=where)
+        native = (image.height, image.width)
+        if self.size is None:
+            self.size, self.first = native, where
+        if self.first and native != self.size:
+            raise ValueError(
+                f"{self.first} is {_by(self.size)} but {where} is {_by(native)} pixels: "
+                "choose one size for all, for example --data.size 32"
+            )
+        self.all_grey = self.all_grey and image.mode in GREY_MODES
+        self.content += _to_array(image, channels=self.channels or 3, size=self.size).tobytes()
+        self.labels.append(label)
+
+    def images(self, *, grey: bool = False) -> Images:
+        """All images so far; `grey` keeps the first of three equal channels. The buffer must not grow afterwards."""
+        assert self.size is not None and self.labels, "append at least one image first"
+        stored = torch.frombuffer(self.content, dtype=torch.uint8)
+        pixels = stored.view(len(self.labels), self.channels or 3, *self.size)
+        return Images(pixels[:, :1].clone() if grey else pixels, torch.tensor(self.labels))
+
+
+def resize(pixels: UInt8[Tensor, "N 1 H W"], side: int) -> UInt8[Tensor, "N 1 S S"]:
+    """Grey images already in memory brought to `side` pixels, by the same filter as files."""
+    arrays = [_to_array(Image.fromarray(image.numpy()), channels=1, size=(side, side)) for image in pixels[:, 0]]
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _to_array(image: Image.Image, *, channels: int, size: tuple[int, int]) -> np.ndarray:
+    image = image.convert("L" if channels == 1 else "RGB")
+    height, width = size
+    if image.size != (width, height):
+        # The largest centred box of the wanted aspect, bilinear: shorter side to size, the overhang cut off.
+        image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
+    array = np.array(image)
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _by(size: tuple[int, int]) -> str:
+    return f"{size[1]}x{size[0]}"

@@ -1,0 +1,111 @@
+"""Image sets in memory: uint8 pixels, integer labels and the three splits of a run."""
+# N images, C channels (1 or 3), H W map
+
+import hashlib
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int64, UInt8
+from torch import Tensor
+
+# Below one grey level a channel is constant; dividing by its std would blow rounding up into signal.
+SMALLEST_STD = 1 / 255
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """Pixels 0..255 and one class index per image; raises ValueError on a wrong dtype, rank or length."""
+
+    pixels: UInt8[Tensor, "N C H W"]
+    labels: Int64[Tensor, "N"]
+
+    def __post_init__(self):
+        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+            found = f"{self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
+            raise ValueError(f"pixels must be torch.uint8 [N, C, H, W], not {found}: use from_arrays to convert them")
+        if self.labels.dtype != torch.int64 or self.labels.ndim != 1:
+            found = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            raise ValueError(f"labels must be torch.int64 [N], not {found}: use from_arrays to convert them")
+        if len(self.pixels) != len(self.labels):
+            raise ValueError(f"{len(self.pixels)} images but {len(self.labels)} labels: give one label per image")
+        if self.pixels.numel() == 0:
+            raise ValueError(f"images of shape {tuple(self.pixels.shape)} are empty: give at least one pixel")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, index: Int64[Tensor, "K"]) -> "Images":
+        """The images at these positions, in this order, copied."""
+        return Images(self.pixels[index], self.labels[index])
+
+
+@dataclass(frozen=True, eq=False)
+class Decoded:
+    """A source as read: what can be learned from (validation still inside), what is tested on, the class names."""
+
+    train: Images
+    test: Images
+    class_names: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Splits:
+    """Train, validation and test images of one run; raises ValueError when they do not fit each other."""
+
+    name: str
+    train: Images
+    validation: Images
+    test: Images
+    class_names: tuple[str, ...]
+    checksum: str
+    note: str = ""
+
+    def __post_init__(self):
+        if self.num_classes < 2:
+            raise ValueError(f"{self.name} has only the classes {self.class_names}: a classifier needs two or more")
+        for split, images in (("validation", self.validation), ("test", self.test)):
+            shape = tuple(images.pixels.shape[1:])
+            if shape != self.shape:
+                raise ValueError(f"{split} images are {shape} but training images {self.shape}: bring them to one size")
+        for split, images in (("train", self.train), ("validation", self.validation), ("test", self.test)):
+            low, high = images.labels.aminmax()
+            if low < 0 or high >= self.num_classes:
+                wrong = int(low) if low < 0 else int(high)
+                raise ValueError(f"{split} holds label {wrong}: labels must be 0..{self.num_classes - 1}")
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Channels, height and width of every image."""
+        _, channels, height, width = self.train.pixels.shape
+        return channels, height, width
+
+    @property
+    def num_classes(self) -> int:
+        return len(self.class_names)
+
+    def channel_statistics(self) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
+        """Mean and standard deviation of each channel over the training split, in units of [0, 1]."""
+        levels = torch.linspace(0, 1, 256, dtype=torch.float64)
+        share = _histogram(self.train.pixels) / (self.train.pixels.numel() / self.shape[0])
+        mean = share @ levels
+        variance = (share * (levels - mean[:, None]).square()).sum(1)
+        return mean.float(), variance.sqrt().clamp_min(SMALLEST_STD).float()
+
+
+def checksum(train: Images, test: Images) -> str:
+    """SHA-256 (hex) over shape, pixels and little-endian labels of train (validation included), then of test."""
+    digest = hashlib.sha256()
+    for images in (train, test):
+        digest.update(repr(tuple(images.pixels.shape)).encode())
+        digest.update(images.pixels.cpu().contiguous().numpy().data)
+        digest.update(images.labels.cpu().contiguous().numpy().astype("<i8").data)
+    return digest.hexdigest()
+
+
+def _histogram(pixels: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "C 256"]:
+    # Counting grey levels is exact whatever the number of images, and chunks keep a memory-mapped set out of memory.
+    counts = torch.zeros(pixels.shape[1], 256, dtype=torch.float64)
+    for chunk in pixels.split(4096):
+        for channel, plane in enumerate(chunk.unbind(1)):
+            counts[channel] += plane.flatten().bincount(minlength=256).cpu()
+    return counts

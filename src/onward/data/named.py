@@ -1,0 +1,189 @@
+"""The named image sets, read once from local parquet shards or from the Hugging Face hub."""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from .decode import PixelBuffer
+from .images import Decoded, Images
+
+
+@dataclass(frozen=True)
+class NamedSet:
+    """Where a public set lies on the hub and what it holds; `default_size` is the side in pixels it is brought to."""
+
+    name: str
+    hub_id: str
+    config: str | None
+    image_column: str
+    label_column: str
+    train_split: str
+    test_split: str
+    default_size: int
+    channels: int
+    num_classes: int
+    description: str
+    # The hub's own parquet export, for a repository that is a loading script: `datasets` 4 runs no scripts.
+    revision: str | None = None
+
+
+NAMED_SETS = (
+    NamedSet(
+        "mnist", "ylecun/mnist", "mnist", "image", "label", "train", "test",
+        28, 1, 10, "handwritten digits, 60k + 10k, 28x28 grey",
+    ),
+    NamedSet(
+        "fashion_mnist", "zalando-datasets/fashion_mnist", "fashion_mnist", "image", "label", "train", "test",
+        28, 1, 10, "articles of clothing, 60k + 10k, 28x28 grey",
+    ),
+    NamedSet(
+        "cifar10", "uoft-cs/cifar10", "plain_text", "img", "label", "train", "test",
+        32, 3, 10, "small photographs, 50k + 10k, 32x32 colour",
+    ),
+    NamedSet(
+        "cifar100", "uoft-cs/cifar100", "cifar100", "img", "fine_label", "train", "test",
+        32, 3, 100, "small photographs of 100 classes, 50k + 10k, 32x32 colour",
+    ),
+    NamedSet(
+        "svhn", "ufldl-stanford/svhn", "cropped_digits", "image", "label", "train", "test",
+        32, 3, 10, "street view house numbers, 73k + 26k, 32x32 colour",
+    ),
+    NamedSet(
+        "imagenette", "frgfm/imagenette", "160px", "image", "label", "train", "validation",
+        128, 3, 10, "ten easy ImageNet classes, 9.5k + 3.9k, brought to 128x128 colour", "refs/convert/parquet",
+    ),
+    NamedSet(
+        "tiny_imagenet", "zh-plus/tiny-imagenet", None, "image", "label", "train", "valid",
+        64, 3, 200, "200 ImageNet classes, 100k + 10k, 64x64 colour",
+    ),
+    NamedSet(
+        "imagenet", "ILSVRC/imagenet-1k", None, "image", "label", "train", "validation",
+        64, 3, 1000, "ImageNet-1k, 1.28M + 50k, brought to 64x64 colour (16 GB of memory); accept its licence first",
+    ),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Part:
+    """One stream of rows: `where` names it in errors, `open` starts reading, `remedy` says what to do if it fails."""
+
+    where: str
+    open: Callable[[], Any]
+    remedy: str
+
+
+def shards(named: NamedSet, folder: Path, split: str) -> list[Path]:
+    """The parquet files of one split, in order, in the layouts of the hub; raises ValueError when some are missing."""
+    # The hub's name for the test split and the plain one are both understood: "valid" and "test".
+    spellings = (split,) if split == named.train_split else (split, "test")
+    for place in (folder, folder / "data", folder / (named.config or "default")):
+        for spelling in spellings:
+            for pattern in (f"{spelling}-*.parquet", f"{spelling}.parquet", f"{spelling}/*.parquet"):
+                found = sorted(place.glob(pattern))
+                if found:
+                    _refuse_gaps(found)
+                    return found
+    wanted = " or ".join(f"{spelling}-*.parquet" for spelling in spellings)
+    raise ValueError(f"{folder} has no {wanted}: copy the {split} shards of {named.hub_id} there")
+
+
+def read_shards(named: NamedSet, train: list[Path], test: list[Path], *, size: int) -> Decoded:
+    """Decode local parquet shards; raises ValueError naming file, column or row when one cannot be used."""
+    import datasets
+
+    def parts(files: list[Path]) -> list[Part]:
+        read = partial(datasets.load_dataset, "parquet", split="train", streaming=True)
+        return [Part(str(file), partial(read, data_files=str(file)), "copy the shard again") for file in files]
+
+    return _read(named, parts(train), parts(test), size=size)
+
+
+def read_hub(named: NamedSet, *, size: int, looked_in: Path | None) -> Decoded:
+    """Decode the set as it streams from the hub; raises ValueError naming both places when it cannot be reached."""
+    import datasets
+
+    # An exported branch has no named configurations, only one folder for each.
+    place = {"data_dir": named.config} if named.revision else {"name": named.config}
+    read = partial(datasets.load_dataset, named.hub_id, streaming=True, revision=named.revision, **place)
+    local = f"in {looked_in}" if looked_in else "on this machine (no data_dir, and ONWARD_DATA is not set)"
+    remedy = (
+        f"{named.name} is not {local} either; put {named.train_split}-*.parquet and {named.test_split}-*.parquet "
+        f"into <data_dir>/{named.name}, or go online (and accept the licence of a gated set)"
+    )
+
+    def parts(split: str) -> list[Part]:
+        return [Part(f"{named.hub_id} ({split}) on the hub", partial(read, split=split), remedy)]
+
+    return _read(named, parts(named.train_split), parts(named.test_split), size=size)
+
+
+def _read(named: NamedSet, train: list[Part], test: list[Part], *, size: int) -> Decoded:
+    train_images, class_names = _read_split(named, train, size=size)
+    test_images, _ = _read_split(named, test, size=size)
+    return Decoded(train_images, test_images, class_names)
+
+
+def _read_split(named: NamedSet, parts: list[Part], *, size: int) -> tuple[Images, tuple[str, ...]]:
+    buffer = PixelBuffer(channels=named.channels, size=(size, size))
+    class_names: tuple[str, ...] = ()
+    for part in parts:
+        row = 0
+        for batch, features in _batches(part):
+            image_column = _column(named.image_column, "image", batch, part.where)
+            label_column = _column(named.label_column, "label", batch, part.where)
+            class_names = class_names or _class_names(named, (features or {}).get(label_column), part.where)
+            for cell, label in zip(batch[image_column], batch[label_column], strict=True):
+                if not isinstance(label, int) or not 0 <= label < named.num_classes:
+                    allowed = f"{named.name} has the classes 0..{named.num_classes - 1}"
+                    where = f"{part.where}, row {row}, column '{label_column}'"
+                    raise ValueError(f"{where}: label {label!r}, but {allowed}: repair the file")
+                buffer.append(_encoded(cell, part.where, row), label, where=f"{part.where}, row {row}")
+                row += 1
+    if not buffer.labels:
+        raise ValueError(f"{parts[0].where} has no rows: {parts[0].remedy}")
+    return buffer.images(), class_names
+
+
+def _batches(part: Part) -> Iterator[tuple[dict[str, list], Any]]:
+    # The hub raises errors of four libraries and pyarrow its own; whatever they are, they mean "cannot be read".
+    try:
+        stream = part.open().decode(False)
+        for batch in stream.iter(batch_size=256):
+            yield batch, stream.features
+    except Exception as error:
+        raise ValueError(f"{part.where} cannot be read ({type(error).__name__}: {error}): {part.remedy}") from error
+
+
+def _column(wanted: str, plain: str, batch: dict[str, list], where: str) -> str:
+    for column in (wanted, plain):
+        if column in batch:
+            return column
+    either = f"'{wanted}'" if wanted == plain else f"'{wanted}' or '{plain}'"
+    raise ValueError(f"{where} has the columns {sorted(batch)} but not {either}: rename the column")
+
+
+def _class_names(named: NamedSet, feature: Any, where: str) -> tuple[str, ...]:
+    names = tuple(getattr(feature, "names", None) or (str(index) for index in range(named.num_classes)))
+    if len(names) != named.num_classes:
+        raise ValueError(f"{where} names {len(names)} classes but {named.name} has {named.num_classes}: wrong set?")
+    return names
+
+
+def _encoded(cell: Any, where: str, row: int) -> bytes:
+    content = cell.get("bytes") if isinstance(cell, dict) else cell
+    if not isinstance(content, bytes):
+        raise ValueError(f"{where}, row {row} has no encoded image bytes: embed the images in the parquet file")
+    return content
+
+
+def _refuse_gaps(found: list[Path]):
+    numbered = [re.search(r"-(\d+)-of-(\d+)\.parquet$", file.name) for file in found]
+    have = {int(match[1]) for match in numbered if match}
+    total = max((int(match[2]) for match in numbered if match), default=0)
+    missing = sorted(set(range(total)) - have)
+    if missing:
+        pattern = re.sub(r"-\d+-of-", f"-{missing[0]:05d}-of-", found[0].name)
+        raise ValueError(f"{found[0].parent / pattern} is missing ({len(found)} of {total} shards): copy it there")

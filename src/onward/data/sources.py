@@ -1,0 +1,118 @@
+"""One door to every image set: digits, the named sets and the user's own folders."""
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .augment import PLAIN, Augmentation
+from .cache import cached
+from .carve import carve_test, carve_validation
+from .decode import resize
+from .folder import read_folder, scan
+from .images import Decoded, Images, Splits, checksum
+from .named import NAMED_SETS, NamedSet, read_hub, read_shards, shards
+
+DATA_SETS = (
+    ("digits", "scikit-learn's handwritten digits, 1.8k, 8x8 grey; needs no download"),
+    *((named.name, named.description) for named in NAMED_SETS),
+)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Which images to train on and how they are split and augmented; raises ValueError on values out of range."""
+
+    name: str = "digits"
+    """digits, a named set (mnist, cifar10, ...), or the path of a folder with one sub-folder per class."""
+    size: int | None = None
+    """Side in pixels that images are brought to; None keeps the native size."""
+    validation_fraction: float = 0.1
+    """Share of the training images that is set aside to select on."""
+    split_seed: int = 0
+    """Decides which images are set aside; the test split never depends on it."""
+    augmentation: Augmentation = PLAIN
+    """Random changes to training images; all off by default."""
+
+    def __post_init__(self):
+        if not self.name:
+            raise ValueError(f"name is empty: choose one of {_names()} or the path of a folder")
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"size {self.size} must be 1 pixel or more, or None for the native size")
+        if not 0 < self.validation_fraction < 1:
+            remedy = "choose a share between 0 and 1, for example 0.1"
+            raise ValueError(f"validation_fraction {self.validation_fraction} leaves nothing to select on: {remedy}")
+
+
+def load(settings: DataSettings, *, data_dir: Path | None = None) -> Splits:
+    """Read, split and check an image set; `data_dir` (default: ONWARD_DATA) holds named sets as parquet shards.
+
+    Raises ValueError with the file, folder or name at fault and what to do about it.
+    """
+    if data_dir is None and os.environ.get("ONWARD_DATA"):
+        data_dir = Path(os.environ["ONWARD_DATA"]).expanduser()
+    name, note = settings.name, ""
+    named = next((known for known in NAMED_SETS if known.name == name), None)
+    if name == "digits":
+        decoded = _digits(settings.size)
+        digest = checksum(decoded.train, decoded.test)
+    elif named is not None:
+        decoded, digest = _named(named, settings.size or named.default_size, data_dir)
+        note = _note(named, decoded)
+    elif "/" in name or os.sep in name or Path(name).is_dir():
+        root = Path(name).expanduser()
+        folders = scan(root)
+        name = root.resolve().name
+        identity = [folders.identity, settings.size]
+        decoded, digest = cached(name, identity, lambda: read_folder(folders, size=settings.size))
+    else:
+        near = difflib.get_close_matches(name, _names(), n=3)
+        hint = f"did you mean {' or '.join(near)}? " if near else ""
+        known = ", ".join(_names())
+        raise ValueError(f"unknown data set '{name}': {hint}choose one of {known}, or the path of a folder")
+    return carve_validation(
+        decoded.train,
+        decoded.test,
+        fraction=settings.validation_fraction,
+        seed=settings.split_seed,
+        name=name,
+        class_names=decoded.class_names,
+        digest=digest,
+        note=note,
+    )
+
+
+def _digits(size: int | None) -> Decoded:
+    from sklearn.datasets import load_digits
+
+    bunch: Any = load_digits()
+    # 0..16 is scaled to 0..255: round(x * 255 / 16).
+    pixels = (torch.from_numpy(bunch.images)[:, None] * 255 / 16).round().to(torch.uint8)
+    if size is not None and size != pixels.shape[-1]:
+        pixels = resize(pixels, size)
+    train, test = carve_test(Images(pixels, torch.from_numpy(bunch.target).long()), 0.2)
+    return Decoded(train, test, tuple(str(name) for name in bunch.target_names))
+
+
+def _named(named: NamedSet, size: int, data_dir: Path | None) -> tuple[Decoded, str]:
+    folder = None if data_dir is None else data_dir / named.name
+    if folder is None or not folder.is_dir():
+        identity = ["hub", named.hub_id, named.config, named.revision, size]
+        return cached(named.name, identity, lambda: read_hub(named, size=size, looked_in=folder))
+    train, test = (shards(named, folder, split) for split in (named.train_split, named.test_split))
+    stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in train + test]
+    return cached(named.name, [stamps, size], lambda: read_shards(named, train, test, size=size))
+
+
+def _note(named: NamedSet, decoded: Decoded) -> str:
+    # Some copies of CIFAR-10 lack the genuine test set; a number measured on them must say so wherever it is printed.
+    if named.name == "cifar10" and len(decoded.train) == 40_000:
+        return "CIFAR-10, 40k train, batch 5 as test"
+    return ""
+
+
+def _names() -> list[str]:
+    return [name for name, _ in DATA_SETS]

@@ -1,0 +1,58 @@
+"""A recipe: everything that decides a training's result, but the machine."""
+
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import tyro
+
+from onward.algorithms import Algorithm
+from onward.core import TrainerSettings
+from onward.data import DataSettings
+from onward.nets import Architecture
+
+T = TypeVar("T")
+NotAFlag = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]
+"""Belongs to the recipe's identity: the command line neither shows nor changes it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A number to meet: test accuracy as a fraction, and where it was printed."""
+
+    test_accuracy: float
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """An algorithm on a network and data, with its budget. Raises ValueError for an impossible value."""
+
+    name: NotAFlag[str]
+    """What `onward train` calls it."""
+    description: NotAFlag[str]
+    """One line for `onward list`."""
+    algorithm: Algorithm
+    """What each block learns."""
+    net: Architecture
+    """The network."""
+    data: DataSettings
+    """The data set and its splits."""
+    trainer: TrainerSettings
+    """How every block is optimised."""
+    epochs: int
+    """Times through the training split (cascade: for each span)."""
+    batch_size: int = 128
+    """Images per step."""
+    seed: int = 0
+    """Decides weights, order, augmentation and dropout; the split has its own seed."""
+    published: NotAFlag[Published | None] = None
+    """The number this recipe must meet."""
+    backprop: NotAFlag[str | None] = None
+    """The recipe that trains the same network on the same budget by backpropagation."""
+
+    def __post_init__(self):
+        for name in ("epochs", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed must be in [0, 2**63), got {self.seed}")

@@ -1,0 +1,25 @@
+"""Runs: a recipe carried out, and a folder with everything needed to trust, resume, use and compare it."""
+
+from onward.runs.evaluation import Accuracy, Evaluator
+from onward.runs.folder import RunFolder
+from onward.runs.model import ModelSpec, load_model, save_model, spec_for
+from onward.runs.train import Interrupted, Place, fit, resume, train
+from onward.runs.training import EpochDone, StepDone, Training
+
+__all__ = [
+    "Accuracy",
+    "EpochDone",
+    "Evaluator",
+    "Interrupted",
+    "ModelSpec",
+    "Place",
+    "RunFolder",
+    "StepDone",
+    "Training",
+    "fit",
+    "load_model",
+    "resume",
+    "save_model",
+    "spec_for",
+    "train",
+]

@@ -1,0 +1,83 @@
+"""Evaluation: accuracy of every inference rule and of every block on one split."""
+# L scored blocks, R inference rules
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Int64
+from torch import Tensor
+
+from onward.core import Evidence, InferenceRule, Learner, TrainerSettings
+from onward.data import Images, batches
+
+Seen = Iterable[tuple[Evidence, Tensor]]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Fractions of right predictions: by inference rule, the headline first, and by scored block."""
+
+    by_rule: dict[str, float]
+    by_block: tuple[float, ...]
+
+    @property
+    def headline(self) -> float:
+        return next(iter(self.by_rule.values()))
+
+
+class Evaluator:
+    """Runs a learner over data splits in the arithmetic of its training, batch by batch."""
+
+    def __init__(self, learner: Learner, settings: TrainerSettings, *, batch_size: int = 500):
+        self.learner = learner
+        self.settings = settings
+        self.batch_size = batch_size
+
+    def validate(self, train: Images, validation: Images) -> Accuracy:
+        """Fit the headline rule and report it and every block on the validation split, in one pass over it."""
+        with self._evaluating():
+            seen = list(self._evidence(validation))  # keeps each batch's scores, so that nothing is computed twice
+            rule = self.learner.headline
+            self._fit(rule, train, seen)
+            return self._accuracy(seen, [rule], len(validation))
+
+    def fit_rules(self, train: Images, validation: Images) -> None:
+        """Let every inference rule fit what it has to fit; what selects sees the validation split alone."""
+        with self._evaluating():
+            for name in self.learner.rules:
+                self._fit(name, train, self._evidence(validation))
+
+    def accuracy(self, images: Images) -> Accuracy:
+        """Report every inference rule and every block on one split."""
+        with self._evaluating():
+            return self._accuracy(self._evidence(images), list(self.learner.rules), len(images))
+
+    def _fit(self, name: str, train: Images, validation: Seen) -> None:
+        rule = self.learner.rules[name]
+        assert isinstance(rule, InferenceRule)
+        rule.fit(lambda: self._evidence(train), lambda: validation)
+
+    def _accuracy(self, seen: Seen, names: list[str], count: int) -> Accuracy:
+        correct = torch.stack([self._correct(evidence, y, names) for evidence, y in seen]).sum(dim=0)
+        fractions = (correct.double() / count).tolist()
+        return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
+
+    def _correct(self, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "R+L"]:
+        scores = [self.learner.rules[name](evidence) for name in names]
+        return torch.stack([(s.argmax(dim=1) == y).sum() for s in [*scores, *evidence.block_scores]])
+
+    def _evidence(self, images: Images) -> Iterator[tuple[Evidence, Tensor]]:
+        for x, y in batches(images, batch_size=self.batch_size, device=self.learner.device):
+            yield Evidence(self.learner, x), y
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        training = self.learner.training
+        self.learner.eval()
+        try:
+            with torch.no_grad(), self.settings.arithmetic(self.learner.device):
+                yield
+        finally:
+            self.learner.train(training)

@@ -1,0 +1,38 @@
+"""Ctrl-C and SIGTERM as a wish that the training loop can honour between two steps."""
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class StopWish:
+    """Holds the signal that asked the run to stop, if one did."""
+
+    def __init__(self):
+        self.signal: int | None = None
+
+
+@contextmanager
+def stop_wish() -> Iterator[StopWish]:
+    """Collect the first SIGINT or SIGTERM inside the `with`; a second one acts at once, as usual."""
+    wish = StopWish()
+    if threading.current_thread() is not threading.main_thread():
+        yield wish  # only the main thread may handle signals
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, frame: object) -> None:
+        wish.signal = number
+        restore()
+
+    try:
+        for number in before:
+            signal.signal(number, note)
+        yield wish
+    finally:
+        restore()

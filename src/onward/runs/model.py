@@ -1,0 +1,81 @@
+"""The model file: safetensors plus JSON, from which the same learner is built again."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from onward.algorithms import Algorithm
+from onward.core import Learner, derive_seed, seeded
+from onward.data import Splits
+from onward.nets import Architecture
+from onward.parts.prepare import Standardise
+from onward.runs.codec import decode, encode
+from onward.runs.files import read_json, read_tensors, write_json, write_tensors
+
+FORMAT = "onward-model-1"
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """How to build a learner: everything but its weights. Image values are in [0, 1] before they are standardised."""
+
+    algorithm: Algorithm
+    net: Architecture
+    shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+
+    def build(self, *, seed: int = 0) -> Learner:
+        """Build the learner with fresh weights drawn from `seed`. Raises ValueError if the parts do not fit."""
+        with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
+            learner = self.algorithm(self.net(self.shape, len(self.class_names)), len(self.class_names))
+        learner.prepare = Standardise(self.shape, self.mean, self.deviation)
+        return learner
+
+
+def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
+    """Describe a learner for a data set; the training split's statistics standardise its images."""
+    mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
+    if not algorithm.standardise:
+        mean, deviation = [0.0] * len(mean), [1.0] * len(deviation)
+    return ModelSpec(algorithm, net, data.shape, data.class_names, tuple(mean), tuple(deviation))
+
+
+def save_model(folder: Path, learner: Learner, spec: ModelSpec) -> None:
+    """Write `model.safetensors` and `model.json`. Raises OSError if they cannot be written."""
+    write_tensors(folder / "model.safetensors", learner.state_dict(), {"format": FORMAT})
+    write_json(
+        folder / "model.json",
+        {
+            "format": FORMAT,
+            "algorithm": encode(spec.algorithm),
+            "net": encode(spec.net),
+            "shape": list(spec.shape),
+            "class_names": list(spec.class_names),
+            "mean": list(spec.mean),
+            "deviation": list(spec.deviation),
+        },
+    )
+
+
+def load_model(folder: Path) -> tuple[Learner, ModelSpec]:
+    """Read a learner back, in evaluation mode. Raises ValueError for a missing, damaged or foreign model."""
+    content = read_json(folder / "model.json")
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{folder / 'model.json'} has format {content.get('format')!r}, expected {FORMAT!r}")
+    spec = ModelSpec(
+        decode(content["algorithm"]),
+        decode(content["net"]),
+        (content["shape"][0], content["shape"][1], content["shape"][2]),
+        *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
+    )
+    tensors, _ = read_tensors(folder / "model.safetensors")
+    learner = spec.build()
+    try:
+        learner.load_state_dict(tensors)
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"{folder / 'model.safetensors'} does not fit {folder / 'model.json'}: {reason}") from None
+    return learner.eval(), spec

@@ -1,0 +1,104 @@
+"""Results: the record of a finished run, and the table made from all records."""
+
+import statistics
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onward.data import Splits
+from onward.measure import peak_memory
+from onward.recipes import Recipe
+from onward.runs.codec import encode
+from onward.runs.environment import environment
+from onward.runs.evaluation import Accuracy
+from onward.runs.files import read_json, write_json
+from onward.runs.training import Training
+
+
+def make_record(
+    recipe: Recipe, data: Splits, training: Training, accuracy: Accuracy, validation: Accuracy, device: torch.device
+) -> dict[str, Any]:
+    """Collect what a number needs to be trusted: recipe, seed, data, machine, commit. Accuracies are fractions."""
+    memory, meter = peak_memory(device)
+    parameters = sum(p.numel() for block in training.learner.blocks for p in block.parameters())
+    machine = environment(device)
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "test_accuracy": accuracy.headline,
+        "test_accuracy_by_rule": accuracy.by_rule,
+        "test_accuracy_by_block": list(accuracy.by_block),
+        "validation_accuracy": validation.headline,
+        "backprop_recipe": recipe.backprop,
+        "published": encode(recipe.published),
+        "data": data.name,
+        "data_note": data.note,
+        "data_checksum": data.checksum,
+        "n_train": len(data.train),
+        "n_validation": len(data.validation),
+        "n_test": len(data.test),
+        "epochs": recipe.epochs,
+        "parameters": parameters,
+        "train_seconds": training.train_seconds,
+        "peak_memory_bytes": memory,
+        "peak_memory_meter": meter,
+        "config": encode(recipe),
+        **machine,
+    }
+
+
+def record(folder: Path, result: dict[str, Any]) -> Path:
+    """File a finished run as `folder/runs/RECIPE/seed-N.json`."""
+    path = folder / "runs" / result["recipe"] / f"seed-{result['seed']}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+    return path
+
+
+def results_table(folder: Path) -> str:
+    """Return RESULTS.md for all records under `folder`. Raises ValueError for a damaged record."""
+    by_recipe: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for path in sorted((folder / "runs").glob("*/seed-*.json")):
+        result = read_json(path)
+        by_recipe[result["recipe"]].append(result)
+    lines = [
+        "# Results",
+        "",
+        "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent, mean and standard",
+        "deviation over seeds; the test split is read once, with the weights of the last epoch. `backprop` is the",
+        "same network on the same budget. With fewer than 5 seeds a row is preliminary.",
+        "",
+        "| recipe | test % | seeds | backprop % | published % | other read-outs % | epochs | minutes | data | device |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [_row(name, by_recipe) for name in sorted(by_recipe)]
+    return "\n".join(lines) + "\n"
+
+
+def spread(values: list[float]) -> str:
+    """Write fractions as a percentage with the deviation over seeds, where there are several."""
+    mean = f"{100 * statistics.mean(values):.2f}"
+    return mean if len(values) < 2 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
+
+
+def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
+    runs = by_recipe[name]
+    first = runs[0]
+    control = [run["test_accuracy"] for run in by_recipe.get(first["backprop_recipe"], [])]
+    published = first["published"]
+    others = list(first["test_accuracy_by_rule"])[1:]
+    cells = [
+        f"`{name}`",
+        spread([run["test_accuracy"] for run in runs]),
+        str(len(runs)),
+        spread(control) if control else "",
+        f"{100 * published['test_accuracy']:.2f} ({published['source']})" if published else "",
+        ", ".join(f"{rule} {spread([run['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others),
+        str(first["epochs"]),
+        f"{statistics.mean(run['train_seconds'] for run in runs) / 60:.1f}",
+        first["data_note"] or first["data"],
+        first["device"],
+    ]
+    return "| " + " | ".join(cells) + " |"

@@ -1,0 +1,158 @@
+"""Carrying out a recipe: a run folder that can be stopped at any moment and resumed bit for bit."""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onward.algorithms import Algorithm
+from onward.core import Learner, TrainerSettings
+from onward.data import Augmentation, Splits, load
+from onward.nets import Architecture
+from onward.recipes import Recipe
+from onward.runs.environment import choose_device, environment
+from onward.runs.folder import RunFolder
+from onward.runs.interrupt import stop_wish
+from onward.runs.model import ModelSpec, save_model, spec_for
+from onward.runs.progress import Display
+from onward.runs.results import make_record
+from onward.runs.training import EpochDone, Training
+
+
+class Interrupted(Exception):
+    """A run was asked to stop; it did so after a checkpoint."""
+
+    def __init__(self, folder: Path, signal: int):
+        super().__init__(f"stopped after a checkpoint; go on with: onward train --resume {folder}")
+        self.exit_code = 128 + signal
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run happens: everything that does not change its result."""
+
+    data_dir: Path | None = None
+    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
+    runs_dir: Path = Path("runs")
+    """Where run folders are made."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+    checkpoint_every: float = 60.0
+    """Seconds between checkpoints."""
+
+
+def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
+    """Train from the start in a new run folder; return it with the result.
+
+    Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
+    """
+    device = choose_device(place.device)
+    data = load(recipe.data, data_dir=place.data_dir)
+    spec = spec_for(recipe.algorithm, recipe.net, data)
+    spec.build(seed=recipe.seed)  # an impossible network leaves no folder behind
+    folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
+    return folder, _carry_out(folder, recipe, data, spec, device, place)
+
+
+def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
+    """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
+
+    Raises ValueError if the folder is damaged or the data are not those the run began with.
+    """
+    folder = RunFolder.open(path)
+    result = folder.result()
+    if result is not None:
+        return folder, result
+    recipe, device = folder.recipe(), choose_device(place.device)
+    data = load(recipe.data, data_dir=place.data_dir)
+    begun = folder.environment()["data_checksum"]
+    if data.checksum != begun:
+        raise ValueError(
+            f"{path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}"
+        )
+    return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
+
+
+def fit(
+    algorithm: Algorithm,
+    net: Architecture,
+    data: Splits,
+    *,
+    epochs: int = 20,
+    batch_size: int = 64,
+    trainer: TrainerSettings | None = None,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+    device: str = "auto",
+) -> Learner:
+    """Train a network on data in memory, without a run folder; return the learner, ready to predict.
+
+    Raises ValueError if the parts do not fit each other, or if a loss is no longer finite.
+    """
+    learner = spec_for(algorithm, net, data).build(seed=seed).to(choose_device(device))
+    training = Training(
+        learner,
+        data,
+        trainer or TrainerSettings(),
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        augmentation=augmentation,
+    )
+    for _ in training:
+        pass
+    training.finish()
+    return learner.eval()
+
+
+def _carry_out(
+    folder: RunFolder, recipe: Recipe, data: Splits, spec: ModelSpec, device: torch.device, place: Place
+) -> dict[str, Any]:
+    learner = spec.build(seed=recipe.seed).to(device)
+    training = Training(
+        learner,
+        data,
+        recipe.trainer,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        augmentation=recipe.data.augmentation,
+    )
+    checkpoint = folder.load_checkpoint()
+    if checkpoint is not None:
+        training.load_state(*checkpoint)
+    folder.keep_metrics(training.epoch)
+    _run(training, folder, place.checkpoint_every)
+    training.finish()
+    validation = training.evaluator.accuracy(data.validation)
+    test = training.evaluator.accuracy(data.test)  # read once, after everything has been chosen
+    result = make_record(recipe, data, training, test, validation, device)
+    save_model(folder.path, learner, spec)
+    folder.write_result(result)
+    folder.drop_checkpoint()
+    return result
+
+
+def _run(training: Training, folder: RunFolder, checkpoint_every: float) -> None:
+    saved = time.monotonic()
+    display = Display(training.total_epochs, training.epoch, len(training.loader))
+    with stop_wish() as wish, display:
+        for event in training:
+            if isinstance(event, EpochDone):
+                folder.append_metrics(asdict(event))
+                display.epoch(event)
+            else:
+                display.step(event)
+            if wish.signal is not None or time.monotonic() - saved >= checkpoint_every:
+                _save(training, folder)
+                saved = time.monotonic()
+            if wish.signal is not None:
+                raise Interrupted(folder.path, wish.signal)
+        _save(training, folder)
+
+
+def _save(training: Training, folder: RunFolder) -> None:
+    training.check()  # a checkpoint must be a good one
+    folder.save_checkpoint(*training.state())

@@ -1,0 +1,179 @@
+"""One optimizer per block: clipping, averaging, and a state that can be saved and restored."""
+
+import copy
+
+import pytest
+import torch
+from core_toys import CLASSES, WIDTH, batch, make_learner, same, train, weights
+from torch import Tensor, nn
+
+from onward.core import BlockOptimizer, LocalBlock, LocalTrainer, Target, TrainerSettings
+from onward.parts.goodness import LinearHead
+from onward.parts.objectives import CrossEntropy
+
+KINDS = {
+    "sgd": TrainerSettings(optimizer="sgd", learning_rate=0.1),
+    "sgd without momentum": TrainerSettings(optimizer="sgd", learning_rate=0.1, momentum=0.0),
+    "adam": TrainerSettings(optimizer="adam", learning_rate=0.05, weight_decay=0.1),
+    "adamw": TrainerSettings(optimizer="adamw", learning_rate=0.05, weight_decay=0.1),
+    "adamw, averaged": TrainerSettings(optimizer="adamw", learning_rate=0.05, averaging=0.8),
+}
+
+
+def _conv_block() -> LocalBlock:
+    torch.manual_seed(0)
+    body = nn.Sequential(nn.Conv2d(3, WIDTH, 3), nn.ReLU())
+    block = LocalBlock(body, goodness=LinearHead(CLASSES, WIDTH), objective=CrossEntropy())
+    return block.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+
+
+def _steps(block: LocalBlock, optimizer: BlockOptimizer, numbers: range) -> None:
+    for number in numbers:
+        generator = torch.Generator().manual_seed(number)
+        x = torch.randn(8, 3, 6, 6, generator=generator).contiguous(memory_format=torch.channels_last)
+        y = torch.randint(0, CLASSES, (8,), generator=generator)
+        block.losses(block.body(x), Target(y)).mean().backward()
+        optimizer.step()
+
+
+def _resume(settings: TrainerSettings, stored) -> tuple[list[Tensor], list[Tensor]]:
+    """Train 6 steps; and 3 steps, store, restore in a fresh block and optimizer, 3 steps."""
+    block = _conv_block()
+    optimizer = BlockOptimizer(block, settings)
+    _steps(block, optimizer, range(3))
+    fresh = _conv_block()
+    fresh.load_state_dict(copy.deepcopy(block.state_dict()))
+    resumed = BlockOptimizer(fresh, settings)
+    resumed.load_state({name: stored(value) for name, value in optimizer.state().items()})
+    _steps(block, optimizer, range(3, 6))
+    _steps(fresh, resumed, range(3, 6))
+    kept, restored = weights(block), weights(fresh)
+    if optimizer.average is not None and resumed.average is not None:
+        kept += weights(optimizer.average)
+        restored += weights(resumed.average)
+    return kept, restored
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restored_optimizer_goes_on_bit_for_bit(kind: str):
+    kept, restored = _resume(KINDS[kind], torch.clone)
+    assert same(kept, restored)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_restored_optimizer_goes_on_from_a_file_that_keeps_no_memory_layout(kind: str):
+    # safetensors stores contiguous tensors; fused optimizers step over memory, not over indices
+    kept, restored = _resume(KINDS[kind], lambda value: value.clone(memory_format=torch.contiguous_format))
+    assert same(kept, restored)
+
+
+def test_the_state_is_flat_tensors():
+    learner = make_learner(depth=1)
+    trainer = LocalTrainer(learner, KINDS["adamw, averaged"])
+    train(trainer, range(2))
+    state = trainer.optimizers[0].state()
+    assert all(isinstance(value, Tensor) for value in state.values())
+    assert {"exp_avg.0", "exp_avg_sq.3", "step.1", "average.body.0.weight", "averaged_steps"} <= set(state)
+    assert int(state["averaged_steps"]) == 2
+
+
+def test_the_state_of_a_wider_block_is_refused():
+    trainer = LocalTrainer(make_learner(), KINDS["adamw"])
+    train(trainer, range(1))
+    with pytest.raises(ValueError, match="does not fit this block"):
+        trainer.optimizers[0].load_state(trainer.optimizers[1].state())
+
+
+def test_the_state_of_another_kind_of_optimizer_is_refused():
+    sgd, adamw = (LocalTrainer(make_learner(), KINDS[kind]).optimizers[0] for kind in ("sgd", "adamw"))
+    x, y = batch()
+    sgd.block.losses(sgd.block.body(x), Target(y)).mean().backward()
+    sgd.step()
+    with pytest.raises(ValueError):
+        adamw.load_state(sgd.state())
+
+
+def test_a_block_without_parameters_has_nothing_to_optimise():
+    optimizer = BlockOptimizer(LocalBlock(nn.Flatten()), TrainerSettings())
+    optimizer.set_learning_rate(0.5)
+    optimizer.step()
+    assert optimizer.state() == {}
+
+
+def test_frozen_parameters_are_not_trained():
+    learner = make_learner(depth=1)
+    learner.blocks[0].body[0].bias.requires_grad_(False)
+    before = learner.blocks[0].body[0].bias.clone()
+    train(LocalTrainer(learner, TrainerSettings(weight_decay=0.5)), range(3))
+    assert torch.equal(learner.blocks[0].body[0].bias, before)
+
+
+def test_set_learning_rate_scales_the_next_step():
+    def moved(rate: float) -> Tensor:
+        learner = make_learner(depth=1)
+        before = learner.blocks[0].body[0].weight.clone()
+        trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", momentum=0.0, learning_rate=9.0))
+        trainer.set_learning_rate(rate)
+        train(trainer, range(1))
+        return learner.blocks[0].body[0].weight - before
+
+    torch.testing.assert_close(moved(0.2), 2 * moved(0.1), rtol=1e-4, atol=1e-7)
+    assert not moved(0.0).any()
+
+
+@pytest.mark.parametrize("limit", [0.01, 1e6])
+def test_clipping_scales_the_gradient_of_a_block_down_to_the_limit(limit: float):
+    def moved(clip_norm: float | None) -> Tensor:
+        learner = make_learner(depth=1)
+        before = torch.cat([p.flatten() for p in weights(learner)])
+        settings = TrainerSettings(optimizer="sgd", momentum=0.0, learning_rate=1.0, clip_norm=clip_norm)
+        train(LocalTrainer(learner, settings), range(1))
+        return torch.cat([p.flatten() for p in weights(learner)]) - before
+
+    free, clipped = moved(None), moved(limit)
+    expected = free * min(1.0, limit / float(free.norm()))
+    torch.testing.assert_close(clipped, expected, rtol=1e-3, atol=1e-7)
+
+
+def test_averaged_weights_equal_a_loop_by_hand():
+    learner = make_learner()
+    trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", learning_rate=0.2, averaging=0.7))
+    expected: list[Tensor] = []
+    for step in range(6):
+        trainer.step(*batch(seed=step), step=step)
+        now = weights(learner)
+        expected = [0.7 * e + 0.3 * n for e, n in zip(expected, now, strict=True)] if expected else now
+    own = weights(learner)
+    with trainer.averaged():
+        for parameter, value in zip(learner.parameters(), expected, strict=True):
+            torch.testing.assert_close(parameter.detach(), value, rtol=1e-5, atol=1e-6)
+    assert same(weights(learner), own)
+
+
+def test_averaged_restores_bit_for_bit_after_an_exception():
+    learner = make_learner()
+    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.1, averaging=0.9))
+    train(trainer, range(3))
+    own = weights(learner)
+    with pytest.raises(KeyError), trainer.averaged():
+        assert not same(weights(learner), own)
+        raise KeyError
+    assert same(weights(learner), own)
+
+
+def test_without_averaging_averaged_changes_nothing():
+    learner = make_learner()
+    trainer = LocalTrainer(learner, TrainerSettings())
+    own = weights(learner)
+    with trainer.averaged():
+        assert same(weights(learner), own)
+
+
+def test_adopting_the_average_makes_it_the_learners_own():
+    learner = make_learner()
+    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.1, averaging=0.9))
+    train(trainer, range(3))
+    with trainer.averaged():
+        average = weights(learner)
+    trainer.adopt_average()
+    assert same(weights(learner), average)

@@ -1,0 +1,103 @@
+"""Reading image files: modes, sizes and broken files."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onward.data import read_image
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+
+
+def save(path, array: np.ndarray, mode: str | None = None, **options):
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+def test_a_colour_png_comes_back_exactly(tmp_path):
+    pixels = read_image(save(tmp_path / "a.png", COLOURS), channels=3, size=(6, 9))
+    np.testing.assert_array_equal(pixels, COLOURS.transpose(2, 0, 1))
+
+
+def test_grey_is_the_usual_luma(tmp_path):
+    pixels = read_image(save(tmp_path / "a.png", COLOURS), channels=1, size=(6, 9))
+    luma = COLOURS @ np.array([0.299, 0.587, 0.114])
+    assert pixels.shape == (1, 6, 9) and np.abs(pixels[0].numpy() - luma).max() <= 1
+
+
+def test_grey_files_fill_three_equal_channels(tmp_path):
+    pixels = read_image(save(tmp_path / "a.png", COLOURS[:, :, 0]), channels=3, size=(6, 9))
+    np.testing.assert_array_equal(pixels, np.stack([COLOURS[:, :, 0]] * 3))
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [("P", "gif"), ("P", "png"), ("RGBA", "png"), ("LA", "png"), ("1", "png"), ("CMYK", "jpg"), ("RGB", "bmp"),
+     ("RGB", "webp"), ("RGB", "jpg"), ("L", "jpg")],
+)  # fmt: skip
+def test_every_eight_bit_mode_is_understood(tmp_path, mode, suffix):
+    flat = np.full((6, 9, 3), (200, 200, 200), dtype=np.uint8)
+    pixels = read_image(save(tmp_path / f"a.{suffix}", flat, mode), channels=3, size=(6, 9))
+    expected = pixels.float().mean() if mode == "1" else 200
+    assert (
+        pixels.shape == (3, 6, 9)
+        and np.abs(pixels.numpy().astype(int) - float(expected)).max() <= (255, 4)[mode != "1"]
+    )
+
+
+@pytest.mark.parametrize(("array", "mode"), [(np.ones((4, 4), np.uint16), "I;16"), (np.ones((4, 4), np.float32), "F")])
+def test_deeper_modes_are_refused_by_name(tmp_path, array, mode):
+    path = save(tmp_path / "deep.tiff", array)
+    with pytest.raises(ValueError, match=rf"deep.tiff has mode {mode}"):
+        read_image(path, channels=1, size=(4, 4))
+
+
+def test_resizing_keeps_the_aspect_and_cuts_the_overhang(tmp_path):
+    # Left, middle and right thirds: only the middle survives a square crop.
+    array = np.zeros((20, 60, 3), dtype=np.uint8)
+    array[:, 20:40, 1] = 240
+    pixels = read_image(save(tmp_path / "wide.png", array), channels=3, size=(10, 10))
+    assert pixels.shape == (3, 10, 10)
+    assert (pixels[1] == 240).all() and (pixels[[0, 2]] == 0).all()
+
+
+def test_halving_averages_two_by_two(tmp_path):
+    array = np.kron(np.random.default_rng(1).integers(0, 256, (4, 4)), np.ones((8, 8))).astype(np.uint8)
+    pixels = read_image(save(tmp_path / "blocks.png", array), channels=1, size=(16, 16))
+    # The centre of each 4x4 block is further from its edges than the filter reaches.
+    np.testing.assert_array_equal(pixels[0, 1::4, 1::4], array[::8, ::8])
+
+
+def test_rectangles_of_any_shape(tmp_path):
+    path = save(tmp_path / "a.png", COLOURS)
+    for size in [(1, 1), (3, 17), (40, 2)]:
+        assert read_image(path, channels=3, size=size).shape == (3, *size)
+
+
+def test_photographs_are_turned_upright(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # stored lying on its side: turn by 90 degrees clockwise to view
+    pixels = read_image(save(tmp_path / "phone.png", COLOURS, exif=exif), channels=3, size=(9, 6))
+    np.testing.assert_array_equal(pixels, np.rot90(COLOURS, -1).transpose(2, 0, 1))
+
+
+def test_missing_files_and_non_images_are_named(tmp_path):
+    with pytest.raises(ValueError, match=r"nothing.png is not a file"):
+        read_image(tmp_path / "nothing.png", channels=3, size=(4, 4))
+    (tmp_path / "notes.png").write_text("not an image")
+    with pytest.raises(ValueError, match=r"notes.png cannot be read as an image"):
+        read_image(tmp_path / "notes.png", channels=3, size=(4, 4))
+    with pytest.raises(ValueError, match="channels is 2"):
+        read_image(save(tmp_path / "a.png", COLOURS), channels=2, size=(4, 4))
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpeg", "webp", "bmp"])
+def test_a_truncated_file_is_named(tmp_path, suffix):
+    buffer = io.BytesIO()
+    Image.fromarray(np.kron(COLOURS, np.ones((8, 8, 1), np.uint8))).save(buffer, suffix.upper())
+    (tmp_path / f"cut.{suffix}").write_bytes(buffer.getvalue()[: len(buffer.getvalue()) * 2 // 3])
+    with pytest.raises(ValueError, match=rf"cut.{suffix} cannot be read"):
+        read_image(tmp_path / f"cut.{suffix}", channels=3, size=(4, 4))

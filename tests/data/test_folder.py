@@ -1,0 +1,160 @@
+"""The user's own folders, good and bad."""
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from onward.data import DataSettings, load
+
+
+def read(root, **changes):
+    return load(DataSettings(name=str(root), **changes))
+
+
+def test_classes_directly_get_a_stratified_test_split(class_folders):
+    root = class_folders({"dog": 10, "cat": 15})
+    made = read(root)
+    assert made.class_names == ("cat", "dog") and made.name == "pets" and made.shape == (3, 8, 8)
+    assert made.test.labels.bincount().tolist() == [3, 2]
+    stored = {np.array(Image.open(file)).transpose(2, 0, 1).tobytes(): file.parent.name for file in root.rglob("*.png")}
+    for part in (made.train, made.validation, made.test):
+        for image, label in zip(part.pixels, part.labels, strict=True):
+            assert stored.pop(image.numpy().tobytes()) == made.class_names[label]
+    assert not stored
+
+
+def test_the_test_split_never_moves(class_folders):
+    root = class_folders({"dog": 20, "cat": 20})
+    first, other = read(root), read(root, split_seed=8, validation_fraction=0.3)
+    assert torch.equal(first.test.pixels, other.test.pixels) and first.checksum == other.checksum
+    assert not torch.equal(first.validation.pixels[:2], other.validation.pixels[:2])
+
+
+@pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation"])
+def test_train_and_test_folders(class_folders, test_name):
+    class_folders({"cat": 4, "dog": 4}, root="pets/train")
+    root = class_folders({"cat": 3, "dog": 2}, root=f"pets/{test_name}").parent
+    made = read(root)
+    assert (len(made.train), len(made.validation), len(made.test)) == (6, 2, 5)
+    assert made.test.labels.tolist() == [0, 0, 0, 1, 1]
+
+
+def test_an_unused_validation_folder_is_mentioned(class_folders):
+    for split in ("train", "test", "val"):
+        root = class_folders({"cat": 4, "dog": 4}, root=f"pets/{split}").parent
+    with pytest.warns(UserWarning, match="val is not used"):
+        assert len(read(root).test) == 8
+
+
+def test_all_grey_folders_have_one_channel(class_folders):
+    assert read(class_folders({"cat": 4, "dog": 4}, mode="L")).shape == (1, 8, 8)
+
+
+def test_one_colour_image_makes_all_colour(class_folders):
+    root = class_folders({"cat": 4, "dog": 4}, mode="L")
+    Image.new("RGB", (8, 8), "red").save(root / "cat" / "red.png")
+    assert read(root).shape == (3, 8, 8)
+
+
+def test_size_resizes_everything(class_folders):
+    root = class_folders({"cat": 4, "dog": 4})
+    Image.new("RGB", (20, 11), "red").save(root / "cat" / "odd.png")
+    assert read(root, size=6).shape == (3, 6, 6)
+
+
+def test_differing_sizes_name_both_files(class_folders):
+    root = class_folders({"cat": 4, "dog": 4})
+    Image.new("RGB", (20, 11), "red").save(root / "dog" / "odd.png")
+    with pytest.raises(ValueError, match=r"cat/000.png is 8x8 but .*dog/odd.png is 20x11 pixels: .*--data.size 32"):
+        read(root)
+
+
+def test_a_changed_folder_is_read_again(class_folders):
+    root = class_folders({"cat": 4, "dog": 4})
+    before = read(root).checksum
+    assert read(root).checksum == before
+    Image.new("RGB", (8, 8), "red").save(root / "dog" / "new.png")
+    assert read(root).checksum != before
+
+
+def test_hidden_files_and_stray_files_at_the_top_are_left_alone(class_folders):
+    root = class_folders({"cat": 4, "dog": 4})
+    (root / "README.md").write_text("pets")
+    (root / "cat" / ".DS_Store").write_text("x")
+    (root / ".git").mkdir()
+    assert len(read(root).class_names) == 2
+
+
+def empty_class(root):
+    (root / "eel").mkdir()
+
+
+def notes_in_a_class(root):
+    (root / "dog" / "notes.txt").write_text("woof")
+
+
+def nested_class(root):
+    (root / "dog" / "small").mkdir()
+
+
+def single_class(root):
+    shutil.rmtree(root / "dog")
+
+
+def no_classes(root):
+    shutil.rmtree(root / "dog")
+    shutil.rmtree(root / "cat")
+
+
+def one_image(root):
+    (root / "eel").mkdir()
+    Image.new("RGB", (8, 8)).save(root / "eel" / "a.png")
+
+
+def two_images(root):
+    one_image(root)
+    Image.new("RGB", (8, 8)).save(root / "eel" / "b.png")
+
+
+def sixteen_bits(root):
+    Image.fromarray(np.ones((8, 8), np.uint16)).save(root / "dog" / "x.png")
+
+
+def only_train(root):
+    (root / "train").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (empty_class, "class folder .*eel is empty"),
+        (notes_in_a_class, "notes.txt cannot be read as an image"),
+        (nested_class, "small is a folder inside the class 'dog'"),
+        (single_class, "only the class folder 'cat'"),
+        (no_classes, "has no class folders"),
+        (one_image, "class 'eel' has a single image"),
+        (two_images, "class 'eel' has a single image left"),
+        (sixteen_bits, r"x.png has mode I;16"),
+        (only_train, "has train/ but no test/"),
+    ],
+)
+def test_bad_folders_say_what_is_wrong(class_folders, damage, message):
+    root = class_folders({"cat": 4, "dog": 4})
+    damage(root)
+    with pytest.raises(ValueError, match=message):
+        read(root)
+
+
+def test_train_and_test_must_agree(class_folders):
+    class_folders({"cat": 4, "dog": 4}, root="pets/train")
+    root = class_folders({"cat": 4, "eel": 2}, root="pets/test").parent
+    with pytest.raises(ValueError, match=r"class 'dog' is in .*train but not in .*test"):
+        read(root)
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="nowhere is not a folder"):
+        read(tmp_path / "nowhere")

@@ -1,0 +1,182 @@
+"""Named sets from look-alike parquet shards; the hub is never asked."""
+
+import pytest
+import torch
+
+from onward.data import NAMED_SETS, DataSettings, load
+
+NAMED = {named.name: named for named in NAMED_SETS}
+
+
+@pytest.fixture
+def look_alike(tmp_path, shard):
+    """A folder with the shards of one set, two images of each class in train and one in test."""
+
+    def make(name: str, *, own_columns: bool = True, test_split: str | None = None):
+        named = NAMED[name]
+        columns = {"image": named.image_column, "label": named.label_column} if own_columns else {}
+        names = [f"class {index}" for index in range(named.num_classes)]
+        shape = (named.default_size, named.default_size, 3) if named.channels == 3 else (named.default_size,) * 2
+        train = list(range(named.num_classes)) * 2
+        folder = tmp_path / "data" / name
+        for part, labels in enumerate((train[: len(train) // 3], train[len(train) // 3 :])):
+            path = folder / f"{named.train_split}-{part:05}-of-00002.parquet"
+            shard(path, labels, names=names, shape=shape, **columns)
+        test = folder / f"{test_split or named.test_split}-00000-of-00001.parquet"
+        shard(test, train[: named.num_classes], names=names, shape=shape, **columns)
+        return tmp_path / "data"
+
+    return make
+
+
+@pytest.fixture
+def offline(monkeypatch):
+    import datasets
+
+    def unreachable(*arguments, **options):
+        raise ConnectionError("no route to the hub")
+
+    monkeypatch.setattr(datasets, "load_dataset", unreachable)
+
+
+@pytest.mark.parametrize("own_columns", [True, False])
+@pytest.mark.parametrize("name", ["cifar100", "svhn", "imagenette", "tiny_imagenet"])
+def test_look_alikes_load(look_alike, name, own_columns):
+    named = NAMED[name]
+    made = load(DataSettings(name=name), data_dir=look_alike(name, own_columns=own_columns))
+    assert made.shape == (3, named.default_size, named.default_size)
+    assert made.num_classes == named.num_classes and made.class_names[1] == "class 1" and made.note == ""
+    assert (len(made.train), len(made.validation), len(made.test)) == (named.num_classes,) * 3
+    assert made.test.labels.tolist() == list(range(named.num_classes))
+
+
+def test_the_test_split_may_simply_be_called_test(look_alike):
+    made = load(DataSettings(name="imagenette", size=16), data_dir=look_alike("imagenette", test_split="test"))
+    assert made.shape == (3, 16, 16) and len(made.test) == 10
+
+
+def test_onward_data_is_the_default(look_alike, monkeypatch):
+    monkeypatch.setenv("ONWARD_DATA", str(look_alike("mnist")))
+    assert load(DataSettings(name="mnist")).shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize("layout", ["data/{}-00000-of-00001.parquet", "cropped_digits/{}/0000.parquet", "{}.parquet"])
+def test_other_layouts_of_the_hub(tmp_path, shard, layout):
+    shard(tmp_path / "svhn" / layout.format("train"), [0, 0, 1, 1])
+    shard(tmp_path / "svhn" / layout.format("test"), [1, 0])
+    made = load(DataSettings(name="svhn"), data_dir=tmp_path)
+    assert made.test.labels.tolist() == [1, 0] and made.class_names == tuple("0123456789")
+
+
+def test_shards_are_read_once_then_cached(look_alike, offline, monkeypatch, cache):
+    data = look_alike("svhn")
+    with monkeypatch.context() as online:
+        import datasets
+
+        from datasets.load import load_dataset
+
+        online.setattr(datasets, "load_dataset", load_dataset)
+        first = load(DataSettings(name="svhn"), data_dir=data)
+    again = load(DataSettings(name="svhn"), data_dir=data)
+    assert torch.equal(first.train.pixels, again.train.pixels) and first.checksum == again.checksum
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_unreachable_names_folder_and_hub(tmp_path, offline):
+    with pytest.raises(
+        ValueError, match=r"uoft-cs/cifar100 .*no route.*cifar100 is not in .*cifar100 either; put train-"
+    ):
+        load(DataSettings(name="cifar100"), data_dir=tmp_path)
+    with pytest.raises(ValueError, match="ONWARD_DATA is not set"):
+        load(DataSettings(name="cifar100"))
+
+
+def test_the_hub_is_asked_for_the_right_repository(tmp_path, shard, monkeypatch):
+    import datasets
+
+    path = shard(tmp_path / "x.parquet", [0, 0, 1, 1, 2, 2])
+    real, asked = datasets.load_dataset, []
+
+    def answer(*arguments, **options):
+        asked.append((arguments, options))
+        return real("parquet", data_files=str(path), split="train", streaming=True)
+
+    monkeypatch.setattr(datasets, "load_dataset", answer)
+    assert len(load(DataSettings(name="svhn")).test) == 6
+    assert len(load(DataSettings(name="imagenette", size=8)).test) == 6
+    both = {"streaming": True, "revision": None, "name": "cropped_digits"}
+    assert asked[:2] == [(("ufldl-stanford/svhn",), {**both, "split": split}) for split in ("train", "test")]
+    exported = {"streaming": True, "revision": "refs/convert/parquet", "data_dir": "160px", "split": "validation"}
+    assert asked[3] == (("frgfm/imagenette",), exported)
+
+
+def corrupt(folder, shard):
+    path = folder / "train-00001-of-00002.parquet"
+    path.write_bytes(path.read_bytes()[:-300])
+
+
+def damaged_pages(folder, shard):
+    path = folder / "train-00001-of-00002.parquet"
+    content = bytearray(path.read_bytes())
+    content[100:400] = bytes(300)
+    path.write_bytes(content)
+
+
+def lost_train_shard(folder, shard):
+    (folder / "train-00000-of-00002.parquet").unlink()
+
+
+def lost_test(folder, shard):
+    (folder / "test-00000-of-00001.parquet").unlink()
+
+
+def other_columns(folder, shard):
+    shard(folder / "test-00000-of-00001.parquet", [0, 1], label="category")
+
+
+def label_too_large(folder, shard):
+    shard(folder / "test-00000-of-00001.parquet", [0, 10])
+
+
+def label_missing(folder, shard):
+    shard(folder / "test-00000-of-00001.parquet", [0, None])
+
+
+def wrong_set(folder, shard):
+    shard(folder / "train-00000-of-00002.parquet", [0, 1], names=["a", "b"])
+
+
+def no_rows(folder, shard):
+    shard(folder / "test-00000-of-00001.parquet", [])
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (corrupt, r"train-00001-of-00002.parquet cannot be read .*copy the shard again"),
+        (damaged_pages, r"train-00001-of-00002.parquet"),
+        (lost_train_shard, r"train-00000-of-00002.parquet is missing \(1 of 2 shards\)"),
+        (lost_test, r"mnist has no test-\*.parquet: copy the test shards of ylecun/mnist"),
+        (other_columns, r"test-00000-of-00001.parquet has the columns \['category', 'image'\] but not 'label'"),
+        (
+            label_too_large,
+            r"test-00000-of-00001.parquet, row 1, column 'label': label 10, but mnist has the classes 0..9",
+        ),
+        (label_missing, r"row 1, column 'label': label None"),
+        (wrong_set, "names 2 classes but mnist has 10"),
+        (no_rows, r"test-00000-of-00001.parquet has no rows"),
+    ],
+)
+def test_damaged_shards_are_named(look_alike, shard, damage, message):
+    data = look_alike("mnist")
+    damage(data / "mnist", shard)
+    with pytest.raises(ValueError, match=message):
+        load(DataSettings(name="mnist"), data_dir=data)
+
+
+def test_the_table_is_consistent():
+    assert list(NAMED) == [
+        "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn", "imagenette", "tiny_imagenet", "imagenet",
+    ]  # fmt: skip
+    assert [named.num_classes for named in NAMED_SETS] == [10, 10, 10, 100, 10, 10, 200, 1000]
+    assert all(named.channels in (1, 3) and "/" in named.hub_id for named in NAMED_SETS)
