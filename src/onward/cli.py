@@ -34,6 +34,27 @@ _USAGE = """usage: onward COMMAND ...
 `onward COMMAND --help` explains a command; `onward train RECIPE --help` lists what can be changed in a recipe.
 """
 
+_TRAIN_USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
+       onward train --resume RUN
+
+Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,
+result. Without a recipe, the default trains on scikit-learn's digits.
+
+  --epochs INT             times through the training split
+  --batch-size INT         images per step
+  --seed INT               weights, order, augmentation and dropout
+  --data-dir PATH          local data sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
+  --device NAME            cpu, cuda, cuda:1 or auto
+  --runs-dir PATH          where run folders are made (runs)
+  --checkpoint-every S     seconds between checkpoints (60)
+  --resume RUN             go on with a run that was stopped
+  --no-record              do not file the result under results/
+  --net.*  --data.*  --trainer.*  --algorithm.*
+                           everything else in the recipe, such as --trainer.precision bf16
+
+`onward train RECIPE --help` lists every flag of a recipe with its type, meaning and value.
+"""
+
 _RESULTS = Path("results")
 _out = Console(highlight=False, soft_wrap=True)
 
@@ -146,6 +167,9 @@ def _list(words: list[str]) -> None:
 
 
 def _train(words: list[str]) -> None:
+    if words[:1] in (["-h"], ["--help"]):
+        print(_TRAIN_USAGE, end="")
+        return
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         order = parse(ResumeArguments, "train", words)
         folder, result = resume(order.resume, order.place)

@@ -41,7 +41,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def _one_line(boxed: str) -> str:
-    """Keep what a boxed message says, without frame, title and the pointer to the help text."""
-    lines = [re.sub(r"[│╭╮╰╯─]+", " ", line).strip() for line in boxed.splitlines()[1:]]
-    told = [line for line in lines if line and not line.startswith(("For full helptext", "Argument helptext"))]
-    return " ".join(" ".join(told).split()) or "the command line cannot be understood; see --help"
+    """Keep what a boxed message says and the nearest flags; leave out frame, title and explanations of flags."""
+    lines = [line.strip("│ ") for line in boxed.splitlines()[1:] if not line.startswith("╰")]
+    sections = re.split(r"─{5,}", "\n".join(lines))
+    told = [" ".join(sections[0].split())]
+    for section in sections[1:]:
+        if section.strip().startswith("Perhaps you meant"):
+            told.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")
+    return "".join(told) or "the command line cannot be understood; see --help"

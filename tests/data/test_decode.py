@@ -39,13 +39,12 @@ def test_grey_files_fill_three_equal_channels(tmp_path):
      ("RGB", "webp"), ("RGB", "jpg"), ("L", "jpg")],
 )  # fmt: skip
 def test_every_eight_bit_mode_is_understood(tmp_path, mode, suffix):
-    flat = np.full((6, 9, 3), (200, 200, 200), dtype=np.uint8)
-    pixels = read_image(save(tmp_path / f"a.{suffix}", flat, mode), channels=3, size=(6, 9))
-    expected = pixels.float().mean() if mode == "1" else 200
-    assert (
-        pixels.shape == (3, 6, 9)
-        and np.abs(pixels.numpy().astype(int) - float(expected)).max() <= (255, 4)[mode != "1"]
-    )
+    # White or the web palette's 204: colours that every one of these modes can hold, JPEG nearly so.
+    value = 255 if mode == "1" else 204
+    path = save(tmp_path / f"a.{suffix}", np.full((6, 9, 3), value, dtype=np.uint8), mode)
+    pixels = read_image(path, channels=3, size=(6, 9))
+    assert pixels.shape == (3, 6, 9)
+    assert np.abs(pixels.numpy().astype(int) - value).max() <= 3
 
 
 @pytest.mark.parametrize(("array", "mode"), [(np.ones((4, 4), np.uint16), "I;16"), (np.ones((4, 4), np.float32), "F")])
@@ -56,12 +55,10 @@ def test_deeper_modes_are_refused_by_name(tmp_path, array, mode):
 
 
 def test_resizing_keeps_the_aspect_and_cuts_the_overhang(tmp_path):
-    # Left, middle and right thirds: only the middle survives a square crop.
-    array = np.zeros((20, 60, 3), dtype=np.uint8)
-    array[:, 20:40, 1] = 240
+    array = np.random.default_rng(2).integers(0, 256, (20, 60, 3), dtype=np.uint8)
     pixels = read_image(save(tmp_path / "wide.png", array), channels=3, size=(10, 10))
-    assert pixels.shape == (3, 10, 10)
-    assert (pixels[1] == 240).all() and (pixels[[0, 2]] == 0).all()
+    shrunk = Image.fromarray(array).resize((30, 10), Image.Resampling.BILINEAR).crop((10, 0, 20, 10))
+    np.testing.assert_array_equal(pixels, np.array(shrunk).transpose(2, 0, 1))
 
 
 def test_halving_averages_two_by_two(tmp_path):

@@ -68,18 +68,19 @@ def test_other_layouts_of_the_hub(tmp_path, shard, layout):
     assert made.test.labels.tolist() == [1, 0] and made.class_names == tuple("0123456789")
 
 
-def test_shards_are_read_once_then_cached(look_alike, offline, monkeypatch, cache):
+def test_shards_are_read_once_then_cached(look_alike, monkeypatch, cache):
+    import datasets
+
     data = look_alike("svhn")
-    with monkeypatch.context() as online:
-        import datasets
-
-        from datasets.load import load_dataset
-
-        online.setattr(datasets, "load_dataset", load_dataset)
-        first = load(DataSettings(name="svhn"), data_dir=data)
+    first = load(DataSettings(name="svhn"), data_dir=data)
+    monkeypatch.delattr(datasets, "load_dataset")
     again = load(DataSettings(name="svhn"), data_dir=data)
     assert torch.equal(first.train.pixels, again.train.pixels) and first.checksum == again.checksum
     assert len(list(cache.iterdir())) == 1
+    # Touching a shard makes it another source, which has to be read again.
+    next((data / "svhn").iterdir()).touch()
+    with pytest.raises(AttributeError, match="load_dataset"):
+        load(DataSettings(name="svhn"), data_dir=data)
 
 
 def test_unreachable_names_folder_and_hub(tmp_path, offline):

@@ -11,23 +11,14 @@ from onward.data import DATA_SETS, DataSettings, load
 def test_digits_are_scaled_and_complete():
     made = load(DataSettings())
     assert made.shape == (1, 8, 8) and made.name == "digits" and made.class_names == tuple("0123456789")
-    bunch = load_digits()
-    stored = sorted(
-        (np.rint(image * 255 / 16).astype(np.uint8).tobytes(), int(label))
-        for image, label in zip(*bunch_of(bunch), strict=True)
-    )
-    parts = (made.train, made.validation, made.test)
-    found = sorted(
-        (image.numpy().tobytes(), int(label))
-        for part in parts
-        for image, label in zip(part.pixels, part.labels, strict=True)
-    )
-    assert found == stored
+    images, labels = load_digits(return_X_y=True)
+    scaled = np.rint(images * 255 / 16).astype(np.uint8)
+    stored = sorted((image.tobytes(), int(label)) for image, label in zip(scaled, labels, strict=True))
+    found = []
+    for part in (made.train, made.validation, made.test):
+        found += [(image.numpy().tobytes(), int(k)) for image, k in zip(part.pixels, part.labels, strict=True)]
+    assert sorted(found) == stored
     assert abs(len(made.test) - 0.2 * len(stored)) <= 5
-
-
-def bunch_of(bunch):
-    return bunch["images"], bunch["target"]
 
 
 def test_digits_keep_their_test_split():
@@ -64,7 +55,7 @@ def test_unknown_names_suggest_near_ones():
         ValueError, match=r"unknown data set 'cifar': did you mean .*cifar10.*choose one of digits, mnist"
     ):
         load(DataSettings(name="cifar"))
-    with pytest.raises(ValueError, match="unknown data set 'zzz': choose one of .*imagenet, or the path"):
+    with pytest.raises(ValueError, match=r"unknown data set 'zzz': choose one of .*imagenet, or the path"):
         load(DataSettings(name="zzz"))
 
 

@@ -74,17 +74,19 @@ class BlockOptimizer:
             elif key != "averaged_steps":
                 entries.setdefault(int(rest), {})[name] = value
         if self.optimizer is not None:
-            self._check(entries)
+            entries = {index: self._laid_out(index, kept) for index, kept in entries.items()}
             self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
         if self.average is not None:
             self.average.module.load_state_dict(average)
             self.average.n_averaged.copy_(tensors["averaged_steps"])
 
-    def _check(self, entries: dict[int, dict[str, Tensor]]) -> None:
-        for index, tensors in entries.items():
-            known = index < len(self.parameters)
-            if not known or any(t.ndim and t.shape != self.parameters[index].shape for t in tensors.values()):
-                raise ValueError(f"optimizer state {index} does not fit this block; was the network changed?")
+    def _laid_out(self, index: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Give a parameter's state the parameter's memory format: fused optimizers pair elements by position."""
+        known = index < len(self.parameters)
+        if not known or any(t.ndim and t.shape != self.parameters[index].shape for t in tensors.values()):
+            raise ValueError(f"optimizer state {index} does not fit this block; was the network changed?")
+        parameter = self.parameters[index].detach()
+        return {name: torch.empty_like(parameter).copy_(t) if t.ndim else t for name, t in tensors.items()}
 
 
 def _make_optimizer(parameters: list[torch.nn.Parameter], settings: TrainerSettings) -> torch.optim.Optimizer:

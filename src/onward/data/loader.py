@@ -53,11 +53,15 @@ class TrainLoader:
             raise ValueError(f"start {start} is not a batch of this epoch: choose 0..{len(self)}")
         return self._batches(index, start)
 
-    def _batches(self, index: int, start: int) -> Iterator[Batch]:
+    def order(self, index: int) -> list[Int64[Tensor, "B"]]:
+        """Which images each batch of epoch `index` takes."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, index))
-        order = torch.randperm(len(self.labels), generator=generator).to(self.pixels.device)
-        for batch in range(start, len(self)):
-            rows = order[batch * self.batch_size : (batch + 1) * self.batch_size]
+        shuffled = torch.randperm(len(self.labels), generator=generator)
+        return list(shuffled.split(self.batch_size)[: len(self)])
+
+    def _batches(self, index: int, start: int) -> Iterator[Batch]:
+        for batch, chosen in enumerate(self.order(index)[start:], start):
+            rows = chosen.to(self.pixels.device)
             x, y = _deliver(self.pixels[rows], self.labels[rows], self.device)
             if self.augment is not None:
                 x = self.augment(x, derive_seed(self.seed, index, batch))

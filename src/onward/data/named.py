@@ -78,7 +78,7 @@ class Part:
 def shards(named: NamedSet, folder: Path, split: str) -> list[Path]:
     """The parquet files of one split, in order, in the layouts of the hub; raises ValueError when some are missing."""
     # The hub's name for the test split and the plain one are both understood: "valid" and "test".
-    spellings = (split,) if split == named.train_split else (split, "test")
+    spellings = (split,) if split in (named.train_split, "test") else (split, "test")
     for place in (folder, folder / "data", folder / (named.config or "default")):
         for spelling in spellings:
             for pattern in (f"{spelling}-*.parquet", f"{spelling}.parquet", f"{spelling}/*.parquet"):

@@ -24,6 +24,7 @@ class FrozenInputs:
     """The stream that enters block `stop`, for every training image, held on the host."""
 
     def __init__(self, trainer: LocalTrainer, images: Images, *, stop: int):
+        self.stop = stop
         self.device = trainer.learner.device
         parts: list[Stream] = []
         for x, y in batches(images, batch_size=500, device=self.device):

@@ -75,6 +75,7 @@ class Training:
         )
         spans = learner.spans
         self.phases: list[Sequence[Span]] = [spans] if settings.order == "joint" else [[span] for span in spans]
+        self.frozen: FrozenInputs | None = None
         self.epoch = 0
         self.train_seconds = 0.0
         self._begin_epoch()
@@ -161,8 +162,10 @@ class Training:
 
     def _inputs(self) -> Iterator[tuple[Stream, Target, int]]:
         if self.settings.cache_activations:
-            frozen = FrozenInputs(self.trainer, self.data.train, stop=self._entry)
-            for stream, y in frozen.epoch(self.loader, self.epoch, start=self.step_in_epoch):
+            if self.frozen is None or self.frozen.stop != self._entry:
+                self.frozen = None  # make room first
+                self.frozen = FrozenInputs(self.trainer, self.data.train, stop=self._entry)
+            for stream, y in self.frozen.epoch(self.loader, self.epoch, start=self.step_in_epoch):
                 yield stream, Target(y), len(y)
         else:
             for x, y in self.loader.epoch(self.epoch, start=self.step_in_epoch):

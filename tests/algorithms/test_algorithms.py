@@ -1,0 +1,91 @@
+"""What each algorithm fills the slots with, and which networks it refuses."""
+
+from dataclasses import fields, is_dataclass
+
+import pytest
+import torch
+from torch import nn
+
+from onward.algorithms import ALGORITHMS, Algorithm, Backprop, DeeperForward, ForwardForward
+from onward.core import Span, Target
+from onward.nets import MLP, Architecture, TinyCNN
+
+SHAPE = (1, 8, 8)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_algorithms_are_frozen_settings_with_defaults_and_a_docstring(algorithm: type[Algorithm]):
+    assert is_dataclass(algorithm)
+    assert algorithm.__doc__ and not algorithm.__doc__.startswith(f"{algorithm.__name__}(")
+    instance = algorithm()
+    assert hash(instance) == hash(algorithm())
+    for field in fields(algorithm):
+        with pytest.raises(AttributeError):
+            setattr(instance, field.name, None)
+
+
+def test_70_channels_cannot_speak_for_100_classes():
+    with pytest.raises(ValueError, match=r"70 channels .* 100 equal class groups; the nearest widths are 100$"):
+        DeeperForward()(MLP(width=70, depth=2)(SHAPE, 100), 100)
+
+
+@pytest.mark.parametrize(("num_classes", "depth"), [(1, 3), (4, 1)])
+def test_forward_forward_needs_two_classes_and_two_layers(num_classes: int, depth: int):
+    with pytest.raises(ValueError, match=f"at least 2 classes and 2 layers, got {num_classes} and {depth}"):
+        ForwardForward()(MLP(width=8, depth=depth)(SHAPE, num_classes), num_classes)
+
+
+@pytest.mark.parametrize("of", [DeeperForward(), ForwardForward()])
+@pytest.mark.parametrize("net", [MLP(width=8, depth=3), TinyCNN(width=4)])
+def test_backprop_trains_the_same_bodies_and_handoffs_from_the_same_weights(of: Algorithm, net: Architecture):
+    torch.manual_seed(3)
+    local = of(net(SHAPE, 4), 4)
+    torch.manual_seed(3)
+    control = Backprop(of=of)(net(SHAPE, 4), 4)
+    x = torch.rand(2, *SHAPE)
+    local.eval(), control.eval()
+    for (_, left, _), (_, right, _) in zip(local.walk((x,)), control.walk((x,)), strict=True):
+        assert torch.equal(left, right)
+
+
+def test_backprop_has_one_objective_at_the_end_of_one_span():
+    learner = Backprop()(TinyCNN(width=4)(SHAPE, 4), 4)
+    assert learner.spans == (Span(0, 3),)
+    assert [block.objective is not None for block in learner.blocks] == [False, False, False, True]
+
+
+@pytest.mark.parametrize("net", [MLP(width=8, depth=3), TinyCNN(width=4)])
+def test_deeper_forward_hands_on_what_carries_no_goodness(net: Architecture):
+    learner = DeeperForward()(net(SHAPE, 4), 4).eval()
+    for block, activity, stream in learner.walk((torch.rand(5, *SHAPE),)):
+        assert block.goodness is not None
+        assert block.goodness(activity).abs().max() > 1e-3
+        assert block.goodness(stream[0]).abs().max() < 1e-5
+
+
+def test_deeper_forward_does_not_see_the_brightness_or_contrast_of_an_image():
+    learner = DeeperForward()(MLP(width=8, depth=2)(SHAPE, 4), 4)
+    x = torch.rand(5, *SHAPE)
+    torch.testing.assert_close(learner.predict_scores(3 * x + 2), learner.predict_scores(x), rtol=1e-3, atol=1e-4)
+
+
+def test_forward_forward_hands_on_unit_length():
+    learner = ForwardForward()(MLP(width=8, depth=3)(SHAPE, 4), 4)
+    for _, _, stream in learner.walk((torch.rand(5, *SHAPE),)):
+        torch.testing.assert_close(stream[0].square().mean(dim=1), torch.ones(5), rtol=1e-3, atol=0.0)
+
+
+def test_forward_forward_uses_its_threshold():
+    blocks = ForwardForward(threshold=5.0)(MLP(width=8, depth=2)(SHAPE, 4), 4).blocks
+    target = Target(torch.tensor([0]), torch.tensor([1]))
+    for block in blocks:
+        assert block.objective is not None
+        at_threshold = block.objective(torch.tensor([5.0]), target)
+        torch.testing.assert_close(at_threshold, torch.tensor([2.0]).log())
+
+
+def test_forward_forward_starts_with_a_normalised_input():
+    body = ForwardForward()(MLP(width=8, depth=2)(SHAPE, 4), 4).blocks[0].body
+    assert isinstance(body, nn.Sequential)
+    x = torch.rand(2, *SHAPE)
+    torch.testing.assert_close(body(5 * x), body(x))

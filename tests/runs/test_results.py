@@ -1,0 +1,52 @@
+"""Results: records, spread, and the table."""
+
+from pathlib import Path
+
+import pytest
+
+from onward.runs.results import record, results_table, spread
+
+
+def _result(recipe: str, seed: int, accuracy: float, **more) -> dict:
+    return {
+        "recipe": recipe,
+        "seed": seed,
+        "test_accuracy": accuracy,
+        "test_accuracy_by_rule": {"best_range": accuracy, "last_block": accuracy - 0.1},
+        "backprop_recipe": None,
+        "published": None,
+        "epochs": 2,
+        "train_seconds": 90.0,
+        "data": "digits",
+        "data_note": "",
+        "device": "a machine",
+        **more,
+    }
+
+
+def test_records_are_filed_by_recipe_and_seed(tmp_path: Path):
+    assert record(tmp_path, _result("a-b", 3, 0.9)) == tmp_path / "runs" / "a-b" / "seed-3.json"
+
+
+def test_the_table_has_mean_deviation_seeds_control_and_published(tmp_path: Path):
+    published = {"test_accuracy": 0.95, "source": "somebody, table 1"}
+    for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
+        record(tmp_path, _result("local", seed, accuracy, backprop_recipe="control", published=published))
+    record(tmp_path, _result("control", 0, 0.97))
+    table = results_table(tmp_path)
+    row = next(line for line in table.splitlines() if line.startswith("| `local`"))
+    assert (
+        "| 92.00 ± 2.00 | 3 | 97.00 | 95.00 (somebody, table 1) | last_block 82.00 ± 2.00 | 2 | 1.5 | digits |" in row
+    )
+
+
+def test_a_damaged_record_is_named(tmp_path: Path):
+    path = record(tmp_path, _result("a", 0, 0.9))
+    path.write_text(path.read_text().replace("0.9", "0.99", 1))
+    with pytest.raises(ValueError, match=r"seed-0\.json does not match its checksum"):
+        results_table(tmp_path)
+
+
+def test_spread_of_one_value_has_no_deviation():
+    assert spread([0.98765]) == "98.77"
+    assert spread([0.5, 0.7]) == "60.00 ± 14.14"

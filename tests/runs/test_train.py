@@ -1,0 +1,223 @@
+"""Carrying out a recipe: the run folder, signals, kills, resuming."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from run_toys import same_tensors
+
+from onward.recipes import Recipe
+from onward.runs import Interrupted, Place, RunFolder, load_model, resume, train
+from onward.runs.files import read_json, write_json
+from onward.runs.training import Training
+
+_RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
+_FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]
+
+
+def test_a_finished_run_holds_what_its_number_depends_on(toy_recipe: Recipe, place: Place):
+    folder, result = train(toy_recipe, place)
+    names = {path.name for path in folder.path.iterdir()}
+    assert names == {
+        "config.json",
+        "environment.json",
+        "metrics.jsonl",
+        "model.json",
+        "model.safetensors",
+        "result.json",
+    }
+    assert folder.path == place.runs_dir / "toy" / "seed-0"
+    assert folder.recipe() == toy_recipe
+    assert [row["epoch"] for row in folder.metrics()] == [0, 1, 2]
+    assert folder.result() == json.loads(json.dumps(result))
+    assert result["n_train"] + result["n_validation"] + result["n_test"] == 1797
+    assert result["epochs"] == 3 and result["seed"] == 0 and result["device"] and result["versions"]["torch"]
+    assert 0 < result["test_accuracy"] <= 1
+    assert result["data_checksum"] == folder.environment()["data_checksum"]
+
+
+def test_the_recorded_accuracy_is_that_of_the_saved_model(toy_recipe: Recipe, place: Place):
+    from onward.data import load
+
+    folder, result = train(toy_recipe, place)
+    learner, _ = load_model(folder.path)
+    test = load(toy_recipe.data).test
+    right = (learner.predict(test.pixels) == test.labels).double().mean()
+    assert float(right) == pytest.approx(result["test_accuracy"])
+
+
+def test_runs_of_one_seed_do_not_overwrite_each_other(toy_recipe: Recipe, place: Place):
+    short = replace(toy_recipe, epochs=1)
+    first, second = train(short, place)[0], train(short, place)[0]
+    assert (first.path.name, second.path.name) == ("seed-0", "seed-0-2")
+    assert same_tensors(load_model(first.path)[0].state_dict(), load_model(second.path)[0].state_dict())
+
+
+def test_an_impossible_network_leaves_no_folder(toy_recipe: Recipe, place: Place):
+    from onward.nets import TinyCNN
+
+    with pytest.raises(ValueError, match="nearest widths are 10 or 20"):
+        train(replace(toy_recipe, net=TinyCNN(width=11)), place)
+    assert not place.runs_dir.exists()
+
+
+def test_resuming_a_finished_run_returns_its_result(toy_recipe: Recipe, place: Place):
+    folder, result = train(replace(toy_recipe, epochs=1), place)
+    assert resume(folder.path, place)[1]["test_accuracy"] == result["test_accuracy"]
+
+
+def test_resuming_needs_a_run_folder(tmp_path: Path, place: Place):
+    with pytest.raises(ValueError, match=r"no config\.json"):
+        resume(tmp_path, place)
+
+
+def test_resuming_on_other_data_is_refused(toy_recipe: Recipe, place: Place):
+    folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": "0" * 64})
+    with pytest.raises(ValueError, match="checksum 000000000000"):
+        resume(folder.path, place)
+
+
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Recipe, place: Place):
+    _, whole = train(toy_recipe, place)
+    folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]})
+    folder.append_metrics({"epoch": 0, "from": "before the stop"})
+    assert resume(folder.path, place)[1]["test_accuracy_by_rule"] == whole["test_accuracy_by_rule"]
+    assert [row["epoch"] for row in folder.metrics()] == [0, 1, 2]
+    assert "from" not in folder.metrics()[0]
+
+
+def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
+    saves = []
+    save = RunFolder.save_checkpoint
+
+    def fill_up(folder: RunFolder, *state) -> None:
+        saves.append(folder)
+        if len(saves) == 4:
+            raise OSError(28, "No space left on device")
+        save(folder, *state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "save_checkpoint", fill_up)
+        with pytest.raises(OSError, match="No space left"):
+            train(toy_recipe, replace(place, checkpoint_every=0.0))
+    tensors, notes = saves[0].load_checkpoint()
+    assert tensors and notes["epoch"] * 4 + notes["step_in_epoch"] == 3
+    _, whole = train(toy_recipe, place)
+    assert resume(saves[0].path, place)[1]["test_accuracy_by_rule"] == whole["test_accuracy_by_rule"]
+
+
+def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
+    toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    note = Training._note
+
+    def poisoned(training: Training, losses) -> None:
+        note(training, losses * (float("nan") if training.step == 6 else 1))
+
+    monkeypatch.setattr(Training, "_note", poisoned)
+    with pytest.raises(ValueError, match="block 0 is not finite since step 6"):
+        train(toy_recipe, replace(place, checkpoint_every=0.0))
+    _, notes = RunFolder.open(place.runs_dir / "toy" / "seed-0").load_checkpoint() or ({}, {})
+    assert (notes["epoch"], notes["step_in_epoch"]) == (1, 2)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: Place, number: int, monkeypatch):
+    step = Training._note
+
+    def ask_to_stop(training: Training, losses) -> None:
+        step(training, losses)
+        if training.step == 5:
+            os.kill(os.getpid(), number)
+
+    handler = signal.getsignal(number)
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "_note", ask_to_stop)
+        with pytest.raises(Interrupted, match="--resume") as stop:
+            train(toy_recipe, place)
+    assert stop.value.exit_code == 128 + number
+    assert signal.getsignal(number) is handler
+    folder = place.runs_dir / "toy" / "seed-0"
+    assert (RunFolder.open(folder).load_checkpoint() or ({}, {}))[1]["step_in_epoch"] == 2
+    resumed, _ = resume(folder, place)
+    whole, _ = train(toy_recipe, place)
+    assert same_tensors(load_model(resumed.path)[0].state_dict(), load_model(whole.path)[0].state_dict())
+
+
+def test_metrics_survive_a_row_that_was_cut_off(tmp_path: Path):
+    folder = RunFolder(tmp_path)
+    folder.append_metrics({"epoch": 0})
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"epo')
+    assert folder.metrics() == [{"epoch": 0}]
+    folder.keep_metrics(1)
+    folder.append_metrics({"epoch": 1})
+    assert [row["epoch"] for row in folder.metrics()] == [0, 1]
+
+
+def test_a_damaged_row_of_metrics_is_named(tmp_path: Path):
+    (tmp_path / "metrics.jsonl").write_text('{"epoch": 0}\n{"epo\n')
+    with pytest.raises(ValueError, match="damaged row"):
+        RunFolder(tmp_path).metrics()
+
+
+def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: Place):
+    folder = RunFolder.create(place.runs_dir, toy_recipe, {})
+    text = (folder.path / "config.json").read_text()
+    (folder.path / "config.json").write_text(text.replace('"epochs": 3', '"epochs": 4'))
+    with pytest.raises(ValueError, match="does not match its checksum"):
+        folder.recipe()
+
+
+def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: Place):
+    folder = RunFolder.create(place.runs_dir, toy_recipe, {})
+    content = read_json(folder.path / "config.json")
+    content["recipe"]["trainer"]["colour"] = "blue"
+    write_json(folder.path / "config.json", content)
+    with pytest.raises(ValueError, match=r"TrainerSettings do not fit.*colour"):
+        folder.recipe()
+
+
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path):
+    _kill_and_compare(tmp_path, kills=2)
+
+
+@pytest.mark.slow
+def test_a_run_killed_twenty_times_resumes_to_the_same_weights(tmp_path: Path):
+    _kill_and_compare(tmp_path, kills=20)
+
+
+def _kill_and_compare(tmp_path: Path, *, kills: int) -> None:
+    """Kill a run at random moments and resume it each time; it must end as if nothing had happened."""
+    whole = _start("train", *_FLAGS, "--runs-dir", str(tmp_path / "whole"))
+    assert whole.wait() == 0
+    draw = random.Random(0)
+    process = _start("train", *_FLAGS, "--runs-dir", str(tmp_path / "killed"))
+    for _ in range(kills):
+        while not (found := list((tmp_path / "killed").glob("*/seed-0"))):
+            assert process.poll() in (None, 0), "the run failed before it had a folder"
+            time.sleep(0.01)
+        time.sleep(draw.uniform(0, 1.5))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process = _start("train", "--resume", str(found[0]), "--checkpoint-every", "0", "--no-record")
+        time.sleep(draw.uniform(0, 4))
+    assert process.wait() == 0
+    ours, theirs = (next((tmp_path / name).glob("*/seed-0")) for name in ("killed", "whole"))
+    assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
+    assert read_json(ours / "result.json")["test_accuracy"] == read_json(theirs / "result.json")["test_accuracy"]
+    assert [row["losses"] for row in RunFolder(ours).metrics()] == [
+        row["losses"] for row in RunFolder(theirs).metrics()
+    ]
+
+
+def _start(*words: str) -> subprocess.Popen:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, "-c", _RUN, *words], env=environment, stderr=subprocess.DEVNULL)

@@ -1,0 +1,156 @@
+"""The training loop: resuming, orders, losses that go wrong."""
+
+import copy
+
+import pytest
+import torch
+from run_toys import same_tensors
+
+from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, ForwardForward
+from onward.data import Augmentation
+from onward.nets import MLP, TinyCNN
+from onward.runs import EpochDone, StepDone, Training
+
+
+def _finish(training: Training) -> list[EpochDone]:
+    return [event for event in training if isinstance(event, EpochDone)]
+
+
+def _resumed_at(make, stop: int, **settings) -> tuple[Training, list[EpochDone]]:
+    """Stop a training after `stop` steps, hand its state to a new one, and finish that."""
+    first, reports = make(**settings), []
+    for event in first:
+        if isinstance(event, EpochDone):
+            reports.append(event)
+        if isinstance(event, StepDone) and first.step == stop:
+            break
+    tensors, notes = copy.deepcopy(first.state())
+    second = make(**settings)
+    # As after a file: plain contiguous tensors, in no particular memory format.
+    second.load_state({name: value.contiguous() for name, value in tensors.items()}, notes)
+    return second, reports + _finish(second)
+
+
+@pytest.mark.parametrize("stop", [1, 3, 4, 6, 8])
+def test_resumed_equals_uninterrupted_with_dropout_and_augmentation(make_training, stop: int):
+    settings = {"augmentation": Augmentation(crop=1, flip=True, cutout=2), "averaging": 0.9, "clip_norm": 0.5}
+    whole = make_training(**settings)
+    reports = _finish(whole)
+    resumed, resumed_reports = _resumed_at(make_training, stop, **settings)
+    assert same_tensors(whole.state()[0], resumed.state()[0])
+    assert [report.losses for report in reports] == [report.losses for report in resumed_reports]
+    assert [report.block_accuracy for report in reports] == [report.block_accuracy for report in resumed_reports]
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("algorithm", [DeeperForward(), Backprop()])
+def test_resumed_equals_uninterrupted_for_every_optimizer(make_training, optimizer: str, algorithm):
+    settings = {"optimizer": optimizer, "algorithm": algorithm, "precision": "bf16"}
+    whole = make_training(**settings)
+    _finish(whole)
+    resumed, _ = _resumed_at(make_training, 5, **settings)
+    assert same_tensors(whole.state()[0], resumed.state()[0])
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("stop", [2, 9, 14, 30])
+def test_resumed_equals_uninterrupted_in_cascade(make_training, cached: bool, stop: int):
+    settings = {"order": "cascade", "cache_activations": cached}
+    whole = make_training(**settings)
+    _finish(whole)
+    resumed, _ = _resumed_at(make_training, stop, **settings)
+    assert same_tensors(whole.state()[0], resumed.state()[0])
+
+
+def test_resumed_forward_forward_draws_the_same_negatives(make_training):
+    settings = {"algorithm": ForwardForward(), "net": MLP(width=20, depth=2)}
+    whole = make_training(**settings)
+    _finish(whole)
+    resumed, _ = _resumed_at(make_training, 5, **settings)
+    assert same_tensors(whole.state()[0], resumed.state()[0])
+
+
+def test_another_seed_is_another_training(make_training, toy_data):
+    first, second = make_training(), make_training()
+    second.trainer.seed += 1
+    _finish(first), _finish(second)
+    assert not same_tensors(first.learner.state_dict(), second.learner.state_dict())
+
+
+def test_cached_cascade_equals_computed_cascade(make_training):
+    computed, cached = make_training(order="cascade"), make_training(order="cascade", cache_activations=True)
+    losses = [[report.losses for report in _finish(training)] for training in (computed, cached)]
+    assert len(losses[0]) == 4 * 2  # four spans, two epochs each
+    for ours, theirs in zip(*losses, strict=True):
+        assert ours.keys() == theirs.keys()
+        assert list(ours.values()) == pytest.approx(list(theirs.values()), rel=1e-4)
+
+
+def test_cascade_freezes_what_it_has_trained(make_training):
+    training = make_training(order="cascade", epochs=1)
+    before = copy.deepcopy(training.learner.state_dict())
+    for event in training:
+        if isinstance(event, EpochDone) and event.epoch == 1:
+            break
+    after = training.learner.state_dict()
+    names = [name for name in after if name.startswith("blocks") and not torch.equal(before[name], after[name])]
+    changed = {int(name.split(".")[1]) for name in names}
+    assert changed == {0, 1}
+    assert training.learner.blocks[0].training is False or training.epoch == 2
+
+
+def test_cascade_of_one_span_is_joint(make_training):
+    joint = make_training(algorithm=Backprop(), net=TinyCNN(width=6, dropout=0.0))
+    cascade = make_training(algorithm=Backprop(), net=TinyCNN(width=6, dropout=0.0), order="cascade")
+    _finish(joint), _finish(cascade)
+    assert same_tensors(joint.learner.state_dict(), cascade.learner.state_dict())
+
+
+def test_caching_refuses_what_changes_from_epoch_to_epoch(make_training):
+    with pytest.raises(ValueError, match="augmentation off"):
+        make_training(order="cascade", cache_activations=True, augmentation=Augmentation(flip=True))
+    with pytest.raises(ValueError, match="LabelInInput"):
+        make_training(order="cascade", cache_activations=True, algorithm=ForwardForward(), net=MLP(width=8, depth=2))
+
+
+def test_a_loss_that_is_not_finite_names_block_and_step(make_training):
+    training = make_training()
+    with pytest.raises(ValueError, match=r"block 2 .* step 5 \(epoch 1\)"):
+        for event in training:
+            if isinstance(event, StepDone) and training.step == 5:
+                with torch.no_grad():
+                    next(training.learner.blocks[2].parameters()).fill_(float("nan"))
+
+
+def test_reports_count_epochs_blocks_and_time(make_training):
+    reports = _finish(make_training(epochs=2))
+    assert [report.epoch for report in reports] == [0, 1]
+    for report in reports:
+        assert set(report.losses) == {0, 1, 2, 3}
+        assert len(report.block_accuracy) == 4
+        assert report.images_per_second > 0
+        assert report.peak_memory_bytes > 0
+    assert 0 < reports[0].train_seconds < reports[1].train_seconds
+
+
+def test_reported_loss_is_the_mean_over_steps(make_training):
+    training, losses = make_training(epochs=1), []
+    update = training.trainer.update
+    training.trainer.update = lambda *a, **k: losses.append(update(*a, **k)) or losses[-1]
+    (report,) = _finish(training)
+    assert list(report.losses.values()) == pytest.approx(torch.stack(losses).double().mean(dim=0).tolist())
+
+
+def test_averaged_weights_are_validated_and_adopted_but_not_trained_on(make_training):
+    plain, averaged = make_training(), make_training(averaging=0.9)
+    _finish(plain), _finish(averaged)
+    assert same_tensors(plain.learner.blocks.state_dict(), averaged.learner.blocks.state_dict())
+    averaged.finish()
+    assert not same_tensors(plain.learner.blocks.state_dict(), averaged.learner.blocks.state_dict())
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_checkpoint_of_another_network_is_refused(make_training, algorithm):
+    tensors, notes = make_training(algorithm=algorithm(), net=MLP(width=12, depth=2)).state()
+    with pytest.raises(ValueError, match="does not fit"):
+        make_training(algorithm=algorithm(), net=MLP(width=15, depth=2)).load_state(tensors, notes)
