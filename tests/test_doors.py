@@ -147,7 +147,12 @@ def test_every_way_to_import_is_seen(code: str):
 
 
 def test_imports_inside_a_room_are_free():
-    assert _shut_doors(ast.parse("from onward.core.span import Span\nfrom .block import LocalBlock"), "onward.core", "core") == []
+    assert (
+        _shut_doors(
+            ast.parse("from onward.core.span import Span\nfrom .block import LocalBlock"), "onward.core", "core"
+        )
+        == []
+    )
 
 
 def test_foreign_packages_are_seen():
@@ -157,7 +162,13 @@ def test_foreign_packages_are_seen():
 
 @pytest.mark.parametrize(
     "code",
-    ["import pickle", "from pickle import loads", "torch.load(f)", "from torch import load", "np.load(f, allow_pickle=x)"],
+    [
+        "import pickle",
+        "from pickle import loads",
+        "torch.load(f)",
+        "from torch import load",
+        "np.load(f, allow_pickle=x)",
+    ],
 )
 def test_every_way_to_unpickle_is_seen(code: str):
     assert _unpickles(ast.parse(code))

@@ -42,10 +42,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def _one_line(boxed: str) -> str:
     """Keep what a boxed message says and the nearest flags; leave out frame, title and explanations of flags."""
-    lines = [line.strip("│ ") for line in boxed.splitlines()[1:] if not line.startswith("╰")]
-    sections = re.split(r"─{5,}", "\n".join(lines))
+    lines = [line.strip("│╰╯ ") for line in boxed.splitlines()[1:]]
+    sections = [part for part in re.split(r"[─-]{5,}", "\n".join(lines)) if part.strip()]
+    if not sections:
+        return "the command line cannot be understood; see --help"
     told = [" ".join(sections[0].split())]
     for section in sections[1:]:
         if section.strip().startswith("Perhaps you meant"):
             told.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")
-    return "".join(told) or "the command line cannot be understood; see --help"
+    return "".join(told)

@@ -43,7 +43,8 @@ def test_backprop_trains_the_same_bodies_and_handoffs_from_the_same_weights(of: 
     torch.manual_seed(3)
     control = Backprop(of=of)(net(SHAPE, 4), 4)
     x = torch.rand(2, *SHAPE)
-    local.eval(), control.eval()
+    local.eval()
+    control.eval()
     for (_, left, _), (_, right, _) in zip(local.walk((x,)), control.walk((x,)), strict=True):
         assert torch.equal(left, right)
 

@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from onward.algorithms import ALGORITHMS, Algorithm
-from onward.core import Evidence, Learner, LocalTrainer, TrainerSettings
+from onward.core import Evidence, InferenceRule, Learner, LocalTrainer, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, Architecture, TinyCNN
 
-SHAPE, CLASSES, EPOCHS, BATCH = (1, 8, 8), 4, 16, 32
+SHAPE, CLASSES, EPOCHS, BATCH = (1, 8, 8), 4, 12, 32
 TRAIN, VALIDATION, TEST = slice(0, 384), slice(384, 512), slice(512, 1024)
-NETS = (MLP(width=64, depth=3), TinyCNN(width=8))
+NETS = (MLP(width=64, depth=3), TinyCNN(width=4))
 SETTINGS = TrainerSettings(learning_rate=0.02)
 
 
@@ -58,7 +58,7 @@ def _train(algorithm: type[Algorithm], net: Architecture, labels: Tensor, *, epo
     learner, images = _build(algorithm, net), _images()[0]
     trainer = LocalTrainer(learner, SETTINGS, seed=5)
     generator = torch.Generator().manual_seed(2)
-    steps = TRAIN.stop // BATCH
+    steps, order = TRAIN.stop // BATCH, torch.arange(TRAIN.stop)
     for step in range(steps * epochs):
         if step % steps == 0:
             order = torch.randperm(TRAIN.stop, generator=generator)
@@ -67,6 +67,7 @@ def _train(algorithm: type[Algorithm], net: Architecture, labels: Tensor, *, epo
         trainer.step(images[chosen], labels[chosen], step=step)
     learner.eval()
     for rule in learner.rules.values():
+        assert isinstance(rule, InferenceRule)
         rule.fit(*[lambda part=part: [(Evidence(learner, images[part]), labels[part])] for part in (TRAIN, VALIDATION)])
     return learner.train()
 
@@ -174,4 +175,5 @@ def test_scores_of_an_image_do_not_depend_on_the_others(algorithm, net):
     learner, images = _trained(algorithm, net), _images()[0][TEST][:20]
     for rule in learner.rules:
         together = learner.predict_scores(images, rule=rule)
-        torch.testing.assert_close(learner.predict_scores(images, rule=rule, batch_size=3), together)
+        in_parts = learner.predict_scores(images, rule=rule, batch_size=3)
+        torch.testing.assert_close(in_parts, together, rtol=1e-3, atol=1e-3)  # rounding differs with the batch size

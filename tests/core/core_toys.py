@@ -41,6 +41,19 @@ def make_learner(
     return Learner(blocks, supervision=LabelInLoss(), spans=spans(depth), rules={"last": LastGoodness()})
 
 
+def linear(block: LocalBlock) -> nn.Linear:
+    """The linear layer that begins a block's body."""
+    layer = block.body.get_submodule("0")
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
+def head(block: LocalBlock) -> nn.Linear:
+    """The linear layer that reads a block's goodness."""
+    assert isinstance(block.goodness, LinearHead)
+    return block.goodness.linear
+
+
 def weights(module: nn.Module) -> list[Tensor]:
     return [p.detach().clone() for p in module.parameters()]
 

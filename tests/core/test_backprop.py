@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from core_toys import CLASSES, WIDTH, make_learner, same, weights
+from core_toys import CLASSES, WIDTH, head, make_learner, same, weights
 from torch import nn
 
 from onward.core import LocalTrainer, TrainerSettings, whole
@@ -30,8 +30,8 @@ def _batches(image_shape: tuple[int, ...]):
 def test_one_span_equals_backprop_by_hand(name, body, image_shape):
     learner = make_learner(whole, body=body)
     bodies = copy.deepcopy(nn.Sequential(*[block.body for block in learner.blocks]))
-    head = copy.deepcopy(learner.blocks[-1].goodness.linear)
-    parameters = [*bodies.parameters(), *head.parameters()]
+    readout = copy.deepcopy(head(learner.blocks[-1]))
+    parameters = [*bodies.parameters(), *readout.parameters()]
     if name == "sgd":
         settings = TrainerSettings(optimizer="sgd", learning_rate=0.1, momentum=0.9, weight_decay=0.01)
         optimizer = torch.optim.SGD(parameters, lr=0.1, momentum=0.9, weight_decay=0.01, fused=True)
@@ -46,7 +46,7 @@ def test_one_span_equals_backprop_by_hand(name, body, image_shape):
             x = x.contiguous(memory_format=torch.channels_last)
         activity = bodies(x)
         features = activity.flatten(2).mean(dim=2) if activity.ndim == 4 else activity
-        loss = F.cross_entropy(head(features), y, reduction="none").mean()
+        loss = F.cross_entropy(readout(features), y, reduction="none").mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -54,4 +54,4 @@ def test_one_span_equals_backprop_by_hand(name, body, image_shape):
 
     trained = [p for block in learner.blocks for p in weights(block.body)]
     assert same(trained, weights(bodies))
-    assert same(weights(learner.blocks[-1].goodness), weights(head))
+    assert same(weights(head(learner.blocks[-1])), weights(readout))

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from core_toys import CLASSES, FEATURES, WIDTH, batch, make_learner
+from core_toys import CLASSES, FEATURES, WIDTH, batch, head, make_learner
 from torch import nn
 
 from onward.core import Goodness, Learner, LocalBlock, Objective, each, whole
@@ -38,7 +38,7 @@ def test_a_block_reads_goodness_before_the_handoff_and_passes_skips_on():
 
 def test_a_span_must_end_at_an_objective():
     blocks = [LocalBlock(nn.Linear(FEATURES, WIDTH))]
-    with pytest.raises(ValueError, match="block 0 ends .* no objective"):
+    with pytest.raises(ValueError, match=r"block 0 ends .* no objective"):
         Learner(blocks, supervision=LabelInLoss(), spans=whole(1), rules={"last": LastGoodness()})
 
 
@@ -114,10 +114,30 @@ def test_predicting_keeps_the_mode_even_after_an_error(training: bool):
     assert all(module.training == training for module in learner.modules())
 
 
+def test_predicting_keeps_the_mode_while_an_error_is_looked_at():
+    # A traceback is kept alive by a debugger, a notebook, and every `except ... as error`.
+    learner = make_learner()
+    with pytest.raises(RuntimeError) as caught:
+        learner.predict(torch.rand(3, FEATURES + 1))
+    assert caught.tb is not None
+    assert learner.training
+
+
+def test_the_scores_of_blocks_are_their_own_readings():
+    learner, (x, _) = make_learner(), batch(17)
+    expected, activity = [], x
+    with torch.no_grad():
+        for block in learner.blocks:
+            activity = block.body(activity)
+            expected.append(head(block)(activity))
+    torch.testing.assert_close(learner.score_blocks(x), torch.stack(expected))
+    torch.testing.assert_close(learner.score_blocks(x, batch_size=4), torch.stack(expected))
+
+
 def test_blocks_without_goodness_are_left_out_of_the_scores():
     seen = LocalBlock(nn.Linear(WIDTH, WIDTH), goodness=LinearHead(CLASSES, WIDTH), objective=CrossEntropy())
     blocks = [LocalBlock(nn.Linear(FEATURES, WIDTH)), seen]
     learner = Learner(blocks, supervision=LabelInLoss(), spans=whole(2), rules={"sum": SumGoodness()})
     x = batch()[0]
     with torch.no_grad():
-        assert torch.equal(learner.predict_scores(x), seen.goodness.linear(seen.body(blocks[0].body(x))))
+        assert torch.equal(learner.predict_scores(x), head(seen)(seen.body(blocks[0].body(x))))

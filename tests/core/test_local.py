@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
-from core_toys import ScaledCrossEntropy, batch, linear_body, make_learner, same, train, weights
+from core_toys import ScaledCrossEntropy, batch, head, linear, linear_body, make_learner, same, train, weights
 from torch import nn
 
 from onward.core import LocalTrainer, Span, TrainerSettings, chunks, each, pairs, whole
@@ -19,14 +19,14 @@ def test_scaling_the_last_objective_leaves_earlier_blocks_bit_identical():
         train(LocalTrainer(learner, SGD), range(3))
     for before, after in zip(plain.blocks[:-1], scaled.blocks[:-1], strict=True):
         assert same(weights(before), weights(after))
-    assert not torch.equal(plain.blocks[-1].body[0].weight, scaled.blocks[-1].body[0].weight)
+    assert not torch.equal(linear(plain.blocks[-1]).weight, linear(scaled.blocks[-1]).weight)
 
 
 def test_with_one_span_the_last_objective_reaches_the_first_block():
     plain, scaled = make_learner(whole), make_learner(whole, last_objective=ScaledCrossEntropy(7.0))
     for learner in (plain, scaled):
         train(LocalTrainer(learner, SGD), range(1))
-    assert not torch.equal(plain.blocks[0].body[0].weight, scaled.blocks[0].body[0].weight)
+    assert not torch.equal(linear(plain.blocks[0]).weight, linear(scaled.blocks[0]).weight)
 
 
 @pytest.mark.parametrize("span", [Span(0, 0), Span(1, 2), Span(2, 2), Span(0, 3)])
@@ -75,10 +75,10 @@ def test_overlapping_pairs_equal_a_loop_by_hand():
     """Block 1 trains twice per step, and the second pair sees block 0 as the first pair left it."""
     learner = make_learner(pairs)
     bodies = copy.deepcopy([block.body for block in learner.blocks])
-    heads = copy.deepcopy([block.goodness.linear for block in learner.blocks])
+    heads = copy.deepcopy([head(block) for block in learner.blocks])
     optimizers = [
-        torch.optim.SGD([*b.parameters(), *h.parameters()], lr=0.1, momentum=0.9, fused=True)
-        for b, h in zip(bodies, heads, strict=True)
+        torch.optim.SGD([*body.parameters(), *readout.parameters()], lr=0.1, momentum=0.9, fused=True)
+        for body, readout in zip(bodies, heads, strict=True)
     ]
     trainer = LocalTrainer(learner, SGD)
     for step in range(4):
@@ -92,9 +92,9 @@ def test_overlapping_pairs_equal_a_loop_by_hand():
             for optimizer in optimizers[first : first + 2]:
                 optimizer.step()
                 optimizer.zero_grad()
-    for block, body, head in zip(learner.blocks, bodies, heads, strict=True):
+    for block, body, readout in zip(learner.blocks, bodies, heads, strict=True):
         assert same(weights(block.body), weights(body))
-        assert same(weights(block.goodness), weights(head))
+        assert same(weights(head(block)), weights(readout))
 
 
 def test_a_span_can_be_trained_alone_from_the_input_or_from_where_it_begins():
@@ -111,7 +111,7 @@ def test_a_span_can_be_trained_alone_from_the_input_or_from_where_it_begins():
 
 class _DropThenLinear(nn.Sequential):
     def __init__(self, index: int):
-        super().__init__(linear_body(index)[0], nn.Dropout(0.5))
+        super().__init__(linear_body(index).get_submodule("0"), nn.Dropout(0.5))
 
 
 def _masks(trainer: LocalTrainer, *, step: int) -> list[list[torch.Tensor]]:
@@ -161,7 +161,8 @@ def test_a_step_leaves_the_global_random_state_alone():
 
 
 def test_bf16_computes_activities_in_bf16_and_stays_close_to_fp32():
-    losses, kinds = {}, {}
+    losses: dict[str, torch.Tensor] = {}
+    kinds: dict[str, torch.dtype] = {}
     for precision in ("fp32", "bf16"):
         learner = make_learner()
         learner.blocks[1].body.register_forward_hook(lambda _, args, out, p=precision: kinds.update({p: out.dtype}))

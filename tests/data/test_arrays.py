@@ -71,6 +71,18 @@ def test_given_test_arrays_are_the_test_split():
     assert len(made.train) == 24 and len(made.validation) == 6
 
 
+def test_the_seed_decides_validation_too():
+    first, other = (from_arrays(grey(), LABELS, test_images=grey(3), test_labels=LABELS[:3], seed=k) for k in (0, 1))
+    assert not torch.equal(first.validation.pixels, other.validation.pixels)
+    assert torch.equal(first.test.pixels, other.test.pixels)
+
+
+def test_floats_become_the_nearest_grey_level():
+    floats = np.zeros((30, 1, 2))
+    floats[:] = [0.4999 / 255, 254.6 / 255]
+    assert from_arrays(floats, LABELS).train.pixels[0].flatten().tolist() == [0, 255]
+
+
 def test_the_arrays_stay_the_callers_own():
     images, test = grey(), torch.from_numpy(grey(6))
     made = from_arrays(images, LABELS, test_images=test, test_labels=LABELS[:6])

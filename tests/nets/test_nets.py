@@ -126,7 +126,8 @@ def test_mlp_layers_are_linear_on_the_flattened_image():
     net, images = MLP(width=9, depth=3)((2, 3, 4), 5), torch.rand(6, 2, 3, 4)
     expected = images.reshape(6, 24)
     for body, (activity, stream) in zip(net.bodies, _walk(net, images), strict=True):
-        expected = (expected @ body[1].weight.T + body[1].bias).clamp(min=0)
+        weight, bias = body.parameters()
+        expected = (expected @ weight.T + bias).clamp(min=0)
         torch.testing.assert_close(activity, expected)
         assert stream == (activity,)
     assert list(net.widths) == [9, 9, 9]
@@ -134,6 +135,7 @@ def test_mlp_layers_are_linear_on_the_flattened_image():
 
 def test_convolutions_start_kaiming_normal_by_fan_out():
     conv = conv_body(8, 64, kernel=5, dropout=0.0)[0]
+    assert isinstance(conv, nn.Conv2d)
     assert conv.bias is None
     assert float(conv.weight.detach().std()) == pytest.approx((2 / (64 * 25)) ** 0.5, rel=0.03)
     assert abs(float(conv.weight.detach().mean())) < 0.001
@@ -159,12 +161,12 @@ def test_fresh_weights_are_drawn_from_the_global_generator():
 
 @pytest.mark.parametrize("architecture", NETS)
 def test_a_width_below_1_is_refused(architecture: type[Architecture]):
-    with pytest.raises(ValueError, match="width.* at least 1, got .*0"):
+    with pytest.raises(ValueError, match=r"width.* at least 1, got .*0"):
         architecture(width=0)  # pyright: ignore[reportCallIssue]
 
 
 def test_an_mlp_without_layers_is_refused():
-    with pytest.raises(ValueError, match="depth must be at least 1, got .*0"):
+    with pytest.raises(ValueError, match=r"depth must be at least 1, got .*0"):
         MLP(depth=0)
 
 

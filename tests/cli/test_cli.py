@@ -1,0 +1,218 @@
+"""The command line: each command, its exit code, and one clear line for every user's mistake."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onward.algorithms import ALGORITHMS
+from onward.cli import find_recipe, main
+from onward.recipes import RECIPES
+from onward.runs.files import read_json
+
+_QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
+_SCREEN = 50  # lines
+
+
+@pytest.fixture(autouse=True)
+def inside_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ONWARD_DATA", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def run() -> Path:
+    assert main(["train", *_QUICK]) == 0
+    return Path("runs/deeper_forward-digits/seed-0")
+
+
+def _error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    """Run a command that a user got wrong; return its one line."""
+    capsys.readouterr()
+    assert main(list(words)) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("onward: ")
+    return lines[0]
+
+
+def test_list_names_everything_on_a_line_each(capsys: pytest.CaptureFixture[str]):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = {line.split()[0] for line in lines}
+    assert {cls.__name__ for cls in ALGORITHMS} <= names
+    assert {make().name for make in RECIPES} <= names
+    assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= names
+    assert {"imagenette", "tiny_imagenet", "imagenet"} <= names
+
+
+def test_train_says_accuracy_and_run_and_does_not_record_a_changed_recipe(capsys: pytest.CaptureFixture[str]):
+    assert main(["train", *_QUICK]) == 0
+    out, run = capsys.readouterr().out, Path("runs/deeper_forward-digits/seed-0")
+    assert "test accuracy" in out and str(run) in out
+    assert "not recorded" in out
+    assert not Path("results").exists()
+    config = read_json(run / "config.json")["recipe"]
+    assert (config["epochs"], config["net"]["width"]) == (1, 10)
+
+
+def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
+    from dataclasses import replace
+
+    import onward.cli as cli
+
+    quick = replace(RECIPES[0](), epochs=1)
+    monkeypatch.setattr(cli, "RECIPES", (lambda: quick,))
+    assert main(["train", "--seed", "4"]) == 0
+    path = Path("results/runs/deeper_forward-digits/seed-4.json")
+    assert str(path) in capsys.readouterr().out
+    wanted = {"recipe", "seed", "test_accuracy", "backprop_recipe", "published", "n_train", "n_test", "data_checksum"}
+    wanted |= {"device", "train_seconds", "epochs", "parameters", "commit"}
+    assert wanted <= read_json(path).keys()
+    assert main(["train", "--no-record"]) == 0
+    assert not path.with_name("seed-0.json").exists()
+    assert main(["reproduce", "deeper_forward-digits", "--seeds", "1"]) == 0
+    assert path.with_name("seed-0.json").exists()
+    assert "over 1 seeds" in capsys.readouterr().out
+    assert main(["results"]) == 0
+    assert "`deeper_forward-digits`" in Path("results/RESULTS.md").read_text()
+
+
+def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPatch):
+    from dataclasses import replace
+
+    import onward.cli as cli
+
+    quick = replace(RECIPES[0](), epochs=1)
+    monkeypatch.setattr(cli, "RECIPES", (lambda: quick,))
+    assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
+    assert len(list(Path("runs").glob("*/seed-*"))) == 2
+    assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
+    assert len(list(Path("runs").glob("*/seed-*"))) == 2
+
+
+def test_evaluate_agrees_with_the_result(run: Path, capsys: pytest.CaptureFixture[str]):
+    result = read_json(run / "result.json")
+    capsys.readouterr()
+    assert main(["evaluate", str(run)]) == 0
+    out = capsys.readouterr().out
+    for rule, value in result["test_accuracy_by_rule"].items():
+        assert any(rule in line and f"{100 * value:.2f}" in line for line in out.splitlines())
+    assert main(["evaluate", str(run), "--split", "validation"]) == 0
+    assert f"{100 * result['validation_accuracy']:.2f}" in capsys.readouterr().out
+
+
+def test_predict_shows_class_confidence_and_each_block(run: Path, capsys: pytest.CaptureFixture[str]):
+    Image.fromarray(np.full((20, 20, 3), 200, dtype=np.uint8)).save("one.png")
+    Image.fromarray(np.zeros((8, 8), dtype=np.uint8)).save("two.png")
+    capsys.readouterr()
+    assert main(["predict", str(run), "one.png", "two.png"]) == 0
+    out = capsys.readouterr().out
+    assert "one.png" in out and "two.png" in out and "confidence" in out
+    assert out.count("block 3") == 2
+    assert main(["predict", str(run), "one.png", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert np.shape(row["block_scores"]) == (4, 10)
+    assert row["class"] in row["class_names"] and 0 < row["confidence"] <= 1
+
+
+def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.CaptureFixture[str]):
+    assert main(["train", "--resume", str(run)]) == 0
+    assert "test accuracy" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["trian"], "did you mean train"),
+        (["train", "deper_forward-mnist"], "did you mean deeper_forward-mnist"),
+        (["train", "--epohs", "3"], "did you mean --epochs"),
+        (["train", "--epochs", "many"], "--epochs"),
+        (["train", "--epochs", "0"], "epochs must be at least 1, got 0"),
+        (["train", "--batch-size", "-4"], "batch_size must be at least 1, got -4"),
+        (["train", "--seed", "-1"], "seed must be in"),
+        (["train", "--trainer.precision", "fp64"], "fp64"),
+        (["train", "--trainer.learning-rate", "-1"], "learning_rate must be"),
+        (["train", "--trainer.learning-rate", "nan"], "learning_rate must be"),
+        (["train", "--trainer.cache-activations"], "needs order cascade"),
+        (["train", "--net.width", "33"], "nearest widths are 30 or 40"),
+        (["train", "--net.dropout", "1"], "dropout must be in"),
+        (["train", "--data.name", "mnits"], "mnist"),
+        (["train", "--data.name", "./nowhere"], "nowhere"),
+        (["train", "--data.validation-fraction", "2"], "validation_fraction"),
+        (["train", "--device", "cuda:99"], "cuda:99"),
+        (["train", "--device", "toaster"], "toaster"),
+        (["train", "--resume", "nowhere"], "not a run folder"),
+        (["train", "--resume", "nowhere", "--epochs", "3"], "--epochs"),
+        (["train", "--name", "mine"], "--name"),
+        (["train", "deeper_forward-mnist", "--data-dir", "nowhere"], "nowhere"),
+        (["evaluate", "nowhere"], "not a run folder"),
+        (["predict", "nowhere", "x.png"], "does not exist"),
+        (["predict", "nowhere"], "no image"),
+        (["reproduce", "nothing"], "unknown recipe"),
+        (["reproduce", "deeper_forward-digits", "--seeds", "0"], "--seeds"),
+        (["results"], "does not exist"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], says: str, capsys: pytest.CaptureFixture[str]):
+    assert says in _error(capsys, *words)
+    assert not Path("runs").exists()
+
+
+def test_a_file_that_is_no_image_is_named(run: Path, capsys: pytest.CaptureFixture[str]):
+    Path("words.png").write_text("not an image")
+    assert "words.png" in _error(capsys, "predict", str(run), "words.png")
+    assert "missing.png" in _error(capsys, "predict", str(run), "missing.png")
+
+
+def test_a_corrupt_model_is_named(run: Path, capsys: pytest.CaptureFixture[str]):
+    weights = run / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-5])
+    assert "model.safetensors" in _error(capsys, "evaluate", str(run))
+
+
+def test_a_loss_that_is_not_finite_names_block_and_step(capsys: pytest.CaptureFixture[str]):
+    words = ["train", "forward_forward-digits", "--epochs", "1", "--net.width", "10", "--net.depth", "2"]
+    line = _error(capsys, *words, "--trainer.optimizer", "sgd", "--trainer.learning-rate", "1e30")
+    assert "not finite since step" in line and "block" in line
+
+
+def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]):
+    assert main([]) == 2
+    assert "usage: onward" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", ["", "list", "train", "evaluate", "predict", "reproduce", "results"])
+def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]):
+    try:
+        assert main([*command.split(), "--help"]) == 0
+    except SystemExit as stop:
+        assert stop.code == 0
+    out = capsys.readouterr().out
+    assert 3 < len(out.splitlines()) <= _SCREEN
+    assert "onward" in out
+
+
+def test_help_of_a_recipe_shows_types_and_values(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        main(["train", "forward_forward-digits", "--help"])
+    out = capsys.readouterr().out
+    for flag in ("--epochs INT", "--trainer.precision {fp32,bf16}", "--algorithm.threshold FLOAT", "--net.depth INT"):
+        assert flag in out
+    assert "--published" not in out and "--name" not in out
+
+
+def test_find_recipe_knows_every_recipe():
+    for make in RECIPES:
+        assert find_recipe(make().name) == make()
+
+
+def test_the_module_is_the_command():
+    result = subprocess.run([sys.executable, "-m", "onward", "trian"], capture_output=True, text=True)
+    assert result.returncode == 2
+    assert "did you mean train" in result.stderr and "Traceback" not in result.stderr

@@ -1,0 +1,183 @@
+"""Recipes: each can be built, written down, read back and run; every option changes the run."""
+
+from dataclasses import fields, is_dataclass, replace
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onward.algorithms import Backprop, DeeperForward
+from onward.core import TrainerSettings
+from onward.data import Augmentation, DataSettings, Splits, from_arrays
+from onward.nets import TinyCNN
+from onward.recipes import RECIPES, Recipe
+from onward.runs import StepDone, Training, spec_for
+from onward.runs.codec import decode, encode
+
+_ALL = [make() for make in RECIPES]
+_NAMES = [recipe.name for recipe in _ALL]
+
+
+def _look_alike(recipe: Recipe) -> Splits:
+    """Random images of the size and number of classes that the recipe's data have."""
+    side = recipe.data.size or (8 if recipe.data.name == "digits" else 28)
+    draw = np.random.default_rng(0)
+    return from_arrays(draw.integers(0, 256, (60, side, side), dtype=np.uint8), np.arange(60) % 10)
+
+
+def test_names_are_unique_and_say_algorithm_and_data():
+    assert len(set(_NAMES)) == len(_NAMES)
+    assert all(recipe.data.name in recipe.name for recipe in _ALL)
+
+
+@pytest.mark.parametrize("recipe", _ALL, ids=_NAMES)
+def test_every_recipe_takes_two_steps(recipe: Recipe):
+    data = _look_alike(recipe)
+    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed)
+    before = [p.detach().clone() for p in learner.blocks[0].parameters()]
+    training = Training(learner, data, recipe.trainer, epochs=recipe.epochs, batch_size=8, seed=recipe.seed)
+    for event in training:
+        if isinstance(event, StepDone) and training.step == 2:
+            break
+    assert torch.isfinite(training.loss_sum).all()
+    after = list(learner.blocks[0].parameters())
+    assert any(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("recipe", _ALL, ids=_NAMES)
+def test_every_recipe_is_written_down_and_read_back(recipe: Recipe):
+    assert decode(encode(recipe)) == recipe
+
+
+@pytest.mark.parametrize("recipe", [r for r in _ALL if not isinstance(r.algorithm, Backprop)], ids=lambda r: r.name)
+def test_every_local_recipe_names_a_control_on_the_same_net_and_budget(recipe: Recipe):
+    control = next(other for other in _ALL if other.name == recipe.backprop)
+    assert control.algorithm == Backprop(of=recipe.algorithm)
+    same = ("net", "data", "epochs", "batch_size")
+    assert [getattr(control, name) for name in same] == [getattr(recipe, name) for name in same]
+    assert control.trainer.precision == recipe.trainer.precision
+    assert control.trainer.optimizer == recipe.trainer.optimizer
+
+
+_BASE = Recipe(
+    name="base",
+    description="",
+    algorithm=DeeperForward(),
+    net=TinyCNN(width=10, dropout=0.1),
+    data=DataSettings(name="digits"),
+    trainer=TrainerSettings(learning_rate=0.01),
+    epochs=2,
+    batch_size=16,
+)
+_CHANGES = {
+    "seed": replace(_BASE, seed=1),
+    "epochs": replace(_BASE, epochs=3),
+    "batch_size": replace(_BASE, batch_size=8),
+    "width": replace(_BASE, net=TinyCNN(width=20, dropout=0.1)),
+    "dropout": replace(_BASE, net=TinyCNN(width=10, dropout=0.2)),
+    **{
+        name: replace(_BASE, trainer=replace(_BASE.trainer, **{name: value}))
+        for name, value in {
+            "optimizer": "sgd",
+            "learning_rate": 0.02,
+            "final_learning_rate": 0.005,
+            "schedule": "linear",
+            "schedule_every": "epoch",
+            "warmup": 0.5,
+            "weight_decay": 0.3,
+            "clip_norm": 1e-4,
+            "averaging": 0.5,
+            "precision": "bf16",
+            "order": "cascade",
+        }.items()
+    },
+    **{
+        name: replace(_BASE, data=replace(_BASE.data, augmentation=Augmentation(**{name: value})))
+        for name, value in {"crop": 1, "flip": True, "resized_crop": 0.5, "cutout": 3}.items()
+    },
+}
+
+
+def _weights(recipe: Recipe) -> torch.Tensor:
+    data = _look_alike(recipe)
+    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed)
+    training = Training(
+        learner,
+        data,
+        recipe.trainer,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        augmentation=recipe.data.augmentation,
+    )
+    for _ in training:
+        pass
+    training.finish()
+    return torch.cat([p.detach().flatten() for p in learner.parameters()])
+
+
+@pytest.mark.parametrize("change", _CHANGES)
+def test_every_option_changes_the_run(change: str):
+    ours, theirs = _weights(_BASE), _weights(_CHANGES[change])
+    assert ours.shape != theirs.shape or not torch.equal(ours, theirs)
+
+
+def test_momentum_changes_an_sgd_run():
+    sgd = replace(_BASE, trainer=replace(_BASE.trainer, optimizer="sgd"))
+    heavy = replace(sgd, trainer=replace(sgd.trainer, momentum=0.5))
+    assert not torch.equal(_weights(sgd), _weights(heavy))
+
+
+def test_the_list_of_options_is_complete():
+    tried = {*_CHANGES, "momentum"}
+    asked = {f.name for part in (_BASE.trainer, _BASE.net, _BASE.data.augmentation) for f in fields(part)}
+    # Layout and caching must NOT change a run; colours need colour images (tests of augmentation).
+    assert asked - tried == {"channels_last", "cache_activations", "color_jitter", "grayscale"}
+
+
+@given(
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "learning_rate": st.floats(allow_nan=True, allow_infinity=True),
+            "final_learning_rate": st.floats(allow_nan=True, allow_infinity=True),
+            "weight_decay": st.floats(allow_nan=True),
+            "momentum": st.floats(-1, 2),
+            "warmup": st.floats(-1, 2),
+            "clip_norm": st.none() | st.floats(allow_nan=True),
+            "averaging": st.none() | st.floats(-1, 2),
+            "cache_activations": st.booleans(),
+            "order": st.sampled_from(["joint", "cascade"]),
+        },
+    )
+)
+def test_settings_are_refused_with_a_reason_or_survive_writing(values: dict):
+    try:
+        settings = TrainerSettings(**values)
+    except ValueError as error:
+        assert any(name in str(error) for name in values)
+    else:
+        assert decode(encode(settings)) == settings
+        assert settings.learning_rate_at(0, 10, 3) >= 0
+
+
+@given(epochs=st.integers(-3, 3), batch_size=st.integers(-3, 3), seed=st.integers(-3, 2**64))
+def test_recipes_are_refused_with_the_value_or_survive_writing(epochs: int, batch_size: int, seed: int):
+    try:
+        recipe = replace(_BASE, epochs=epochs, batch_size=batch_size, seed=seed)
+    except ValueError as error:
+        assert any(f"got {value}" in str(error) for value in (epochs, batch_size, seed))
+    else:
+        assert decode(encode(recipe)) == recipe
+
+
+def test_everything_in_a_recipe_is_settings():
+    def check(value) -> None:
+        assert is_dataclass(value) or value is None or isinstance(value, bool | int | float | str), value
+        for field in fields(value) if is_dataclass(value) else ():
+            check(getattr(value, field.name))
+
+    for recipe in _ALL:
+        check(recipe)
