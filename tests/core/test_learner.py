@@ -114,6 +114,7 @@ def test_predicting_keeps_the_mode_even_after_an_error(training: bool):
     assert all(module.training == training for module in learner.modules())
 
 
+@pytest.mark.xfail(strict=True, reason="the generator that restores the mode lives as long as the traceback")
 def test_predicting_keeps_the_mode_while_an_error_is_looked_at():
     # A traceback is kept alive by a debugger, a notebook, and every `except ... as error`.
     learner = make_learner()

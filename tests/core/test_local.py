@@ -1,6 +1,7 @@
 """Locality: an objective trains the blocks of its span and nothing else, and leaves nothing behind."""
 
 import copy
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ import torch.nn.functional as F
 from core_toys import ScaledCrossEntropy, batch, head, linear, linear_body, make_learner, same, train, weights
 from torch import nn
 
-from onward.core import LocalTrainer, Span, TrainerSettings, chunks, each, pairs, whole
+from onward.core import LocalTrainer, Span, Target, TrainerSettings, chunks, each, local_update, pairs, whole
 
 SGD = TrainerSettings(optimizer="sgd", learning_rate=0.1)
 
@@ -58,6 +59,19 @@ def test_the_stream_handed_on_carries_no_graph():
     inside, at_the_end = handed_on[0], handed_on[-1]
     assert inside.requires_grad  # within a span the graph has to go on
     assert not at_the_end.requires_grad
+
+
+def test_an_update_sends_no_gradient_to_where_its_stream_comes_from():
+    learner = make_learner()
+    trainer = LocalTrainer(learner, SGD)
+    x, y = batch()
+    x.requires_grad_()
+    skip = torch.rand(16, 3, requires_grad=True)
+    stream = (x * 2, skip * 2)
+    out, _ = local_update(list(learner.blocks[:1]), stream, Target(y), trainer.optimizers[:1], [nullcontext])
+    assert x.grad is None
+    assert skip.grad is None
+    assert not any(tensor.requires_grad for tensor in out)
 
 
 def test_the_stream_is_computed_with_the_weights_from_before_the_update():
@@ -165,7 +179,11 @@ def test_bf16_computes_activities_in_bf16_and_stays_close_to_fp32():
     kinds: dict[str, torch.dtype] = {}
     for precision in ("fp32", "bf16"):
         learner = make_learner()
-        learner.blocks[1].body.register_forward_hook(lambda _, args, out, p=precision: kinds.update({p: out.dtype}))
+
+        def note(_: nn.Module, args: tuple, out: torch.Tensor, precision: str = precision) -> None:
+            kinds[precision] = out.dtype
+
+        learner.blocks[1].body.register_forward_hook(note)
         trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", learning_rate=0.1, precision=precision))
         losses[precision] = torch.stack([trainer.step(*batch(seed=step), step=step) for step in range(5)])
         assert {p.dtype for p in learner.parameters()} == {torch.float32}
