@@ -1,6 +1,7 @@
 """The `onward` command: list, train, evaluate, predict, reproduce, results."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from onward.runs import Evaluator, Interrupted, Place, RunFolder, load_model, re
 from onward.runs.codec import decode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
-from onward.runs.results import record, results_table, spread
+from onward.runs.results import record, record_path, results_table, spread
 
 _USAGE = """usage: onward COMMAND ...
 
@@ -78,7 +79,7 @@ class ResumeArguments:
 
 @dataclass(frozen=True)
 class EvaluateArguments:
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     split: Literal["test", "validation", "train"] = "test"
     """Which images."""
@@ -90,9 +91,9 @@ class EvaluateArguments:
 
 @dataclass(frozen=True)
 class PredictArguments:
-    run: tyro.conf.Positional[Path]
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder."""
-    images: tyro.conf.Positional[tuple[Path, ...]]
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Image files; they are converted and resized to what the network takes."""
     rule: str | None = None
     """Inference rule; the run's headline rule unless named."""
@@ -104,7 +105,7 @@ class PredictArguments:
 
 @dataclass(frozen=True)
 class ReproduceArguments:
-    recipe: tyro.conf.Positional[str]
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Recipe name."""
     place: Annotated[Place, tyro.conf.arg(name="")]
     seeds: int = 3
@@ -113,7 +114,7 @@ class ReproduceArguments:
 
 @dataclass(frozen=True)
 class ResultsArguments:
-    folder: tyro.conf.Positional[Path] = _RESULTS
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = _RESULTS
     """Folder with runs/RECIPE/seed-N.json."""
 
 
@@ -138,6 +139,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
+    except BrokenPipeError:  # the reader of our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (ValueError, OSError) as error:
         print(f"onward: {error}", file=sys.stderr)
         return 2
@@ -198,7 +201,8 @@ def _record(recipe: Recipe, result: dict) -> None:
     if replace(recipe, seed=0) != find_recipe(recipe.name):
         print("not recorded: the recipe was changed by flags")
         return
-    print(f"recorded      {record(_RESULTS, result)}")
+    replaced = record_path(_RESULTS, result).exists()
+    print(f"recorded      {record(_RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")
 
 
 def _evaluate(words: list[str]) -> None:
@@ -233,24 +237,24 @@ def _predict(words: list[str]) -> None:
     blocks = learner.score_blocks(images)
     for k, path in enumerate(order.images):
         show = _print_json if order.json else _print_prediction
-        show(path, spec.class_names, scores[k], blocks[:, k], order.top)
+        show(path, order.rule or learner.headline, spec.class_names, scores[k], blocks[:, k], order.top)
 
 
-def _print_prediction(path: Path, names: tuple[str, ...], scores, blocks, top: int) -> None:
+def _print_prediction(path: Path, rule: str, names: tuple[str, ...], scores, blocks, top: int) -> None:
     confidence = scores.softmax(dim=0)
     best = int(confidence.argmax())
     shown = scores.topk(min(top, len(names))).indices.tolist()
-    _out.print(f"{path}: {names[best]} (confidence {float(confidence[best]):.1%}, softmax of the summed scores)")
+    _out.print(f"{path}: {names[best]} (confidence {float(confidence[best]):.1%}, softmax of the {rule} scores)")
     table = Table("scores", *[names[c] for c in shown])
     for block, row in enumerate(blocks):
         table.add_row(f"block {block}", *[f"{float(row[c]):.3f}" for c in shown])
     _out.print(table)
 
 
-def _print_json(path: Path, names: tuple[str, ...], scores, blocks, top: int) -> None:
+def _print_json(path: Path, rule: str, names: tuple[str, ...], scores, blocks, top: int) -> None:
     confidence = scores.softmax(dim=0)
     best = int(confidence.argmax())
-    row = {"image": str(path), "class": names[best], "confidence": float(confidence[best])}
+    row = {"image": str(path), "rule": rule, "class": names[best], "confidence": float(confidence[best])}
     print(json.dumps({**row, "block_scores": blocks.tolist(), "class_names": names}))
 
 
@@ -271,7 +275,7 @@ def _reproduce(words: list[str]) -> None:
 
 def _recorded(recipe: Recipe, place: Place) -> float:
     """Return the test accuracy on record for this recipe and seed, or train it and put it on record."""
-    path = _RESULTS / "runs" / recipe.name / f"seed-{recipe.seed}.json"
+    path = record_path(_RESULTS, {"recipe": recipe.name, "seed": recipe.seed})
     result = read_json(path) if path.exists() else None
     if result is None or decode(result["config"]) != recipe:
         folder, result = train(recipe, place)

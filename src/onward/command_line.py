@@ -35,9 +35,9 @@ def parse(kind: type[T], command: str, words: Sequence[str], *, default: T | Non
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Return "; did you mean ...?" with the names most like `name`, or nothing."""
+    """Return " (did you mean ...?)" with the names most like `name`, or nothing."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-    return f"; did you mean {' or '.join(close)}?" if close else ""
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def _one_line(boxed: str) -> str:

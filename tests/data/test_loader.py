@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from onward.data import Augment, Augmentation, Images, TrainLoader, batches, derive_seed
+from onward.core import derive_seed
+from onward.data import Augment, Augmentation, Images, TrainLoader, batches
 
 AUGMENTED = Augmentation(crop=2, flip=True, cutout=2)
 
@@ -67,7 +68,7 @@ def test_skipped_batches_are_not_computed(random_images, monkeypatch):
     seeds = []
     monkeypatch.setattr(loader, "augment", lambda x, seed: seeds.append(seed) or x)
     list(loader.epoch(2, start=3))
-    assert seeds == [derive_seed(0, 2, 3), derive_seed(0, 2, 4)]
+    assert seeds == [derive_seed(0, "augmentation", 2, 3), derive_seed(0, "augmentation", 2, 4)]
 
 
 def test_augmentation_is_that_of_the_batch_seed(random_images):
@@ -76,7 +77,9 @@ def test_augmentation_is_that_of_the_batch_seed(random_images):
     changed = TrainLoader(images, batch_size=10, device="cpu", augmentation=AUGMENTED, seed=9)
     augment = Augment(AUGMENTED, (3, 8, 8))
     for batch, ((x, y), (x_changed, y_changed)) in enumerate(zip(plain.epoch(1), changed.epoch(1), strict=True)):
-        assert torch.equal(augment(x, derive_seed(9, 1, batch)), x_changed) and torch.equal(y, y_changed)
+        assert torch.equal(augment(x, derive_seed(9, "augmentation", 1, batch)), x_changed) and torch.equal(
+            y, y_changed
+        )
         assert not torch.equal(x, x_changed)
 
 
@@ -107,24 +110,3 @@ def test_batches_cover_the_whole_set_in_order():
     assert [len(x) for x, _ in found] == [10, 10, 5]
     assert torch.cat([x for x, _ in found])[:, 0, 0, 0].mul(255).round().tolist() == list(range(25))
     assert torch.cat([y for _, y in found]).tolist() == [k % 7 for k in range(25)]
-
-
-def test_derived_seeds_are_stable_and_distinct():
-    assert (derive_seed(), derive_seed(0), derive_seed(1, -2, 3)) == SEEDS
-    many = {derive_seed(a, b, c) for a in range(12) for b in range(12) for c in range(12)}
-    assert len(many) == 12**3 and all(0 <= seed < 2**63 for seed in many)
-    assert derive_seed(1, 23) != derive_seed(12, 3)
-
-
-SEEDS = (6510301506637419378, 4246866556266386882, 8513704201287359200)
-
-
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_set_too_large_for_the_gpu_gives_the_same_batches(random_images, monkeypatch):
-    images = random_images(50)
-    held = TrainLoader(images, batch_size=10, device="cuda", augmentation=AUGMENTED)
-    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (images.pixels.nbytes, 0))
-    gathered = TrainLoader(images, batch_size=10, device="cuda", augmentation=AUGMENTED)
-    assert held.pixels.is_cuda and not gathered.pixels.is_cuda
-    for (x, y), (x_host, y_host) in zip(held.epoch(0), gathered.epoch(0), strict=True):
-        assert x.is_cuda and torch.equal(x, x_host) and torch.equal(y, y_host)

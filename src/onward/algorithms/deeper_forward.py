@@ -4,7 +4,7 @@ Goodness: mean activity of each class's channels (eq. 7 to 9), read before norma
 cross-entropy (eq. 13). Handoff: normalisation within the same groups, which removes exactly the goodness, then the
 residual (eq. 10 and 11). One pass; no negative data. The input is normalised per sample.
 
-Differs from the paper: a dropout mask depends on (seed, step, block) alone. Nothing else is known to differ.
+Differs from the paper: a last, partial batch is dropped, and a map of odd size is padded before it is pooled.
 """
 
 from dataclasses import dataclass

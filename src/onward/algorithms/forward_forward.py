@@ -1,10 +1,10 @@
 """Forward-Forward (Hinton 2022), supervised: goodness is high for an image with its label, low with a wrong one.
 
-Goodness: mean of the squared activity (eq. 1 sums). Objective: logistic loss around a threshold (eq. 1). Handoff:
+Goodness: mean of the squared activity (the paper sums). Objective: logistic loss around a threshold (eq. 1). Handoff:
 unit length, so that the next block cannot read this one's goodness. The label is written into the image; the
 contrastive view carries a wrong label. Inference: try every label, or one linear read-out of a neutral view.
 
-Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes.
+Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; no peer normalisation.
 """
 
 from dataclasses import dataclass
@@ -28,8 +28,10 @@ class ForwardForward(Algorithm):
 
     standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
 
-    threshold: float = 2.0
-    """Goodness at which a view counts as real with probability one half."""
+    threshold: float = 0.15
+    """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
+    sharpness: float = 200.0
+    """How fast that probability moves with the mean goodness; the width of a layer gives the paper's sum."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError for fewer than two classes or layers."""
@@ -41,7 +43,7 @@ class ForwardForward(Algorithm):
             LocalBlock(
                 body if k else nn.Sequential(UnitLength(), body),
                 goodness=MeanSquare(),
-                objective=Threshold(self.threshold),
+                objective=Threshold(self.threshold, self.sharpness),
                 handoff=Handoff(UnitLength(), join),
             )
             for k, (body, join) in enumerate(zip(net.bodies, net.joins, strict=True))

@@ -5,7 +5,7 @@ from .augment import Augment, Augmentation
 from .carve import carve
 from .decode import read_image
 from .images import Images, Splits
-from .loader import TrainLoader, batches, derive_seed
+from .loader import TrainLoader, batches
 from .named import NAMED_SETS, NamedSet
 from .sources import DATA_SETS, DataSettings, load
 
@@ -21,7 +21,6 @@ __all__ = [
     "TrainLoader",
     "batches",
     "carve",
-    "derive_seed",
     "from_arrays",
     "load",
     "read_image",

@@ -1,23 +1,18 @@
 """Batches for training and for evaluation, decided by seeds alone, from pixels that stay on the device."""
 # N images, B images in a batch, C channels, H W map
 
-import hashlib
 from collections.abc import Iterator
 
 import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from onward.core import derive_seed
+
 from .augment import PLAIN, Augment, Augmentation
 from .images import Images
 
 Batch = tuple[Float[Tensor, "B C H W"], Int64[Tensor, "B"]]
-
-
-def derive_seed(*parts: int) -> int:
-    """A 63-bit seed from whole numbers, the same on every platform and in every version."""
-    digest = hashlib.blake2b(",".join(str(int(part)) for part in parts).encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 1
 
 
 class TrainLoader:
@@ -55,7 +50,7 @@ class TrainLoader:
 
     def order(self, index: int) -> list[Int64[Tensor, "B"]]:
         """Which images each batch of epoch `index` takes."""
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, index))
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", index))
         shuffled = torch.randperm(len(self.labels), generator=generator)
         return list(shuffled.split(self.batch_size)[: len(self)])
 
@@ -64,7 +59,7 @@ class TrainLoader:
             rows = chosen.to(self.pixels.device)
             x, y = _deliver(self.pixels[rows], self.labels[rows], self.device)
             if self.augment is not None:
-                x = self.augment(x, derive_seed(self.seed, index, batch))
+                x = self.augment(x, derive_seed(self.seed, "augmentation", index, batch))
             yield x, y
 
 

@@ -13,19 +13,22 @@ from onward.core import Objective, Target
 
 @dataclass(frozen=True)
 class Threshold(Objective):
-    """Goodness above a threshold for real views, below it for contrastive ones: softplus(sign * (threshold - g)).
+    """Goodness above a threshold for real views, below it for contrastive ones.
 
-    Hinton 2022, eq. 1: the negative log likelihood of p(real) = sigmoid(g - threshold).
+    softplus(sharpness * sign * (threshold - g)): Hinton 2022, eq. 1, the negative log likelihood of
+    p(real) = sigmoid(sharpness * (g - threshold)). With g a mean over n units, sharpness n and threshold t / n give
+    the paper's sum of squares around t.
     """
 
     per_class: ClassVar[bool] = False
     signed: ClassVar[bool] = True
 
     threshold: float = 2.0
+    sharpness: float = 1.0
 
     def __call__(self, scores: Float[Tensor, "B"], target: Target) -> Float[Tensor, "B"]:
         assert target.sign is not None
-        return F.softplus(target.sign * (self.threshold - scores))
+        return F.softplus(self.sharpness * target.sign * (self.threshold - scores))
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ def forward_forward() -> Recipe:
         algorithm=ForwardForward(),
         net=MLP(width=500, depth=3),
         data=DataSettings(name="digits"),
-        trainer=TrainerSettings(learning_rate=0.003),
+        trainer=TrainerSettings(learning_rate=1e-3),
         epochs=60,
         batch_size=64,
         backprop="backprop-digits-mlp",

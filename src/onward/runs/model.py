@@ -43,8 +43,9 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
     return ModelSpec(algorithm, net, data.shape, data.class_names, tuple(mean), tuple(deviation))
 
 
-def save_model(folder: Path, learner: Learner, spec: ModelSpec) -> None:
+def save_model(folder: Path | str, learner: Learner, spec: ModelSpec) -> None:
     """Write `model.safetensors` and `model.json`. Raises OSError if they cannot be written."""
+    folder = Path(folder)
     write_tensors(folder / "model.safetensors", learner.state_dict(), {"format": FORMAT})
     write_json(
         folder / "model.json",
@@ -60,8 +61,9 @@ def save_model(folder: Path, learner: Learner, spec: ModelSpec) -> None:
     )
 
 
-def load_model(folder: Path) -> tuple[Learner, ModelSpec]:
+def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     """Read a learner back, in evaluation mode. Raises ValueError for a missing, damaged or foreign model."""
+    folder = Path(folder)
     content = read_json(folder / "model.json")
     if content.get("format") != FORMAT:
         raise ValueError(f"{folder / 'model.json'} has format {content.get('format')!r}, expected {FORMAT!r}")

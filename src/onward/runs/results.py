@@ -51,10 +51,15 @@ def make_record(
 
 def record(folder: Path, result: dict[str, Any]) -> Path:
     """File a finished run as `folder/runs/RECIPE/seed-N.json`."""
-    path = folder / "runs" / result["recipe"] / f"seed-{result['seed']}.json"
+    path = record_path(folder, result)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_json(path, result)
     return path
+
+
+def record_path(folder: Path, result: dict[str, Any]) -> Path:
+    """Return where the record of a recipe and seed belongs."""
+    return folder / "runs" / result["recipe"] / f"seed-{result['seed']}.json"
 
 
 def results_table(folder: Path) -> str:

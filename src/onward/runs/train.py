@@ -52,6 +52,8 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     data = load(recipe.data, data_dir=place.data_dir)
     spec = spec_for(recipe.algorithm, recipe.net, data)
     spec.build(seed=recipe.seed)  # an impossible network leaves no folder behind
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
     return folder, _carry_out(folder, recipe, data, spec, device, place)
 
