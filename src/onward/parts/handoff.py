@@ -38,7 +38,7 @@ class UnitLength(nn.Module):
 
 
 class ClassNorm(nn.Module):
-    """Normalises each sample's class groups to mean 0 and variance 1, without learned scale (DeeperForward, eq. 7 to 9).
+    """Normalises each sample's class groups to mean 0 and variance 1, unscaled (DeeperForward, eq. 7 to 9).
 
     The mean that it removes is the goodness of `ClassMean`, exactly. Raises ValueError for uneven groups.
     """
