@@ -50,6 +50,18 @@ def test_class_mean_has_the_right_gradient(shape: tuple[int, ...]):
     assert torch.autograd.gradcheck(ClassMean(4, 12), _positive(*shape).requires_grad_())
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_class_mean_gives_a_gradient_of_the_activitys_own_kind(dtype: torch.dtype, memory_format: torch.memory_format):
+    activity = _positive(3, 12, 4, 5).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
+    weights = torch.randn(3, 4)
+    (gradient,) = torch.autograd.grad((weights * ClassMean(4, 12)(activity)).sum(), activity)
+    expected = (weights / 60).repeat_interleave(3, dim=1)[:, :, None, None].expand(3, 12, 4, 5)
+    assert gradient.dtype == dtype
+    assert gradient.is_contiguous(memory_format=memory_format)
+    torch.testing.assert_close(gradient, expected.to(dtype))
+
+
 @given(st.permutations(range(4)))
 def test_permuting_the_groups_permutes_the_classes(order: list[int]):
     activity = _positive(2, 4, 3, 5)

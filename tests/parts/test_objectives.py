@@ -18,14 +18,14 @@ def _scores(*shape: int) -> Tensor:
     return 3 * torch.randn(*shape, dtype=torch.float64)
 
 
-@pytest.mark.parametrize("threshold", [0.0, 2.0])
-def test_threshold_is_the_negative_log_likelihood_of_the_view(threshold: float):
-    """Hinton 2022, eq. 1: p(real) = sigmoid(goodness - threshold)."""
+@pytest.mark.parametrize(("threshold", "sharpness"), [(0.0, 1.0), (2.0, 1.0), (2.0, 3.0)])
+def test_threshold_is_the_negative_log_likelihood_of_the_view(threshold: float, sharpness: float):
+    """Hinton 2022, eq. 1: p(real) = sigmoid(goodness - threshold), with the difference times sharpness."""
     scores, expected = _scores(5), []
     for goodness, sign in zip(scores.tolist(), SIGNS.tolist(), strict=True):
-        real = 1 / (1 + math.exp(-(goodness - threshold)))
+        real = 1 / (1 + math.exp(-sharpness * (goodness - threshold)))
         expected.append(-math.log(real if sign > 0 else 1 - real))
-    terms = Threshold(threshold)(scores, SIGNED)
+    terms = Threshold(threshold, sharpness)(scores, SIGNED)
     torch.testing.assert_close(terms, torch.tensor(expected, dtype=torch.float64))
 
 
@@ -37,6 +37,12 @@ def test_threshold_falls_with_the_goodness_of_real_views_and_rises_with_that_of_
     scores = _scores(5).requires_grad_()
     (gradient,) = torch.autograd.grad(Threshold()(scores, SIGNED).sum(), scores)
     assert torch.equal(gradient.sign(), -SIGNS.double())
+
+
+def test_a_mean_with_sharpness_equals_a_sum_around_a_larger_threshold():
+    squares = torch.rand(5, 40, dtype=torch.float64)
+    of_sum = Threshold(20.0)(squares.sum(dim=1), SIGNED)
+    torch.testing.assert_close(Threshold(20.0 / 40, 40.0)(squares.mean(dim=1), SIGNED), of_sum)
 
 
 def test_threshold_stays_finite_far_from_the_threshold():
