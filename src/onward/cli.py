@@ -120,7 +120,6 @@ class ResultsArguments:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for a user's error with one line, 128 + signal if stopped."""
-    torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
     words = sys.argv[1:] if arguments is None else arguments
     commands = {
         "list": _list,
@@ -133,6 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_USAGE, end="")
         return 0 if words else 2
+    torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
     try:
         if words[0] not in commands:
             raise CommandLineError(f"unknown command {words[0]!r}{nearest(words[0], commands)}; see onward --help")
@@ -145,6 +145,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"onward: {error}", file=sys.stderr)
         return 2
+    finally:
+        torch.set_flush_denormal(False)
     return 0
 
 

@@ -5,7 +5,7 @@ import torch
 from core_toys import CLASSES, FEATURES, WIDTH, batch, head, make_learner
 from torch import nn
 
-from onward.core import Goodness, Learner, LocalBlock, Objective, each, whole
+from onward.core import Goodness, Learner, LocalBlock, Objective, detach, each, whole
 from onward.parts.goodness import ClassMean, LinearHead, MeanSquare
 from onward.parts.inference import LastGoodness, SumGoodness
 from onward.parts.objectives import CrossEntropy, Threshold
@@ -114,7 +114,6 @@ def test_predicting_keeps_the_mode_even_after_an_error(training: bool):
     assert all(module.training == training for module in learner.modules())
 
 
-@pytest.mark.xfail(strict=True, reason="the generator that restores the mode lives as long as the traceback")
 def test_predicting_keeps_the_mode_while_an_error_is_looked_at():
     # A traceback is kept alive by a debugger, a notebook, and every `except ... as error`.
     learner = make_learner()
@@ -142,3 +141,13 @@ def test_blocks_without_goodness_are_left_out_of_the_scores():
     x = batch()[0]
     with torch.no_grad():
         assert torch.equal(learner.predict_scores(x), head(seen)(seen.body(blocks[0].body(x))))
+
+
+def test_a_handoff_that_returns_a_tensor_is_refused():
+    with pytest.raises(ValueError, match=r"Handoff\(normalise, Carry\(\)\)"):
+        detach(torch.zeros(2, 3))
+
+
+def test_a_learner_without_an_inference_rule_is_refused():
+    with pytest.raises(ValueError, match="at least one inference rule"):
+        Learner([], supervision=LabelInLoss(), spans=(), rules={})

@@ -146,7 +146,7 @@ def _features_split(size: int, *, seed: int) -> Split:
 
 
 def _readout() -> LinearReadout:
-    return LinearReadout(11, 4, epochs=20, learning_rate=0.05)
+    return LinearReadout(11, 4, steps=300, learning_rate=0.05)
 
 
 def _accuracy(readout: LinearReadout) -> float:

@@ -41,9 +41,7 @@ def test_without_a_terminal_an_epoch_is_one_plain_line(monkeypatch: pytest.Monke
     with display:
         display.step(StepDone(epoch=0, step=1, steps=10, images=4))
         display.epoch(_EPOCH)
-    assert written.getvalue() == (
-        "epoch 1/3  loss 0.750  val 90.00%  blocks 80.0 90.0  1,234 img/s  about 4 s left\n"
-    )
+    assert written.getvalue() == ("epoch 1/3  loss 0.750  val 90.00%  blocks 80.0 90.0  1,234 img/s  about 4 s left\n")
 
 
 def test_on_a_terminal_a_bar_shows_epoch_loss_blocks_and_rate(monkeypatch: pytest.MonkeyPatch):

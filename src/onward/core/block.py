@@ -1,7 +1,7 @@
 """The block: a body, and what is read from its activity."""
 # B batch, N loss terms
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -49,8 +49,13 @@ class PassOn(nn.Module):
         return (activity, *skips)
 
 
-def detach(stream: Sequence[Tensor]) -> Stream:
-    """Return the same tensors without their graph."""
+def detach(stream: Iterable[Tensor]) -> Stream:
+    """Return the same tensors without their graph.
+
+    Raises ValueError for a bare tensor: what a handoff returns is a stream.
+    """
+    if isinstance(stream, Tensor):
+        raise ValueError("a handoff returned a tensor, not a stream; wrap it: Handoff(normalise, Carry())")
     return tuple(tensor.detach() for tensor in stream)
 
 

@@ -2,6 +2,7 @@
 # B batch, C classes, L blocks that have a goodness
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 
 import torch
@@ -32,6 +33,8 @@ class Learner(nn.Module):
         prepare: nn.Module | None = None,
     ):
         super().__init__()
+        if not rules:
+            raise ValueError("a learner needs at least one inference rule; see onward.parts.inference")
         # A module list is no Sequence to a type checker, though it behaves as one.
         self.blocks: Sequence[LocalBlock] = nn.ModuleList(blocks)  # pyright: ignore[reportAttributeAccessIssue]
         self.supervision = supervision
@@ -68,7 +71,8 @@ class Learner(nn.Module):
         """
         if rule is not None and rule not in self.rules:
             raise ValueError(f"unknown inference rule {rule!r}; this learner has {', '.join(self.rules)}")
-        return torch.cat([self.rules[rule or self.headline](seen) for seen in self._look(images, batch_size)])
+        with self._evaluating():
+            return torch.cat([self.rules[rule or self.headline](seen) for seen in self._look(images, batch_size)])
 
     def predict(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
         """Return the most likely class of each image; see `predict_scores`."""
@@ -77,14 +81,19 @@ class Learner(nn.Module):
     @torch.no_grad()
     def score_blocks(self, images: Tensor, *, batch_size: int = 500) -> Float[Tensor, "L B C"]:
         """Return the class scores of every block that has a goodness; see `predict_scores`."""
-        return torch.cat([seen.block_scores for seen in self._look(images, batch_size)], dim=1)
+        with self._evaluating():
+            return torch.cat([seen.block_scores for seen in self._look(images, batch_size)], dim=1)
 
     def _look(self, images: Tensor, batch_size: int) -> Iterator["Evidence"]:
+        for part in torch.as_tensor(images).split(batch_size):
+            yield Evidence(self, part.to(self.device))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
         training = self.training
         self.eval()
         try:
-            for part in torch.as_tensor(images).split(batch_size):
-                yield Evidence(self, part.to(self.device))
+            yield
         finally:
             self.train(training)
 

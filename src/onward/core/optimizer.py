@@ -19,6 +19,8 @@ class BlockOptimizer:
         self.clip_norm = settings.clip_norm
         self.parameters = [p for p in block.parameters() if p.requires_grad]
         self.optimizer = _make_optimizer(self.parameters, settings) if self.parameters else None
+        adam = {"step", "exp_avg", "exp_avg_sq"}
+        self.state_names = adam if settings.optimizer != "sgd" else {"momentum_buffer"} if settings.momentum else set()
         self.average = None
         if settings.averaging is not None:
             self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
@@ -82,9 +84,9 @@ class BlockOptimizer:
 
     def _laid_out(self, index: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         """Give a parameter's state the parameter's memory format: fused optimizers pair elements by position."""
-        known = index < len(self.parameters)
+        known = index < len(self.parameters) and set(tensors) == self.state_names
         if not known or any(t.ndim and t.shape != self.parameters[index].shape for t in tensors.values()):
-            raise ValueError(f"optimizer state {index} does not fit this block; was the network changed?")
+            raise ValueError(f"optimizer state {index} does not fit this block; were network or optimizer changed?")
         parameter = self.parameters[index].detach()
         return {name: torch.empty_like(parameter).copy_(t) if t.ndim else t for name, t in tensors.items()}
 

@@ -2,8 +2,8 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Literal, get_args, get_origin
 
 import torch
 
@@ -45,6 +45,10 @@ class TrainerSettings:
     """cascade: store what the frozen blocks hand on, instead of computing it again every epoch."""
 
     def __post_init__(self):
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if get_origin(field.type) is Literal and value not in get_args(field.type):
+                raise ValueError(f"{field.name} must be one of {', '.join(get_args(field.type))}, got {value!r}")
         for field in ("learning_rate", "final_learning_rate", "weight_decay"):
             value = getattr(self, field)
             if not (math.isfinite(value) and value >= 0):

@@ -3,6 +3,7 @@
 
 from typing import ClassVar
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -19,7 +20,7 @@ class MeanSquare(Goodness):
     per_class: ClassVar[bool] = False
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
-        return activity.flatten(1).float().square().mean(dim=1)
+        return at_least_fp32(activity).flatten(1).square().mean(dim=1)
 
 
 class ClassMean(Goodness):
@@ -50,7 +51,13 @@ class LinearHead(Goodness):
         self.linear = nn.Linear(channels, num_classes)
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
-        return self.linear(map_mean(activity)).float()
+        with torch.autocast(activity.device.type, enabled=False):
+            return self.linear(map_mean(at_least_fp32(activity)))
+
+
+def at_least_fp32(activity: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
+    """Widen half precision; fp32 and fp64 stay."""
+    return activity.float() if activity.dtype.itemsize < 4 else activity
 
 
 def map_mean(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:

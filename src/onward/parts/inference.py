@@ -65,17 +65,17 @@ class BestRange(InferenceRule):
 class LinearReadout(InferenceRule):
     """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
 
-    Reads all blocks from `start` on, maps averaged; fitted on the training split by AdamW, `epochs` times over features
+    Reads all blocks from `start` on, maps averaged; fitted on the training split by `steps` steps of AdamW on features
     that are computed once. The features' scale is taken as it comes.
     """
 
     def __init__(
-        self, num_features: int, num_classes: int, *, start: int = 1, epochs: int = 10, learning_rate: float = 1e-3
+        self, num_features: int, num_classes: int, *, start: int = 1, steps: int = 2000, learning_rate: float = 1e-3
     ):
         super().__init__()
         self.linear = nn.Linear(num_features, num_classes)
         self.start = start
-        self.epochs = epochs
+        self.steps = steps
         self.learning_rate = learning_rate
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
@@ -88,21 +88,19 @@ class LinearReadout(InferenceRule):
             self._descend(torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen]))
 
     def _descend(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
-        batch_size, generator = 250, torch.Generator().manual_seed(0)
+        generator = torch.Generator().manual_seed(0)
         optimizer = torch.optim.AdamW(self.linear.parameters(), lr=self.learning_rate)
-        steps = self.epochs * -(-len(features) // batch_size)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         with torch.no_grad():
             for parameter in self.linear.parameters():  # a second fit must not depend on the first
                 parameter.zero_()
-        for _ in range(self.epochs):
-            for index in torch.randperm(len(features), generator=generator).split(batch_size):
-                index = index.to(features.device)
-                loss = F.cross_entropy(self.linear(features[index]), labels[index])
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()
-                optimizer.step()
-                schedule.step()
+        for _ in range(self.steps):
+            index = torch.randint(len(features), (250,), generator=generator).to(features.device)
+            loss = F.cross_entropy(self.linear(features[index]), labels[index])
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
         optimizer.zero_grad(set_to_none=True)
 
     def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:

@@ -1,5 +1,5 @@
 """Evaluation: accuracy of every inference rule and of every block on one split."""
-# L scored blocks, R inference rules
+# N inference rules, then scored blocks
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -64,7 +64,7 @@ class Evaluator:
         fractions = (correct.double() / count).tolist()
         return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
 
-    def _correct(self, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "R+L"]:
+    def _correct(self, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "N"]:
         scores = [self.learner.rules[name](evidence) for name in names]
         return torch.stack([(s.argmax(dim=1) == y).sum() for s in [*scores, *evidence.block_scores]])
 
