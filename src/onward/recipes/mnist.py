@@ -10,16 +10,16 @@ from onward.recipes.recipe import Published, Recipe
 
 
 def deeper_forward() -> Recipe:
-    """DeeperForward's TinyCNN; about ten minutes on two cores where the paper takes 150 epochs."""
+    """DeeperForward's TinyCNN on 28x28 images, without dropout; 8 epochs where the paper takes 150."""
     return Recipe(
         name="deeper_forward-mnist",
         description="DeeperForward, 4-layer CNN, MNIST",
         algorithm=DeeperForward(),
         net=TinyCNN(dropout=0.0),
         data=DataSettings(name="mnist", validation_fraction=1 / 6),
-        trainer=TrainerSettings(learning_rate=0.02, weight_decay=5e-4, precision="bf16"),
-        epochs=7,
-        batch_size=128,
+        trainer=TrainerSettings(learning_rate=0.01, weight_decay=5e-4, precision="bf16"),
+        epochs=8,
+        batch_size=64,
         published=Published(test_accuracy=0.9950, source="Sun et al. 2025, table 1 (150 epochs)"),
         backprop="backprop-mnist",
     )
@@ -33,14 +33,14 @@ def backprop() -> Recipe:
         name="backprop-mnist",
         description="Backprop, the same CNN, MNIST",
         algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=0.002),
+        trainer=replace(local.trainer, learning_rate=0.001),
         published=None,
         backprop=None,
     )
 
 
 def forward_forward() -> Recipe:
-    """Hinton's Forward-Forward with the label in the input; about ten minutes on two cores."""
+    """Hinton's Forward-Forward with the label in the input; three layers of 1000 where the paper has four of 2000."""
     return Recipe(
         name="forward_forward-mnist",
         description="Forward-Forward, MLP, MNIST",
