@@ -32,8 +32,8 @@ format: install
 docs: install
 	$(BIN)/mkdocs build --strict
 
-results: install  ## results/RESULTS.md from the recorded runs
-	$(BIN)/onward results
+results: install  ## results/RESULTS.md and the README's table, from the recorded runs
+	$(BIN)/onward results --into README.md
 
 clean:
 	rm -rf .venv site dist

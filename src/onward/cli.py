@@ -20,7 +20,7 @@ from onward.runs import Evaluator, Interrupted, Place, RunFolder, load_model, re
 from onward.runs.codec import decode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
-from onward.runs.results import record, record_path, results_table, spread
+from onward.runs.results import insert_table, record, record_path, results_page, spread
 
 _USAGE = """usage: onward COMMAND ...
 
@@ -116,6 +116,8 @@ class ReproduceArguments:
 class ResultsArguments:
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = _RESULTS
     """Folder with runs/RECIPE/seed-N.json."""
+    into: Path | None = None
+    """Text file whose lines between `<!-- results -->` and `<!-- /results -->` become the table."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -291,8 +293,12 @@ def _results(words: list[str]) -> None:
     order = parse(ResultsArguments, "results", words)
     if not (order.folder / "runs").is_dir():
         raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")
-    (order.folder / "RESULTS.md").write_text(results_table(order.folder))
+    page = results_page(order.folder)
+    (order.folder / "RESULTS.md").write_text(page)
     print(order.folder / "RESULTS.md")
+    if order.into is not None:
+        insert_table(order.into, page)
+        print(order.into)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.runs.results import record, results_table, spread
+from onward.runs.results import insert_table, record, results_page, spread
 
 
 def _result(recipe: str, seed: int, accuracy: float, **more) -> dict:
@@ -33,7 +33,7 @@ def test_the_table_has_mean_deviation_seeds_control_and_published(tmp_path: Path
     for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
         record(tmp_path, _result("local", seed, accuracy, backprop_recipe="control", published=published))
     record(tmp_path, _result("control", 0, 0.97))
-    table = results_table(tmp_path)
+    table = results_page(tmp_path)
     row = next(line for line in table.splitlines() if line.startswith("| `local`"))
     assert (
         "| 92.00 ± 2.00 | 3 | 97.00 | 95.00 (somebody, table 1) | last_block 82.00 ± 2.00 | 2 | 1.5 | digits |" in row
@@ -44,9 +44,28 @@ def test_a_damaged_record_is_named(tmp_path: Path):
     path = record(tmp_path, _result("a", 0, 0.9))
     path.write_text(path.read_text().replace("0.9", "0.99", 1))
     with pytest.raises(ValueError, match=r"seed-0\.json does not match its checksum"):
-        results_table(tmp_path)
+        results_page(tmp_path)
 
 
 def test_spread_of_one_value_has_no_deviation():
     assert spread([0.98765]) == "98.77"
     assert spread([0.5, 0.7]) == "60.00 ± 14.14"
+
+
+def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path):
+    record(tmp_path, _result("local", 0, 0.9))
+    readme = tmp_path / "README.md"
+    readme.write_text("above\n<!-- results -->\nold\n<!-- /results -->\nbelow\n")
+    for _ in range(2):
+        insert_table(readme, results_page(tmp_path))
+        text = readme.read_text()
+        assert text.startswith("above\n<!-- results -->\n\n| recipe |")
+        assert text.endswith("|\n\n<!-- /results -->\nbelow\n")
+        assert text.count("`local`") == 1 and "old" not in text
+
+
+def test_a_file_without_marks_is_left_alone(tmp_path: Path):
+    (tmp_path / "README.md").write_text("nothing here")
+    with pytest.raises(ValueError, match="to put the results between"):
+        insert_table(tmp_path / "README.md", "| a |")
+    assert (tmp_path / "README.md").read_text() == "nothing here"

@@ -186,16 +186,25 @@ def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: Plac
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path):
-    _kill_and_compare(tmp_path, kills=2)
+    ours, theirs = _killed_and_whole(tmp_path, kills=2)
+    assert _outcome(ours) == _outcome(theirs)
+    assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
 
 
 @pytest.mark.slow
 def test_a_run_killed_twenty_times_resumes_to_the_same_weights(tmp_path: Path):
-    _kill_and_compare(tmp_path, kills=20)
+    ours, theirs = _killed_and_whole(tmp_path, kills=20)
+    assert _outcome(ours) == _outcome(theirs)
+    assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
 
 
-def _kill_and_compare(tmp_path: Path, *, kills: int) -> None:
-    """Kill a run at random moments and resume it each time; it must end as if nothing had happened."""
+def _outcome(run: Path) -> tuple[float, list[dict]]:
+    losses = [row["losses"] for row in RunFolder(run).metrics()]
+    return read_json(run / "result.json")["test_accuracy"], losses
+
+
+def _killed_and_whole(tmp_path: Path, *, kills: int) -> tuple[Path, Path]:
+    """Kill a run at random moments and resume it each time; return its folder, and that of a run left in peace."""
     whole = _start("train", *_FLAGS, "--runs-dir", str(tmp_path / "whole"))
     assert whole.wait() == 0
     draw = random.Random(0)
@@ -210,12 +219,7 @@ def _kill_and_compare(tmp_path: Path, *, kills: int) -> None:
         process = _start("train", "--resume", str(found[0]), "--checkpoint-every", "0", "--no-record")
         time.sleep(draw.uniform(0, 4))
     assert process.wait() == 0
-    ours, theirs = (next((tmp_path / name).glob("*/seed-0")) for name in ("killed", "whole"))
-    assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
-    assert read_json(ours / "result.json")["test_accuracy"] == read_json(theirs / "result.json")["test_accuracy"]
-    assert [row["losses"] for row in RunFolder(ours).metrics()] == [
-        row["losses"] for row in RunFolder(theirs).metrics()
-    ]
+    return next((tmp_path / "killed").glob("*/seed-0")), next((tmp_path / "whole").glob("*/seed-0"))
 
 
 def _start(*words: str) -> subprocess.Popen:

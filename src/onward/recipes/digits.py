@@ -1,12 +1,10 @@
 """scikit-learn's digits: 8x8 images, no download; for a first look and for tests."""
 
-from dataclasses import replace
-
-from onward.algorithms import Backprop, DeeperForward, ForwardForward
+from onward.algorithms import DeeperForward, ForwardForward
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP, TinyCNN
-from onward.recipes.recipe import Recipe
+from onward.recipes.recipe import Recipe, control
 
 
 def deeper_forward() -> Recipe:
@@ -26,15 +24,7 @@ def deeper_forward() -> Recipe:
 
 def backprop() -> Recipe:
     """Backpropagation through the network of `deeper_forward-digits`."""
-    local = deeper_forward()
-    return replace(
-        local,
-        name="backprop-digits",
-        description="Backprop, the same CNN, digits",
-        algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=0.002),
-        backprop=None,
-    )
+    return control(deeper_forward(), description="Backprop, the same CNN, digits", learning_rate=0.002)
 
 
 def forward_forward() -> Recipe:
@@ -54,12 +44,4 @@ def forward_forward() -> Recipe:
 
 def backprop_mlp() -> Recipe:
     """Backpropagation through the network of `forward_forward-digits`."""
-    local = forward_forward()
-    return replace(
-        local,
-        name="backprop-digits-mlp",
-        description="Backprop, the same MLP, digits",
-        algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=0.001),
-        backprop=None,
-    )
+    return control(forward_forward(), description="Backprop, the same MLP, digits", learning_rate=0.001)

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from onward.algorithms import Backprop
 from onward.recipes import mnist
-from onward.recipes.recipe import Published, Recipe
+from onward.recipes.recipe import Published, Recipe, control
 
 
 def deeper_forward() -> Recipe:
@@ -21,14 +20,5 @@ def deeper_forward() -> Recipe:
 
 
 def backprop() -> Recipe:
-    """Backpropagation through the network of `deeper_forward-fashion_mnist`, same budget."""
-    local = deeper_forward()
-    return replace(
-        local,
-        name="backprop-fashion_mnist",
-        description="Backprop, the same CNN, Fashion-MNIST",
-        algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=0.001),
-        published=None,
-        backprop=None,
-    )
+    """Backpropagation through the network of `deeper_forward-fashion_mnist`."""
+    return control(deeper_forward(), description="Backprop, the same CNN, Fashion-MNIST", learning_rate=0.001)

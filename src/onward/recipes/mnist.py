@@ -1,12 +1,10 @@
 """MNIST: DeeperForward's four-layer network and Hinton's multi-layer perceptron, each beside backprop."""
 
-from dataclasses import replace
-
-from onward.algorithms import Backprop, DeeperForward, ForwardForward
+from onward.algorithms import DeeperForward, ForwardForward
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP, TinyCNN
-from onward.recipes.recipe import Published, Recipe
+from onward.recipes.recipe import Published, Recipe, control
 
 
 def deeper_forward() -> Recipe:
@@ -26,17 +24,8 @@ def deeper_forward() -> Recipe:
 
 
 def backprop() -> Recipe:
-    """Backpropagation through the network of `deeper_forward-mnist`, same budget."""
-    local = deeper_forward()
-    return replace(
-        local,
-        name="backprop-mnist",
-        description="Backprop, the same CNN, MNIST",
-        algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=0.001),
-        published=None,
-        backprop=None,
-    )
+    """Backpropagation through the network of `deeper_forward-mnist`."""
+    return control(deeper_forward(), description="Backprop, the same CNN, MNIST", learning_rate=0.001)
 
 
 def forward_forward() -> Recipe:
@@ -56,14 +45,5 @@ def forward_forward() -> Recipe:
 
 
 def backprop_mlp() -> Recipe:
-    """Backpropagation through the network of `forward_forward-mnist`, same budget."""
-    local = forward_forward()
-    return replace(
-        local,
-        name="backprop-mnist-mlp",
-        description="Backprop, the same MLP, MNIST",
-        algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=0.001),
-        published=None,
-        backprop=None,
-    )
+    """Backpropagation through the network of `forward_forward-mnist`."""
+    return control(forward_forward(), description="Backprop, the same MLP, MNIST", learning_rate=0.001)

@@ -1,11 +1,11 @@
 """A recipe: everything that decides a training's result, but the machine."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeVar
 
 import tyro
 
-from onward.algorithms import Algorithm
+from onward.algorithms import Algorithm, Backprop
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import Architecture
@@ -56,3 +56,17 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be in [0, 2**63), got {self.seed}")
+
+
+def control(local: Recipe, *, description: str, learning_rate: float) -> Recipe:
+    """Return the recipe that trains the same network on the same budget by backpropagation."""
+    assert local.backprop is not None
+    return replace(
+        local,
+        name=local.backprop,
+        description=description,
+        algorithm=Backprop(of=local.algorithm),
+        trainer=replace(local.trainer, learning_rate=learning_rate),
+        published=None,
+        backprop=None,
+    )

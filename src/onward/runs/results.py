@@ -5,37 +5,43 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from onward.data import Splits
 from onward.measure import peak_memory
 from onward.recipes import Recipe
 from onward.runs.codec import encode
-from onward.runs.environment import environment
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
 from onward.runs.training import Training
 
+_MARKS = ("<!-- results -->", "<!-- /results -->")
+
 
 def make_record(
-    recipe: Recipe, data: Splits, training: Training, accuracy: Accuracy, validation: Accuracy, device: torch.device
+    recipe: Recipe,
+    data: Splits,
+    training: Training,
+    *,
+    test: Accuracy,
+    validation: Accuracy,
+    machine: dict[str, Any],
 ) -> dict[str, Any]:
-    """Collect what a number needs to be trusted: recipe, seed, data, machine, commit. Accuracies are fractions."""
-    memory, meter = peak_memory(device)
+    """Collect what a number needs to be trusted: recipe, seed, data, machine, commit. Accuracies are fractions.
+
+    `machine` is the environment in which the run began: what it was trained with.
+    """
+    memory, meter = peak_memory(training.learner.device)
     parameters = sum(p.numel() for block in training.learner.blocks for p in block.parameters())
-    machine = environment(device)
     return {
         "recipe": recipe.name,
         "seed": recipe.seed,
-        "test_accuracy": accuracy.headline,
-        "test_accuracy_by_rule": accuracy.by_rule,
-        "test_accuracy_by_block": list(accuracy.by_block),
+        "test_accuracy": test.headline,
+        "test_accuracy_by_rule": test.by_rule,
+        "test_accuracy_by_block": list(test.by_block),
         "validation_accuracy": validation.headline,
         "backprop_recipe": recipe.backprop,
         "published": encode(recipe.published),
         "data": data.name,
         "data_note": data.note,
-        "data_checksum": data.checksum,
         "n_train": len(data.train),
         "n_validation": len(data.validation),
         "n_test": len(data.test),
@@ -62,7 +68,7 @@ def record_path(folder: Path, result: dict[str, Any]) -> Path:
     return folder / "runs" / result["recipe"] / f"seed-{result['seed']}.json"
 
 
-def results_table(folder: Path) -> str:
+def results_page(folder: Path) -> str:
     """Return RESULTS.md for all records under `folder`. Raises ValueError for a damaged record."""
     by_recipe: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path in sorted((folder / "runs").glob("*/seed-*.json")):
@@ -80,6 +86,17 @@ def results_table(folder: Path) -> str:
     ]
     lines += [_row(name, by_recipe) for name in sorted(by_recipe)]
     return "\n".join(lines) + "\n"
+
+
+def insert_table(path: Path, page: str) -> None:
+    """Put the table of a results page between the marks of a text file. Raises ValueError if it has no such marks."""
+    text = path.read_text()
+    before, opening, rest = text.partition(_MARKS[0])
+    _, closing, after = rest.partition(_MARKS[1])
+    if not (opening and closing):
+        raise ValueError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} to put the results between")
+    table = "\n".join(line for line in page.splitlines() if line.startswith("|"))
+    path.write_text(f"{before}{opening}\n\n{table}\n\n{closing}{after}")
 
 
 def spread(values: list[float]) -> str:

@@ -130,7 +130,8 @@ def _carry_out(
     training.finish()
     validation = training.evaluator.accuracy(data.validation)
     test = training.evaluator.accuracy(data.test)  # read once, after everything has been chosen
-    result = make_record(recipe, data, training, test, validation, device)
+    machine = folder.environment()
+    result = make_record(recipe, data, training, test=test, validation=validation, machine=machine)
     save_model(folder.path, learner, spec)
     folder.write_result(result)
     folder.drop_checkpoint()
