@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from onward.parts.goodness import ClassMean, LinearHead, MeanSquare, map_mean
+from onward.parts.activity import map_mean
+from onward.parts.goodness import ClassMean, LinearHead, MeanSquare
 
 SHAPES = [(3, 12), (3, 12, 4, 5)]
 

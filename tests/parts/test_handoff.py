@@ -117,3 +117,21 @@ def test_handoff_normalises_before_it_joins_the_skips():
     joined = Handoff(UnitLength(), _SwapWithSkip())(activity, skip)
     assert joined[0] is skip
     assert torch.equal(joined[1], UnitLength()(activity))
+
+
+@pytest.mark.parametrize("shape", [(3, 12), (3, 12, 5, 4)])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_class_norm_without_a_graph_equals_torchs_group_norm(shape: tuple[int, ...], dtype: torch.dtype):
+    activity = (torch.randn(shape, dtype=torch.float64).relu() * 3).to(dtype)
+    for laid_out in (activity, activity.transpose(-1, -2).contiguous().transpose(-1, -2)):
+        wanted = torch.nn.functional.group_norm(laid_out.double(), 4).to(dtype)
+        with torch.no_grad():
+            found = ClassNorm(4, 12)(laid_out)
+        assert found.dtype == dtype
+        tolerance = {torch.float64: 1e-12, torch.float32: 1e-5, torch.bfloat16: 2e-2}[dtype]
+        assert torch.allclose(found, wanted, rtol=tolerance, atol=tolerance)
+
+
+def test_class_norm_hands_a_gradient_on_inside_a_span():
+    activity = torch.randn(2, 12, 3, 3, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(ClassNorm(4, 12), (activity,))

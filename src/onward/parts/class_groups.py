@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.parts.activity import map_mean, widen
+
 
 def check_groups(num_classes: int, channels: int) -> None:
     """Raise ValueError unless every class gets the same number of channels."""
@@ -22,6 +24,19 @@ def group_mean(activity: Float[Tensor, "B D ..."], num_classes: int) -> Float[Te
     return _GroupMean.apply(activity, num_classes)
 
 
+def group_norm(activity: Float[Tensor, "B D ..."], num_classes: int, eps: float) -> Float[Tensor, "B D ..."]:
+    """Bring each class group to mean 0 and variance 1, without a graph; equal to torch's group norm up to rounding.
+
+    torch's kernel is several times slower on channels-last maps, and this runs in every block and step.
+    """
+    wide = widen(activity)
+    mean = _groups(map_mean(wide), num_classes)
+    variance = (_groups(map_mean(wide.square()), num_classes) - mean.square()).clamp_min(0)
+    scale = (variance + eps).rsqrt()
+    shift = _per_channel(-mean * scale, activity)
+    return torch.addcmul(shift, wide, _per_channel(scale, activity)).to(activity.dtype)
+
+
 class _GroupMean(torch.autograd.Function):
     """A mean whose gradient is written once, in the activity's own precision and memory format, and saves nothing.
 
@@ -31,13 +46,20 @@ class _GroupMean(torch.autograd.Function):
     @staticmethod
     def forward(ctx, activity: Tensor, num_classes: int) -> Tensor:
         ctx.like = torch.empty_like(activity, device="meta")
-        dtype = torch.float64 if activity.dtype == torch.float64 else torch.float32
-        return activity.unflatten(1, (num_classes, -1)).flatten(2).mean(dim=2, dtype=dtype)
+        return _groups(map_mean(widen(activity)), num_classes)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         whole = torch.empty_like(ctx.like, device=gradient.device)
-        groups = whole.unflatten(1, (gradient.shape[1], -1))
-        share = gradient / (groups[0, 0].numel())
-        groups.copy_(share.view(*gradient.shape, *[1] * (groups.ndim - 2)))
-        return whole, None
+        share = gradient * (gradient.shape[1] / ctx.like[0].numel())
+        return whole.copy_(_per_channel(share, whole).to(whole.dtype)), None
+
+
+def _groups(channels: Tensor, num_classes: int) -> Tensor:
+    return channels.unflatten(1, (num_classes, -1)).mean(dim=2)
+
+
+def _per_channel(groups: Tensor, activity: Tensor) -> Tensor:
+    """Repeat a value per group for each of its channels, shaped to broadcast over the activity's map."""
+    channels = groups.repeat_interleave(activity.shape[1] // groups.shape[1], dim=1)
+    return channels.view(*channels.shape, *[1] * (activity.ndim - 2))

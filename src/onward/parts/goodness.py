@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Goodness
+from onward.parts.activity import map_mean, widen
 from onward.parts.class_groups import check_groups, group_mean
 
 
@@ -20,7 +21,7 @@ class MeanSquare(Goodness):
     per_class: ClassVar[bool] = False
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
-        return at_least_fp32(activity).flatten(1).square().mean(dim=1)
+        return widen(activity).flatten(1).square().mean(dim=1)
 
 
 class ClassMean(Goodness):
@@ -52,14 +53,4 @@ class LinearHead(Goodness):
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
-            return self.linear(map_mean(at_least_fp32(activity)))
-
-
-def at_least_fp32(activity: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Widen half precision; fp32 and fp64 stay."""
-    return activity.float() if activity.dtype.itemsize < 4 else activity
-
-
-def map_mean(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
-    """Average each channel's map; features that have no map stay as they are."""
-    return activity.flatten(2).mean(dim=2) if activity.ndim > 2 else activity
+            return self.linear(map_mean(widen(activity)))

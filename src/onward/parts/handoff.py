@@ -1,12 +1,13 @@
 """Handoff: what the next block sees of an activity."""
 # B batch, C classes, D channels or features
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Stream
-from onward.parts.class_groups import check_groups
+from onward.parts.class_groups import check_groups, group_norm
 
 
 class Handoff(nn.Module):
@@ -50,7 +51,9 @@ class ClassNorm(nn.Module):
         self.eps = eps
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
-        return F.group_norm(activity, self.num_classes, eps=self.eps)
+        if torch.is_grad_enabled() and activity.requires_grad:
+            return F.group_norm(activity, self.num_classes, eps=self.eps)
+        return group_norm(activity, self.num_classes, self.eps)
 
 
 class SampleNorm(nn.Module):

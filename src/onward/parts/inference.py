@@ -7,7 +7,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core import Evidence, Evidences, InferenceRule
-from onward.parts.goodness import map_mean
+from onward.parts.activity import map_mean, widen
 
 
 class SumGoodness(InferenceRule):
@@ -104,7 +104,7 @@ class LinearReadout(InferenceRule):
         optimizer.zero_grad(set_to_none=True)
 
     def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:
-        return torch.cat([map_mean(activity).float() for activity in evidence.handed_on[self.start :]], dim=1)
+        return torch.cat([widen(map_mean(activity)) for activity in evidence.handed_on[self.start :]], dim=1)
 
 
 def _correct_by_range(scores: Float[Tensor, "L B C"], labels: Int64[Tensor, "B"]) -> Int64[Tensor, "L L"]:
