@@ -12,9 +12,9 @@ def deeper_forward() -> Recipe:
     return replace(
         digits,
         name="deeper_forward-fashion_mnist",
-        description="DeeperForward, 4-layer CNN, Fashion-MNIST",
+        description="DeeperForward, 4-layer CNN of half width, Fashion-MNIST",
         data=replace(digits.data, name="fashion_mnist"),
-        published=Published(test_accuracy=0.9183, source="Sun et al. 2025, table 1 (150 epochs)"),
+        published=Published(test_accuracy=0.9183, source="Sun et al. 2025, table 1 (full width, 150 epochs)"),
         backprop="backprop-fashion_mnist",
     )
 
