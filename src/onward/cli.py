@@ -17,6 +17,7 @@ from onward.command_line import CommandLineError, nearest, parse
 from onward.data import DATA_SETS, load, read_image
 from onward.recipes import RECIPES, Recipe
 from onward.runs import Evaluator, Interrupted, Place, RunFolder, load_model, resume, train
+from onward.runs.allocator import keep_freed_memory
 from onward.runs.codec import decode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
@@ -134,6 +135,7 @@ def main(arguments: list[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_USAGE, end="")
         return 0 if words else 2
+    keep_freed_memory()
     torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
     try:
         if words[0] not in commands:
