@@ -1,6 +1,7 @@
 """Recipes: each can be built, written down, read back and run; every option changes the run."""
 
 from dataclasses import fields, is_dataclass, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -132,7 +133,8 @@ def test_momentum_changes_an_sgd_run():
 
 def test_the_list_of_options_is_complete():
     tried = {*_CHANGES, "momentum"}
-    asked = {f.name for part in (_BASE.trainer, _BASE.net, _BASE.data.augmentation) for f in fields(part)}
+    parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
+    asked = {f.name for part in parts for f in fields(part)}
     # Layout and caching must NOT change a run; colours need colour images (tests of augmentation).
     assert asked - tried == {"channels_last", "cache_activations", "color_jitter", "grayscale"}
 

@@ -73,7 +73,8 @@ def test_resumed_forward_forward_draws_the_same_negatives(make_training):
 def test_another_seed_is_another_training(make_training, toy_data):
     first, second = make_training(), make_training()
     second.trainer.seed += 1
-    _finish(first), _finish(second)
+    _finish(first)
+    _finish(second)
     assert not same_tensors(first.learner.state_dict(), second.learner.state_dict())
 
 
@@ -102,7 +103,8 @@ def test_cascade_freezes_what_it_has_trained(make_training):
 def test_cascade_of_one_span_is_joint(make_training):
     joint = make_training(algorithm=Backprop(), net=TinyCNN(width=6, dropout=0.0))
     cascade = make_training(algorithm=Backprop(), net=TinyCNN(width=6, dropout=0.0), order="cascade")
-    _finish(joint), _finish(cascade)
+    _finish(joint)
+    _finish(cascade)
     assert same_tensors(joint.learner.state_dict(), cascade.learner.state_dict())
 
 
@@ -143,7 +145,8 @@ def test_reported_loss_is_the_mean_over_steps(make_training):
 
 def test_averaged_weights_are_validated_and_adopted_but_not_trained_on(make_training):
     plain, averaged = make_training(), make_training(averaging=0.9)
-    _finish(plain), _finish(averaged)
+    _finish(plain)
+    _finish(averaged)
     assert same_tensors(plain.learner.blocks.state_dict(), averaged.learner.blocks.state_dict())
     averaged.finish()
     assert not same_tensors(plain.learner.blocks.state_dict(), averaged.learner.blocks.state_dict())
