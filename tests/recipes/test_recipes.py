@@ -91,6 +91,7 @@ _CHANGES = {
             "clip_norm": 1e-4,
             "averaging": 0.5,
             "precision": "bf16",
+            "micro_batches": 2,
             "order": "cascade",
         }.items()
     },
@@ -135,8 +136,8 @@ def test_the_list_of_options_is_complete():
     tried = {*_CHANGES, "momentum"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
-    # Layout and caching must NOT change a run; colours need colour images (tests of augmentation).
-    assert asked - tried == {"channels_last", "cache_activations", "color_jitter", "grayscale"}
+    # Layout, caching and recomputing must NOT change a run; colours need colour images (tests of augmentation).
+    assert asked - tried == {"channels_last", "cache_activations", "recompute", "color_jitter", "grayscale"}
 
 
 @given(
@@ -150,6 +151,7 @@ def test_the_list_of_options_is_complete():
             "warmup": st.floats(-1, 2),
             "clip_norm": st.none() | st.floats(allow_nan=True),
             "averaging": st.none() | st.floats(-1, 2),
+            "micro_batches": st.integers(-1, 3),
             "cache_activations": st.booleans(),
             "order": st.sampled_from(["joint", "cascade"]),
         },

@@ -118,8 +118,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
 ):
     note = Training._note
 
-    def poisoned(training: Training, losses) -> None:
-        note(training, losses * (float("nan") if training.step == 6 else 1))
+    def poisoned(training: Training, losses, ends) -> None:
+        note(training, losses * (float("nan") if training.step == 6 else 1), ends)
 
     monkeypatch.setattr(Training, "_note", poisoned)
     with pytest.raises(ValueError, match="block 0 is not finite since step 6"):
@@ -132,8 +132,8 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
 def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: Place, number: int, monkeypatch):
     step = Training._note
 
-    def ask_to_stop(training: Training, losses) -> None:
-        step(training, losses)
+    def ask_to_stop(training: Training, losses, ends) -> None:
+        step(training, losses, ends)
         if training.step == 5:
             os.kill(os.getpid(), number)
 

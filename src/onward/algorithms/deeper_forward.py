@@ -32,9 +32,9 @@ class DeeperForward(Algorithm):
                 body if k else nn.Sequential(SampleNorm(), body),
                 goodness=ClassMean(num_classes, width),
                 objective=CrossEntropy(),
-                handoff=Handoff(ClassNorm(num_classes, width), join),
+                handoff=Handoff(ClassNorm(num_classes, width), join, pool),
             )
-            for k, (body, join, width) in enumerate(zip(*net, strict=True))
+            for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
         return Learner(
             blocks,

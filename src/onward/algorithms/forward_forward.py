@@ -44,9 +44,9 @@ class ForwardForward(Algorithm):
                 body if k else nn.Sequential(UnitLength(), body),
                 goodness=MeanSquare(),
                 objective=Threshold(self.threshold, self.sharpness),
-                handoff=Handoff(UnitLength(), join),
+                handoff=Handoff(UnitLength(), join, pool),
             )
-            for k, (body, join) in enumerate(zip(net.bodies, net.joins, strict=True))
+            for k, (body, join, _, pool) in enumerate(zip(*net, strict=True))
         ]
         readout = LinearReadout(sum(net.widths[1:]), num_classes)
         return Learner(

@@ -1,16 +1,17 @@
 """How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch alone."""
 
-from onward.core.block import LocalBlock, Stream, detach
+from onward.core.block import LocalBlock, detach
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
-from onward.core.slots import Evidences, Goodness, InferenceRule, Objective, Supervision, Target
-from onward.core.span import Span, chunks, each, pairs, whole
+from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
+from onward.core.span import Span, Turns, alternating, chunks, each, pairs, whole
 from onward.core.trainer import LocalTrainer
 from onward.core.update import local_update
 
 __all__ = [
+    "Auxiliary",
     "BlockOptimizer",
     "Evidence",
     "Evidences",
@@ -25,6 +26,8 @@ __all__ = [
     "Supervision",
     "Target",
     "TrainerSettings",
+    "Turns",
+    "alternating",
     "chunks",
     "derive_seed",
     "detach",

@@ -1,19 +1,19 @@
 """The block: a body, and what is read from its activity."""
-# B batch, N loss terms
+# B batch
 
 from collections.abc import Iterable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core.slots import Goodness, Objective, Stream, Target
+from onward.core.slots import Auxiliary, Goodness, Objective, Stream, Target
 
 
 class LocalBlock(nn.Module):
     """A body computes an activity; goodness reads it; handoff turns it into the next block's input.
 
     Goodness is read before the handoff, which may normalise it away (Hinton 2022; DeeperForward). A block without
-    goodness and objective trains only inside a span that ends later.
+    goodness and objective trains only inside a span that ends later. An auxiliary adds a loss on the activity itself.
 
     Raises ValueError if goodness and objective do not fit each other.
     """
@@ -24,6 +24,7 @@ class LocalBlock(nn.Module):
         *,
         goodness: Goodness | None = None,
         objective: Objective | None = None,
+        auxiliary: Auxiliary | None = None,
         handoff: nn.Module | None = None,
     ):
         super().__init__()
@@ -31,15 +32,18 @@ class LocalBlock(nn.Module):
         self.body = body
         self.goodness = goodness
         self.objective = objective
+        self.auxiliary = auxiliary
         self.handoff = handoff if handoff is not None else PassOn()
 
     def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> tuple[Float[Tensor, "B ..."], Stream]:
         activity = self.body(x)
         return activity, self.handoff(activity, *skips)
 
-    def losses(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]:
+    def loss(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, ""]:
+        """Return what the block minimises: the mean of its objective's terms, and of its auxiliary's."""
         assert self.goodness is not None and self.objective is not None
-        return self.objective(self.goodness(activity), target)
+        loss = self.objective(self.goodness(activity), target).mean()
+        return loss if self.auxiliary is None else loss + self.auxiliary(activity, target).mean()
 
 
 class PassOn(nn.Module):

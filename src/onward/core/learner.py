@@ -11,14 +11,15 @@ from torch import Tensor, nn
 
 from onward.core.block import LocalBlock
 from onward.core.slots import InferenceRule, Stream, Supervision
-from onward.core.span import Span, check_spans
+from onward.core.span import Span, Turns, as_turns
 
 
 class Learner(nn.Module):
     """A network with everything that its training and its predictions depend on.
 
-    `rules` names the ways to read out a class; the first is the one that `predict` uses unless told otherwise.
-    `prepare` turns images with values in [0, 1] into the network's input.
+    `spans` are those of every step, or turns that successive steps take. `rules` names the ways to read out a class;
+    the first is the one that `predict` uses unless told otherwise. `prepare` turns images with values in [0, 1] into
+    the network's input.
 
     Raises ValueError if the slots do not fit each other.
     """
@@ -28,7 +29,7 @@ class Learner(nn.Module):
         blocks: Sequence[LocalBlock],
         *,
         supervision: Supervision,
-        spans: Sequence[Span],
+        spans: Sequence[Span] | Turns,
         rules: Mapping[str, InferenceRule],
         prepare: nn.Module | None = None,
     ):
@@ -38,11 +39,15 @@ class Learner(nn.Module):
         # A module list is no Sequence to a type checker, though it behaves as one.
         self.blocks: Sequence[LocalBlock] = nn.ModuleList(blocks)  # pyright: ignore[reportAttributeAccessIssue]
         self.supervision = supervision
-        self.spans = tuple(spans)
+        self.turns = as_turns(spans, len(blocks))
         self.rules = nn.ModuleDict(rules)
         self.prepare = prepare if prepare is not None else nn.Identity()
-        check_spans(self.spans, len(blocks))
         _check_objectives(blocks, self.spans, supervision)
+
+    @property
+    def spans(self) -> tuple[Span, ...]:
+        """Every span that occurs in a training, in the order of the blocks they end at."""
+        return tuple(sorted({span for turn in self.turns for span in turn}, key=lambda span: (span.last, span.first)))
 
     @property
     def headline(self) -> str:

@@ -39,6 +39,10 @@ class TrainerSettings:
     """Arithmetic of the bodies; bf16 is autocast, weights stay fp32."""
     channels_last: bool = True
     """Memory layout of image batches and convolutions."""
+    micro_batches: int = 1
+    """Pieces of a batch that go through a span one after the other; their gradients add up."""
+    recompute: bool = False
+    """Inside a span, keep only what enters each block and compute the rest again: activation checkpointing."""
     order: Literal["joint", "cascade"] = "joint"
     """joint: every block on every batch; cascade: span after span, `epochs` each."""
     cache_activations: bool = False
@@ -60,6 +64,8 @@ class TrainerSettings:
             raise ValueError(f"clip_norm must be positive, got {self.clip_norm}; leave it out for no clipping")
         if self.averaging is not None and not 0 < self.averaging < 1:
             raise ValueError(f"averaging must be a decay in (0, 1), got {self.averaging}; leave it out for none")
+        if self.micro_batches < 1:
+            raise ValueError(f"micro_batches must be at least 1, got {self.micro_batches}")
         if self.cache_activations and self.order != "cascade":
             raise ValueError("cache_activations needs order cascade: jointly trained blocks change at every step")
 

@@ -23,10 +23,12 @@ class Target(NamedTuple):
     """What an objective is told about a batch.
 
     `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
+    The rows are the first view of every image, then the second of every image, and so on: `views` of them.
     """
 
     label: Int64[Tensor, "B"]
     sign: Int64[Tensor, "B"] | None = None
+    views: int = 1
 
 
 class Goodness(nn.Module, ABC):
@@ -46,6 +48,13 @@ class Objective(ABC):
 
     @abstractmethod
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
+
+
+class Auxiliary(nn.Module, ABC):
+    """A further loss that reads the activity itself, not its scores; it returns terms that are averaged and added."""
+
+    @abstractmethod
+    def forward(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]: ...
 
 
 class Supervision(ABC):

@@ -1,23 +1,29 @@
 """Spans: which blocks one objective trains. Backprop is one span, greedy local learning is one per block."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """Train blocks first..last (both included) on the objective of block `last`."""
+    """Train blocks first..last (both included) on the objective of block `last`; if deep, on all objectives inside."""
 
     first: int
     last: int
+    deep: bool = False
 
     @property
     def blocks(self) -> slice:
         return slice(self.first, self.last + 1)
 
 
-def whole(num_blocks: int) -> tuple[Span, ...]:
-    """One span over all blocks: backpropagation."""
-    return (Span(0, num_blocks - 1),)
+Turns = tuple[tuple[Span, ...], ...]
+"""The spans of one step, of the next one, and so on in turn."""
+
+
+def whole(num_blocks: int, *, deep: bool = False) -> tuple[Span, ...]:
+    """One span over all blocks: backpropagation; deep: of the sum of all objectives (deep supervision)."""
+    return (Span(0, num_blocks - 1, deep),)
 
 
 def each(num_blocks: int) -> tuple[Span, ...]:
@@ -30,9 +36,20 @@ def pairs(num_blocks: int) -> tuple[Span, ...]:
 
     Raises ValueError for fewer than two blocks.
     """
-    if num_blocks < 2:
-        raise ValueError(f"pairs need at least 2 blocks, got {num_blocks}; use each() for a single block")
+    _check_pairs(num_blocks)
     return tuple(Span(k, k + 1) for k in range(num_blocks - 1))
+
+
+def alternating(num_blocks: int) -> Turns:
+    """Pairs (0,1), (2,3), ... on even steps, and on odd steps block 0 alone, then (1,2), (3,4), ...
+
+    The overlapping local updates of The Trifecta (Dooms et al. 2023): each block is in turn the top and the bottom of a
+    pair. A block left over at the end waits for its turn. Raises ValueError for fewer than two blocks.
+    """
+    _check_pairs(num_blocks)
+    even = tuple(Span(k, k + 1) for k in range(0, num_blocks - 1, 2))
+    odd = tuple(Span(k, k + 1) for k in range(1, num_blocks - 1, 2))
+    return even, (Span(0, 0), *odd)
 
 
 def chunks(num_blocks: int, size: int) -> tuple[Span, ...]:
@@ -45,8 +62,24 @@ def chunks(num_blocks: int, size: int) -> tuple[Span, ...]:
     return tuple(Span(k, min(k + size, num_blocks) - 1) for k in range(0, num_blocks, size))
 
 
-def check_spans(spans: tuple[Span, ...], num_blocks: int) -> None:
-    """Raise ValueError unless the spans go forward and stay inside the network."""
+def as_turns(spans: Sequence[Span] | Turns, num_blocks: int) -> Turns:
+    """Return spans that are the same in every step as a single turn.
+
+    Raises ValueError unless the spans of each turn go forward and stay inside the network.
+    """
+    plain = tuple(span for span in spans if isinstance(span, Span))
+    turns = tuple(turn for turn in spans if not isinstance(turn, Span)) or (plain,)
+    for turn in turns:
+        _check_spans(turn, num_blocks)
+    return turns
+
+
+def _check_pairs(num_blocks: int) -> None:
+    if num_blocks < 2:
+        raise ValueError(f"pairs need at least 2 blocks, got {num_blocks}; use each() for a single block")
+
+
+def _check_spans(spans: tuple[Span, ...], num_blocks: int) -> None:
     if not spans:
         raise ValueError("a learner needs at least one span; see onward.core.each and onward.core.whole")
     for span in spans:

@@ -2,28 +2,27 @@
 # B batch, S spans
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from onward.core.block import Stream
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
-from onward.core.slots import Target
+from onward.core.slots import Stream, Target
 from onward.core.span import Span
-from onward.core.update import Context, local_update
+from onward.core.update import Context, local_update, statistics_kept
 
 
 class LocalTrainer:
     """Applies a learner's spans, in order, to one batch after another.
 
     Randomness depends on (seed, step, block) alone: supervision draws from one generator per step, each body from its
-    own seed per step, also where overlapping spans compute a block twice.
+    own seed per step, also where overlapping spans compute a block twice; there a batch enters running statistics once.
     """
 
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0):
@@ -35,7 +34,7 @@ class LocalTrainer:
     def step(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
         """Update every span on one batch of prepared or raw images and return the loss of each, without a graph."""
         stream, target = self.enter(x, y, step=step)
-        return self.update(stream, target, self.learner.spans, step=step)
+        return self.update(stream, target, self.learner.turns[step % len(self.learner.turns)], step=step)
 
     def enter(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
         """Prepare a batch and give it its label: what block 0 and the objectives see."""
@@ -49,22 +48,30 @@ class LocalTrainer:
         self, stream: Stream, target: Target, spans: Sequence[Span], *, step: int, at: int = 0
     ) -> Float[Tensor, "S"]:
         """Update `spans` from a stream that enters block `at`; blocks before a span's first are only computed."""
-        losses = []
+        losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             stream, at = self.advance(stream, at, span.first, step=step), span.first
-            blocks = list(self.learner.blocks[span.blocks])
-            contexts = [self._context(k, stream, step) for k in range(span.first, span.last + 1)]
-            out, loss = local_update(blocks, stream, target, self.optimizers[span.blocks], contexts)
+            stop = span.last + 1 if following is None else min(following.first, span.last + 1)
+            out, loss = local_update(
+                list(self.learner.blocks[span.blocks]),
+                stream,
+                target,
+                self.optimizers[span.blocks],
+                [self._context(k, stream, step, again=k < computed) for k in range(at, span.last + 1)],
+                leave_after=stop - at if stop <= span.last else None,
+                deep=span.deep,
+                micro_batches=self.settings.micro_batches,
+                recompute=self.settings.recompute,
+            )
             losses.append(loss)
-            if following is not None and following.first > span.last:
-                stream, at = out, span.last + 1
+            stream, at, computed = out, stop, span.last + 1
         return torch.stack(losses)
 
     @torch.no_grad()
     def advance(self, stream: Stream, start: int, stop: int, *, step: int) -> Stream:
         """Carry a stream through blocks start..stop-1 without training them."""
         for k in range(start, stop):
-            with self._context(k, stream, step)():
+            with self._context(k, stream, step)(0):
                 _, stream = self.learner.blocks[k](*stream)
         return stream
 
@@ -86,10 +93,12 @@ class LocalTrainer:
             if optimizer.average is not None:
                 optimizer.block.load_state_dict(optimizer.average.module.state_dict())
 
-    def _context(self, block: int, stream: Stream, step: int) -> Context:
-        return partial(self._open, derive_seed(self.seed, step, block), stream[0].device)
+    def _context(self, block: int, stream: Stream, step: int, *, again: bool = False) -> Context:
+        return partial(self._open, block, step, stream[0].device, again)
 
     @contextmanager
-    def _open(self, seed: int, device: torch.device) -> Iterator[None]:
-        with seeded(seed, device), self.settings.arithmetic(device):
+    def _open(self, block: int, step: int, device: torch.device, again: bool, piece: int) -> Iterator[None]:
+        seed = derive_seed(self.seed, step, block, *([piece] if piece else []))
+        counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
+        with seeded(seed, device), self.settings.arithmetic(device), counted:
             yield

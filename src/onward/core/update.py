@@ -1,18 +1,21 @@
 """The update: the one place where a graph is born, used and dropped."""
+# V views of an image, B images
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from onward.core.block import LocalBlock, Stream, detach
+from onward.core.block import LocalBlock, detach
 from onward.core.optimizer import BlockOptimizer
-from onward.core.slots import Target
+from onward.core.slots import Stream, Target
 
-Context = Callable[[], AbstractContextManager]
-"""Opens the conditions under which one block computes: its seed and its precision."""
+Context = Callable[[int], AbstractContextManager]
+"""Opens the conditions under which a block computes the micro-batch of that number: its seed and its precision."""
 
 
 def local_update(
@@ -21,23 +24,118 @@ def local_update(
     target: Target,
     optimizers: Sequence[BlockOptimizer],
     contexts: Sequence[Context],
+    *,
+    leave_after: int | None = None,
+    deep: bool = False,
+    micro_batches: int = 1,
+    recompute: bool = False,
 ) -> tuple[Stream, Float[Tensor, ""]]:
-    """Minimise the last block's objective over `blocks`; return what it hands on and the loss, both without a graph.
+    """Minimise the last block's objective over `blocks`; return what is handed on and the loss, both without a graph.
 
-    The stream handed on is computed with the weights from before this update, as in the papers. The graph does not
-    outlive the call, so peak activation memory is that of one span.
+    The stream handed on is computed with the weights from before this update, as in the papers; it is the last block's,
+    or that of the first `leave_after` blocks. `deep` adds the objectives of the blocks in between. The batch goes
+    through in `micro_batches` pieces whose gradients add up. `recompute` keeps only what enters each block and
+    computes it again in the backward pass. The graph does not outlive the call: peak activation memory is one span's.
     """
-    stream = detach(stream)
-    for block, context in zip(blocks[:-1], contexts[:-1], strict=True):
-        with context():
-            _, stream = block(*stream)
+    pieces, handed_on, losses = _split(detach(stream), target, micro_batches), [], []
+    for number, (piece, piece_target, share) in enumerate(pieces):
+        opened = [partial(context, number) for context in contexts]
+        loss, out = _descend(blocks, piece, piece_target, opened, leave_after, deep, recompute, share)
+        handed_on.append(out)
+        losses.append(loss)
+    for optimizer in optimizers:
+        optimizer.step()
+    return _join(handed_on, target.views), sum(losses[1:], losses[0])
+
+
+def _descend(
+    blocks: Sequence[LocalBlock],
+    stream: Stream,
+    target: Target,
+    contexts: Sequence[Callable[[], AbstractContextManager]],
+    leave_after: int | None,
+    deep: bool,
+    recompute: bool,
+    share: float,
+) -> tuple[Float[Tensor, ""], Stream]:
+    """Add the gradient of a piece; return its share of the loss, and what it hands on."""
+    left, extra = None, []
+    for index, (block, context) in enumerate(zip(blocks[:-1], contexts[:-1], strict=True)):
+        activity, stream = _through(block, stream, context, recompute)
+        if deep and block.objective is not None:
+            with context():
+                extra.append(block.loss(activity, target))
+        if leave_after == index + 1:
+            left = detach(stream)
+        del activity  # what the graph does not need must not outlive its block
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
         activity = last.body(x)
-        loss = last.losses(activity, target).mean()
+        loss = sum(extra, last.loss(activity, target)) * share
     loss.backward()
-    for optimizer in optimizers:
-        optimizer.step()
-    with torch.no_grad():  # the handoff needs no graph
-        return detach(last.handoff(activity.detach(), *detach(skips))), loss.detach()
+    if left is None:
+        with torch.no_grad():  # the handoff needs no graph
+            left = detach(last.handoff(activity.detach(), *detach(skips)))
+    return loss.detach(), left
+
+
+def _through(
+    block: LocalBlock, stream: Stream, context: Callable[[], AbstractContextManager], recompute: bool
+) -> tuple[Tensor, Stream]:
+    def run(*stream: Tensor) -> tuple[Tensor, Stream]:
+        with context():
+            return block(*stream)
+
+    if not recompute:
+        return run(*stream)
+    again = partial(_once_is_enough, block)
+    return checkpoint(run, *stream, use_reentrant=False, preserve_rng_state=False, context_fn=again)  # pyright: ignore
+
+
+def _once_is_enough(block: LocalBlock) -> tuple[AbstractContextManager, AbstractContextManager]:
+    return nullcontext(), statistics_kept(block)
+
+
+@contextmanager
+def statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Normalise by the batch as in training, but leave running statistics alone: this batch was counted already."""
+    counting = [m for m in block.modules() if getattr(m, "track_running_stats", False) and m.training]
+    for module in counting:
+        vars(module)["track_running_stats"] = False
+    try:
+        yield
+    finally:
+        for module in counting:
+            vars(module)["track_running_stats"] = True
+
+
+def _split(stream: Stream, target: Target, count: int) -> Iterator[tuple[Stream, Target, float]]:
+    """Cut a batch into at most `count` pieces, each with all views of its images and its share of the batch."""
+    if count == 1:
+        yield stream, target, 1.0
+        return
+    images = len(target.label) // target.views
+    size = -(-images // count)
+    for start in range(0, images, size):
+
+        def cut(rows: Tensor, start: int = start) -> Tensor:
+            if target.views == 1:
+                return rows[start : start + size]
+            return rows.unflatten(0, (target.views, images))[:, start : start + size].flatten(0, 1)
+
+        sign = None if target.sign is None else cut(target.sign)
+        piece = Target(cut(target.label), sign, target.views)
+        yield tuple(cut(tensor) for tensor in stream), piece, len(piece.label) / len(target.label)
+
+
+def _join(pieces: list[Stream], views: int) -> Stream:
+    """Put the pieces of a batch together again."""
+    if len(pieces) == 1:
+        return pieces[0]
+    if views == 1:
+        return tuple(torch.cat(tensors) for tensors in zip(*pieces, strict=True))
+    return tuple(
+        torch.cat([tensor.unflatten(0, (views, -1)) for tensor in tensors], dim=1).flatten(0, 1)
+        for tensors in zip(*pieces, strict=True)
+    )

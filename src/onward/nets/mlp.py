@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from onward.nets.net import Architecture, Carry, Net, Shape
+from onward.nets.net import Architecture, Net, Shape, plain
 
 
 @dataclass(frozen=True)
@@ -27,4 +27,4 @@ class MLP(Architecture):
             nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs), nn.ReLU(inplace=True))
             for inputs, outputs in pairwise(sizes)
         ]
-        return Net(bodies, [Carry() for _ in bodies], sizes[1:])
+        return plain(bodies, sizes[1:])

@@ -18,11 +18,20 @@ Shape = tuple[int, int, int]
 
 
 class Net(NamedTuple):
-    """Bodies in order, how each one's output joins the stream, and the width of each activity."""
+    """Bodies in order, how each one's output joins the stream, each activity's width, and what shrinks its map.
+
+    A pool stands between goodness and handoff: goodness reads the whole map, the next block gets the small one.
+    """
 
     bodies: Sequence[nn.Module]
     joins: Sequence[nn.Module]
     widths: Sequence[int]
+    pools: Sequence[nn.Module]
+
+
+def plain(bodies: Sequence[nn.Module], widths: Sequence[int]) -> Net:
+    """Return a net without skip connections and without pools after its activities."""
+    return Net(bodies, [Carry() for _ in bodies], widths, [nn.Identity() for _ in bodies])
 
 
 class Architecture(ABC):

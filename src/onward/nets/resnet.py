@@ -37,4 +37,4 @@ class ResNet17(Architecture):
                 bodies.append(conv_body(width, width, stride=stride, dropout=self.dropout))
                 widths.append(width)
             joins += [Carry(), AddFork(), Carry(), ConcatFork() if stage < 3 else Drop()]
-        return Net(bodies, joins, widths)
+        return Net(bodies, joins, widths, [nn.Identity() for _ in bodies])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout, conv_body
+from onward.nets.net import Architecture, Net, Shape, check_dropout, conv_body, plain
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ class TinyCNN(Architecture):
             conv_body(2 * w, 4 * w, dropout=p, pool=True),
             conv_body(4 * w, 4 * w, dropout=p),
         ]
-        return Net(bodies, [Carry() for _ in bodies], [w, 2 * w, 4 * w, 4 * w])
+        return plain(bodies, [w, 2 * w, 4 * w, 4 * w])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout, conv_body
+from onward.nets.net import Architecture, Net, Shape, check_dropout, conv_body, plain
 
 
 @dataclass(frozen=True)
@@ -30,4 +30,4 @@ class VGG14(Architecture):
             conv_body(inputs, outputs, dropout=self.dropout, pool=k in starts)
             for k, (inputs, outputs) in enumerate(zip([shape[0], *widths], widths, strict=False))
         ]
-        return Net(bodies, [Carry() for _ in bodies], widths)
+        return plain(bodies, widths)

@@ -11,15 +11,16 @@ from onward.parts.class_groups import check_groups, group_norm
 
 
 class Handoff(nn.Module):
-    """Normalises an activity, then joins it with the skip connections of the stream."""
+    """Pools an activity, normalises it, then joins it with the skip connections of the stream."""
 
-    def __init__(self, normalise: nn.Module, join: nn.Module):
+    def __init__(self, normalise: nn.Module, join: nn.Module, pool: nn.Module | None = None):
         super().__init__()
+        self.pool = pool if pool is not None else nn.Identity()
         self.normalise = normalise
         self.join = join
 
     def forward(self, activity: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
-        return self.join(self.normalise(activity), *skips)
+        return self.join(self.normalise(self.pool(activity)), *skips)
 
 
 class UnitLength(nn.Module):

@@ -33,6 +33,40 @@ class LastGoodness(InferenceRule):
         return evidence.block_scores[-1]
 
 
+class BlockGoodness(InferenceRule):
+    """Reads the scores of one scored block alone, counted from the end if `index` is negative."""
+
+    def __init__(self, index: int):
+        super().__init__()
+        self.index = index
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.block_scores[self.index]
+
+
+class BestBlock(InferenceRule):
+    """Reads the one block that is most accurate on the validation split, the earliest of equals.
+
+    The last `leave_out` scored blocks are not considered. Before `fit` it is the last that is.
+    """
+
+    chosen: Tensor
+
+    def __init__(self, leave_out: int = 0):
+        super().__init__()
+        self.leave_out = leave_out
+        self.register_buffer("chosen", torch.tensor(-1 - leave_out))
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.block_scores[int(self.chosen)]
+
+    @torch.no_grad()
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        correct = sum((seen.block_scores.argmax(dim=2) == y).sum(dim=1) for seen, y in validation())
+        assert isinstance(correct, Tensor)
+        self.chosen.fill_(int(correct[: len(correct) - self.leave_out].argmax()))
+
+
 class BestRange(InferenceRule):
     """Adds the scores of the contiguous range of blocks that is most accurate on the validation split.
 

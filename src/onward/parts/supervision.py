@@ -48,7 +48,7 @@ class LabelInInput(Supervision):
         wrong = (y + shift) % self.num_classes
         views = torch.cat([self.write(x, y), self.write(x, wrong)])
         sign = torch.cat([torch.ones_like(y), -torch.ones_like(y)])
-        return (views,), Target(label=torch.cat([y, wrong]), sign=sign)
+        return (views,), Target(label=torch.cat([y, wrong]), sign=sign, views=2)
 
     def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
         labels = torch.arange(self.num_classes, device=x.device)

@@ -1,15 +1,18 @@
 """A training as an iterator: step after step, epoch after epoch, with its whole state at hand after each."""
-# S spans trained in this epoch
+# S spans trained in a step
 
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import torch
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, Span, Stream, Target, TrainerSettings
+from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.runs.cascade import FrozenInputs, check_cacheable
@@ -73,8 +76,7 @@ class Training:
         self.loader = TrainLoader(
             data.train, batch_size=batch_size, device=learner.device, augmentation=augmentation, seed=seed
         )
-        spans = learner.spans
-        self.phases: list[Sequence[Span]] = [spans] if settings.order == "joint" else [[span] for span in spans]
+        self.phases = _phases(learner, settings)
         self.frozen: FrozenInputs | None = None
         self.epoch = 0
         self.train_seconds = 0.0
@@ -90,8 +92,8 @@ class Training:
         return self.epoch * len(self.loader) + self.step_in_epoch
 
     @property
-    def spans(self) -> Sequence[Span]:
-        """The spans that this epoch trains."""
+    def turns(self) -> Turns:
+        """The spans that the steps of this epoch train, in turn."""
         return self.phases[min(self.epoch // self.epochs, len(self.phases) - 1)]
 
     def __iter__(self) -> Iterator[StepDone | EpochDone]:
@@ -101,11 +103,11 @@ class Training:
 
     def check(self) -> None:
         """Raise ValueError if a loss was not finite, naming the block and the step where that first happened."""
-        for span, step in zip(self.spans, self.first_bad.tolist(), strict=True):
+        for block, step in enumerate(self.first_bad.tolist()):
             if step >= 0:
                 epoch = step // len(self.loader)
                 raise ValueError(
-                    f"the loss of block {span.last} is not finite since step {step} (epoch {epoch}); lower "
+                    f"the loss of block {block} is not finite since step {step} (epoch {epoch}); lower "
                     "the learning rate (--trainer.learning-rate) or clip gradients (--trainer.clip-norm 1)"
                 )
 
@@ -143,16 +145,19 @@ class Training:
     def _begin_epoch(self) -> None:
         self.step_in_epoch = 0
         self.epoch_seconds = 0.0
-        self.loss_sum = torch.zeros(len(self.spans), dtype=torch.float64, device=self.learner.device)
+        device = self.learner.device
+        self.loss_sum = torch.zeros(len(self.learner.blocks), dtype=torch.float64, device=device)
         self.first_bad = torch.full_like(self.loss_sum, -1, dtype=torch.int64)
+        self.ends = [torch.tensor([span.last for span in turn], device=device) for turn in self.turns]
 
     def _steps(self) -> Iterator[StepDone]:
         self._set_modes()
         started = time.perf_counter()
         for stream, target, count in self._inputs():
             self._set_learning_rate()
-            losses = self.trainer.update(stream, target, self.spans, step=self.step, at=self._entry)
-            self._note(losses)
+            turn = self.step % len(self.turns)
+            losses = self.trainer.update(stream, target, self.turns[turn], step=self.step, at=self._entry)
+            self._note(losses, self.ends[turn])
             self.step_in_epoch += 1
             self.epoch_seconds += time.perf_counter() - started  # the caller's time is not ours
             if self.step_in_epoch % _CHECK_EVERY == 0:
@@ -174,10 +179,10 @@ class Training:
     @property
     def _entry(self) -> int:
         """The block that the inputs of this epoch enter."""
-        return self.spans[0].first if self.settings.cache_activations else 0
+        return self.turns[0][0].first if self.settings.cache_activations else 0
 
     def _set_modes(self) -> None:
-        trained = {k for span in self.spans for k in range(span.first, span.last + 1)}
+        trained = {k for turn in self.turns for span in turn for k in range(span.first, span.last + 1)}
         for k, block in enumerate(self.learner.blocks):
             block.train(k in trained)
 
@@ -186,14 +191,25 @@ class Training:
         step_in_phase = self.step - self.epoch // self.epochs * self.epochs * steps
         self.trainer.set_learning_rate(self.settings.learning_rate_at(step_in_phase, steps, self.epochs))
 
-    def _note(self, losses: Tensor) -> None:
-        self.loss_sum += losses
-        newly_bad = ~torch.isfinite(losses) & (self.first_bad < 0)
-        self.first_bad = torch.where(newly_bad, self.step, self.first_bad)
+    def _note(self, losses: Float[Tensor, "S"], ends: Int64[Tensor, "S"]) -> None:
+        self.loss_sum.index_add_(0, ends, losses.double())
+        first = self.first_bad[ends]
+        self.first_bad[ends] = torch.where(~torch.isfinite(losses) & (first < 0), self.step, first)
+
+    def _mean_losses(self) -> dict[int, float]:
+        """Return the mean loss of every block that ended a span in this epoch."""
+        turns = [[span.last for span in self.turns[step % len(self.turns)]] for step in self._steps_of_epoch]
+        counts = Counter(chain.from_iterable(turns))
+        sums = self.loss_sum.tolist()  # waits for the device
+        return {block: sums[block] / counts[block] for block in sorted(counts)}
+
+    @property
+    def _steps_of_epoch(self) -> range:
+        return range(self.step - self.step_in_epoch, self.step)
 
     def _finish_epoch(self) -> EpochDone:
         started = time.perf_counter()
-        losses = (self.loss_sum / self.step_in_epoch).tolist()  # waits for the device
+        losses = self._mean_losses()
         self.epoch_seconds += time.perf_counter() - started
         self.check()
         with self.trainer.averaged():
@@ -203,7 +219,7 @@ class Training:
         images = self.step_in_epoch * self.loader.batch_size
         report = EpochDone(
             epoch=self.epoch,
-            losses={span.last: loss for span, loss in zip(self.spans, losses, strict=True)},
+            losses=losses,
             validation_accuracy=accuracy.headline,
             block_accuracy=accuracy.by_block,
             images_per_second=images / self.epoch_seconds,
@@ -214,6 +230,14 @@ class Training:
         self.epoch += 1
         self._begin_epoch()
         return report
+
+
+def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:
+    if settings.order == "joint":
+        return [learner.turns]
+    if len(learner.turns) > 1:
+        raise ValueError("order cascade needs the same spans in every step; this learner's alternate: use order joint")
+    return [((span,),) for span in learner.spans]
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
