@@ -156,7 +156,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name. Raises ValueError naming the nearest ones."""
-    recipes = {recipe.name: recipe for recipe in (make() for make in RECIPES)}
+    recipes = {recipe.name: recipe for recipe in RECIPES}
     if name not in recipes:
         raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
     return recipes[name]
@@ -166,7 +166,7 @@ def _list(words: list[str]) -> None:
     parse(_Nothing, "list", words)
     sections = {
         "algorithms": [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS],
-        "recipes": [(recipe.name, recipe.description) for recipe in (make() for make in RECIPES)],
+        "recipes": [(recipe.name, recipe.description) for recipe in RECIPES],
         "data sets": list(DATA_SETS),
     }
     for title, rows in sections.items():
@@ -185,7 +185,7 @@ def _train(words: list[str]) -> None:
         folder, result = resume(order.resume, order.place)
     else:
         named = bool(words) and not words[0].startswith("-")
-        recipe = find_recipe(words[0]) if named else RECIPES[0]()
+        recipe = find_recipe(words[0]) if named else RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
         folder, result = train(order.recipe, order.place)

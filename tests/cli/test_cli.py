@@ -46,7 +46,7 @@ def test_list_names_everything_on_a_line_each(capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     names = {line.split()[0] for line in lines}
     assert {cls.__name__ for cls in ALGORITHMS} <= names
-    assert {make().name for make in RECIPES} <= names
+    assert {recipe.name for recipe in RECIPES} <= names
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= names
     assert {"imagenette", "tiny_imagenet", "imagenet"} <= names
 
@@ -66,8 +66,8 @@ def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys
 
     import onward.cli as cli
 
-    quick = replace(RECIPES[0](), epochs=1)
-    monkeypatch.setattr(cli, "RECIPES", (lambda: quick,))
+    quick = replace(RECIPES[0], epochs=1)
+    monkeypatch.setattr(cli, "RECIPES", (quick,))
     assert main(["train", "--seed", "4"]) == 0
     path = Path("results/runs/deeper_forward-digits/seed-4.json")
     assert str(path) in capsys.readouterr().out
@@ -88,8 +88,8 @@ def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPa
 
     import onward.cli as cli
 
-    quick = replace(RECIPES[0](), epochs=1)
-    monkeypatch.setattr(cli, "RECIPES", (lambda: quick,))
+    quick = replace(RECIPES[0], epochs=1)
+    monkeypatch.setattr(cli, "RECIPES", (quick,))
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
@@ -208,8 +208,8 @@ def test_help_of_a_recipe_shows_types_and_values(capsys: pytest.CaptureFixture[s
 
 
 def test_find_recipe_knows_every_recipe():
-    for make in RECIPES:
-        assert find_recipe(make().name) == make()
+    for recipe in RECIPES:
+        assert find_recipe(recipe.name) == recipe
 
 
 def test_the_module_is_the_command():

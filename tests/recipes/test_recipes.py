@@ -17,7 +17,7 @@ from onward.recipes import RECIPES, Recipe
 from onward.runs import StepDone, Training, spec_for
 from onward.runs.codec import decode, encode
 
-_ALL = [make() for make in RECIPES]
+_ALL = RECIPES
 _NAMES = [recipe.name for recipe in _ALL]
 
 

@@ -1,19 +1,11 @@
-"""Recipes: Python functions, one per published table row or control, and the tuple RECIPES."""
+"""Recipes: a file per method with a function per published row, and the tuple RECIPES of them and their controls."""
 
-from onward.recipes import digits, fashion_mnist, mnist
+from onward.recipes import deeper_forward, forward_forward
 from onward.recipes.recipe import Published, Recipe
 
-RECIPES = (
-    digits.deeper_forward,
-    digits.forward_forward,
-    digits.backprop,
-    digits.backprop_mlp,
-    mnist.deeper_forward,
-    mnist.forward_forward,
-    mnist.backprop,
-    mnist.backprop_mlp,
-    fashion_mnist.deeper_forward,
-    fashion_mnist.backprop,
+RECIPES: tuple[Recipe, ...] = (
+    *deeper_forward.RECIPES,
+    *forward_forward.RECIPES,
 )
 """Every recipe; the first is the default of `onward train`."""
 

@@ -58,13 +58,13 @@ class Recipe:
             raise ValueError(f"seed must be in [0, 2**63), got {self.seed}")
 
 
-def control(local: Recipe, *, description: str, learning_rate: float) -> Recipe:
+def control(local: Recipe, *, learning_rate: float) -> Recipe:
     """Return the recipe that trains the same network on the same budget by backpropagation."""
     assert local.backprop is not None
     return replace(
         local,
         name=local.backprop,
-        description=description,
+        description=f"Backprop, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=Backprop(of=local.algorithm),
         trainer=replace(local.trainer, learning_rate=learning_rate),
         published=None,
