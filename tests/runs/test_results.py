@@ -16,6 +16,7 @@ def _result(recipe: str, seed: int, accuracy: float, **more) -> dict:
         "backprop_recipe": None,
         "published": None,
         "epochs": 2,
+        "parameters": 1_234_567,
         "train_seconds": 90.0,
         "data": "digits",
         "data_note": "",
@@ -36,8 +37,24 @@ def test_the_table_has_mean_deviation_seeds_control_and_published(tmp_path: Path
     table = results_page(tmp_path)
     row = next(line for line in table.splitlines() if line.startswith("| `local`"))
     assert (
-        "| 92.00 ± 2.00 | 3 | 97.00 | 95.00 (somebody, table 1) | last_block 82.00 ± 2.00 | 2 | 1.5 | digits |" in row
-    )
+        "| 92.00 ± 2.00 | 3 | 97.00 | 95.00 (somebody, table 1) | short by 3.00 "
+        "| last_block 82.00 ± 2.00 | 1.23 M | 2 | 1.5 | a machine |"
+    ) in row
+
+
+def test_every_data_set_has_a_table_of_its_own(tmp_path: Path):
+    record(tmp_path, _result("a", 0, 0.9))
+    record(tmp_path, _result("b", 0, 0.9, data="cifar10", data_note="CIFAR-10, 40k train, batch 5 as test"))
+    page = results_page(tmp_path).splitlines()
+    ours = page.index("## CIFAR-10, 40k train, batch 5 as test")
+    assert page[ours + 4].startswith("| `b`") and page[page.index("## digits") + 4].startswith("| `a`")
+
+
+@pytest.mark.parametrize(("ours", "met"), [(0.95, "yes"), (0.97, "yes"), (0.94996, "yes"), (0.9498, "short by 0.02")])
+def test_a_published_number_is_met_by_the_mean_as_it_was_printed(tmp_path: Path, ours: float, met: str):
+    published = {"test_accuracy": 0.95, "source": "somebody"}
+    record(tmp_path, _result("a", 0, ours, published=published))
+    assert f"| 95.00 (somebody) | {met} |" in results_page(tmp_path)
 
 
 def test_a_damaged_record_is_named(tmp_path: Path):
@@ -59,7 +76,7 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path):
     for _ in range(2):
         insert_table(readme, results_page(tmp_path))
         text = readme.read_text()
-        assert text.startswith("above\n<!-- results -->\n\n| recipe |")
+        assert text.startswith("above\n<!-- results -->\n\n### digits\n\n| recipe |")
         assert text.endswith("|\n\n<!-- /results -->\nbelow\n")
         assert text.count("`local`") == 1 and "old" not in text
 
