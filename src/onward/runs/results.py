@@ -79,7 +79,7 @@ def record_path(folder: Path, result: dict[str, Any]) -> Path:
 
 
 def results_page(folder: Path) -> str:
-    """Return RESULTS.md for all records under `folder`, a table per data set. Raises ValueError for a damaged record."""
+    """Return RESULTS.md for all records, a table per data set. Raises ValueError for a damaged record."""
     by_recipe: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path in sorted((folder / "runs").glob("*/seed-*.json")):
         result = read_json(path)
