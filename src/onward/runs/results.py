@@ -21,7 +21,7 @@ _PREFACE = (
     "same network on the same budget. With fewer than 5 seeds a row is preliminary.",
 )
 _HEAD = (
-    "| recipe | test % | seeds | backprop % | published % | met | other rules % | weights | epochs | minutes | device |",
+    "| recipe | test % | seeds | backprop % | published % | met | other % | weights | epochs | minutes | device |",
     f"|{'---|' * 11}",
 )
 
