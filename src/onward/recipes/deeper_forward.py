@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from onward.algorithms import DeeperForward
 from onward.core import TrainerSettings
-from onward.data import DataSettings
+from onward.data import Augmentation, DataSettings
 from onward.nets import TinyCNN
 from onward.recipes.recipe import Published, Recipe, control
 
@@ -41,13 +41,14 @@ def mnist() -> Recipe:
 
 
 def fashion_mnist() -> Recipe:
-    """TinyCNN with the settings of `deeper_forward-mnist`."""
+    """TinyCNN with the settings of `deeper_forward-mnist`, half as many epochs more, images mirrored at random."""
     digits = mnist()
     return replace(
         digits,
         name="deeper_forward-fashion_mnist",
         description="DeeperForward, 4-layer CNN of half width, Fashion-MNIST",
-        data=replace(digits.data, name="fashion_mnist"),
+        data=replace(digits.data, name="fashion_mnist", augmentation=Augmentation(flip=True)),
+        epochs=16,
         published=Published(test_accuracy=0.9183, source="Sun et al. 2025, table 1 (full width, 150 epochs)"),
         backprop="backprop-fashion_mnist",
     )
