@@ -5,7 +5,7 @@ from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
 from onward.nets import MLP, NETS, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100, TinyCNN
 from onward.recipes import RECIPES, Recipe
-from onward.runs import fit, load_model, save_model, spec_for
+from onward.runs import export_model, fit, load_model, save_model, spec_for
 
 __all__ = [
     "ALGORITHMS",
@@ -30,6 +30,7 @@ __all__ = [
     "Splits",
     "TinyCNN",
     "TrainerSettings",
+    "export_model",
     "fit",
     "from_arrays",
     "load",

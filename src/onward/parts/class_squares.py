@@ -33,8 +33,8 @@ class ClassLength(nn.Module):
     """Divides each sample's class groups by their root mean square over channels and map.
 
     Hinton's length normalisation within each class group (DeeperForward, table 4, first row). The paper does not say
-    whether it is per group or per layer. It removes exactly the goodness of `ClassMeanSquare`, up to eps; a group's mean
-    can still be read. Raises ValueError for uneven groups.
+    whether it is per group or per layer. It removes exactly the goodness of `ClassMeanSquare`, up to eps; the mean of a
+    group can still be read. Raises ValueError for uneven groups.
     """
 
     def __init__(self, num_classes: int, channels: int, eps: float = 1e-5):
