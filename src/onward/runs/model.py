@@ -88,8 +88,8 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
         decode(content["net"]),
         (content["shape"][0], content["shape"][1], content["shape"][2]),
         *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
-        content.get("blocks"),
-        content.get("rule"),
+        blocks=content.get("blocks"),
+        rule=content.get("rule"),
     )
     tensors, _ = read_tensors(folder / "model.safetensors")
     learner = spec.build()
