@@ -3,9 +3,9 @@
 from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
-from onward.nets import MLP, NETS, VGG14, ResNet17, TinyCNN
+from onward.nets import MLP, NETS, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100, TinyCNN
 from onward.recipes import RECIPES, Recipe
-from onward.runs import fit, load_model, save_model, spec_for
+from onward.runs import export_model, fit, load_model, save_model, spec_for
 
 __all__ = [
     "ALGORITHMS",
@@ -21,11 +21,16 @@ __all__ = [
     "Learner",
     "LocalBlock",
     "LocalTrainer",
+    "Plain17",
     "Recipe",
     "ResNet17",
+    "ResNet19",
+    "ResNet33",
+    "ResNet100",
     "Splits",
     "TinyCNN",
     "TrainerSettings",
+    "export_model",
     "fit",
     "from_arrays",
     "load",

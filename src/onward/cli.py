@@ -1,4 +1,4 @@
-"""The `onward` command: list, train, evaluate, predict, reproduce, results."""
+"""The `onward` command: list, train, evaluate, predict, export, reproduce, results."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from onward.algorithms import ALGORITHMS
 from onward.command_line import CommandLineError, nearest, parse
 from onward.data import DATA_SETS, load, read_image
 from onward.recipes import RECIPES, Recipe
-from onward.runs import Evaluator, Interrupted, Place, RunFolder, load_model, resume, train
+from onward.runs import Evaluator, Interrupted, Place, RunFolder, export_model, load_model, resume, train
 from onward.runs.allocator import keep_freed_memory
 from onward.runs.codec import decode
 from onward.runs.environment import choose_device
@@ -30,6 +30,7 @@ _USAGE = """usage: onward COMMAND ...
   train --resume RUN       go on with a run that was stopped
   evaluate RUN             accuracy of a finished run, by inference rule and by block
   predict RUN IMAGE...     class, confidence and the scores of each block
+  export RUN --out DIR     the model without the blocks that its inference rule does not read
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   results                  make results/RESULTS.md from the recorded runs
 
@@ -105,6 +106,16 @@ class PredictArguments:
 
 
 @dataclass(frozen=True)
+class ExportArguments:
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    out: Path
+    """New folder for the model; predict and evaluate take it as they take a run."""
+    rule: str | None = None
+    """Inference rule to keep; the run's headline rule unless named."""
+
+
+@dataclass(frozen=True)
 class ReproduceArguments:
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Recipe name."""
@@ -129,6 +140,7 @@ def main(arguments: list[str] | None = None) -> int:
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
+        "export": _export,
         "reproduce": _reproduce,
         "results": _results,
     }
@@ -263,6 +275,17 @@ def _print_json(path: Path, rule: str, names: tuple[str, ...], scores, blocks, t
     best = int(confidence.argmax())
     row = {"image": str(path), "rule": rule, "class": names[best], "confidence": float(confidence[best])}
     print(json.dumps({**row, "block_scores": blocks.tolist(), "class_names": names}))
+
+
+def _export(words: list[str]) -> None:
+    order = parse(ExportArguments, "export", words)
+    export = export_model(order.run, order.out, rule=order.rule)
+    before, after = export.before, export.after
+    print(f"rule          {export.rule}, the only one that is kept")
+    print(f"blocks        {before.blocks} -> {after.blocks}")
+    print(f"parameters    {before.parameters:,} -> {after.parameters:,}")
+    print(f"weights file  {before.file_bytes:,} -> {after.file_bytes:,} bytes")
+    print(f"model         {order.out}")
 
 
 def _reproduce(words: list[str]) -> None:

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from onward.nets import MLP, NETS, VGG14, Architecture, Net, ResNet17, TinyCNN
 from onward.nets.dropout import Dropout
-from onward.nets.net import ConcatFork, conv_body
+from onward.nets.net import conv_body
+from onward.nets.residual import Append, JoinFork
 
 RGB = (3, 32, 32)
 
@@ -119,7 +120,7 @@ def test_pooling_an_odd_map_averages_real_values_only():
     ones = torch.ones(1, 2, 7, 7)
     pool = conv_body(2, 2, dropout=0.0, pool=True)[0]
     assert torch.equal(pool(ones), torch.ones(1, 2, 4, 4))
-    _, skip = ConcatFork()(ones, ones)
+    _, skip = JoinFork(Append(), pool=True)(ones, ones)
     assert torch.equal(skip, torch.ones(1, 4, 4, 4))
 
 

@@ -119,6 +119,6 @@ def test_a_flipped_bit_is_refused_or_harmless(toy_data, tmp_path: Path, data: st
 def test_a_model_file_holds_plain_json_and_safetensors(toy_data, tmp_path: Path):
     spec = spec_for(DeeperForward(), MLP(width=6, depth=2), toy_data)
     save_model(tmp_path, spec.build(), spec)
-    assert json.loads((tmp_path / "model.json").read_text())["algorithm"] == {"type": "DeeperForward"}
+    assert json.loads((tmp_path / "model.json").read_text())["algorithm"]["type"] == "DeeperForward"
     assert b"pickle" not in (tmp_path / "model.safetensors").read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"model.json", "model.safetensors"}

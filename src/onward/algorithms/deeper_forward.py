@@ -2,37 +2,54 @@
 
 Goodness: mean activity of each class's channels (eq. 7 to 9), read before normalisation. Objective: softmax
 cross-entropy (eq. 13). Handoff: normalisation within the same groups, which removes exactly the goodness, then the
-residual (eq. 10 and 11). One pass; no negative data. The input is normalised per sample.
+residual (eq. 10 and 11). One pass; no negative data. The input is normalised per sample. Goodness and normaliser can be
+exchanged for the squared ones of table 4.
 
 Differs from the paper: a last, partial batch is dropped, and a map of odd size is padded before it is pooled.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, each
 from onward.nets.net import Net
+from onward.parts.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness import ClassMean
 from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference import BestRange, LastGoodness, SumGoodness
 from onward.parts.objectives import CrossEntropy
 from onward.parts.supervision import LabelInLoss
 
+_GOODNESS = {"mean": ClassMean, "mean_square": ClassMeanSquare}
+_NORMALISER = {"variance": ClassNorm, "length": ClassLength}
+
 
 @dataclass(frozen=True)
 class DeeperForward(Algorithm):
     """Class-group mean goodness, cross-entropy per block, class-group normalisation (Sun et al. 2025)."""
 
+    goodness: Literal["mean", "mean_square"] = "mean"
+    """What a class group's activity is read by; mean_square is the ablation of table 4."""
+    normaliser: Literal["variance", "length"] = "variance"
+    """What each class group is brought to: mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
+
+    def __post_init__(self):
+        for name, known in (("goodness", _GOODNESS), ("normaliser", _NORMALISER)):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
+
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if a width is not a multiple of `num_classes`."""
+        goodness, normalise = _GOODNESS[self.goodness], _NORMALISER[self.normaliser]
         blocks = [
             LocalBlock(
                 body if k else nn.Sequential(SampleNorm(), body),
-                goodness=ClassMean(num_classes, width),
+                goodness=goodness(num_classes, width),
                 objective=CrossEntropy(),
-                handoff=Handoff(ClassNorm(num_classes, width), join, pool),
+                handoff=Handoff(normalise(num_classes, width), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]

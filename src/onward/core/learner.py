@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from onward.core.block import LocalBlock
 from onward.core.slots import InferenceRule, Stream, Supervision
-from onward.core.span import Span, Turns, as_turns
+from onward.core.span import Span, Turns, as_turns, clip
 
 
 class Learner(nn.Module):
@@ -58,6 +58,38 @@ class Learner(nn.Module):
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
+    def truncated(self, rule: str | None = None) -> "Learner":
+        """Return a learner without the blocks behind the last one that a rule reads; it predicts exactly the same.
+
+        Raises ValueError for an unknown rule, or one that reads all blocks, however many there are.
+        """
+        scored = [k for k, block in enumerate(self.blocks) if block.goodness is not None]
+        count = self._rule(rule).reach(len(scored))
+        if count is None:
+            ranged = [name for name in self.rules if self._rule(name).reach(len(scored)) is not None]
+            raise ValueError(
+                f"the inference rule {rule or self.headline} reads all blocks, so none can be left out; "
+                f"rules of this learner that end at a block: {', '.join(ranged) or 'none'}"
+            )
+        return self.shortened(scored[count - 1] + 1, rule=rule)
+
+    def shortened(self, blocks: int, *, rule: str | None = None) -> "Learner":
+        """Return a learner of the first `blocks` blocks and one rule; it shares weights and all else with this one.
+
+        The other rules are dropped: without the later blocks they would say something else under the same name.
+        Raises ValueError for an unknown rule, or a number of blocks that is not there.
+        """
+        if not 1 <= blocks <= len(self.blocks):
+            raise ValueError(f"{blocks} of {len(self.blocks)} blocks cannot be kept")
+        shorter = Learner(
+            list(self.blocks[:blocks]),
+            supervision=self.supervision,
+            spans=clip(self.turns, blocks),
+            rules={rule or self.headline: self._rule(rule)},
+            prepare=self.prepare,
+        )
+        return shorter.train(self.training)
+
     def walk(self, stream: Stream) -> Iterator[tuple[LocalBlock, Float[Tensor, "B ..."], Stream]]:
         """Carry a stream through all blocks; yield each with its activity and what it hands on."""
         for block in self.blocks:
@@ -74,10 +106,9 @@ class Learner(nn.Module):
 
         Raises ValueError for an unknown rule, or for images of another shape than the network was built for.
         """
-        if rule is not None and rule not in self.rules:
-            raise ValueError(f"unknown inference rule {rule!r}; this learner has {', '.join(self.rules)}")
+        read = self._rule(rule)
         with self._evaluating():
-            return torch.cat([self.rules[rule or self.headline](seen) for seen in self._look(images, batch_size)])
+            return torch.cat([read(seen) for seen in self._look(images, batch_size)])
 
     def predict(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
         """Return the most likely class of each image; see `predict_scores`."""
@@ -88,6 +119,13 @@ class Learner(nn.Module):
         """Return the class scores of every block that has a goodness; see `predict_scores`."""
         with self._evaluating():
             return torch.cat([seen.block_scores for seen in self._look(images, batch_size)], dim=1)
+
+    def _rule(self, name: str | None) -> InferenceRule:
+        if name is not None and name not in self.rules:
+            raise ValueError(f"unknown inference rule {name!r}; this learner has {', '.join(self.rules)}")
+        rule = self.rules[name or self.headline]
+        assert isinstance(rule, InferenceRule)
+        return rule
 
     def _look(self, images: Tensor, batch_size: int) -> Iterator["Evidence"]:
         for part in torch.as_tensor(images).split(batch_size):

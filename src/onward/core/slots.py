@@ -86,3 +86,10 @@ class InferenceRule(nn.Module, ABC):
     def fit(self, train: Evidences, validation: Evidences) -> None:
         """Choose what there is to choose; what selects sees the validation split only."""
         return None
+
+    def reach(self, num_scored: int) -> int | None:
+        """Return how many of the scored blocks, from the first on, are enough to read; None: all there are.
+
+        Without the blocks behind them the rule must give the same scores; see `Learner.truncated`.
+        """
+        return None

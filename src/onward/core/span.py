@@ -1,6 +1,6 @@
 """Spans: which blocks one objective trains. Backprop is one span, greedy local learning is one per block."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -72,6 +72,19 @@ def as_turns(spans: Sequence[Span] | Turns, num_blocks: int) -> Turns:
     for turn in turns:
         _check_spans(turn, num_blocks)
     return turns
+
+
+def clip(turns: Turns, num_blocks: int) -> Turns:
+    """Return what the turns still train in the first `num_blocks` blocks: a span that goes on ends at the last."""
+    return tuple(tuple(_clip(turn, num_blocks)) for turn in turns)
+
+
+def _clip(turn: Iterable[Span], num_blocks: int) -> Iterator[Span]:
+    for span in turn:
+        if span.first < num_blocks:
+            yield span._replace(last=min(span.last, num_blocks - 1))
+        if span.last >= num_blocks - 1:
+            return  # of overlapping spans, one ends at the last block
 
 
 def _check_pairs(num_blocks: int) -> None:

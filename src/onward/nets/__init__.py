@@ -2,10 +2,23 @@
 
 from onward.nets.mlp import MLP
 from onward.nets.net import Architecture, Net
-from onward.nets.resnet import ResNet17
+from onward.nets.plain import Plain17
+from onward.nets.resnet import ResNet17, ResNet19, ResNet33, ResNet100
 from onward.nets.tiny_cnn import TinyCNN
 from onward.nets.vgg import VGG14
 
-NETS = (MLP, TinyCNN, VGG14, ResNet17)
+NETS = (MLP, TinyCNN, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100)
 
-__all__ = ["MLP", "NETS", "VGG14", "Architecture", "Net", "ResNet17", "TinyCNN"]
+__all__ = [
+    "MLP",
+    "NETS",
+    "VGG14",
+    "Architecture",
+    "Net",
+    "Plain17",
+    "ResNet17",
+    "ResNet19",
+    "ResNet33",
+    "ResNet100",
+    "TinyCNN",
+]

@@ -1,12 +1,10 @@
 """What a network is before an algorithm fills the other slots: bodies, joins and widths."""
-# B batch, D channels or features, H W map
+# B batch
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -47,40 +45,6 @@ class Carry(nn.Module):
 
     def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
         return (x, *skips)
-
-
-class Fork(nn.Module):
-    """Starts a skip connection from the new activity."""
-
-    def forward(self, x: Float[Tensor, "B ..."]) -> Stream:
-        return (x, x)
-
-
-class AddFork(nn.Module):
-    """Adds the skip connection; the sum starts the next one. DeeperForward, eq. 11 for equal widths."""
-
-    def forward(self, x: Float[Tensor, "B D H W"], skip: Float[Tensor, "B D H W"]) -> Stream:
-        total = x + skip
-        return (total, total)
-
-
-class ConcatFork(nn.Module):
-    """Appends the skip connection's channels; the next one is the result at half the resolution.
-
-    DeeperForward, eq. 11 for unequal widths, and eq. 10: average pooling keeps the mean of the features near zero.
-    As in the released code, old channels follow new ones, whatever class they belong to.
-    """
-
-    def forward(self, x: Float[Tensor, "B D H W"], skip: Float[Tensor, "B E H W"]) -> Stream:
-        joined = torch.cat([x, skip], dim=1)
-        return (joined, F.avg_pool2d(joined, 2, ceil_mode=True))
-
-
-class Drop(nn.Module):
-    """Ends the skip connection unused, as in the last layer of the released code."""
-
-    def forward(self, x: Float[Tensor, "B ..."], skip: Tensor) -> Stream:
-        return (x,)
 
 
 def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dropout: float, pool: bool = False):

@@ -1,10 +1,10 @@
-"""DeeperForward's seventeen-layer residual network."""
+"""DeeperForward's residual networks of 17, 19, 33 and 100 layers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
-from onward.nets.net import AddFork, Architecture, Carry, ConcatFork, Drop, Fork, Net, Shape, check_dropout, conv_body
+from onward.nets.net import Architecture, Net, Shape
+from onward.nets.residual import ConcatOrder, Conv, Unit, check_residual, residual
 
 
 @dataclass(frozen=True)
@@ -12,29 +12,121 @@ class ResNet17(Architecture):
     """One convolution and four stages of four; skip connections add inside a stage and concatenate at its end.
 
     A skip connection starts after every even layer and ends two layers later. Stages after the first begin with
-    stride 2. 30.603 M parameters at width 100 for colour images (DeeperForward, released code).
-    Raises ValueError for a width below 1 or a bad dropout.
+    stride 2. 30.603 M parameters at width 100 for colour images, 275.408 M at width 300, the paper's tripled width
+    (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout or concat.
     """
 
     width: int = 100
     """Channels of the first stage; each later stage has twice as many."""
     dropout: float = 0.2
     """Probability of dropping a unit, after every ReLU."""
+    concat: ConcatOrder = "append"
+    """How a concatenated skip connection's channels are placed."""
 
     def __post_init__(self):
-        check_dropout(self.dropout)
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}")
+        check_residual(self.width, self.dropout, self.concat)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
-        bodies = [conv_body(shape[0], self.width, dropout=self.dropout)]
-        joins: list[nn.Module] = [Fork()]
-        widths = [self.width]
+        units = []
         for stage in range(4):
-            width = self.width * 2**stage
-            for layer in range(4):
-                stride = 2 if stage > 0 and layer == 0 else 1
-                bodies.append(conv_body(width, width, stride=stride, dropout=self.dropout))
-                widths.append(width)
-            joins += [Carry(), AddFork(), Carry(), ConcatFork() if stage < 3 else Drop()]
-        return Net(bodies, joins, widths, [nn.Identity() for _ in bodies])
+            w = self.width * 2**stage
+            units.append(Unit((Conv(w, w, stride=2 if stage else 1), Conv(w, w)), w))
+            units.append(Unit((Conv(w, w), Conv(w, w)), 2 * w))
+        stem = Conv(shape[0], self.width)
+        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+
+
+@dataclass(frozen=True)
+class ResNet19(Architecture):
+    """One convolution and three stages of three basic units; 9.543 M parameters at width 100 for colour images.
+
+    A basic unit is two convolutions. The first unit of a stage halves the map and widens: its second convolution gives
+    the channels that its input, concatenated, does not bring (DeeperForward, released code).
+    Raises ValueError for a width below 1 or a bad dropout or concat.
+    """
+
+    width: int = 100
+    """Channels of the first stage; each later stage has twice as many."""
+    dropout: float = 0.2
+    """Probability of dropping a unit, after every ReLU."""
+    concat: ConcatOrder = "append"
+    """How a concatenated skip connection's channels are placed."""
+
+    def __post_init__(self):
+        check_residual(self.width, self.dropout, self.concat)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        stem, units = Conv(shape[0], self.width), _basic_units(self.width, (3, 3, 3))
+        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+
+
+@dataclass(frozen=True)
+class ResNet33(Architecture):
+    """One convolution and stages of 3, 4, 6 and 3 basic units; 47.703 M parameters at width 100 for colour images.
+
+    Basic units as in ResNet19 (DeeperForward, released code). Raises ValueError as ResNet19.
+    """
+
+    width: int = 100
+    """Channels of the first stage; each later stage has twice as many."""
+    dropout: float = 0.2
+    """Probability of dropping a unit, after every ReLU."""
+    concat: ConcatOrder = "append"
+    """How a concatenated skip connection's channels are placed."""
+
+    def __post_init__(self):
+        check_residual(self.width, self.dropout, self.concat)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        stem, units = Conv(shape[0], self.width), _basic_units(self.width, (3, 4, 6, 3))
+        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+
+
+@dataclass(frozen=True)
+class ResNet100(Architecture):
+    """One convolution and stages of 3, 4, 23 and 3 bottlenecks; 46.567 M parameters at width 70 for colour images.
+
+    A bottleneck is a 1x1, a 3x3 and a 1x1 convolution; four times as many channels leave it as it has inside. In the
+    first one of a stage the 3x3 convolution halves the map, but for the first stage, and the last one gives the
+    channels that the unit's input, concatenated, does not bring (DeeperForward, released code).
+    Raises ValueError for a width below 1 or a bad dropout or concat.
+    """
+
+    width: int = 70
+    """Channels of the first layer and inside the first stage's bottlenecks; each later stage has twice as many."""
+    dropout: float = 0.2
+    """Probability of dropping a unit, after every ReLU."""
+    concat: ConcatOrder = "append"
+    """How a concatenated skip connection's channels are placed."""
+
+    def __post_init__(self):
+        check_residual(self.width, self.dropout, self.concat)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        stem, units = Conv(shape[0], self.width), _bottlenecks(self.width, (3, 4, 23, 3))
+        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+
+
+def _basic_units(width: int, counts: Sequence[int]) -> list[Unit]:
+    """Stages of units of two convolutions, each stage twice as wide as the one before."""
+    units, inputs = [], width
+    for stage, count in enumerate(counts):
+        w = width * 2**stage
+        for k in range(count):
+            stride = 2 if stage > 0 and k == 0 else 1
+            units.append(Unit((Conv(inputs, w, stride=stride), Conv(w, w if inputs == w else w - inputs)), w))
+            inputs = w
+    return units
+
+
+def _bottlenecks(width: int, counts: Sequence[int]) -> list[Unit]:
+    """Stages of units of three convolutions with w channels inside and 4 w outside; w doubles from stage to stage."""
+    units, inputs = [], width
+    for stage, count in enumerate(counts):
+        w = width * 2**stage
+        for k in range(count):
+            stride = 2 if stage > 0 and k == 0 else 1
+            last = Conv(w, 4 * w if inputs == 4 * w else 4 * w - inputs, kernel=1)
+            units.append(Unit((Conv(inputs, w, kernel=1), Conv(w, w, stride=stride), last), 4 * w))
+            inputs = 4 * w
+    return units

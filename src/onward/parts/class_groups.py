@@ -37,6 +37,18 @@ def group_norm(activity: Float[Tensor, "B D ..."], num_classes: int, eps: float)
     return torch.addcmul(shift, wide, _per_channel(scale, activity)).to(activity.dtype)
 
 
+def group_mean_square(activity: Float[Tensor, "B D ..."], num_classes: int) -> Float[Tensor, "B C"]:
+    """Return the mean of the squared activity of each class group, accumulated in fp32 or wider."""
+    return _GroupMeanSquare.apply(activity, num_classes)
+
+
+def group_length(activity: Float[Tensor, "B D ..."], num_classes: int, eps: float) -> Float[Tensor, "B D ..."]:
+    """Divide each class group by its root mean square over channels and map; a gradient passes through."""
+    wide = widen(activity)
+    scale = (_groups(map_mean(wide.square()), num_classes) + eps).rsqrt()
+    return (wide * _per_channel(scale, activity)).to(activity.dtype)
+
+
 class _GroupMean(torch.autograd.Function):
     """A mean whose gradient is written once, in the activity's own precision and memory format, and saves nothing.
 
@@ -53,6 +65,24 @@ class _GroupMean(torch.autograd.Function):
         whole = torch.empty_like(ctx.like, device=gradient.device)
         share = gradient * (gradient.shape[1] / ctx.like[0].numel())
         return whole.copy_(_per_channel(share, whole).to(whole.dtype)), None
+
+
+class _GroupMeanSquare(torch.autograd.Function):
+    """A mean of squares that saves the activity alone, and writes its gradient once, as `_GroupMean` does.
+
+    Autograd's own chain keeps an fp32 copy of a half-precision map for its backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx, activity: Tensor, num_classes: int) -> Tensor:
+        ctx.save_for_backward(activity)
+        return _groups(map_mean(widen(activity).square()), num_classes)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        (activity,) = ctx.saved_tensors
+        share = gradient * (2 * gradient.shape[1] / activity[0].numel())
+        return activity * _per_channel(share, activity).to(activity.dtype), None
 
 
 def _groups(channels: Tensor, num_classes: int) -> Tensor:

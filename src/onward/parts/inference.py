@@ -43,6 +43,9 @@ class BlockGoodness(InferenceRule):
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         return evidence.block_scores[self.index]
 
+    def reach(self, num_scored: int) -> int | None:
+        return self.index + 1 if self.index >= 0 else None
+
 
 class BestBlock(InferenceRule):
     """Reads the one block that is most accurate on the validation split, the earliest of equals.
@@ -59,6 +62,9 @@ class BestBlock(InferenceRule):
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         return evidence.block_scores[int(self.chosen)]
+
+    def reach(self, num_scored: int) -> int | None:
+        return int(self.chosen) + 1 if self.chosen >= 0 else None
 
     @torch.no_grad()
     def fit(self, train: Evidences, validation: Evidences) -> None:
@@ -84,8 +90,11 @@ class BestRange(InferenceRule):
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         scores = evidence.block_scores
-        stop = len(scores) if self.last < 0 else int(self.last) + 1
+        stop = self.reach(len(scores))
         return scores[min(int(self.first), stop - 1) : stop].sum(dim=0)
+
+    def reach(self, num_scored: int) -> int:
+        return num_scored if self.last < 0 else int(self.last) + 1
 
     @torch.no_grad()
     def fit(self, train: Evidences, validation: Evidences) -> None:

@@ -59,14 +59,18 @@ class Recipe:
 
 
 def control(local: Recipe, *, learning_rate: float) -> Recipe:
-    """Return the recipe that trains the same network on the same budget by backpropagation."""
+    """Return the recipe that trains the same network on the same budget by backpropagation.
+
+    The schedule keeps its shape: it ends at the same share of the learning rate.
+    """
     assert local.backprop is not None
+    final = learning_rate * local.trainer.final_learning_rate / local.trainer.learning_rate
     return replace(
         local,
         name=local.backprop,
         description=f"Backprop, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=learning_rate),
+        trainer=replace(local.trainer, learning_rate=learning_rate, final_learning_rate=final),
         published=None,
         backprop=None,
     )

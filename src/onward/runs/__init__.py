@@ -1,8 +1,9 @@
 """Runs: a recipe carried out, and a folder with everything needed to trust, resume, use and compare it."""
 
 from onward.runs.evaluation import Accuracy, Evaluator
+from onward.runs.export import Export, Size, export_model
 from onward.runs.folder import RunFolder
-from onward.runs.model import ModelSpec, load_model, save_model, spec_for
+from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
 from onward.runs.train import Interrupted, Place, fit, resume, train
 from onward.runs.training import EpochDone, StepDone, Training
 
@@ -10,16 +11,20 @@ __all__ = [
     "Accuracy",
     "EpochDone",
     "Evaluator",
+    "Export",
     "Interrupted",
     "ModelSpec",
     "Place",
     "RunFolder",
+    "Size",
     "StepDone",
     "Training",
+    "export_model",
     "fit",
     "load_model",
     "resume",
     "save_model",
     "spec_for",
     "train",
+    "truncate",
 ]

@@ -1,6 +1,6 @@
 """The model file: safetensors plus JSON, from which the same learner is built again."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -26,13 +26,17 @@ class ModelSpec:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    blocks: int | None = None
+    """How many blocks a truncated model keeps; None: all."""
+    rule: str | None = None
+    """The inference rule that a truncated model keeps; None: all."""
 
     def build(self, *, seed: int = 0) -> Learner:
         """Build the learner with fresh weights drawn from `seed`. Raises ValueError if the parts do not fit."""
         with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
             learner = self.algorithm(self.net(self.shape, len(self.class_names)), len(self.class_names))
         learner.prepare = Standardise(self.shape, self.mean, self.deviation)
-        return learner
+        return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
 
 
 def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
@@ -41,6 +45,16 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
     if not algorithm.standardise:
         mean, deviation = [0.0] * len(mean), [1.0] * len(deviation)
     return ModelSpec(algorithm, net, data.shape, data.class_names, tuple(mean), tuple(deviation))
+
+
+def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tuple[Learner, ModelSpec]:
+    """Leave out the blocks that an inference rule does not read; return the shorter learner and its description.
+
+    With this rule it predicts exactly what the whole learner does; it has no other. Raises ValueError as
+    `Learner.truncated` does.
+    """
+    shorter = learner.truncated(rule)
+    return shorter, replace(spec, blocks=len(shorter.blocks), rule=shorter.headline)
 
 
 def save_model(folder: Path | str, learner: Learner, spec: ModelSpec) -> None:
@@ -57,6 +71,8 @@ def save_model(folder: Path | str, learner: Learner, spec: ModelSpec) -> None:
             "class_names": list(spec.class_names),
             "mean": list(spec.mean),
             "deviation": list(spec.deviation),
+            "blocks": spec.blocks,
+            "rule": spec.rule,
         },
     )
 
@@ -72,6 +88,8 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
         decode(content["net"]),
         (content["shape"][0], content["shape"][1], content["shape"][2]),
         *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
+        blocks=content.get("blocks"),
+        rule=content.get("rule"),
     )
     tensors, _ = read_tensors(folder / "model.safetensors")
     learner = spec.build()

@@ -1,0 +1,33 @@
+"""DeeperForward's seventeen-layer network without skip connections."""
+
+from dataclasses import dataclass
+
+from onward.nets.net import Architecture, Net, Shape, check_dropout, conv_body, plain
+
+
+@dataclass(frozen=True)
+class Plain17(Architecture):
+    """ResNet17 without its skip connections: the first layer of a later stage widens and has stride 2.
+
+    26.823 M parameters at width 100 for colour images (DeeperForward, released code).
+    Raises ValueError for a width below 1 or a bad dropout.
+    """
+
+    width: int = 100
+    """Channels of the first stage; each later stage has twice as many."""
+    dropout: float = 0.2
+    """Probability of dropping a unit, after every ReLU."""
+
+    def __post_init__(self):
+        check_dropout(self.dropout)
+        if self.width < 1:
+            raise ValueError(f"width must be at least 1, got {self.width}")
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        widths = [self.width, *(self.width * 2**stage for stage in range(4) for _ in range(4))]
+        starts = {5, 9, 13}  # the layers that open a stage
+        bodies = [
+            conv_body(inputs, outputs, stride=2 if k in starts else 1, dropout=self.dropout)
+            for k, (inputs, outputs) in enumerate(zip([shape[0], *widths], widths, strict=False))
+        ]
+        return plain(bodies, widths)

@@ -1,0 +1,170 @@
+"""The tables of DeeperForward (Sun et al. 2025) with the released code's settings, and two short rows for two cores."""
+
+from dataclasses import replace
+
+from onward.algorithms import DeeperForward
+from onward.core import TrainerSettings
+from onward.data import Augmentation, DataSettings
+from onward.nets import VGG14, Plain17, ResNet17, ResNet33, ResNet100, TinyCNN
+from onward.recipes.recipe import Published, Recipe, control
+
+
+def resnet17_cifar10() -> Recipe:
+    """The headline row: the settings of the released code, in bf16; for a GPU.
+
+    Weight decay is that of the released test script; what the paper used is unknown.
+    """
+    return Recipe(
+        name="deeper_forward-resnet17-cifar10",
+        description="DeeperForward, ResNet17, CIFAR-10",
+        algorithm=DeeperForward(),
+        net=ResNet17(),
+        data=DataSettings(name="cifar10", size=32),
+        trainer=TrainerSettings(
+            learning_rate=0.08,
+            final_learning_rate=0.008,
+            schedule_every="epoch",
+            weight_decay=1e-4,
+            precision="bf16",
+        ),
+        epochs=150,
+        batch_size=128,
+        published=_printed(86.22, 1),
+        backprop="backprop-resnet17-cifar10",
+    )
+
+
+def resnet17_mnist() -> Recipe:
+    """Images brought to 32x32, 10,000 held out."""
+    data = DataSettings(name="mnist", size=32, validation_fraction=1 / 6)
+    return replace(_like("resnet17-mnist", "ResNet17, MNIST", _printed(99.63, 1)), data=data)
+
+
+def resnet17_fashion_mnist() -> Recipe:
+    """Images brought to 32x32, 10,000 held out."""
+    data = DataSettings(name="fashion_mnist", size=32, validation_fraction=1 / 6)
+    return replace(_like("resnet17-fashion_mnist", "ResNet17, Fashion-MNIST", _printed(93.13, 1)), data=data)
+
+
+def resnet17_cifar100() -> Recipe:
+    """One channel per class in the first stage."""
+    data = DataSettings(name="cifar100", size=32)
+    return replace(_like("resnet17-cifar100", "ResNet17, CIFAR-100", _printed(53.09, 2)), data=data)
+
+
+def resnet17x3_cifar100() -> Recipe:
+    """Three times the width, 275 M parameters. That the paper's CHx3 is this network is inferred."""
+    row = _like("resnet17x3-cifar100", "ResNet17 of three times the width, CIFAR-100", _printed(60.28, 2))
+    return replace(row, data=DataSettings(name="cifar100", size=32), net=ResNet17(width=300))
+
+
+def tiny_cnn_cifar10() -> Recipe:
+    """Four layers at full width."""
+    return replace(_like("tiny_cnn-cifar10", "TinyCNN, CIFAR-10", _printed(79.49, 1)), net=TinyCNN())
+
+
+def vgg14_cifar10() -> Recipe:
+    """Fourteen layers; Adam without weight decay, as in the released code."""
+    row = _like("vgg14-cifar10", "VGG14, CIFAR-10", _printed(81.76, 1))
+    return replace(row, net=VGG14(), trainer=_without_decay(row.trainer))
+
+
+def plain17_cifar10() -> Recipe:
+    """ResNet17 without its skip connections; Adam without weight decay, as in the released code."""
+    row = _like("plain17-cifar10", "Plain17, CIFAR-10", _printed(81.16, 4))
+    return replace(row, net=Plain17(), trainer=_without_decay(row.trainer))
+
+
+def square_length_cifar10() -> Recipe:
+    """Squared goodness and length normalisation: the row without mean goodness."""
+    row = _like("square_length-cifar10", "ResNet17 with mean squares and unit lengths, CIFAR-10", _printed(79.38, 4))
+    return replace(row, algorithm=DeeperForward(goodness="mean_square", normaliser="length"))
+
+
+def square_variance_cifar10() -> Recipe:
+    """Squared goodness and class-group normalisation: a cell that the paper leaves out."""
+    row = _like("square_variance-cifar10", "ResNet17 with mean squares and unit variances, CIFAR-10")
+    return replace(row, algorithm=DeeperForward(goodness="mean_square"))
+
+
+def mean_length_cifar10() -> Recipe:
+    """Mean goodness and length normalisation: a cell that the paper leaves out."""
+    row = _like("mean_length-cifar10", "ResNet17 with means and unit lengths, CIFAR-10")
+    return replace(row, algorithm=DeeperForward(normaliser="length"))
+
+
+def resnet33_cifar10() -> Recipe:
+    """The main text says that more layers bring no significant improvement, and gives no number."""
+    return replace(_like("resnet33-cifar10", "ResNet33, CIFAR-10"), net=ResNet33())
+
+
+def resnet100_cifar10() -> Recipe:
+    """The main text says that more layers bring no significant improvement, and gives no number."""
+    return replace(_like("resnet100-cifar10", "ResNet100, CIFAR-10"), net=ResNet100())
+
+
+def cifar10_fast() -> Recipe:
+    """TinyCNN at half width and few epochs, with the settings of `deeper_forward-mnist` and mirrored images."""
+    return Recipe(
+        name="deeper_forward-cifar10-fast",
+        description="DeeperForward, 4-layer CNN of half width, CIFAR-10 in minutes",
+        algorithm=DeeperForward(),
+        net=TinyCNN(width=50, dropout=0.1),
+        data=DataSettings(name="cifar10", augmentation=Augmentation(flip=True)),
+        trainer=TrainerSettings(learning_rate=0.02, weight_decay=5e-4, precision="bf16"),
+        epochs=10,
+        batch_size=32,
+        published=_printed(79.49, 1, " (full width, 150 epochs)"),
+        backprop="backprop-cifar10-fast",
+    )
+
+
+def resnet17_cifar10_fast() -> Recipe:
+    """ResNet17 at a fifth of its width and few epochs."""
+    return replace(
+        cifar10_fast(),
+        name="deeper_forward-resnet17-cifar10-fast",
+        description="DeeperForward, ResNet17 of a fifth of its width, CIFAR-10 in minutes",
+        net=ResNet17(width=20, dropout=0.1),
+        published=_printed(86.22, 1, " (full width, 150 epochs)"),
+        backprop="backprop-resnet17-cifar10-fast",
+    )
+
+
+def _like(row: str, description: str, published: Published | None = None) -> Recipe:
+    """Return the headline row under another name, with a control of its own."""
+    return replace(
+        resnet17_cifar10(),
+        name=f"deeper_forward-{row}",
+        description=f"DeeperForward, {description}",
+        published=published,
+        backprop=f"backprop-{row}",
+    )
+
+
+def _printed(percent: float, table: int, remark: str = "") -> Published:
+    return Published(test_accuracy=round(percent / 100, 4), source=f"Sun et al. 2025, table {table}{remark}")
+
+
+def _without_decay(trainer: TrainerSettings) -> TrainerSettings:
+    return replace(trainer, optimizer="adam", weight_decay=0.0)
+
+
+_ROWS = (
+    resnet17_cifar10(),
+    resnet17_mnist(),
+    resnet17_fashion_mnist(),
+    resnet17_cifar100(),
+    resnet17x3_cifar100(),
+    tiny_cnn_cifar10(),
+    vgg14_cifar10(),
+    plain17_cifar10(),
+    square_length_cifar10(),
+    square_variance_cifar10(),
+    mean_length_cifar10(),
+    resnet33_cifar10(),
+    resnet100_cifar10(),
+    cifar10_fast(),
+    resnet17_cifar10_fast(),
+)
+RECIPES = tuple(recipe for row in _ROWS for recipe in (row, control(row, learning_rate=1e-3)))

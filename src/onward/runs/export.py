@@ -1,0 +1,49 @@
+"""Export: the model of a run without the blocks that its inference rule does not read."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from onward.core import Learner
+from onward.runs.model import load_model, save_model, truncate
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large a model is: blocks, numbers in the blocks' parameters, bytes of the weights file."""
+
+    blocks: int
+    parameters: int
+    file_bytes: int
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export kept: the one inference rule, and the sizes of the whole model and of the exported one."""
+
+    rule: str
+    before: Size
+    after: Size
+
+
+def export_model(run: Path | str, out: Path | str, *, rule: str | None = None) -> Export:
+    """Write the truncated model of a run folder or model folder to `out`, a new or empty folder.
+
+    `out` also gets the run's recipe, if there is one, so that it can be evaluated. Raises ValueError if there is no
+    model, if the rule (the headline unless named) reads all blocks, or if `out` is not empty.
+    """
+    run, out = Path(run), Path(out)
+    learner, spec = load_model(run)
+    shorter, shorter_spec = truncate(learner, spec, rule)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists and is not an empty folder; name a new one with --out")
+    out.mkdir(parents=True, exist_ok=True)
+    if (run / "config.json").is_file():
+        shutil.copyfile(run / "config.json", out / "config.json")
+    save_model(out, shorter, shorter_spec)
+    return Export(shorter.headline, _size(learner, run), _size(shorter, out))
+
+
+def _size(learner: Learner, folder: Path) -> Size:
+    parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
+    return Size(len(learner.blocks), parameters, (folder / "model.safetensors").stat().st_size)

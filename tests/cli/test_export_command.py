@@ -1,0 +1,88 @@
+"""The command line: export, and what can be done with an exported model."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onward.cli import main
+from onward.runs import load_model, save_model
+from onward.runs.files import read_json
+
+
+@pytest.fixture(autouse=True)
+def inside_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ONWARD_DATA", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> str:
+    """A run whose best range is made to end at block 1."""
+    assert main(["train", "--epochs", "1", "--net.width", "10", "--device", "cpu"]) == 0
+    path = Path("runs/deeper_forward-digits/seed-0")
+    learner, spec = load_model(path)
+    learner.rules["best_range"].get_buffer("first").fill_(0)
+    learner.rules["best_range"].get_buffer("last").fill_(1)
+    save_model(path, learner, spec)
+    capsys.readouterr()
+    return str(path)
+
+
+def test_export_says_what_it_saved_and_the_model_can_be_used(run: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["export", run, "--out", "small"]) == 0
+    out = capsys.readouterr().out
+    assert "blocks        4 -> 2" in out
+    assert "parameters    26,850 -> 5,250" in out  # 5x5 and 3x3 kernels: 250 + 5,000, then 7,200 + 14,400
+    assert "best_range" in out and "small" in out
+
+    Image.fromarray(np.full((8, 8), 90, dtype=np.uint8)).save("one.png")
+    rows = []
+    for folder in (run, "small"):
+        assert main(["predict", folder, "one.png", "--json"]) == 0
+        rows.append(json.loads(capsys.readouterr().out))
+    assert np.shape(rows[1]["block_scores"]) == (2, 10)
+    assert rows[0]["block_scores"][:2] == rows[1]["block_scores"]
+    assert (rows[0]["class"], rows[0]["confidence"]) == (rows[1]["class"], rows[1]["confidence"])
+
+    lines = []
+    for folder in (run, "small"):
+        assert main(["evaluate", folder]) == 0
+        table = capsys.readouterr().out
+        lines.append(next(line for line in table.splitlines() if "best_range" in line).split())
+    assert lines[0] == lines[1]
+    assert "all_blocks" not in table and "scored block 1" in table and "scored block 2" not in table
+
+
+def test_a_mistake_is_one_line_and_nothing_is_written(run: str, capsys: pytest.CaptureFixture[str]):
+    before = read_json(Path(run) / "model.json")
+    mistakes = {
+        "nowhere/model.json does not exist": ["nowhere", "--out", "small"],
+        "all_blocks reads all blocks": [run, "--out", "small", "--rule", "all_blocks"],
+        "unknown inference rule 'best'; this learner has best_range": [run, "--out", "small", "--rule", "best"],
+        "not an empty folder": [run, "--out", run],
+        "--out": [run],
+    }
+    for says, words in mistakes.items():
+        assert main(["export", *words]) == 2
+        lines = capsys.readouterr().err.strip().splitlines()
+        assert len(lines) == 1 and says in lines[0]
+    assert not Path("small").exists()
+    assert read_json(Path(run) / "model.json") == before
+
+
+def test_an_exported_model_is_no_run_to_resume(run: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["export", run, "--out", "small"]) == 0
+    assert main(["train", "--resume", "small"]) == 2
+    assert "environment.json does not exist" in capsys.readouterr().err
+    assert not (Path("small") / "metrics.jsonl").exists()
+
+
+def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stop:
+        main(["export", "--help"])
+    assert stop.value.code == 0
+    assert len(capsys.readouterr().out.splitlines()) <= 50
