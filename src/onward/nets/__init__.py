@@ -1,11 +1,12 @@
 """Networks: bodies, and how skip connections travel. What is learned from an activity is the algorithm's business."""
 
+from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.mlp import MLP
 from onward.nets.net import Architecture, Net
 from onward.nets.resnet import ResNet17
 from onward.nets.tiny_cnn import TinyCNN
 from onward.nets.vgg import VGG14
 
-NETS = (MLP, TinyCNN, VGG14, ResNet17)
+NETS = (MLP, TinyCNN, VGG14, ResNet17, VGG8, VGG11)
 
-__all__ = ["MLP", "NETS", "VGG14", "Architecture", "Net", "ResNet17", "TinyCNN"]
+__all__ = ["MLP", "NETS", "VGG8", "VGG11", "VGG14", "Architecture", "Net", "ResNet17", "TinyCNN"]
