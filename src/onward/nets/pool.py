@@ -30,7 +30,7 @@ class RMSPool(nn.Module):
 
 
 class _RMSPool(torch.autograd.Function):
-    """d u / d x = x / (n u) for n pixels with root mean square u; autograd would divide by zero at u = 0."""
+    """d u / d x = x / (n u) for n pixels with root mean square u, and 0 at u = 0, where autograd has no number."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -41,5 +41,6 @@ class _RMSPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         x, pooled = ctx.saved_tensors
-        share = torch.where(pooled > 0, gradient / pooled, 0).to(x.dtype)
+        smallest = torch.finfo(x.dtype).tiny ** 0.5  # below it squares vanish, and the window counts as silent
+        share = gradient / pooled.clamp_min(smallest)
         return torch.ops.aten.avg_pool2d_backward(share, x, [2, 2], [2, 2], [0, 0], True, False, None).mul_(x)

@@ -54,11 +54,10 @@ class SpatialGoodness(Goodness):
         if grid < 1:
             raise ValueError(f"the grid must have at least 1 cell per side, got {grid}")
         self.grid = grid
-        self.power = power
-        deviation = num_classes**-0.5 if deviation is None else deviation
-        weight = torch.randn(channels * grid * grid, num_classes) * deviation
-        bias = torch.randn(num_classes) * deviation
-        for name, value in (("weight", weight), ("bias", bias)):
+        self.power: Literal[1, 2] = power
+        scale = num_classes**-0.5 if deviation is None else deviation
+        for name, shape in (("weight", (channels * grid * grid, num_classes)), ("bias", (num_classes,))):
+            value = torch.randn(shape) * scale
             if trainable:
                 self.register_parameter(name, nn.Parameter(value))
             else:
