@@ -1,10 +1,11 @@
 """One short file per algorithm; ALGORITHMS names them all."""
 
 from onward.algorithms.algorithm import Algorithm
+from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.forward_forward import ForwardForward
 
-ALGORITHMS = (Backprop, ForwardForward, DeeperForward)
+ALGORITHMS = (Backprop, ForwardForward, DeeperForward, ASGE)
 
-__all__ = ["ALGORITHMS", "Algorithm", "Backprop", "DeeperForward", "ForwardForward"]
+__all__ = ["ALGORITHMS", "ASGE", "Algorithm", "Backprop", "DeeperForward", "ForwardForward"]

@@ -1,7 +1,8 @@
 """Backpropagation: one span over all blocks of the network that a local algorithm builds.
 
 The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
-objective remain on the last block alone, as a linear head and softmax cross-entropy. The same trainer runs it.
+objective remain on the last block alone, as a linear head and softmax cross-entropy; a last block that has a linear
+head of its own, such as fusion, keeps it. The same trainer runs it.
 """
 
 from dataclasses import dataclass, field
@@ -25,11 +26,11 @@ class Backprop(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
-        local = list(self.of(net, num_classes).blocks)
-        head = LinearHead(num_classes, net.widths[-1])
+        *local, last = self.of(net, num_classes).blocks
+        head = last.goodness if isinstance(last.goodness, LinearHead) else LinearHead(num_classes, net.widths[-1])
         blocks = [
-            *[LocalBlock(block.body, handoff=block.handoff) for block in local[:-1]],
-            LocalBlock(local[-1].body, goodness=head, objective=CrossEntropy(), handoff=local[-1].handoff),
+            *[LocalBlock(block.body, handoff=block.handoff) for block in local],
+            LocalBlock(last.body, goodness=head, objective=CrossEntropy(), handoff=last.handoff),
         ]
         return Learner(
             blocks, supervision=LabelInLoss(), spans=whole(len(blocks)), rules={"last_block": LastGoodness()}

@@ -1,5 +1,6 @@
 """Networks: bodies, and how skip connections travel. What is learned from an activity is the algorithm's business."""
 
+from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.mlp import MLP
 from onward.nets.net import Architecture, Net
 from onward.nets.plain import Plain17
@@ -7,11 +8,13 @@ from onward.nets.resnet import ResNet17, ResNet19, ResNet33, ResNet100
 from onward.nets.tiny_cnn import TinyCNN
 from onward.nets.vgg import VGG14
 
-NETS = (MLP, TinyCNN, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100)
+NETS = (MLP, TinyCNN, VGG8, VGG11, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100)
 
 __all__ = [
     "MLP",
     "NETS",
+    "VGG8",
+    "VGG11",
     "VGG14",
     "Architecture",
     "Net",

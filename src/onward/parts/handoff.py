@@ -34,9 +34,12 @@ class UnitLength(nn.Module):
         self.eps = eps
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        flat = activity.flatten(1)
-        scale = (flat.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()
-        return (flat * scale).view_as(activity)
+        if activity.ndim == 2:
+            return activity * (activity.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()
+        # Flattening would copy channels-last maps, and hand them on in a layout that the next convolution turns back.
+        wide = torch.promote_types(activity.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(activity, dim=tuple(range(1, activity.ndim)), keepdim=True, dtype=wide)
+        return activity * (norm.square() / activity[0].numel() + self.eps).rsqrt().to(activity.dtype)
 
 
 class ClassNorm(nn.Module):

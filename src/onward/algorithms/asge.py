@@ -1,0 +1,73 @@
+"""ASGE, Adaptive Spatial Goodness Encoding (Gong, Staszewski, Xu; ICASSP 2026): energy on a grid, a fixed random map.
+
+Goodness: mean square of each channel in the cells of a grid, taken to class scores by a random map that is never
+trained. Objective: softmax cross-entropy. Handoff: pool, then each sample divided by its root mean square. One pass; no
+negative data. A last block, trained beside the others, classifies what they hand on (fusion).
+
+Built from the released code, where it and the text differ. Differs from it: fusion sees features before dropout; the
+weights of the last epoch are used, not those of the best one.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.fusion import fusion_block, gather_from
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import BestBlock, BlockGoodness, LastGoodness
+from onward.parts.objectives import CrossEntropy
+from onward.parts.spatial import SpatialGoodness, grid_for
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class ASGE(Algorithm):
+    """Spatial energy read by a fixed random map, cross-entropy per block, linear fusion (Gong et al. 2026)."""
+
+    standardise: ClassVar[bool] = False  # the input's energy is brought to one; its mean stays
+
+    alpha: float = 1.0
+    """How much finer the grid is where channels are fewer; 0: one cell everywhere."""
+    map_scale: Literal["classes", "features"] = "classes"
+    """What the random map's variance is divided by: classes, as released, or the entries that it adds up."""
+    trainable_map: bool = False
+    """Control: train the map with its block."""
+    power: Literal[1, 2] = 2
+    """Control: 1 reads the activity instead of its square."""
+    random_features: bool = False
+    """Control: leave every layer as it was drawn and train fusion alone."""
+    fuse_from: int = 1
+    """First layer that fusion reads."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError if no layer is left to fuse."""
+        if not 0 <= self.fuse_from < len(net.bodies):
+            raise ValueError(f"fuse_from {self.fuse_from} leaves no layer to fuse of a network with {len(net.bodies)}")
+        joins = gather_from(net.joins, self.fuse_from)
+        blocks = [
+            LocalBlock(
+                body if k else nn.Sequential(UnitLength(), body),
+                goodness=self._goodness(num_classes, width, grid_for(width, net.widths[-1], self.alpha)),
+                objective=CrossEntropy(),
+                handoff=Handoff(UnitLength(), join, pool),
+            )
+            for k, (body, join, width, pool) in enumerate(zip(net.bodies, joins, net.widths, net.pools, strict=True))
+        ]
+        blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
+        spans = each(len(blocks))
+        return Learner(
+            blocks,
+            supervision=LabelInLoss(),
+            spans=spans[-1:] if self.random_features else spans,
+            rules={"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)},
+        )
+
+    def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:
+        deviation = (num_classes if self.map_scale == "classes" else width * grid**2) ** -0.5
+        return SpatialGoodness(
+            num_classes, width, grid, deviation=deviation, trainable=self.trainable_map, power=self.power
+        )
