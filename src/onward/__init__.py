@@ -1,9 +1,9 @@
 """onward: train deep networks layer by layer, with no backward pass through the network."""
 
-from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, ForwardForward
+from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, DistanceForward, DistanceForwardPairs, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
-from onward.nets import MLP, NETS, VGG14, ResNet17, TinyCNN
+from onward.nets import MLP, NETS, VGG14, ResNet17, TinyCNN, Trifecta6, Trifecta12
 from onward.recipes import RECIPES, Recipe
 from onward.runs import fit, load_model, save_model, spec_for
 
@@ -17,6 +17,8 @@ __all__ = [
     "Backprop",
     "DataSettings",
     "DeeperForward",
+    "DistanceForward",
+    "DistanceForwardPairs",
     "ForwardForward",
     "Learner",
     "LocalBlock",
@@ -26,6 +28,8 @@ __all__ = [
     "Splits",
     "TinyCNN",
     "TrainerSettings",
+    "Trifecta6",
+    "Trifecta12",
     "fit",
     "from_arrays",
     "load",

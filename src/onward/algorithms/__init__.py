@@ -3,8 +3,18 @@
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.backprop import Backprop
 from onward.algorithms.deeper_forward import DeeperForward
+from onward.algorithms.distance_forward import DistanceForward
+from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.forward_forward import ForwardForward
 
-ALGORITHMS = (Backprop, ForwardForward, DeeperForward)
+ALGORITHMS = (Backprop, ForwardForward, DeeperForward, DistanceForward, DistanceForwardPairs)
 
-__all__ = ["ALGORITHMS", "Algorithm", "Backprop", "DeeperForward", "ForwardForward"]
+__all__ = [
+    "ALGORITHMS",
+    "Algorithm",
+    "Backprop",
+    "DeeperForward",
+    "DistanceForward",
+    "DistanceForwardPairs",
+    "ForwardForward",
+]

@@ -10,6 +10,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import Learner, LocalBlock, whole
 from onward.nets.net import Net
+from onward.parts.feedback import with_exact_feedback
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
@@ -28,8 +29,10 @@ class Backprop(Algorithm):
         local = list(self.of(net, num_classes).blocks)
         head = LinearHead(num_classes, net.widths[-1])
         blocks = [
-            *[LocalBlock(block.body, handoff=block.handoff) for block in local[:-1]],
-            LocalBlock(local[-1].body, goodness=head, objective=CrossEntropy(), handoff=local[-1].handoff),
+            *[LocalBlock(with_exact_feedback(block.body), handoff=block.handoff) for block in local[:-1]],
+            LocalBlock(
+                with_exact_feedback(local[-1].body), goodness=head, objective=CrossEntropy(), handoff=local[-1].handoff
+            ),
         ]
         return Learner(
             blocks, supervision=LabelInLoss(), spans=whole(len(blocks)), rules={"last_block": LastGoodness()}
