@@ -108,15 +108,14 @@ def test_backprop_beside_random_feedback_is_exact(algorithm):
 
 @both
 def test_random_feedback_changes_the_lower_block_of_a_pair_alone(algorithm):
-    """Same weights, one step on the first pair: the upper block learns the same, the lower one something else."""
+    """Same weights and anchors, one step on the first pair: the upper block learns the same, the lower one not."""
     x, y = _batch()
     ends = []
     for random_feedback in (False, True):
         learner = _learner(_with(algorithm, random_feedback=random_feedback, collaboration="disjoint"))
         goodness = learner.blocks[1].goodness
-        if isinstance(goodness, LearnedAnchors):
-            with torch.no_grad():
-                goodness.anchors.copy_(torch.linspace(-1, 1, goodness.anchors.numel()).view_as(goodness.anchors))
+        if isinstance(goodness, RunningAnchors):  # they were drawn after the feedback
+            goodness.centroids.copy_(torch.linspace(-1, 1, goodness.centroids.numel()).view_as(goodness.centroids))
         trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", learning_rate=0.5))
         stream, target = trainer.enter(x, y, step=0)
         trainer.update(stream, target, [learner.spans[0]], step=0)
@@ -182,7 +181,7 @@ def test_one_block_learns_alone_but_has_no_neighbour(algorithm):
 
 
 def test_a_single_class_is_refused():
-    with pytest.raises(ValueError, match="2 classes, got 'learned' and 1"):
+    with pytest.raises(ValueError, match="2 classes, got 'running' and 1"):
         DistanceForward()(MLP(width=8, depth=2)(SHAPE, 1), 1)
     with pytest.raises(ValueError, match=r"between 1 and 0 .*, got 1"):
         DistanceForwardPairs()(MLP(width=8, depth=2)(SHAPE, 1), 1)

@@ -78,7 +78,8 @@ def test_scores_neither_depend_on_length_nor_on_memory_layout(goodness: nn.Modul
 
 def test_centroids_run_as_in_a_loop_and_an_absent_class_stays():
     goodness = RunningAnchors(CLASSES, CHANNELS, 2, momentum=0.9).double()
-    expected = torch.zeros(CLASSES, CHANNELS * 4, dtype=torch.float64)
+    start = goodness.centroids.clone()
+    expected = start.clone()
     for _ in range(3):
         activity = _activity(5, CHANNELS, 4, 4)
         goodness.follow(activity, Target(LABELS))
@@ -86,10 +87,16 @@ def test_centroids_run_as_in_a_loop_and_an_absent_class_stays():
             own = [_unit(_cells(a, 2)) for a, label in zip(activity, LABELS.tolist(), strict=True) if label == c]
             expected[c] = 0.9 * expected[c] + 0.1 * sum(own) / len(own)
     torch.testing.assert_close(goodness.centroids, expected)
-    assert not goodness.centroids[1].any()
-    scores = goodness(activity)
-    torch.testing.assert_close(scores[3, 2], _unit(_cells(activity[3], 2)) @ _unit(expected[2]))
-    assert not scores[:, 1].any()
+    assert torch.equal(goodness.centroids[1], start[1])
+    torch.testing.assert_close(goodness(activity)[3, 2], _unit(_cells(activity[3], 2)) @ _unit(expected[2]))
+
+
+def test_the_first_images_of_a_class_decide():
+    goodness = RunningAnchors(CLASSES, CHANNELS)
+    activity = torch.rand(1, CHANNELS)
+    assert float(goodness(activity)[0, 2]) < 0.99
+    goodness.follow(activity, Target(torch.tensor([2])))
+    assert float(goodness(activity)[0, 2]) > 0.9999
 
 
 def test_a_batch_is_scored_before_it_enters_the_centroids():
@@ -97,11 +104,10 @@ def test_a_batch_is_scored_before_it_enters_the_centroids():
     goodness = RunningAnchors(CLASSES, CHANNELS)
     block = LocalBlock(nn.Identity(), goodness=goodness, objective=ClassMargin())
     activity = torch.rand(5, CHANNELS, requires_grad=True)
-    first = block.loss(activity, Target(LABELS))
-    assert float(first.detach()) == 1.0  # every score was 0: the margin alone
-    assert goodness.centroids.any()
-    second = block.loss(activity, Target(LABELS))
-    assert float(second.detach()) < 1.0
+    expected = ClassMargin()(goodness(activity), Target(LABELS)).mean()
+    before = goodness.centroids.clone()
+    assert torch.equal(block.loss(activity, Target(LABELS)), expected)
+    assert not torch.equal(goodness.centroids, before)
     assert not goodness.centroids.requires_grad
 
 
@@ -110,8 +116,9 @@ def test_centroids_stay_outside_of_training_and_where_a_batch_was_counted(change
     goodness = RunningAnchors(CLASSES, CHANNELS)
     goodness.train(change != "eval")
     goodness.track_running_stats = change != "no_counting"
+    before = goodness.centroids.clone()
     goodness.follow(torch.rand(5, CHANNELS), Target(LABELS))
-    assert not goodness.centroids.any()
+    assert torch.equal(goodness.centroids, before)
 
 
 @pytest.mark.parametrize("recompute", [False, True])

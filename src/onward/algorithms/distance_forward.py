@@ -35,7 +35,7 @@ class DistanceForward(Algorithm):
     """How the wrong anchors are brought together: mean, hardest or soft (a smooth hardest)."""
     sharpness: float = 10.0
     """soft: how closely it follows the hardest."""
-    anchors: Literal["learned", "running"] = "learned"
+    anchors: Literal["learned", "running"] = "running"
     """Trained with the block, or running class centroids."""
     momentum: float = 0.99
     """running: share of a centroid that a batch leaves as it is."""

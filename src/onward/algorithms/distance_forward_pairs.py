@@ -41,7 +41,7 @@ class DistanceForwardPairs(Algorithm):
     """soft: how closely it follows the hardest."""
     wrong_labels: int = 1
     """Wrong labels of each image in a step; each costs a further pass."""
-    label: Literal["overwrite", "pattern"] = "overwrite"
+    label: Literal["overwrite", "pattern"] = "pattern"
     """Written over the first values of the image, or added to all of it as a plane wave."""
     collaboration: Collaboration = "sliding"
     """Pairs of blocks that share a gradient: none, alternating, sliding or disjoint."""

@@ -47,8 +47,9 @@ class RunningAnchors(Goodness):
 
     Distance-Forward, a reconstruction: centroid <- momentum * centroid + (1 - momentum) * mean direction of the class
     in the batch. No gradient reaches it. A training batch is scored by the centroids of the batches before it and
-    enters them afterwards, once, also where it is computed again. A class that is not in a batch stays where it is;
-    before its first image it scores 0. Raises ValueError for a grid below 1 or a bad momentum.
+    enters them afterwards, once, also where it is computed again. A class that is not in a batch stays where it is.
+    Centroids begin random, so short that the first image of a class decides.
+    Raises ValueError for a grid below 1 or a bad momentum.
     """
 
     per_class: ClassVar[bool] = True
@@ -62,7 +63,8 @@ class RunningAnchors(Goodness):
         self.grid = grid
         self.momentum = momentum
         self.track_running_stats = True  # the trainer unsets it where a batch was counted already
-        self.register_buffer("centroids", torch.zeros(num_classes, channels * grid**2))
+        start = torch.randn(num_classes, channels * grid**2)
+        self.register_buffer("centroids", 1e-6 * F.normalize(start, dim=1))
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):

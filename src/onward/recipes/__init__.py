@@ -1,11 +1,12 @@
 """Recipes: a file per method with a function per published row, and the tuple RECIPES of them and their controls."""
 
-from onward.recipes import deeper_forward, forward_forward
+from onward.recipes import deeper_forward, distance_forward, forward_forward
 from onward.recipes.recipe import Published, Recipe
 
 RECIPES: tuple[Recipe, ...] = (
     *deeper_forward.RECIPES,
     *forward_forward.RECIPES,
+    *distance_forward.RECIPES,
 )
 """Every recipe; the first is the default of `onward train`."""
 
