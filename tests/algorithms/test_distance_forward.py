@@ -136,8 +136,8 @@ def test_anchors_are_learned_or_run_and_a_map_has_a_grid():
             anchors = goodness.anchors if isinstance(goodness, LearnedAnchors) else goodness.centroids
             assert anchors.shape == (CLASSES, 9 * width)
     flat = _learner(DistanceForward(grid=3), MLP(width=7, depth=2)).blocks[1].goodness
-    assert isinstance(flat, LearnedAnchors)
-    assert flat.anchors.shape == (CLASSES, 7)
+    assert isinstance(flat, RunningAnchors)
+    assert flat.centroids.shape == (CLASSES, 7)
 
 
 def test_settings_reach_the_objective():
