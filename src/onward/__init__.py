@@ -1,6 +1,14 @@
 """onward: train deep networks layer by layer, with no backward pass through the network."""
 
-from onward.algorithms import ALGORITHMS, ASGE, Backprop, DeeperForward, ForwardForward
+from onward.algorithms import (
+    ALGORITHMS,
+    ASGE,
+    Backprop,
+    DeeperForward,
+    DistanceForward,
+    DistanceForwardPairs,
+    ForwardForward,
+)
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
 from onward.nets import (
@@ -15,6 +23,8 @@ from onward.nets import (
     ResNet33,
     ResNet100,
     TinyCNN,
+    Trifecta6,
+    Trifecta12,
 )
 from onward.recipes import RECIPES, Recipe
 from onward.runs import export_model, fit, load_model, save_model, spec_for
@@ -32,6 +42,8 @@ __all__ = [
     "Backprop",
     "DataSettings",
     "DeeperForward",
+    "DistanceForward",
+    "DistanceForwardPairs",
     "ForwardForward",
     "Learner",
     "LocalBlock",
@@ -45,6 +57,8 @@ __all__ = [
     "Splits",
     "TinyCNN",
     "TrainerSettings",
+    "Trifecta6",
+    "Trifecta12",
     "export_model",
     "fit",
     "from_arrays",

@@ -11,6 +11,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import Learner, LocalBlock, whole
 from onward.nets.net import Net
+from onward.parts.feedback import with_exact_feedback
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
@@ -29,8 +30,8 @@ class Backprop(Algorithm):
         *local, last = self.of(net, num_classes).blocks
         head = last.goodness if isinstance(last.goodness, LinearHead) else LinearHead(num_classes, net.widths[-1])
         blocks = [
-            *[LocalBlock(block.body, handoff=block.handoff) for block in local],
-            LocalBlock(last.body, goodness=head, objective=CrossEntropy(), handoff=last.handoff),
+            *[LocalBlock(with_exact_feedback(block.body), handoff=block.handoff) for block in local],
+            LocalBlock(with_exact_feedback(last.body), goodness=head, objective=CrossEntropy(), handoff=last.handoff),
         ]
         return Learner(
             blocks, supervision=LabelInLoss(), spans=whole(len(blocks)), rules={"last_block": LastGoodness()}

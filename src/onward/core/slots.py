@@ -39,6 +39,10 @@ class Goodness(nn.Module, ABC):
     @abstractmethod
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]: ...
 
+    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+        """Learn from a training batch, after its scores were read, what no gradient teaches: class centroids."""
+        return None
+
 
 class Objective(ABC):
     """Turns scores and targets into a vector of loss terms, unreduced. A frozen dataclass: its fields are settings."""

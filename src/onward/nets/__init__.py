@@ -6,9 +6,10 @@ from onward.nets.net import Architecture, Net
 from onward.nets.plain import Plain17
 from onward.nets.resnet import ResNet17, ResNet19, ResNet33, ResNet100
 from onward.nets.tiny_cnn import TinyCNN
+from onward.nets.trifecta import Trifecta6, Trifecta12
 from onward.nets.vgg import VGG14
 
-NETS = (MLP, TinyCNN, VGG8, VGG11, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100)
+NETS = (MLP, TinyCNN, VGG8, VGG11, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100, Trifecta6, Trifecta12)
 
 __all__ = [
     "MLP",
@@ -24,4 +25,6 @@ __all__ = [
     "ResNet33",
     "ResNet100",
     "TinyCNN",
+    "Trifecta6",
+    "Trifecta12",
 ]

@@ -1,5 +1,5 @@
 """Supervision: how the label reaches the blocks."""
-# B batch, C classes, V views (real, then contrastive)
+# B batch, C classes, K wrong labels of an image, N views of all images (real, then contrastive)
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -33,22 +33,26 @@ class LabelInLoss(Supervision):
 class LabelInInput(Supervision):
     """The label is written over the first `num_classes` values of the image, one-hot (Hinton 2022).
 
-    The contrastive view of a training image carries one wrong label, drawn uniformly. A neutral view carries
+    Each contrastive view of a training image carries a wrong label of its own, drawn uniformly. A neutral view carries
     1 / num_classes in every label value. Real views come first in the batch, contrastive ones after them.
+    Raises ValueError if there are not that many wrong labels, and for images of fewer values than classes.
     """
 
     signed: ClassVar[bool] = True
 
     num_classes: int
+    wrong_labels: int = 1
+    """Contrastive views of each image, all with different labels."""
+
+    def __post_init__(self):
+        check_wrong_labels(self.wrong_labels, self.num_classes)
 
     def train_view(
         self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
     ) -> tuple[Stream, Target]:
-        shift = torch.randint(1, self.num_classes, y.shape, generator=generator, device=y.device)
-        wrong = (y + shift) % self.num_classes
-        views = torch.cat([self.write(x, y), self.write(x, wrong)])
-        sign = torch.cat([torch.ones_like(y), -torch.ones_like(y)])
-        return (views,), Target(label=torch.cat([y, wrong]), sign=sign, views=2)
+        labels = torch.cat([y, draw_wrong_labels(y, self.num_classes, self.wrong_labels, generator).flatten()])
+        views = torch.cat([self.write(x, part) for part in labels.split(len(y))])
+        return (views,), signed_target(labels, self.wrong_labels + 1)
 
     def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
         labels = torch.arange(self.num_classes, device=x.device)
@@ -66,3 +70,30 @@ class LabelInInput(Supervision):
         if flat.shape[1] < self.num_classes:
             raise ValueError(f"images of {flat.shape[1]} values cannot carry a label of {self.num_classes} values")
         return torch.cat([values.to(flat.dtype), flat[:, self.num_classes :]], dim=1).view(x.shape)
+
+
+def check_wrong_labels(wrong_labels: int, num_classes: int) -> None:
+    """Raise ValueError unless so many wrong labels exist."""
+    if not 1 <= wrong_labels < num_classes:
+        raise ValueError(
+            f"wrong_labels must be between 1 and {num_classes - 1} (one less than the classes), got {wrong_labels}"
+        )
+
+
+def draw_wrong_labels(
+    y: Int64[Tensor, "B"], num_classes: int, count: int, generator: torch.Generator
+) -> Int64[Tensor, "K B"]:
+    """Return `count` different wrong labels of each image, drawn uniformly."""
+    if count == 1:
+        shift = torch.randint(1, num_classes, (1, len(y)), generator=generator, device=y.device)
+    else:  # the order of random numbers is a uniform draw without replacement
+        keys = torch.rand(num_classes - 1, len(y), generator=generator, device=y.device)
+        shift = 1 + keys.topk(count, dim=0).indices
+    return (y + shift) % num_classes
+
+
+def signed_target(labels: Int64[Tensor, "N"], views: int) -> Target:
+    """Return the target of `views` views, of which the first is real."""
+    sign = -torch.ones_like(labels)
+    sign[: len(labels) // views] = 1
+    return Target(label=labels, sign=sign, views=views)

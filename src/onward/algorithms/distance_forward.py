@@ -1,0 +1,75 @@
+"""Distance-Forward (Wu et al. 2024), a RECONSTRUCTION with class anchors: the label's anchor must win by a margin.
+
+Only the abstract and readers' notes were at hand. Goodness: cosine between the activity's direction, averaged in a
+grid, and an anchor per class. Objective: N-pair margin against all other anchors. Handoff: unit length. Collaboration:
+pairs of neighbours (DF-O), with random feedback inside a pair (DF-R), or none. One pass; no negative data.
+
+Inferred, not read: the goodness, the loss for several negatives, the schedule of pairs, the inference rules.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Goodness, Learner, LocalBlock
+from onward.nets.net import Net
+from onward.parts.anchors import LearnedAnchors, RunningAnchors
+from onward.parts.collaboration import Collaboration, collaborate, scored, with_feedback
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LastGoodness, LinearReadout, SumGoodness
+from onward.parts.margins import ClassMargin, Form, NPairMargin
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class DistanceForward(Algorithm):
+    """Margins between similarities to class anchors, layer collaboration: a reconstruction (Wu et al. 2024)."""
+
+    margin: float = 0.5
+    """By how much the cosine to the right anchor must exceed those to the others."""
+    penalty: float = 0.0
+    """Weight of the cosines to wrong anchors in the loss."""
+    form: Form = "soft"
+    """How the wrong anchors are brought together: mean, hardest or soft (a smooth hardest)."""
+    sharpness: float = 10.0
+    """soft: how closely it follows the hardest."""
+    anchors: Literal["learned", "running"] = "running"
+    """Trained with the block, or running class centroids."""
+    momentum: float = 0.99
+    """running: share of a centroid that a batch leaves as it is."""
+    grid: int = 2
+    """Cells on each side of the grid in which a map is averaged."""
+    collaboration: Collaboration = "sliding"
+    """Pairs of blocks that share a gradient: none, alternating, sliding or disjoint."""
+    random_feedback: bool = False
+    """Whether the gradient inside a pair passes fixed random weights (DF-R)."""
+    unit_length: bool = True
+    """Whether blocks hand on unit length; a network that normalises its own inputs needs none."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots. Raises ValueError for impossible settings, one class, or overlapping pairs of one block."""
+        if self.anchors not in ("learned", "running") or num_classes < 2:
+            raise ValueError(f"needs learned or running anchors of 2 classes, got {self.anchors!r} and {num_classes}")
+        turns = collaborate(self.collaboration, len(net.bodies))
+        bodies = with_feedback(net.bodies, turns) if self.random_feedback else net.bodies
+        objective = ClassMargin(NPairMargin(self.margin, self.penalty, self.form, self.sharpness))
+        blocks = [
+            LocalBlock(
+                body,
+                goodness=self._goodness(body, num_classes, width) if k in scored(turns) else None,
+                objective=objective if k in scored(turns) else None,
+                handoff=Handoff(UnitLength() if self.unit_length else nn.Identity(), join, pool),
+            )
+            for k, (body, join, width, pool) in enumerate(zip(bodies, *net[1:], strict=True))
+        ]
+        rules = {"all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1), "last_block": LastGoodness()}
+        readout = LinearReadout(sum(net.widths[-len(blocks) + 1 :]), num_classes, start=min(1, len(blocks) - 1))
+        return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules={**rules, "linear_readout": readout})
+
+    def _goodness(self, body: nn.Module, num_classes: int, width: int) -> Goodness:
+        grid = self.grid if any(isinstance(module, nn.Conv2d) for module in body.modules()) else 1
+        if self.anchors == "running":
+            return RunningAnchors(num_classes, width, grid, self.momentum)
+        return LearnedAnchors(num_classes, width, grid)

@@ -1,0 +1,71 @@
+"""The convolutional networks of The Trifecta, siblings of Distance-Forward's, which are unknown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.nets.dropout import Dropout
+from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout
+
+
+@dataclass(frozen=True)
+class Trifecta6(Architecture):
+    """Six 3x3 convolutions of 1, 1, 2, 2, 2 and 4 times `width` channels; maps shrink after 1, 3 and 6.
+
+    Batch norm, convolution, ReLU: the input of every convolution is normalised. Dooms et al. 2023, released code.
+    2.806 M parameters at full width for colour images, 2.808 M with a label channel. The 2x2 max pools stand between
+    goodness and handoff (the released code reads goodness after them), so that only the ReLU's output is kept alive.
+    Raises ValueError for a width below 1 or a bad dropout.
+    """
+
+    width: int = 128
+    """Channels of the first layer."""
+    dropout: float = 0.0
+    """Probability of dropping a unit, after every ReLU."""
+
+    def __post_init__(self):
+        _check(self.width, self.dropout)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        return _build(shape[0], [self.width * factor for factor in (1, 1, 2, 2, 2, 4)], {0, 2, 5}, self.dropout)
+
+
+@dataclass(frozen=True)
+class Trifecta12(Architecture):
+    """Twelve 3x3 convolutions of 1, 4 x 2, 4 x 4 and 3 x 8 times `width` channels; maps shrink after 2, 6 and 10.
+
+    8.486 M parameters at full width for colour images, with or without a label channel; otherwise as `Trifecta6`.
+    Raises ValueError for a width below 1 or a bad dropout.
+    """
+
+    width: int = 64
+    """Channels of the first layer."""
+    dropout: float = 0.0
+    """Probability of dropping a unit, after every ReLU."""
+
+    def __post_init__(self):
+        _check(self.width, self.dropout)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        factors = (1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8)
+        return _build(shape[0], [self.width * factor for factor in factors], {1, 5, 9}, self.dropout)
+
+
+def _build(channels: int, widths: Sequence[int], pooled: set[int], dropout: float) -> Net:
+    bodies = [_body(inputs, outputs, dropout) for inputs, outputs in zip([channels, *widths], widths, strict=False)]
+    pools = [nn.MaxPool2d(2, ceil_mode=True) if k in pooled else nn.Identity() for k in range(len(widths))]
+    return Net(bodies, [Carry() for _ in bodies], widths, pools)
+
+
+def _body(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    layers = [nn.BatchNorm2d(inputs), conv, nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers, *([Dropout(dropout)] if dropout else []))
+
+
+def _check(width: int, dropout: float) -> None:
+    check_dropout(dropout)
+    if width < 1:
+        raise ValueError(f"width must be at least 1, got {width}")
