@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from run_toys import same_tensors
 
 from onward.algorithms import ALGORITHMS, DeeperForward
+from onward.core import TrainerSettings
 from onward.nets import MLP, NETS, ResNet17, TinyCNN
-from onward.runs import load_model, save_model, spec_for
+from onward.runs import Evaluator, load_model, save_model, spec_for
 from onward.runs.files import read_json, write_json
 
 
@@ -19,6 +20,7 @@ from onward.runs.files import read_json, write_json
 def test_every_algorithm_round_trips(algorithm, toy_data, tmp_path: Path):
     spec = spec_for(algorithm(), MLP(width=12, depth=3), toy_data)
     learner = spec.build(seed=5)
+    Evaluator(learner, TrainerSettings()).fit_rules(toy_data.train, toy_data.validation)
     save_model(tmp_path, learner, spec)
     loaded, loaded_spec = load_model(tmp_path)
     assert loaded_spec == spec

@@ -65,7 +65,7 @@ class DistanceForward(Algorithm):
             for k, (body, join, width, pool) in enumerate(zip(bodies, *net[1:], strict=True))
         ]
         rules = {"all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1), "last_block": LastGoodness()}
-        readout = LinearReadout(sum(net.widths[-len(blocks) + 1 :]), num_classes, start=min(1, len(blocks) - 1))
+        readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
         return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules={**rules, "linear_readout": readout})
 
     def _goodness(self, body: nn.Module, num_classes: int, width: int) -> Goodness:

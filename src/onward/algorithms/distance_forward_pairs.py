@@ -68,6 +68,6 @@ class DistanceForwardPairs(Algorithm):
             for k, (body, join, _, pool) in enumerate(zip(bodies, *net[1:], strict=True))
         ]
         rules = {"all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1), "last_block": LastGoodness()}
-        readout = LinearReadout(sum(net.widths[-len(blocks) + 1 :]), num_classes, start=min(1, len(blocks) - 1))
+        readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
         supervision = feed(num_classes, self.wrong_labels)
         return Learner(blocks, supervision=supervision, spans=turns, rules={**rules, "linear_readout": readout})

@@ -48,7 +48,7 @@ class ForwardForward(Algorithm):
             )
             for k, (body, join, _, pool) in enumerate(zip(*net, strict=True))
         ]
-        readout = LinearReadout(sum(net.widths[1:]), num_classes)
+        readout = LinearReadout(num_classes)
         return Learner(
             blocks,
             supervision=LabelInInput(num_classes),

@@ -1,10 +1,10 @@
 """Inference rules: from what the blocks say to class scores."""
-# B batch, C classes, L scored blocks, N validation samples, D features of all blocks read
+# B batch, C classes, L scored blocks, N samples, D features of all blocks read
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
-from torch import Tensor, nn
+from torch import Tensor
 
 from onward.core import Evidence, Evidences, InferenceRule
 from onward.parts.activity import map_mean, widen
@@ -109,20 +109,25 @@ class LinearReadout(InferenceRule):
     """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
 
     Reads all blocks from `start` on, maps averaged; fitted on the training split by `steps` steps of AdamW on features
-    that are computed once. The features' scale is taken as it comes.
+    that are computed once. The features' scale is taken as it comes, and their number is known once it is fitted.
+    Raises ValueError if it is asked before that.
     """
 
-    def __init__(
-        self, num_features: int, num_classes: int, *, start: int = 1, steps: int = 2000, learning_rate: float = 1e-3
-    ):
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, num_classes: int, *, start: int = 1, steps: int = 2000, learning_rate: float = 1e-3):
         super().__init__()
-        self.linear = nn.Linear(num_features, num_classes)
         self.start = start
         self.steps = steps
         self.learning_rate = learning_rate
+        self.register_buffer("weight", torch.zeros(num_classes, 0))
+        self.register_buffer("bias", torch.zeros(num_classes))
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        return self.linear(self._features(evidence))
+        if not self.weight.numel():
+            raise ValueError("the linear read-out is not fitted yet; train the learner to the end, or call fit")
+        return F.linear(self._features(evidence), self.weight, self.bias)
 
     def fit(self, train: Evidences, validation: Evidences) -> None:
         with torch.no_grad():
@@ -132,19 +137,24 @@ class LinearReadout(InferenceRule):
 
     def _descend(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
         generator = torch.Generator().manual_seed(0)
-        optimizer = torch.optim.AdamW(self.linear.parameters(), lr=self.learning_rate)
+        weight = features.new_zeros(len(self.bias), features.shape[1], requires_grad=True)
+        bias = features.new_zeros(len(self.bias), requires_grad=True)
+        optimizer = torch.optim.AdamW([weight, bias], lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        with torch.no_grad():
-            for parameter in self.linear.parameters():  # a second fit must not depend on the first
-                parameter.zero_()
         for _ in range(self.steps):
             index = torch.randint(len(features), (250,), generator=generator).to(features.device)
-            loss = F.cross_entropy(self.linear(features[index]), labels[index])
+            loss = F.cross_entropy(F.linear(features[index], weight, bias), labels[index])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
-        optimizer.zero_grad(set_to_none=True)
+        self.weight, self.bias = weight.detach(), bias.detach()
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        stored = state_dict.get(f"{prefix}weight")
+        if stored is not None and stored.ndim == 2:  # as many features as there were when it was fitted
+            self.weight = self.weight.new_zeros(len(self.bias), stored.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:
         return torch.cat([widen(map_mean(activity)) for activity in evidence.handed_on[self.start :]], dim=1)
