@@ -3,6 +3,7 @@
 from onward.runs.evaluation import Accuracy, Evaluator
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for
+from onward.runs.online import OnlineLearning
 from onward.runs.train import Interrupted, Place, fit, resume, train
 from onward.runs.training import EpochDone, StepDone, Training
 
@@ -12,6 +13,7 @@ __all__ = [
     "Evaluator",
     "Interrupted",
     "ModelSpec",
+    "OnlineLearning",
     "Place",
     "RunFolder",
     "StepDone",
