@@ -3,7 +3,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from jaxtyping import BFloat16, Float
@@ -16,25 +16,24 @@ from onward.hardware.hooks import Weight, slots
 
 
 @contextmanager
-def bf16_weights(
-    learner: Learner, *, rounding: Literal["stochastic", "kahan"] = "stochastic", seed: int = 0
-) -> Iterator[None]:
-    """Keep the weights of two or more dimensions in bf16 inside the `with`, whatever trains them.
+def bf16_weights(learner: Learner, *, rounding: str = "stochastic", seed: int = 0) -> Iterator[None]:
+    """Keep the bodies' weights of two or more dimensions in bf16 inside the `with`, whatever trains them.
 
     A block's weights and gradients become fp32 while its optimizer steps, and only then; optimizer state is fp32.
     `stochastic` rounds up with the probability that makes the mean right, drawn from (seed, weight, write). `kahan`
     keeps the rounding error of the last write, in bf16, and adds it to the next one (2 more bytes per weight; not part
-    of a checkpoint). Plain rounding loses every change below 1/256 of a weight. Bodies must compute in bf16: set
-    `TrainerSettings(precision="bf16")`, and evaluate in the same arithmetic. On leaving, weights have their dtype back
-    and the values that were learned.
+    of a checkpoint). Plain rounding loses every change below 1/256 of a weight. Goodness
+    is read in fp32, with fp32 weights. Bodies must compute in bf16: set `TrainerSettings(precision="bf16")`, and
+    evaluate in the same arithmetic. Load a checkpoint's optimizer state before entering: PyTorch would narrow it. On
+    leaving, weights have their dtype back and the values that were learned.
 
     Raises ValueError for another rounding, for nothing to keep, and for weights that are not fp32.
     """
     if rounding not in ("stochastic", "kahan"):
         raise ValueError(f"rounding must be stochastic or kahan, got {rounding!r}")
-    weights = {id(weight.parameter): weight for slot in slots(learner) for weight in slot.weights}
+    weights = {id(weight.parameter): weight for slot in slots(learner) if slot.is_body for weight in slot.weights}
     if not weights:
-        raise ValueError("this learner has no weight of two or more dimensions to keep in bf16")
+        raise ValueError("no body of this learner has a weight of two or more dimensions to keep in bf16")
     for weight in weights.values():
         if weight.parameter.dtype != torch.float32:
             raise ValueError(f"{weight.name} is {weight.parameter.dtype}; bf16_weights starts from fp32")

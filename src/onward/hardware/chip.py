@@ -64,7 +64,7 @@ class Chip:
         if noise.lifetime == "programming" and moment.writing:
             when = ("programming", self.programming, str(moment.step), moment.count)
             return noise.draw(x, self._generator(x.device, label, name, *when))
-        key = (label, name, x.shape)
+        key = (label, name, x.shape[1:])  # what lasts does not depend on how many images there are
         if key not in self._kept:
             event = () if noise.lifetime == "chip" else ("programming", self.programming)
             drawn = noise.draw(x, self._generator(torch.device("cpu"), label, name, *event))

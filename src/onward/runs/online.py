@@ -13,9 +13,9 @@ from onward.core import Learner, LocalTrainer, TrainerSettings
 class OnlineLearning:
     """Trains a learner on a stream, from one image at a time upward; there are no epochs and there is no schedule.
 
-    The learning rate stays `settings.learning_rate`. Between two calls the learner is as it would be after a training:
-    it predicts, may be saved, and may be put on a chip or taken off it. `step` counts the calls; a new one that is given
-    the same learner, seed, step and optimizer state goes on as this one would.
+    The learning rate stays `settings.learning_rate`. Between two calls the learner predicts, may be saved, and may be
+    put on a chip or taken off it. `step` counts the calls; another that is given the same learner, seed, step and
+    optimizer state (`trainer.optimizers`) goes on as this one would.
 
     Raises ValueError for settings that need to know the end or the whole of the data.
     """
