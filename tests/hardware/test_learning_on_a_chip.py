@@ -31,6 +31,17 @@ def _first(learner: Learner) -> nn.Conv2d:
     return layer
 
 
+def _watch(learner: Learner) -> list[Tensor]:
+    """Collect the weights that the first layer computes with, pass by pass."""
+    seen: list[Tensor] = []
+
+    def look(module: nn.Conv2d, args: tuple[Tensor, ...], out: Tensor) -> None:
+        seen.append(module.weight.detach().clone())
+
+    _first(learner).register_forward_hook(look)
+    return seen
+
+
 def _moved(learner: Learner, before: list[Tensor]) -> list[Tensor]:
     return [after - old for after, old in zip(weights(learner), before, strict=True)]
 
@@ -142,9 +153,8 @@ def test_a_block_that_is_computed_again_sees_the_same_noise(noise: Noise):
 
 
 def test_each_step_and_each_micro_batch_is_a_use_of_its_own():
-    seen = []
     learner = make_learner()
-    _first(learner).register_forward_hook(lambda m, args, out: seen.append(m.weight.detach().clone()))
+    seen = _watch(learner)
     with noisy(learner, ReadNoise(0.1), seed=1):
         train(learner, range(2), micro_batches=2, learning_rate=0.0)
     assert len(seen) == 4
@@ -152,9 +162,8 @@ def test_each_step_and_each_micro_batch_is_a_use_of_its_own():
 
 
 def test_programming_noise_is_new_after_every_write_and_fixed_without():
-    seen = []
     learner = make_learner()
-    _first(learner).register_forward_hook(lambda m, args, out: seen.append(m.weight.detach().clone()))
+    seen = _watch(learner)
     with noisy(learner, ProgrammingNoise(0.1), seed=1):
         train(learner, range(2), learning_rate=0.0)
         learner.predict(batch()[0])
@@ -169,11 +178,11 @@ def test_programming_noise_is_new_after_every_write_and_fixed_without():
 def test_stuck_cells_keep_their_effect_however_much_is_learned():
     learner = make_learner()
     with noisy(learner, StuckCells(off=0.5), seed=1):
-        seen = []
-        _first(learner).register_forward_hook(lambda m, args, out: seen.append(m.weight.detach() == 0))
+        seen = _watch(learner)
         train(learner, range(5))
-    assert seen[0].any() and not seen[0].all()
-    assert all(torch.equal(seen[0], later) for later in seen)
+    stuck = seen[0] == 0
+    assert stuck.any() and not stuck.all()
+    assert all(torch.equal(later == 0, stuck) for later in seen)
 
 
 @pytest.mark.parametrize("bits", [8, 4])
