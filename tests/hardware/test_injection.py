@@ -243,10 +243,12 @@ def test_everything_is_back_after_a_failure_inside_a_body(failure, kind):
 
 def test_an_error_inside_a_body_leaves_the_chip_usable():
     learner = make_learner()
+    before = weights(learner)
     with noisy(learner, Mismatch(0.2), seed=1):
         expected = _scores(learner)
         with pytest.raises(RuntimeError):
             learner.blocks[1].body(torch.rand(2, 5))
+        assert same(weights(learner), before), "a body that failed has given its parameters back"
         assert torch.equal(_scores(learner), expected)
 
 
