@@ -197,7 +197,7 @@ def test_kept_weights_are_integers_times_a_power_of_two(bits: int):
         assert multiples.abs().max() <= 2 ** (bits - 1) - 1
 
 
-def _final_loss(noises: tuple[Noise, ...], *, steps: int = 25) -> float:
+def _final_loss(noises: tuple[Noise, ...], *, steps: int = 40) -> float:
     learner = make_learner()
     x, y = batch(48)
     y = (x.flatten(1)[:, :8].mean(1) * 6 - 1.5).clamp(0, 2).long()
