@@ -2,7 +2,7 @@
 
 import torch
 
-from onward.core import derive_seed, seeded
+from onward.core import current_seed, derive_seed, seeded
 
 
 def test_a_derived_seed_never_changes():
@@ -39,3 +39,12 @@ def test_the_random_state_is_back_even_after_an_exception():
     except KeyError:
         pass
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_innermost_seed_is_known_inside_and_only_there():
+    assert current_seed() is None
+    with seeded(3, torch.device("cpu")):
+        with seeded(4, torch.device("cpu")):
+            assert current_seed() == 4
+        assert current_seed() == 3
+    assert current_seed() is None

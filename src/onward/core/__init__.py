@@ -3,7 +3,7 @@
 from onward.core.block import LocalBlock, detach
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
-from onward.core.seeds import derive_seed, seeded
+from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
 from onward.core.span import Span, Turns, alternating, chunks, each, pairs, whole
@@ -29,6 +29,7 @@ __all__ = [
     "Turns",
     "alternating",
     "chunks",
+    "current_seed",
     "derive_seed",
     "detach",
     "each",

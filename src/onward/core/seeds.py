@@ -3,8 +3,11 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
+
+_OPEN: ContextVar[int | None] = ContextVar("seed of the innermost `seeded`", default=None)
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -23,10 +26,20 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     if device.type == "cuda":
         generators.append(torch.cuda.default_generators[device.index or 0])
     states = [generator.get_state() for generator in generators]
+    token = _OPEN.set(seed)
     try:
         for generator in generators:
             generator.manual_seed(seed)  # torch.manual_seed would also format a stack trace for every absent backend
         yield
     finally:
+        _OPEN.reset(token)
         for generator, state in zip(generators, states, strict=True):
             generator.set_state(state)
+
+
+def current_seed() -> int | None:
+    """Return the seed of the innermost `seeded` around the caller, None outside of any.
+
+    Inside a training step it names step and block, so that what is derived from it survives a stop and a resume.
+    """
+    return _OPEN.get()

@@ -38,7 +38,8 @@ class LocalTrainer:
 
     def enter(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
         """Prepare a batch and give it its label: what block 0 and the objectives see."""
-        x = self.learner.prepare(x)
+        with seeded(derive_seed(self.seed, step, "prepare"), x.device):
+            x = self.learner.prepare(x)
         if self.settings.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, "supervision"))

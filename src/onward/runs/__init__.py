@@ -4,6 +4,7 @@ from onward.runs.evaluation import Accuracy, Evaluator
 from onward.runs.export import Export, Size, export_model
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
+from onward.runs.online import OnlineLearning
 from onward.runs.train import Interrupted, Place, fit, resume, train
 from onward.runs.training import EpochDone, StepDone, Training
 
@@ -14,6 +15,7 @@ __all__ = [
     "Export",
     "Interrupted",
     "ModelSpec",
+    "OnlineLearning",
     "Place",
     "RunFolder",
     "Size",

@@ -1,0 +1,57 @@
+"""Noise of hardware: models of it, published devices, and a chip on which any learner computes and learns."""
+
+from onward.hardware.bf16 import bf16_weights
+from onward.hardware.injection import Report, Touched, noisy
+from onward.hardware.noise import Lifetime, Noise, Site
+from onward.hardware.pairs import PhaseChange, PolynomialNoise
+from onward.hardware.presets import PRESETS, Preset, preset
+from onward.hardware.quantise import (
+    QuantisedActivities,
+    QuantisedInputs,
+    QuantisedMemory,
+    QuantisedUpdates,
+    QuantisedWeights,
+    low_precision,
+)
+from onward.hardware.signals import (
+    ActivityNoise,
+    ImpulseNoise,
+    NeuronMismatch,
+    SensorNoise,
+    ShotNoise,
+    UpdateNoise,
+)
+from onward.hardware.weights import Drift, Mismatch, Offset, ProgrammingNoise, ReadNoise, StuckCells
+
+__all__ = [
+    "PRESETS",
+    "ActivityNoise",
+    "Drift",
+    "ImpulseNoise",
+    "Lifetime",
+    "Mismatch",
+    "NeuronMismatch",
+    "Noise",
+    "Offset",
+    "PhaseChange",
+    "PolynomialNoise",
+    "Preset",
+    "ProgrammingNoise",
+    "QuantisedActivities",
+    "QuantisedInputs",
+    "QuantisedMemory",
+    "QuantisedUpdates",
+    "QuantisedWeights",
+    "ReadNoise",
+    "Report",
+    "SensorNoise",
+    "ShotNoise",
+    "Site",
+    "StuckCells",
+    "Touched",
+    "UpdateNoise",
+    "bf16_weights",
+    "low_precision",
+    "noisy",
+    "preset",
+]

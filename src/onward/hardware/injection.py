@@ -1,0 +1,106 @@
+"""Injection: an unchanged learner computes and learns on a noisy chip, inside a `with`."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from weakref import WeakSet
+
+from onward.core import Learner
+from onward.hardware.chip import Chip, Clock, label
+from onward.hardware.hooks import NoisyPixels, NoisySlot, NoisyWrites, Slot, slots
+from onward.hardware.noise import Noise
+
+_NOISY: WeakSet[Learner] = WeakSet()
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What one noise reaches, and how often it has acted so far."""
+
+    noise: Noise
+    names: tuple[str, ...]
+    """Weights, or the modules whose input or output is disturbed."""
+    values: int
+    """Number of weights; 0 at sites whose size depends on the batch."""
+    label: str = field(repr=False)
+    counts: Counter[str] = field(repr=False)
+
+    @property
+    def uses(self) -> int:
+        """How many tensors were disturbed so far; a noise without strength disturbs none."""
+        return self.counts[self.label]
+
+    def __str__(self) -> str:
+        size = f", {self.values} values" if self.values else ""
+        return f"{self.noise} on {self.noise.site}: {', '.join(self.names)}{size}; acted {self.uses} times"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a `with noisy(...)` touches, noise by noise, in the order given."""
+
+    touched: tuple[Touched, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(str(entry) for entry in self.touched)
+
+
+@contextmanager
+def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, programming: int = 0) -> Iterator[Report]:
+    """Let a learner compute, and learn if it is trained, on the chip of this seed; the report says what is touched.
+
+    Noises act together, at one site in the order given. Weights are those of two or more dimensions in body, goodness
+    and auxiliary; what an optimizer owns stays the programmed value, and a body sees that value through the chip.
+    Gradients pass every noise unchanged: a chip does not know its own faults, so what is measured at the noisy weight
+    is written to the programmed one. `programming` numbers the events in which the weights were written to the chip.
+
+    On leaving, also by an exception, nothing is left but what was learned. Noise without strength is left out, so that
+    the clean path is taken bit for bit. In a training step, draws depend on (seed, step, block); a training that stops
+    and goes on with the same chip is the same.
+
+    Raises ValueError if there is nothing to touch, and for a learner that is noisy already.
+    """
+    labelled = label([noises] if isinstance(noises, Noise) else list(noises))
+    if not labelled:
+        raise ValueError("no noise given; name at least one, such as Mismatch(0.1)")
+    if learner in _NOISY:
+        raise ValueError("this learner is noisy already; give all noises to one noisy(...)")
+    found, chip = slots(learner), Chip(seed, programming)
+    report = Report(tuple(_touch(found, noise, name, chip.uses) for name, noise in labelled))
+    sites = ("pixels", "inputs", "activities", "weights", "updates", "memory")
+    acting = {site: [item for item in labelled if item.noise.site == site and not item.noise.ideal] for site in sites}
+    with ExitStack() as stack:
+        _NOISY.add(learner)
+        stack.callback(_NOISY.discard, learner)
+        if acting["pixels"]:
+            NoisyPixels(chip, acting["pixels"]).install(learner.prepare, stack)
+        clocks = {slot.name: Clock() for slot in found}
+        for slot in found if any(acting.values()) else []:
+            NoisySlot(slot, chip, clocks[slot.name], acting).install(stack)
+        if acting["updates"] or acting["memory"]:
+            weights = {id(weight.parameter): weight.name for slot in found for weight in slot.weights}
+            bodies = {weight.name: clocks[f"blocks.{slot.block}.body"] for slot in found for weight in slot.weights}
+            NoisyWrites(weights, lambda name: bodies[name].step, chip, acting).install(stack)
+        yield report
+
+
+def _touch(found: Sequence[Slot], noise: Noise, label: str, counts: Counter[str]) -> Touched:
+    """Say what a noise reaches. Raises ValueError if that is nothing."""
+    if noise.site == "pixels":
+        return Touched(noise, ("prepare",), 0, label, counts)
+    if noise.site in ("inputs", "activities"):
+        return Touched(noise, tuple(slot.name for slot in found if slot.is_body), 0, label, counts)
+    learned_only = noise.site in ("updates", "memory")
+    reached = {
+        weight.name: weight.parameter.numel()
+        for slot in found
+        for weight in slot.weights
+        if weight.parameter.requires_grad or not learned_only
+    }
+    if not reached:
+        kind = "trainable weight" if learned_only else "weight"
+        raise ValueError(
+            f"{type(noise).__name__} acts on {noise.site}, but this learner has no {kind} of two or more dimensions"
+        )
+    return Touched(noise, tuple(reached), sum(reached.values()), label, counts)

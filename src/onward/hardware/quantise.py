@@ -1,0 +1,232 @@
+"""Quantisation: values on a symmetric, uniform grid of 2^bits - 1 levels, rounded to the nearest or stochastically."""
+# V the shape of what is rounded, B images or rows
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.hardware.noise import Lifetime, Noise, Site, uniform
+
+_FEWEST, _MOST = 2, 16
+
+
+@dataclass(frozen=True)
+class QuantisedWeights(Noise):
+    """Weights as the body reads them, on a grid; in training the optimizer's weights keep their full precision.
+
+    The step is the largest magnitude of the tensor (or of each output channel) over 2^(bits - 1) - 1. Stochastic
+    rounding draws when the weights are written. Raises ValueError for bits outside 2 to 16.
+    """
+
+    site: ClassVar[Site] = "weights"
+    lifetime: ClassVar[Lifetime] = "programming"
+
+    bits: int | None
+    """Bits of a weight; None: not quantised."""
+    per_channel: bool = False
+    """Whether each output channel has a step of its own."""
+    power_of_two: bool = False
+    """Whether the step is raised to the next power of two."""
+    stochastic: bool = False
+    """Round up with the probability that makes the mean right, instead of to the nearest."""
+
+    def __post_init__(self):
+        _check_bits(self, self.bits)
+
+    @property
+    def ideal(self) -> bool:
+        return self.bits is None
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
+        return _chances(x, generator, self.stochastic)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
+        step = _step(_largest(x, 1 if self.per_channel else 0), self.bits)
+        return _on_grid(x, self.bits, _power_of_two(step) if self.power_of_two else step, draw)
+
+
+@dataclass(frozen=True)
+class QuantisedActivities(Noise):
+    """The analog-to-digital converter behind a body: activities on a grid.
+
+    The step is `full_scale` over 2^(bits - 1) - 1; larger activities saturate. Without `full_scale` each image's
+    largest magnitude takes its place. Raises ValueError for bits outside 2 to 16 or a full scale that is not positive.
+    """
+
+    site: ClassVar[Site] = "activities"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    bits: int | None
+    """Bits of the converter; None: not quantised."""
+    full_scale: float | None = None
+    """Largest magnitude that the converter knows, in units of the activity; None: each image's own."""
+    stochastic: bool = False
+    """Round up with the probability that makes the mean right, instead of to the nearest."""
+
+    def __post_init__(self):
+        _check_bits(self, self.bits)
+        _check_full_scale(self, self.full_scale)
+
+    @property
+    def ideal(self) -> bool:
+        return self.bits is None
+
+    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Tensor:
+        return _chances(x, generator, self.stochastic)
+
+    def apply(self, x: Float[Tensor, "B ..."], draw: Tensor) -> Float[Tensor, "B ..."]:
+        top = _largest(x, 1) if self.full_scale is None else torch.full_like(x[:1], self.full_scale)
+        return _on_grid(x, self.bits, _step(top, self.bits), draw)
+
+
+@dataclass(frozen=True)
+class QuantisedInputs(Noise):
+    """The digital-to-analog converter in front of a body: what enters it, on a grid; see `QuantisedActivities`."""
+
+    site: ClassVar[Site] = "inputs"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    bits: int | None
+    """Bits of the converter; None: not quantised."""
+    full_scale: float | None = None
+    """Largest magnitude that the converter knows, in units of the input; None: each image's own."""
+    stochastic: bool = False
+    """Round up with the probability that makes the mean right, instead of to the nearest."""
+
+    def __post_init__(self):
+        _check_bits(self, self.bits)
+        _check_full_scale(self, self.full_scale)
+
+    @property
+    def ideal(self) -> bool:
+        return self.bits is None
+
+    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Tensor:
+        return _chances(x, generator, self.stochastic)
+
+    def apply(self, x: Float[Tensor, "B ..."], draw: Tensor) -> Float[Tensor, "B ..."]:
+        top = _largest(x, 1) if self.full_scale is None else torch.full_like(x[:1], self.full_scale)
+        return _on_grid(x, self.bits, _step(top, self.bits), draw)
+
+
+@dataclass(frozen=True)
+class QuantisedUpdates(Noise):
+    """What an optimizer adds to a weight tensor, on a grid whose largest level is its largest change.
+
+    Stochastic unless told otherwise: rounded to the nearest, small changes are lost for good. Raises ValueError for
+    bits outside 2 to 16.
+    """
+
+    site: ClassVar[Site] = "updates"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    bits: int | None
+    """Bits of a change; None: not quantised."""
+    stochastic: bool = True
+    """Round up with the probability that makes the mean right, instead of to the nearest."""
+
+    def __post_init__(self):
+        _check_bits(self, self.bits)
+
+    @property
+    def ideal(self) -> bool:
+        return self.bits is None
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
+        return _chances(x, generator, self.stochastic)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
+        return _on_grid(x, self.bits, _step(_largest(x, 0), self.bits), draw)
+
+
+@dataclass(frozen=True)
+class QuantisedMemory(Noise):
+    """Weights as they are kept: after every write the optimizer's weights themselves lie on a grid.
+
+    The step is a power of two that grows and shrinks with the largest magnitude, so that a weight which is on the grid
+    and is not moved stays what it is. Stochastic unless told otherwise: rounded to the nearest, changes below half a
+    step are lost for good. Raises ValueError for bits outside 2 to 16.
+    """
+
+    site: ClassVar[Site] = "memory"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    bits: int | None
+    """Bits of a weight; None: not quantised."""
+    per_channel: bool = False
+    """Whether each output channel has a step of its own."""
+    stochastic: bool = True
+    """Round up with the probability that makes the mean right, instead of to the nearest."""
+
+    def __post_init__(self):
+        _check_bits(self, self.bits)
+
+    @property
+    def ideal(self) -> bool:
+        return self.bits is None
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
+        return _chances(x, generator, self.stochastic)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
+        step = _power_of_two(_step(_largest(x, 1 if self.per_channel else 0), self.bits))
+        return _on_grid(x, self.bits, step, draw)
+
+
+def low_precision(bits: int | None) -> tuple[Noise, ...]:
+    """Return what trains any algorithm in integers: weights, activities and updates, all rounded stochastically.
+
+    Weights are kept on a grid and read from it; only what happens inside a body and in an optimizer is exact.
+    """
+    return (
+        QuantisedWeights(bits, power_of_two=True),  # matters until the first write; then weights are on the grid
+        QuantisedActivities(bits, stochastic=True),
+        QuantisedUpdates(bits),
+        QuantisedMemory(bits),
+    )
+
+
+def _largest(x: Tensor, kept: int) -> Tensor:
+    """Return the largest magnitude of each of the first `kept` dimensions' entries, ready to broadcast."""
+    return x.abs().amax(dim=tuple(range(kept, x.ndim)), keepdim=True)
+
+
+def _step(top: Tensor, bits: int | None) -> Tensor:
+    """Return the step of a grid whose largest level is `top`, in fp32 at least; where all is zero, any will do."""
+    step = (top.float() if top.dtype.itemsize < 4 else top) / _levels(bits)
+    return torch.where(step > 0, step, torch.ones_like(step))
+
+
+def _power_of_two(step: Tensor) -> Tensor:
+    """Return the smallest power of two that is not below the step."""
+    mantissa, exponent = torch.frexp(step)
+    return torch.ldexp(torch.ones_like(step), torch.where(mantissa == 0.5, exponent - 1, exponent))
+
+
+def _on_grid(x: Tensor, bits: int | None, step: Tensor, draw: Tensor) -> Tensor:
+    """Round to multiples of `step`; `draw` holds uniform numbers, or nothing for rounding to the nearest."""
+    scaled = x.to(step.dtype) / step
+    rounded = (scaled + draw.to(step.dtype)).floor() if draw.numel() else scaled.round()
+    return (rounded.clamp(-_levels(bits), _levels(bits)) * step).to(x.dtype)
+
+
+def _levels(bits: int | None) -> int:
+    assert bits is not None, "an ideal quantisation is never applied"
+    return 2 ** (bits - 1) - 1
+
+
+def _chances(x: Tensor, generator: torch.Generator, stochastic: bool) -> Tensor:
+    return uniform(x.shape if stochastic else (0,), generator)
+
+
+def _check_bits(noise: Noise, bits: int | None) -> None:
+    if bits is not None and not _FEWEST <= bits <= _MOST:
+        raise ValueError(f"bits of {type(noise).__name__} must be from {_FEWEST} to {_MOST}, or None, got {bits}")
+
+
+def _check_full_scale(noise: Noise, value: float | None) -> None:
+    if value is not None and not value > 0:
+        raise ValueError(f"full_scale of {type(noise).__name__} must be positive, or None, got {value}")

@@ -1,0 +1,178 @@
+"""Noise of sensors, of activities and of updates."""
+# V the shape of what is disturbed, B images or rows
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.hardware.noise import Lifetime, Noise, Site, check_probabilities, check_strengths, normal, uniform
+
+
+@dataclass(frozen=True)
+class ShotNoise(Noise):
+    """Photons are counted: Poisson(photons x) / photons for pixels x in [0, 1], new in every use.
+
+    Mean x, variance x / photons. Values may exceed 1. Raises ValueError unless photons are more than 0.
+    """
+
+    site: ClassVar[Site] = "pixels"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    photons: float = math.inf
+    """Photons that a white pixel receives on average; infinitely many: no noise."""
+
+    def __post_init__(self):
+        if not self.photons > 0:
+            raise ValueError(f"photons of ShotNoise must be more than 0, got {self.photons}; inf: no noise")
+
+    @property
+    def ideal(self) -> bool:
+        return math.isinf(self.photons)
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
+        return torch.poisson(x.float() * self.photons, generator=generator)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
+        return (draw / self.photons).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class ImpulseNoise(Noise):
+    """Salt and pepper: a pixel becomes 0 or 1, half each, with this probability, new in every use.
+
+    Each value of a colour pixel is hit on its own. Raises ValueError unless it is a probability.
+    """
+
+    site: ClassVar[Site] = "pixels"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    probability: float
+    """Fraction of values that are lost."""
+
+    def __post_init__(self):
+        check_probabilities(self, "probability")
+
+    @property
+    def ideal(self) -> bool:
+        return self.probability == 0
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
+        return uniform(x.shape, generator)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
+        half = self.probability / 2
+        dark = torch.where(draw < half, torch.zeros_like(x), x)
+        return torch.where(draw >= 1 - half, torch.ones_like(x), dark)
+
+
+@dataclass(frozen=True)
+class SensorNoise(Noise):
+    """Electronic noise of a sensor: x + sigma n for pixels x in [0, 1], n standard normal, new in every use.
+
+    Values may leave [0, 1]. Raises ValueError for a negative sigma.
+    """
+
+    site: ClassVar[Site] = "pixels"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    sigma: float
+    """Standard deviation, as a fraction of a white pixel."""
+
+    def __post_init__(self):
+        check_strengths(self, "sigma")
+
+    @property
+    def ideal(self) -> bool:
+        return self.sigma == 0
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
+        return normal(x.shape, generator)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
+        return x + (self.sigma * draw).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class NeuronMismatch(Noise):
+    """Every unit has a gain of its own: a (1 + sigma n), n standard normal, fixed per chip, the same for all images.
+
+    Raises ValueError for a negative sigma.
+    """
+
+    site: ClassVar[Site] = "activities"
+    lifetime: ClassVar[Lifetime] = "chip"
+
+    sigma: float
+    """Standard deviation of the gain, as a fraction of each activity."""
+
+    def __post_init__(self):
+        check_strengths(self, "sigma")
+
+    @property
+    def ideal(self) -> bool:
+        return self.sigma == 0
+
+    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Float[Tensor, "..."]:
+        return normal(x.shape[1:], generator)
+
+    def apply(self, x: Float[Tensor, "B ..."], draw: Float[Tensor, "..."]) -> Float[Tensor, "B ..."]:
+        return x * (1 + self.sigma * draw).to(x.dtype)
+
+
+@dataclass(frozen=True)
+class ActivityNoise(Noise):
+    """Noise of an analog output: a + sigma max|a| n, n standard normal, new in every use.
+
+    The largest magnitude is that of the same image's activities. Raises ValueError for a negative sigma.
+    """
+
+    site: ClassVar[Site] = "activities"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    sigma: float
+    """Standard deviation, as a fraction of an image's largest activity."""
+
+    def __post_init__(self):
+        check_strengths(self, "sigma")
+
+    @property
+    def ideal(self) -> bool:
+        return self.sigma == 0
+
+    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Float[Tensor, "B ..."]:
+        return normal(x.shape, generator)
+
+    def apply(self, x: Float[Tensor, "B ..."], draw: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        top = x.abs().amax(dim=tuple(range(1, x.ndim)), keepdim=True)
+        return x + self.sigma * top * draw.to(x.dtype)
+
+
+@dataclass(frozen=True)
+class UpdateNoise(Noise):
+    """A write does not move a weight exactly: d (1 + sigma n) for a change d, n standard normal, new in every write.
+
+    Variation from cycle to cycle. Raises ValueError for a negative sigma.
+    """
+
+    site: ClassVar[Site] = "updates"
+    lifetime: ClassVar[Lifetime] = "use"
+
+    sigma: float
+    """Standard deviation, as a fraction of each change."""
+
+    def __post_init__(self):
+        check_strengths(self, "sigma")
+
+    @property
+    def ideal(self) -> bool:
+        return self.sigma == 0
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
+        return normal(x.shape, generator)
+
+    def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
+        return x * (1 + self.sigma * draw).to(x.dtype)
