@@ -71,8 +71,10 @@ class LocalTrainer:
     def advance(self, stream: Stream, start: int, stop: int, *, step: int) -> Stream:
         """Carry a stream through blocks start..stop-1 without training them."""
         for k in range(start, stop):
+            block, (x, *skips) = self.learner.blocks[k], stream
             with self._context(k, stream, step)(0):
-                _, stream = self.learner.blocks[k](*stream)
+                activity = block.body(x)
+            stream = block.handoff(activity, *skips)  # in the activity's own precision, as after an update
         return stream
 
     def set_learning_rate(self, value: float) -> None:

@@ -59,20 +59,18 @@ def _descend(
     share: float,
 ) -> tuple[Float[Tensor, ""], Stream]:
     """Add the gradient of a piece; return its share of the loss, and what it hands on."""
-    left, extra = None, []
+    left, losses = detach(stream) if leave_after == 0 else None, []
     for index, (block, context) in enumerate(zip(blocks[:-1], contexts[:-1], strict=True)):
-        activity, stream = _through(block, stream, context, recompute)
-        if deep and block.objective is not None:
-            with context():
-                extra.append(block.loss(activity, target))
+        asked = target if deep and block.objective is not None else None
+        loss, stream = _through(block, stream, asked, context, recompute)
+        losses += [] if loss is None else [loss]
         if leave_after == index + 1:
             left = detach(stream)
-        del activity  # what the graph does not need must not outlive its block
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
         activity = last.body(x)
-        loss = sum(extra, last.loss(activity, target)) * share
+        loss = sum(losses, last.loss(activity, target)) * share
     loss.backward()
     if left is None:
         with torch.no_grad():  # the handoff needs no graph
@@ -81,11 +79,19 @@ def _descend(
 
 
 def _through(
-    block: LocalBlock, stream: Stream, context: Callable[[], AbstractContextManager], recompute: bool
-) -> tuple[Tensor, Stream]:
-    def run(*stream: Tensor) -> tuple[Tensor, Stream]:
+    block: LocalBlock,
+    stream: Stream,
+    target: Target | None,
+    context: Callable[[], AbstractContextManager],
+    recompute: bool,
+) -> tuple[Tensor | None, Stream]:
+    """Return the block's loss, if a target is given, and what it hands on, both with a graph."""
+
+    def run(x: Tensor, *skips: Tensor) -> tuple[Tensor | None, Stream]:
         with context():
-            return block(*stream)
+            activity = block.body(x)
+            loss = None if target is None else block.loss(activity, target)
+        return loss, block.handoff(activity, *skips)
 
     if not recompute:
         return run(*stream)
@@ -99,15 +105,23 @@ def _once_is_enough(block: LocalBlock) -> tuple[AbstractContextManager, Abstract
 
 @contextmanager
 def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Normalise by the batch as in training, but leave running statistics alone: this batch was counted already."""
-    counting = [m for m in block.modules() if getattr(m, "track_running_stats", False) and m.training]
-    for module in counting:
-        vars(module)["track_running_stats"] = False
+    """Compute as in training, but leave running statistics as they are: this batch was counted already.
+
+    Whatever buffers a module in training mode updates, it updates copies that are dropped on leaving.
+    """
+    own = [
+        (module, name, buffer)
+        for module in block.modules()
+        if module.training
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    for module, name, buffer in own:
+        setattr(module, name, buffer.clone())
     try:
         yield
     finally:
-        for module in counting:
-            vars(module)["track_running_stats"] = True
+        for module, name, buffer in own:
+            setattr(module, name, buffer)
 
 
 def _split(stream: Stream, target: Target, count: int) -> Iterator[tuple[Stream, Target, float]]:
