@@ -1,6 +1,6 @@
 """onward: train deep networks layer by layer, with no backward pass through the network."""
 
-from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, ForwardForward
+from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, DeepSupervision, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
 from onward.nets import MLP, NETS, VGG14, ResNet17, TinyCNN
@@ -16,6 +16,7 @@ __all__ = [
     "Augmentation",
     "Backprop",
     "DataSettings",
+    "DeepSupervision",
     "DeeperForward",
     "ForwardForward",
     "Learner",

@@ -2,9 +2,10 @@
 
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.backprop import Backprop
+from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.forward_forward import ForwardForward
 
-ALGORITHMS = (Backprop, ForwardForward, DeeperForward)
+ALGORITHMS = (Backprop, DeepSupervision, ForwardForward, DeeperForward)
 
-__all__ = ["ALGORITHMS", "Algorithm", "Backprop", "DeeperForward", "ForwardForward"]
+__all__ = ["ALGORITHMS", "Algorithm", "Backprop", "DeepSupervision", "DeeperForward", "ForwardForward"]
