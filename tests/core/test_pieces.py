@@ -8,9 +8,11 @@ import torch
 from core_toys import CLASSES, FEATURES, WIDTH, batch, make_learner, same, train, weights
 from torch import Tensor, nn
 
+from onward.algorithms import Algorithm, Backprop, DeepSupervision, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, Target, TrainerSettings, each, pairs, whole
 from onward.core.update import _join, _split
 from onward.measure import SavedBytes
+from onward.nets import ResNet17
 from onward.parts.goodness import MeanSquare
 from onward.parts.inference import SumGoodness
 from onward.parts.objectives import Threshold
@@ -141,6 +143,23 @@ def test_recomputing_changes_no_bit_of_weights_and_statistics(spans, pieces: int
     assert all(torch.equal(trained[0][name], value) for name, value in trained[1].items())
 
 
+@pytest.mark.parametrize("algorithm", [Backprop(), DeepSupervision(), DeepSupervision(of=ForwardForward())])
+def test_recomputing_changes_no_bit_where_skip_connections_travel(algorithm: Algorithm):
+    trained, peaks = [], []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        learner = algorithm(ResNet17(width=4, dropout=0.1)((1, 16, 16), CLASSES), CLASSES)
+        trainer = LocalTrainer(learner, TrainerSettings(recompute=recompute))
+        with SavedBytes(learner.parameters()) as meter:
+            for step in range(2):
+                x = torch.rand(6, 1, 16, 16, generator=torch.Generator().manual_seed(step))
+                trainer.step(x, torch.arange(6) % CLASSES, step=step)
+        trained.append(list(learner.state_dict().values()))
+        peaks.append(meter.peak)
+    assert same(*trained)
+    assert peaks[1] < 0.6 * peaks[0]
+
+
 def test_recomputing_leaves_the_global_random_state_alone():
     trainer = LocalTrainer(make_learner(whole, body=_body), TrainerSettings(recompute=True))
     before = torch.get_rng_state()
@@ -176,7 +195,7 @@ def test_recomputing_keeps_what_enters_each_block_and_one_block_whole(spans):
     activity = 12 * WIDTH * 8 * 8 * 4
     one_block = _peak(each, depth=1)
     assert recomputed < 0.5 * stored
-    assert recomputed < 8 * activity + one_block + 0.3 * activity
+    assert 7 * activity < recomputed < 7 * activity + one_block + activity
 
 
 def test_recomputing_has_nothing_to_save_where_each_block_trains_alone():

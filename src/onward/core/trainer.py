@@ -11,11 +11,12 @@ from torch import Tensor
 
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
+from onward.core.recompute import statistics_kept
 from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
-from onward.core.update import Context, local_update, statistics_kept
+from onward.core.update import Context, local_update
 
 
 class LocalTrainer:
