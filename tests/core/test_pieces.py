@@ -2,6 +2,7 @@
 # V views, B images
 
 import copy
+from typing import Literal
 
 import pytest
 import torch
@@ -130,7 +131,7 @@ def _body(index: int) -> nn.Module:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("pieces", [1, 3])
 @pytest.mark.parametrize("spans", [each, whole, pairs, _deep])
-def test_recomputing_changes_no_bit_of_weights_and_statistics(spans, pieces: int, precision: str):
+def test_recomputing_changes_no_bit_of_weights_and_statistics(spans, pieces: int, precision: Literal["fp32", "bf16"]):
     trained = []
     for recompute in (False, True):
         learner = make_learner(spans, depth=4, body=_body)

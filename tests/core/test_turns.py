@@ -3,6 +3,7 @@
 import copy
 import re
 from itertools import chain
+from typing import Literal
 
 import pytest
 import torch
@@ -105,7 +106,7 @@ def test_the_turn_is_decided_by_the_number_of_the_step_alone():
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
-def test_goodness_that_is_trained_in_some_turns_only_is_no_problem(optimizer: str):
+def test_goodness_that_is_trained_in_some_turns_only_is_no_problem(optimizer: Literal["sgd", "adam", "adamw"]):
     learner = make_learner(alternating, depth=4)
     before = weights(learner)
     train(LocalTrainer(learner, TrainerSettings(optimizer=optimizer, clip_norm=1.0)), range(4))

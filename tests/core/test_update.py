@@ -125,7 +125,7 @@ def test_what_the_next_span_reads_is_from_before_the_update_wherever_it_begins(l
     assert torch.equal(entered[-1], x)
 
 
-def _loop_of_pairs(learner: Learner, steps: int) -> tuple[list[nn.Module], list[nn.Module]]:
+def _loop_of_pairs(learner: Learner, steps: int) -> tuple[list[nn.Module], list[nn.Linear]]:
     """Overlapping pairs by hand; a block's second computation in a step leaves its statistics alone."""
     bodies = copy.deepcopy([block.body for block in learner.blocks])
     heads = copy.deepcopy([head(block) for block in learner.blocks])

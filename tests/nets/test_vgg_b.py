@@ -51,7 +51,7 @@ def test_every_layer_is_normalised_and_leaks():
 
 def test_dropping_whole_channels_after_the_maximum_is_dropping_them_before():
     body = VGG8b(width=3, dropout=0.4)((1, 8, 8), 10).bodies[2]
-    dropout, activity = body[0], torch.rand(5, 6, 8, 8)
+    dropout, activity = body.get_submodule("0"), torch.rand(5, 6, 8, 8)
     assert isinstance(dropout, nn.Dropout2d) and dropout.p == 0.4
     torch.manual_seed(1)
     before = nn.functional.max_pool2d(dropout(activity), 2)
@@ -64,7 +64,7 @@ def test_dropping_whole_channels_after_the_maximum_is_dropping_them_before():
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
 def test_dropout_begins_every_body_but_the_first(dropout: float):
     net = VGG8b(width=2, dropout=dropout)((1, 8, 8), 2)
-    found = [[layer.p for layer in body if isinstance(layer, nn.Dropout2d)] for body in net.bodies]
+    found = [[layer.p for layer in body.children() if isinstance(layer, nn.Dropout2d)] for body in net.bodies]
     assert found == [[], *[[dropout] if dropout else []] * 6]
 
 

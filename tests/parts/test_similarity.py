@@ -51,6 +51,13 @@ def test_similarity_matching_equals_a_loop(shape: tuple[int, ...]):
     torch.testing.assert_close(terms, torch.tensor(expected, dtype=torch.float64), rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_map_deviation_equals_a_loop(shape: tuple[int, ...]):
+    activity = torch.randn(*shape, dtype=torch.float64)
+    expected = torch.tensor([_features(sample) for sample in activity], dtype=torch.float64)
+    torch.testing.assert_close(map_deviation(activity), expected)
+
+
 def test_the_projection_is_a_convolution_of_its_neighbourhood_or_a_linear_layer_without_bias():
     conv, linear = SimilarityMatching(2, 4, maps=True).project, SimilarityMatching(2, 4, maps=False).project
     assert isinstance(conv, nn.Conv2d) and isinstance(linear, nn.Linear)
