@@ -5,9 +5,11 @@ from onward.algorithms import (
     ASGE,
     Backprop,
     DeeperForward,
+    DeepSupervision,
     DistanceForward,
     DistanceForwardPairs,
     ForwardForward,
+    PredSim,
 )
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
@@ -25,6 +27,7 @@ from onward.nets import (
     TinyCNN,
     Trifecta6,
     Trifecta12,
+    VGG8b,
 )
 from onward.recipes import RECIPES, Recipe
 from onward.runs import export_model, fit, load_model, save_model, spec_for
@@ -41,6 +44,7 @@ __all__ = [
     "Augmentation",
     "Backprop",
     "DataSettings",
+    "DeepSupervision",
     "DeeperForward",
     "DistanceForward",
     "DistanceForwardPairs",
@@ -49,6 +53,7 @@ __all__ = [
     "LocalBlock",
     "LocalTrainer",
     "Plain17",
+    "PredSim",
     "Recipe",
     "ResNet17",
     "ResNet19",
@@ -59,6 +64,7 @@ __all__ = [
     "TrainerSettings",
     "Trifecta6",
     "Trifecta12",
+    "VGG8b",
     "export_model",
     "fit",
     "from_arrays",

@@ -15,7 +15,8 @@ from rich.table import Table
 from onward.algorithms import ALGORITHMS
 from onward.command_line import CommandLineError, nearest, parse
 from onward.data import DATA_SETS, load, read_image
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import CONTROLS, RECIPES, Recipe
+from onward.recipes.controls import PREFIXES
 from onward.runs import Evaluator, Interrupted, Place, RunFolder, export_model, load_model, resume, train
 from onward.runs.allocator import keep_freed_memory
 from onward.runs.codec import decode
@@ -168,7 +169,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name. Raises ValueError naming the nearest ones."""
-    recipes = {recipe.name: recipe for recipe in RECIPES}
+    recipes = {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
     if name not in recipes:
         raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
     return recipes[name]
@@ -179,6 +180,7 @@ def _list(words: list[str]) -> None:
     sections = {
         "algorithms": [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS],
         "recipes": [(recipe.name, recipe.description) for recipe in RECIPES],
+        "for every recipe backprop-NAME, also": [(f"{prefix}-NAME", line) for prefix, line in PREFIXES.items()],
         "data sets": list(DATA_SETS),
     }
     for title, rows in sections.items():

@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Span, Target, each
+from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Span, Target, Turns, each
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
@@ -27,7 +27,7 @@ def linear_body(index: int) -> nn.Module:
 
 
 def make_learner(
-    spans: Callable[[int], Sequence[Span]] = each,
+    spans: Callable[[int], Sequence[Span] | Turns] = each,
     *,
     depth: int = 3,
     body: Callable[[int], nn.Module] = linear_body,

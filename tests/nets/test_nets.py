@@ -16,12 +16,12 @@ RGB = (3, 32, 32)
 
 
 def _walk(net: Net, images: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, ...]]]:
-    """Each layer's activity, and the stream that its join hands on."""
+    """Each layer's activity, and the stream that its pool and its join hand on."""
     stream = (images,)
-    for body, join in zip(net.bodies, net.joins, strict=True):
+    for body, pool, join in zip(net.bodies, net.pools, net.joins, strict=True):
         x, *skips = stream
         activity = body.eval()(x)
-        stream = join(activity, *skips)
+        stream = join(pool(activity), *skips)
         yield activity, stream
 
 

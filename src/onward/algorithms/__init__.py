@@ -3,20 +3,35 @@
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
+from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
 from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.forward_forward import ForwardForward
+from onward.algorithms.predsim import PredSim
 
-ALGORITHMS = (Backprop, ForwardForward, DeeperForward, ASGE, DistanceForward, DistanceForwardPairs)
+ALGORITHMS = (
+    
+    Backprop,
+    DeepSupervision,
+    ForwardForward,
+    DeeperForward,
+    ASGE,
+    DistanceForward,
+    DistanceForwardPairs,
+    PredSim,
+,
+)
 
 __all__ = [
     "ALGORITHMS",
     "ASGE",
     "Algorithm",
     "Backprop",
+    "DeepSupervision",
     "DeeperForward",
     "DistanceForward",
     "DistanceForwardPairs",
     "ForwardForward",
+    "PredSim",
 ]

@@ -15,7 +15,7 @@ class LocalBlock(nn.Module):
     Goodness is read before the handoff, which may normalise it away (Hinton 2022; DeeperForward). A block without
     goodness and objective trains only inside a span that ends later. An auxiliary adds a loss on the activity itself.
 
-    Raises ValueError if goodness and objective do not fit each other.
+    Raises ValueError if goodness and objective do not fit each other, or an auxiliary stands without them.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class LocalBlock(nn.Module):
         handoff: nn.Module | None = None,
     ):
         super().__init__()
-        _check_slots(goodness, objective)
+        _check_slots(goodness, objective, auxiliary)
         self.body = body
         self.goodness = goodness
         self.objective = objective
@@ -64,10 +64,12 @@ def detach(stream: Iterable[Tensor]) -> Stream:
     return tuple(tensor.detach() for tensor in stream)
 
 
-def _check_slots(goodness: Goodness | None, objective: Objective | None) -> None:
+def _check_slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None) -> None:
     if (goodness is None) != (objective is None):
         present = type(goodness if objective is None else objective).__name__
         raise ValueError(f"a block needs both a goodness and an objective, or neither; got only {present}")
+    if auxiliary is not None and objective is None:
+        raise ValueError(f"{type(auxiliary).__name__} adds to an objective; give the block a goodness and an objective")
     if goodness is None or objective is None or goodness.per_class == objective.per_class:
         return
     wanted, given = ("class", "sample") if objective.per_class else ("sample", "class")

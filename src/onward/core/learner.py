@@ -166,11 +166,11 @@ class Evidence:
 
 def _check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:
     for span in spans:
-        objective = blocks[span.last].objective
-        if objective is None:
+        if blocks[span.last].objective is None:
             raise ValueError(f"block {span.last} ends {span} but has no objective to train it on")
-        if objective.signed != supervision.signed:
-            wanted = "real and contrastive views" if objective.signed else "one view per sample"
-            raise ValueError(
-                f"{type(objective).__name__} needs {wanted}, which {type(supervision).__name__} does not give"
-            )
+        for block in blocks[span.blocks] if span.deep else blocks[span.last : span.last + 1]:
+            if block.objective is not None and block.objective.signed != supervision.signed:
+                wanted = "real and contrastive views" if block.objective.signed else "one view per sample"
+                raise ValueError(
+                    f"{type(block.objective).__name__} needs {wanted}, which {type(supervision).__name__} does not give"
+                )

@@ -35,10 +35,22 @@ class BlockOptimizer:
         if self.optimizer is not None:
             if self.clip_norm is not None:
                 torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+            if "momentum_buffer" in self.state_names:
+                self._begin_momentum()
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
         if self.average is not None:
             self.average.update_parameters(self.block)
+
+    def _begin_momentum(self) -> None:
+        """Start from zero where a gradient comes for the first time: fused sgd wants all momenta, or none.
+
+        Where spans alternate, goodness has a gradient in other steps than the body.
+        """
+        assert self.optimizer is not None
+        for parameter in self.parameters:
+            if parameter.grad is not None and not self.optimizer.state[parameter]:
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:

@@ -65,10 +65,13 @@ def chunks(num_blocks: int, size: int) -> tuple[Span, ...]:
 def as_turns(spans: Sequence[Span] | Turns, num_blocks: int) -> Turns:
     """Return spans that are the same in every step as a single turn.
 
-    Raises ValueError unless the spans of each turn go forward and stay inside the network.
+    Raises ValueError unless the spans of each turn go forward and stay inside the network, and for spans among turns.
     """
     plain = tuple(span for span in spans if isinstance(span, Span))
-    turns = tuple(turn for turn in spans if not isinstance(turn, Span)) or (plain,)
+    turns = tuple(turn for turn in spans if not isinstance(turn, Span))
+    if plain and turns:
+        raise ValueError(f"give spans, or turns of spans, not both; {plain[0]} stands among {len(turns)} turns")
+    turns = turns or (plain,)
     for turn in turns:
         _check_spans(turn, num_blocks)
     return turns

@@ -11,11 +11,12 @@ from torch import Tensor
 
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
+from onward.core.recompute import statistics_kept
 from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
-from onward.core.update import Context, local_update, statistics_kept
+from onward.core.update import Context, local_update
 
 
 class LocalTrainer:
@@ -72,8 +73,10 @@ class LocalTrainer:
     def advance(self, stream: Stream, start: int, stop: int, *, step: int) -> Stream:
         """Carry a stream through blocks start..stop-1 without training them."""
         for k in range(start, stop):
+            block, (x, *skips) = self.learner.blocks[k], stream
             with self._context(k, stream, step)(0):
-                _, stream = self.learner.blocks[k](*stream)
+                activity = block.body(x)
+            stream = block.handoff(activity, *skips)  # in the activity's own precision, as after an update
         return stream
 
     def set_learning_rate(self, value: float) -> None:

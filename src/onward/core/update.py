@@ -2,20 +2,22 @@
 # V views of an image, B images
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager
 from functools import partial
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
+from torch import Tensor
 
 from onward.core.block import LocalBlock, detach
 from onward.core.optimizer import BlockOptimizer
+from onward.core.recompute import recomputed
 from onward.core.slots import Stream, Target
 
 Context = Callable[[int], AbstractContextManager]
 """Opens the conditions under which a block computes the micro-batch of that number: its seed and its precision."""
+
+Conditions = Callable[[], AbstractContextManager]
 
 
 def local_update(
@@ -52,27 +54,25 @@ def _descend(
     blocks: Sequence[LocalBlock],
     stream: Stream,
     target: Target,
-    contexts: Sequence[Callable[[], AbstractContextManager]],
+    contexts: Sequence[Conditions],
     leave_after: int | None,
     deep: bool,
     recompute: bool,
     share: float,
 ) -> tuple[Float[Tensor, ""], Stream]:
     """Add the gradient of a piece; return its share of the loss, and what it hands on."""
-    left, extra = None, []
+    left, losses = detach(stream) if leave_after == 0 else None, []
     for index, (block, context) in enumerate(zip(blocks[:-1], contexts[:-1], strict=True)):
-        activity, stream = _through(block, stream, context, recompute)
-        if deep and block.objective is not None:
-            with context():
-                extra.append(block.loss(activity, target))
+        compute = partial(_through, block, target if deep else None, context)
+        loss, stream = recomputed(block, compute, stream) if recompute else compute(*stream)
+        losses += [] if loss is None else [loss * share]
         if leave_after == index + 1:
             left = detach(stream)
-        del activity  # what the graph does not need must not outlive its block
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
         activity = last.body(x)
-        loss = sum(extra, last.loss(activity, target)) * share
+        loss = sum(losses, last.loss(activity, target) * share)
     loss.backward()
     if left is None:
         with torch.no_grad():  # the handoff needs no graph
@@ -81,33 +81,14 @@ def _descend(
 
 
 def _through(
-    block: LocalBlock, stream: Stream, context: Callable[[], AbstractContextManager], recompute: bool
-) -> tuple[Tensor, Stream]:
-    def run(*stream: Tensor) -> tuple[Tensor, Stream]:
-        with context():
-            return block(*stream)
-
-    if not recompute:
-        return run(*stream)
-    again = partial(_once_is_enough, block)
-    return checkpoint(run, *stream, use_reentrant=False, preserve_rng_state=False, context_fn=again)  # pyright: ignore
-
-
-def _once_is_enough(block: LocalBlock) -> tuple[AbstractContextManager, AbstractContextManager]:
-    return nullcontext(), statistics_kept(block)
-
-
-@contextmanager
-def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Normalise by the batch as in training, but leave running statistics alone: this batch was counted already."""
-    counting = [m for m in block.modules() if getattr(m, "track_running_stats", False) and m.training]
-    for module in counting:
-        vars(module)["track_running_stats"] = False
-    try:
-        yield
-    finally:
-        for module in counting:
-            vars(module)["track_running_stats"] = True
+    block: LocalBlock, target: Target | None, context: Conditions, *stream: Tensor
+) -> tuple[Tensor | None, Stream]:
+    """Return the block's loss, if it has an objective and a target is given, and what it hands on."""
+    x, *skips = stream
+    with context():
+        activity = block.body(x)
+        loss = None if target is None or block.objective is None else block.loss(activity, target)
+    return loss, block.handoff(activity, *skips)
 
 
 def _split(stream: Stream, target: Target, count: int) -> Iterator[tuple[Stream, Target, float]]:

@@ -8,8 +8,25 @@ from onward.nets.resnet import ResNet17, ResNet19, ResNet33, ResNet100
 from onward.nets.tiny_cnn import TinyCNN
 from onward.nets.trifecta import Trifecta6, Trifecta12
 from onward.nets.vgg import VGG14
+from onward.nets.vgg_b import VGG8b
 
-NETS = (MLP, TinyCNN, VGG8, VGG11, VGG14, Plain17, ResNet17, ResNet19, ResNet33, ResNet100, Trifecta6, Trifecta12)
+NETS = (
+    
+    MLP,
+    TinyCNN,
+    VGG8,
+    VGG8b,
+    VGG11,
+    VGG14,
+    Plain17,
+    ResNet17,
+    ResNet19,
+    ResNet33,
+    ResNet100,
+    Trifecta6,
+    Trifecta12,
+,
+)
 
 __all__ = [
     "MLP",
@@ -27,4 +44,5 @@ __all__ = [
     "TinyCNN",
     "Trifecta6",
     "Trifecta12",
+    "VGG8b",
 ]

@@ -1,6 +1,7 @@
 """Recipes: a file per method with a function per published row, and the tuple RECIPES of them and their controls."""
 
-from onward.recipes import asge, deeper_forward, deeper_forward_tables, distance_forward, forward_forward
+from onward.recipes import asge, deeper_forward, deeper_forward_tables, distance_forward, forward_forward, predsim
+from onward.recipes.controls import further_controls
 from onward.recipes.recipe import Published, Recipe
 
 RECIPES: tuple[Recipe, ...] = (
@@ -9,7 +10,11 @@ RECIPES: tuple[Recipe, ...] = (
     *forward_forward.RECIPES,
     *asge.RECIPES,
     *distance_forward.RECIPES,
+    *predsim.RECIPES,
 )
-"""Every recipe; the first is the default of `onward train`."""
+"""Every published row and its backprop control; the first is the default of `onward train`."""
 
-__all__ = ["RECIPES", "Published", "Recipe"]
+CONTROLS: tuple[Recipe, ...] = further_controls(RECIPES)
+"""What else can stand beside a row, derived from it and its backprop control; not listed one by one."""
+
+__all__ = ["CONTROLS", "RECIPES", "Published", "Recipe"]

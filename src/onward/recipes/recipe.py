@@ -5,7 +5,7 @@ from typing import Annotated, TypeVar
 
 import tyro
 
-from onward.algorithms import Algorithm, Backprop
+from onward.algorithms import Algorithm, Backprop, DeepSupervision
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import Architecture
@@ -74,3 +74,27 @@ def control(local: Recipe, *, learning_rate: float) -> Recipe:
         published=None,
         backprop=None,
     )
+
+
+def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
+    """Return the recipe that trains the same objectives on the same budget with the gradient of their sum end to end.
+
+    It is called as the backprop control, with `deep_supervision-` in place of `backprop-`.
+    """
+    assert local.backprop is not None
+    return replace(
+        local,
+        name=renamed(local.backprop, "deep_supervision"),
+        description=f"Deep supervision, {local.description.partition(', ')[2].partition(': ')[0]}",
+        algorithm=DeepSupervision(of=local.algorithm),
+        trainer=replace(local.trainer, learning_rate=learning_rate),
+        published=None,
+        backprop=None,
+    )
+
+
+def renamed(control: str, prefix: str) -> str:
+    """Return the name of a control with another prefix than `backprop`."""
+    head, _, rest = control.partition("-")
+    assert head == "backprop", f"a control is called backprop-NAME, not {control}"
+    return f"{prefix}-{rest}"

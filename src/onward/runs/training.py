@@ -148,16 +148,16 @@ class Training:
         device = self.learner.device
         self.loss_sum = torch.zeros(len(self.learner.blocks), dtype=torch.float64, device=device)
         self.first_bad = torch.full_like(self.loss_sum, -1, dtype=torch.int64)
-        self.ends = [torch.tensor([span.last for span in turn], device=device) for turn in self.turns]
 
     def _steps(self) -> Iterator[StepDone]:
         self._set_modes()
+        ends = [torch.tensor([span.last for span in turn], device=self.learner.device) for turn in self.turns]
         started = time.perf_counter()
         for stream, target, count in self._inputs():
             self._set_learning_rate()
             turn = self.step % len(self.turns)
             losses = self.trainer.update(stream, target, self.turns[turn], step=self.step, at=self._entry)
-            self._note(losses, self.ends[turn])
+            self._note(losses, ends[turn])
             self.step_in_epoch += 1
             self.epoch_seconds += time.perf_counter() - started  # the caller's time is not ours
             if self.step_in_epoch % _CHECK_EVERY == 0:

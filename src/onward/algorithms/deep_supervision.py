@@ -1,0 +1,38 @@
+"""Deep supervision: all objectives of a local algorithm, with the gradient of their sum through all blocks.
+
+Slots, supervision, inference rules and initial weights are those of the algorithm it stands beside (Lee et al. 2015 for
+the idea); only the walls between the blocks are gone. What remains between its accuracy and that of the local algorithm
+is the price of locality, apart from the objective's.
+"""
+
+from dataclasses import dataclass, field
+from typing import cast
+
+from onward.algorithms.algorithm import Algorithm
+from onward.algorithms.deeper_forward import DeeperForward
+from onward.core import InferenceRule, Learner, whole
+from onward.nets.net import Net
+
+
+@dataclass(frozen=True)
+class DeepSupervision(Algorithm):
+    """The gradient of all local objectives through all blocks: the control that takes locality alone away."""
+
+    of: Algorithm = field(default_factory=DeeperForward)
+    """The algorithm whose network and objectives are trained."""
+
+    @property
+    def standardise(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the local algorithm wants standardised images."""
+        return self.of.standardise
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError where the local algorithm cannot train it."""
+        local = self.of(net, num_classes)
+        return Learner(
+            list(local.blocks),
+            supervision=local.supervision,
+            spans=whole(len(local.blocks), deep=True),
+            rules={name: cast(InferenceRule, rule) for name, rule in local.rules.items()},
+            prepare=local.prepare,
+        )

@@ -1,0 +1,68 @@
+"""predsim (Nokland and Eidnes, ICML 2019): every block classifies, and brings images of one class together.
+
+Goodness: a learned linear read-out of the activity, its maps averaged in a coarse grid. Objective: softmax
+cross-entropy (their loss `pred`), with weight 1 - beta. Auxiliary: similarity matching between a learned projection of
+the activity and the labels (their loss `sim`), with weight beta. Handoff: the activity as it is, pooled.
+
+Differs from the paper: the class is read from the last block's own read-out, where the paper trains one more linear
+layer on what that block hands on; the grid of the read-out is chosen from the number of channels alone.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.handoff import Handoff
+from onward.parts.inference import LastGoodness, SumGoodness
+from onward.parts.objectives import CrossEntropy
+from onward.parts.pooled import PooledLinear, largest_grid
+from onward.parts.similarity import SimilarityMatching
+from onward.parts.supervision import LabelInLoss
+from onward.parts.weighted import Weighted
+
+
+@dataclass(frozen=True)
+class PredSim(Algorithm):
+    """Cross-entropy of a linear read-out and similarity matching in every block (Nokland and Eidnes 2019).
+
+    Raises ValueError for a share outside [0, 1) or a read-out without inputs.
+    """
+
+    beta: float = 0.99
+    """Share of similarity matching in the loss; 0: cross-entropy alone (`pred`)."""
+    decoder_features: int = 2048
+    """Most values that a block's linear read-out looks at."""
+
+    def __post_init__(self):
+        if not 0 <= self.beta < 1:
+            raise ValueError(f"beta must be in [0, 1), got {self.beta}: without cross-entropy no class can be read out")
+        if self.decoder_features < 1:
+            raise ValueError(f"decoder_features must be at least 1, got {self.decoder_features}")
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network."""
+        blocks = [
+            self._block(body, width, Handoff(nn.Identity(), join, pool), num_classes)
+            for body, join, width, pool in zip(*net, strict=True)
+        ]
+        return Learner(
+            blocks,
+            supervision=LabelInLoss(),
+            spans=each(len(blocks)),
+            rules={"last_block": LastGoodness(), "all_blocks": SumGoodness()},
+        )
+
+    def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:
+        maps = any(isinstance(layer, nn.Conv2d) for layer in body.modules())
+        cells = largest_grid(width, self.decoder_features) if maps else (1, 1)
+        similarity = SimilarityMatching(num_classes, width, maps=maps, weight=self.beta) if self.beta else None
+        return LocalBlock(
+            body,
+            goodness=PooledLinear(num_classes, width, cells=cells),
+            objective=Weighted(CrossEntropy(), 1 - self.beta),
+            auxiliary=similarity,
+            handoff=handoff,
+        )

@@ -1,0 +1,70 @@
+"""Recomputing: inside a span keep only what enters a block, and compute the rest again when its gradient is wanted."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from onward.core.slots import Stream
+
+Compute = Callable[..., tuple[Tensor | None, Stream]]
+"""From the tensors of a stream to a loss, where there is one, and what is handed on; the same bits every time."""
+
+
+def recomputed(block: nn.Module, compute: Compute, stream: Stream) -> tuple[Tensor | None, Stream]:
+    """Return `compute(*stream)` with a graph that holds `stream` alone.
+
+    In place of torch's checkpoint: what is computed again goes through whatever hooks watch over saved tensors, so that
+    its bytes are counted, and running statistics count a batch once.
+    """
+    always = torch.empty(0, device=stream[0].device, requires_grad=True)  # the first stream of a span needs no gradient
+    loss, *handed_on = _Recomputed.apply(block, compute, always, *stream)  # pyright: ignore[reportGeneralTypeIssues]
+    return loss, tuple(handed_on)
+
+
+class _Recomputed(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, block: nn.Module, compute: Compute, always: Tensor, *stream: Tensor):
+        ctx.block, ctx.compute = block, compute
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(*stream)
+        with torch.enable_grad():  # a handoff may take another path without a graph; this one is dropped at once
+            loss, handed_on = compute(*_leaves(stream, ctx.needs_input_grad[3:]))
+        return (None if loss is None else loss.detach(), *[tensor.detach() for tensor in handed_on])
+
+    @staticmethod
+    def backward(ctx, *gradients: Tensor | None):
+        leaves = _leaves(ctx.saved_tensors, ctx.needs_input_grad[3:])
+        with torch.enable_grad(), statistics_kept(ctx.block):
+            loss, handed_on = ctx.compute(*leaves)
+        pairs = zip((loss, *handed_on), gradients, strict=True)
+        found = [(out, g) for out, g in pairs if out is not None and out.requires_grad and g is not None]
+        torch.autograd.backward([out for out, _ in found], [g for _, g in found])
+        return (None, None, None, *[leaf.grad for leaf in leaves])
+
+
+def _leaves(stream: Sequence[Tensor], wanted: Sequence[bool]) -> Stream:
+    """Return the same tensors as the start of a graph of its own."""
+    return tuple(tensor.detach().requires_grad_(asked) for tensor, asked in zip(stream, wanted, strict=True))
+
+
+@contextmanager
+def statistics_kept(block: nn.Module) -> Iterator[None]:
+    """Compute as in training, but leave running statistics as they are: this batch was counted already.
+
+    Whatever buffers a module in training mode updates, it updates copies that are dropped on leaving.
+    """
+    own = [
+        (module, name, buffer)
+        for module in block.modules()
+        if module.training
+        for name, buffer in module.named_buffers(recurse=False)
+    ]
+    for module, name, buffer in own:
+        setattr(module, name, buffer.clone())
+    try:
+        yield
+    finally:
+        for module, name, buffer in own:
+            setattr(module, name, buffer)

@@ -1,0 +1,46 @@
+"""Goodness as a linear read-out that keeps a little of where things are in the map."""
+# B batch, C classes, D channels or features
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Goodness
+from onward.parts.activity import widen
+
+
+class PooledLinear(Goodness):
+    """One score per class: a learned linear read-out of the activity, its maps averaged in a grid of `cells`, in fp32.
+
+    Nokland and Eidnes 2019, the decoder of the loss `pred`; its weights begin at zero, as in the released code. A map
+    smaller than the grid is repeated; features without a map need one cell. Maps whose sides the grid does not divide
+    have cells that overlap, where the released code pads.
+    """
+
+    per_class: ClassVar[bool] = True
+
+    def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1)):
+        super().__init__()
+        self.cells = cells
+        self.linear = nn.Linear(channels * cells[0] * cells[1], num_classes)
+        nn.init.zeros_(self.linear.weight)
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        with torch.autocast(activity.device.type, enabled=False):
+            if activity.ndim == 4:  # pooling adds in fp32; a wide copy of the whole map would cost more than it gives
+                activity = F.adaptive_avg_pool2d(activity, self.cells)
+            return self.linear(widen(activity).flatten(1))
+
+
+def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:
+    """Return the rows and columns of the largest grid with at most `features` values; one cell at least.
+
+    Halves rows and columns in turn, from `side` on (Nokland and Eidnes 2019, released code, which starts from the map).
+    """
+    rows, columns = side, side
+    while channels * rows * columns > features and columns > 1:
+        rows, columns = (rows // 2, columns) if rows == columns else (rows, columns // 2)
+    return rows, columns

@@ -1,0 +1,23 @@
+"""An objective with a weight, for blocks that add two losses."""
+# B batch, C classes, N loss terms
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Objective, Target
+
+
+@dataclass(frozen=True)
+class Weighted(Objective):
+    """Another objective's terms times a weight."""
+
+    objective: Objective
+    weight: float
+
+    def __post_init__(self):
+        vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
+
+    def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
+        return self.weight * self.objective(scores, target)

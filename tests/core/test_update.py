@@ -1,0 +1,250 @@
+"""The update: deep spans, overlapping spans, batch statistics, and losses on the activity itself."""
+# B batch, D features
+
+import copy
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from core_toys import CLASSES, FEATURES, WIDTH, batch, head, linear_body, make_learner, same, train, weights
+from torch import Tensor, nn
+
+from onward.core import (
+    Auxiliary,
+    Learner,
+    LocalBlock,
+    LocalTrainer,
+    Span,
+    Target,
+    TrainerSettings,
+    each,
+    local_update,
+    pairs,
+    whole,
+)
+from onward.parts.goodness import ClassMean, LinearHead, MeanSquare
+from onward.parts.inference import LastGoodness
+from onward.parts.objectives import CrossEntropy, Threshold
+from onward.parts.supervision import LabelInLoss
+
+SGD = TrainerSettings(optimizer="sgd", learning_rate=0.1)
+PLAIN = TrainerSettings(optimizer="sgd", learning_rate=0.1, momentum=0.0)
+
+
+def _normal_body(index: int) -> nn.Module:
+    return nn.Sequential(nn.Linear(WIDTH if index else FEATURES, WIDTH), nn.BatchNorm1d(WIDTH), nn.ReLU())
+
+
+def _gradients(learner: Learner, spans: tuple[Span, ...]) -> list[Tensor]:
+    """What one step of plain gradient descent with learning rate 1 takes away, in float64."""
+    learner = copy.deepcopy(learner).double()
+    before = weights(learner)
+    trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", learning_rate=1.0, momentum=0.0))
+    x, y = batch()
+    stream, target = trainer.enter(x.double(), y, step=0)
+    trainer.update(stream, target, spans, step=0)
+    return [old - new for old, new in zip(before, weights(learner), strict=True)]
+
+
+def test_a_deep_span_descends_the_sum_of_all_objectives():
+    learner = make_learner(lambda n: whole(n, deep=True))
+    by_hand = copy.deepcopy(learner).double()
+    activity, y = batch()[0].double(), batch()[1]
+    total = torch.zeros((), dtype=torch.float64)
+    for block in by_hand.blocks:
+        activity = block.body(activity)
+        total = total + F.cross_entropy(head(block)(activity), y)
+    expected = torch.autograd.grad(total, list(by_hand.parameters()))
+    torch.testing.assert_close(_gradients(learner, learner.spans), list(expected))
+
+
+def test_the_loss_of_a_deep_span_is_the_sum_of_the_losses_of_its_blocks():
+    deep, plain = make_learner(lambda n: whole(n, deep=True)), make_learner(each)
+    total = LocalTrainer(deep, SGD).step(*batch(), step=0)
+    parts = LocalTrainer(plain, SGD).step(*batch(), step=0)
+    assert total.shape == (1,)
+    torch.testing.assert_close(total[0], parts.sum())
+
+
+def test_a_deep_span_passes_over_blocks_without_an_objective():
+    learner = make_learner(whole)
+    learner.blocks[1].goodness = learner.blocks[1].objective = None
+    deep = _gradients(learner, whole(3, deep=True))
+    assert all(bool(g.any()) for g in deep)
+    loss = LocalTrainer(learner, SGD).update((batch()[0],), Target(batch()[1]), whole(3, deep=True), step=0)
+    single = LocalTrainer(make_learner(each), SGD).step(*batch(), step=0)
+    torch.testing.assert_close(loss[0], single[0] + single[2])
+
+
+def test_a_deep_span_of_one_block_is_a_span_of_one_block():
+    deep, plain = make_learner(lambda n: tuple(Span(k, k, True) for k in range(n))), make_learner(each)
+    for learner in (deep, plain):
+        train(LocalTrainer(learner, SGD), range(3))
+    assert same(weights(deep), weights(plain))
+
+
+def test_a_deep_span_refuses_an_objective_inside_that_the_supervision_does_not_suit():
+    blocks = [
+        LocalBlock(linear_body(0), goodness=MeanSquare(), objective=Threshold()),
+        LocalBlock(linear_body(1), goodness=ClassMean(CLASSES, WIDTH), objective=CrossEntropy()),
+    ]
+    rules = {"last": LastGoodness()}
+    Learner(blocks, supervision=LabelInLoss(), spans=whole(2), rules=rules)
+    with pytest.raises(ValueError, match="Threshold needs real and contrastive views, which LabelInLoss"):
+        Learner(blocks, supervision=LabelInLoss(), spans=whole(2, deep=True), rules=rules)
+
+
+@pytest.mark.parametrize("leave_after", [0, 1, 2, None])
+def test_the_stream_left_behind_is_that_of_the_block_asked_for_with_the_weights_from_before(leave_after: int | None):
+    learner = make_learner(whole)
+    original = copy.deepcopy(learner)
+    trainer = LocalTrainer(learner, SGD)
+    (stream, target) = trainer.enter(*batch(), step=0)
+    contexts = [trainer._context(k, stream, 0) for k in range(3)]
+    left, _ = local_update(list(learner.blocks), stream, target, trainer.optimizers, contexts, leave_after=leave_after)
+    expected = stream[0]
+    for block in original.blocks[: 3 if leave_after is None else leave_after]:
+        expected = block.body(expected)
+    assert torch.equal(left[0], expected)
+    assert not left[0].requires_grad
+    assert not same(weights(learner), weights(original))
+
+
+@pytest.mark.parametrize("later", [Span(0, 2), Span(1, 2), Span(2, 2)])
+def test_what_the_next_span_reads_is_from_before_the_update_wherever_it_begins(later: Span):
+    """Two spans in one step: the blocks before the second one's first are not computed again after the first update."""
+    learner = make_learner(lambda _: (Span(0, 1), later))
+    original = copy.deepcopy(learner)
+    entered: list[Tensor] = []
+    learner.blocks[later.first].body.register_forward_pre_hook(lambda _, args: entered.append(args[0].clone()))
+    x, y = batch()
+    LocalTrainer(learner, SGD).step(x, y, step=0)
+    for block in original.blocks[: later.first]:
+        x = block.body(x)
+    assert torch.equal(entered[-1], x)
+
+
+def _loop_of_pairs(learner: Learner, steps: int) -> tuple[list[nn.Module], list[nn.Linear]]:
+    """Overlapping pairs by hand; a block's second computation in a step leaves its statistics alone."""
+    bodies = copy.deepcopy([block.body for block in learner.blocks])
+    heads = copy.deepcopy([head(block) for block in learner.blocks])
+    optimizers = [
+        torch.optim.SGD([*body.parameters(), *readout.parameters()], lr=0.1, momentum=0.9, fused=True)
+        for body, readout in zip(bodies, heads, strict=True)
+    ]
+    for step in range(steps):
+        x, y = batch(seed=step)
+        for first in range(len(bodies) - 1):
+            statistics = copy.deepcopy(dict(bodies[first].named_buffers()))
+            leaving = bodies[first](x)
+            if first:
+                for name, buffer in bodies[first].named_buffers():
+                    buffer.data.copy_(statistics[name])
+            activity = bodies[first + 1](leaving)
+            F.cross_entropy(heads[first + 1](activity), y, reduction="none").mean().backward()
+            for optimizer in optimizers[first : first + 2]:
+                optimizer.step()
+                optimizer.zero_grad()
+            x = leaving.detach()
+    return bodies, heads
+
+
+def test_pairs_with_batch_norm_equal_a_loop_by_hand_and_count_a_batch_once():
+    learner = make_learner(pairs, depth=4, body=_normal_body)
+    bodies, heads = _loop_of_pairs(learner, steps=3)
+    train(LocalTrainer(learner, SGD), range(3))
+    for block, body, readout in zip(learner.blocks, bodies, heads, strict=True):
+        assert same(weights(block.body), weights(body))
+        assert same(weights(head(block)), weights(readout))
+        assert same(list(block.body.buffers()), list(body.buffers()))
+        assert int(block.body.get_buffer("1.num_batches_tracked")) == 3
+
+
+class _Counter(nn.Module):
+    """Counts its calls in a buffer that it replaces, and changes another one in place."""
+
+    calls: Tensor
+    seen: Tensor
+
+    def __init__(self, *, norm: nn.Module):
+        super().__init__()
+        self.norm = norm
+        self.register_buffer("calls", torch.zeros(()))
+        self.register_buffer("seen", torch.zeros(WIDTH))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.calls = self.calls + 1
+            self.seen += x.detach().mean(dim=0)
+        return self.norm(x[:, :, None]).squeeze(2) if isinstance(self.norm, nn.InstanceNorm1d) else self.norm(x)
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize("spans", [each, pairs, whole, lambda n: (Span(0, 1), Span(0, 2))])
+def test_every_kind_of_running_statistic_counts_a_batch_once(spans: Callable, recompute: bool):
+    def body(index: int) -> nn.Module:
+        inputs = WIDTH if index else FEATURES
+        return nn.Sequential(nn.Linear(inputs, WIDTH), _Counter(norm=nn.BatchNorm1d(WIDTH, momentum=None)), nn.ReLU())
+
+    learner = make_learner(spans, body=body)
+    settings = TrainerSettings(optimizer="sgd", learning_rate=0.0, momentum=0.0, recompute=recompute)
+    train(LocalTrainer(learner, settings), range(2))
+    reference = make_learner(each, body=body)
+    train(LocalTrainer(reference, TrainerSettings(optimizer="sgd", learning_rate=0.0, momentum=0.0)), range(2))
+    for block, other in zip(learner.blocks, reference.blocks, strict=True):
+        assert float(block.body.get_buffer("1.calls")) == 2
+        assert same(list(block.buffers()), list(other.buffers()))
+
+
+class _Pull(Auxiliary):
+    """Pulls every activity towards a learned value: a term per unit."""
+
+    def __init__(self, weight: float = 1.0):
+        super().__init__()
+        self.value = nn.Parameter(torch.ones(()))
+        self.weight = weight
+
+    def forward(self, activity: Tensor, target: Target) -> Tensor:
+        assert len(activity) == len(target.label)
+        return self.weight * (activity - self.value).square().flatten()
+
+
+def _with_auxiliary(learner: Learner, auxiliary: Auxiliary, spans: tuple[Span, ...]) -> Learner:
+    first = learner.blocks[0]
+    pulled = LocalBlock(first.body, goodness=first.goodness, objective=first.objective, auxiliary=auxiliary)
+    rules = {"last": LastGoodness()}
+    return Learner([pulled, *learner.blocks[1:]], supervision=LabelInLoss(), spans=spans, rules=rules)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_the_terms_of_an_auxiliary_are_averaged_and_added(deep: bool):
+    spans = whole(2, deep=True) if deep else each(2)
+    learner = _with_auxiliary(make_learner(depth=2), _Pull(), spans)
+    by_hand = copy.deepcopy(learner).double()
+    x, y = batch()
+    activity = by_hand.blocks[0].body(x.double())
+    pull = by_hand.blocks[0].auxiliary
+    assert isinstance(pull, _Pull)
+    losses = [F.cross_entropy(head(by_hand.blocks[0])(activity), y) + (activity - pull.value).square().mean()]
+    activity = by_hand.blocks[1].body(activity if deep else activity.detach())
+    losses.append(F.cross_entropy(head(by_hand.blocks[1])(activity), y))
+    expected = torch.autograd.grad(torch.stack(losses).sum(), list(by_hand.parameters()))
+    torch.testing.assert_close(_gradients(learner, spans), list(expected))
+    found = LocalTrainer(learner, SGD).step(x, y, step=0).double()
+    wanted = torch.stack(losses).detach()
+    torch.testing.assert_close(found, wanted.sum()[None] if deep else wanted, rtol=1e-5, atol=0.0)
+
+
+def test_an_auxiliary_inside_a_shallow_span_is_silent():
+    learner = _with_auxiliary(make_learner(depth=2), _Pull(), whole(2))
+    train(LocalTrainer(learner, PLAIN), range(1))
+    pull = learner.blocks[0].auxiliary
+    assert isinstance(pull, _Pull)
+    assert float(pull.value.detach()) == 1.0
+
+
+def test_an_auxiliary_needs_an_objective_to_add_to():
+    with pytest.raises(ValueError, match="_Pull adds to an objective"):
+        LocalBlock(linear_body(0), auxiliary=_Pull())
+    LocalBlock(linear_body(0), goodness=LinearHead(CLASSES, WIDTH), objective=CrossEntropy(), auxiliary=_Pull())
