@@ -8,9 +8,9 @@ import torch
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, load
-from onward.nets import MLP, TinyCNN
+from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs.memory_limit import fit_memory, parse_bytes
+from onward.runs.memory_limit import fit_memory, parse_bytes, ways
 
 CPU = torch.device("cpu")
 
@@ -61,18 +61,19 @@ def test_a_tight_limit_takes_the_fewest_pieces_that_fit(digits: Splits):
     assert "2 micro-batches" in str(pieces) and "MB" in str(pieces)
 
 
-def test_backprop_may_also_compute_again(digits: Splits):
-    recipe = replace(_recipe(Backprop()), net=MLP(width=20, depth=30), batch_size=2)
-    plain = fit_memory(recipe, digits, 10**9, CPU)
-    lean = fit_memory(replace(recipe, trainer=TrainerSettings(recompute=True)), digits, 10**9, CPU)
-    assert lean.peak < plain.peak
-    found = fit_memory(recipe, digits, lean.peak, CPU)
-    assert found == lean
-    assert "recomputing" in str(found)
+def test_pieces_are_tried_first_and_recomputing_where_a_span_has_several_blocks():
+    def tried(recipe: Recipe) -> list[tuple[int, bool]]:
+        learner = recipe.algorithm(recipe.net((1, 8, 8), 10), 10)
+        return [(settings.micro_batches, settings.recompute) for settings in ways(recipe, learner)]
+
+    small = replace(_recipe(micro_batches=3), batch_size=20)
+    assert tried(small) == [(3, False), (6, False), (12, False)]
+    assert tried(replace(small, algorithm=Backprop())) == [*tried(small), (3, True), (6, True), (12, True)]
+    assert tried(replace(_recipe(Backprop(), recompute=True), batch_size=2)) == [(1, True), (2, True)]
 
 
 def test_too_small_a_limit_names_the_floor(digits: Splits):
     with pytest.raises(
-        ValueError, match=r"does not fit into 0\.1 MB.*\d+ micro-batches.*Weights and optimizer.*batch-size"
+        ValueError, match=r"does not fit into 0\.1 MB.*\d+ micro-batch.*Weights and optimizer.*batch-size"
     ):
         fit_memory(replace(_recipe(), batch_size=8), digits, 100_000, CPU)

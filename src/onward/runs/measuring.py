@@ -1,11 +1,11 @@
 """What a step of a recipe costs, beside backpropagation through the same network: operations, time and memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -43,14 +43,6 @@ def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Contender]:
         Contender("backprop, recompute", control, replace(plain, recompute=True)),
         Contender(f"backprop, {micro_batches} micro-batches", control, replace(plain, micro_batches=micro_batches)),
     ]
-
-
-class Timed(Protocol):
-    """What takes steps that can be timed."""
-
-    def step(self) -> None: ...
-
-    def seconds(self) -> float: ...
 
 
 class Stand:
@@ -118,7 +110,7 @@ def measure(
     rate = peak_rate(device, recipe.trainer.arithmetic)
     stands = [Stand(contender, recipe, data, device) for contender in entrants]
     rows = [{"name": stand.name, "flops": stand.flops(), "memory": stand.memory()} for stand in stands]
-    for row, seconds in zip(rows, interleave(stands, steps), strict=True):
+    for row, seconds in zip(rows, interleave([stand.seconds for stand in stands], steps), strict=True):
         row |= {"step_seconds": median(seconds), "steps": seconds}
     for row, stand in zip(rows, stands, strict=True):
         row["images_per_second"] = recipe.batch_size / row["step_seconds"]
@@ -145,12 +137,10 @@ def measure(
     }
 
 
-def interleave(stands: Sequence[Timed], steps: int) -> list[list[float]]:
-    """Time `steps` steps of each, in turn: A B A B ...; one more of each, before, is not counted."""
-    for stand in stands:
-        stand.step()
-    rounds = [[stand.seconds() for stand in stands] for _ in range(steps)]
-    return [list(times) for times in zip(*rounds, strict=True)]
+def interleave(timed: Sequence[Callable[[], float]], steps: int) -> list[list[float]]:
+    """Call each in turn, A B A B ..., and return what each said `steps` times; a first round is not counted."""
+    rounds = [[seconds() for seconds in timed] for _ in range(steps + 1)]
+    return [list(times) for times in zip(*rounds[1:], strict=True)]
 
 
 def shapes_like(recipe: Recipe, data_dir: Path | None) -> Splits:

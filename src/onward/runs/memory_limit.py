@@ -36,6 +36,17 @@ def parse_bytes(text: str) -> int:
     return round(float(found[1]) * _UNITS[found[2].upper()])
 
 
+def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
+    """List the settings to try, the fastest first: more and more pieces, then recomputing where it helps."""
+    given = recipe.trainer
+    pieces = [given.micro_batches]
+    while 2 * pieces[-1] <= recipe.batch_size:
+        pieces.append(2 * pieces[-1])
+    deep = any(span.last > span.first for span in learner.spans)
+    again = [given.recompute, True] if deep and not given.recompute else [given.recompute]
+    return [replace(given, micro_batches=count, recompute=recompute) for recompute in again for count in pieces]
+
+
 def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -> Fitting:
     """Return the recipe's settings with the fewest micro-batches whose step holds at most `limit` bytes of tensors.
 
@@ -49,7 +60,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
     batch = images.pixels.to(device).float() / 255, images.labels.to(device)
     tried: list[Fitting] = []
-    for settings in _ways(recipe, learner):
+    for settings in ways(recipe, learner):
         trainer = LocalTrainer(learner, settings)
         trainer.step(batch[0][:2], batch[1][:2], step=0)  # optimizer state exists from now on
         with MemoryMeter(trainer, batch) as meter:
@@ -64,14 +75,3 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
         f"optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest block at least "
         f"{floor.block / 1e6:,.1f} MB for a whole batch; choose a smaller --batch-size or network"
     )
-
-
-def _ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
-    """List the settings to try, the fastest first."""
-    given = recipe.trainer
-    pieces = [given.micro_batches]
-    while 2 * pieces[-1] <= recipe.batch_size:
-        pieces.append(2 * pieces[-1])
-    deep = any(span.last > span.first for span in learner.spans)
-    again = [given.recompute, True] if deep and not given.recompute else [given.recompute]
-    return [replace(given, micro_batches=count, recompute=recompute) for recompute in again for count in pieces]
