@@ -143,7 +143,7 @@ def test_the_peak_is_that_of_the_allocator():
     alive = peak = 0
     for event in profile.profiler.kineto_results.events():  # pyright: ignore[reportOptionalMemberAccess]
         if event.name() == "[memory]":
-            alive += event.nbytes()
+            alive += event.nbytes()  # pyright: ignore[reportAttributeAccessIssue]
             peak = max(peak, alive)
     assert meter.peak - before == pytest.approx(peak, rel=0.01)
 

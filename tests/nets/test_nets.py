@@ -148,7 +148,7 @@ def test_dropout_follows_every_relu_or_is_not_there(architecture, dropout: float
     net = architecture(width=2, dropout=dropout)((1, 8, 8), 2)
     for body in net.bodies:
         assert [layer.p for layer in body if isinstance(layer, ReluDropout)] == expected
-        assert isinstance(body[-1], Dropout if expected else nn.ReLU)
+        assert isinstance(body[-1], ReluDropout if expected else nn.ReLU)
 
 
 def test_fresh_weights_are_drawn_from_the_global_generator():

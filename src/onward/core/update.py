@@ -43,6 +43,7 @@ def local_update(
         loss, out = _descend(blocks, piece, piece_target, opened, leave_after, deep, recompute, share)
         handed_on.add(out, piece_target)
         losses.append(loss)
+        del out  # it has found its place; the next piece needs the room
     for optimizer in optimizers:
         optimizer.step()
     return handed_on.stream, sum(losses[1:], losses[0])

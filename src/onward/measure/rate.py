@@ -30,7 +30,8 @@ def peak_rate(
     size = 8192 if device.type == "cuda" else 1536
     a, b = torch.rand(2, size, size, device=device).unbind()
     channels, images = (256, 256) if device.type == "cuda" else (128, 16)
-    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False, device=device).to(memory_format=torch.channels_last)
+    conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False, device=device)
+    conv.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     maps = torch.rand(images, channels, 32, 32, device=device).to(memory_format=torch.channels_last)
     with arithmetic(device):
         if torch.is_autocast_enabled(device.type):

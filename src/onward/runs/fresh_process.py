@@ -60,7 +60,8 @@ def _train(order: dict[str, Any]) -> dict[str, Any]:
         (0.0,) * shape[0],
         (1.0,) * shape[0],
     )
-    learner = spec.build().to(device, memory_format=torch.channels_last)
+    learner = spec.build().to(device)
+    learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     trainer = LocalTrainer(learner, decode(order["settings"]))
     x, y = torch.rand(order["batch"], device=device), torch.arange(size, device=device) % len(names)
     before = torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
