@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install train test test-slow check format docs results clean
+.PHONY: install train test test-slow check format docs bench results clean
 
 install: .venv/.installed
 
@@ -31,6 +31,9 @@ format: install
 
 docs: install
 	$(BIN)/mkdocs build --strict
+
+bench: install  ## what a step costs beside backprop, on this CPU: about a quarter of an hour
+	for name in peak_memory depth step_time span_pieces plain_loop data_share; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 results: install  ## results/RESULTS.md and the README's table, from the recorded runs
 	$(BIN)/onward results --into README.md

@@ -28,7 +28,8 @@ DOORS = {
     "report": _ROOMS,
     "sklearn": _ROOMS,
     "command_line": _ROOMS,
-    "cli": {*_ROOMS, "command_line", "report"},
+    "measure_command": {*_ROOMS, "command_line"},
+    "cli": {*_ROOMS, "command_line", "measure_command", "report"},
     "__main__": {"cli"},
     "__init__": _ROOMS,
 }

@@ -1,4 +1,4 @@
-"""The `onward` command: list, train, evaluate, predict, export, reproduce, results."""
+"""The `onward` command: list, train, evaluate, predict, export, measure, reproduce, results."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from rich.table import Table
 from onward.algorithms import ALGORITHMS
 from onward.command_line import CommandLineError, nearest, parse
 from onward.data import DATA_SETS, load, read_image
+from onward.measure_command import measure_command
 from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.recipes.controls import PREFIXES
 from onward.runs import Evaluator, Interrupted, Place, RunFolder, export_model, load_model, resume, train
@@ -22,6 +23,7 @@ from onward.runs.allocator import keep_freed_memory
 from onward.runs.codec import decode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
+from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.results import insert_table, record, record_path, results_page, spread
 
 _USAGE = """usage: onward COMMAND ...
@@ -32,6 +34,7 @@ _USAGE = """usage: onward COMMAND ...
   evaluate RUN             accuracy of a finished run, by inference rule and by block
   predict RUN IMAGE...     class, confidence and the scores of each block
   export RUN --out DIR     the model without the blocks that its inference rule does not read
+  measure RECIPE           operations, time and memory of a training step, beside backprop's
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   results                  make results/RESULTS.md from the recorded runs
 
@@ -52,6 +55,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
   --resume RUN             go on with a run that was stopped
+  --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
   --no-record              do not file the result under results/
   --net.*  --data.*  --trainer.*  --algorithm.*
                            everything else in the recipe, such as --trainer.precision bf16
@@ -67,6 +71,8 @@ _out = Console(highlight=False, soft_wrap=True)
 class TrainArguments:
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     place: Annotated[Place, tyro.conf.arg(name="")]
+    memory_limit: str | None = None
+    """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
 
@@ -142,6 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
         "evaluate": _evaluate,
         "predict": _predict,
         "export": _export,
+        "measure": lambda words: measure_command(words, find_recipe),
         "reproduce": _reproduce,
         "results": _results,
     }
@@ -202,10 +209,20 @@ def _train(words: list[str]) -> None:
         recipe = find_recipe(words[0]) if named else RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
-        folder, result = train(order.recipe, order.place)
+        folder, result = train(_within(order), order.place)
     _report(folder, result)
     if order.record:
         _record(folder.recipe(), result)
+
+
+def _within(order: TrainArguments) -> Recipe:
+    """Return the ordered recipe, changed so that it stays within the memory limit."""
+    if order.memory_limit is None:
+        return order.recipe
+    limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
+    fitting = fit_memory(order.recipe, load(order.recipe.data, data_dir=order.place.data_dir), limit, device)
+    print(f"memory limit  {order.memory_limit}: {fitting}")
+    return replace(order.recipe, trainer=fitting.settings)
 
 
 def _report(folder: RunFolder, result: dict) -> None:

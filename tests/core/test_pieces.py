@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, Target, TrainerSettings, each, pairs, whole
-from onward.core.update import _join, _split
+from onward.core.update import _Joined, _split
 from onward.measure import SavedBytes
 from onward.nets import ResNet17
 from onward.parts.goodness import MeanSquare
@@ -86,8 +86,10 @@ def test_a_piece_keeps_all_views_of_its_images_and_pieces_join_in_order(views: i
         assert piece.views == views
         seen += images[0].tolist()
     assert seen == list(range(IMAGES))
-    joined = _join([part for part, _, _ in found], views)
-    assert all(torch.equal(a, b) for a, b in zip(joined, stream, strict=True))
+    joined = _Joined(target)
+    for part, piece, _ in found:
+        joined.add(part, piece)
+    assert all(torch.equal(a, b) for a, b in zip(joined.stream, stream, strict=True))
 
 
 def test_ten_images_in_seven_pieces_are_five_pieces_of_two():

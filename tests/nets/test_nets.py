@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onward.nets import MLP, NETS, VGG14, Architecture, Net, ResNet17, TinyCNN
-from onward.nets.dropout import Dropout
 from onward.nets.net import conv_body
+from onward.nets.relu_dropout import ReluDropout
 from onward.nets.residual import Append, JoinFork
 
 RGB = (3, 32, 32)
@@ -148,8 +148,8 @@ def test_convolutions_start_kaiming_normal_by_fan_out():
 def test_dropout_follows_every_relu_or_is_not_there(architecture, dropout: float, expected: list[float]):
     net = architecture(width=2, dropout=dropout)((1, 8, 8), 2)
     for body in net.bodies:
-        assert [layer.p for layer in body if isinstance(layer, Dropout)] == expected
-        assert isinstance(body[-1], Dropout if expected else nn.ReLU)
+        assert [layer.p for layer in body if isinstance(layer, ReluDropout)] == expected
+        assert isinstance(body[-1], ReluDropout if expected else nn.ReLU)
 
 
 def test_fresh_weights_are_drawn_from_the_global_generator():

@@ -11,7 +11,6 @@ from onward.algorithms.forward_forward import ForwardForward
 from onward.algorithms.predsim import PredSim
 
 ALGORITHMS = (
-    
     Backprop,
     DeepSupervision,
     ForwardForward,
@@ -20,7 +19,6 @@ ALGORITHMS = (
     DistanceForward,
     DistanceForwardPairs,
     PredSim,
-,
 )
 
 __all__ = [

@@ -39,15 +39,16 @@ def local_update(
     through in `micro_batches` pieces whose gradients add up. `recompute` keeps only what enters each block and
     computes it again in the backward pass. The graph does not outlive the call: peak activation memory is one span's.
     """
-    pieces, handed_on, losses = _split(detach(stream), target, micro_batches), [], []
+    pieces, handed_on, losses = _split(detach(stream), target, micro_batches), _Joined(target), []
     for number, (piece, piece_target, share) in enumerate(pieces):
         opened = [partial(context, number) for context in contexts]
         loss, out = _descend(blocks, piece, piece_target, opened, leave_after, deep, recompute, share)
-        handed_on.append(out)
+        handed_on.add(out, piece_target)
         losses.append(loss)
+        del out  # it has found its place; the next piece needs the room
     for optimizer in optimizers:
         optimizer.step()
-    return _join(handed_on, target.views), sum(losses[1:], losses[0])
+    return handed_on.stream, sum(losses[1:], losses[0])
 
 
 def _descend(
@@ -110,13 +111,36 @@ def _split(stream: Stream, target: Target, count: int) -> Iterator[tuple[Stream,
         yield tuple(cut(tensor) for tensor in stream), piece, len(piece.label) / len(target.label)
 
 
-def _join(pieces: list[Stream], views: int) -> Stream:
-    """Put the pieces of a batch together again."""
-    if len(pieces) == 1:
-        return pieces[0]
-    if views == 1:
-        return tuple(torch.cat(tensors) for tensors in zip(*pieces, strict=True))
-    return tuple(
-        torch.cat([tensor.unflatten(0, (views, -1)) for tensor in tensors], dim=1).flatten(0, 1)
-        for tensors in zip(*pieces, strict=True)
-    )
+class _Joined:
+    """What the pieces of a batch hand on, each written into its place when it comes, so that no map exists twice.
+
+    A tensor that occurs twice in a stream, such as the start of a skip connection, stays one tensor.
+    """
+
+    def __init__(self, target: Target):
+        self.rows, self.views, self.filled = len(target.label), target.views, 0
+        self.stream: Stream = ()
+
+    def add(self, piece: Stream, target: Target) -> None:
+        if len(target.label) == self.rows:
+            self.stream = piece
+            return
+        if not self.stream:
+            places = {_identity(tensor): _empty(tensor, self.rows) for tensor in piece}
+            self.stream = tuple(places[_identity(tensor)] for tensor in piece)
+        images = len(target.label) // self.views
+        for whole, tensor in zip(self.stream, piece, strict=True):
+            place = whole.unflatten(0, (self.views, -1))[:, self.filled : self.filled + images]
+            place.copy_(tensor.unflatten(0, (self.views, -1)))
+        self.filled += images
+
+
+def _identity(tensor: Tensor) -> tuple[int, torch.Size, tuple[int, ...]]:
+    return tensor.data_ptr(), tensor.shape, tensor.stride()
+
+
+def _empty(like: Tensor, rows: int) -> Tensor:
+    """Return room for `rows` rows in the memory format of a tensor."""
+    last = like.ndim == 4 and like.is_contiguous(memory_format=torch.channels_last)
+    memory_format = torch.channels_last if last else torch.contiguous_format
+    return torch.empty((rows, *like.shape[1:]), dtype=like.dtype, device=like.device, memory_format=memory_format)

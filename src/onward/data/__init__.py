@@ -5,15 +5,16 @@ from .augment import Augment, Augmentation
 from .carve import carve
 from .decode import read_image
 from .images import Images, Splits
-from .loader import TrainLoader, batches
+from .loader import Batch, TrainLoader, batches
 from .named import NAMED_SETS, NamedSet
-from .sources import DATA_SETS, DataSettings, load
+from .sources import DATA_SETS, DataSettings, load, local_folder
 
 __all__ = [
     "DATA_SETS",
     "NAMED_SETS",
     "Augment",
     "Augmentation",
+    "Batch",
     "DataSettings",
     "Images",
     "NamedSet",
@@ -23,5 +24,6 @@ __all__ = [
     "carve",
     "from_arrays",
     "load",
+    "local_folder",
     "read_image",
 ]

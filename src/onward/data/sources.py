@@ -52,8 +52,6 @@ def load(settings: DataSettings, *, data_dir: Path | None = None) -> Splits:
 
     Raises ValueError with the file, folder or name at fault and what to do about it.
     """
-    if data_dir is None and os.environ.get("ONWARD_DATA"):
-        data_dir = Path(os.environ["ONWARD_DATA"]).expanduser()
     name, note = settings.name, ""
     named = next((known for known in NAMED_SETS if known.name == name), None)
     if name == "digits":
@@ -85,6 +83,18 @@ def load(settings: DataSettings, *, data_dir: Path | None = None) -> Splits:
     )
 
 
+def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:
+    """Return the folder that holds a named set on this machine; None if there is none."""
+    root = _data_dir(data_dir)
+    return root / named.name if root is not None and (root / named.name).is_dir() else None
+
+
+def _data_dir(given: Path | None) -> Path | None:
+    if given is None and os.environ.get("ONWARD_DATA"):
+        return Path(os.environ["ONWARD_DATA"]).expanduser()
+    return given
+
+
 def _digits(size: int | None) -> Decoded:
     from sklearn.datasets import load_digits
 
@@ -98,10 +108,11 @@ def _digits(size: int | None) -> Decoded:
 
 
 def _named(named: NamedSet, size: int, data_dir: Path | None) -> tuple[Decoded, str]:
-    folder = None if data_dir is None else data_dir / named.name
-    if folder is None or not folder.is_dir():
+    folder, root = local_folder(named, data_dir), _data_dir(data_dir)
+    if folder is None:
+        looked_in = None if root is None else root / named.name
         identity = ["hub", named.hub_id, named.config, named.revision, size]
-        return cached(named.name, identity, lambda: read_hub(named, size=size, looked_in=folder))
+        return cached(named.name, identity, lambda: read_hub(named, size=size, looked_in=looked_in))
     train, test = (shards(named, folder, split) for split in (named.train_split, named.test_split))
     stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in train + test]
     return cached(named.name, [stamps, size], lambda: read_shards(named, train, test, size=size))

@@ -11,7 +11,6 @@ from onward.nets.vgg import VGG14
 from onward.nets.vgg_b import VGG8b
 
 NETS = (
-    
     MLP,
     TinyCNN,
     VGG8,
@@ -25,7 +24,6 @@ NETS = (
     ResNet100,
     Trifecta6,
     Trifecta12,
-,
 )
 
 __all__ = [

@@ -2,7 +2,7 @@
 # B batch
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 
@@ -20,11 +20,22 @@ class Dropout(nn.Module):
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         if not self.training or x.device.type != "cpu":
             return nn.functional.dropout(x, self.p, self.training)
-        draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
-        kept = draws.view(torch.int16)[: x.numel()] >= round(self.p * 2**16) - 2**15
-        scaled = kept.to(x.dtype).mul_(1 / (1 - self.p))
-        like = torch.empty_like(x, device="meta")  # dense, in the memory format of x
-        return x * scaled.as_strided(like.shape, like.stride())
+        return x * _kept(x, self.p).to(x.dtype).mul_(1 / (1 - self.p))
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
+
+
+def drop_(x: Float[Tensor, "B ..."], p: float) -> Float[Tensor, "B ..."]:
+    """Apply the same dropout in place, without a graph."""
+    if x.device.type != "cpu":
+        return nn.functional.dropout(x, p, inplace=True)
+    return x.mul_(_kept(x, p)).mul_(torch.tensor(1 / (1 - p), dtype=x.dtype))
+
+
+def _kept(x: Tensor, p: float) -> Bool[Tensor, "B ..."]:
+    """Draw which units stay, in the memory format of x."""
+    draws = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
+    kept = draws.view(torch.int16)[: x.numel()] >= round(p * 2**16) - 2**15
+    like = torch.empty_like(x, device="meta")  # dense
+    return kept.as_strided(like.shape, like.stride())

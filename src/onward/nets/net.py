@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Stream
-from onward.nets.dropout import Dropout
+from onward.nets.relu_dropout import ReluDropout
 
 Shape = tuple[int, int, int]
 """Image channels, height, width."""
@@ -54,8 +54,8 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
     """
     conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    layers = [conv, nn.ReLU(inplace=True), *([Dropout(dropout)] if dropout else [])]
-    return nn.Sequential(*([nn.AvgPool2d(2, ceil_mode=True)] if pool else []), *layers)
+    activation = ReluDropout(dropout) if dropout else nn.ReLU(inplace=True)
+    return nn.Sequential(*([nn.AvgPool2d(2, ceil_mode=True)] if pool else []), conv, activation)
 
 
 def check_dropout(dropout: float) -> None:

@@ -1,0 +1,50 @@
+"""Peak memory of a training step of ResNet-17 beside backprop's, its controls and its floor."""
+
+from pathlib import Path
+
+from onward.measure import CATEGORIES
+from onward.recipes import Recipe
+from onward.runs.measuring import Stand, contenders, shapes_like
+from report import Order, begin, finish
+from subjects import subject
+
+
+def main() -> None:
+    order, rows = begin(__doc__ or ""), []
+    for batch_size, precision in ((128, "fp32"), (512, "bf16")):
+        recipe = subject("resnet17", batch_size=batch_size, precision=precision, quick=order.quick)
+        assert recipe is not None
+        rows += measured(recipe, order)
+    title = "peak memory of a step, MB (targets: total / backprop <= 0.40, activations and workspace <= 0.15)"
+    finish("peak_memory", order, title, rows)
+
+
+def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
+    data, found = shapes_like(recipe, Path("no-data-needed")), {}
+    for contender in contenders(recipe):
+        stand = Stand(contender, recipe, data, order.device)
+        x, y = next(stand.batches)
+        stand.trainer.step(x[:2], y[:2], step=0)  # optimizer state exists from now on
+        found[contender.name] = stand.memory()
+    moving = {name: _moving(memory) for name, memory in found.items()}
+    return [
+        {
+            "contender": name,
+            "images": recipe.batch_size,
+            "precision": recipe.trainer.precision,
+            **{category: memory["by_category"][category] / 1e6 for category in CATEGORIES},
+            "total": memory["peak"] / 1e6,
+            "of_backprop": memory["peak"] / found["backprop"]["peak"],
+            "moving_of_backprop": moving[name] / moving["backprop"],
+            "peak_of_floor": memory["peak"] / memory["floor"],
+        }
+        for name, memory in found.items()
+    ]
+
+
+def _moving(memory: dict) -> int:
+    return memory["by_category"]["activations"] + memory["by_category"]["workspace"]
+
+
+if __name__ == "__main__":
+    main()

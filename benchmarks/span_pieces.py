@@ -1,0 +1,44 @@
+"""Micro-batches inside the span: what they save beside backprop, and the time they cost."""
+
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from onward.recipes import Recipe
+from onward.runs.measuring import Contender, Stand, contenders, interleave, shapes_like
+from report import Order, begin, finish
+from subjects import subject
+
+
+def main() -> None:
+    order, rows = begin(__doc__ or ""), []
+    for name in ("vgg8", "tiny_cnn"):
+        recipe = subject(name, batch_size=128, quick=order.quick)
+        rows += measured(recipe, order) if recipe else []
+    title = "micro-batches inside the span (targets for VGG8: peak <= 0.40 of backprop's at <= 1.05 of the time)"
+    finish("span_pieces", order, title, rows)
+
+
+def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
+    data = shapes_like(recipe, Path("no-data-needed"))
+    own, control = contenders(recipe)[:2]
+    ways = [Contender(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 4, 8)]
+    stands = [Stand(contender, recipe, data, order.device) for contender in (control, *ways)]
+    seconds = [median(times) for times in interleave([stand.seconds for stand in stands], order.steps)]
+    peaks = [stand.memory()["peak"] for stand in stands]
+    return [
+        {
+            "net": recipe.name,
+            "contender": stand.name,
+            "batch": recipe.batch_size,
+            "seconds": time,
+            "of_one_piece": time / seconds[1],
+            "peak_mb": peak / 1e6,
+            "of_backprop": peak / peaks[0],
+        }
+        for stand, time, peak in zip(stands, seconds, peaks, strict=True)
+    ]
+
+
+if __name__ == "__main__":
+    main()

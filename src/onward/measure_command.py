@@ -1,0 +1,138 @@
+"""The command `onward measure`: what a step costs, as a table and as JSON."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from onward.command_line import CommandLineError, parse
+from onward.measure import CATEGORIES, PHASES
+from onward.recipes import Recipe
+from onward.runs.environment import choose_device
+from onward.runs.files import write_json
+from onward.runs.measuring import measure
+
+USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
+
+Measures a training step of a recipe beside backpropagation through the same network with the same batch, precision and
+optimizer: as it is, with recomputing, and with micro-batches. Shows operations, time by phase and block, images per
+second, fraction of the machine's peak, and memory by category. Timed steps alternate between them. Random images stand
+in for a named set that is not on this machine. Nothing is recorded.
+
+  --steps INT              timed steps of each; medians are shown (5)
+  --micro-batches INT      pieces of the last control's batch (4)
+  --json FILE              write everything that was measured to a file
+  --device NAME            cpu, cuda, cuda:1 or auto
+  --data-dir PATH          local data sets, one folder of parquet files each; else $ONWARD_DATA
+  --batch-size INT         images per step
+  --net.*  --data.*  --trainer.*  --algorithm.*
+                           everything else in the recipe, such as --trainer.precision bf16
+"""
+
+
+@dataclass(frozen=True)
+class MeasureArguments:
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    steps: int = 5
+    """Timed steps of each; medians are shown."""
+    micro_batches: int = 4
+    """Pieces of the last control's batch."""
+    json: Path | None = None
+    """File to write everything that was measured to."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+    data_dir: Path | None = None
+    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA."""
+
+
+def measure_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) -> None:
+    """Carry out `onward measure`. Raises ValueError for what a user can mend."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return
+    if not words or words[0].startswith("-"):
+        raise CommandLineError("no recipe named: onward measure RECIPE; `onward list` shows all")
+    recipe = find_recipe(words[0])
+    order = parse(MeasureArguments, f"measure {recipe.name}", words[1:], default=MeasureArguments(recipe))
+    for name in ("steps", "micro_batches"):
+        if getattr(order, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
+    found = measure(
+        replace(order.recipe, epochs=1),
+        choose_device(order.device),
+        data_dir=order.data_dir,
+        steps=order.steps,
+        micro_batches=order.micro_batches,
+    )
+    _show(found)
+    if order.json is not None:
+        write_json(order.json, found)
+
+
+def _show(found: dict[str, Any]) -> None:
+    out, rate = Console(highlight=False), found["peak_rate"]
+    rows = {row["name"]: row for row in found["contenders"]}
+    head = f"{found['recipe']}, {found['batch_size']} images of {found['data']}, {found['precision']}"
+    out.print(f"{head}\n{found['environment']['device']}: {max(rate.values()) / 1e9:,.0f} GFLOP/s in large products")
+    out.print(_table("a training step", rows, _cost(rows)))
+    out.print(_table("seconds by phase, medians", rows, _seconds(rows)))
+    out.print(_table("memory at the peak, MB", rows, _memory(rows)))
+    out.print(_blocks(next(iter(rows.values()))))
+
+
+def _table(title: str, rows: dict[str, Any], lines: list[tuple[str, list[str]]]) -> Table:
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for name in rows:
+        table.add_column(name.replace(", ", ",\n"), justify="right", no_wrap=True)
+    for name, cells in lines:
+        table.add_row(name, *cells)
+    return table
+
+
+def _cost(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    every = list(rows.values())
+    return [
+        ("GFLOP", [f"{row['flops']['total'] / 1e9:.2f}" for row in every]),
+        ("of greedy ideal", [f"{row['flops']['total'] / row['flops']['ideal']:.2f}" for row in every]),
+        ("seconds", [f"{row['step_seconds']:.4f}" for row in every]),
+        ("first / this", [f"{every[0]['step_seconds'] / row['step_seconds']:.2f}" for row in every]),
+        ("images/s", [f"{row['images_per_second']:,.0f}" for row in every]),
+        ("of peak rate", [f"{row['fraction_of_peak']:.0%}" for row in every]),
+    ]
+
+
+def _seconds(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    def of(row: dict[str, Any], phase: str) -> float:
+        return sum(share["seconds"] for share in row["phases"] if share["phase"] == phase)
+
+    return [(phase, [f"{of(row, phase):.4f}" for row in rows.values()]) for phase in PHASES]
+
+
+def _memory(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    every = [row["memory"] for row in rows.values()]
+    processes = [row["process"] for row in rows.values()]
+    return [
+        *((name, [f"{memory['by_category'][name] / 1e6:.1f}" for memory in every]) for name in CATEGORIES),
+        ("total", [f"{memory['peak'] / 1e6:.1f}" for memory in every]),
+        ("first / this", [f"{every[0]['peak'] / memory['peak']:.2f}" for memory in every]),
+        ("floor", [f"{memory['floor'] / 1e6:.1f}" for memory in every]),
+        ("total / floor", [f"{memory['peak'] / memory['floor']:.2f}" for memory in every]),
+        ("process, before", [f"{p['before'] / 1e6:.1f}" if p.get("before") else "unknown" for p in processes]),
+        ("process, at most", [f"{p['peak'] / 1e6:.1f}" if "peak" in p else "failed" for p in processes]),
+    ]
+
+
+def _blocks(row: dict[str, Any]) -> Table:
+    table = Table(title=f"{row['name']}, block by block: milliseconds", title_justify="left")
+    for name in ("block", "GFLOP", *PHASES[1:]):
+        table.add_column(name, justify="right")
+    seconds = {(share["block"], share["phase"]): share["seconds"] for share in row["phases"]}
+    for block, operations in enumerate(row["flops"]["by_block"]):
+        cells = [f"{1e3 * seconds.get((block, phase), 0):.2f}" for phase in PHASES[1:]]
+        table.add_row(str(block), f"{operations / 1e9:.3f}", *cells)
+    return table

@@ -1,0 +1,167 @@
+"""What a step of a recipe costs, beside backpropagation through the same network: operations, time and memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+
+from onward.algorithms import Algorithm, Backprop
+from onward.core import LocalTrainer, TrainerSettings
+from onward.data import NAMED_SETS, Batch, Splits, TrainLoader, from_arrays, load, local_folder
+from onward.measure import MemoryMeter, Phases, clock, memory_floor, peak_rate, step_flops
+from onward.recipes import Recipe
+from onward.runs.environment import environment
+from onward.runs.fresh_process import fresh_process
+from onward.runs.model import spec_for
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to train the network of a recipe."""
+
+    name: str
+    algorithm: Algorithm
+    trainer: TrainerSettings
+
+
+def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Contender]:
+    """Return the recipe's own way, then backpropagation as it is, with recomputing, and with smaller batches added up.
+
+    Batch, precision and optimizer are the recipe's in all of them.
+    """
+    of = recipe.algorithm
+    control, plain = of if isinstance(of, Backprop) else Backprop(of=of), recipe.trainer
+    plain = replace(plain, micro_batches=1, recompute=False, order="joint", cache_activations=False)
+    own = [] if control is of else [Contender(type(of).__name__, of, recipe.trainer)]
+    return [
+        *own,
+        Contender("backprop", control, plain),
+        Contender("backprop, recompute", control, replace(plain, recompute=True)),
+        Contender(f"backprop, {micro_batches} micro-batches", control, replace(plain, micro_batches=micro_batches)),
+    ]
+
+
+class Stand:
+    """A contender, built and ready to train step after step."""
+
+    def __init__(self, contender: Contender, recipe: Recipe, data: Splits, device: torch.device):
+        self.name = contender.name
+        self.learner = spec_for(contender.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
+        if contender.trainer.channels_last:
+            self.learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.trainer = LocalTrainer(self.learner, contender.trainer, seed=recipe.seed)
+        self.read = clock(device)
+        self.steps = count()
+        self.batches = _batches(recipe, data, device)
+
+    def step(self) -> None:
+        self.trainer.step(*next(self.batches), step=next(self.steps))
+
+    def seconds(self) -> float:
+        """Time one step, from asking for the batch until the device is done."""
+        before = self.read()
+        self.step()
+        return self.read() - before
+
+    def memory(self) -> dict[str, Any]:
+        """Take one step under the memory meter."""
+        batch = next(self.batches)
+        with MemoryMeter(self.trainer, batch) as meter:
+            self.trainer.step(*batch, step=next(self.steps))
+        largest = [held for held in meter.largest if held.category not in ("parameters", "optimizer")]
+        return {
+            "peak": meter.peak,
+            "by_category": meter.by_category,
+            "largest": [vars(held) for held in largest[:10]],
+            "floor": memory_floor(self.trainer, *batch).total,
+        }
+
+    def flops(self) -> dict[str, Any]:
+        """Count the operations of one step."""
+        found = step_flops(self.trainer, *next(self.batches))
+        blocks = [found.of_block(k) for k in range(len(self.learner.blocks))]
+        return {"total": found.total, "ideal": found.ideal, "by_block": blocks}
+
+    def phases(self, steps: int) -> list[dict[str, Any]]:
+        """Return the median seconds of each phase of each block."""
+        with Phases(self.trainer, self.read) as phases:
+            shares = [phases.of(self.step) for _ in range(steps)]
+        places = dict.fromkeys(place for share in shares for place in share)
+        return [
+            {"block": block, "phase": phase, "seconds": median(s.get((block, phase), 0.0) for s in shares)}
+            for block, phase in places
+        ]
+
+
+def measure(
+    recipe: Recipe, device: torch.device, *, data_dir: Path | None = None, steps: int = 5, micro_batches: int = 4
+) -> dict[str, Any]:
+    """Measure a step of a recipe beside its controls; return plain JSON values, bytes and seconds.
+
+    The timed steps of all contenders alternate, so that whatever else slows the machine slows all of them. Random
+    images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
+    """
+    data = shapes_like(recipe, data_dir)
+    entrants = contenders(recipe, micro_batches=micro_batches)
+    rate = peak_rate(device, recipe.trainer.arithmetic)
+    stands = [Stand(contender, recipe, data, device) for contender in entrants]
+    rows = [{"name": stand.name, "flops": stand.flops(), "memory": stand.memory()} for stand in stands]
+    for row, seconds in zip(rows, interleave([stand.seconds for stand in stands], steps), strict=True):
+        row |= {"step_seconds": median(seconds), "steps": seconds}
+    for row, stand in zip(rows, stands, strict=True):
+        row["images_per_second"] = recipe.batch_size / row["step_seconds"]
+        row["fraction_of_peak"] = row["flops"]["total"] / row["step_seconds"] / rate.best
+        row["phases"] = stand.phases(min(steps, 3))
+    del stands
+    for row, contender in zip(rows, entrants, strict=True):
+        row["process"] = fresh_process(
+            contender.algorithm,
+            recipe.net,
+            contender.trainer,
+            batch=(recipe.batch_size, *data.shape),
+            num_classes=data.num_classes,
+            device=device,
+        )
+    return {
+        "recipe": recipe.name,
+        "batch_size": recipe.batch_size,
+        "precision": recipe.trainer.precision,
+        "data": data.name,
+        "environment": environment(device),
+        "peak_rate": rate._asdict(),
+        "contenders": rows,
+    }
+
+
+def interleave(timed: Sequence[Callable[[], float]], steps: int) -> list[list[float]]:
+    """Call each in turn, A B A B ..., and return what each said `steps` times; a first round is not counted."""
+    rounds = [[seconds() for seconds in timed] for _ in range(steps + 1)]
+    return [list(times) for times in zip(*rounds[1:], strict=True)]
+
+
+def shapes_like(recipe: Recipe, data_dir: Path | None) -> Splits:
+    """Return a recipe's data if they are on this machine; random images of their shape and classes otherwise."""
+    settings = recipe.data
+    named = next((known for known in NAMED_SETS if known.name == settings.name), None)
+    if named is None or local_folder(named, data_dir) is not None:
+        return load(settings, data_dir=data_dir)
+    side, number = settings.size or named.default_size, max(4 * recipe.batch_size, 10 * named.num_classes)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (number, named.channels, side, side), dtype=torch.uint8, generator=generator)
+    return from_arrays(pixels, torch.arange(number) % named.num_classes, name=f"random {tuple(pixels.shape[1:])}")
+
+
+def _batches(recipe: Recipe, data: Splits, device: torch.device) -> Iterator[Batch]:
+    loader = TrainLoader(
+        data.train,
+        batch_size=recipe.batch_size,
+        device=device,
+        augmentation=recipe.data.augmentation,
+        seed=recipe.seed,
+    )
+    for epoch in count():
+        yield from loader.epoch(epoch)

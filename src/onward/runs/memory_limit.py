@@ -1,0 +1,77 @@
+"""Training within a limit of memory: the settings that fit, found by measuring a step of each."""
+
+import re
+from dataclasses import dataclass, replace
+
+import torch
+
+from onward.core import Learner, LocalTrainer, TrainerSettings
+from onward.data import Splits
+from onward.measure import MemoryMeter, memory_floor
+from onward.recipes import Recipe
+from onward.runs.model import spec_for
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Settings whose step stays within a limit, and the bytes that it needs at its peak."""
+
+    settings: TrainerSettings
+    peak: int
+
+    def __str__(self) -> str:
+        pieces, again = self.settings.micro_batches, ", recomputing" if self.settings.recompute else ""
+        return (
+            f"{pieces} micro-batch{'es' if pieces > 1 else ''}{again}: {self.peak / 1e6:,.1f} MB at the peak of a step"
+        )
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as 500MB or 1.5GiB. Raises ValueError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if found is None or found[2].upper() not in _UNITS:
+        raise ValueError(f"{text!r} is no size in bytes; write a number and B, KB, MB, GB, KiB, MiB or GiB: 500MB")
+    return round(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
+    """List the settings to try, the fastest first: more and more pieces, then recomputing where it helps."""
+    given = recipe.trainer
+    pieces = [given.micro_batches]
+    while 2 * pieces[-1] <= recipe.batch_size:
+        pieces.append(2 * pieces[-1])
+    deep = any(span.last > span.first for span in learner.spans)
+    again = [given.recompute, True] if deep and not given.recompute else [given.recompute]
+    return [replace(given, micro_batches=count, recompute=recompute) for recompute in again for count in pieces]
+
+
+def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -> Fitting:
+    """Return the recipe's settings with the fewest micro-batches whose step holds at most `limit` bytes of tensors.
+
+    Where a span has several blocks, recomputing is tried next. Libraries and the data set come on top of the limit. An
+    order of span after span would save nothing: weights and optimizer state of all blocks exist at its end as well.
+    Micro-batches change no gradient, but batch normalisation sees smaller batches. Raises ValueError if nothing fits.
+    """
+    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
+    if recipe.trainer.channels_last:
+        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
+    batch = images.pixels.to(device).float() / 255, images.labels.to(device)
+    tried: list[Fitting] = []
+    for settings in ways(recipe, learner):
+        trainer = LocalTrainer(learner, settings)
+        trainer.step(batch[0][:2], batch[1][:2], step=0)  # optimizer state exists from now on
+        with MemoryMeter(trainer, batch) as meter:
+            trainer.step(*batch, step=1)
+        tried.append(Fitting(settings, meter.peak))
+        if meter.peak <= limit:
+            return tried[-1]
+    best = min(tried, key=lambda fitting: fitting.peak)
+    floor = memory_floor(trainer, *batch)
+    raise ValueError(
+        f"a training step does not fit into {limit / 1e6:,.1f} MB: the leanest way found is {best}. Weights and "
+        f"optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest block at least "
+        f"{floor.block / 1e6:,.1f} MB for a whole batch; choose a smaller --batch-size or network"
+    )

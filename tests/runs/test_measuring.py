@@ -1,0 +1,102 @@
+"""Measuring: contenders that differ in one thing, data or what looks like them, and a report of plain values."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from onward.algorithms import Backprop, DeeperForward
+from onward.core import TrainerSettings
+from onward.data import Augmentation, DataSettings
+from onward.measure import CATEGORIES, PHASES
+from onward.nets import MLP, TinyCNN
+from onward.recipes import Recipe
+from onward.runs.fresh_process import fresh_process
+from onward.runs.measuring import contenders, interleave, measure, shapes_like
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def recipe() -> Recipe:
+    return Recipe(
+        name="toy",
+        description="a toy",
+        algorithm=DeeperForward(),
+        net=TinyCNN(width=10, dropout=0.3),
+        data=DataSettings(augmentation=Augmentation(crop=1)),
+        trainer=TrainerSettings(optimizer="sgd", precision="bf16"),
+        epochs=1,
+        batch_size=16,
+    )
+
+
+def test_contenders_differ_in_algorithm_recomputing_and_pieces_alone(recipe: Recipe):
+    own, control, again, pieces = contenders(recipe, micro_batches=3)
+    assert (own.algorithm, own.trainer) == (recipe.algorithm, recipe.trainer)
+    assert control.algorithm == again.algorithm == pieces.algorithm == Backprop(of=recipe.algorithm)
+    assert control.trainer == recipe.trainer
+    assert again.trainer == replace(recipe.trainer, recompute=True)
+    assert pieces.trainer == replace(recipe.trainer, micro_batches=3)
+
+
+def test_a_control_is_not_measured_beside_itself(recipe: Recipe):
+    found = contenders(replace(recipe, algorithm=Backprop()))
+    assert [contender.name for contender in found] == ["backprop", "backprop, recompute", "backprop, 4 micro-batches"]
+
+
+def test_random_images_stand_in_for_a_set_that_is_not_here(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.delenv("ONWARD_DATA", raising=False)
+    away = replace(recipe, data=DataSettings(name="cifar100"), batch_size=300)
+    data = shapes_like(away, tmp_path)
+    assert (data.name, data.shape, data.num_classes) == ("random (3, 32, 32)", (3, 32, 32), 100)
+    assert len(data.train) >= 300
+    small = shapes_like(replace(recipe, data=DataSettings(name="imagenet", size=4)), tmp_path)
+    assert (small.shape, small.num_classes) == ((3, 4, 4), 1000)
+    assert shapes_like(recipe, tmp_path).name == "digits"
+
+
+def test_timed_steps_alternate_and_the_first_ones_do_not_count():
+    log: list[str] = []
+
+    def timed(name: str) -> Callable[[], float]:
+        return lambda: log.append(name) or float(len(log))
+
+    assert interleave([timed("a"), timed("b")], 2) == [[3, 5], [4, 6]]
+    assert "".join(log) == "ababab"
+
+
+def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
+    import onward.runs.measuring as measuring
+
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 1, "before": 0})
+    found = json.loads(json.dumps(measure(recipe, CPU, steps=2)))
+    assert (found["recipe"], found["batch_size"], found["precision"], found["data"]) == ("toy", 16, "bf16", "digits")
+    own, control, again, pieces = found["contenders"]
+    assert own["flops"]["total"] == own["flops"]["ideal"] < control["flops"]["total"] < again["flops"]["total"]
+    assert pieces["flops"]["total"] == control["flops"]["total"]
+    for row in found["contenders"]:
+        assert len(row["steps"]) == 2 and 0 < row["step_seconds"] < 60
+        assert row["images_per_second"] == pytest.approx(16 / row["step_seconds"])
+        assert sum(row["flops"]["by_block"]) == row["flops"]["total"]
+        assert {share["phase"] for share in row["phases"]} == set(PHASES)
+        assert set(row["memory"]["by_category"]) == set(CATEGORIES)
+        assert row["memory"]["peak"] >= row["memory"]["floor"] > 0
+
+
+def test_a_process_of_its_own_tells_what_it_held(recipe: Recipe):
+    net = MLP(width=1000, depth=1)
+    found = fresh_process(recipe.algorithm, net, recipe.trainer, batch=(8, 1, 64, 64), num_classes=10, device=CPU)
+    assert found["peak"] - found["before"] > 2 * 1000 * 64 * 64 * 4  # a gradient and its momentum
+
+
+def test_a_process_that_dies_is_reported(recipe: Recipe):
+    found = fresh_process(
+        recipe.algorithm, TinyCNN(width=7), recipe.trainer, batch=(8, 1, 8, 8), num_classes=10, device=CPU
+    )
+    assert "7 channels cannot be split" in found["error"]

@@ -1,0 +1,79 @@
+"""The memory limit: the fewest pieces that fit, and a clear word when nothing does."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from onward.algorithms import Backprop, DeeperForward
+from onward.core import TrainerSettings
+from onward.data import DataSettings, Splits, load
+from onward.nets import TinyCNN
+from onward.recipes import Recipe
+from onward.runs.memory_limit import fit_memory, parse_bytes, ways
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def digits() -> Splits:
+    return load(DataSettings())
+
+
+def _recipe(algorithm=None, **settings) -> Recipe:
+    return Recipe(
+        name="toy",
+        description="a toy",
+        algorithm=algorithm or DeeperForward(),
+        net=TinyCNN(width=10, dropout=0.0),
+        data=DataSettings(),
+        trainer=TrainerSettings(**settings),
+        epochs=1,
+        batch_size=64,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500MB", 500_000_000), ("1.5 GiB", 3 * 2**29), ("12kb", 12_000), ("7B", 7), ("2GB", 2 * 10**9), ("1MiB", 2**20)],
+)
+def test_sizes_are_read(text: str, size: int):
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize("text", ["500", "MB", "-1MB", "1 parsec", "", "1e3MB"])
+def test_what_is_no_size_is_named(text: str):
+    with pytest.raises(ValueError, match="500MB"):
+        parse_bytes(text)
+
+
+def test_a_generous_limit_changes_nothing(digits: Splits):
+    recipe = _recipe(micro_batches=2)
+    assert fit_memory(recipe, digits, 10**9, CPU).settings == recipe.trainer
+
+
+def test_a_tight_limit_takes_the_fewest_pieces_that_fit(digits: Splits):
+    recipe = _recipe()
+    whole = fit_memory(recipe, digits, 10**9, CPU)
+    pieces = fit_memory(recipe, digits, whole.peak - 1, CPU)
+    assert pieces.settings == replace(recipe.trainer, micro_batches=2)
+    assert pieces.peak < whole.peak
+    assert "2 micro-batches" in str(pieces) and "MB" in str(pieces)
+
+
+def test_pieces_are_tried_first_and_recomputing_where_a_span_has_several_blocks():
+    def tried(recipe: Recipe) -> list[tuple[int, bool]]:
+        learner = recipe.algorithm(recipe.net((1, 8, 8), 10), 10)
+        return [(settings.micro_batches, settings.recompute) for settings in ways(recipe, learner)]
+
+    small = replace(_recipe(micro_batches=3), batch_size=20)
+    assert tried(small) == [(3, False), (6, False), (12, False)]
+    assert tried(replace(small, algorithm=Backprop())) == [*tried(small), (3, True), (6, True), (12, True)]
+    assert tried(replace(_recipe(Backprop(), recompute=True), batch_size=2)) == [(1, True), (2, True)]
+
+
+def test_too_small_a_limit_names_the_floor(digits: Splits):
+    with pytest.raises(
+        ValueError, match=r"does not fit into 0\.1 MB.*\d+ micro-batch.*Weights and optimizer.*batch-size"
+    ):
+        fit_memory(replace(_recipe(), batch_size=8), digits, 100_000, CPU)
