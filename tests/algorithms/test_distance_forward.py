@@ -8,11 +8,12 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm, Backprop, DistanceForward, DistanceForwardPairs
-from onward.core import Learner, LocalTrainer, Target, TrainerSettings
+from onward.core import Evidence, Learner, LocalTrainer, Target, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, Architecture, TinyCNN, Trifecta6
 from onward.parts.anchors import LearnedAnchors, RunningAnchors
 from onward.parts.feedback import RandomFeedback
+from onward.parts.inference import LinearReadout
 from onward.parts.label_pattern import LabelPattern
 
 SHAPE, CLASSES = (1, 8, 8), 4
@@ -175,8 +176,12 @@ def test_blocks_hand_on_unit_length_unless_told_otherwise(algorithm):
 def test_one_block_learns_alone_but_has_no_neighbour(algorithm):
     net = MLP(width=8, depth=1)
     learner = _learner(_with(algorithm, collaboration="none"), net)
-    assert learner.predict_scores(_batch()[0], rule="all_but_first").shape == (8, CLASSES)
-    assert learner.predict_scores(_batch()[0], rule="linear_readout").shape == (8, CLASSES)
+    x, y = _batch()
+    readout = learner.rules["linear_readout"]
+    assert isinstance(readout, LinearReadout)
+    readout.fit(lambda: [(Evidence(learner, x), y)], lambda: [])
+    for rule in ("all_but_first", "linear_readout"):
+        assert learner.predict_scores(x, rule=rule).shape == (8, CLASSES)
     with pytest.raises(ValueError, match="at least 2 blocks, got 1"):
         _learner(algorithm, net)
 

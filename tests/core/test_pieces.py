@@ -160,7 +160,7 @@ def test_recomputing_changes_no_bit_where_skip_connections_travel(algorithm: Alg
         trained.append(list(learner.state_dict().values()))
         peaks.append(meter.peak)
     assert same(*trained)
-    assert peaks[1] < 0.6 * peaks[0]
+    assert peaks[1] < 0.65 * peaks[0]
 
 
 def test_recomputing_leaves_the_global_random_state_alone():

@@ -118,17 +118,6 @@ def test_what_is_computed_again_belongs_to_the_gradient():
     assert again == 1 + 2 + 2 * 100_000  # the last block of a span is not computed again
 
 
-def test_what_follows_a_handoff_inside_a_span_is_not_the_optimizer():
-    counter = [0.0]
-    trainer = _trainer(counter, whole)
-    for block in trainer.learner.blocks[:-1]:
-        block.register_forward_hook(lambda *_: counter.__setitem__(0, counter[0] + 0.5))
-    with Phases(trainer, lambda: counter[0]) as phases:
-        shares = phases.of(lambda: trainer.step(torch.rand(8, 6), torch.arange(8) % 3, step=0))
-    assert _of(shares, "handoff") == [100_000.5, 100_000.5, 100_000]
-    assert _of(shares, "optimizer") == [1_000_000] * 3
-
-
 def test_nothing_is_left_behind():
     counter = [0.0]
     trainer = _trainer(counter, each)

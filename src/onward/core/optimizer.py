@@ -50,7 +50,8 @@ class BlockOptimizer:
         assert self.optimizer is not None
         for parameter in self.parameters:
             if parameter.grad is not None and not self.optimizer.state[parameter]:
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+                wide = torch.promote_types(parameter.dtype, torch.float32)
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, dtype=wide)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
