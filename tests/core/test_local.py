@@ -10,6 +10,7 @@ from core_toys import ScaledCrossEntropy, batch, head, linear, linear_body, make
 from torch import nn
 
 from onward.core import LocalTrainer, Span, Target, TrainerSettings, chunks, each, local_update, pairs, whole
+from onward.core.pieces import split
 
 SGD = TrainerSettings(optimizer="sgd", learning_rate=0.1)
 
@@ -67,13 +68,11 @@ def test_an_update_sends_no_gradient_to_where_its_stream_comes_from():
     x, y = batch()
     x.requires_grad_()
     skip = torch.rand(16, 3, requires_grad=True)
-    stream = (x * 2, skip * 2)
-    out, _ = local_update(
-        list(learner.blocks[:1]), stream, Target(y), trainer.optimizers[:1], [lambda _: nullcontext()]
-    )
+    pieces = split((x * 2, skip * 2), Target(y), 1)
+    local_update(list(learner.blocks[:1]), pieces, trainer.optimizers[:1], [lambda _: nullcontext()])
     assert x.grad is None
     assert skip.grad is None
-    assert not any(tensor.requires_grad for tensor in out)
+    assert not any(tensor.requires_grad for tensor in pieces[0].stream)
 
 
 def test_the_stream_is_computed_with_the_weights_from_before_the_update():

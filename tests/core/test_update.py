@@ -23,6 +23,7 @@ from onward.core import (
     pairs,
     whole,
 )
+from onward.core.pieces import split
 from onward.parts.goodness import ClassMean, LinearHead, MeanSquare
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy, Threshold
@@ -101,9 +102,10 @@ def test_the_stream_left_behind_is_that_of_the_block_asked_for_with_the_weights_
     original = copy.deepcopy(learner)
     trainer = LocalTrainer(learner, SGD)
     (stream, target) = trainer.enter(*batch(), step=0)
-    contexts = [trainer._context(k, stream, 0) for k in range(3)]
-    left, _ = local_update(list(learner.blocks), stream, target, trainer.optimizers, contexts, leave_after=leave_after)
-    expected = stream[0]
+    contexts = [trainer._context(k, target, 0) for k in range(3)]
+    pieces = split(stream, target, 1)
+    local_update(list(learner.blocks), pieces, trainer.optimizers, contexts, leave_after=leave_after)
+    left, expected = pieces[0].stream, stream[0]
     for block in original.blocks[: 3 if leave_after is None else leave_after]:
         expected = block.body(expected)
     assert torch.equal(left[0], expected)

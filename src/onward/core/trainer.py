@@ -11,6 +11,7 @@ from torch import Tensor
 
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
+from onward.core.pieces import Piece, split
 from onward.core.recompute import statistics_kept
 from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
@@ -50,34 +51,39 @@ class LocalTrainer:
         self, stream: Stream, target: Target, spans: Sequence[Span], *, step: int, at: int = 0
     ) -> Float[Tensor, "S"]:
         """Update `spans` from a stream that enters block `at`; blocks before a span's first are only computed."""
+        pieces = split(stream, target, self.settings.micro_batches)
+        del stream
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
-            stream, at = self.advance(stream, at, span.first, step=step), span.first
-            stop = span.last + 1 if following is None else min(following.first, span.last + 1)
-            out, loss = local_update(
+            self._advance(pieces, at, span.first, step=step)
+            at, stop = span.first, span.last + 1 if following is None else min(following.first, span.last + 1)
+            loss = local_update(
                 list(self.learner.blocks[span.blocks]),
-                stream,
-                target,
+                pieces,
                 self.optimizers[span.blocks],
-                [self._context(k, stream, step, again=k < computed) for k in range(at, span.last + 1)],
+                [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
                 leave_after=stop - at if stop <= span.last else None,
                 deep=span.deep,
-                micro_batches=self.settings.micro_batches,
                 recompute=self.settings.recompute,
             )
             losses.append(loss)
-            stream, at, computed = out, stop, span.last + 1
+            at, computed = stop, span.last + 1
         return torch.stack(losses)
 
     @torch.no_grad()
-    def advance(self, stream: Stream, start: int, stop: int, *, step: int) -> Stream:
+    def advance(self, stream: Stream, start: int, stop: int, *, step: int, piece: int = 0) -> Stream:
         """Carry a stream through blocks start..stop-1 without training them."""
         for k in range(start, stop):
             block, (x, *skips) = self.learner.blocks[k], stream
-            with self._context(k, stream, step)(0):
+            with self._open(k, step, x.device, False, piece):
                 activity = block.body(x)
             stream = block.handoff(activity, *skips)  # in the activity's own precision, as after an update
         return stream
+
+    def _advance(self, pieces: list[Piece], start: int, stop: int, *, step: int) -> None:
+        for number, piece in enumerate(pieces):
+            stream = self.advance(piece.stream, start, stop, step=step, piece=number)
+            pieces[number] = piece._replace(stream=stream)
 
     def set_learning_rate(self, value: float) -> None:
         for optimizer in self.optimizers:
@@ -97,8 +103,8 @@ class LocalTrainer:
             if optimizer.average is not None:
                 optimizer.block.load_state_dict(optimizer.average.module.state_dict())
 
-    def _context(self, block: int, stream: Stream, step: int, *, again: bool = False) -> Context:
-        return partial(self._open, block, step, stream[0].device, again)
+    def _context(self, block: int, target: Target, step: int, *, again: bool = False) -> Context:
+        return partial(self._open, block, step, target.label.device, again)
 
     @contextmanager
     def _open(self, block: int, step: int, device: torch.device, again: bool, piece: int) -> Iterator[None]:

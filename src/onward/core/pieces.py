@@ -1,0 +1,38 @@
+"""Micro-batches: a batch that goes through the network in pieces, so that only one piece's graph exists at a time."""
+# V views of an image, B images
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from onward.core.block import detach
+from onward.core.slots import Stream, Target
+
+
+class Piece(NamedTuple):
+    """A micro-batch: what enters a block, what the objective is told, and its share of the batch."""
+
+    stream: Stream
+    target: Target
+    share: float
+
+
+def split(stream: Stream, target: Target, count: int) -> list[Piece]:
+    """Cut a batch into at most `count` pieces without a graph, each with all views of its images."""
+    stream = detach(stream)
+    if count == 1:
+        return [Piece(stream, target, 1.0)]
+    images = len(target.label) // target.views
+    size = -(-images // count)
+    return [_piece(stream, target, slice(start, start + size)) for start in range(0, images, size)]
+
+
+def _piece(stream: Stream, target: Target, images: slice) -> Piece:
+    def cut(rows: Tensor) -> Tensor:
+        if target.views == 1:
+            return rows[images]
+        return rows.unflatten(0, (target.views, -1))[:, images].flatten(0, 1)
+
+    sign = None if target.sign is None else cut(target.sign)
+    part = Target(cut(target.label), sign, target.views)
+    return Piece(tuple(cut(tensor) for tensor in stream), part, len(part.label) / len(target.label))
