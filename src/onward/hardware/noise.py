@@ -3,6 +3,7 @@
 
 import math
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 import torch
@@ -43,6 +44,24 @@ class Noise(ABC):
     def __call__(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
         """Draw and apply; without strength, return `x` itself and draw nothing."""
         return x if self.ideal else self.apply(x, self.draw(x, generator))
+
+
+@dataclass(frozen=True)
+class NormalNoise(Noise):
+    """A noise of one strength, with a standard normal number for each value. Raises ValueError for a negative sigma."""
+
+    sigma: float
+    """Standard deviation, as a fraction of what the class names; 0: no noise."""
+
+    def __post_init__(self):
+        check_strengths(self, "sigma")
+
+    @property
+    def ideal(self) -> bool:
+        return self.sigma == 0
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "..."]:
+        return normal(x.shape, generator)
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:

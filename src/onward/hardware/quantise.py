@@ -83,33 +83,10 @@ class QuantisedActivities(Noise):
 
 
 @dataclass(frozen=True)
-class QuantisedInputs(Noise):
-    """The digital-to-analog converter in front of a body: what enters it, on a grid; see `QuantisedActivities`."""
+class QuantisedInputs(QuantisedActivities):
+    """The digital-to-analog converter in front of a body: what enters it, on a grid; else as `QuantisedActivities`."""
 
     site: ClassVar[Site] = "inputs"
-    lifetime: ClassVar[Lifetime] = "use"
-
-    bits: int | None
-    """Bits of the converter; None: not quantised."""
-    full_scale: float | None = None
-    """Largest magnitude that the converter knows, in units of the input; None: each image's own."""
-    stochastic: bool = False
-    """Round up with the probability that makes the mean right, instead of to the nearest."""
-
-    def __post_init__(self):
-        _check_bits(self, self.bits)
-        _check_full_scale(self, self.full_scale)
-
-    @property
-    def ideal(self) -> bool:
-        return self.bits is None
-
-    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Tensor:
-        return _chances(x, generator, self.stochastic)
-
-    def apply(self, x: Float[Tensor, "B ..."], draw: Tensor) -> Float[Tensor, "B ..."]:
-        top = _largest(x, 1) if self.full_scale is None else torch.full_like(x[:1], self.full_scale)
-        return _on_grid(x, self.bits, _step(top, self.bits), draw)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.hardware.noise import Lifetime, Noise, Site, check_probabilities, check_strengths, normal, uniform
+from onward.hardware.noise import Lifetime, Noise, NormalNoise, Site, check_probabilities, normal, uniform
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class ImpulseNoise(Noise):
 
 
 @dataclass(frozen=True)
-class SensorNoise(Noise):
+class SensorNoise(NormalNoise):
     """Electronic noise of a sensor: x + sigma n for pixels x in [0, 1], n standard normal, new in every use.
 
     Values may leave [0, 1]. Raises ValueError for a negative sigma.
@@ -79,25 +79,12 @@ class SensorNoise(Noise):
     site: ClassVar[Site] = "pixels"
     lifetime: ClassVar[Lifetime] = "use"
 
-    sigma: float
-    """Standard deviation, as a fraction of a white pixel."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return normal(x.shape, generator)
-
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return x + (self.sigma * draw).to(x.dtype)
 
 
 @dataclass(frozen=True)
-class NeuronMismatch(Noise):
+class NeuronMismatch(NormalNoise):
     """Every unit has a gain of its own: a (1 + sigma n), n standard normal, fixed per chip, the same for all images.
 
     Raises ValueError for a negative sigma.
@@ -105,16 +92,6 @@ class NeuronMismatch(Noise):
 
     site: ClassVar[Site] = "activities"
     lifetime: ClassVar[Lifetime] = "chip"
-
-    sigma: float
-    """Standard deviation of the gain, as a fraction of each activity."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
 
     def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Float[Tensor, "..."]:
         return normal(x.shape[1:], generator)
@@ -124,7 +101,7 @@ class NeuronMismatch(Noise):
 
 
 @dataclass(frozen=True)
-class ActivityNoise(Noise):
+class ActivityNoise(NormalNoise):
     """Noise of an analog output: a + sigma max|a| n, n standard normal, new in every use.
 
     The largest magnitude is that of the same image's activities. Raises ValueError for a negative sigma.
@@ -133,26 +110,13 @@ class ActivityNoise(Noise):
     site: ClassVar[Site] = "activities"
     lifetime: ClassVar[Lifetime] = "use"
 
-    sigma: float
-    """Standard deviation, as a fraction of an image's largest activity."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Float[Tensor, "B ..."]:
-        return normal(x.shape, generator)
-
     def apply(self, x: Float[Tensor, "B ..."], draw: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         top = x.abs().amax(dim=tuple(range(1, x.ndim)), keepdim=True)
         return x + self.sigma * top * draw.to(x.dtype)
 
 
 @dataclass(frozen=True)
-class UpdateNoise(Noise):
+class UpdateNoise(NormalNoise):
     """A write does not move a weight exactly: d (1 + sigma n) for a change d, n standard normal, new in every write.
 
     Variation from cycle to cycle. Raises ValueError for a negative sigma.
@@ -160,19 +124,6 @@ class UpdateNoise(Noise):
 
     site: ClassVar[Site] = "updates"
     lifetime: ClassVar[Lifetime] = "use"
-
-    sigma: float
-    """Standard deviation, as a fraction of each change."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return normal(x.shape, generator)
 
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return x * (1 + self.sigma * draw).to(x.dtype)

@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.hardware.noise import (
     Lifetime,
     Noise,
+    NormalNoise,
     Site,
     check_probabilities,
     check_strengths,
@@ -22,7 +23,7 @@ from onward.hardware.noise import (
 
 
 @dataclass(frozen=True)
-class Mismatch(Noise):
+class Mismatch(NormalNoise):
     """Every device has a gain of its own: w (1 + sigma n), n standard normal, fixed per chip.
 
     The multiplicative form of the Distance-Forward noise protocol. Raises ValueError for a negative sigma.
@@ -31,25 +32,12 @@ class Mismatch(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "chip"
 
-    sigma: float
-    """Standard deviation of the gain, as a fraction of each weight."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return normal(x.shape, generator)
-
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return x * (1 + self.sigma * draw).to(x.dtype)
 
 
 @dataclass(frozen=True)
-class Offset(Noise):
+class Offset(NormalNoise):
     """Every device has an offset of its own: w + sigma max|W| n, n standard normal, fixed per chip.
 
     The additive form of device mismatch. Raises ValueError for a negative sigma.
@@ -58,25 +46,12 @@ class Offset(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "chip"
 
-    sigma: float
-    """Standard deviation, as a fraction of full scale."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return normal(x.shape, generator)
-
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return _shifted(x, self.sigma, draw)
 
 
 @dataclass(frozen=True)
-class ProgrammingNoise(Noise):
+class ProgrammingNoise(NormalNoise):
     """A device is not set exactly: w + sigma max|W| n, n standard normal, new whenever the weights are written.
 
     Joshi et al. 2020 state programming noise this way, relative to the largest weight. Raises ValueError for a
@@ -86,25 +61,12 @@ class ProgrammingNoise(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "programming"
 
-    sigma: float
-    """Standard deviation, as a fraction of full scale."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return normal(x.shape, generator)
-
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return _shifted(x, self.sigma, draw)
 
 
 @dataclass(frozen=True)
-class ReadNoise(Noise):
+class ReadNoise(NormalNoise):
     """A device is not read exactly: w + sigma max|W| n, n standard normal, new in every pass through a block.
 
     One draw serves all images of a batch. Raises ValueError for a negative sigma.
@@ -112,19 +74,6 @@ class ReadNoise(Noise):
 
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "use"
-
-    sigma: float
-    """Standard deviation, as a fraction of full scale."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
-
-    @property
-    def ideal(self) -> bool:
-        return self.sigma == 0
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return normal(x.shape, generator)
 
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return _shifted(x, self.sigma, draw)
