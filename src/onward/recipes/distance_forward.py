@@ -105,13 +105,14 @@ def random_feedback(row: Recipe) -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """The same for minutes on two cores: six convolutions of a quarter of their width, 12 epochs."""
-    assert row.backprop is not None
+    """The same for minutes on two cores: six convolutions of 3/8 of their width, learned anchors, 12 epochs."""
+    assert row.backprop is not None and isinstance(row.algorithm, DistanceForward)
     return replace(
         row,
         name=f"{row.name}-fast",
-        description=row.description.replace("12 conv", "6 conv of a quarter width"),
-        net=Trifecta6(width=32),
+        description=row.description.replace("12 conv", "6 narrow conv"),
+        algorithm=replace(row.algorithm, anchors="learned"),  # ahead of running ones on the validation split, so early
+        net=Trifecta6(width=48),
         epochs=12,
         batch_size=64,
         published=None,
