@@ -9,7 +9,7 @@ import torch
 from core_toys import CLASSES, FEATURES, WIDTH, batch, make_learner, same, train, weights
 from torch import Tensor, nn
 
-from onward.algorithms import Algorithm, Backprop, DeepSupervision, ForwardForward
+from onward.algorithms import Algorithm, Backprop, DeepSupervision, DistanceForward, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, Target, TrainerSettings, each, pairs, whole
 from onward.core.pieces import split
 from onward.measure import SavedBytes
@@ -142,7 +142,15 @@ def test_recomputing_changes_no_bit_of_weights_and_statistics(spans, pieces: int
     assert all(torch.equal(trained[0][name], value) for name, value in trained[1].items())
 
 
-@pytest.mark.parametrize("algorithm", [Backprop(), DeepSupervision(), DeepSupervision(of=ForwardForward())])
+_THROUGH_ALL = [
+    Backprop(),
+    DeepSupervision(),
+    DeepSupervision(of=ForwardForward()),
+    DeepSupervision(of=DistanceForward()),  # its running anchors are read and moved by the same batch
+]
+
+
+@pytest.mark.parametrize("algorithm", _THROUGH_ALL)
 def test_recomputing_changes_no_bit_where_skip_connections_travel(algorithm: Algorithm):
     trained, peaks = [], []
     for recompute in (False, True):

@@ -170,6 +170,16 @@ def test_linear_readout_reads_maps_as_their_means_from_its_start_on():
     torch.testing.assert_close(readout(made_up(handed_on=blocks)), expected)
 
 
+def test_linear_readout_is_the_same_where_bodies_compute_in_bf16():
+    wide, narrow = _readout(), _readout()
+    wide.fit(_features_split(300, seed=1), _nothing)
+    blocks, _ = _features(9, seed=3)
+    expected = wide(made_up(handed_on=blocks))
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        narrow.fit(_features_split(300, seed=1), _nothing)
+        assert torch.equal(narrow(made_up(handed_on=blocks)), expected)
+
+
 def test_a_second_fit_gives_the_same_readout_whatever_came_before():
     first, second = _readout(), _readout()
     first.fit(_features_split(300, seed=1), _nothing)

@@ -50,6 +50,14 @@ def test_the_other_controls_change_one_setting_of_backprop():
     assert (first.trainer.recompute, second.trainer.micro_batches) == (True, 3)
 
 
+def test_every_control_ends_at_the_same_share_of_its_learning_rate_as_its_row():
+    falling = replace(_LOCAL, trainer=replace(_LOCAL.trainer, final_learning_rate=0.003))
+    first = control(falling, learning_rate=0.01)
+    for recipe in (first, *further_controls((falling, first))):
+        assert recipe.trainer.learning_rate == 0.01
+        assert recipe.trainer.final_learning_rate == pytest.approx(0.001)
+
+
 def test_a_control_of_another_name_is_our_mistake():
     with pytest.raises(AssertionError, match="backprop-NAME, not other-set"):
         renamed("other-set", "deep_supervision")

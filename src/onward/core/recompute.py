@@ -29,14 +29,16 @@ class _Recomputed(torch.autograd.Function):
         ctx.block, ctx.compute = block, compute
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*stream)
-        with torch.enable_grad():  # a handoff may take another path without a graph; this one is dropped at once
+        # With a graph, dropped at once: without one a handoff may take another path. Statistics count in the backward
+        # pass instead, which has to find them as they are here: running anchors read what they count.
+        with torch.enable_grad(), statistics_kept(block):
             loss, handed_on = compute(*_leaves(stream, ctx.needs_input_grad[3:]))
         return (None if loss is None else loss.detach(), *[tensor.detach() for tensor in handed_on])
 
     @staticmethod
     def backward(ctx, *gradients: Tensor | None):
         leaves = _leaves(ctx.saved_tensors, ctx.needs_input_grad[3:])
-        with torch.enable_grad(), statistics_kept(ctx.block):
+        with torch.enable_grad():
             loss, handed_on = ctx.compute(*leaves)
         pairs = zip((loss, *handed_on), gradients, strict=True)
         found = [(out, g) for out, g in pairs if out is not None and out.requires_grad and g is not None]
@@ -51,7 +53,7 @@ def _leaves(stream: Sequence[Tensor], wanted: Sequence[bool]) -> Stream:
 
 @contextmanager
 def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Compute as in training, but leave running statistics as they are: this batch was counted already.
+    """Compute as in training, but leave running statistics as they are: this batch counts another time.
 
     Whatever buffers a module in training mode updates, it updates copies that are dropped on leaving.
     """

@@ -47,7 +47,8 @@ class RunningAnchors(Goodness):
 
     Distance-Forward, a reconstruction: centroid <- momentum * centroid + (1 - momentum) * mean direction of the class
     in the batch. No gradient reaches it. A training batch is scored by the centroids of the batches before it and
-    enters them afterwards, once, also where it is computed again. A class that is not in a batch stays where it is.
+    enters them afterwards, once, also where it is computed again; a micro-batch counts as a batch of its own. A class
+    that is not in a batch stays where it is.
     Centroids begin random, so short that the first image of a class decides.
     Raises ValueError for a grid below 1 or a bad momentum.
     """
@@ -62,7 +63,6 @@ class RunningAnchors(Goodness):
             raise ValueError(f"momentum must be in [0, 1), got {momentum}")
         self.grid = grid
         self.momentum = momentum
-        self.track_running_stats = True  # the trainer unsets it where a batch was counted already
         start = torch.randn(num_classes, channels * grid**2)
         self.register_buffer("centroids", 1e-6 * F.normalize(start, dim=1))
 
@@ -72,7 +72,7 @@ class RunningAnchors(Goodness):
 
     @torch.no_grad()
     def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
-        if not (self.training and self.track_running_stats):
+        if not self.training:
             return
         with torch.autocast(activity.device.type, enabled=False):
             directions = direction(activity, self.grid).to(self.centroids.dtype)

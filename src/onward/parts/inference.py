@@ -109,7 +109,8 @@ class LinearReadout(InferenceRule):
     """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
 
     Reads all blocks from `start` on, maps averaged; fitted on the training split by `steps` steps of AdamW on features
-    that are computed once. The features' scale is taken as it comes, and their number is known once it is fitted.
+    that are computed once, in fp32. The features' scale is taken as it comes, and their number is known once it is
+    fitted.
     Raises ValueError if it is asked before that.
     """
 
@@ -127,13 +128,17 @@ class LinearReadout(InferenceRule):
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         if not self.weight.numel():
             raise ValueError("the linear read-out is not fitted yet; train the learner to the end, or call fit")
-        return F.linear(self._features(evidence), self.weight, self.bias)
+        features = self._features(evidence)
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features, self.weight, self.bias)
 
     def fit(self, train: Evidences, validation: Evidences) -> None:
         with torch.no_grad():
             seen = [(self._features(evidence), y) for evidence, y in train()]
-        with torch.enable_grad():
-            self._descend(torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen]))
+        features, labels = torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen])
+        # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
+        with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):
+            self._descend(features, labels)
 
     def _descend(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
         generator = torch.Generator().manual_seed(0)

@@ -64,13 +64,12 @@ def control(local: Recipe, *, learning_rate: float) -> Recipe:
     The schedule keeps its shape: it ends at the same share of the learning rate.
     """
     assert local.backprop is not None
-    final = learning_rate * local.trainer.final_learning_rate / local.trainer.learning_rate
     return replace(
         local,
         name=local.backprop,
         description=f"Backprop, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=learning_rate, final_learning_rate=final),
+        trainer=_at(learning_rate, local.trainer),
         published=None,
         backprop=None,
     )
@@ -79,7 +78,7 @@ def control(local: Recipe, *, learning_rate: float) -> Recipe:
 def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
     """Return the recipe that trains the same objectives on the same budget with the gradient of their sum end to end.
 
-    It is called as the backprop control, with `deep_supervision-` in place of `backprop-`.
+    It is called as the backprop control, with `deep_supervision-` in place of `backprop-`, and has its schedule.
     """
     assert local.backprop is not None
     return replace(
@@ -87,7 +86,7 @@ def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
         name=renamed(local.backprop, "deep_supervision"),
         description=f"Deep supervision, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=DeepSupervision(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=learning_rate),
+        trainer=_at(learning_rate, local.trainer),
         published=None,
         backprop=None,
     )
@@ -98,3 +97,9 @@ def renamed(control: str, prefix: str) -> str:
     head, _, rest = control.partition("-")
     assert head == "backprop", f"a control is called backprop-NAME, not {control}"
     return f"{prefix}-{rest}"
+
+
+def _at(learning_rate: float, trainer: TrainerSettings) -> TrainerSettings:
+    """Move a schedule to another learning rate: it ends at the same share of it."""
+    final = learning_rate * trainer.final_learning_rate / trainer.learning_rate
+    return replace(trainer, learning_rate=learning_rate, final_learning_rate=final)
