@@ -64,13 +64,12 @@ def control(local: Recipe, *, learning_rate: float) -> Recipe:
     The schedule keeps its shape: it ends at the same share of the learning rate.
     """
     assert local.backprop is not None
-    final = learning_rate * local.trainer.final_learning_rate / local.trainer.learning_rate
     return replace(
         local,
         name=local.backprop,
         description=f"Backprop, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=Backprop(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=learning_rate, final_learning_rate=final),
+        trainer=_with_peak(local.trainer, learning_rate),
         published=None,
         backprop=None,
     )
@@ -79,7 +78,8 @@ def control(local: Recipe, *, learning_rate: float) -> Recipe:
 def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
     """Return the recipe that trains the same objectives on the same budget with the gradient of their sum end to end.
 
-    It is called as the backprop control, with `deep_supervision-` in place of `backprop-`.
+    It is called as the backprop control, with `deep_supervision-` in place of `backprop-`. Its schedule, too, keeps its
+    shape.
     """
     assert local.backprop is not None
     return replace(
@@ -87,10 +87,16 @@ def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
         name=renamed(local.backprop, "deep_supervision"),
         description=f"Deep supervision, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=DeepSupervision(of=local.algorithm),
-        trainer=replace(local.trainer, learning_rate=learning_rate),
+        trainer=_with_peak(local.trainer, learning_rate),
         published=None,
         backprop=None,
     )
+
+
+def _with_peak(trainer: TrainerSettings, learning_rate: float) -> TrainerSettings:
+    """Return settings with another peak learning rate, whose schedule ends at the same share of it."""
+    final = learning_rate * trainer.final_learning_rate / trainer.learning_rate
+    return replace(trainer, learning_rate=learning_rate, final_learning_rate=final)
 
 
 def renamed(control: str, prefix: str) -> str:
