@@ -46,7 +46,11 @@ def test_list_names_everything_on_a_line_each(capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     names = {line.split()[0] for line in lines}
     assert {cls.__name__ for cls in ALGORITHMS} <= names
-    assert {recipe.name for recipe in RECIPES} <= names
+    for recipe in RECIPES:
+        if recipe.backprop is not None:
+            (line,) = [line for line in lines if line.split()[0] == recipe.name]
+            assert line.split()[1] == recipe.backprop
+    assert {recipe.name for recipe in RECIPES} <= {word for line in lines for word in line.split()}
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= names
     assert {"imagenette", "tiny_imagenet", "imagenet"} <= names
 
@@ -187,7 +191,9 @@ def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]
     assert "usage: onward" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["", "list", "train", "evaluate", "predict", "reproduce", "results"])
+@pytest.mark.parametrize(
+    "command", ["", "list", "train", "evaluate", "predict", "export", "measure", "reproduce", "results"]
+)
 def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]):
     try:
         assert main([*command.split(), "--help"]) == 0
