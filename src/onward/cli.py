@@ -167,6 +167,12 @@ def main(arguments: list[str] | None = None) -> int:
         return stop.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("onward: stopped", file=sys.stderr)
+        return 130
+    except torch.OutOfMemoryError:
+        print("onward: the device has too little memory; try a smaller --batch-size or --memory-limit", file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         print(f"onward: {error}", file=sys.stderr)
         return 2

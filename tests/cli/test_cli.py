@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from onward.algorithms import ALGORITHMS
@@ -172,6 +173,26 @@ def test_a_file_that_is_no_image_is_named(run: Path, capsys: pytest.CaptureFixtu
     Path("words.png").write_text("not an image")
     assert "words.png" in _error(capsys, "predict", str(run), "words.png")
     assert "missing.png" in _error(capsys, "predict", str(run), "missing.png")
+
+
+def test_a_number_of_classes_below_one_is_refused(run: Path, capsys: pytest.CaptureFixture[str]):
+    assert "--top" in _error(capsys, "predict", str(run), "any.png", "--top", "-1")
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "says"),
+    [(KeyboardInterrupt(), 130, "stopped"), (torch.OutOfMemoryError("CUDA"), 2, "--batch-size")],
+)
+def test_a_stop_and_a_full_device_are_one_line(what: BaseException, code: int, says: str, monkeypatch, capsys):
+    import onward.cli as cli
+
+    def fail(*_: object, **__: object) -> None:
+        raise what
+
+    monkeypatch.setattr(cli, "measure_command", fail)
+    assert main(["measure", "deeper_forward-digits"]) == code
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("onward: ") and says in line
 
 
 def test_a_corrupt_model_is_named(run: Path, capsys: pytest.CaptureFixture[str]):
