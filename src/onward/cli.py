@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -166,6 +167,12 @@ def main(arguments: list[str] | None = None) -> int:
         return stop.exit_code
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("onward: stopped", file=sys.stderr)
+        return 130
+    except torch.OutOfMemoryError:
+        print("onward: the device has too little memory; try a smaller --batch-size or --memory-limit", file=sys.stderr)
+        return 2
     except (ValueError, OSError) as error:
         print(f"onward: {error}", file=sys.stderr)
         return 2
@@ -184,17 +191,33 @@ def find_recipe(name: str) -> Recipe:
 
 def _list(words: list[str]) -> None:
     parse(_Nothing, "list", words)
-    sections = {
-        "algorithms": [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS],
-        "recipes": [(recipe.name, recipe.description) for recipe in RECIPES],
-        "for every recipe backprop-NAME, also": [(f"{prefix}-NAME", line) for prefix, line in PREFIXES.items()],
-        "data sets": list(DATA_SETS),
-    }
-    for title, rows in sections.items():
-        width = max(len(name) for name, _ in rows)
-        print(title)
-        for name, line in rows:
-            print(f"  {name:<{width}}  {line}")
+    algorithms = [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS]
+    derived = [(f"{prefix}-NAME", line) for prefix, line in PREFIXES.items()]
+    _print_columns("algorithms", algorithms)
+    print("recipes: name, the control that trains the same network by backprop, description")
+    _print_recipes()
+    _print_columns("for every control backprop-NAME, also", derived)
+    _print_columns("data sets", DATA_SETS)
+
+
+def _print_recipes() -> None:
+    """Print a line for each recipe beside its control, method by method."""
+    controls = {recipe.backprop for recipe in RECIPES}
+    methods: dict[str, list[Recipe]] = {}
+    for recipe in RECIPES:
+        if recipe.name not in controls:
+            methods.setdefault(type(recipe.algorithm).__name__, []).append(recipe)
+    for method, rows in methods.items():
+        said = rows[0].description.partition(", ")[0] + ", "  # by the title already
+        _print_columns(f" {method}", [(r.name, r.backprop or "", r.description.removeprefix(said)) for r in rows])
+
+
+def _print_columns(title: str, rows: Sequence[tuple[str, ...]]) -> None:
+    """Print a title, and rows below it, the last column as it is."""
+    print(title)
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
+    for *cells, line in rows:
+        print("  " + "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True)) + line)
 
 
 def _train(words: list[str]) -> None:
@@ -268,6 +291,8 @@ def _predict(words: list[str]) -> None:
     order = parse(PredictArguments, "predict", words)
     if not order.images:
         raise ValueError("no image named: onward predict RUN IMAGE...")
+    if order.top < 1:
+        raise ValueError(f"--top must be at least 1, got {order.top}")
     learner, spec = load_model(order.run)
     channels, height, width = spec.shape
     images = torch.stack([read_image(path, channels=channels, size=(height, width)) for path in order.images])

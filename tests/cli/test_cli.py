@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from onward.algorithms import ALGORITHMS
@@ -46,7 +47,11 @@ def test_list_names_everything_on_a_line_each(capsys: pytest.CaptureFixture[str]
     lines = capsys.readouterr().out.splitlines()
     names = {line.split()[0] for line in lines}
     assert {cls.__name__ for cls in ALGORITHMS} <= names
-    assert {recipe.name for recipe in RECIPES} <= names
+    for recipe in RECIPES:
+        if recipe.backprop is not None:
+            (line,) = [line for line in lines if line.split()[0] == recipe.name]
+            assert line.split()[1] == recipe.backprop
+    assert {recipe.name for recipe in RECIPES} <= {word for line in lines for word in line.split()}
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= names
     assert {"imagenette", "tiny_imagenet", "imagenet"} <= names
 
@@ -170,6 +175,26 @@ def test_a_file_that_is_no_image_is_named(run: Path, capsys: pytest.CaptureFixtu
     assert "missing.png" in _error(capsys, "predict", str(run), "missing.png")
 
 
+def test_a_number_of_classes_below_one_is_refused(run: Path, capsys: pytest.CaptureFixture[str]):
+    assert "--top" in _error(capsys, "predict", str(run), "any.png", "--top", "-1")
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "says"),
+    [(KeyboardInterrupt(), 130, "stopped"), (torch.OutOfMemoryError("CUDA"), 2, "--batch-size")],
+)
+def test_a_stop_and_a_full_device_are_one_line(what: BaseException, code: int, says: str, monkeypatch, capsys):
+    import onward.cli as cli
+
+    def fail(*_: object, **__: object) -> None:
+        raise what
+
+    monkeypatch.setattr(cli, "measure_command", fail)
+    assert main(["measure", "deeper_forward-digits"]) == code
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line.startswith("onward: ") and says in line
+
+
 def test_a_corrupt_model_is_named(run: Path, capsys: pytest.CaptureFixture[str]):
     weights = run / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-5])
@@ -187,7 +212,9 @@ def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]
     assert "usage: onward" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("command", ["", "list", "train", "evaluate", "predict", "reproduce", "results"])
+@pytest.mark.parametrize(
+    "command", ["", "list", "train", "evaluate", "predict", "export", "measure", "reproduce", "results"]
+)
 def test_help_fits_a_screen(command: str, capsys: pytest.CaptureFixture[str]):
     try:
         assert main([*command.split(), "--help"]) == 0

@@ -144,6 +144,9 @@ def test_photons_arrive_as_a_poisson_process():
     assert seen.var() == pytest.approx(0.6 / 50, rel=0.04)
     torch.testing.assert_close(seen * 50, (seen * 50).round())
     assert torch.equal(ShotNoise(50.0)(torch.zeros(9), _generator()), torch.zeros(9))
+    assert torch.equal(
+        ShotNoise(50.0)(torch.full((9,), -0.1), _generator()), torch.zeros(9)
+    )  # a darker noise came first
 
 
 def test_impulses_are_salt_and_pepper_in_equal_parts():

@@ -41,6 +41,12 @@ def test_deep_supervision_changes_the_algorithm_and_the_learning_rate_alone():
     assert deep.published is None and deep.backprop is None
 
 
+@pytest.mark.parametrize("make", [control, deep_supervision])
+def test_a_control_ends_its_schedule_at_the_same_share_of_its_learning_rate(make):
+    local = replace(_LOCAL, trainer=replace(_LOCAL.trainer, final_learning_rate=0.003))
+    assert make(local, learning_rate=0.01).trainer.final_learning_rate == pytest.approx(0.001)
+
+
 def test_the_other_controls_change_one_setting_of_backprop():
     first, second = recomputed(_BACKPROP), accumulated(_BACKPROP, pieces=3)
     assert (first.name, second.name) == ("backprop_recompute-set-net", "backprop_accumulated-set-net")

@@ -11,7 +11,7 @@ import torch
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
-from onward.measure import CATEGORIES, PHASES
+from onward.measure import CATEGORIES, PHASES, PeakRate
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Recipe
 from onward.runs.fresh_process import fresh_process
@@ -87,6 +87,19 @@ def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyP
         assert {share["phase"] for share in row["phases"]} == set(PHASES)
         assert set(row["memory"]["by_category"]) == set(CATEGORIES)
         assert row["memory"]["peak"] >= row["memory"]["floor"] > 0
+
+
+def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
+    import onward.runs.measuring as measuring
+
+    asked: list[int] = []
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, batch, **__: asked.append(batch[0]) or {"peak": 1})
+    monkeypatch.setattr(measuring, "peak_rate", lambda *_: PeakRate(1.0, 1.0))
+    found = measure(replace(recipe, batch_size=10**6), CPU, steps=1)
+    images = len(shapes_like(recipe, None).train)
+    assert found["batch_size"] == images and set(asked) == {images}
+    own = found["contenders"][0]
+    assert own["images_per_second"] == pytest.approx(images / own["step_seconds"])
 
 
 def test_a_process_of_its_own_tells_what_it_held(recipe: Recipe):

@@ -5,12 +5,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from onward.algorithms import Backprop, DeeperForward
-from onward.core import TrainerSettings
+from onward.algorithms import Backprop, DeeperForward, DistanceForward, PredSim
+from onward.core import LocalTrainer, TrainerSettings
 from onward.data import DataSettings, Splits, load
-from onward.nets import TinyCNN
+from onward.measure import MemoryMeter
+from onward.nets import MLP, TinyCNN, VGG8b
 from onward.recipes import Recipe
 from onward.runs.memory_limit import fit_memory, parse_bytes, ways
+from onward.runs.model import spec_for
 
 CPU = torch.device("cpu")
 
@@ -70,6 +72,27 @@ def test_pieces_are_tried_first_and_recomputing_where_a_span_has_several_blocks(
     assert tried(small) == [(3, False), (6, False), (12, False)]
     assert tried(replace(small, algorithm=Backprop())) == [*tried(small), (3, True), (6, True), (12, True)]
     assert tried(replace(_recipe(Backprop(), recompute=True), batch_size=2)) == [(1, True), (2, True)]
+
+
+def test_the_peak_is_that_of_the_largest_turn(digits: Splits):
+    pairs = DistanceForward(collaboration="alternating")
+    recipe = replace(_recipe(pairs), net=MLP(width=20, depth=3))  # turns of two blocks, and of one between two
+    learner = spec_for(pairs, recipe.net, digits).build()
+    assert len(learner.turns) == 2
+    trainer, x, y = LocalTrainer(learner, recipe.trainer), digits.train.pixels[:64] / 255, torch.arange(64) % 10
+    peaks = []
+    for step in range(4):
+        with MemoryMeter(trainer, (x, y)) as meter:
+            trainer.step(x, y, step=step)
+        peaks.append(meter.peak)
+    assert peaks[2] != peaks[3]
+    assert fit_memory(recipe, digits, 10**9, CPU).peak == max(peaks[2:])
+
+
+def test_pieces_that_batch_normalisation_refuses_are_left_out(digits: Splits):
+    recipe = replace(_recipe(PredSim()), net=VGG8b(width=4), batch_size=4)
+    with pytest.raises(ValueError, match=r"does not fit into 0\.1 MB"):
+        fit_memory(recipe, digits, 100_000, CPU)
 
 
 def test_too_small_a_limit_names_the_floor(digits: Splits):

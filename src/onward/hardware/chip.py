@@ -48,7 +48,7 @@ class Chip:
         self.seed = seed
         self.programming = programming
         self.uses: Counter[str] = Counter()
-        self._kept: dict[tuple[str, str, torch.Size], Tensor] = {}
+        self._kept: dict[tuple[str, str, torch.device, torch.Size], Tensor] = {}
 
     def disturb(self, noises: Sequence[Labelled], x: Tensor, name: str, moment: Moment) -> Tensor:
         """Apply noises in order to the values called `name`."""
@@ -64,7 +64,7 @@ class Chip:
         if noise.lifetime == "programming" and moment.writing:
             when = ("programming", self.programming, str(moment.step), moment.count)
             return noise.draw(x, self._generator(x.device, label, name, *when))
-        key = (label, name, x.shape[1:])  # what lasts does not depend on how many images there are
+        key = (label, name, x.device, x.shape[1:])  # what lasts does not depend on how many images there are
         if key not in self._kept:
             event = () if noise.lifetime == "chip" else ("programming", self.programming)
             drawn = noise.draw(x, self._generator(torch.device("cpu"), label, name, *event))

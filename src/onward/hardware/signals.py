@@ -16,7 +16,8 @@ from onward.hardware.noise import Lifetime, Noise, NormalNoise, Site, check_prob
 class ShotNoise(Noise):
     """Photons are counted: Poisson(photons x) / photons for pixels x in [0, 1], new in every use.
 
-    Mean x, variance x / photons. Values may exceed 1. Raises ValueError unless photons are more than 0.
+    Mean x, variance x / photons; values may exceed 1. A pixel below 0, which another noise may leave, counts none.
+    Raises ValueError unless photons are more than 0.
     """
 
     site: ClassVar[Site] = "pixels"
@@ -34,7 +35,7 @@ class ShotNoise(Noise):
         return math.isinf(self.photons)
 
     def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
-        return torch.poisson(x.float() * self.photons, generator=generator)
+        return torch.poisson(x.float().clamp(min=0) * self.photons, generator=generator)
 
     def apply(self, x: Float[Tensor, "*V"], draw: Float[Tensor, "*V"]) -> Float[Tensor, "*V"]:
         return (draw / self.photons).to(x.dtype)

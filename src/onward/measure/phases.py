@@ -22,7 +22,8 @@ class Phases:
     """Splits what `read` counts during training steps: seconds with `clock`, operations with a FLOP counter.
 
     Works by hooks that exist inside the `with` alone, so that a step without it pays nothing. What was computed again
-    for recomputing belongs to the gradient. A backward pass through several blocks is split where it enters each.
+    for recomputing belongs to the gradient. A backward pass through several blocks is split where it enters each; with
+    recomputing all of it belongs to the span's last block.
     """
 
     def __init__(self, trainer: LocalTrainer, read: Callable[[], int | float]):

@@ -106,6 +106,7 @@ def measure(
     images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
     """
     data = shapes_like(recipe, data_dir)
+    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(data.train)))  # as the loader does
     entrants = contenders(recipe, micro_batches=micro_batches)
     rate = peak_rate(device, recipe.trainer.arithmetic)
     stands = [Stand(contender, recipe, data, device) for contender in entrants]

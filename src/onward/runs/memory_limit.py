@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from onward.core import Learner, LocalTrainer, TrainerSettings
-from onward.data import Splits
+from onward.data import Batch, Splits
 from onward.measure import MemoryMeter, memory_floor
 from onward.recipes import Recipe
 from onward.runs.model import spec_for
@@ -59,14 +59,20 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
     batch = images.pixels.to(device).float() / 255, images.labels.to(device)
+    trainer = LocalTrainer(learner, replace(recipe.trainer, micro_batches=1))
+    for turn in range(len(learner.turns)):
+        trainer.step(batch[0][:2], batch[1][:2], step=turn)  # optimizer state exists from now on
     tried: list[Fitting] = []
     for settings in ways(recipe, learner):
-        trainer = LocalTrainer(learner, settings)
-        trainer.step(batch[0][:2], batch[1][:2], step=0)  # optimizer state exists from now on
-        with MemoryMeter(trainer, batch) as meter:
-            trainer.step(*batch, step=1)
-        tried.append(Fitting(settings, meter.peak))
-        if meter.peak <= limit:
+        trainer.settings = settings
+        try:
+            peak = _peak(trainer, batch)
+        except ValueError:
+            if not tried:
+                raise
+            continue  # batch normalisation refuses a piece of one image
+        tried.append(Fitting(settings, peak))
+        if peak <= limit:
             return tried[-1]
     best = min(tried, key=lambda fitting: fitting.peak)
     floor = memory_floor(trainer, *batch)
@@ -75,3 +81,11 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
         f"optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest block at least "
         f"{floor.block / 1e6:,.1f} MB for a whole batch; choose a smaller --batch-size or network"
     )
+
+
+def _peak(trainer: LocalTrainer, batch: Batch) -> int:
+    """Train a step of every turn; return the most bytes that were held."""
+    with MemoryMeter(trainer, batch) as meter:
+        for turn in range(len(trainer.learner.turns)):
+            trainer.step(*batch, step=turn)
+    return meter.peak
