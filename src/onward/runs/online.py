@@ -35,11 +35,14 @@ class OnlineLearning:
     def partial_fit(self, images: Tensor, labels: Tensor | Sequence[int]) -> Float[Tensor, "S"]:
         """Learn from images [B, channels, H, W], uint8 or floats in [0, 1], and their classes; return each span's loss.
 
-        Raises ValueError for an empty batch, or for another number of labels than of images.
+        Raises ValueError for an empty batch, for another number of labels than of images, or for labels that are not
+        whole numbers.
         """
         device = self.learner.device
-        x = torch.as_tensor(images).to(device)
-        y = torch.as_tensor(labels, dtype=torch.int64).to(device)
+        x, y = torch.as_tensor(images).to(device), torch.as_tensor(labels)
+        if y.is_floating_point() and y.numel():
+            raise ValueError(f"labels must be whole numbers from 0, got {y.dtype}")
+        y = y.to(device, torch.int64)
         if y.ndim != 1 or len(x) != len(y) or len(y) == 0:
             raise ValueError(f"partial_fit needs one label per image, got {len(x)} images and labels {tuple(y.shape)}")
         training = self.learner.training
