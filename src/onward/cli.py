@@ -21,7 +21,7 @@ from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.recipes.controls import PREFIXES
 from onward.runs import Evaluator, Interrupted, Place, RunFolder, export_model, load_model, resume, train
 from onward.runs.allocator import keep_freed_memory
-from onward.runs.codec import decode
+from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
@@ -351,7 +351,7 @@ def _recorded(recipe: Recipe, place: Place) -> float:
     """Return the test accuracy on record for this recipe and seed, or train it and put it on record."""
     path = record_path(_RESULTS, {"recipe": recipe.name, "seed": recipe.seed})
     result = read_json(path) if path.exists() else None
-    if result is None or decode(result["config"]) != recipe:
+    if result is None or result["config"] != encode(recipe):  # also where settings have other names now
         folder, result = train(recipe, place)
         _report(folder, result)
         record(_RESULTS, result)

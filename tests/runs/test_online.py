@@ -131,9 +131,8 @@ def test_a_chip_learns_on_itself_and_recovers():
     assert unhelped < recovered - 0.15
 
 
-@pytest.mark.parametrize("labels", [[1.5], torch.tensor([1.0])])
-def test_labels_that_are_not_whole_numbers_are_refused(labels):
+def test_labels_that_are_not_whole_numbers_are_refused():
     learning = OnlineLearning(_learner(), SETTINGS)
     with pytest.raises(ValueError, match="labels must be whole numbers"):
-        learning.partial_fit(torch.rand(1, 1, 8, 8), labels)
+        learning.partial_fit(torch.rand(1, 1, 8, 8), torch.tensor([1.5]))
     assert learning.step == 0
