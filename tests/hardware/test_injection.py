@@ -225,7 +225,9 @@ def _interrupt() -> None:
 
 
 @pytest.mark.parametrize(("failure", "kind"), [(_error, KeyError), (_interrupt, KeyboardInterrupt)])
-def test_everything_is_back_after_a_failure_inside_a_body(failure, kind):
+def test_everything_is_back_after_a_failure_inside_a_body(failure, kind, request: pytest.FixtureRequest):
+    before_us = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore Ctrl-C
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before_us))
     learner = make_learner()
     fails = _Fails()
     assert isinstance(learner.blocks[1].body, nn.Sequential)
