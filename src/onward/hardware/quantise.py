@@ -13,8 +13,27 @@ from onward.hardware.noise import Lifetime, Noise, Site, uniform
 _FEWEST, _MOST = 2, 16
 
 
+class Quantised(Noise):
+    """Values on a grid: what all that have `bits` share. Raises ValueError for bits outside 2 to 16."""
+
+    bits: int | None
+    stochastic: bool
+
+    def __post_init__(self):
+        if self.bits is not None and not _FEWEST <= self.bits <= _MOST:
+            known = f"from {_FEWEST} to {_MOST}, or None"
+            raise ValueError(f"bits of {type(self).__name__} must be {known}, got {self.bits}")
+
+    @property
+    def ideal(self) -> bool:
+        return self.bits is None
+
+    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
+        return uniform(x.shape if self.stochastic else (0,), generator)
+
+
 @dataclass(frozen=True)
-class QuantisedWeights(Noise):
+class QuantisedWeights(Quantised):
     """Weights as the body reads them, on a grid; in training the optimizer's weights keep their full precision.
 
     The step is the largest magnitude of the tensor (or of each output channel) over 2^(bits - 1) - 1. Stochastic
@@ -33,23 +52,13 @@ class QuantisedWeights(Noise):
     stochastic: bool = False
     """Round up with the probability that makes the mean right, instead of to the nearest."""
 
-    def __post_init__(self):
-        _check_bits(self, self.bits)
-
-    @property
-    def ideal(self) -> bool:
-        return self.bits is None
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
-        return _chances(x, generator, self.stochastic)
-
     def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
         step = _step(_largest(x, 1 if self.per_channel else 0), self.bits)
         return _on_grid(x, self.bits, _power_of_two(step) if self.power_of_two else step, draw)
 
 
 @dataclass(frozen=True)
-class QuantisedActivities(Noise):
+class QuantisedActivities(Quantised):
     """The analog-to-digital converter behind a body: activities on a grid.
 
     The step is `full_scale` over 2^(bits - 1) - 1; larger activities saturate. Without `full_scale` each image's
@@ -67,15 +76,8 @@ class QuantisedActivities(Noise):
     """Round up with the probability that makes the mean right, instead of to the nearest."""
 
     def __post_init__(self):
-        _check_bits(self, self.bits)
+        super().__post_init__()
         _check_full_scale(self, self.full_scale)
-
-    @property
-    def ideal(self) -> bool:
-        return self.bits is None
-
-    def draw(self, x: Float[Tensor, "B ..."], generator: torch.Generator) -> Tensor:
-        return _chances(x, generator, self.stochastic)
 
     def apply(self, x: Float[Tensor, "B ..."], draw: Tensor) -> Float[Tensor, "B ..."]:
         top = _largest(x, 1) if self.full_scale is None else torch.full_like(x[:1], self.full_scale)
@@ -90,7 +92,7 @@ class QuantisedInputs(QuantisedActivities):
 
 
 @dataclass(frozen=True)
-class QuantisedUpdates(Noise):
+class QuantisedUpdates(Quantised):
     """What an optimizer adds to a weight tensor, on a grid whose largest level is its largest change.
 
     Stochastic unless told otherwise: rounded to the nearest, small changes are lost for good. Raises ValueError for
@@ -105,22 +107,12 @@ class QuantisedUpdates(Noise):
     stochastic: bool = True
     """Round up with the probability that makes the mean right, instead of to the nearest."""
 
-    def __post_init__(self):
-        _check_bits(self, self.bits)
-
-    @property
-    def ideal(self) -> bool:
-        return self.bits is None
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
-        return _chances(x, generator, self.stochastic)
-
     def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
         return _on_grid(x, self.bits, _step(_largest(x, 0), self.bits), draw)
 
 
 @dataclass(frozen=True)
-class QuantisedMemory(Noise):
+class QuantisedMemory(Quantised):
     """Weights as they are kept: after every write the optimizer's weights themselves lie on a grid.
 
     The step is a power of two that grows and shrinks with the largest magnitude, so that a weight which is on the grid
@@ -137,16 +129,6 @@ class QuantisedMemory(Noise):
     """Whether each output channel has a step of its own."""
     stochastic: bool = True
     """Round up with the probability that makes the mean right, instead of to the nearest."""
-
-    def __post_init__(self):
-        _check_bits(self, self.bits)
-
-    @property
-    def ideal(self) -> bool:
-        return self.bits is None
-
-    def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
-        return _chances(x, generator, self.stochastic)
 
     def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
         step = _power_of_two(_step(_largest(x, 1 if self.per_channel else 0), self.bits))
@@ -193,15 +175,6 @@ def _on_grid(x: Tensor, bits: int | None, step: Tensor, draw: Tensor) -> Tensor:
 def _levels(bits: int | None) -> int:
     assert bits is not None, "an ideal quantisation is never applied"
     return 2 ** (bits - 1) - 1
-
-
-def _chances(x: Tensor, generator: torch.Generator, stochastic: bool) -> Tensor:
-    return uniform(x.shape if stochastic else (0,), generator)
-
-
-def _check_bits(noise: Noise, bits: int | None) -> None:
-    if bits is not None and not _FEWEST <= bits <= _MOST:
-        raise ValueError(f"bits of {type(noise).__name__} must be from {_FEWEST} to {_MOST}, or None, got {bits}")
 
 
 def _check_full_scale(noise: Noise, value: float | None) -> None:

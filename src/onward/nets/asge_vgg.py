@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout
+from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
 from onward.nets.pool import Pooling, halve
 
 
@@ -26,7 +26,7 @@ class VGG8(Architecture):
     """Probability of dropping a value of what enters a layer; the image is kept whole."""
 
     def __post_init__(self):
-        _check(self.width, self.dropout)
+        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 2, 2, 4, 4, 4, 4)]
@@ -49,7 +49,7 @@ class VGG11(Architecture):
     """Probability of dropping a value of what enters a layer; the image is kept whole."""
 
     def __post_init__(self):
-        _check(self.width, self.dropout)
+        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 2, 2, *[4] * 7)]
@@ -74,9 +74,3 @@ def _body(inputs: int, outputs: int, *, dropout: float) -> nn.Module:
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
     return nn.Sequential(*([Dropout(dropout)] if dropout else []), conv, nn.ReLU(inplace=True))
-
-
-def _check(width: int, dropout: float) -> None:
-    check_dropout(dropout)
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")

@@ -58,7 +58,9 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
     return nn.Sequential(*([nn.AvgPool2d(2, ceil_mode=True)] if pool else []), conv, activation)
 
 
-def check_dropout(dropout: float) -> None:
-    """Raise ValueError unless `dropout` is a probability below 1."""
+def check_sizes(width: int, dropout: float) -> None:
+    """Raise ValueError unless `width` is at least 1 and `dropout` a probability below 1."""
+    if width < 1:
+        raise ValueError(f"width must be at least 1, got {width}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from onward.nets.net import Architecture, Net, Shape, check_dropout, conv_body, plain
+from onward.nets.net import Architecture, Net, Shape, check_sizes, conv_body, plain
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,7 @@ class Plain17(Architecture):
     """Probability of dropping a unit, after every ReLU."""
 
     def __post_init__(self):
-        check_dropout(self.dropout)
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}")
+        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width, *(self.width * 2**stage for stage in range(4) for _ in range(4))]

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Stream
-from onward.nets.net import Carry, Net, check_dropout, conv_body
+from onward.nets.net import Carry, Net, check_sizes, conv_body
 
 ConcatOrder = Literal["append", "by_class"]
 """append: old channels follow new ones, as in the released code; by_class: each class's old follow its new ones."""
@@ -132,9 +132,7 @@ class Drop(nn.Module):
 
 def check_residual(width: int, dropout: float, concat: str) -> None:
     """Raise ValueError unless these can be the settings of a residual network."""
-    check_dropout(dropout)
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
+    check_sizes(width, dropout)
     if concat not in get_args(ConcatOrder):
         raise ValueError(f"concat must be one of {', '.join(get_args(ConcatOrder))}, got {concat!r}")
 

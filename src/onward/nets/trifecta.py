@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout
+from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Trifecta6(Architecture):
     """Probability of dropping a unit, after every ReLU."""
 
     def __post_init__(self):
-        _check(self.width, self.dropout)
+        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         return _build(shape[0], [self.width * factor for factor in (1, 1, 2, 2, 2, 4)], {0, 2, 5}, self.dropout)
@@ -45,7 +45,7 @@ class Trifecta12(Architecture):
     """Probability of dropping a unit, after every ReLU."""
 
     def __post_init__(self):
-        _check(self.width, self.dropout)
+        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         factors = (1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8)
@@ -63,9 +63,3 @@ def _body(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     layers = [nn.BatchNorm2d(inputs), conv, nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, *([Dropout(dropout)] if dropout else []))
-
-
-def _check(width: int, dropout: float) -> None:
-    check_dropout(dropout)
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from onward.nets.net import Architecture, Carry, Net, Shape, check_dropout
+from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
 
 _SLOPE = 0.01
 _LAYERS = ((1, False), (2, True), (2, False), (4, True), (4, True), (4, True))  # times the width; pooled afterwards?
@@ -28,9 +28,7 @@ class VGG8b(Architecture):
     """Probability of dropping a channel, or a unit of the linear layer's input."""
 
     def __post_init__(self):
-        check_dropout(self.dropout)
-        if self.width < 1:
-            raise ValueError(f"width must be at least 1, got {self.width}")
+        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         inputs, *sides = shape
