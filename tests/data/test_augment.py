@@ -37,6 +37,23 @@ def test_crop_is_a_window_of_the_padded_image():
     assert len(set(offsets)) > 20
 
 
+def test_a_crop_may_find_the_image_reflected_outside():
+    y = Augment(Augmentation(crop=2, padding="reflect"), SHAPE)(X, 0)
+    padded = np.pad(X.numpy(), ((0, 0), (0, 0), (2, 2), (2, 2)), mode="reflect")
+    for before, after in zip(padded, y.numpy(), strict=True):
+        windows = [before[:, i : i + 12, j : j + 10] for i in range(5) for j in range(5)]
+        assert sum(np.array_equal(window, after) for window in windows) == 1
+
+
+def test_unknown_padding_and_two_ways_to_mirror_are_refused():
+    wrapped = Augmentation(crop=2)
+    object.__setattr__(wrapped, "padding", "wrap")
+    with pytest.raises(ValueError, match="padding must be one of zeros, reflect, got 'wrap'"):
+        wrapped.__post_init__()
+    with pytest.raises(ValueError, match="flip and alternate_flip exclude each other"):
+        Augmentation(flip=True, alternate_flip=True)
+
+
 def test_flip_mirrors_about_half():
     y = Augment(Augmentation(flip=True), SHAPE)(X, 0)
     same = (y == X).flatten(1).all(1)

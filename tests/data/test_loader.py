@@ -109,3 +109,21 @@ def test_batches_cover_the_whole_set_in_order():
     assert [len(x) for x, _ in found] == [10, 10, 5]
     assert torch.cat([x for x, _ in found])[:, 0, 0, 0].mul(255).round().tolist() == list(range(25))
     assert torch.cat([y for _, y in found]).tolist() == [k % 7 for k in range(25)]
+
+
+def test_alternating_flips_mirror_each_image_in_every_other_epoch():
+    pixels = torch.arange(200, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 2, 2).clone()
+    pixels[..., 1] += 1  # the left column tells the image, the right one is brighter
+    loader = TrainLoader(
+        Images(pixels, torch.arange(200) % 7),
+        batch_size=20,
+        device="cpu",
+        augmentation=Augmentation(alternate_flip=True),
+    )
+    epochs = []
+    for epoch in range(4):
+        x = torch.cat([x for x, _ in loader.epoch(epoch)])[:, 0, 0] * 255
+        epochs.append({round(float(row.min())): bool(row[0] > row[1]) for row in x})
+    assert epochs[0] == epochs[2] and epochs[1] == epochs[3]
+    assert all(epochs[0][image] != epochs[1][image] for image in range(200))
+    assert 70 < sum(epochs[0].values()) < 130

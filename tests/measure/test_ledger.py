@@ -81,9 +81,11 @@ def _gradients_alive_at_the_end(trainer: LocalTrainer) -> int:
     found: list[int] = []
     batch = _batch()
     with MemoryMeter(trainer, batch) as meter:
-        optimizer = trainer.optimizers[0].optimizer
-        assert optimizer is not None
-        handle = optimizer.register_step_pre_hook(lambda *_: found.append(_alive(meter, "gradients")))
+        handle = (
+            trainer.optimizers[0]
+            .parts[0]
+            .optimizer.register_step_pre_hook(lambda *_: found.append(_alive(meter, "gradients")))
+        )
         trainer.step(*batch, step=1)
         handle.remove()
     return found[0]

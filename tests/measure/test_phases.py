@@ -69,8 +69,7 @@ def _trainer(counter: list[float], spans: Callable[[int], Sequence[Span]], depth
     learner = Learner(blocks, supervision=LabelInLoss(), spans=spans(depth), rules={"last": LastGoodness()})
     trainer = LocalTrainer(learner, TrainerSettings(**settings))
     for optimizer in trainer.optimizers:
-        assert optimizer.optimizer is not None
-        optimizer.optimizer.register_step_post_hook(lambda *_: counter.__setitem__(0, counter[0] + 1_000_000))
+        optimizer.parts[0].optimizer.register_step_post_hook(lambda *_: counter.__setitem__(0, counter[0] + 1_000_000))
     return trainer
 
 

@@ -146,6 +146,7 @@ class Evidence:
 
     def __init__(self, learner: Learner, images: Tensor):
         self.learner = learner
+        self.images = images
         self.x = learner.prepare(images)
 
     @cached_property
@@ -158,6 +159,11 @@ class Evidence:
     def handed_on(self) -> list[Float[Tensor, "B ..."]]:
         """What each block hands to the next on a neutral view of the batch."""
         return [stream[0] for _, _, stream in self.learner.walk(self.learner.supervision.neutral_view(self.x))]
+
+    @cached_property
+    def mirrored(self) -> "Evidence":
+        """What the learner says about the same images, mirrored left and right."""
+        return Evidence(self.learner, self.images.flip(-1))
 
     def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
         walk = self.learner.walk(stream)

@@ -4,11 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from onward.core.block import LocalBlock
+from onward.core.muon import Muon
 from onward.core.settings import TrainerSettings
+
+_ADAM = {"step", "exp_avg", "exp_avg_sq"}
+_MOMENTUM = {"momentum_buffer"}
+_FOREIGN = "optimizer state %d does not fit this block; were network or optimizer changed?"
 
 
 class BlockOptimizer:
@@ -17,41 +22,25 @@ class BlockOptimizer:
     def __init__(self, block: LocalBlock, settings: TrainerSettings):
         self.block = block
         self.clip_norm = settings.clip_norm
-        self.parameters = [p for p in block.parameters() if p.requires_grad]
-        self.optimizer = _make_optimizer(self.parameters, settings) if self.parameters else None
-        adam = {"step", "exp_avg", "exp_avg_sq"}
-        self.state_names = adam if settings.optimizer != "sgd" else {"momentum_buffer"} if settings.momentum else set()
+        self.parts = _parts(block, settings)
+        self.parameters = [parameter for part in self.parts for parameter in part.parameters]
         self.average = None
         if settings.averaging is not None:
             self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
 
     def set_learning_rate(self, value: float) -> None:
-        if self.optimizer is not None:
-            for group in self.optimizer.param_groups:
-                group["lr"] = value
+        for part in self.parts:
+            for group in part.optimizer.param_groups:
+                group["lr"] = value * part.share
 
     def step(self) -> None:
         """Apply the gradients and drop them at once, so that only one span's gradients are ever alive."""
-        if self.optimizer is not None:
-            if self.clip_norm is not None:
-                torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
-            if "momentum_buffer" in self.state_names:
-                self._begin_momentum()
-            self.optimizer.step()
-            self.optimizer.zero_grad(set_to_none=True)
+        if self.clip_norm is not None and self.parameters:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        for part in self.parts:
+            part.step()
         if self.average is not None:
             self.average.update_parameters(self.block)
-
-    def _begin_momentum(self) -> None:
-        """Start from zero where a gradient comes for the first time: fused sgd wants all momenta, or none.
-
-        Where spans alternate, goodness has a gradient in other steps than the body.
-        """
-        assert self.optimizer is not None
-        for parameter in self.parameters:
-            if parameter.grad is not None and not self.optimizer.state[parameter]:
-                wide = torch.promote_types(parameter.dtype, torch.float32)
-                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, dtype=wide)
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
@@ -68,11 +57,12 @@ class BlockOptimizer:
 
     def state(self) -> dict[str, Tensor]:
         """Return all state as flat tensors, keyed `name.parameter_index`, `average.name` or `averaged_steps`."""
-        tensors: dict[str, Tensor] = {}
-        if self.optimizer is not None:
-            for index, entries in self.optimizer.state_dict()["state"].items():
+        tensors, first = {}, 0
+        for part in self.parts:
+            for index, entries in part.optimizer.state_dict()["state"].items():
                 kept = {name: value for name, value in entries.items() if value is not None}
-                tensors |= {f"{name}.{index}": torch.as_tensor(value) for name, value in kept.items()}
+                tensors |= {f"{name}.{first + index}": torch.as_tensor(value) for name, value in kept.items()}
+            first += len(part.parameters)
         if self.average is not None:
             tensors |= {f"average.{name}": value for name, value in self.average.module.state_dict().items()}
             tensors["averaged_steps"] = self.average.n_averaged
@@ -88,28 +78,78 @@ class BlockOptimizer:
                 average[rest] = value
             elif key != "averaged_steps":
                 entries.setdefault(int(rest), {})[name] = value
-        if self.optimizer is not None:
-            entries = {index: self._laid_out(index, kept) for index, kept in entries.items()}
-            self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": entries})
+        if entries and max(entries) >= len(self.parameters):
+            raise ValueError(_FOREIGN % max(entries))
+        first = 0
+        for part in self.parts:
+            own = range(first, first := first + len(part.parameters))
+            part.load({index - own.start: entries[index] for index in own if index in entries}, own.start)
         if self.average is not None:
             self.average.module.load_state_dict(average)
             self.average.n_averaged.copy_(tensors["averaged_steps"])
 
-    def _laid_out(self, index: int, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+
+class OptimizerPart:
+    """The parameters of a block that one torch optimizer moves."""
+
+    def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], state: set[str], share: float):
+        self.optimizer = optimizer
+        self.parameters = parameters
+        self.state_names = state
+        self.share = share
+
+    def step(self) -> None:
+        if self.state_names == _MOMENTUM:
+            self._begin_momentum()
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def load(self, entries: dict[int, dict[str, Tensor]], first: int) -> None:
+        """Restore state by the parameters' positions in this part, whose first is the block's `first`."""
+        known = {index: self._laid_out(index, kept, first) for index, kept in entries.items()}
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": known})
+
+    def _begin_momentum(self) -> None:
+        """Start from zero where a gradient comes for the first time: fused sgd wants all momenta, or none.
+
+        Where spans alternate, goodness has a gradient in other steps than the body.
+        """
+        for parameter in self.parameters:
+            if parameter.grad is not None and not self.optimizer.state[parameter]:
+                wide = torch.promote_types(parameter.dtype, torch.float32)
+                self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, dtype=wide)
+
+    def _laid_out(self, index: int, tensors: dict[str, Tensor], first: int) -> dict[str, Tensor]:
         """Give a parameter's state the parameter's memory format: fused optimizers pair elements by position."""
-        known = index < len(self.parameters) and set(tensors) == self.state_names
-        if not known or any(t.ndim and t.shape != self.parameters[index].shape for t in tensors.values()):
-            raise ValueError(f"optimizer state {index} does not fit this block; were network or optimizer changed?")
         parameter = self.parameters[index].detach()
+        if set(tensors) != self.state_names or any(t.ndim and t.shape != parameter.shape for t in tensors.values()):
+            raise ValueError(_FOREIGN % (first + index))
         return {name: torch.empty_like(parameter).copy_(t) if t.ndim else t for name, t in tensors.items()}
 
 
-def _make_optimizer(parameters: list[torch.nn.Parameter], settings: TrainerSettings) -> torch.optim.Optimizer:
-    lr, decay = settings.learning_rate, settings.weight_decay
-    if settings.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=settings.momentum, fused=True)
-    kind = torch.optim.AdamW if settings.optimizer == "adamw" else torch.optim.Adam
-    return kind(parameters, lr=lr, weight_decay=decay, fused=True)
+def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
+    """Return the optimizers of a block, each with the parameters that it moves; none where nothing is trained."""
+    trained = [p for p in block.parameters() if p.requires_grad]
+    if settings.optimizer != "muon":
+        return [_part(settings.optimizer, trained, settings)] if trained else []
+    matrices = {id(p) for p in block.body.parameters() if p.ndim > 1}
+    hidden, others = ([p for p in trained if (id(p) in matrices) == wanted] for wanted in (True, False))
+    share = settings.adamw_share
+    return [
+        *([_part("muon", hidden, settings)] if hidden else []),
+        *([_part("adamw", others, settings, share=share)] if others else []),
+    ]
+
+
+def _part(name: str, parameters: list[nn.Parameter], settings: TrainerSettings, *, share: float = 1.0) -> OptimizerPart:
+    lr, decay, momentum = settings.learning_rate * share, settings.weight_decay, settings.momentum
+    if name == "muon":
+        return OptimizerPart(Muon(parameters, lr, momentum=momentum), parameters, _MOMENTUM, share)
+    if name == "sgd":
+        sgd = torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=momentum, fused=True)
+        return OptimizerPart(sgd, parameters, _MOMENTUM if momentum else set(), share)
+    kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
+    return OptimizerPart(kind(parameters, lr=lr, weight_decay=decay, fused=True), parameters, _ADAM, share)
 
 
 @torch.no_grad()

@@ -15,8 +15,9 @@ class TrainerSettings:
     Raises ValueError for a value outside its range.
     """
 
-    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
-    """One such optimizer per block (adam: weight decay enters the gradient)."""
+    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
+    """One such optimizer per block (adam: weight decay enters the gradient; muon: for the weight matrices of bodies
+    that normalise, adamw for all other parameters)."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     final_learning_rate: float = 0.0
@@ -30,7 +31,9 @@ class TrainerSettings:
     weight_decay: float = 0.0
     """Weight decay of every trained parameter."""
     momentum: float = 0.9
-    """Momentum of sgd."""
+    """Momentum of sgd and muon."""
+    adamw_share: float = 0.02
+    """muon: learning rate of adamw, as a share of that of muon."""
     clip_norm: float | None = None
     """Largest gradient norm of a block; None: no clipping."""
     averaging: float | None = None
@@ -53,7 +56,7 @@ class TrainerSettings:
             value = getattr(self, field.name)
             if get_origin(field.type) is Literal and value not in get_args(field.type):
                 raise ValueError(f"{field.name} must be one of {', '.join(get_args(field.type))}, got {value!r}")
-        for field in ("learning_rate", "final_learning_rate", "weight_decay"):
+        for field in ("learning_rate", "final_learning_rate", "weight_decay", "adamw_share"):
             value = getattr(self, field)
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{field} must be a finite number >= 0, got {value}")

@@ -3,10 +3,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+Padding = Literal["zeros", "reflect"]
 
 
 @dataclass(frozen=True)
@@ -14,9 +17,13 @@ class Augmentation:
     """What may happen to a training image; everything is off by default. Raises ValueError on values out of range."""
 
     crop: int = 0
-    """Pad by this many pixels of zeros and crop back at random; 0 = off."""
+    """Pad by this many pixels and crop back at random; 0 = off."""
+    padding: Padding = "zeros"
+    """What a crop finds outside the image."""
     flip: bool = False
     """Mirror left and right with probability one half."""
+    alternate_flip: bool = False
+    """Mirror each image in every other epoch; chance decides which epochs."""
     resized_crop: float = 0.0
     """Smallest share of the area that a random crop, scaled back to full size, may keep; 0 = off."""
     color_jitter: float = 0.0
@@ -30,6 +37,10 @@ class Augmentation:
         for name in ("crop", "cutout"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} {getattr(self, name)} is negative: give pixels, or 0 to switch it off")
+        if self.padding not in get_args(Padding):
+            raise ValueError(f"padding must be one of {', '.join(get_args(Padding))}, got {self.padding!r}")
+        if self.flip and self.alternate_flip:
+            raise ValueError("flip and alternate_flip exclude each other: choose one way to mirror")
         for name in ("resized_crop", "color_jitter", "grayscale"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} {getattr(self, name)} must lie between 0 (off) and 1")
@@ -88,7 +99,8 @@ def _steps(settings: Augmentation, size: tuple[int, int]) -> tuple[Callable[[Ten
         scale = (settings.resized_crop, 1.0)
         steps.append(kornia.RandomResizedCrop(size, scale=scale, cropping_mode="resample"))
     if settings.crop:
-        steps.append(kornia.RandomCrop(size, padding=settings.crop))
+        mode = {"zeros": "constant", "reflect": "reflect"}[settings.padding]
+        steps.append(kornia.RandomCrop(size, padding=settings.crop, padding_mode=mode))
     if settings.flip:
         steps.append(kornia.RandomHorizontalFlip(p=0.5))
     if settings.color_jitter:

@@ -37,6 +37,7 @@ class TrainLoader:
         self.seed = seed
         _, *shape = images.pixels.shape
         self.augment = Augment(augmentation, (shape[0], shape[1], shape[2])) if augmentation.enabled else None
+        self.mirrored_in = self._draw_parities() if augmentation.alternate_flip else None
 
     def __len__(self) -> int:
         """Steps per epoch; a last, partial batch is dropped, a set smaller than one batch is one step."""
@@ -54,10 +55,19 @@ class TrainLoader:
         shuffled = torch.randperm(len(self.labels), generator=generator)
         return list(shuffled.split(self.batch_size)[: len(self)])
 
+    def _draw_parities(self) -> Int64[Tensor, "N"]:
+        """Draw for each image whether it is mirrored in even or in odd epochs (Jordan 2024, alternating flip)."""
+        generator = torch.Generator().manual_seed(derive_seed(self.seed, "mirror"))
+        return torch.randint(2, (len(self.labels),), generator=generator).to(self.pixels.device)
+
     def _batches(self, index: int, start: int) -> Iterator[Batch]:
         for batch, chosen in enumerate(self.order(index)[start:], start):
             rows = chosen.to(self.pixels.device)
-            x, y = _deliver(self.pixels[rows], self.labels[rows], self.device)
+            pixels = self.pixels[rows]
+            if self.mirrored_in is not None:
+                mirrored = self.mirrored_in[rows] == index % 2
+                pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
+            x, y = _deliver(pixels, self.labels[rows], self.device)
             if self.augment is not None:
                 x = self.augment(x, derive_seed(self.seed, "augmentation", index, batch))
             yield x, y

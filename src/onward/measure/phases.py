@@ -72,9 +72,8 @@ class Phases:
         if block.goodness is not None:
             self._keep(block.goodness.register_forward_pre_hook(ahead("score")))
             self._keep(block.goodness.register_forward_hook(scored))
-        optimizer = self._trainer.optimizers[index].optimizer
-        if optimizer is not None:
-            self._keep(optimizer.register_step_pre_hook(ahead("optimizer")))
+        for part in self._trainer.optimizers[index].parts:
+            self._keep(part.optimizer.register_step_pre_hook(ahead("optimizer")))
 
     def _keep(self, handle: Any) -> None:
         self._stack.callback(handle.remove)

@@ -1,5 +1,6 @@
 """Networks: bodies, and how skip connections travel. What is learned from an activity is the algorithm's business."""
 
+from onward.nets.airbench import Airbench
 from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.mlp import MLP
 from onward.nets.net import Architecture, Net
@@ -24,6 +25,7 @@ NETS = (
     ResNet100,
     Trifecta6,
     Trifecta12,
+    Airbench,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "VGG8",
     "VGG11",
     "VGG14",
+    "Airbench",
     "Architecture",
     "Net",
     "Plain17",

@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -33,7 +33,10 @@ def plain(bodies: Sequence[nn.Module], widths: Sequence[int]) -> Net:
 
 
 class Architecture(ABC):
-    """A frozen dataclass: its fields are sizes; called with an image shape, it builds the net."""
+    """A frozen dataclass: its fields are sizes; called with the shape of its input, it builds the net."""
+
+    whiten: ClassVar[int] = 0
+    """Side of the patches that the network wants whitened; 0: it takes the images as they are."""
 
     @abstractmethod
     def __call__(self, shape: Shape, num_classes: int) -> Net:

@@ -4,12 +4,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from onward.algorithms import Algorithm
 from onward.core import Learner, derive_seed, seeded
 from onward.data import Splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardise
+from onward.parts.whiten import Whiten, patch_covariance
 from onward.runs.codec import decode, encode
 from onward.runs.files import read_json, read_tensors, write_json, write_tensors
 
@@ -26,6 +28,8 @@ class ModelSpec:
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
+    covariance: tuple[tuple[float, ...], ...] = ()
+    """Of the patches that the network wants whitened, in standardised images; empty: they count as white."""
     blocks: int | None = None
     """How many blocks a truncated model keeps; None: all."""
     rule: str | None = None
@@ -33,10 +37,20 @@ class ModelSpec:
 
     def build(self, *, seed: int = 0) -> Learner:
         """Build the learner with fresh weights drawn from `seed`. Raises ValueError if the parts do not fit."""
+        prepare, shape = self._preparation()
         with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
-            learner = self.algorithm(self.net(self.shape, len(self.class_names)), len(self.class_names))
-        learner.prepare = Standardise(self.shape, self.mean, self.deviation)
+            learner = self.algorithm(self.net(shape, len(self.class_names)), len(self.class_names))
+        learner.prepare = prepare
         return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
+
+    def _preparation(self) -> tuple[nn.Module, tuple[int, int, int]]:
+        """Return what turns images into the network's input, and the shape of that."""
+        standardise, side = Standardise(self.shape, self.mean, self.deviation), self.net.whiten
+        if not side:
+            return standardise, self.shape
+        channels, height, width = self.shape
+        whiten = Whiten(channels, side, self.covariance or torch.eye(channels * side**2).tolist())
+        return nn.Sequential(standardise, whiten), (len(whiten.weight), height - side + 1, width - side + 1)
 
 
 def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
@@ -44,7 +58,16 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
     mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
     if not algorithm.standardise:
         mean, deviation = [0.0] * len(mean), [1.0] * len(deviation)
-    return ModelSpec(algorithm, net, data.shape, data.class_names, tuple(mean), tuple(deviation))
+    covariance = patch_covariance(data.train.pixels, mean, deviation, net.whiten) if net.whiten else []
+    return ModelSpec(
+        algorithm,
+        net,
+        data.shape,
+        data.class_names,
+        tuple(mean),
+        tuple(deviation),
+        tuple(tuple(row) for row in covariance),
+    )
 
 
 def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tuple[Learner, ModelSpec]:
@@ -71,6 +94,7 @@ def save_model(folder: Path | str, learner: Learner, spec: ModelSpec) -> None:
             "class_names": list(spec.class_names),
             "mean": list(spec.mean),
             "deviation": list(spec.deviation),
+            "covariance": [list(row) for row in spec.covariance],
             "blocks": spec.blocks,
             "rule": spec.rule,
         },
@@ -88,6 +112,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
         decode(content["net"]),
         (content["shape"][0], content["shape"][1], content["shape"][2]),
         *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
+        covariance=tuple(tuple(row) for row in content.get("covariance", [])),
         blocks=content.get("blocks"),
         rule=content.get("rule"),
     )

@@ -1,0 +1,29 @@
+"""Mirrored: an inference rule asked twice, once about each image and once about its mirror image."""
+# B batch, C classes
+
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Evidence, Evidences, InferenceRule
+
+
+class Mirrored(InferenceRule):
+    """Averages the class probabilities that a rule gives an image and its mirror image: twice the work.
+
+    Test-time augmentation by flipping, as in Jordan 2024 (arXiv 2404.00498), which averages logits. What the inner rule
+    fits, it fits on images as they are.
+    """
+
+    def __init__(self, rule: InferenceRule):
+        super().__init__()
+        self.rule = rule
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        both = [self.rule(seen).float().softmax(dim=1) for seen in (evidence, evidence.mirrored)]
+        return (both[0] + both[1]) / 2
+
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        self.rule.fit(train, validation)
+
+    def reach(self, num_scored: int) -> int | None:
+        return self.rule.reach(num_scored)

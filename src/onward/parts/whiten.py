@@ -1,0 +1,60 @@
+"""Whitening: small patches of the image, turned and scaled so that nothing in them is correlated."""
+# B images, K image channels, H W map, F entries of a patch, P patches
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+
+class Whiten(nn.Module):
+    """Replaces an image by its patches' principal components, each brought to variance 1, and by their negatives.
+
+    A convolution that nothing trains: 2 K side^2 channels from K, a map smaller by side - 1. `covariance` is that of
+    the patches of the training split, see `patch_covariance`; `floor` is added to each variance, so that what hardly
+    occurs is not blown up. The first layer of Jordan 2024 (arXiv 2404.00498, section 3.2).
+
+    Raises ValueError for a covariance that does not belong to patches of this size.
+    """
+
+    weight: Tensor
+
+    def __init__(self, channels: int, side: int, covariance: Sequence[Sequence[float]], *, floor: float = 5e-4):
+        super().__init__()
+        entries = channels * side**2
+        matrix = torch.tensor(covariance, dtype=torch.float64)
+        if matrix.shape != (entries, entries):
+            found = "x".join(str(size) for size in matrix.shape)
+            raise ValueError(
+                f"patches of {channels}x{side}x{side} have a covariance of {entries}x{entries}, not {found}"
+            )
+        variances, components = torch.linalg.eigh(matrix)
+        filters = (components * (variances + floor).rsqrt()).T.reshape(entries, channels, side, side)
+        self.register_buffer("weight", torch.cat([filters, -filters]).float())
+
+    def forward(self, images: Float[Tensor, "B K H W"]) -> Float[Tensor, "B F H2 W2"]:
+        return F.conv2d(images, self.weight)
+
+
+def patch_covariance(
+    pixels: UInt8[Tensor, "N K H W"],
+    mean: Sequence[float],
+    deviation: Sequence[float],
+    side: int,
+    *,
+    images: int = 5000,
+) -> list[list[float]]:
+    """Return the second moments [F, F] of all patches of `side` x `side` pixels in standardised images.
+
+    The first `images` images are enough. Raises ValueError for images smaller than a patch.
+    """
+    if min(pixels.shape[2:]) < side:
+        raise ValueError(f"images of {pixels.shape[2]}x{pixels.shape[3]} pixels have no patches of {side}x{side}")
+    centre, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, deviation))
+    total, count = 0.0, 0
+    for part in pixels[:images].split(500):
+        patches = F.unfold((part / 255 - centre) / scale, side).transpose(1, 2).flatten(0, 1).double()
+        total, count = total + patches.T @ patches, count + len(patches)
+    return (total / count).tolist()
