@@ -4,9 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from onward.algorithms import PredSim
+from onward.algorithms import Backprop, PredSim
 from onward.core import Target
 from onward.nets import MLP, TinyCNN, VGG8b
+from onward.parts.mirrored import Mirrored
+from onward.parts.objectives import CrossEntropy
 from onward.parts.pooled import PooledLinear
 from onward.parts.similarity import SimilarityMatching, map_deviation, similarities
 
@@ -61,3 +63,18 @@ def test_a_network_without_maps_is_projected_by_linear_layers():
         assert isinstance(block.auxiliary, SimilarityMatching)
         assert isinstance(block.auxiliary.project, torch.nn.Linear)
     assert learner(torch.rand(3, *SHAPE)).shape == (3, CLASSES)
+
+
+def test_mirrored_reading_and_smoothed_labels_reach_the_control_too():
+    local = PredSim(beta=0.0, label_smoothing=0.2, mirrored=True)
+    for algorithm in (local, Backprop(of=local)):
+        learner = algorithm(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+        assert all(isinstance(rule, Mirrored) for rule in learner.rules.values())
+        assert learner.blocks[-1].objective == CrossEntropy(label_smoothing=0.2)
+    assert not isinstance(PredSim()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).rules["last_block"], Mirrored)
+
+
+@pytest.mark.parametrize("smoothing", [1.0, -0.1])
+def test_impossible_label_smoothing_is_refused(smoothing: float):
+    with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got"):
+        PredSim(label_smoothing=smoothing)

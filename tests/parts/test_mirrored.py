@@ -39,6 +39,8 @@ def test_the_inner_rule_is_fitted_and_decides_how_far_to_go():
         rule = whole.rules["rule"]
         assert isinstance(rule, InferenceRule)
         rule.fit(list, lambda whole=whole: [(Evidence(whole, images), labels)])
-    chosen = {name.removeprefix("rules.rule.rule."): value for name, value in inside.state_dict().items()}
-    assert chosen["first"] == alone.rules["rule"].first and chosen["last"] == alone.rules["rule"].last >= 0
+    chosen, expected = inside.state_dict(), alone.state_dict()
+    assert expected["rules.rule.last"] >= 0
+    for name in ("first", "last"):
+        assert chosen[f"rules.rule.rule.{name}"] == expected[f"rules.rule.{name}"]
     assert len(inside.truncated().blocks) == len(alone.truncated().blocks)

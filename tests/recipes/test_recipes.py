@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.algorithms import Backprop, DeeperForward
+from onward.algorithms import Backprop, DeeperForward, PredSim
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays
 from onward.data.named import NAMED_SETS
@@ -128,7 +128,7 @@ _CHANGES = {
     },
     **{
         name: replace(_BASE, data=replace(_BASE.data, augmentation=Augmentation(**{name: value})))
-        for name, value in {"crop": 1, "flip": True, "resized_crop": 0.5, "cutout": 3}.items()
+        for name, value in {"crop": 1, "flip": True, "alternate_flip": True, "resized_crop": 0.5, "cutout": 3}.items()
     },
 }
 
@@ -157,14 +157,28 @@ def test_every_option_changes_the_run(change: str):
     assert ours.shape != theirs.shape or not torch.equal(ours, theirs)
 
 
+def test_padding_changes_a_cropped_run():
+    cropped = [
+        replace(_BASE, data=replace(_BASE.data, augmentation=Augmentation(crop=2, padding=padding)))
+        for padding in ("zeros", "reflect")
+    ]
+    assert not torch.equal(*map(_weights, cropped))
+
+
 def test_momentum_changes_an_sgd_run():
     sgd = replace(_BASE, trainer=replace(_BASE.trainer, optimizer="sgd"))
     heavy = replace(sgd, trainer=replace(sgd.trainer, momentum=0.5))
     assert not torch.equal(_weights(sgd), _weights(heavy))
 
 
+def test_the_share_of_adamw_changes_a_muon_run():
+    muon = replace(_BASE, algorithm=PredSim(beta=0.0), trainer=replace(_BASE.trainer, optimizer="muon"))
+    other = replace(muon, trainer=replace(muon.trainer, adamw_share=0.5))
+    assert not torch.equal(_weights(muon), _weights(other))
+
+
 def test_the_list_of_options_is_complete():
-    tried = {*_CHANGES, "momentum"}
+    tried = {*_CHANGES, "momentum", "adamw_share", "padding"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
     # Layout, caching and recomputing must NOT change a run; colours need colour images (tests of augmentation).

@@ -2,7 +2,8 @@
 
 The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
 objective remain on the last block alone, as a linear head and softmax cross-entropy; a last block that has a linear
-head of its own, such as fusion, keeps it. The same trainer runs it.
+head of its own, such as fusion, keeps it, and so does one that smooths labels. Where the local algorithm reads an
+image and its mirror image together, so does its control. The same trainer runs it.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from onward.nets.net import Net
 from onward.parts.feedback import with_exact_feedback
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
+from onward.parts.mirrored import Mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.supervision import LabelInLoss
 
@@ -27,12 +29,18 @@ class Backprop(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
-        *local, last = self.of(net, num_classes).blocks
+        learner = self.of(net, num_classes)
+        *local, last = learner.blocks
         head = last.goodness if isinstance(last.goodness, LinearHead) else LinearHead(num_classes, net.widths[-1])
+        objective = last.objective if isinstance(last.objective, CrossEntropy) else CrossEntropy()
+        mirrored = isinstance(learner.rules[learner.headline], Mirrored)
         blocks = [
             *[LocalBlock(with_exact_feedback(block.body), handoff=block.handoff) for block in local],
-            LocalBlock(with_exact_feedback(last.body), goodness=head, objective=CrossEntropy(), handoff=last.handoff),
+            LocalBlock(with_exact_feedback(last.body), goodness=head, objective=objective, handoff=last.handoff),
         ]
         return Learner(
-            blocks, supervision=LabelInLoss(), spans=whole(len(blocks)), rules={"last_block": LastGoodness()}
+            blocks,
+            supervision=LabelInLoss(),
+            spans=whole(len(blocks)),
+            rules={"last_block": Mirrored(LastGoodness()) if mirrored else LastGoodness()},
         )

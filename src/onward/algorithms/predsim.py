@@ -16,7 +16,8 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.handoff import Handoff
-from onward.parts.inference import LastGoodness, SumGoodness
+from onward.parts.inference import BestRange, LastGoodness, SumGoodness
+from onward.parts.mirrored import Mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.pooled import PooledLinear, largest_grid
 from onward.parts.similarity import SimilarityMatching
@@ -35,12 +36,18 @@ class PredSim(Algorithm):
     """Share of similarity matching in the loss; 0: cross-entropy alone (`pred`)."""
     decoder_features: int = 2048
     """Most values that a block's linear read-out looks at."""
+    label_smoothing: float = 0.0
+    """Share of the target that cross-entropy gives to all classes alike."""
+    mirrored: bool = False
+    """Whether a class is read from an image and its mirror image together."""
 
     def __post_init__(self):
         if not 0 <= self.beta < 1:
             raise ValueError(f"beta must be in [0, 1), got {self.beta}: without cross-entropy no class can be read out")
         if self.decoder_features < 1:
             raise ValueError(f"decoder_features must be at least 1, got {self.decoder_features}")
+        if not 0 <= self.label_smoothing < 1:
+            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
@@ -48,21 +55,23 @@ class PredSim(Algorithm):
             self._block(body, width, Handoff(nn.Identity(), join, pool), num_classes)
             for body, join, width, pool in zip(*net, strict=True)
         ]
+        rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "best_range": BestRange()}
         return Learner(
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules={"last_block": LastGoodness(), "all_blocks": SumGoodness()},
+            rules={name: Mirrored(rule) if self.mirrored else rule for name, rule in rules.items()},
         )
 
     def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:
         maps = any(isinstance(layer, nn.Conv2d) for layer in body.modules())
         cells = largest_grid(width, self.decoder_features) if maps else (1, 1)
         similarity = SimilarityMatching(num_classes, width, maps=maps, weight=self.beta) if self.beta else None
+        entropy = CrossEntropy(self.label_smoothing)
         return LocalBlock(
             body,
             goodness=PooledLinear(num_classes, width, cells=cells),
-            objective=Weighted(CrossEntropy(), 1 - self.beta),
+            objective=Weighted(entropy, 1 - self.beta) if self.beta else entropy,
             auxiliary=similarity,
             handoff=handoff,
         )

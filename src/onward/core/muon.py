@@ -41,14 +41,14 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             for weight in group["params"]:
                 if weight.grad is not None:
-                    self._move(weight, group)
+                    self._move(weight, weight.grad, group)
 
-    def _move(self, weight: nn.Parameter, group: dict) -> None:
+    def _move(self, weight: nn.Parameter, gradient: Tensor, group: dict) -> None:
         state, wide = self.state[weight], torch.promote_types(weight.dtype, torch.float32)
         if not state:
             state["momentum_buffer"] = torch.zeros_like(weight, dtype=wide)
-        momentum = state["momentum_buffer"].mul_(group["momentum"]).add_(weight.grad)
-        ahead = torch.add(weight.grad, momentum, alpha=group["momentum"])
+        momentum = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
+        ahead = torch.add(gradient, momentum, alpha=group["momentum"])
         weight.mul_(len(weight) ** 0.5 / weight.norm())
         weight.add_(orthogonalised(ahead.flatten(1), group["steps"]).view_as(weight), alpha=-group["lr"])
 

@@ -53,7 +53,7 @@ def patch_covariance(
     if min(pixels.shape[2:]) < side:
         raise ValueError(f"images of {pixels.shape[2]}x{pixels.shape[3]} pixels have no patches of {side}x{side}")
     centre, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, deviation))
-    total, count = 0.0, 0
+    total, count = torch.zeros((), dtype=torch.float64), 0
     for part in pixels[:images].split(500):
         patches = F.unfold((part / 255 - centre) / scale, side).transpose(1, 2).flatten(0, 1).double()
         total, count = total + patches.T @ patches, count + len(patches)
