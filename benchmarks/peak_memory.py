@@ -1,10 +1,11 @@
 """Peak memory of a training step of ResNet-17 beside backprop's, its controls and its floor."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
-from onward.runs.measuring import Stand, contenders, shapes_like
+from onward.runs.measuring import Contender, Stand, contenders, shapes_like
 from report import Order, begin, finish
 from subjects import subject
 
@@ -21,7 +22,9 @@ def main() -> None:
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data, found = shapes_like(recipe, Path("no-data-needed")), {}
-    for contender in contenders(recipe):
+    own, *controls = contenders(recipe)
+    pieces = Contender(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
+    for contender in (own, pieces, *controls):
         stand = Stand(contender, recipe, data, order.device)
         x, y = next(stand.batches)
         stand.trainer.step(x[:2], y[:2], step=0)  # optimizer state exists from now on

@@ -42,7 +42,7 @@ def test_resumed_equals_uninterrupted_with_dropout_and_augmentation(make_trainin
     assert [report.block_accuracy for report in reports] == [report.block_accuracy for report in resumed_reports]
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "adafactor", "muon"])
 @pytest.mark.parametrize("algorithm", [DeeperForward(), Backprop()])
 def test_resumed_equals_uninterrupted_for_every_optimizer(make_training, optimizer: str, algorithm):
     settings = {"optimizer": optimizer, "algorithm": algorithm, "precision": "bf16"}

@@ -1,6 +1,6 @@
 """One optimizer per block: what a block's owner saves, moves and steps."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -11,8 +11,9 @@ from onward.core.block import LocalBlock
 from onward.core.muon import Muon
 from onward.core.settings import TrainerSettings
 
-_ADAM = {"step", "exp_avg", "exp_avg_sq"}
-_MOMENTUM = {"momentum_buffer"}
+Shapes = dict[str, tuple[int, ...]]
+"""What an optimizer keeps for a parameter, by name; () is a number."""
+
 _FOREIGN = "optimizer state %d does not fit this block; were network or optimizer changed?"
 
 
@@ -92,14 +93,20 @@ class BlockOptimizer:
 class OptimizerPart:
     """The parameters of a block that one torch optimizer moves."""
 
-    def __init__(self, optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], state: set[str], share: float):
+    def __init__(
+        self,
+        optimizer: torch.optim.Optimizer,
+        parameters: list[nn.Parameter],
+        keeps: Callable[[nn.Parameter], Shapes],
+        share: float,
+    ):
         self.optimizer = optimizer
         self.parameters = parameters
-        self.state_names = state
+        self.keeps = keeps
         self.share = share
 
     def step(self) -> None:
-        if self.state_names == _MOMENTUM:
+        if self.keeps is _momentum:
             self._begin_momentum()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
@@ -121,10 +128,30 @@ class OptimizerPart:
 
     def _laid_out(self, index: int, tensors: dict[str, Tensor], first: int) -> dict[str, Tensor]:
         """Give a parameter's state the parameter's memory format: fused optimizers pair elements by position."""
-        parameter = self.parameters[index].detach()
-        if set(tensors) != self.state_names or any(t.ndim and t.shape != parameter.shape for t in tensors.values()):
+        parameter = self.parameters[index]
+        if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != self.keeps(parameter):
             raise ValueError(_FOREIGN % (first + index))
-        return {name: torch.empty_like(parameter).copy_(t) if t.ndim else t for name, t in tensors.items()}
+        alike = torch.empty_like(parameter, requires_grad=False)
+        return {name: alike.clone().copy_(t) if t.shape == alike.shape else t for name, t in tensors.items()}
+
+
+def _adam(parameter: nn.Parameter) -> Shapes:
+    return {"step": (), "exp_avg": tuple(parameter.shape), "exp_avg_sq": tuple(parameter.shape)}
+
+
+def _adafactor(parameter: nn.Parameter) -> Shapes:
+    shape = tuple(parameter.shape)
+    if len(shape) < 2:
+        return {"step": (), "variance": shape}
+    return {"step": (), "row_var": (*shape[:-1], 1), "col_var": (*shape[:-2], 1, shape[-1])}
+
+
+def _momentum(parameter: nn.Parameter) -> Shapes:
+    return {"momentum_buffer": tuple(parameter.shape)}
+
+
+def _nothing(parameter: nn.Parameter) -> Shapes:
+    return {}
 
 
 def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
@@ -144,12 +171,15 @@ def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
 def _part(name: str, parameters: list[nn.Parameter], settings: TrainerSettings, *, share: float = 1.0) -> OptimizerPart:
     lr, decay, momentum = settings.learning_rate * share, settings.weight_decay, settings.momentum
     if name == "muon":
-        return OptimizerPart(Muon(parameters, lr, momentum=momentum), parameters, _MOMENTUM, share)
+        return OptimizerPart(Muon(parameters, lr, momentum=momentum), parameters, _momentum, share)
     if name == "sgd":
         sgd = torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=momentum, fused=True)
-        return OptimizerPart(sgd, parameters, _MOMENTUM if momentum else set(), share)
+        return OptimizerPart(sgd, parameters, _momentum if momentum else _nothing, share)
+    if name == "adafactor":
+        adafactor = torch.optim.Adafactor(parameters, lr=lr, weight_decay=decay)
+        return OptimizerPart(adafactor, parameters, _adafactor, share)
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
-    return OptimizerPart(kind(parameters, lr=lr, weight_decay=decay, fused=True), parameters, _ADAM, share)
+    return OptimizerPart(kind(parameters, lr=lr, weight_decay=decay, fused=True), parameters, _adam, share)
 
 
 @torch.no_grad()

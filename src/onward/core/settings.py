@@ -15,9 +15,9 @@ class TrainerSettings:
     Raises ValueError for a value outside its range.
     """
 
-    optimizer: Literal["adamw", "adam", "sgd", "muon"] = "adamw"
-    """One such optimizer per block (adam: weight decay enters the gradient; muon: for the weight matrices of bodies
-    that normalise, adamw for all other parameters)."""
+    optimizer: Literal["adamw", "adam", "sgd", "adafactor", "muon"] = "adamw"
+    """One such optimizer per block (adam: weight decay enters the gradient; adafactor: keeps row and column sums alone;
+    muon: for the weight matrices of bodies that normalise, adamw for all other parameters)."""
     learning_rate: float = 1e-3
     """Peak learning rate."""
     final_learning_rate: float = 0.0
