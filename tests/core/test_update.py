@@ -3,6 +3,7 @@
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -250,3 +251,24 @@ def test_an_auxiliary_needs_an_objective_to_add_to():
     with pytest.raises(ValueError, match="_Pull adds to an objective"):
         LocalBlock(linear_body(0), auxiliary=_Pull())
     LocalBlock(linear_body(0), goodness=LinearHead(CLASSES, WIDTH), objective=CrossEntropy(), auxiliary=_Pull())
+
+
+class _Halving(nn.Module):
+    """Divides by two, in place where it may."""
+
+    overwrites = True
+
+    def forward(self, activity: Tensor, *, overwrite: bool = False) -> tuple[Tensor, ...]:
+        return (activity.mul_(0.5) if overwrite else activity * 0.5,)
+
+
+@pytest.mark.parametrize("body", [nn.Identity(), nn.Flatten(), nn.Linear(FEATURES, FEATURES)])
+def test_a_spent_activity_may_be_overwritten_but_never_what_the_caller_holds(body: nn.Module):
+    x, y = batch()
+    block = LocalBlock(body, goodness=LinearHead(CLASSES, FEATURES), objective=CrossEntropy(), handoff=_Halving())
+    learner = Learner([block], supervision=LabelInLoss(), spans=each(1), rules={"last": LastGoodness()})
+    given, pieces = x.clone(), split((x,), Target(y), 1)
+    expected = body(x).detach() / 2
+    local_update([block], pieces, LocalTrainer(learner, PLAIN).optimizers, [lambda _: nullcontext()])
+    assert torch.equal(pieces[0].stream[0], expected)
+    assert torch.equal(x, given)

@@ -54,9 +54,11 @@ def test_class_mean_has_the_right_gradient(shape: tuple[int, ...]):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_class_mean_gives_a_gradient_of_the_activitys_own_kind(dtype: torch.dtype, memory_format: torch.memory_format):
-    activity = _positive(3, 12, 4, 5).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
-    weights = torch.randn(3, 4)
-    (gradient,) = torch.autograd.grad((weights * ClassMean(4, 12)(activity)).sum(), activity)
+    before = _positive(3, 12, 4, 5).to(dtype).contiguous(memory_format=memory_format).requires_grad_()
+    activity, weights = before.relu(), torch.randn(3, 4)
+    loss = (weights * ClassMean(4, 12)(activity)).sum()
+    own, gradient = torch.autograd.grad(loss, [activity, before])
+    assert own.dtype == dtype and own.untyped_storage().nbytes() == 3 * 12 * dtype.itemsize  # no map is written
     expected = (weights / 60).repeat_interleave(3, dim=1)[:, :, None, None].expand(3, 12, 4, 5)
     assert gradient.dtype == dtype
     assert gradient.is_contiguous(memory_format=memory_format)

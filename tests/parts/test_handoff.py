@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from onward.nets.net import Carry
 from onward.parts.goodness import ClassMean, MeanSquare
 from onward.parts.handoff import ClassNorm, Handoff, SampleNorm, UnitLength
 
@@ -135,3 +136,23 @@ def test_class_norm_without_a_graph_equals_torchs_group_norm(shape: tuple[int, .
 def test_class_norm_hands_a_gradient_on_inside_a_span():
     activity = torch.randn(2, 12, 3, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(ClassNorm(4, 12), (activity,))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("normalise", [ClassNorm(3, 6), UnitLength()])
+def test_an_overwritten_activity_holds_the_same_bits(normalise, dtype):
+    activity = torch.rand(70, 6, 5, 5).to(dtype).contiguous(memory_format=torch.channels_last)
+    handoff = Handoff(normalise, Carry())
+    with torch.no_grad():
+        (expected,) = handoff(activity)
+        untouched = activity.clone()
+        (found,) = handoff(activity, overwrite=True)
+    assert torch.equal(found, expected) and not torch.equal(expected, untouched)
+    assert found.data_ptr() == activity.data_ptr() != expected.data_ptr()
+
+
+def test_nothing_is_overwritten_while_a_graph_needs_it():
+    activity = torch.rand(4, 6, requires_grad=True) * 2
+    before = activity.detach().clone()
+    Handoff(UnitLength(), Carry())(activity, overwrite=True)[0].sum().backward()
+    assert torch.equal(activity, before)

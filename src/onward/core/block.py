@@ -39,6 +39,12 @@ class LocalBlock(nn.Module):
         activity = self.body(x)
         return activity, self.handoff(activity, *skips)
 
+    def hand_on(self, activity: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
+        """Return what the handoff makes of an activity that nothing reads any more: it may be overwritten."""
+        if getattr(self.handoff, "overwrites", False):
+            return self.handoff(activity, *skips, overwrite=True)
+        return self.handoff(activity, *skips)
+
     def loss(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, ""]:
         """Return what the block minimises: the mean of its objective's terms, and of its auxiliary's."""
         assert self.goodness is not None and self.objective is not None

@@ -77,9 +77,10 @@ def _descend(
         loss = sum(losses, last.loss(activity, target) * share)
     loss.backward()
     if left is None:
+        hand_on = last.handoff if _shared(activity, x) else last.hand_on
         del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():
-            left = detach(last.handoff(activity.detach(), *detach(skips)))
+            left = detach(hand_on(activity.detach(), *detach(skips)))
     return loss.detach(), left
 
 
@@ -92,3 +93,8 @@ def _through(
         activity = block.body(x)
         loss = None if target is None or block.objective is None else block.loss(activity, target)
     return loss, block.handoff(activity, *skips)
+
+
+def _shared(activity: Tensor, x: Tensor) -> bool:
+    """Whether a body that changes nothing returned its own input, which others may hold."""
+    return activity.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()

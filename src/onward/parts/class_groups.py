@@ -24,12 +24,15 @@ def group_mean(activity: Float[Tensor, "B D ..."], num_classes: int) -> Float[Te
     return _GroupMean.apply(activity, num_classes)
 
 
-def group_norm(activity: Float[Tensor, "B D ..."], num_classes: int, eps: float) -> Float[Tensor, "B D ..."]:
+def group_norm(
+    activity: Float[Tensor, "B D ..."], num_classes: int, eps: float, *, overwrite: bool = False
+) -> Float[Tensor, "B D ..."]:
     """Bring each class group to mean 0 and variance 1, without a graph; equal to torch's group norm up to rounding.
 
-    torch's kernel is several times slower on channels-last maps, and this runs in every block and step.
+    torch's kernel is several times slower on channels-last maps, and this runs in every block and step. `overwrite`
+    puts the result in the activity's place.
     """
-    handed_on = torch.empty_like(activity)
+    handed_on = activity if overwrite else torch.empty_like(activity)
     for piece, place in zip(_pieces(activity), _pieces(handed_on), strict=True):
         wide = widen(piece)
         mean = _groups(map_mean(wide), num_classes)
@@ -56,9 +59,9 @@ def group_length(activity: Float[Tensor, "B D ..."], num_classes: int, eps: floa
 
 
 class _GroupMean(torch.autograd.Function):
-    """A mean whose gradient is written once, in the activity's own precision and memory format, and saves nothing.
+    """A mean that saves nothing, and whose gradient is one number per channel, in the activity's own precision.
 
-    Autograd's own chain of casts and divisions touches the whole map four times more.
+    Autograd's own chain of casts and divisions touches the whole map four times.
     """
 
     @staticmethod
@@ -69,9 +72,9 @@ class _GroupMean(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        whole = torch.empty_like(ctx.like, device=gradient.device)
         share = gradient * (gradient.shape[1] / ctx.like[0].numel())
-        return whole.copy_(_per_channel(share, whole).to(whole.dtype)), None
+        # Expanded, not written out: the ReLU behind reads it once, and writes the only map of the backward pass.
+        return _per_channel(share, ctx.like).to(ctx.like.dtype).expand(ctx.like.shape), None
 
 
 class _GroupMeanSquare(torch.autograd.Function):
