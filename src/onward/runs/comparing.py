@@ -2,8 +2,10 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
+
+import torch
 
 from onward.algorithms import Backprop
 from onward.data import Augmentation, Splits, load
@@ -29,7 +31,7 @@ class Question:
     """Evaluate on the first images of the test split; None: on all."""
     recovery: tuple[Condition, ...] = ()
     """Chips to learn on."""
-    stream: Stream = Stream()
+    stream: Stream = field(default_factory=Stream)
     """What a chip learns from."""
     steps: int = 5
     """Timed steps of each method; 0: no memory, time and energy."""
@@ -206,10 +208,7 @@ def _accuracy(tests: Sequence[OnTest], question: Question, say: Say) -> dict[str
     return {
         "clean": _spread([[row["accuracy"]] for row in clean]),
         "by_block": by_block,
-        "confusion": [
-            [sum(cells) for cells in zip(*rows, strict=True)]
-            for rows in zip(*[row["confusion"] for row in clean], strict=True)
-        ],
+        "confusion": torch.tensor([row["confusion"] for row in clean]).sum(dim=0).tolist(),
         "noise": noise,
         "recovery": recovery,
     }

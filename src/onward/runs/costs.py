@@ -1,7 +1,6 @@
 """What a step of several recipes costs, measured together: memory, time, operations and energy."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,8 +28,9 @@ def measure_methods(
         own.append(Entrant(Contender(recipe.name, recipe.algorithm, recipe.trainer), recipe, data))
     for group in _by_network(own):
         leader = next((e for e in group if isinstance(e.recipe.algorithm, Backprop)), group[0])
+        known = {_remedies(e.contender) for e in group if isinstance(e.recipe.algorithm, Backprop)}
         for control in contenders(leader.recipe):
-            if control.name.startswith("backprop,") or (control.name == "backprop" and not _has_backprop(group)):
+            if isinstance(control.algorithm, Backprop) and _remedies(control) not in known:
                 controls.append(Entrant(control, leader.recipe, leader.data))
     rate = peak_rate(device, methods[0][0].trainer.arithmetic)
     rows = side_by_side([*own, *controls], device, rate, steps=steps)
@@ -54,9 +54,6 @@ def _by_network(entrants: Sequence[Entrant]) -> list[list[Entrant]]:
     return list(groups.values())
 
 
-def _has_backprop(group: Sequence[Entrant]) -> bool:
-    return any(
-        isinstance(e.recipe.algorithm, Backprop)
-        and e.recipe.trainer == replace(e.recipe.trainer, micro_batches=1, recompute=False)
-        for e in group
-    )
+def _remedies(contender: Contender) -> tuple[bool, int]:
+    """What backprop does to need less memory."""
+    return contender.trainer.recompute, contender.trainer.micro_batches

@@ -109,7 +109,7 @@ class Stand:
         return {"total": found.total, "ideal": found.ideal, "by_block": blocks}
 
     def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> dict[str, Any]:
-        """Count what one step computes and moves, in joules of an imagined device; measure it where there is a meter."""
+        """Count what one step computes and moves, in joules; measure it too where there is a meter."""
         found = step_operations(self.trainer, *next(self.batches))
         counted = {"compute_joules": found.compute_joules, "memory_joules": found.memory_joules, "joules": found.joules}
         row: dict[str, Any] = {"macs": found.macs, "bytes_moved": found.bytes_moved, **counted, "measured": None}
