@@ -9,7 +9,7 @@ import torch
 
 from onward.algorithms import Backprop
 from onward.data import Augmentation, Splits, load
-from onward.hardware import SWEEPS, Condition
+from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
 from onward.runs.costs import epochs_to, measure_methods
 from onward.runs.environment import choose_device, environment
@@ -115,6 +115,20 @@ def check_same_images(recipes: Sequence[Recipe]) -> None:
             raise ValueError(f"{name} has other images than {names[0]}: {told}; compare recipes of one data set")
 
 
+def kept_conditions(methods: Sequence[Method], question: Question) -> tuple[Condition, ...]:
+    """Return the conditions of known sweeps and presets that every run has been evaluated under, on as many chips."""
+    met: list[set[tuple[str, float | None, int]]] = []
+    for method in methods:
+        for run in method.runs:
+            on_test = OnTest(run, method.data, torch.device("cpu"), images=question.test_images)
+            met.append(set(on_test.met_before()))
+    levels: dict[str, list[float | None]] = {}
+    for name, level, chip in sorted(set.intersection(*met), key=lambda place: (place[0], place[1] or 0.0, place[2])):
+        if chip == 0:
+            levels.setdefault(name, []).append(level)
+    return tuple(c for name, found in levels.items() for c in conditions([_word(name, found)]))
+
+
 def as_first(recipes: Sequence[Recipe]) -> list[Recipe]:
     """Give every recipe network, images, epochs, batch size and precision of the first one."""
     first = recipes[0]
@@ -161,6 +175,15 @@ def short_names(names: Sequence[str]) -> list[str]:
     while len(words) > 1 and all(len(w) > 1 for w in words) and len({w[-1] for w in words}) == 1:
         words = [w[:-1] for w in words]
     return ["-".join(w) for w in words]
+
+
+def _word(name: str, levels: Sequence[float | None]) -> str:
+    """Write a sweep as the command line does, from little noise to much."""
+    known = next((sweep for sweep in SWEEPS if sweep.name == name), None)
+    if known is None:
+        return name
+    falling = known.levels[0] > known.levels[-1]
+    return f"{name}={','.join(str(level) for level in sorted(map(float, filter(None, levels)), reverse=falling))}"
 
 
 def _unlike(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
@@ -229,12 +252,14 @@ def _spread(values: Sequence[Sequence[float]]) -> dict[str, Any]:
 def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
     """Describe the sweeps among conditions, each with its levels; a preset is a sweep of one level without a number."""
     known = {sweep.name: sweep for sweep in SWEEPS}
-    found = []
+    found: list[dict[str, Any]] = []
     for name in dict.fromkeys(condition.sweep for condition in conditions):
         sweep = known.get(name)
         levels = [condition.level for condition in conditions if condition.sweep == name]
         texts = {"title": sweep.title, "axis": sweep.axis} if sweep else {"title": name, "axis": ""}
-        found.append({"name": name, **texts, "levels": levels, "random": sweep is None or sweep.random})
+        from_zero = sweep is not None and sweep.levels[0] < sweep.levels[-1]
+        row = {"name": name, **texts, "levels": levels, "from_zero": from_zero}
+        found.append(row | {"random": sweep is None or sweep.random})
     return found
 
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from onward.data import Splits
@@ -20,12 +21,16 @@ class Finished:
     result: dict[str, Any]
 
 
-def open_finished(folder: RunFolder) -> Finished:
-    """Return a run with its result. Raises ValueError if it is damaged or has not finished."""
-    result = folder.result()
+def open_run(path: Path) -> Finished:
+    """Return a finished run. Raises ValueError if there is none at `path`, if it is damaged or has not finished."""
+    if not path.is_dir():
+        raise ValueError(f"{path} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
+    folder = RunFolder.open(path)
+    recipe, result = folder.recipe(), folder.result()
     if result is None:
-        raise ValueError(f"{folder.path} has not finished; go on with: onward train --resume {folder.path}")
-    return Finished(folder, folder.recipe(), result)
+        raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
+    folder.metrics()  # damaged ones are better known of now
+    return Finished(folder, recipe, result)
 
 
 def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:
@@ -36,7 +41,7 @@ def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:
     stopped = None
     for folder in _same(recipe, data, place):
         if folder.result() is not None:
-            return open_finished(folder)
+            return open_run(folder.path)
         stopped = folder
     folder, result = train(recipe, place) if stopped is None else resume(stopped.path, place)
     return Finished(folder, recipe, result)

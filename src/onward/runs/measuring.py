@@ -69,8 +69,7 @@ class Entrant(NamedTuple):
 class Stand:
     """A contender, built and ready to train step after step."""
 
-    def __init__(self, entrant: Entrant, device: torch.device):
-        contender, recipe, data = entrant
+    def __init__(self, contender: Contender, recipe: Recipe, data: Splits, device: torch.device):
         self.name, self.batch_size = contender.name, recipe.batch_size
         self.learner = spec_for(contender.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
         if contender.trainer.channels_last:
@@ -141,6 +140,16 @@ def measure(
     recipe = fitting(recipe, data)
     rate = peak_rate(device, recipe.trainer.arithmetic)
     entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
+    rows = side_by_side(entrants, device, rate, steps=steps)
+    for row, entrant in zip(rows, entrants, strict=True):
+        row["process"] = fresh_process(
+            entrant.contender.algorithm,
+            recipe.net,
+            entrant.contender.trainer,
+            batch=(recipe.batch_size, *data.shape),
+            num_classes=data.num_classes,
+            device=device,
+        )
     return {
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
@@ -148,7 +157,7 @@ def measure(
         "data": data.name,
         "environment": environment(device),
         "peak_rate": rate._asdict(),
-        "contenders": side_by_side(entrants, device, rate, steps=steps),
+        "contenders": rows,
     }
 
 
@@ -161,7 +170,7 @@ def side_by_side(
     entrants: Sequence[Entrant], device: torch.device, rate: PeakRate, *, steps: int
 ) -> list[dict[str, Any]]:
     """Measure a step of every entrant; their timed steps alternate."""
-    stands = [Stand(entrant, device) for entrant in entrants]
+    stands = [Stand(*entrant, device) for entrant in entrants]
     rows = [{"name": stand.name, "flops": stand.flops(), "memory": stand.memory()} for stand in stands]
     for row, seconds in zip(rows, interleave([stand.seconds for stand in stands], steps), strict=True):
         row |= {"step_seconds": median(seconds), "steps": seconds}
@@ -172,16 +181,6 @@ def side_by_side(
         row["fraction_of_peak"] = row["flops"]["total"] / row["step_seconds"] / rate.best
         row["phases"] = stand.phases(min(steps, 3))
         row["energy"] = stand.energy(meter, idle, steps)
-    del stands
-    for row, (contender, recipe, data) in zip(rows, entrants, strict=True):
-        row["process"] = fresh_process(
-            contender.algorithm,
-            recipe.net,
-            contender.trainer,
-            batch=(recipe.batch_size, *data.shape),
-            num_classes=data.num_classes,
-            device=device,
-        )
     return rows
 
 

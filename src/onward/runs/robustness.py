@@ -54,7 +54,7 @@ class OnTest:
 
         Raises ValueError if a noise finds nothing to touch.
         """
-        accuracies = []
+        accuracies, new = [], False
         for chip in range(chips if condition.random else 1):
             asked = self._question(condition.noises, chip)
             found = self.evaluations.answer(asked)
@@ -63,8 +63,10 @@ class OnTest:
                     found = _found(Evaluator(self.learner, self.run.recipe.trainer), self.test)
                 found |= {"sweep": condition.sweep, "level": condition.level}
                 self.evaluations.keep(asked, found)
-                say(f"{self.run.folder.path}  {condition}, chip {chip}: {found['accuracy']:.2%}")
+                new = True
             accuracies.append(found["accuracy"])
+        if new:
+            say(f"{self.run.folder.path}  {condition}: {sum(accuracies) / len(accuracies):.2%}")
         return accuracies
 
     def met_before(self) -> Iterator[tuple[str, float | None, int]]:
