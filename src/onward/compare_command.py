@@ -1,5 +1,6 @@
 """The commands `onward compare` and `onward report`: methods side by side, as tables, JSON and an HTML page."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from onward.command_line import CommandLineError, parse
 from onward.data import load
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.recipes import Recipe
-from onward.report import page, sentences
+from onward.report import page, summary, verdicts
 from onward.report.page import percent, spread
 from onward.report.scale import number
 from onward.runs import Place
@@ -54,7 +55,7 @@ method. Shows the noise that all of them have been compared under, or the one na
 `onward compare`, but for --seeds and --same; OUT is `report` unless named.
 """
 
-_out = Console(highlight=False)
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @dataclass(frozen=True)
@@ -192,11 +193,11 @@ def _say(line: str) -> None:
 
 def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path) -> None:
     _show(found)
-    name = out.with_name
-    write_json(name(f"{out.name}.json"), found)
-    name(f"{out.name}.html").write_text(page(found, measured=measured), encoding="utf-8")
-    print(name(f"{out.name}.json"))
-    print(name(f"{out.name}.html"))
+    html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
+    html.write_text(page(found, measured=measured), encoding="utf-8")
+    write_json(numbers, found)
+    print(numbers)
+    print(html)
 
 
 def _show(found: dict[str, Any]) -> None:
@@ -217,8 +218,9 @@ def _show(found: dict[str, Any]) -> None:
         level = "" if first["level"] is None else f" {first['level']:g}"
         title = f"learning on the chip, {first['sweep']}{level}"
         _out.print(_table(title, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells))
-    for sentence in sentences(found):
-        _out.print(sentence, soft_wrap=True)
+    told = verdicts(found)
+    for line in (*told, summary(told)):
+        _out.print(str(line), soft_wrap=True)
 
 
 def _summary(found: dict[str, Any]) -> Table:
@@ -255,7 +257,7 @@ def _recovery_cells(method: dict[str, Any], row: dict[str, Any]) -> list[str]:
 
 def _table(title: str, heads: Sequence[str], rows: dict[str, list[str]]) -> Table:
     table = Table(title=title, title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for head in heads:
         table.add_column(head, justify="right")
     for name, cells in rows.items():

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onward.report.scale import Scale, bounds, number, ticks
+from onward.report.scale import Scale, bounds, plain, ticks
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class LineChart:
     """Curves of fractions, drawn as percent, on one pair of axes.
 
     `places` are the numbers to write below the x axis with their texts; without them, round numbers. `floor` is a level
-    that means nothing was learned; it is drawn if it lies on the chart.
+    that means nothing was learned; it is drawn if it lies on the chart. `within` are the bounds of the y axis.
     """
 
     template = "lines.svg"
@@ -49,22 +49,22 @@ class LineChart:
         lines: Sequence[Line],
         *,
         places: Sequence[tuple[float, str]] = (),
-        whole: bool = True,
+        within: tuple[float, float] | None = None,
         floor: float | None = None,
         unit: str = "test accuracy, %",
     ):
         self.title, self.axis, self.lines, self.floor, self.unit = title, axis, lines, floor, unit
         xs = [x for line in lines for x, _ in line.points] or [0.0]
         ys = [y for line in lines for _, y in line.points] or [0.0]
-        low, high = (0.0, 1.0) if whole else bounds(ys)
+        low, high = bounds(ys) if within is None else within
         low, high = max(0.0, low), min(1.0, high)
         first, last = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
         self.x = Scale(first, last, self.left, self.width - self.right)
         self.y = Scale(low, high, self.height - self.bottom, self.top)
         self.x_ticks = [
-            (self.x(value), text) for value, text in places or [(v, number(v)) for v in ticks(first, last, 6)]
+            (self.x(value), text) for value, text in places or [(v, plain(v)) for v in ticks(first, last, 6)]
         ]
-        self.y_ticks = [(self.y(value), number(100 * value)) for value in ticks(low, high)]
+        self.y_ticks = [(self.y(value), plain(round(100 * value, 6))) for value in ticks(low, high)]
         self.floor_at = self.y(floor) if floor is not None and low < floor < high else None
 
     def path(self, line: Line) -> str:
@@ -106,7 +106,7 @@ class BarChart:
     """Horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several."""
 
     template = "bars.svg"
-    width, left, right, top, step, thick = 420, 8, 92, 8, 42, 14
+    width, left, right, top, step, thick = 420, 2, 112, 4, 42, 14
 
     def __init__(self, title: str, unit: str, bars: Sequence[Bar], *, kinds: Sequence[str] = ()):
         self.title, self.unit, self.bars, self.kinds = title, unit, bars, kinds
@@ -130,12 +130,14 @@ class Matrix:
     """Counts of true classes (rows) that were taken for classes (columns), as shares of their row."""
 
     template = "matrix.svg"
-    width, left, top = 420, 92, 14
+    width, top = 420, 4
 
     def __init__(self, look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]):
         self.look, self.names, self.title = look, names, look.label
+        longest = 7 * max(map(len, names)) + 12
+        self.left = min(130, longest)
         self.cell = round((self.width - self.left - 4) / len(names), 2)
-        self.height = round(self.top + self.cell * len(names) + 74)
+        self.height = round(self.top + self.cell * len(names) + min(110, 0.85 * longest) + 10)
         self.cells = [
             (row, column, count, count / max(1, sum(line)))
             for row, line in enumerate(counts)
@@ -180,7 +182,7 @@ class Recovery:
         self.height = self.top + self.step * len(rows) + 34
         low, _ = bounds([value for _, *values, _ in rows for value in values])
         x = Scale(max(0.0, low), 1.0, self.left, self.width - self.right)
-        self.ticks = [(x(value), number(100 * value)) for value in ticks(x.low, x.high)]
+        self.ticks = [(x(value), plain(round(100 * value, 6))) for value in ticks(x.low, x.high)]
         self.rows = [
             (self.top + k * self.step, look, x(met), x(recovered), x(clean), text)
             for k, (look, met, recovered, clean, text) in enumerate(rows)

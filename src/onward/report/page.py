@@ -8,8 +8,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from onward.measure import CATEGORIES
 from onward.report.figures import Bar, BarChart, Line, LineChart, Look, Matrix, Recovery, worst_pairs
-from onward.report.scale import number
-from onward.report.verdict import sentences
+from onward.report.scale import bounds, number, plain
+from onward.report.verdict import points, summary, verdicts
 
 Found = Mapping[str, Any]
 _MANY = 20  # classes, beyond which a matrix is a blur
@@ -24,6 +24,11 @@ class Panel:
     about: str
     figures: Sequence[Any]
     legend: Sequence[Look] = ()
+
+    @property
+    def flows(self) -> bool:
+        """Whether the figures are of many heights, so that columns hold them better than rows."""
+        return len(self.figures) > 1 and isinstance(self.figures[0], BarChart)
 
 
 def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> str:
@@ -50,13 +55,15 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "percent": percent, "spread": spread}
+    environment.filters |= {"number": number, "plain": plain, "points": points, "percent": percent, "spread": spread}
+    found_out = verdicts(found)
     return environment.get_template("page.html").render(
         title=title or f"{len(looks)} method{'s' if len(looks) > 1 else ''} on {names}",
         found=found,
         methods=list(zip(found["methods"], looks, strict=True)),
         panels=[panel for panel in panels if panel.figures],
-        sentences=sentences(found),
+        verdicts=found_out,
+        summary=summary(found_out),
         pairs=_mistakes(found, looks),
     )
 
@@ -83,18 +90,30 @@ def _chance(found: Found) -> float:
 
 def _noise(found: Found, looks: Sequence[Look]) -> Panel:
     figures = []
+    reached = [
+        row["mean"] for m in found["methods"] for row in (m["clean"], *m["noise"]) if row.get("level", 0) is not None
+    ]
     for sweep in found["sweeps"]:
         levels = sweep["levels"]
         if levels[0] is None:
             continue
         xs = [0.0, *levels] if sweep["from_zero"] else [float(k) for k in range(len(levels) + 1)]
-        places = () if sweep["from_zero"] else list(zip(xs, ["clean", *map(number, levels)], strict=True))
+        places = () if sweep["from_zero"] else list(zip(xs, ["clean", *map(plain, levels)], strict=True))
         lines = [_noise_line(method, look, sweep["name"], xs) for method, look in _each(found, looks)]
-        figures.append(LineChart(sweep["title"], sweep["axis"], lines, places=places, floor=_chance(found)))
+        figures.append(
+            LineChart(
+                sweep["title"],
+                sweep["axis"],
+                lines,
+                places=places,
+                within=bounds(reached, least=0.1),
+                floor=_chance(found),
+            )
+        )
     about = (
         f"Accuracy on {found['test_images']:,} test images, without noise at the left. "
         f"Lines are means, bands one standard deviation over {found['chips']} chips. "
-        "The dotted line is chance."
+        "All figures have one scale; the dotted line is chance."
     )
     return Panel("noise", "Accuracy under noise", about, figures, looks)
 
@@ -126,7 +145,7 @@ def _recovery(found: Found, looks: Sequence[Look]) -> Panel:
             row = method["recovery"][k]
             text = f"step held {number(row['memory_bytes'] / 1e6)} MB"
             rows.append((look, row["met"]["mean"], row["recovered"]["mean"], method["clean"]["mean"], text))
-        figures.append(Recovery(f"{first['sweep']} {'' if first['level'] is None else number(first['level'])}", rows))
+        figures.append(Recovery(f"{first['sweep']} {'' if first['level'] is None else plain(first['level'])}", rows))
     stream = found["stream"] or {"images": 0, "batch_size": 0, "rate": 0}
     about = (
         "A finished network is put on a chip it was not trained for and learns there from "
@@ -194,7 +213,7 @@ def _to_target(found: Found, looks: Sequence[Look]) -> list[BarChart]:
     for method, look in _each(found, looks):
         joules = method["energy"]["joules_to_target"]
         text = "not reached" if joules is None else f"{number(joules)} J"
-        note = "" if joules is None else f"{number(method['energy']['epochs_to_target'])} epochs"
+        note = "" if joules is None else f"{plain(round(method['energy']['epochs_to_target'], 1))} epochs"
         bars.append(Bar(look, ((0, joules or 0.0),), text, note))
     return [BarChart(f"Energy to {percent(found['target'])} % on validation", "J", bars)]
 
@@ -213,7 +232,7 @@ def _measured(steps: Found) -> Panel:
 def _blocks(found: Found, looks: Sequence[Look]) -> Panel:
     several = [(m, look) for m, look in _each(found, looks) if len(m["by_block"]) > 1]
     lines = [Line(look, tuple((float(k), v) for k, v in enumerate(m["by_block"], 1))) for m, look in several]
-    figures = [LineChart("Accuracy per block", "block that is scored", lines, whole=False)] if lines else []
+    figures = [LineChart("Accuracy per block", "block that is scored", lines)] if lines else []
     about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
     return Panel("blocks", "Accuracy per block", about, figures, [look for _, look in several])
 
@@ -230,8 +249,8 @@ def _curves(found: Found, looks: Sequence[Look]) -> Panel:
     if epochs:
         unit = "validation accuracy, %"
         figures = [
-            LineChart("By epoch", "epochs", epochs, whole=False, unit=unit),
-            LineChart("By training time", "minutes", minutes, whole=False, unit=unit),
+            LineChart("By epoch", "epochs", epochs, unit=unit),
+            LineChart("By training time", "minutes", minutes, unit=unit),
         ]
     about = "Accuracy on the validation split after each epoch, one line per seed. Times are those of the runs."
     return Panel("curves", "Training", about, figures, looks if figures else [])

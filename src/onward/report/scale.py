@@ -45,3 +45,8 @@ def number(value: float) -> str:
         return "0"
     size = math.floor(math.log10(abs(value)))
     return f"{value:,.{max(0, 2 - size)}f}" if size >= -3 else f"{value:.2g}"
+
+
+def plain(value: float) -> str:
+    """Write a round number as short as it can be."""
+    return f"{value:,.0f}" if value == int(value) else f"{value:g}"

@@ -1,52 +1,109 @@
-"""Verdicts: whether a method loses less to a noise than backprop does, in a sentence with the numbers."""
+"""Verdicts: whether a method loses less to a noise than backprop does, with the numbers."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 _CLEAR = 2.0  # standard errors
 
 
-def sentences(found: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for every sweep and every method that is not backprop, beside the backprop it compares with.
+@dataclass(frozen=True)
+class Verdict:
+    """What noise costs a method beside what it costs backprop, as fractions of the test images.
 
     Compared is the accuracy lost on the way from clean to noisy, averaged over the levels: what is far ahead without
-    noise has no advantage. A difference counts if it exceeds two standard errors of what chips and seeds scatter.
+    noise has no advantage. A difference counts if it exceeds two standard errors: of what chips, seeds and test images
+    scatter.
     """
+
+    noise: str
+    strongest: str
+    """The noise at its last level."""
+    averaged: bool
+    method: str
+    control: str
+    same_network: bool
+    lost: float
+    control_lost: float
+    error: float
+    """Standard error of the difference of the two."""
+    left: float
+    """Accuracy at the last level."""
+    control_left: float
+
+    @property
+    def gap(self) -> float:
+        """How much less the method loses."""
+        return self.control_lost - self.lost
+
+    @property
+    def word(self) -> str:
+        """more, less or same."""
+        if abs(self.gap) <= _CLEAR * self.error:
+            return "same"
+        return "more" if self.gap > 0 else "less"
+
+    def __str__(self) -> str:
+        said = {"same": "no clear difference"}.get(self.word, f"{self.word} robust by {abs(100 * self.gap):.1f}")
+        network = "" if self.same_network else " (another network)"
+        return (
+            f"{self.noise}: {self.method} loses {points(self.lost)} points"
+            f"{' on average over the levels' if self.averaged else ''}, {self.control}{network} "
+            f"{points(self.control_lost)}: {said} (standard error {points(self.error)}). "
+            f"At {self.strongest}: {100 * self.left:.1f} % and {100 * self.control_left:.1f} %."
+        )
+
+
+def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
+    """Compare every method that is not backprop with backprop, noise by noise."""
     methods = found["methods"]
     controls = [method for method in methods if method["backprop"]]
-    told = []
-    for sweep in found["sweeps"]:
-        for method in methods:
-            control = _control(method, controls)
-            if control is not None:
-                told.append(_sentence(sweep, method, control))
-    return told
+    pairs = [(method, _control(method, controls)) for method in methods if not method["backprop"]]
+    return [
+        _verdict(sweep, method, control, found["test_images"])
+        for sweep in found["sweeps"]
+        for method, control in pairs
+        if control is not None
+    ]
+
+
+def summary(found: Sequence[Verdict]) -> str:
+    """Return the answer in a sentence, or nothing where nothing was compared."""
+    if not found:
+        return ""
+    counts = {word: sum(verdict.word == word for verdict in found) for word in ("more", "less", "same")}
+    answer = "Partly" if counts["more"] else "No"
+    if counts["more"] == len(found):
+        answer = "Yes"
+    return (
+        f"{answer}. In {len(found)} comparisons with backprop, a method loses clearly less to noise in "
+        f"{counts['more']}, clearly more in {counts['less']}, and there is no clear difference in {counts['same']}."
+    )
 
 
 def _control(method: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return backprop through the same network; any other backprop if there is none; none for backprop itself."""
-    if method["backprop"]:
-        return None
+    """Return backprop through the same network, the method's own control first; any other if there is none."""
     same = [control for control in controls if control["network"] == method["network"]]
-    ends = [control for control in controls if control["name"].endswith(method["name"])]
+    ends = [control for control in same if control["name"].endswith(method["name"])]
     return next(iter([*ends, *same, *controls]), None)
 
 
-def _sentence(sweep: Mapping[str, Any], method: Mapping[str, Any], control: Mapping[str, Any]) -> str:
-    mine, error = _lost(sweep, method)
-    theirs, other = _lost(sweep, control)
-    gap, doubt = theirs - mine, (error**2 + other**2) ** 0.5
-    verdict = "no clear difference"
-    if abs(gap) > _CLEAR * doubt and abs(gap) >= 0.0005:  # what rounds to nothing is nothing
-        verdict = f"{'more' if gap > 0 else 'less'} robust by {abs(100 * gap):.1f}"
-    strongest = _last(sweep, method), _last(sweep, control)
-    where = sweep["title"] if sweep["levels"][-1] is None else f"{sweep['title']} {sweep['levels'][-1]:g}"
-    network = "" if method["network"] == control["network"] else " (another network)"
-    average = "" if len(sweep["levels"]) == 1 else " on average over the levels"
-    return (
-        f"{sweep['title']}: {method['label']} loses {100 * mine:.1f} points{average}, "
-        f"{control['label']}{network} {100 * theirs:.1f}: {verdict} (standard error {100 * doubt:.1f}). "
-        f"At {where}: {100 * strongest[0]:.1f} % and {100 * strongest[1]:.1f} %."
+def _verdict(sweep: Mapping[str, Any], method: Mapping[str, Any], control: Mapping[str, Any], images: int) -> Verdict:
+    lost, error = _lost(sweep, method, images)
+    control_lost, control_error = _lost(sweep, control, images)
+    level = sweep["levels"][-1]
+    return Verdict(
+        noise=sweep["title"],
+        strongest=sweep["title"] if level is None else f"{sweep['title']} {level:g}",
+        averaged=len(sweep["levels"]) > 1,
+        method=method["label"],
+        control=control["label"],
+        same_network=method["network"] == control["network"],
+        lost=lost,
+        control_lost=control_lost,
+        error=(error**2 + control_error**2) ** 0.5,
+        left=_rows(sweep, method)[-1]["mean"],
+        control_left=_rows(sweep, control)[-1]["mean"],
     )
 
 
@@ -54,14 +111,11 @@ def _rows(sweep: Mapping[str, Any], method: Mapping[str, Any]) -> list[Mapping[s
     return [row for row in method["noise"] if row["sweep"] == sweep["name"]]
 
 
-def _last(sweep: Mapping[str, Any], method: Mapping[str, Any]) -> float:
-    return _rows(sweep, method)[-1]["mean"]
-
-
-def _lost(sweep: Mapping[str, Any], method: Mapping[str, Any]) -> tuple[float, float]:
+def _lost(sweep: Mapping[str, Any], method: Mapping[str, Any], images: int) -> tuple[float, float]:
     """Return the mean accuracy lost over the levels, and its standard error.
 
-    A chip is the same chip at every level, so what it loses is averaged over levels first.
+    A chip is the same chip at every level, so what it loses is averaged over levels first. Other images would give
+    other losses: a share p of images that turn wrong has a variance of p over their number.
     """
     rows, clean = _rows(sweep, method), [seed[0] for seed in method["clean"]["values"]]
     losses = [
@@ -70,5 +124,10 @@ def _lost(sweep: Mapping[str, Any], method: Mapping[str, Any]) -> tuple[float, f
         for chip in range(len(rows[0]["values"][seed]))
     ]
     mean = sum(losses) / len(losses)
-    variance = sum((loss - mean) ** 2 for loss in losses) / max(1, len(losses) - 1)
-    return mean, (variance / len(losses)) ** 0.5
+    chips = sum((loss - mean) ** 2 for loss in losses) / max(1, len(losses) - 1) / len(losses)
+    return mean, (chips + max(abs(mean), 1 / images) / images) ** 0.5
+
+
+def points(fraction: float) -> str:
+    """Write a fraction as points of a hundred."""
+    return f"{100 * fraction:.1f}".replace("-0.0", "0.0")
