@@ -3,11 +3,12 @@
 import importlib
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 
 
+@runtime_checkable
 class EnergyMeter(Protocol):
     """Something that tells how much energy a piece of work took, idle power included."""
 
