@@ -58,7 +58,9 @@ SWEEPS = (
     Sweep("mismatch", "Device mismatch", "sigma of each weight's gain", Mismatch, (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
     Sweep("shot", "Photon shot noise", "photons of a white pixel", ShotNoise, (1000.0, 300.0, 100.0, 30.0, 10.0)),
     Sweep("impulse", "Impulse noise", "share of values lost", ImpulseNoise, (0.02, 0.05, 0.1, 0.15, 0.2)),
-    Sweep("bits", "Weight bits", "bits of a weight", _bits(QuantisedWeights), (8.0, 7.0, 6.0, 5.0, 4.0, 3.0), random=False),
+    Sweep(
+        "bits", "Weight bits", "bits of a weight", _bits(QuantisedWeights), (8.0, 7.0, 6.0, 5.0, 4.0, 3.0), random=False
+    ),
     Sweep("offset", "Device offset", "sigma / largest weight", Offset, _SIGMAS),
     Sweep("programming", "Programming noise", "sigma / largest weight", ProgrammingNoise, _SIGMAS),
     Sweep("read", "Read noise", "sigma / largest weight", ReadNoise, _SIGMAS),

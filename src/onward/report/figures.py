@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onward.report.scale import Scale, bounds, plain, ticks
+from onward.report.scale import Number, Scale, bounds, plain, ticks
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Line:
     """A curve through points (x, y); `spread` is its deviation at each point, 0 for none."""
 
     look: Look
-    points: tuple[tuple[float, float], ...]
-    spread: tuple[float, ...] = ()
+    points: tuple[tuple[Number, Number], ...]
+    spread: tuple[Number, ...] = ()
 
 
 class LineChart:
@@ -48,9 +48,9 @@ class LineChart:
         axis: str,
         lines: Sequence[Line],
         *,
-        places: Sequence[tuple[float, str]] = (),
-        within: tuple[float, float] | None = None,
-        floor: float | None = None,
+        places: Sequence[tuple[Number, str]] = (),
+        within: tuple[Number, Number] | None = None,
+        floor: Number | None = None,
         unit: str = "test accuracy, %",
     ):
         self.title, self.axis, self.lines, self.floor, self.unit = title, axis, lines, floor, unit
@@ -79,7 +79,7 @@ class LineChart:
         lower = [(x, max(low, y - s)) for (x, y), s in zip(line.points, line.spread, strict=True)]
         return " ".join(f"{self.x(x)},{self.y(y)}" for x, y in [*upper, *reversed(lower)])
 
-    def marks(self, line: Line) -> list[tuple[float, float, str]]:
+    def marks(self, line: Line) -> list[tuple[Number, Number, str]]:
         """Return places and texts of a line's points; a long curve has a mark at its end alone."""
         texts = [f"{line.look.label}: {100 * y:.2f} %" for _, y in line.points]
         if any(line.spread):
@@ -93,12 +93,12 @@ class Bar:
     """A bar of several parts, (kind, value) each, with a name above it and a text behind it."""
 
     look: Look
-    parts: tuple[tuple[int, float], ...]
+    parts: tuple[tuple[int, Number], ...]
     text: str
     note: str = ""
 
     @property
-    def total(self) -> float:
+    def total(self) -> Number:
         return sum(value for _, value in self.parts)
 
 
@@ -114,7 +114,7 @@ class BarChart:
         most = max((bar.total for bar in bars), default=0.0) or 1.0
         self.scale = Scale(0.0, most, self.left, self.width - self.right)
 
-    def rows(self) -> list[tuple[int, Bar, list[tuple[float, float, int, float]]]]:
+    def rows(self) -> list[tuple[int, Bar, list[tuple[Number, Number, int, Number]]]]:
         """Return each bar with its y and its parts: x, width, kind and value."""
         found = []
         for k, bar in enumerate(self.bars):
@@ -153,14 +153,14 @@ class Matrix:
     def numbers_fit(self) -> bool:
         return self.cell >= 24
 
-    def strength(self, row: int, column: int, share: float) -> float:
+    def strength(self, row: int, column: int, share: Number) -> Number:
         """Return how dark a cell is: mistakes are few, so small shares of them show."""
         return round(share if row == column else min(1.0, share**0.5), 3)
 
 
 def worst_pairs(
     names: Sequence[str], counts: Sequence[Sequence[int]], most: int = 10
-) -> list[tuple[str, str, int, float]]:
+) -> list[tuple[str, str, int, Number]]:
     """Return the most frequent mistakes: true class, what it was taken for, how often, and the share of the class."""
     pairs = [
         (names[row], names[column], count, count / max(1, sum(line)))
@@ -177,7 +177,7 @@ class Recovery:
     template = "recovery.svg"
     width, left, right, top, step = 420, 14, 20, 20, 50
 
-    def __init__(self, title: str, rows: Sequence[tuple[Look, float, float, float, str]]):
+    def __init__(self, title: str, rows: Sequence[tuple[Look, Number, Number, Number, str]]):
         self.title = title
         self.height = self.top + self.step * len(rows) + 34
         low, _ = bounds([value for _, *values, _ in rows for value in values])

@@ -4,22 +4,24 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+Number = int | float
+
 
 @dataclass(frozen=True)
 class Scale:
     """A straight map from values `low` to `high` onto places `start` to `stop`."""
 
-    low: float
-    high: float
-    start: float
-    stop: float
+    low: Number
+    high: Number
+    start: Number
+    stop: Number
 
-    def __call__(self, value: float) -> float:
+    def __call__(self, value: Number) -> float:
         share = (value - self.low) / (self.high - self.low)
         return round(self.start + share * (self.stop - self.start), 1)
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
+def ticks(low: Number, high: Number, count: int = 5) -> list[Number]:
     """Return about `count` round numbers from `low` to `high`: steps of 1, 2 or 5 times a power of ten."""
     if not high > low:
         return [low]
@@ -30,7 +32,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [round(k * step, 12) for k in range(start, stop + 1)]
 
 
-def bounds(values: Sequence[float], *, least: float = 0.05) -> tuple[float, float]:
+def bounds(values: Sequence[Number], *, least: Number = 0.05) -> tuple[Number, Number]:
     """Return round bounds around values, `least` apart at least."""
     low, high = min(values), max(values)
     middle, half = (low + high) / 2, max(high - low, least) / 2
@@ -39,7 +41,7 @@ def bounds(values: Sequence[float], *, least: float = 0.05) -> tuple[float, floa
     return math.floor((middle - half) / step) * step, math.ceil((middle + half) / step) * step
 
 
-def number(value: float) -> str:
+def number(value: Number) -> str:
     """Write a number for people: three significant digits, thousands apart."""
     if value == 0:
         return "0"
@@ -47,6 +49,6 @@ def number(value: float) -> str:
     return f"{value:,.{max(0, 2 - size)}f}" if size >= -3 else f"{value:.2g}"
 
 
-def plain(value: float) -> str:
+def plain(value: Number) -> str:
     """Write a round number as short as it can be."""
     return f"{value:,.0f}" if value == int(value) else f"{value:g}"
