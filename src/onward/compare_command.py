@@ -18,7 +18,7 @@ from onward.report import page, summary, verdicts
 from onward.report.page import percent, spread
 from onward.report.scale import number
 from onward.runs import Place
-from onward.runs.comparing import Method, Question, as_first, compare, describe, kept_conditions
+from onward.runs.comparing import Method, Question, as_first, compare, describe, with_kept
 from onward.runs.files import read_json, write_json
 from onward.runs.finished import Finished, open_run, same_training
 from onward.runs.recovery import Stream
@@ -51,8 +51,8 @@ kept in its run's folder, so a comparison that was stopped goes on where it was.
 REPORT_USAGE = """usage: onward report RUN... [--FLAG VALUE ...]
 
 Draws the page of `onward compare` for finished runs, whatever they are; runs that differ in their seed alone are one
-method. Shows the noise that all of them have been compared under, or the one named. Flags are those of
-`onward compare`, but for --seeds and --same; OUT is `report` unless named.
+method. Shows the noise and chips that all of them have been evaluated under already, or what is named. Flags are those
+of `onward compare`, but for --seeds and --same; OUT is `report` unless named.
 """
 
 _out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
@@ -126,7 +126,7 @@ def report_command(words: Sequence[str]) -> None:
     out = _writable(order.out or Path("report"))
     methods = [_method(group, order.place) for group in _by_recipe(runs)]
     if order.noise is None:
-        question = replace(question, conditions=kept_conditions(methods, question))
+        question = with_kept(methods, question)
     _finish(describe(methods, question, order.place, say=_say), measured, out)
 
 

@@ -22,9 +22,9 @@ from onward.runs.comparing import (
     check_same_images,
     compare,
     differences,
-    kept_conditions,
     short,
     short_names,
+    with_kept,
 )
 from onward.runs.costs import epochs_to
 from onward.runs.finished import obtain, open_run
@@ -109,7 +109,9 @@ def test_evaluations_are_right_and_kept(quick: Recipe, place: Place, monkeypatch
     fewer = OnTest(run, data, CPU, images=50)
     assert list(fewer.met_before()) == []
     method = Method(quick, (run,), data)
-    assert kept_conditions([method], Question()) == (bits, mild, strong)
+    asked = with_kept([method], Question())
+    assert (asked.conditions, asked.chips) == ((bits, mild, strong), 2)
+    assert with_kept([method], Question(test_images=50)).conditions == ()
 
 
 def test_a_comparison_is_whole(quick: Recipe, control: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):

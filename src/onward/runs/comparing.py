@@ -115,18 +115,22 @@ def check_same_images(recipes: Sequence[Recipe]) -> None:
             raise ValueError(f"{name} has other images than {names[0]}: {told}; compare recipes of one data set")
 
 
-def kept_conditions(methods: Sequence[Method], question: Question) -> tuple[Condition, ...]:
-    """Return the conditions of known sweeps and presets that every run has been evaluated under, on as many chips."""
+def with_kept(methods: Sequence[Method], question: Question) -> Question:
+    """Ask for the noise and the chips that every run has been evaluated under already, so that nothing is computed."""
     met: list[set[tuple[str, float | None, int]]] = []
     for method in methods:
         for run in method.runs:
             on_test = OnTest(run, method.data, torch.device("cpu"), images=question.test_images)
             met.append(set(on_test.met_before()))
+    chips: dict[tuple[str, float | None], int] = {}
+    for name, level, _ in set.intersection(*met):
+        chips[name, level] = chips.get((name, level), 0) + 1
     levels: dict[str, list[float | None]] = {}
-    for name, level, chip in sorted(set.intersection(*met), key=lambda place: (place[0], place[1] or 0.0, place[2])):
-        if chip == 0:
-            levels.setdefault(name, []).append(level)
-    return tuple(c for name, found in levels.items() for c in conditions([_word(name, found)]))
+    for name, level in sorted(chips, key=lambda place: (place[0], place[1] or 0.0)):
+        levels.setdefault(name, []).append(level)
+    found = tuple(c for name, each in levels.items() for c in conditions([_word(name, each)]))
+    fewest = min((chips[c.sweep, c.level] for c in found if c.random), default=question.chips)
+    return replace(question, conditions=found, chips=fewest)
 
 
 def as_first(recipes: Sequence[Recipe]) -> list[Recipe]:
