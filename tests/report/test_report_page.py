@@ -102,6 +102,14 @@ def test_many_methods_and_many_classes_stay_small():
     assert len(page(comparison(methods=16, classes=20)).encode()) < LIMIT
 
 
+def test_methods_may_have_other_classes():
+    found = comparison()
+    found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
+    html = page(found)
+    _parsed(html)
+    assert html.count('aria-label="Confusion matrix') == 2 and html.count("taken for</th>") == 1
+
+
 def test_measured_steps_are_added():
     steps = {
         "recipe": "asge-cifar10",

@@ -85,7 +85,7 @@ def _colour(found: Found, index: int) -> int:
 
 
 def _chance(found: Found) -> float:
-    return 1 / len(found["class_names"])
+    return 1 / len(found["methods"][0]["class_names"])
 
 
 def _noise(found: Found, looks: Sequence[Look]) -> Panel:
@@ -257,20 +257,22 @@ def _curves(found: Found, looks: Sequence[Look]) -> Panel:
 
 
 def _confusion(found: Found, looks: Sequence[Look]) -> Panel:
-    names = found["class_names"]
-    if len(names) > _MANY:
-        return Panel("confusion", "", "", [])
-    figures = [Matrix(look, names, method["confusion"]) for method, look in _each(found, looks)]
+    figures = [
+        Matrix(look, method["class_names"], method["confusion"])
+        for method, look in _each(found, looks)
+        if len(method["class_names"]) <= _MANY
+    ]
     about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
     return Panel("confusion", "Confusion", about, figures)
 
 
 def _mistakes(found: Found, looks: Sequence[Look]) -> list[tuple[Look, list[tuple[str, str, int, float]]]]:
     """Where there are too many classes for a matrix: the most frequent mistakes of each method."""
-    names = found["class_names"]
-    if len(names) <= _MANY:
-        return []
-    return [(look, worst_pairs(names, method["confusion"])) for method, look in _each(found, looks)]
+    return [
+        (look, worst_pairs(method["class_names"], method["confusion"]))
+        for method, look in _each(found, looks)
+        if len(method["class_names"]) > _MANY
+    ]
 
 
 def _each(found: Found, looks: Sequence[Look]) -> list[tuple[Found, Look]]:
