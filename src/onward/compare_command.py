@@ -201,7 +201,7 @@ def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path
 
 
 def _show(found: dict[str, Any]) -> None:
-    _out.print(_summary(found))
+    _print_summary(found)
     for method in found["methods"]:
         if method["differs"]:
             _out.print(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
@@ -212,18 +212,18 @@ def _show(found: dict[str, Any]) -> None:
             for method in found["methods"]
         }
         title = f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else "")
-        _out.print(_table(title, heads, cells))
+        _print_table(title, heads, cells)
     for k, first in enumerate(found["methods"][0]["recovery"]):
         cells = {m["label"]: _recovery_cells(m, m["recovery"][k]) for m in found["methods"]}
         level = "" if first["level"] is None else f" {first['level']:g}"
         title = f"learning on the chip, {first['sweep']}{level}"
-        _out.print(_table(title, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells))
+        _print_table(title, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells)
     told = verdicts(found)
     for line in (*told, summary(told)):
         _out.print(str(line), soft_wrap=True)
 
 
-def _summary(found: dict[str, Any]) -> Table:
+def _print_summary(found: dict[str, Any]) -> None:
     title = f"{found['test_images']:,} test images of {found['data']}, {len(found['seeds'])} seeds"
     heads, cells = ["clean %", "parameters"], {}
     costed = "cost" in found["methods"][0]
@@ -235,7 +235,7 @@ def _summary(found: dict[str, Any]) -> Table:
     for control in found["controls"]:
         energy = {"joules_per_epoch": None, "joules_to_target": None}
         cells[f"{control['name']}, as {control['network']}"] = ["", "", *_cost_cells(control, energy)]
-    return _table(title, heads, cells)
+    _print_table(title, heads, cells)
 
 
 def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:
@@ -255,11 +255,12 @@ def _recovery_cells(method: dict[str, Any], row: dict[str, Any]) -> list[str]:
     return [*spreads, share, f"{row['memory_bytes'] / 1e6:.1f}"]
 
 
-def _table(title: str, heads: Sequence[str], rows: dict[str, list[str]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("", no_wrap=True)
+def _print_table(title: str, heads: Sequence[str], rows: dict[str, list[str]]) -> None:
+    table = Table("")
+    table.columns[0].no_wrap = True
     for head in heads:
         table.add_column(head, justify="right")
     for name, cells in rows.items():
         table.add_row(name, *cells)
-    return table
+    _out.print(f"\n{title}", style="italic")
+    _out.print(table)

@@ -47,7 +47,7 @@ def test_views_and_empty_tensors_move_nothing():
 def test_what_works_in_place_reads_and_writes():
     x, many = torch.rand(8), [torch.rand(8), torch.rand(4)]
     assert operations_of(lambda: x.mul_(2)).bytes_moved == 4 * 16
-    assert operations_of(lambda: torch._foreach_mul_(many, 2.0)).bytes_moved == 4 * 24
+    assert operations_of(lambda: torch._foreach_mul_(many, 2.0)).bytes_moved == 4 * 24  # pyright: ignore
 
 
 def test_gradients_are_counted_too():

@@ -148,6 +148,20 @@ def test_a_verdict_can_be_for_a_method_or_open():
     assert {verdict.word for verdict in verdicts(found)} == {"same"}
 
 
+def test_who_has_little_has_little_to_lose():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    for row, clean, noisy in ((control, 0.9, 0.8), (method, 0.15, 0.1)):
+        row["clean"] = {"mean": clean, "values": [[clean]]}
+        row["noise"] = [{"sweep": "bits", "level": 3.0, "mean": noisy, "values": [[noisy]]}]
+    found["sweeps"] = [sweep | {"levels": [3.0]} for sweep in found["sweeps"] if sweep["name"] == "bits"]
+    (verdict,) = verdicts(found)
+    assert verdict.gap > 5 * verdict.error
+    assert (verdict.share, verdict.control_share) == (pytest.approx(1), pytest.approx(1 / 8))
+    assert verdict.word == "same"
+    assert "ahead of backprop in 0" in summary([verdict])
+
+
 def test_ticks_are_round_and_inside():
     assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
     assert ticks(0.55, 0.98) == [0.6, 0.7, 0.8, 0.9]
