@@ -63,6 +63,7 @@ def test_a_page_is_whole_and_loads_nothing():
         assert f'<section id="{name}">' in html, name
     assert found.figures == 2 + 1 + 1 + 3 + 3 + 1 + 2 + 3
     assert html.count("<svg viewBox") >= found.figures
+    assert html.count("<polyline") == 3 + 3 + 2 + 3 + 3 and 'points=""' not in html
     assert "prefers-color-scheme: dark" in html and "@media print" in html and 'name="viewport"' in html
     assert len(html.encode()) < LIMIT
 
@@ -183,6 +184,8 @@ def test_figures_stay_inside_their_frames():
         assert 0 <= float(x) <= chart.width and 0 <= float(y) <= chart.height
     one = LineChart("t", "x", [Line(look, ((1.0, 0.5),))])
     assert one.path(one.lines[0])
+    epochs = LineChart("t", "x", [Line(look, ((1.0, 0.5), (2.0, 0.6), (3.0, 0.7)))])
+    assert [text for _, text in epochs.x_ticks] == ["1", "2", "3"]
     bars = BarChart("t", "MB", [])
     assert bars.rows() == []
     matrix = Matrix(look, ["a", "b"], [[3, 1], [0, 0]])

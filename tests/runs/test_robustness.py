@@ -1,5 +1,6 @@
 """Finished runs found again, evaluated chip by chip, and recovered on a chip; comparisons of recipes."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,6 +67,9 @@ def test_a_finished_run_is_used_again_and_nothing_else(quick: Recipe, place: Pla
     assert len(_folders(place)) == 1
     other = obtain(replace(quick, trainer=TrainerSettings(learning_rate=0.01)), data, place)
     assert other.folder.path != made.folder.path and len(_folders(place)) == 2
+    elsewhere = obtain(quick, replace(data, checksum="of other images"), place)
+    assert elsewhere.folder.path not in (made.folder.path, other.folder.path)
+    shutil.rmtree(elsewhere.folder.path)
     (made.folder.path / "result.json").write_text("{")
     again = obtain(quick, data, place)
     assert again.folder.path not in (made.folder.path, other.folder.path)

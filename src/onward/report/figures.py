@@ -61,9 +61,9 @@ class LineChart:
         first, last = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
         self.x = Scale(first, last, self.left, self.width - self.right)
         self.y = Scale(low, high, self.height - self.bottom, self.top)
-        self.x_ticks = [
-            (self.x(value), text) for value, text in places or [(v, plain(v)) for v in ticks(first, last, 6)]
-        ]
+        counted = all(x == int(x) for x in xs)  # there is no half epoch
+        round_places = [(v, plain(v)) for v in ticks(first, last, 6) if v == int(v) or not counted]
+        self.x_ticks = [(self.x(value), text) for value, text in places or round_places]
         self.y_ticks = [(self.y(value), plain(round(100 * value, 6))) for value in ticks(low, high)]
         self.floor_at = self.y(floor) if floor is not None and low < floor < high else None
 
