@@ -1,6 +1,7 @@
 """Energy as this machine's own meters tell it: NVML for a GPU, codecarbon for the rest, where they are installed."""
 
 import importlib
+import logging
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -81,6 +82,7 @@ class CodecarbonMeter:
     def __init__(self):
         self.name = "codecarbon, the whole machine"
         kind = importlib.import_module("codecarbon").OfflineEmissionsTracker
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it speaks before it has read log_level
         self._tracker: Any = kind(country_iso_code="USA", save_to_file=False, log_level="critical")
 
     def joules_of(self, work: Callable[[], object]) -> float:
