@@ -1,4 +1,4 @@
-"""The `onward` command: list, train, evaluate, predict, export, measure, reproduce, results."""
+"""The `onward` command: list, train, evaluate, predict, export, measure, compare, report, ..."""
 
 import json
 import os
@@ -15,6 +15,7 @@ from rich.table import Table
 
 from onward.algorithms import ALGORITHMS
 from onward.command_line import CommandLineError, nearest, parse
+from onward.compare_command import compare_command, report_command
 from onward.data import DATA_SETS, load, read_image
 from onward.measure_command import measure_command
 from onward.recipes import CONTROLS, RECIPES, Recipe
@@ -36,6 +37,8 @@ _USAGE = """usage: onward COMMAND ...
   predict RUN IMAGE...     class, confidence and the scores of each block
   export RUN --out DIR     the model without the blocks that its inference rule does not read
   measure RECIPE           operations, time and memory of a training step, beside backprop's
+  compare RECIPE...        accuracy, also under noise, memory, time and energy side by side; a page with figures
+  report RUN...            the same page for finished runs
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   results                  make results/RESULTS.md from the recorded runs
 
@@ -150,6 +153,8 @@ def main(arguments: list[str] | None = None) -> int:
         "predict": _predict,
         "export": _export,
         "measure": lambda words: measure_command(words, find_recipe),
+        "compare": lambda words: compare_command(words, find_recipe),
+        "report": report_command,
         "reproduce": _reproduce,
         "results": _results,
     }

@@ -20,8 +20,8 @@ USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
 
 Measures a training step of a recipe beside backpropagation through the same network with the same batch, precision and
 optimizer: as it is, with recomputing, and with micro-batches. Shows operations, time by phase and block, images per
-second, fraction of the machine's peak, and memory by category. Timed steps alternate between them. Random images stand
-in for a named set that is not on this machine. Nothing is recorded.
+second, fraction of the machine's peak, counted energy, and memory by category. Timed steps alternate between them.
+Random images stand in for a named set that is not on this machine. Nothing is recorded.
 
   --steps INT              timed steps of each; medians are shown (5)
   --micro-batches INT      pieces of the last control's batch (4)
@@ -102,8 +102,16 @@ def _cost(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
         ("seconds", [f"{row['step_seconds']:.4f}" for row in every]),
         ("first / this", [f"{every[0]['step_seconds'] / row['step_seconds']:.2f}" for row in every]),
         ("images/s", [f"{row['images_per_second']:,.0f}" for row in every]),
+        ("counted mJ", [f"{1e3 * row['energy']['joules']:.2f}" for row in every]),
+        *_measured_energy(every),
         ("of peak rate", [f"{row['fraction_of_peak']:.0%}" for row in every]),
     ]
+
+
+def _measured_energy(every: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Write what a meter said above idle, where there is one."""
+    found = [row["energy"]["measured"] for row in every]
+    return [] if None in found else [("measured mJ", [f"{1e3 * measured['joules']:.2f}" for measured in found])]
 
 
 def _seconds(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:

@@ -33,7 +33,17 @@ def test_measure_shows_and_writes_what_it_found(capsys: pytest.CaptureFixture[st
     words = ["measure", "deeper_forward-digits", *_QUICK, "--steps", "1", "--micro-batches", "2"]
     assert main([*words, "--json", "step.json"]) == 0
     out = capsys.readouterr().out
-    for word in ("DeeperForward", "2 micro-batches", "GFLOP", "images/s", "activations", "floor", "handoff", "digits"):
+    for word in (
+        "DeeperForward",
+        "2 micro-batches",
+        "GFLOP",
+        "images/s",
+        "activations",
+        "floor",
+        "handoff",
+        "digits",
+        "mJ",
+    ):
         assert word in out, word
     found = read_json(Path("step.json"))
     assert [row["name"] for row in found["contenders"]][:2] == ["DeeperForward", "backprop"]

@@ -21,11 +21,15 @@ from onward.hardware.signals import (
     ShotNoise,
     UpdateNoise,
 )
+from onward.hardware.sweeps import DEFAULT_SWEEPS, SWEEPS, Condition, Sweep, conditions, sweep
 from onward.hardware.weights import Drift, Mismatch, Offset, ProgrammingNoise, ReadNoise, StuckCells
 
 __all__ = [
+    "DEFAULT_SWEEPS",
     "PRESETS",
+    "SWEEPS",
     "ActivityNoise",
+    "Condition",
     "Drift",
     "ImpulseNoise",
     "Lifetime",
@@ -48,10 +52,13 @@ __all__ = [
     "ShotNoise",
     "Site",
     "StuckCells",
+    "Sweep",
     "Touched",
     "UpdateNoise",
     "bf16_weights",
+    "conditions",
     "low_precision",
     "noisy",
     "preset",
+    "sweep",
 ]

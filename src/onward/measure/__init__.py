@@ -1,26 +1,38 @@
 """What training costs, and what an objective reaches: measured on any learner, changing nothing in it."""
 
+from onward.measure.energy import PICOJOULES, PICOJOULES_PER_BYTE, Operations, operations_of, step_operations
 from onward.measure.flops import Flops, step_flops
 from onward.measure.ledger import CATEGORIES, Floor, Held, MemoryMeter, memory_floor
 from onward.measure.locality import reached_blocks
 from onward.measure.memory import SavedBytes, peak_memory
 from onward.measure.phases import PHASES, Phases, clock
+from onward.measure.power import EnergyMeter, Measured, energy_meter, idle_power, measured_energy
 from onward.measure.rate import PeakRate, peak_rate
 
 __all__ = [
     "CATEGORIES",
     "PHASES",
+    "PICOJOULES",
+    "PICOJOULES_PER_BYTE",
+    "EnergyMeter",
     "Floor",
     "Flops",
     "Held",
+    "Measured",
     "MemoryMeter",
+    "Operations",
     "PeakRate",
     "Phases",
     "SavedBytes",
     "clock",
+    "energy_meter",
+    "idle_power",
+    "measured_energy",
     "memory_floor",
+    "operations_of",
     "peak_memory",
     "peak_rate",
     "reached_blocks",
     "step_flops",
+    "step_operations",
 ]

@@ -5,6 +5,7 @@ from onward.runs.export import Export, Size, export_model
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
 from onward.runs.online import OnlineLearning
+from onward.runs.recovery import Recovery, Stream, recover
 from onward.runs.train import Interrupted, Place, fit, resume, train
 from onward.runs.training import EpochDone, StepDone, Training
 
@@ -17,13 +18,16 @@ __all__ = [
     "ModelSpec",
     "OnlineLearning",
     "Place",
+    "Recovery",
     "RunFolder",
     "Size",
     "StepDone",
+    "Stream",
     "Training",
     "export_model",
     "fit",
     "load_model",
+    "recover",
     "resume",
     "save_model",
     "spec_for",

@@ -1,5 +1,5 @@
 """Evaluation: accuracy of every inference rule and of every block on one split."""
-# N inference rules, then scored blocks
+# N inference rules, then scored blocks; C classes
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -53,6 +53,17 @@ class Evaluator:
         """Report every inference rule and every block on one split."""
         with self._evaluating():
             return self._accuracy(self._evidence(images), list(self.learner.rules), len(images))
+
+    def confusion(self, images: Images) -> Int64[Tensor, "C C"]:
+        """Count, for each true class (row), what the headline rule takes its images for (column)."""
+        rule = self.learner.rules[self.learner.headline]
+        with self._evaluating():
+            pairs = torch.cat(
+                [torch.stack([y, rule(evidence).argmax(dim=1)]) for evidence, y in self._evidence(images)], 1
+            )
+            classes = rule(next(self._evidence(images))[0]).shape[1]
+        true, taken = pairs.cpu()
+        return torch.bincount(true * classes + taken, minlength=classes**2).reshape(classes, classes)
 
     def _fit(self, name: str, train: Images, validation: Seen) -> None:
         rule = self.learner.rules[name]

@@ -5,14 +5,27 @@ from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from onward.algorithms import Algorithm, Backprop
 from onward.core import LocalTrainer, TrainerSettings
 from onward.data import NAMED_SETS, Batch, Splits, TrainLoader, from_arrays, load, local_folder
-from onward.measure import MemoryMeter, Phases, clock, memory_floor, peak_rate, step_flops
+from onward.measure import (
+    EnergyMeter,
+    MemoryMeter,
+    PeakRate,
+    Phases,
+    clock,
+    energy_meter,
+    idle_power,
+    measured_energy,
+    memory_floor,
+    peak_rate,
+    step_flops,
+    step_operations,
+)
 from onward.recipes import Recipe
 from onward.runs.environment import environment
 from onward.runs.fresh_process import fresh_process
@@ -45,11 +58,19 @@ def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Contender]:
     ]
 
 
+class Entrant(NamedTuple):
+    """A contender with the recipe whose network, batch and seed it takes, and the data."""
+
+    contender: Contender
+    recipe: Recipe
+    data: Splits
+
+
 class Stand:
     """A contender, built and ready to train step after step."""
 
     def __init__(self, contender: Contender, recipe: Recipe, data: Splits, device: torch.device):
-        self.name = contender.name
+        self.name, self.batch_size = contender.name, recipe.batch_size
         self.learner = spec_for(contender.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
         if contender.trainer.channels_last:
             self.learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
@@ -86,6 +107,16 @@ class Stand:
         blocks = [found.of_block(k) for k in range(len(self.learner.blocks))]
         return {"total": found.total, "ideal": found.ideal, "by_block": blocks}
 
+    def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> dict[str, Any]:
+        """Count what one step computes and moves, in joules; measure it too where there is a meter."""
+        found = step_operations(self.trainer, *next(self.batches))
+        counted = {"compute_joules": found.compute_joules, "memory_joules": found.memory_joules, "joules": found.joules}
+        row: dict[str, Any] = {"macs": found.macs, "bytes_moved": found.bytes_moved, **counted, "measured": None}
+        if meter is not None:
+            measured = measured_energy(lambda: [self.step() for _ in range(steps)], meter, idle_watts=idle_watts)
+            row["measured"] = {**measured._asdict(), "joules": measured.joules / steps}
+        return row
+
     def phases(self, steps: int) -> list[dict[str, Any]]:
         """Return the median seconds of each phase of each block."""
         with Phases(self.trainer, self.read) as phases:
@@ -106,23 +137,15 @@ def measure(
     images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
     """
     data = shapes_like(recipe, data_dir)
-    recipe = replace(recipe, batch_size=min(recipe.batch_size, len(data.train)))  # as the loader does
-    entrants = contenders(recipe, micro_batches=micro_batches)
+    recipe = fitting(recipe, data)
     rate = peak_rate(device, recipe.trainer.arithmetic)
-    stands = [Stand(contender, recipe, data, device) for contender in entrants]
-    rows = [{"name": stand.name, "flops": stand.flops(), "memory": stand.memory()} for stand in stands]
-    for row, seconds in zip(rows, interleave([stand.seconds for stand in stands], steps), strict=True):
-        row |= {"step_seconds": median(seconds), "steps": seconds}
-    for row, stand in zip(rows, stands, strict=True):
-        row["images_per_second"] = recipe.batch_size / row["step_seconds"]
-        row["fraction_of_peak"] = row["flops"]["total"] / row["step_seconds"] / rate.best
-        row["phases"] = stand.phases(min(steps, 3))
-    del stands
-    for row, contender in zip(rows, entrants, strict=True):
+    entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
+    rows = side_by_side(entrants, device, rate, steps=steps)
+    for row, entrant in zip(rows, entrants, strict=True):
         row["process"] = fresh_process(
-            contender.algorithm,
+            entrant.contender.algorithm,
             recipe.net,
-            contender.trainer,
+            entrant.contender.trainer,
             batch=(recipe.batch_size, *data.shape),
             num_classes=data.num_classes,
             device=device,
@@ -136,6 +159,29 @@ def measure(
         "peak_rate": rate._asdict(),
         "contenders": rows,
     }
+
+
+def fitting(recipe: Recipe, data: Splits) -> Recipe:
+    """Return a recipe with a batch that the data can fill, as the loader does."""
+    return replace(recipe, batch_size=min(recipe.batch_size, len(data.train)))
+
+
+def side_by_side(
+    entrants: Sequence[Entrant], device: torch.device, rate: PeakRate, *, steps: int
+) -> list[dict[str, Any]]:
+    """Measure a step of every entrant; their timed steps alternate."""
+    stands = [Stand(*entrant, device) for entrant in entrants]
+    rows = [{"name": stand.name, "flops": stand.flops(), "memory": stand.memory()} for stand in stands]
+    for row, seconds in zip(rows, interleave([stand.seconds for stand in stands], steps), strict=True):
+        row |= {"step_seconds": median(seconds), "steps": seconds}
+    meter = energy_meter(device)
+    idle = 0.0 if meter is None else idle_power(meter)
+    for row, stand in zip(rows, stands, strict=True):
+        row["images_per_second"] = stand.batch_size / row["step_seconds"]
+        row["fraction_of_peak"] = row["flops"]["total"] / row["step_seconds"] / rate.best
+        row["phases"] = stand.phases(min(steps, 3))
+        row["energy"] = stand.energy(meter, idle, steps)
+    return rows
 
 
 def interleave(timed: Sequence[Callable[[], float]], steps: int) -> list[list[float]]:

@@ -1,0 +1,266 @@
+"""The commands `onward compare` and `onward report`: methods side by side, as tables, JSON and an HTML page."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from onward.command_line import CommandLineError, parse
+from onward.data import load
+from onward.hardware import DEFAULT_SWEEPS, conditions
+from onward.recipes import Recipe
+from onward.report import page, summary, verdicts
+from onward.report.page import percent, spread
+from onward.report.scale import number
+from onward.runs import Place
+from onward.runs.comparing import Method, Question, as_first, compare, describe, with_kept
+from onward.runs.files import read_json, write_json
+from onward.runs.finished import Finished, open_run, same_training
+from onward.runs.recovery import Stream
+
+USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
+
+Puts recipes of one data set side by side. Finished runs below --runs-dir are used; stopped ones go on; what is missing
+is trained. Then each is evaluated on the test split, clean and under noise on several chips, and a step of each is
+measured beside backprop through the same network. Prints tables and writes OUT.json and OUT.html. Every evaluation is
+kept in its run's folder, so a comparison that was stopped goes on where it was.
+
+  --noise NAME...          mismatch, shot, impulse, bits (these four unless told otherwise), offset, programming, read,
+                           stuck, sensor, neuron, activity, activity-bits; other levels: mismatch=0.1,0.3;
+                           a published device, such as pcm-day; or none
+  --chips INT              chips of each noise (5)
+  --seeds INT              runs of each recipe, seeds 0 to N-1 (1)
+  --same                   give all the network, data, epochs, batch size and precision of the first recipe
+  --test-images INT        evaluate on the first images of the test split only
+  --recover NAME...        also learn on chips with this noise, such as mismatch=0.3, and show what comes back
+  --recover-images INT     images that a chip learns from (2000); --recover-batch INT at a time (16);
+  --recover-rate FLOAT     share of the recipe's learning rate (0.1)
+  --target FLOAT           validation accuracy to which energy is counted; else the best that all reach
+  --steps INT              timed steps of each (5); --no-cost leaves out memory, time and energy
+  --measured FILE...       add what `onward measure --json` wrote
+  --out PATH               where to write, without ending (comparison)
+  --runs-dir PATH  --data-dir PATH  --device NAME  --checkpoint-every S
+                           as for onward train
+"""
+
+REPORT_USAGE = """usage: onward report RUN... [--FLAG VALUE ...]
+
+Draws the page of `onward compare` for finished runs, whatever they are; runs that differ in their seed alone are one
+method. Shows the noise and chips that all of them have been evaluated under already, or what is named. Flags are those
+of `onward compare`, but for --seeds and --same; OUT is `report` unless named.
+"""
+
+_out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+
+
+@dataclass(frozen=True)
+class ReportArguments:
+    names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")]
+    """Recipes, or run folders."""
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    noise: tuple[str, ...] | None = None
+    """Noise to evaluate under, by name."""
+    chips: int = 5
+    """Chips of each noise."""
+    test_images: int | None = None
+    """Evaluate on the first images of the test split only."""
+    recover: tuple[str, ...] = ()
+    """Noise of chips to learn on."""
+    recover_images: int = 2000
+    """Images that a chip learns from."""
+    recover_batch: int = 16
+    """Images per step on a chip."""
+    recover_rate: float = 0.1
+    """Share of the recipe's learning rate on a chip."""
+    target: float | None = None
+    """Validation accuracy, a fraction, to which energy is counted."""
+    steps: int = 5
+    """Timed steps of each method."""
+    cost: bool = True
+    """Measure memory, time and energy."""
+    measured: tuple[Path, ...] = ()
+    """Files that `onward measure --json` wrote."""
+    out: Path | None = None
+    """Where to write, without ending."""
+
+
+@dataclass(frozen=True)
+class CompareArguments(ReportArguments):
+    seeds: int = 1
+    """Runs of each recipe, seeds 0 to N-1."""
+    same: bool = False
+    """Give all recipes the network, data, epochs, batch size and precision of the first."""
+
+
+def compare_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) -> None:
+    """Carry out `onward compare`. Raises ValueError for what a user can mend."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return
+    order = parse(CompareArguments, "compare", _named_first(words, "recipe", "compare RECIPE..."))
+    if order.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
+    recipes = [find_recipe(name) for name in order.names]
+    question = _question(order, DEFAULT_SWEEPS if order.noise is None else order.noise)
+    measured = [_measured(path) for path in order.measured]
+    out = _writable(order.out or Path("comparison"))
+    recipes = as_first(recipes) if order.same else recipes
+    found = compare(recipes, order.seeds, question, order.place, say=_say)
+    _finish(found, measured, out)
+
+
+def report_command(words: Sequence[str]) -> None:
+    """Carry out `onward report`. Raises ValueError for what a user can mend."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(REPORT_USAGE, end="")
+        return
+    order = parse(ReportArguments, "report", _named_first(words, "run", "report RUN..."))
+    runs = [open_run(Path(name)) for name in order.names]
+    question = _question(order, () if order.noise is None else order.noise)
+    measured = [_measured(path) for path in order.measured]
+    out = _writable(order.out or Path("report"))
+    methods = [_method(group, order.place) for group in _by_recipe(runs)]
+    if order.noise is None:
+        question = with_kept(methods, question)
+    _finish(describe(methods, question, order.place, say=_say), measured, out)
+
+
+def _named_first(words: Sequence[str], what: str, usage: str) -> list[str]:
+    if not words or words[0].startswith("-"):
+        raise CommandLineError(f"no {what} named: onward {usage}")
+    return list(words)
+
+
+def _question(order: ReportArguments, noise: Sequence[str]) -> Question:
+    return Question(
+        conditions=conditions(noise),
+        chips=order.chips,
+        test_images=order.test_images,
+        recovery=conditions(order.recover),
+        stream=Stream(order.recover_images, order.recover_batch, order.recover_rate),
+        steps=order.steps if order.cost else 0,
+        target=order.target,
+    )
+
+
+def _measured(path: Path) -> dict[str, Any]:
+    found = read_json(path)
+    if "contenders" not in found:
+        raise ValueError(f"{path} is not from `onward measure --json`: it has no contenders")
+    return found
+
+
+def _writable(out: Path) -> Path:
+    """Return where to write. Raises ValueError before hours of work if that is no place."""
+    if out.suffix in (".html", ".json"):
+        out = out.with_suffix("")
+    if not out.parent.is_dir() or out.is_dir():
+        reason = "is a folder" if out.is_dir() else f"lies in {out.parent}, which does not exist"
+        raise ValueError(f"--out {out} {reason}; name a file without ending in a folder that exists")
+    return out
+
+
+def _by_recipe(runs: Sequence[Finished]) -> list[list[Finished]]:
+    groups: list[list[Finished]] = []
+    for run in runs:
+        alike = (g for g in groups if same_training(replace(g[0].recipe, seed=run.recipe.seed), run.recipe))
+        group = next(alike, None)
+        if group is None:
+            groups.append([run])
+        elif any(run.recipe.seed == other.recipe.seed for other in group):
+            raise ValueError(f"{run.folder.path} has the recipe and the seed of another run; name one of them")
+        else:
+            group.append(run)
+    return groups
+
+
+def _method(runs: Sequence[Finished], place: Place) -> Method:
+    data = load(runs[0].recipe.data, data_dir=place.data_dir)
+    for run in runs:
+        if run.result["data_checksum"] != data.checksum:
+            raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has")
+    return Method(runs[0].recipe, tuple(runs), data)
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path) -> None:
+    _show(found)
+    html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
+    html.write_text(page(found, measured=measured), encoding="utf-8")
+    write_json(numbers, found)
+    print(numbers)
+    print(html)
+
+
+def _show(found: dict[str, Any]) -> None:
+    _print_summary(found)
+    for method in found["methods"]:
+        if method["differs"]:
+            _out.print(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
+    for sweep in found["sweeps"]:
+        heads = ["accuracy" if level is None else f"{level:g}" for level in sweep["levels"]]
+        cells = {
+            method["label"]: [spread(row) for row in method["noise"] if row["sweep"] == sweep["name"]]
+            for method in found["methods"]
+        }
+        title = f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else "")
+        _print_table(title, heads, cells)
+    for k, first in enumerate(found["methods"][0]["recovery"]):
+        cells = {m["label"]: _recovery_cells(m, m["recovery"][k]) for m in found["methods"]}
+        level = "" if first["level"] is None else f" {first['level']:g}"
+        title = f"learning on the chip, {first['sweep']}{level}"
+        _print_table(title, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells)
+    told = verdicts(found)
+    for line in (*told, summary(told)):
+        _out.print(str(line), soft_wrap=True)
+
+
+def _print_summary(found: dict[str, Any]) -> None:
+    title = f"{found['test_images']:,} test images of {found['data']}, {len(found['seeds'])} seeds"
+    heads, cells = ["clean %", "parameters"], {}
+    costed = "cost" in found["methods"][0]
+    if costed:
+        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(found['target'])} %"]
+    for method in found["methods"]:
+        row = [spread(method["clean"]), f"{method['parameters']:,}"]
+        cells[method["label"]] = row + (_cost_cells(method["cost"], method["energy"]) if costed else [])
+    for control in found["controls"]:
+        energy = {"joules_per_epoch": None, "joules_to_target": None}
+        cells[f"{control['name']}, as {control['network']}"] = ["", "", *_cost_cells(control, energy)]
+    _print_table(title, heads, cells)
+
+
+def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:
+    joules = [energy["joules_per_epoch"], energy["joules_to_target"]]
+    return [
+        f"{cost['flops']['total'] / 1e9:.2f}",
+        f"{cost['memory']['peak'] / 1e6:.1f}",
+        f"{cost['step_seconds']:.4f}",
+        *["" if value is None else number(value) for value in joules],
+    ]
+
+
+def _recovery_cells(method: dict[str, Any], row: dict[str, Any]) -> list[str]:
+    clean, met, after = method["clean"]["mean"], row["met"]["mean"], row["recovered"]["mean"]
+    share = f"{(after - met) / (clean - met):.0%}" if clean > met else "nothing was lost"
+    spreads = [spread(method["clean"]), spread(row["met"]), spread(row["recovered"])]
+    return [*spreads, share, f"{row['memory_bytes'] / 1e6:.1f}"]
+
+
+def _print_table(title: str, heads: Sequence[str], rows: dict[str, list[str]]) -> None:
+    table = Table("")
+    table.columns[0].no_wrap = True
+    for head in heads:
+        table.add_column(head, justify="right")
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
+    _out.print(f"\n{title}", style="italic")
+    _out.print(table)

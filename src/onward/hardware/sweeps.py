@@ -1,0 +1,124 @@
+"""Sweeps: one noise at several strengths, and published devices, as conditions under which learners are compared."""
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from onward.hardware.noise import Noise
+from onward.hardware.presets import PRESETS, preset
+from onward.hardware.quantise import QuantisedActivities, QuantisedWeights
+from onward.hardware.signals import ActivityNoise, ImpulseNoise, NeuronMismatch, SensorNoise, ShotNoise
+from onward.hardware.weights import Mismatch, Offset, ProgrammingNoise, ReadNoise, StuckCells
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A noise model and the strengths at which to meet it, from little noise to much."""
+
+    name: str
+    title: str
+    axis: str
+    """What a level counts, with its unit."""
+    model: Callable[[float], Noise]
+    levels: tuple[float, ...]
+    random: bool = True
+    """Whether one chip differs from another."""
+
+    def conditions(self) -> tuple["Condition", ...]:
+        """Return one condition per level. Raises ValueError for a level that the noise model refuses."""
+        return tuple(Condition(self.name, level, (self.model(level),), self.random) for level in self.levels)
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a learner is evaluated under: the noises of a sweep at one level, or of a preset, which has no level."""
+
+    sweep: str
+    level: float | None
+    noises: tuple[Noise, ...]
+    random: bool = True
+    """Whether one chip differs from another."""
+
+    def __str__(self) -> str:
+        return self.sweep if self.level is None else f"{self.sweep} {self.level:g}"
+
+
+def _bits(model: Callable[[int], Noise]) -> Callable[[float], Noise]:
+    def make(level: float) -> Noise:
+        if not level.is_integer():
+            raise ValueError(f"bits must be a whole number, got {level:g}")
+        return model(int(level))
+
+    return make
+
+
+_SIGMAS = (0.01, 0.02, 0.05, 0.1, 0.2)
+
+SWEEPS = (
+    Sweep("mismatch", "Device mismatch", "sigma of each weight's gain", Mismatch, (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
+    Sweep("shot", "Photon shot noise", "photons of a white pixel", ShotNoise, (1000.0, 300.0, 100.0, 30.0, 10.0)),
+    Sweep("impulse", "Impulse noise", "share of values lost", ImpulseNoise, (0.02, 0.05, 0.1, 0.15, 0.2)),
+    Sweep(
+        "bits", "Weight bits", "bits of a weight", _bits(QuantisedWeights), (8.0, 7.0, 6.0, 5.0, 4.0, 3.0), random=False
+    ),
+    Sweep("offset", "Device offset", "sigma / largest weight", Offset, _SIGMAS),
+    Sweep("programming", "Programming noise", "sigma / largest weight", ProgrammingNoise, _SIGMAS),
+    Sweep("read", "Read noise", "sigma / largest weight", ReadNoise, _SIGMAS),
+    Sweep("stuck", "Cells stuck at zero", "share of weights", StuckCells, _SIGMAS),
+    Sweep("sensor", "Sensor noise", "sigma of a pixel", SensorNoise, _SIGMAS),
+    Sweep("neuron", "Neuron mismatch", "sigma of each unit's gain", NeuronMismatch, (0.05, 0.1, 0.2, 0.3, 0.4, 0.5)),
+    Sweep("activity", "Activity noise", "sigma / largest activity", ActivityNoise, _SIGMAS),
+    Sweep(
+        "activity-bits",
+        "Activity bits",
+        "bits of an activity",
+        _bits(QuantisedActivities),
+        (8.0, 6.0, 5.0, 4.0, 3.0),
+        random=False,
+    ),
+)
+"""What `onward compare --noise NAME` knows beside the presets; the first four are its default."""
+
+DEFAULT_SWEEPS = tuple(sweep.name for sweep in SWEEPS[:4])
+
+
+def sweep(name: str) -> Sweep | None:
+    """Return the sweep of this name, or None."""
+    return next((known for known in SWEEPS if known.name == name), None)
+
+
+def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
+    """Read conditions: a sweep's NAME, NAME=LEVEL,LEVEL,... for other levels, a preset's name, or `none`.
+
+    Raises ValueError for an unknown name, with the nearest ones, for a level that is no number or that the noise model
+    refuses, and for a noise that is named twice.
+    """
+    found: list[Condition] = []
+    for word in words if list(words) != ["none"] else ():
+        name, equals, levels = word.partition("=")
+        if any(condition.sweep == name for condition in found):
+            raise ValueError(f"noise {name} is named twice; give its levels together, as {name}=LEVEL,LEVEL")
+        known = sweep(name)
+        if known is not None:
+            found += (replace(known, levels=_levels(word, levels)) if equals else known).conditions()
+        elif equals:
+            raise ValueError(f"noise {name!r} takes no levels{_hint(name, [s.name for s in SWEEPS])}")
+        elif name not in {entry.name for entry in PRESETS}:
+            raise ValueError(
+                f"unknown noise {name!r}{_hint(name, [s.name for s in SWEEPS] + [p.name for p in PRESETS])}"
+            )
+        else:
+            found.append(Condition(name, None, preset(name).noises))
+    return tuple(found)
+
+
+def _levels(word: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(level) for level in text.split(","))
+    except ValueError:
+        raise ValueError(f"--noise {word}: levels are numbers with commas between them, such as 0.1,0.2") from None
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    return f"; did you mean {' or '.join(near)}?" if near else f"; there are {', '.join(known)}"

@@ -1,0 +1,70 @@
+"""Finished runs: found again by what decides their result, gone on with where stopped, trained where missing."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from onward.data import Splits
+from onward.recipes import Recipe
+from onward.runs.folder import RunFolder
+from onward.runs.train import Place, resume, train
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run with its recipe and its result."""
+
+    folder: RunFolder
+    recipe: Recipe
+    result: dict[str, Any]
+
+
+def open_run(path: Path) -> Finished:
+    """Return a finished run. Raises ValueError if there is none at `path`, if it is damaged or has not finished."""
+    if not path.is_dir():
+        raise ValueError(f"{path} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
+    folder = RunFolder.open(path)
+    recipe, result = folder.recipe(), folder.result()
+    if result is None:
+        raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
+    folder.metrics()  # damaged ones are better known of now
+    return Finished(folder, recipe, result)
+
+
+def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:
+    """Return the run of a recipe and seed below `place.runs_dir`: finished, else gone on with, else trained anew.
+
+    Raises what `train` and `resume` raise.
+    """
+    stopped = None
+    for folder in _same(recipe, data, place):
+        if folder.result() is not None:
+            return open_run(folder.path)
+        stopped = folder
+    folder, result = train(recipe, place) if stopped is None else resume(stopped.path, place)
+    return Finished(folder, recipe, result)
+
+
+def same_training(one: Recipe, other: Recipe) -> bool:
+    """Whether two recipes come to the same result: what they are called and what is said of them may differ."""
+    return _plain(one) == _plain(other)
+
+
+def _plain(recipe: Recipe) -> Recipe:
+    return replace(recipe, name="", description="", published=None, backprop=None)
+
+
+def _same(recipe: Recipe, data: Splits, place: Place) -> Iterator[RunFolder]:
+    """Find the runs of this recipe and seed on these data; what cannot be read is said and passed over."""
+    for path in sorted((place.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
+        try:
+            folder = RunFolder.open(path)
+            fits = same_training(folder.recipe(), recipe) and folder.environment()["data_checksum"] == data.checksum
+            folder.result()
+        except ValueError as error:
+            print(f"passed over {path}: {error}", file=sys.stderr)
+            continue
+        if fits:
+            yield folder

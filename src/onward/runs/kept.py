@@ -1,0 +1,47 @@
+"""What was found out about a finished run, kept in its folder so that nothing is computed twice."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Kept:
+    """A file of lines, each a question and its answer as JSON. A line that a stop cut off counts as not written.
+
+    Raises ValueError when it is read and a whole line is damaged.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+        text = path.read_bytes() if path.exists() else b""
+        self._whole = text.rfind(b"\n") + 1
+        try:
+            for line in text[: self._whole].splitlines():
+                content = json.loads(line)
+                self._answers[_text(content["asked"])] = content["asked"], content["found"]
+        except (ValueError, TypeError, KeyError):
+            raise ValueError(f"{path} holds a damaged line; delete that file to evaluate again") from None
+
+    def __iter__(self):
+        """Yield every question with its answer, the oldest first."""
+        return iter(self._answers.values())
+
+    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return what was found, or None if nobody has asked before."""
+        known = self._answers.get(_text(asked))
+        return None if known is None else known[1]
+
+    def keep(self, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
+        """Add a line. Raises OSError if it cannot be written."""
+        line = json.dumps({"asked": dict(asked), "found": dict(found)}) + "\n"
+        with self.path.open("ab") as file:
+            file.truncate(self._whole)
+            file.write(line.encode())
+        self._whole += len(line.encode())
+        self._answers[_text(asked)] = json.loads(line)["asked"], json.loads(line)["found"]
+
+
+def _text(asked: Mapping[str, Any]) -> str:
+    return json.dumps(dict(asked), sort_keys=True)

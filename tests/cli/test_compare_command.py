@@ -1,0 +1,192 @@
+"""`onward compare` and `onward report`: from recipes to a page in one command, and one clear line for every mistake."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import onward.cli as cli
+import onward.runs.costs as costs
+from onward.algorithms import Backprop
+from onward.cli import main
+from onward.core import TrainerSettings
+from onward.measure import PeakRate
+from onward.nets import MLP
+from onward.recipes import RECIPES
+from onward.runs.files import read_json, write_json
+
+QUICK = replace(
+    RECIPES[0], epochs=1, net=MLP(width=20, depth=2), batch_size=300, trainer=TrainerSettings(learning_rate=0.02)
+)
+CONTROL = replace(QUICK, name="backprop-digits", algorithm=Backprop(), backprop=None)
+LONGER = replace(QUICK, name="longer-digits", epochs=2)
+HERE = ["--device", "cpu"]
+_R = "deeper_forward-digits"
+
+
+@pytest.fixture(autouse=True)
+def quick_recipes_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ONWARD_DATA", raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setattr(cli, "RECIPES", (QUICK, CONTROL, LONGER))
+    monkeypatch.setattr(costs, "peak_rate", lambda *_: PeakRate(1e9, 1e9))
+
+
+def _error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+    capsys.readouterr()
+    assert main(list(words)) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1 and lines[0].startswith("onward: "), lines
+    return lines[0]
+
+
+def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    words = ["compare", "backprop-digits", "deeper_forward-digits", "longer-digits", "--chips", "2", "--steps", "1"]
+    words += [
+        "--noise",
+        "mismatch=0.5,1",
+        "bits=3",
+        "rram-day",
+        "--recover",
+        "mismatch=1",
+        "--recover-images",
+        "32",
+        *HERE,
+    ]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    for text in (
+        "clean %",
+        "parameters",
+        "memory MB",
+        "step s",
+        "J/epoch",
+        "Device mismatch, %",
+        "rram-day, %",
+        "came back",
+    ):
+        assert text in out, text
+    assert "longer differs from backprop: epochs 2" in out
+    assert "comparisons with backprop" in out
+    found = read_json(Path("comparison.json"))
+    assert [method["label"] for method in found["methods"]] == ["backprop", "deeper_forward", "longer"]
+    assert len(found["methods"][1]["noise"]) == 4
+    html = Path("comparison.html").read_text()
+    assert "Device mismatch" in html and "epochs 2" in html and len(html) < 3 * 10**6
+    assert len(list(Path("runs").glob("*/seed-0"))) == 3
+
+    monkeypatch.setattr("onward.runs.finished.train", lambda *_: pytest.fail("everything has been trained"))
+    monkeypatch.setattr("onward.runs.robustness.load_learner", lambda *_: pytest.fail("everything has been evaluated"))
+    assert main([*words, "--no-cost", "--out", "again"]) == 0
+    again = read_json(Path("again.json"))
+    assert [method["noise"] for method in again["methods"]] == [method["noise"] for method in found["methods"]]
+    assert "cost" not in again["methods"][0]
+
+    runs = [str(path) for path in sorted(Path("runs").glob("*/seed-0"))]
+    assert main(["report", *runs, "--no-cost", *HERE]) == 0
+    drawn = read_json(Path("report.json"))
+    assert {sweep["name"] for sweep in drawn["sweeps"]} == {"mismatch", "bits", "rram-day"}
+    assert [method["name"] for method in drawn["methods"]] == [
+        "backprop-digits",
+        "deeper_forward-digits",
+        "longer-digits",
+    ]
+    assert "<figure>" in Path("report.html").read_text()
+
+
+def test_the_same_for_all_and_what_was_measured(capsys: pytest.CaptureFixture[str]):
+    words = [
+        "compare",
+        "deeper_forward-digits",
+        "longer-digits",
+        "--same",
+        "--noise",
+        "none",
+        "--seeds",
+        "2",
+        "--no-cost",
+    ]
+    steps = {"recipe": "x", "batch_size": 1, "data": "d", "precision": "fp32", "environment": {"device": "p"}}
+    write_json(Path("step.json"), {**steps, "contenders": []})
+    assert main([*words, "--measured", "step.json", "--out", "same.html", *HERE]) == 0
+    found = read_json(Path("same.json"))
+    assert [method["differs"] for method in found["methods"]] == [[], []]
+    assert [method["seeds"] for method in found["methods"]] == [[0, 1], [0, 1]]
+    assert "Memory and time: x" in Path("same.html").read_text()
+
+
+def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]):
+    for command in ("compare", "report"):
+        assert main([command, "--help"]) == 0
+        out = capsys.readouterr().out
+        assert 4 < len(out.splitlines()) < 50
+        assert all(len(line) <= 120 for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ([], "no recipe named"),
+        (["--chips", "2"], "no recipe named"),
+        (["deper_forward-digits"], "did you mean deeper_forward-digits"),
+        ([_R, _R], "is named twice"),
+        ([_R, "--noise", "mismatch=-1"], "sigma of Mismatch must be a finite number >= 0, got -1.0"),
+        ([_R, "--noise", "bits=0"], "bits of QuantisedWeights must be from 2 to 16, or None, got 0"),
+        ([_R, "--noise", "bits=33"], "got 33"),
+        ([_R, "--noise", "pcm-dai"], "did you mean pcm-day"),
+        ([_R, "--recover", "pcm-dai"], "did you mean pcm-day"),
+        ([_R, "--chips", "0"], "--chips must be at least 1, got 0"),
+        ([_R, "--seeds", "0"], "--seeds must be at least 1, got 0"),
+        ([_R, "--steps", "-1"], "--steps must be at least 0, got -1"),
+        ([_R, "--test-images", "0"], "--test-images must be at least 1, got 0"),
+        ([_R, "--target", "90"], "--target must be a share"),
+        ([_R, "--recover-images", "3"], "has no batch of 16"),
+        ([_R, "--chip", "2"], "did you mean --chips"),
+        ([_R, "--out", "nowhere/x"], "which does not exist"),
+        ([_R, "--measured", "nothing.json"], "nothing.json does not exist"),
+        ([_R, "--device", "nowhere"], "nowhere"),
+    ],
+)
+def test_a_mistake_is_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]):
+    assert says in _error(capsys, "compare", *words)
+    assert not Path("runs").exists()
+
+
+def test_other_images_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    other = replace(QUICK, name="other", data=replace(QUICK.data, size=16))
+    monkeypatch.setattr(cli, "RECIPES", (QUICK, other))
+    assert "other has other images than deeper_forward-digits: size 16, not None" in _error(
+        capsys, "compare", _R, "other"
+    )
+
+
+def test_a_run_that_is_missing_or_damaged_is_one_line(capsys: pytest.CaptureFixture[str]):
+    assert "no run named" in _error(capsys, "report")
+    assert "runs/none does not exist" in _error(capsys, "report", "runs/none")
+    Path("empty").mkdir()
+    assert "empty is not a run folder: it has no config.json" in _error(capsys, "report", "empty")
+    assert main(["train", _R, "--no-record", *HERE]) == 0
+    run = Path("runs") / _R / "seed-0"
+    assert "has the recipe and the seed of another run" in _error(capsys, "report", str(run), str(run))
+
+    def damaged(name: str, text: str) -> str:
+        path = run / name
+        before = path.read_bytes()
+        path.write_text(text)
+        line = _error(capsys, "report", str(run), "--no-cost", *HERE)
+        path.write_bytes(before)
+        assert str(path) in line
+        return line
+
+    assert "is not readable JSON" in damaged("result.json", "{")
+    assert "does not match its checksum" in damaged("config.json", json.dumps({"recipe": {}, "sha256": "0"}))
+    assert "holds a damaged row" in damaged("metrics.jsonl", "x\n")
+    assert "not a readable safetensors file" in damaged("model.safetensors", "x")
+    (run / "evaluations.jsonl").write_text("")
+    assert "holds a damaged line" in damaged("evaluations.jsonl", "x\n")
+    (run / "model.safetensors").unlink()
+    assert "model.safetensors does not exist" in _error(capsys, "report", str(run), "--no-cost", *HERE)
+    (run / "result.json").unlink()
+    assert "has not finished; go on with: onward train --resume" in _error(capsys, "report", str(run))

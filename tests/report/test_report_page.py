@@ -1,0 +1,193 @@
+"""The page: whole, small, without script or network, and right about its numbers; verdicts by hand."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from report_toys import comparison, cost
+
+from onward.report import page, summary, verdicts
+from onward.report.figures import BarChart, Line, LineChart, Look, Matrix, worst_pairs
+from onward.report.scale import Scale, bounds, number, plain, ticks
+
+LIMIT = 3 * 10**6
+
+
+class _Structure(HTMLParser):
+    """Checks that tags close in order; notes what could load something, and the titles of figures."""
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.figures = 0
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.loads += [value for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        self.figures += tag == "figure"
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _parsed(html: str) -> _Structure:
+    found = _Structure()
+    found.feed(html)
+    assert found.open == []
+    return found
+
+
+def test_a_page_is_whole_and_loads_nothing():
+    html = page(comparison())
+    found = _parsed(html)
+    assert html.lstrip().startswith("<!doctype html>")
+    assert found.loads == ["data:,"]
+    assert "<script" not in html and "url(" not in html and "@import" not in html and "http://" not in html
+    for name in (
+        "claims",
+        "summary",
+        "noise",
+        "devices",
+        "recovery",
+        "cost",
+        "energy",
+        "blocks",
+        "curves",
+        "confusion",
+    ):
+        assert f'<section id="{name}">' in html, name
+    assert found.figures == 2 + 1 + 1 + 3 + 3 + 1 + 2 + 3
+    assert html.count("<svg viewBox") >= found.figures
+    assert html.count("<polyline") == 3 + 3 + 2 + 3 + 3 and 'points=""' not in html
+    assert "prefers-color-scheme: dark" in html and "@media print" in html and 'name="viewport"' in html
+    assert len(html.encode()) < LIMIT
+
+
+def test_text_is_text():
+    html = page(comparison())
+    assert "a &lt;b&gt;method&lt;/b&gt; &amp; more" in html and "<b>method" not in html
+
+
+def test_numbers_are_where_they_belong():
+    html = page(comparison())
+    assert "95.00" in html and "epochs 5" in html and "not reached" in html
+    assert "preliminary: fewer than five seeds" in html
+    (first,) = re.findall(r"<title>local1: 84.00 % ± 0.40</title>", html)
+    assert first
+
+
+def test_what_was_not_asked_is_left_out():
+    found = comparison(methods=1)
+    found |= {"sweeps": [], "controls": [], "stream": None}
+    del found["peak_rate"]
+    for method in found["methods"]:
+        method |= {"noise": [], "recovery": [], "curves": [[]]}
+        del method["cost"], method["energy"]
+    html = page(found)
+    _parsed(html)
+    for name in ("claims", "noise", "devices", "recovery", "cost", "energy", "curves", "blocks"):
+        assert f'<section id="{name}">' not in html, name
+    assert '<section id="confusion">' in html
+
+
+def test_many_methods_and_many_classes_stay_small():
+    html = page(comparison(methods=16, classes=200))
+    _parsed(html)
+    assert '<section id="mistakes">' in html and "Confusion matrix" not in html
+    assert len(html.encode()) < LIMIT
+    assert len(page(comparison(methods=16, classes=20)).encode()) < LIMIT
+
+
+def test_methods_may_have_other_classes():
+    found = comparison()
+    found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
+    html = page(found)
+    _parsed(html)
+    assert html.count('aria-label="Confusion matrix') == 2 and html.count("taken for</th>") == 1
+
+
+def test_measured_steps_are_added():
+    steps = {
+        "recipe": "asge-cifar10",
+        "batch_size": 8,
+        "data": "random",
+        "precision": "bf16",
+        "environment": {"device": "x"},
+    }
+    steps["contenders"] = [cost("ASGE", 0.3), cost("backprop", 1.0)]  # pyright: ignore
+    html = page(comparison(), measured=[steps])
+    _parsed(html)
+    assert "Memory and time: asge-cifar10" in html
+
+
+def test_verdicts_are_those_of_the_numbers():
+    found = comparison()
+    first, second, *_ = verdicts(found)
+    assert (first.method, second.method, first.control) == ("local1", "local2", "backprop")
+    assert first.lost == pytest.approx((0.05 + 0.1) / 2) and first.control_lost == pytest.approx(0.0)
+    chips, images = (0.004**2 * 2.5 / 5), (0.075 + 1e-4) / 10_000
+    assert first.error == pytest.approx((2 * chips + images) ** 0.5, rel=1e-6)
+    assert first.word == "less" and "less robust by 7.5" in str(first)
+    assert "84.0 % and 95.0 %" in str(first)
+    assert summary(verdicts(found)).startswith("No. In 6 comparisons with backprop")
+    assert summary([]) == "" and verdicts(comparison(methods=1)) == []
+
+
+def test_a_verdict_can_be_for_a_method_or_open():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    control["noise"], method["noise"] = method["noise"], control["noise"]
+    method["clean"] = control["clean"]
+    assert {verdict.word for verdict in verdicts(found)} == {"more"}
+    assert summary(verdicts(found)).startswith("Yes.")
+    found["test_images"] = 20
+    assert {verdict.word for verdict in verdicts(found)} == {"same"}
+
+
+def test_who_has_little_has_little_to_lose():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    for row, clean, noisy in ((control, 0.9, 0.8), (method, 0.15, 0.1)):
+        row["clean"] = {"mean": clean, "values": [[clean]]}
+        row["noise"] = [{"sweep": "bits", "level": 3.0, "mean": noisy, "values": [[noisy]]}]
+    found["sweeps"] = [sweep | {"levels": [3.0]} for sweep in found["sweeps"] if sweep["name"] == "bits"]
+    (verdict,) = verdicts(found)
+    assert verdict.gap > 5 * verdict.error
+    assert (verdict.share, verdict.control_share) == (pytest.approx(1), pytest.approx(1 / 8))
+    assert verdict.word == "same"
+    assert "ahead of backprop in 0" in summary([verdict])
+
+
+def test_ticks_are_round_and_inside():
+    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert ticks(0.55, 0.98) == [0.6, 0.7, 0.8, 0.9]
+    assert ticks(3, 3) == [3]
+    low, high = bounds([0.62, 0.93])
+    assert low <= 0.62 and high >= 0.93 and (high - low) < 0.5
+    low, high = bounds([0.5, 0.5])
+    assert low < 0.5 < high
+    assert [number(v) for v in (0, 0.5, 12.34, 1234.5, 1e-7)] == ["0", "0.500", "12.3", "1,234", "1e-07"]
+    assert [plain(v) for v in (0.0, 0.05, 1000.0, 7.5)] == ["0", "0.05", "1,000", "7.5"]
+    scale = Scale(0, 2, 10, 20)
+    assert [scale(v) for v in (0, 1, 2)] == [10, 15, 20]
+
+
+def test_figures_stay_inside_their_frames():
+    look = Look("a", 0, False)
+    chart = LineChart("t", "x", [Line(look, ((0.0, 0.2), (1.0, 0.99)), (0.5, 0.5))])
+    for x, y in (place.split(",") for place in (chart.path(chart.lines[0]) + " " + chart.band(chart.lines[0])).split()):
+        assert 0 <= float(x) <= chart.width and 0 <= float(y) <= chart.height
+    one = LineChart("t", "x", [Line(look, ((1.0, 0.5),))])
+    assert one.path(one.lines[0])
+    epochs = LineChart("t", "x", [Line(look, ((1.0, 0.5), (2.0, 0.6), (3.0, 0.7)))])
+    assert [text for _, text in epochs.x_ticks] == ["1", "2", "3"]
+    bars = BarChart("t", "MB", [])
+    assert bars.rows() == []
+    matrix = Matrix(look, ["a", "b"], [[3, 1], [0, 0]])
+    assert matrix.cells == [(0, 0, 3, 0.75), (0, 1, 1, 0.25)]
+    assert worst_pairs(["a", "b"], [[3, 1], [0, 0]]) == [("a", "b", 1, 0.25)]
