@@ -64,7 +64,7 @@ class DistanceForward(Algorithm):
             )
             for k, (body, join, width, pool) in enumerate(zip(bodies, *net[1:], strict=True))
         ]
-        rules = {"all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1), "last_block": LastGoodness()}
+        rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1)}
         readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
         return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules={**rules, "linear_readout": readout})
 

@@ -11,6 +11,19 @@ from onward.data import Augmentation, DataSettings
 from onward.nets import Airbench
 from onward.recipes.recipe import Recipe, control
 
+NET = Airbench()
+TRAINER = TrainerSettings(
+    optimizer="muon", learning_rate=0.1, momentum=0.6, schedule="linear", warmup=0.1, precision="bf16"
+)
+BATCH_SIZE = 256
+
+
+def images(name: str) -> DataSettings:
+    """Return a named set with shifts of two pixels; photographs and clothes are also mirrored."""
+    mirrored = name not in ("mnist", "svhn")
+    shifts = Augmentation(crop=2, padding="reflect", alternate_flip=mirrored)
+    return DataSettings(name=name, validation_fraction=0.05, augmentation=shifts)
+
 
 def cifar10() -> Recipe:
     """Small photographs; settings chosen on the validation split."""
@@ -18,22 +31,11 @@ def cifar10() -> Recipe:
         name="airbench-cifar10",
         description="Local cross-entropy, airbench network, CIFAR-10 in minutes",
         algorithm=PredSim(beta=0.0, label_smoothing=0.1, mirrored=True),
-        net=Airbench(),
-        data=DataSettings(
-            name="cifar10",
-            validation_fraction=0.05,
-            augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
-        ),
-        trainer=TrainerSettings(
-            optimizer="muon",
-            learning_rate=0.1,
-            momentum=0.6,
-            schedule="linear",
-            warmup=0.1,
-            precision="bf16",
-        ),
+        net=NET,
+        data=images("cifar10"),
+        trainer=TRAINER,
         epochs=16,
-        batch_size=256,
+        batch_size=BATCH_SIZE,
         backprop="backprop-airbench-cifar10",
     )
 

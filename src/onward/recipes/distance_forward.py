@@ -10,6 +10,7 @@ from onward.algorithms import DistanceForward, DistanceForwardPairs
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import MLP, Trifecta6, Trifecta12
+from onward.recipes import airbench
 from onward.recipes.recipe import Published, Recipe, control
 
 _ANCHORS = DistanceForward(unit_length=False)  # the networks below begin every body with batch norm
@@ -105,17 +106,29 @@ def random_feedback(row: Recipe) -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """The same for minutes on two cores: six convolutions of 3/8 of their width, learned anchors, 12 epochs."""
+    """The same for minutes on two cores: airbench network and Muon, learned anchors, sharper margins, few epochs.
+
+    Pairs are disjoint: on 10,000 images of CIFAR-10 and 4 epochs they reached 78.8 % of the validation split, blocks
+    alone 76.4 %, at nearly the same cost; overlapping pairs compute every block twice.
+    """
     assert row.backprop is not None and isinstance(row.algorithm, DistanceForward)
     return replace(
         row,
         name=f"{row.name}-fast",
-        description=row.description.replace("12 conv", "6 narrow conv"),
-        algorithm=replace(row.algorithm, anchors="learned"),  # ahead of running ones on the validation split, so early
-        net=Trifecta6(width=48),
-        epochs=12,
-        batch_size=64,
-        published=None,
+        description=row.description.replace("12 conv", "airbench network"),
+        algorithm=replace(
+            row.algorithm,
+            anchors="learned",
+            margin=0.2,
+            sharpness=30.0,
+            grid=4,
+            collaboration="none" if row.algorithm.collaboration == "none" else "disjoint",
+        ),
+        net=airbench.NET,
+        data=replace(airbench.images(row.data.name), size=row.data.size),
+        trainer=airbench.TRAINER,
+        epochs=4 if row.data.name == "mnist" else 8,
+        batch_size=airbench.BATCH_SIZE,
         backprop=f"{row.backprop}-fast",
     )
 
@@ -143,4 +156,8 @@ _LOCAL = (
     fast(plain(cifar10())),
     fast(random_feedback(cifar10())),
 )
-RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))
+RECIPES = tuple(
+    recipe
+    for row in _LOCAL
+    for recipe in (row, control(row, learning_rate=0.1 if row.trainer.optimizer == "muon" else 1e-3))
+)
