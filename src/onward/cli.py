@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -16,6 +16,7 @@ from rich.table import Table
 from onward.algorithms import ALGORITHMS
 from onward.command_line import CommandLineError, nearest, parse
 from onward.data import DATA_SETS, load, read_image
+from onward.distributed import PipelineFault
 from onward.measure_command import measure_command
 from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.recipes.controls import PREFIXES
@@ -25,6 +26,7 @@ from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
+from onward.runs.pipelined import Pipelining, leave, train_pipelined
 from onward.runs.results import insert_table, record, record_path, results_page, spread
 
 _USAGE = """usage: onward COMMAND ...
@@ -56,6 +58,10 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
   --resume RUN             go on with a run that was stopped
+  --pipeline               spread the blocks over the processes that torchrun started
+  --stages INT...          pipeline: blocks of each stage; else balanced by cost
+  --replicas INT           pipeline: processes that share the batches of each stage (1)
+  --messages NAME          pipeline: exact, or bf16: half the bytes, not the same bits
   --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
   --no-record              do not file the result under results/
   --net.*  --data.*  --trainer.*  --algorithm.*
@@ -76,6 +82,9 @@ class TrainArguments:
     """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
+    pipeline: bool = False
+    """Spread the blocks over the processes that torchrun started."""
+    pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,9 @@ class ResumeArguments:
     resume: Path
     """Run folder to go on with."""
     place: Annotated[Place, tyro.conf.arg(name="")]
+    pipeline: bool = False
+    """Spread the blocks over the processes that torchrun started."""
+    pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
 
@@ -165,6 +177,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
+    except PipelineFault as fault:
+        leave(str(fault))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
@@ -226,13 +240,22 @@ def _train(words: list[str]) -> None:
         return
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         order = parse(ResumeArguments, "train", words)
-        folder, result = resume(order.resume, order.place)
+        recipe, path = None, order.resume
     else:
         named = bool(words) and not words[0].startswith("-")
         recipe = find_recipe(words[0]) if named else RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
-        folder, result = train(_within(order), order.place)
+        recipe, path = _within(order), None
+    if order.pipeline:
+        done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
+    elif order.pipelining != Pipelining():
+        raise CommandLineError("--stages, --replicas, --messages and --balance belong to --pipeline")
+    else:
+        done = resume(path, order.place) if recipe is None else train(recipe, order.place)
+    if done is None:  # another process writes
+        return
+    folder, result = done
     _report(folder, result)
     if order.record:
         _record(folder.recipe(), result)

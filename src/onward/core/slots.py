@@ -84,6 +84,11 @@ class Supervision(ABC):
 class InferenceRule(nn.Module, ABC):
     """Turns what the blocks say about a batch into class scores [B, C]; what it fits is kept in its state_dict."""
 
+    reads_handed_on: ClassVar[bool] = False
+    """Whether it reads what blocks hand on, not their scores alone; from a pipeline it gets the mean of every map."""
+    fits_on_training: ClassVar[bool] = False
+    """Whether `fit` goes over the training split."""
+
     @abstractmethod
     def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...
 
