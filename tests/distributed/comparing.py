@@ -3,13 +3,19 @@
 import json
 from pathlib import Path
 
+import torch
+
+from onward.runs.files import read_tensors
+
 _MACHINE = {"train_seconds", "peak_memory_bytes", "images_per_second", "sha256", "pipeline"}
 
 
 def assert_equal_runs(ours: Path, theirs: Path) -> None:
     """Both runs must hold the same model, bit for bit, the same metrics, and the same result."""
-    for name in ("model.safetensors", "model.json"):
-        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
+    (left, notes), (right, others) = (read_tensors(run / "model.safetensors") for run in (ours, theirs))
+    assert left.keys() == right.keys() and notes == others
+    assert [name for name, value in left.items() if not torch.equal(value, right[name])] == []
+    assert (ours / "model.json").read_bytes() == (theirs / "model.json").read_bytes()
     assert _metrics(ours) == _metrics(theirs)
     assert _without(json.loads((ours / "result.json").read_text())) == _without(
         json.loads((theirs / "result.json").read_text())

@@ -167,6 +167,9 @@ def _write(path: Path, text: str) -> None:
 
 
 if __name__ == "__main__":
-    import kornia.augmentation  # noqa: F401 (slow to import)
+    import kornia.augmentation  # noqa: F401 (what ranks would import, each for seconds)
+    import sklearn.datasets  # noqa: F401
+    import torch._dynamo
+    import torch.distributed.distributed_c10d  # noqa: F401
 
     _serve()

@@ -1,6 +1,6 @@
 """Over many processes a training gives the same bits as in one: weights, metrics and result."""
 
-from dataclasses import replace
+import json
 from pathlib import Path
 
 import pytest
@@ -85,9 +85,8 @@ def test_bf16_messages_train_nearly_as_well(launcher: Launcher, tmp_path: Path, 
     recipe = toy(DeeperForward(), NETS[0])
     how = Pipelining(stages=(1, 3), messages="bf16")
     launch = launcher.start(recipe, place, 2, how=how)
-    _, result = train(replace(recipe), Place(runs_dir=tmp_path / "whole", device="cpu"))
+    _, result = train(recipe, Place(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
-    import json
-
     ours = json.loads((tmp_path / "runs" / "toy" / "seed-0" / "result.json").read_text())
     assert ours["test_accuracy"] == pytest.approx(result["test_accuracy"], abs=0.1)
+    assert ours["test_accuracy_by_block"] != result["test_accuracy_by_block"]  # rounded they were

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-BEAT, LOST_AFTER, GRACE = 0.5, 5.0, 2.0  # seconds
+BEAT, LOST_AFTER, GRACE = 0.5, 7.0, 1.5  # seconds; together below ten
 
 
 class PipelineFault(Exception):
