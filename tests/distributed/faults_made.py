@@ -2,10 +2,10 @@
 
 import os
 import signal
-import time
+from dataclasses import replace
+from pathlib import Path
 
-from onward.runs import pipelined
-from onward.runs.files import write_tensors
+from onward.runs import checkpoints, pipelined
 from onward.runs.stage_training import StageTraining
 
 
@@ -16,16 +16,11 @@ def make() -> None:
         return
     if name == "code":
         pipelined._source_digest = lambda: "another"
-    elif name == "full":
-        from onward.runs import checkpoints
-
-        def full(path, *rest):
-            raise OSError(28, "No space left on device")
-
-        assert checkpoints.write_tensors is write_tensors
-        checkpoints.write_tensors = full
+    elif name == "data":
+        load = pipelined.load
+        pipelined.load = lambda *a, **k: replace(load(*a, **k), checksum="0" * 64)
     elif name:
-        _at_step(int(number), {"kill": _kill, "stop": _stop, "hang": _hang, "fail": _fail}[name])
+        _at_step(int(number), {"kill": _kill, "stop": _stop, "full": _full, "fail": _fail, "wish": _wish}[name])
 
 
 def _at_step(number: int, act) -> None:
@@ -48,8 +43,15 @@ def _stop() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _hang() -> None:
-    time.sleep(3600)
+def _full() -> None:
+    def full(path: Path, *rest: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    checkpoints.write_tensors = full
+
+
+def _wish() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _fail() -> None:

@@ -105,9 +105,9 @@ def _serve() -> None:
 def _supervise(order: dict[str, Any]) -> None:
     import torch.distributed as dist
 
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     folder = Path(order["folder"])
     for attempt in range(order["restarts"] + 1):
+        store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         pids = [_fork(order, rank, attempt, store.port) for rank in range(order["world"])]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         _write(folder / f"codes-{attempt}.json", json.dumps(codes))

@@ -116,7 +116,8 @@ def join(leave: Any) -> Ranks:
             "--pipeline"
         )
     store, rank, world = next(dist.rendezvous("env://"))
-    return Ranks(rank, world, store, leave)
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # what an attempt before this one said does not count
+    return Ranks(rank, world, dist.PrefixStore(f"attempt-{attempt}", store), leave)
 
 
 def _short(value: Any) -> str:

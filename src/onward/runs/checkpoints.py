@@ -13,9 +13,9 @@ from onward.runs.files import read_json, read_tensors, write_json, write_tensors
 _WHOLE, _PARTS, _SEAL = "checkpoint.safetensors", "checkpoint", "latest.json"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, order=True)
 class Spot:
-    """Where in a training a checkpoint was made; later places are greater."""
+    """Where in a training a checkpoint was made; a later spot is greater."""
 
     epoch: int
     step_in_epoch: int
@@ -33,11 +33,14 @@ def save_part(run: Path, spot: Spot, name: str, tensors: dict[str, Tensor], note
 
 
 def seal(run: Path, spot: Spot, num_blocks: int) -> None:
-    """Declare a checkpoint complete, all of whose parts are written, and drop the one before it."""
+    """Declare a checkpoint complete, all of whose parts are written, and drop those before it.
+
+    A later one may be there: the first stages run ahead of the last.
+    """
     write_json(run / _PARTS / _SEAL, {**vars(spot), "blocks": num_blocks})
     (run / _WHOLE).unlink(missing_ok=True)
     for folder in (run / _PARTS).iterdir():
-        if folder.is_dir() and folder.name != spot.folder:
+        if folder.is_dir() and Spot(*map(int, folder.name.split("-"))) < spot:
             shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -50,7 +53,7 @@ def latest(run: Path) -> tuple[Spot, str] | None:
     if (run / _PARTS / _SEAL).exists():
         sealed = read_json(run / _PARTS / _SEAL)
         found.append((Spot(sealed["epoch"], sealed["step_in_epoch"]), _PARTS))
-    return max(found, key=lambda item: (item[0].epoch, item[0].step_in_epoch), default=None)
+    return max(found, default=None)
 
 
 def read(run: Path, kind: str, owned: range | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:
