@@ -29,7 +29,8 @@ DOORS = {
     "sklearn": _ROOMS,
     "command_line": _ROOMS,
     "measure_command": {*_ROOMS, "command_line"},
-    "cli": {*_ROOMS, "command_line", "measure_command", "report"},
+    "simulate_command": {*_ROOMS, "command_line"},
+    "cli": {*_ROOMS, "command_line", "measure_command", "report", "simulate_command"},
     "__main__": {"cli"},
     "__init__": _ROOMS,
 }

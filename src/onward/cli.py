@@ -1,4 +1,4 @@
-"""The `onward` command: list, train, evaluate, predict, export, measure, reproduce, results."""
+"""The `onward` command: list, train, evaluate, predict, export, measure, simulate, reproduce, results."""
 
 import json
 import os
@@ -28,6 +28,7 @@ from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.pipelined import Pipelining, leave, train_pipelined
 from onward.runs.results import insert_table, record, record_path, results_page, spread
+from onward.simulate_command import simulate_command
 
 _USAGE = """usage: onward COMMAND ...
 
@@ -38,6 +39,7 @@ _USAGE = """usage: onward COMMAND ...
   predict RUN IMAGE...     class, confidence and the scores of each block
   export RUN --out DIR     the model without the blocks that its inference rule does not read
   measure RECIPE           operations, time and memory of a training step, beside backprop's
+  simulate RECIPE          a pipeline over many devices on paper: step time, utilisation, memory of each stage
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   results                  make results/RESULTS.md from the recorded runs
 
@@ -59,9 +61,8 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --checkpoint-every S     seconds between checkpoints (60)
   --resume RUN             go on with a run that was stopped
   --pipeline               spread the blocks over the processes that torchrun started
-  --stages INT...          pipeline: blocks of each stage; else balanced by cost
-  --replicas INT           pipeline: processes that share the batches of each stage (1)
-  --messages NAME          pipeline: exact, or bf16: half the bytes, not the same bits
+  --stages, --replicas, --messages, --balance
+                           how a pipeline is spread; see `onward train RECIPE --help`
   --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
   --no-record              do not file the result under results/
   --net.*  --data.*  --trainer.*  --algorithm.*
@@ -162,6 +163,7 @@ def main(arguments: list[str] | None = None) -> int:
         "predict": _predict,
         "export": _export,
         "measure": lambda words: measure_command(words, find_recipe),
+        "simulate": lambda words: simulate_command(words, find_recipe),
         "reproduce": _reproduce,
         "results": _results,
     }

@@ -49,6 +49,8 @@ class Objective(ABC):
 
     per_class: ClassVar[bool]
     signed: ClassVar[bool]
+    couples_samples: ClassVar[bool] = False
+    """Whether a term compares images of a batch, so that a share of the batch has other terms."""
 
     @abstractmethod
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
@@ -56,6 +58,9 @@ class Objective(ABC):
 
 class Auxiliary(nn.Module, ABC):
     """A further loss that reads the activity itself, not its scores; it returns terms that are averaged and added."""
+
+    couples_samples: ClassVar[bool] = False
+    """Whether a term compares images of a batch, so that a share of the batch has other terms."""
 
     @abstractmethod
     def forward(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]: ...

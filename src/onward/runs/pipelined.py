@@ -21,6 +21,7 @@ from onward.distributed import (
     Stages,
     Wire,
     carve,
+    check_replicas,
     join,
     place,
     possible_cuts,
@@ -98,6 +99,8 @@ class _Run:
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
         ranks.agree(self._card(data))
+        batch_size = min(recipe.batch_size, len(data.train))
+        check_replicas(learner, self.how.replicas, batch_size, recipe.trainer.micro_batches)
         stages = self._placement(data, spec, learner)
         ranks.link(len(stages), self.how.replicas, self.device, self.how.messages)
         owned = stages[ranks.stage]
@@ -228,8 +231,11 @@ class _Run:
 
     def _finish(self, training: StageTraining, folder: RunFolder, data: Splits, spec: ModelSpec) -> Outcome | None:
         training.trainer.adopt_average()
+        if self.ranks.replica:
+            self._part()
+            return None
         found = training.evaluation.finish(data)
-        weights = _gather(self.ranks, training.learner, training.owned) if self.ranks.replica == 0 else {}
+        weights = _gather(self.ranks, training.learner, training.owned)
         result = None
         if self.ranks.writes:
             assert found is not None

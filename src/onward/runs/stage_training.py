@@ -9,7 +9,17 @@ from torch import Tensor
 
 from onward.core import Learner, LocalTrainer, Piece, Target, TrainerSettings, split
 from onward.data import Augmentation, Splits, TrainLoader
-from onward.distributed import Message, Ranks, own_turns, reach, step_content, step_message
+from onward.distributed import (
+    Message,
+    Ranks,
+    SharedOptimizer,
+    add_up,
+    greatest,
+    own_turns,
+    reach,
+    step_content,
+    step_message,
+)
 from onward.measure import peak_memory
 from onward.runs.losses import LossLog, ends_of
 from onward.runs.stage_evaluation import StageEvaluation
@@ -60,6 +70,10 @@ class StageTraining:
         first_piece = settings.micro_batches * ranks.replica
         self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
         self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
+        if ranks.replicas > 1:
+            optimizers = self.trainer.optimizers
+            for k in owned:
+                optimizers[k] = SharedOptimizer(optimizers[k], ranks.peers)  # pyright: ignore[reportArgumentType]
         self.evaluation = StageEvaluation(learner, settings, ranks, owned)
         self.loader = TrainLoader(
             data.train, batch_size=batch_size, device=learner.device, augmentation=augmentation, seed=seed
@@ -149,7 +163,7 @@ class StageTraining:
                 yield self._received(self.ranks.inbox.get("step"))
             return
         for x, y in self.loader.epoch(self.epoch, start=self.step_in_epoch):
-            save, signal = self.wish()
+            save, signal = self._agreed(*self.wish())
             save = save or self.step + 1 == self.epochs * len(self.loader)
             stream, target = self.trainer.enter(x, y, step=self.step)
             pieces = split(stream, target, self.pieces)[self.own_pieces]
@@ -160,7 +174,16 @@ class StageTraining:
         pieces, target = step_content(message, self.pieces, self.own_pieces)
         return pieces, target, {name: message.notes[name] for name in ("save", "signal")}
 
+    def _agreed(self, save: bool, signal: int | None) -> tuple[bool, int | None]:
+        """Return what any replica of the first stage wishes, for all of them to do after the same step."""
+        if self.ranks.replicas == 1:
+            return save, signal
+        most, number = greatest([int(save), signal or 0], self.ranks.peers)
+        return bool(most), number or None
+
     def _of_all_replicas(self, losses: Tensor) -> Tensor:
+        if self.ranks.replicas > 1:
+            add_up([losses], self.ranks.peers)
         return losses
 
     def _finish_epoch(self) -> EpochDone | None:
@@ -169,6 +192,11 @@ class StageTraining:
         losses = self.log.means(self.own, steps)
         self.epoch_seconds += time.perf_counter() - started
         self.check()
+        if self.ranks.replica:  # one of them is enough to evaluate
+            self.epoch += 1
+            self.train_seconds += self.epoch_seconds
+            self._begin_epoch()
+            return None
         with self.trainer.averaged():
             accuracy = self.evaluation.validate(self.data)
         self.train_seconds += self.epoch_seconds
