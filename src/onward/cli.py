@@ -254,7 +254,7 @@ def _train(words: list[str]) -> None:
     elif order.pipelining != Pipelining():
         raise CommandLineError("--stages, --replicas, --messages and --balance belong to --pipeline")
     else:
-        done = resume(path, order.place) if recipe is None else train(recipe, order.place)
+        done = train(recipe, order.place) if path is None else resume(path, order.place)
     if done is None:  # another process writes
         return
     folder, result = done

@@ -26,9 +26,9 @@ def make() -> None:
 def _at_step(number: int, act) -> None:
     check = StageTraining._inputs
 
-    def inputs(training: StageTraining):
-        for item in check(training):
-            if training.step == number:
+    def inputs(self: StageTraining):
+        for item in check(self):
+            if self.step == number:
                 act()
             yield item
 

@@ -103,11 +103,11 @@ def _serve() -> None:
 
 
 def _supervise(order: dict[str, Any]) -> None:
-    import torch.distributed as dist
+    from torch.distributed.distributed_c10d import TCPStore
 
     folder = Path(order["folder"])
     for attempt in range(order["restarts"] + 1):
-        store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+        store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         pids = [_fork(order, rank, attempt, store.port) for rank in range(order["world"])]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
         _write(folder / f"codes-{attempt}.json", json.dumps(codes))
@@ -144,7 +144,9 @@ def _rank(order: dict[str, Any]) -> int:
     from onward.runs.pipelined import leave, train_pipelined
 
     torch.set_num_threads(1)
-    place = {name: Path(value) if name.endswith("_dir") else value for name, value in order["place"].items()}
+    place: dict[str, Any] = {
+        name: Path(value) if name.endswith("_dir") else value for name, value in order["place"].items()
+    }
     how = Pipelining(**{**order["how"], "stages": tuple(order["how"]["stages"])})
     resume = None if order["resume"] is None else Path(order["resume"])
     try:

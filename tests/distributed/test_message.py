@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from onward.distributed import Message
+from onward.distributed import Message, Wire
 from onward.distributed.message import pack, room_for, size, unpack
 
 
-def _sent(message: Message, wire="exact") -> Message:
+def _sent(message: Message, wire: Wire = "exact") -> Message:
     """Pack, write the description as text, copy the memory, unpack."""
     described, memory = pack(message, wire)
     described = json.loads(json.dumps(described))

@@ -4,6 +4,7 @@ import heapq
 import math
 from collections import deque
 from collections.abc import Generator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -25,7 +26,7 @@ class _World:
     def __init__(self):
         self.now, self.events, self.number = 0.0, [], 0
 
-    def start(self, process: Generator) -> None:
+    def start(self, process: Generator[Any, Any, None]) -> None:
         self._at(0.0, process, None)
 
     def run(self) -> None:
@@ -33,11 +34,11 @@ class _World:
             self.now, _, process, value = heapq.heappop(self.events)
             self._go_on(process, value)
 
-    def _at(self, when: float, process: Generator, value: object) -> None:
+    def _at(self, when: float, process: Generator[Any, Any, None], value: Any) -> None:
         self.number += 1
         heapq.heappush(self.events, (when, self.number, process, value))
 
-    def _go_on(self, process: Generator, value: object) -> None:
+    def _go_on(self, process: Generator[Any, Any, None], value: Any) -> None:
         try:
             what, *rest = process.send(value)
         except StopIteration:
@@ -72,7 +73,7 @@ def _naive(costs: list[float], transfers: list[float], steps: int) -> list[float
     wire = [_Rendezvous(world) for _ in transfers]
     arrived = [_Queue() for _ in transfers]  # waits to be worked on
 
-    def worker(s: int) -> Generator:
+    def worker(s: int) -> Generator[Any, Any, None]:
         for n in range(steps):
             if s:
                 yield "get", arrived[s - 1]
@@ -82,13 +83,13 @@ def _naive(costs: list[float], transfers: list[float], steps: int) -> list[float
             else:
                 finished.append(world.now)
 
-    def sender(s: int) -> Generator:
+    def sender(s: int) -> Generator[Any, Any, None]:
         for n in range(steps):
             yield "get", out[s]
             yield "put", wire[s].offered, n
             yield "get", wire[s].done
 
-    def receiver(s: int) -> Generator:
+    def receiver(s: int) -> Generator[Any, Any, None]:
         for n in range(steps):
             yield "get", wire[s].offered
             yield "sleep", transfers[s]

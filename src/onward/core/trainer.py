@@ -63,7 +63,7 @@ class LocalTrainer:
 
         Each piece's stream gives way to what the last span hands on, or to what enters block `stop`, if given.
         """
-        device = pieces[0].target.label.device
+        target = pieces[0].target  # tells the device
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             self._advance(pieces, at, span.first, step=step)
@@ -72,7 +72,7 @@ class LocalTrainer:
                 list(self.learner.blocks[span.blocks]),
                 pieces,
                 self.optimizers[span.blocks],
-                [self._context(k, device, step, again=k < computed) for k in range(at, span.last + 1)],
+                [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
                 leave_after=left - at if left <= span.last else None,
                 deep=span.deep,
                 recompute=self.settings.recompute,
@@ -116,8 +116,8 @@ class LocalTrainer:
             if optimizer.average is not None:
                 optimizer.block.load_state_dict(optimizer.average.module.state_dict())
 
-    def _context(self, block: int, device: torch.device, step: int, *, again: bool = False) -> Context:
-        return partial(self._open, block, step, device, again)
+    def _context(self, block: int, target: Target, step: int, *, again: bool = False) -> Context:
+        return partial(self._open, block, step, target.label.device, again)
 
     @contextmanager
     def _open(self, block: int, step: int, device: torch.device, again: bool, piece: int) -> Iterator[None]:

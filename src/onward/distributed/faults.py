@@ -48,7 +48,7 @@ class Watch:
         except Exception:  # noqa: BLE001 (whatever a lost store raises)
             stands = text
         self.fault = self.fault or stands
-        return self.fault
+        return stands
 
     def end(self) -> None:
         """Tell the others that this rank is done, and stop watching."""

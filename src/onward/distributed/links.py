@@ -20,7 +20,8 @@ class Outbox:
     """Sends messages to one rank. One is on its way and one may wait; who brings a third waits: back-pressure."""
 
     def __init__(self, rank: int, group: Any, watch: Watch, *, wire: Wire = "exact"):
-        self.rank, self.group, self.watch, self.wire = rank, group, watch, wire
+        self.rank, self.group, self.watch = rank, group, watch
+        self.wire: Wire = wire
         self.sent_bytes = 0
         self._waiting: queue.Queue[tuple[Tensor, list[Tensor]] | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from onward.distributed.faults import Watch
 from onward.distributed.links import Inbox, Outbox
@@ -115,9 +117,9 @@ def join(leave: Any) -> Ranks:
             "a pipeline needs several processes; start it with torchrun --nproc-per-node 2 -m onward train RECIPE "
             "--pipeline"
         )
-    store, rank, world = next(dist.rendezvous("env://"))
+    store, rank, world = next(rendezvous("env://"))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # what an attempt before this one said does not count
-    return Ranks(rank, world, dist.PrefixStore(f"attempt-{attempt}", store), leave)
+    return Ranks(rank, world, PrefixStore(f"attempt-{attempt}", store), leave)
 
 
 def _short(value: Any) -> str:

@@ -71,9 +71,8 @@ class StageTraining:
         self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
         self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
         if ranks.replicas > 1:
-            optimizers = self.trainer.optimizers
-            for k in owned:
-                optimizers[k] = SharedOptimizer(optimizers[k], ranks.peers)  # pyright: ignore[reportArgumentType]
+            optimizers: list[Any] = self.trainer.optimizers
+            optimizers[:] = [SharedOptimizer(optimizer, ranks.peers) for optimizer in optimizers]
         self.evaluation = StageEvaluation(learner, settings, ranks, owned)
         self.loader = TrainLoader(
             data.train, batch_size=batch_size, device=learner.device, augmentation=augmentation, seed=seed
