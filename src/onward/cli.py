@@ -254,7 +254,7 @@ def _train(words: list[str]) -> None:
     elif order.pipelining != Pipelining():
         raise CommandLineError("--stages, --replicas, --messages and --balance belong to --pipeline")
     else:
-        done = train(recipe, order.place) if path is None else resume(path, order.place)
+        done = resume(path, order.place) if path is not None else train(recipe or RECIPES[0], order.place)
     if done is None:  # another process writes
         return
     folder, result = done

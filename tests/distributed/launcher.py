@@ -103,7 +103,7 @@ def _serve() -> None:
 
 
 def _supervise(order: dict[str, Any]) -> None:
-    from torch.distributed.distributed_c10d import TCPStore
+    from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
     folder = Path(order["folder"])
     for attempt in range(order["restarts"] + 1):

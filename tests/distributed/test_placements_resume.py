@@ -15,7 +15,9 @@ from onward.runs.training import Training
 RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in an epoch
 
 
-@pytest.mark.parametrize("stop", [2, 10, 15])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(2, marks=pytest.mark.slow), 10, pytest.param(15, marks=pytest.mark.slow)]
+)
 def test_one_process_then_two_then_four_then_one(
     launcher: Launcher, tmp_path: Path, place: dict, stop: int, monkeypatch: pytest.MonkeyPatch
 ):

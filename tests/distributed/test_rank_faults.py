@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import signal
 import time
 from dataclasses import replace
@@ -29,7 +30,7 @@ def test_seconds_until_a_fault_is_noticed_are_below_ten():
     assert BEAT + LOST_AFTER + BEAT + GRACE < 10
 
 
-@pytest.mark.parametrize("rank", [0, 1, 2])
+@pytest.mark.parametrize("rank", [pytest.param(0, marks=pytest.mark.slow), 1, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_killed_rank_is_named_by_all_and_a_restart_goes_on_from_the_last_checkpoint(
     launcher: Launcher, tmp_path: Path, place: dict, rank: int
 ):
@@ -57,6 +58,22 @@ def test_a_rank_that_stands_still_is_noticed_within_ten_seconds(launcher: Launch
     launch.codes()
     for other in (0, 2):
         assert "rank 1 has not been heard of" in launch.said(other)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_a_rank_killed_at_a_random_moment_costs_nothing(launcher: Launcher, tmp_path: Path, place: dict, seed: int):
+    draw = random.Random(seed)
+    place["checkpoint_every"] = 0.0
+    launch = launcher.start(RECIPE, place, 3, how=THREE, restarts=2)
+    victim = launch.pid(draw.randrange(3))
+    time.sleep(draw.uniform(0, 2))
+    if _alive(victim):
+        os.kill(victim, signal.SIGKILL)
+    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    if any(launch.codes(0)):
+        assert launch.codes(1) == [0, 0, 0], [launch.said(k, 1) for k in range(3)]
+    assert_equal_runs(_run_of(place), whole.path)
 
 
 def test_a_rank_that_fails_tells_the_others_why(launcher: Launcher, place: dict):

@@ -16,7 +16,7 @@ def possible_cuts(turns: Turns, num_blocks: int) -> tuple[int, ...]:
 
 
 def place(
-    costs: Sequence[float], sent: Sequence[float], cuts: Sequence[int], stages: int, *, slack: float = 0.02
+    costs: Sequence[float], sent: Sequence[float | int], cuts: Sequence[int], stages: int, *, slack: float = 0.02
 ) -> Stages:
     """Return the contiguous placement whose slowest stage is fastest; of nearly equal ones, the one that sends least.
 

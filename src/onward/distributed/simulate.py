@@ -17,7 +17,7 @@ class Wires:
         if not self.bandwidth > 0 or not self.latency >= 0:
             raise ValueError(f"bandwidth must be positive and latency not negative, got {self}")
 
-    def seconds(self, sent: float) -> float:
+    def seconds(self, sent: float | int) -> float:
         """Return how long a message of so many bytes takes."""
         return self.latency + sent / self.bandwidth
 
@@ -38,7 +38,7 @@ class Prediction:
     """When the last stage has finished each step."""
 
 
-def simulate(costs: Sequence[float], sent: Sequence[float], wires: Wires, steps: int) -> Prediction:
+def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: Wires, steps: int) -> Prediction:
     """Predict `steps` steps of a pipeline; `costs` are seconds by stage, `sent[s]` bytes from stage s to the next.
 
     Nothing comes back, so that step n of a stage waits for three things: its own step n - 1, the message of step n from
