@@ -34,8 +34,8 @@ class Prediction:
     """Seconds until the last stage begins its first step."""
     utilisation: tuple[float, ...]
     """Busy share of each stage once the pipeline is filled."""
-    finished: tuple[float, ...]
-    """When the last stage has finished each step."""
+    handed_on: tuple[tuple[float, ...], ...]
+    """By stage: when it had handed on each step and could take the next; of the last stage, when it had finished."""
 
 
 def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: Wires, steps: int) -> Prediction:
@@ -49,16 +49,16 @@ def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: Wires, 
         raise ValueError(f"{len(costs)} stages need positive costs, {len(costs) - 1} links and at least one step")
     links = [_Link(wires.seconds(amount)) for amount in sent]
     freed = [0.0] * len(costs)  # when each stage has handed on its last step, and may take the next
-    begun, finished = 0.0, []
-    for _ in range(steps):
+    begun, times = 0.0, [[] for _ in costs]
+    for number in range(steps):
         for s, cost in enumerate(costs):
             taken = links[s - 1].take(freed[s]) if s else freed[s]
-            if s == len(costs) - 1 and not finished:
+            if s == len(costs) - 1 and number == 0:
                 begun = taken
             freed[s] = links[s].put(taken + cost) if s < len(costs) - 1 else taken + cost
-        finished.append(freed[-1])
+            times[s].append(freed[s])
     step = max([*costs, *(link.seconds for link in links)])
-    return Prediction(finished[-1], step, begun, tuple(cost / step for cost in costs), tuple(finished))
+    return Prediction(freed[-1], step, begun, tuple(cost / step for cost in costs), tuple(map(tuple, times)))
 
 
 class _Link:
