@@ -1,10 +1,9 @@
-"""The `onward` command: list, train, evaluate, predict, export, measure, compare, report, ..."""
+"""The `onward` command: list, train, evaluate, predict, export, measure, compare, report, simulate, ..."""
 
 import json
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -13,20 +12,22 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from onward.algorithms import ALGORITHMS
 from onward.command_line import CommandLineError, nearest, parse
 from onward.compare_command import compare_command, report_command
-from onward.data import DATA_SETS, load, read_image
+from onward.data import load, read_image
+from onward.distributed import PipelineFault
+from onward.list_command import list_command
 from onward.measure_command import measure_command
 from onward.recipes import CONTROLS, RECIPES, Recipe
-from onward.recipes.controls import PREFIXES
 from onward.runs import Evaluator, Interrupted, Place, RunFolder, export_model, load_model, resume, train
 from onward.runs.allocator import keep_freed_memory
 from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
+from onward.runs.pipelined import Pipelining, leave, train_pipelined
 from onward.runs.results import insert_table, record, record_path, results_page, spread
+from onward.simulate_command import simulate_command
 
 _USAGE = """usage: onward COMMAND ...
 
@@ -39,6 +40,7 @@ _USAGE = """usage: onward COMMAND ...
   measure RECIPE           operations, time and memory of a training step, beside backprop's
   compare RECIPE...        accuracy, also under noise, memory, time and energy side by side; a page with figures
   report RUN...            the same page for finished runs
+  simulate RECIPE          a pipeline over many devices on paper: step time, utilisation, memory of each stage
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   results                  make results/RESULTS.md from the recorded runs
 
@@ -59,6 +61,9 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
   --resume RUN             go on with a run that was stopped
+  --pipeline               spread the blocks over the processes that torchrun started
+  --stages, --replicas, --messages, --balance
+                           how a pipeline is spread; see `onward train RECIPE --help`
   --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
   --no-record              do not file the result under results/
   --net.*  --data.*  --trainer.*  --algorithm.*
@@ -79,6 +84,9 @@ class TrainArguments:
     """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
+    pipeline: bool = False
+    """Spread the blocks over the processes that torchrun started."""
+    pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
 
 
 @dataclass(frozen=True)
@@ -86,6 +94,9 @@ class ResumeArguments:
     resume: Path
     """Run folder to go on with."""
     place: Annotated[Place, tyro.conf.arg(name="")]
+    pipeline: bool = False
+    """Spread the blocks over the processes that torchrun started."""
+    pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
 
@@ -147,7 +158,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for a user's error with one line, 128 + signal if stopped."""
     words = sys.argv[1:] if arguments is None else arguments
     commands = {
-        "list": _list,
+        "list": list_command,
         "train": _train,
         "evaluate": _evaluate,
         "predict": _predict,
@@ -155,6 +166,7 @@ def main(arguments: list[str] | None = None) -> int:
         "measure": lambda words: measure_command(words, find_recipe),
         "compare": lambda words: compare_command(words, find_recipe),
         "report": report_command,
+        "simulate": lambda words: simulate_command(words, find_recipe),
         "reproduce": _reproduce,
         "results": _results,
     }
@@ -170,6 +182,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Interrupted as stop:
         print(stop, file=sys.stderr)
         return stop.exit_code
+    except PipelineFault as fault:
+        leave(str(fault))
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
@@ -194,50 +208,28 @@ def find_recipe(name: str) -> Recipe:
     return recipes[name]
 
 
-def _list(words: list[str]) -> None:
-    parse(_Nothing, "list", words)
-    algorithms = [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS]
-    derived = [(f"{prefix}-NAME", line) for prefix, line in PREFIXES.items()]
-    _print_columns("algorithms", algorithms)
-    print("recipes: name, the control that trains the same network by backprop, description")
-    _print_recipes()
-    _print_columns("for every control backprop-NAME, also", derived)
-    _print_columns("data sets", DATA_SETS)
-
-
-def _print_recipes() -> None:
-    """Print a line for each recipe beside its control, method by method."""
-    controls = {recipe.backprop for recipe in RECIPES}
-    methods: dict[str, list[Recipe]] = {}
-    for recipe in RECIPES:
-        if recipe.name not in controls:
-            methods.setdefault(type(recipe.algorithm).__name__, []).append(recipe)
-    for method, rows in methods.items():
-        said = rows[0].description.partition(", ")[0] + ", "  # by the title already
-        _print_columns(f" {method}", [(r.name, r.backprop or "", r.description.removeprefix(said)) for r in rows])
-
-
-def _print_columns(title: str, rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a title, and rows below it, the last column as it is."""
-    print(title)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    for *cells, line in rows:
-        print("  " + "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True)) + line)
-
-
 def _train(words: list[str]) -> None:
     if words[:1] in (["-h"], ["--help"]):
         print(_TRAIN_USAGE, end="")
         return
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         order = parse(ResumeArguments, "train", words)
-        folder, result = resume(order.resume, order.place)
+        recipe, path = None, order.resume
     else:
         named = bool(words) and not words[0].startswith("-")
         recipe = find_recipe(words[0]) if named else RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
-        folder, result = train(_within(order), order.place)
+        recipe, path = _within(order), None
+    if order.pipeline:
+        done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
+    elif order.pipelining != Pipelining():
+        raise CommandLineError("--stages, --replicas, --messages and --balance belong to --pipeline")
+    else:
+        done = resume(path, order.place) if path is not None else train(recipe or RECIPES[0], order.place)
+    if done is None:  # another process writes
+        return
+    folder, result = done
     _report(folder, result)
     if order.record:
         _record(folder.recipe(), result)
@@ -373,8 +365,3 @@ def _results(words: list[str]) -> None:
     if order.into is not None:
         insert_table(order.into, page)
         print(order.into)
-
-
-@dataclass(frozen=True)
-class _Nothing:
-    """List algorithms, recipes and data sets."""

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import onward.cli as cli
-import onward.runs.costs as costs
+import onward.runs.method_costs as costs
 from onward.algorithms import Backprop
 from onward.cli import main
 from onward.core import TrainerSettings

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-import onward.runs.costs as costs
+import onward.runs.method_costs as costs
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings, load
@@ -27,8 +27,8 @@ from onward.runs.comparing import (
     short_names,
     with_kept,
 )
-from onward.runs.costs import epochs_to
 from onward.runs.finished import obtain, open_run
+from onward.runs.method_costs import epochs_to
 from onward.runs.recovery import Stream, online_settings, recover
 from onward.runs.robustness import OnTest
 

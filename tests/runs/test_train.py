@@ -16,7 +16,7 @@ from run_toys import same_tensors
 from onward.recipes import Recipe
 from onward.runs import Interrupted, Place, RunFolder, load_model, resume, train
 from onward.runs.files import read_json, write_json
-from onward.runs.training import Training
+from onward.runs.losses import LossLog
 
 _RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
 _FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]
@@ -116,12 +116,12 @@ def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: Place,
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
     toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
 ):
-    note = Training._note
+    note = LossLog.note
 
-    def poisoned(training: Training, losses, ends) -> None:
-        note(training, losses * (float("nan") if training.step == 6 else 1), ends)
+    def poisoned(log: LossLog, losses, ends, step: int) -> None:
+        note(log, losses * (float("nan") if step == 6 else 1), ends, step)
 
-    monkeypatch.setattr(Training, "_note", poisoned)
+    monkeypatch.setattr(LossLog, "note", poisoned)
     with pytest.raises(ValueError, match="block 0 is not finite since step 6"):
         train(toy_recipe, replace(place, checkpoint_every=0.0))
     _, notes = RunFolder.open(place.runs_dir / "toy" / "seed-0").load_checkpoint() or ({}, {})
@@ -130,16 +130,16 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: Place, number: int, monkeypatch):
-    step = Training._note
+    note = LossLog.note
 
-    def ask_to_stop(training: Training, losses, ends) -> None:
-        step(training, losses, ends)
-        if training.step == 5:
+    def ask_to_stop(log: LossLog, losses, ends, step: int) -> None:
+        note(log, losses, ends, step)
+        if step == 5:
             os.kill(os.getpid(), number)
 
     handler = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr(Training, "_note", ask_to_stop)
+        patch.setattr(LossLog, "note", ask_to_stop)
         with pytest.raises(Interrupted, match="--resume") as stop:
             train(toy_recipe, place)
     assert stop.value.exit_code == 128 + number

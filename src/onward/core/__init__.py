@@ -3,6 +3,7 @@
 from onward.core.block import LocalBlock, detach
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
+from onward.core.pieces import Piece, split
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
@@ -21,6 +22,7 @@ __all__ = [
     "LocalBlock",
     "LocalTrainer",
     "Objective",
+    "Piece",
     "Span",
     "Stream",
     "Supervision",
@@ -36,5 +38,6 @@ __all__ = [
     "local_update",
     "pairs",
     "seeded",
+    "split",
     "whole",
 ]

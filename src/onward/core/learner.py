@@ -149,6 +149,13 @@ class Evidence:
         self.images = images
         self.x = learner.prepare(images)
 
+    @classmethod
+    def collected(cls, block_scores: Float[Tensor, "L B C"], handed_on: list[Float[Tensor, "B ..."]]) -> "Evidence":
+        """Return what was computed elsewhere: scores, and what blocks handed on, as far as a rule reads it."""
+        evidence = object.__new__(cls)
+        evidence.__dict__ |= {"block_scores": block_scores, "handed_on": handed_on}
+        return evidence
+
     @cached_property
     def block_scores(self) -> Float[Tensor, "L B C"]:
         """The scores of every block that has a goodness: read per class, or collected by trying every label."""

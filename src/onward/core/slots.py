@@ -49,6 +49,8 @@ class Objective(ABC):
 
     per_class: ClassVar[bool]
     signed: ClassVar[bool]
+    couples_samples: ClassVar[bool] = False
+    """Whether a term compares images of a batch, so that a share of the batch has other terms."""
 
     @abstractmethod
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
@@ -56,6 +58,9 @@ class Objective(ABC):
 
 class Auxiliary(nn.Module, ABC):
     """A further loss that reads the activity itself, not its scores; it returns terms that are averaged and added."""
+
+    couples_samples: ClassVar[bool] = False
+    """Whether a term compares images of a batch, so that a share of the batch has other terms."""
 
     @abstractmethod
     def forward(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]: ...
@@ -83,6 +88,11 @@ class Supervision(ABC):
 
 class InferenceRule(nn.Module, ABC):
     """Turns what the blocks say about a batch into class scores [B, C]; what it fits is kept in its state_dict."""
+
+    reads_handed_on: ClassVar[bool] = False
+    """Whether it reads what blocks hand on, not their scores alone; from a pipeline it gets the mean of every map."""
+    fits_on_training: ClassVar[bool] = False
+    """Whether `fit` goes over the training split."""
 
     @abstractmethod
     def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...

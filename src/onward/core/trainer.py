@@ -27,10 +27,11 @@ class LocalTrainer:
     own seed per step, also where overlapping spans compute a block twice; there a batch enters running statistics once.
     """
 
-    def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0):
+    def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, first_piece: int = 0):
         self.learner = learner
         self.settings = settings
         self.seed = seed
+        self.first_piece = first_piece  # the number of the first micro-batch, where others train those before it
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
 
     def step(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
@@ -53,22 +54,34 @@ class LocalTrainer:
         """Update `spans` from a stream that enters block `at`; blocks before a span's first are only computed."""
         pieces = split(stream, target, self.settings.micro_batches)
         del stream
+        return torch.stack(self.update_pieces(pieces, spans, step=step, at=at))
+
+    def update_pieces(
+        self, pieces: list[Piece], spans: Sequence[Span], *, step: int, at: int = 0, stop: int | None = None
+    ) -> list[Float[Tensor, ""]]:
+        """Update `spans` from the pieces of a batch that enter block `at`; return the loss of each.
+
+        Each piece's stream gives way to what the last span hands on, or to what enters block `stop`, if given.
+        """
+        target = pieces[0].target  # tells the device
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             self._advance(pieces, at, span.first, step=step)
-            at, stop = span.first, span.last + 1 if following is None else min(following.first, span.last + 1)
+            at, left = span.first, span.last + 1 if following is None else min(following.first, span.last + 1)
             loss = local_update(
                 list(self.learner.blocks[span.blocks]),
                 pieces,
                 self.optimizers[span.blocks],
                 [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
-                leave_after=stop - at if stop <= span.last else None,
+                leave_after=left - at if left <= span.last else None,
                 deep=span.deep,
                 recompute=self.settings.recompute,
             )
             losses.append(loss)
-            at, computed = stop, span.last + 1
-        return torch.stack(losses)
+            at, computed = left, span.last + 1
+        if stop is not None:
+            self._advance(pieces, at, stop, step=step)
+        return losses
 
     @torch.no_grad()
     def advance(self, stream: Stream, start: int, stop: int, *, step: int, piece: int = 0) -> Stream:
@@ -108,6 +121,7 @@ class LocalTrainer:
 
     @contextmanager
     def _open(self, block: int, step: int, device: torch.device, again: bool, piece: int) -> Iterator[None]:
+        piece += self.first_piece
         seed = derive_seed(self.seed, step, block, *([piece] if piece else []))
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
         with seeded(seed, device), self.settings.arithmetic(device), counted:

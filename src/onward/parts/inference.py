@@ -1,6 +1,8 @@
 """Inference rules: from what the blocks say to class scores."""
 # B batch, C classes, L scored blocks, N samples, D features of all blocks read
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int64
@@ -113,6 +115,9 @@ class LinearReadout(InferenceRule):
     fitted.
     Raises ValueError if it is asked before that.
     """
+
+    reads_handed_on: ClassVar[bool] = True
+    fits_on_training: ClassVar[bool] = True
 
     weight: Tensor
     bias: Tensor

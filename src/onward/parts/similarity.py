@@ -1,6 +1,8 @@
 """Similarity matching: images of one class ought to have alike activities, images of two classes unlike ones."""
 # B batch, D channels or features, H W map, N = B * B pairs
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -18,6 +20,8 @@ class SimilarityMatching(Auxiliary):
 
     It couples the samples of a batch: with micro-batches, only those of the same piece are compared.
     """
+
+    couples_samples: ClassVar[bool] = True
 
     def __init__(self, num_classes: int, channels: int, *, maps: bool, weight: float = 1.0):
         super().__init__()

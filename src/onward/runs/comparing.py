@@ -11,9 +11,9 @@ from onward.algorithms import Backprop
 from onward.data import Augmentation, Splits, load
 from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
-from onward.runs.costs import epochs_to, measure_methods
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Finished, obtain
+from onward.runs.method_costs import epochs_to, measure_methods
 from onward.runs.recovery import Stream
 from onward.runs.robustness import OnTest, Say
 from onward.runs.train import Place

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from onward.core import Evidence, InferenceRule, Learner, TrainerSettings
+from onward.core import Evidence, Evidences, InferenceRule, Learner, TrainerSettings
 from onward.data import Images, batches
 
 Seen = Iterable[tuple[Evidence, Tensor]]
@@ -40,19 +40,19 @@ class Evaluator:
         with self._evaluating():
             seen = list(self._evidence(validation))  # keeps each batch's scores, so that nothing is computed twice
             rule = self.learner.headline
-            self._fit(rule, train, seen)
-            return self._accuracy(seen, [rule], len(validation))
+            fit_rule(self.learner, rule, lambda: self._evidence(train), lambda: seen)
+            return tally(self.learner, seen, [rule], len(validation))
 
     def fit_rules(self, train: Images, validation: Images) -> None:
         """Let every inference rule fit what it has to fit; what selects sees the validation split alone."""
         with self._evaluating():
             for name in self.learner.rules:
-                self._fit(name, train, self._evidence(validation))
+                fit_rule(self.learner, name, lambda: self._evidence(train), lambda: self._evidence(validation))
 
     def accuracy(self, images: Images) -> Accuracy:
         """Report every inference rule and every block on one split."""
         with self._evaluating():
-            return self._accuracy(self._evidence(images), list(self.learner.rules), len(images))
+            return tally(self.learner, self._evidence(images), list(self.learner.rules), len(images))
 
     def confusion(self, images: Images) -> Int64[Tensor, "C C"]:
         """Count, for each true class (row), what the headline rule takes its images for (column)."""
@@ -64,20 +64,6 @@ class Evaluator:
             classes = rule(next(self._evidence(images))[0]).shape[1]
         true, taken = pairs.cpu()
         return torch.bincount(true * classes + taken, minlength=classes**2).reshape(classes, classes)
-
-    def _fit(self, name: str, train: Images, validation: Seen) -> None:
-        rule = self.learner.rules[name]
-        assert isinstance(rule, InferenceRule)
-        rule.fit(lambda: self._evidence(train), lambda: validation)
-
-    def _accuracy(self, seen: Seen, names: list[str], count: int) -> Accuracy:
-        correct = torch.stack([self._correct(evidence, y, names) for evidence, y in seen]).sum(dim=0)
-        fractions = (correct.double() / count).tolist()
-        return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
-
-    def _correct(self, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "N"]:
-        scores = [self.learner.rules[name](evidence) for name in names]
-        return torch.stack([(s.argmax(dim=1) == y).sum() for s in [*scores, *evidence.block_scores]])
 
     def _evidence(self, images: Images) -> Iterator[tuple[Evidence, Tensor]]:
         for x, y in batches(images, batch_size=self.batch_size, device=self.learner.device):
@@ -92,3 +78,22 @@ class Evaluator:
                 yield
         finally:
             self.learner.train(training)
+
+
+def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences) -> None:
+    """Let one inference rule fit what it has to fit."""
+    rule = learner.rules[name]
+    assert isinstance(rule, InferenceRule)
+    rule.fit(train, validation)
+
+
+def tally(learner: Learner, seen: Seen, names: list[str], count: int) -> Accuracy:
+    """Return the accuracy of some inference rules and of every block on `count` images."""
+    correct = torch.stack([_correct(learner, evidence, y, names) for evidence, y in seen]).sum(dim=0)
+    fractions = (correct.double() / count).tolist()
+    return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
+
+
+def _correct(learner: Learner, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "N"]:
+    scores = [learner.rules[name](evidence) for name in names]
+    return torch.stack([(s.argmax(dim=1) == y).sum() for s in [*scores, *evidence.block_scores]])

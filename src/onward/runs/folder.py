@@ -10,8 +10,9 @@ from typing import Any
 from torch import Tensor
 
 from onward.recipes import Recipe
+from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
-from onward.runs.files import read_json, read_tensors, write_json, write_tensors
+from onward.runs.files import read_json, write_json, write_tensors
 
 
 class RunFolder:
@@ -56,13 +57,13 @@ class RunFolder:
         write_tensors(self.path / "checkpoint.safetensors", tensors, notes)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """Return the last checkpoint, or None if the run was stopped before its first."""
-        path = self.path / "checkpoint.safetensors"
-        return read_tensors(path) if path.exists() else None
+        """Return the last checkpoint, of one process or of many; None if the run was stopped before its first."""
+        found = checkpoints.latest(self.path)
+        return None if found is None else checkpoints.read(self.path, found[1])
 
     def drop_checkpoint(self) -> None:
         """A finished run is not resumed; its weights are in the model file."""
-        (self.path / "checkpoint.safetensors").unlink(missing_ok=True)
+        checkpoints.drop(self.path)
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         with (self.path / "metrics.jsonl").open("a") as file:

@@ -5,13 +5,13 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from onward.core import Learner
 from onward.data import Splits
 from onward.measure import peak_memory
 from onward.recipes import Recipe
 from onward.runs.codec import encode
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
-from onward.runs.training import Training
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
@@ -29,8 +29,9 @@ _HEAD = (
 def make_record(
     recipe: Recipe,
     data: Splits,
-    training: Training,
+    learner: Learner,
     *,
+    train_seconds: float,
     test: Accuracy,
     validation: Accuracy,
     machine: dict[str, Any],
@@ -39,8 +40,8 @@ def make_record(
 
     `machine` is the environment in which the run began: what it was trained with.
     """
-    memory, meter = peak_memory(training.learner.device)
-    parameters = sum(p.numel() for block in training.learner.blocks for p in block.parameters())
+    memory, meter = peak_memory(learner.device)
+    parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
     return {
         "recipe": recipe.name,
         "seed": recipe.seed,
@@ -57,7 +58,7 @@ def make_record(
         "n_test": len(data.test),
         "epochs": recipe.epochs,
         "parameters": parameters,
-        "train_seconds": training.train_seconds,
+        "train_seconds": train_seconds,
         "peak_memory_bytes": memory,
         "peak_memory_meter": meter,
         "config": encode(recipe),

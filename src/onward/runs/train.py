@@ -69,12 +69,17 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         return folder, result
     recipe, device = folder.recipe(), choose_device(place.device)
     data = load(recipe.data, data_dir=place.data_dir)
+    check_data(folder, data)
+    return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
+
+
+def check_data(folder: RunFolder, data: Splits) -> None:
+    """Raise ValueError if a run began on other data."""
     begun = folder.environment()["data_checksum"]
     if data.checksum != begun:
         raise ValueError(
-            f"{path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}"
+            f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}"
         )
-    return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
 
 def fit(
@@ -131,7 +136,15 @@ def _carry_out(
     validation = training.evaluator.accuracy(data.validation)
     test = training.evaluator.accuracy(data.test)  # read once, after everything has been chosen
     machine = folder.environment()
-    result = make_record(recipe, data, training, test=test, validation=validation, machine=machine)
+    result = make_record(
+        recipe,
+        data,
+        learner,
+        train_seconds=training.train_seconds,
+        test=test,
+        validation=validation,
+        machine=machine,
+    )
     save_model(folder.path, learner, spec)
     folder.write_result(result)
     folder.drop_checkpoint()

@@ -1,15 +1,11 @@
 """A training as an iterator: step after step, epoch after epoch, with its whole state at hand after each."""
-# S spans trained in a step
 
 import time
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int64
 from torch import Tensor
 
 from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns
@@ -17,6 +13,7 @@ from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.runs.cascade import FrozenInputs, check_cacheable
 from onward.runs.evaluation import Evaluator
+from onward.runs.losses import LossLog, ends_of
 
 _CHECK_EVERY = 50  # steps between looks at the losses: each look waits for the device
 
@@ -103,13 +100,7 @@ class Training:
 
     def check(self) -> None:
         """Raise ValueError if a loss was not finite, naming the block and the step where that first happened."""
-        for block, step in enumerate(self.first_bad.tolist()):
-            if step >= 0:
-                epoch = step // len(self.loader)
-                raise ValueError(
-                    f"the loss of block {block} is not finite since step {step} (epoch {epoch}); lower "
-                    "the learning rate (--trainer.learning-rate) or clip gradients (--trainer.clip-norm 1)"
-                )
+        self.log.check(len(self.loader))
 
     def finish(self) -> None:
         """Adopt averaged weights, if any, and fit every inference rule; call it once, after the last epoch."""
@@ -121,7 +112,7 @@ class Training:
         tensors = {f"learner.{name}": value for name, value in self.learner.state_dict().items()}
         for index, optimizer in enumerate(self.trainer.optimizers):
             tensors |= {f"optimizer.{index}.{name}": value for name, value in optimizer.state().items()}
-        tensors |= {"loss_sum": self.loss_sum, "first_bad": self.first_bad}
+        tensors |= {"loss_sum": self.log.sum, "first_bad": self.log.first_bad}
         return tensors, {
             "epoch": self.epoch,
             "step_in_epoch": self.step_in_epoch,
@@ -131,33 +122,26 @@ class Training:
 
     def load_state(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError if it belongs to another training."""
-        try:
-            self.learner.load_state_dict(_below("learner.", tensors))
-        except RuntimeError as error:
-            raise ValueError(f"the checkpoint does not fit this recipe: {str(error).splitlines()[0]}") from None
-        for index, optimizer in enumerate(self.trainer.optimizers):
-            optimizer.load_state(_below(f"optimizer.{index}.", tensors))
+        load_weights(self.trainer, tensors, range(len(self.learner.blocks)))
         self.epoch, self.step_in_epoch = notes["epoch"], notes["step_in_epoch"]
         self.epoch_seconds, self.train_seconds = notes["epoch_seconds"], notes["train_seconds"]
-        self.loss_sum = tensors["loss_sum"].to(self.learner.device)
-        self.first_bad = tensors["first_bad"].to(self.learner.device)
+        self.log.sum = tensors["loss_sum"].to(self.learner.device)
+        self.log.first_bad = tensors["first_bad"].to(self.learner.device)
 
     def _begin_epoch(self) -> None:
         self.step_in_epoch = 0
         self.epoch_seconds = 0.0
-        device = self.learner.device
-        self.loss_sum = torch.zeros(len(self.learner.blocks), dtype=torch.float64, device=device)
-        self.first_bad = torch.full_like(self.loss_sum, -1, dtype=torch.int64)
+        self.log = LossLog(len(self.learner.blocks), self.learner.device)
 
     def _steps(self) -> Iterator[StepDone]:
         self._set_modes()
-        ends = [torch.tensor([span.last for span in turn], device=self.learner.device) for turn in self.turns]
+        ends = ends_of(self.turns, self.learner.device)
         started = time.perf_counter()
         for stream, target, count in self._inputs():
             self._set_learning_rate()
             turn = self.step % len(self.turns)
             losses = self.trainer.update(stream, target, self.turns[turn], step=self.step, at=self._entry)
-            self._note(losses, ends[turn])
+            self.log.note(losses, ends[turn], self.step)
             self.step_in_epoch += 1
             self.epoch_seconds += time.perf_counter() - started  # the caller's time is not ours
             if self.step_in_epoch % _CHECK_EVERY == 0:
@@ -182,26 +166,12 @@ class Training:
         return self.turns[0][0].first if self.settings.cache_activations else 0
 
     def _set_modes(self) -> None:
-        trained = {k for turn in self.turns for span in turn for k in range(span.first, span.last + 1)}
-        for k, block in enumerate(self.learner.blocks):
-            block.train(k in trained)
+        set_modes(self.learner, self.turns)
 
     def _set_learning_rate(self) -> None:
         steps = len(self.loader)
         step_in_phase = self.step - self.epoch // self.epochs * self.epochs * steps
         self.trainer.set_learning_rate(self.settings.learning_rate_at(step_in_phase, steps, self.epochs))
-
-    def _note(self, losses: Float[Tensor, "S"], ends: Int64[Tensor, "S"]) -> None:
-        self.loss_sum.index_add_(0, ends, losses.double())
-        first = self.first_bad[ends]
-        self.first_bad[ends] = torch.where(~torch.isfinite(losses) & (first < 0), self.step, first)
-
-    def _mean_losses(self) -> dict[int, float]:
-        """Return the mean loss of every block that ended a span in this epoch."""
-        turns = [[span.last for span in self.turns[step % len(self.turns)]] for step in self._steps_of_epoch]
-        counts = Counter(chain.from_iterable(turns))
-        sums = self.loss_sum.tolist()  # waits for the device
-        return {block: sums[block] / counts[block] for block in sorted(counts)}
 
     @property
     def _steps_of_epoch(self) -> range:
@@ -209,7 +179,7 @@ class Training:
 
     def _finish_epoch(self) -> EpochDone:
         started = time.perf_counter()
-        losses = self._mean_losses()
+        losses = self.log.means(self.turns, self._steps_of_epoch)
         self.epoch_seconds += time.perf_counter() - started
         self.check()
         with self.trainer.averaged():
@@ -238,6 +208,23 @@ def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:
     if len(learner.turns) > 1:
         raise ValueError("order cascade needs the same spans in every step; this learner's alternate: use order joint")
     return [((span,),) for span in learner.spans]
+
+
+def set_modes(learner: Learner, turns: Turns) -> None:
+    """Put the blocks that are trained in some turn into training mode, and all others out of it."""
+    trained = {k for turn in turns for span in turn for k in range(span.first, span.last + 1)}
+    for k, block in enumerate(learner.blocks):
+        block.train(k in trained)
+
+
+def load_weights(trainer: LocalTrainer, tensors: dict[str, Tensor], blocks: range) -> None:
+    """Load a learner and the optimizer state of `blocks`. Raises ValueError if they belong to another training."""
+    try:
+        trainer.learner.load_state_dict(_below("learner.", tensors))
+    except RuntimeError as error:
+        raise ValueError(f"the checkpoint does not fit this recipe: {str(error).splitlines()[0]}") from None
+    for k in blocks:
+        trainer.optimizers[k].load_state(_below(f"optimizer.{k}.", tensors))
 
 
 def _below(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,0 +1,95 @@
+"""Replicas: processes that share the batches of one stage, and step with the gradient of the whole batch."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from onward.core import BlockOptimizer, Goodness, Learner
+
+
+class SharedOptimizer:
+    """Stands in for a block's optimizer; adds up the gradients of all replicas before each step.
+
+    Each replica's loss is its share of the batch's mean, so that the sum is the gradient of the whole batch. Clipping
+    comes after it. All replicas get the same bits, and stay equal.
+    """
+
+    def __init__(self, own: BlockOptimizer, peers: Any):
+        self.own, self.peers = own, peers
+
+    @property
+    def block(self):
+        return self.own.block
+
+    @property
+    def average(self):
+        return self.own.average
+
+    def set_learning_rate(self, value: float) -> None:
+        self.own.set_learning_rate(value)
+
+    def step(self) -> None:
+        """Add up the gradients, then step."""
+        add_up([p.grad for p in self.own.parameters if p.grad is not None], self.peers)
+        self.own.step()
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        with self.own.averaged():
+            yield
+
+    def state(self) -> dict[str, Tensor]:
+        return self.own.state()
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        self.own.load_state(tensors)
+
+
+def add_up(tensors: list[Tensor], peers: Any) -> None:
+    """Replace tensors by their sums over all replicas, in one message."""
+    if not tensors:
+        return
+    flat = torch.cat([tensor.flatten() for tensor in tensors])
+    dist.all_reduce(flat, group=peers)
+    for tensor, total in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
+        tensor.copy_(total.view(tensor.shape))
+
+
+def greatest(values: list[int], peers: Any) -> list[int]:
+    """Return the greatest of each value over all replicas."""
+    most = torch.tensor(values)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX, group=peers)
+    return most.tolist()
+
+
+def check_replicas(learner: Learner, replicas: int, batch_size: int, micro_batches: int) -> None:
+    """Raise ValueError where the shares of a batch would not add up to the batch, naming the remedy."""
+    if replicas == 1:
+        return
+    if batch_size % (replicas * micro_batches):
+        raise ValueError(
+            f"a batch of {batch_size} images cannot be shared evenly by {replicas} replicas of {micro_batches} "
+            f"micro-batches; choose a --batch-size that is a multiple of {replicas * micro_batches}"
+        )
+    for k, block in enumerate(learner.blocks):
+        for name in _couplings(block):
+            raise ValueError(
+                f"{name} of block {k} looks at a batch as a whole, and a replica sees only its share; use --replicas 1 "
+                f"and more stages, or a method and network without it (group normalisation, learned anchors)"
+            )
+
+
+def _couplings(block: nn.Module) -> Iterator[str]:
+    """Name what makes one sample's gradient, or its score, depend on the others of its batch."""
+    for module in block.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            yield type(module).__name__
+        if isinstance(module, Goodness) and type(module).follow is not Goodness.follow:
+            yield type(module).__name__
+    for slot in (getattr(block, "objective", None), getattr(block, "auxiliary", None)):
+        if slot is not None and slot.couples_samples:
+            yield type(slot).__name__

@@ -1,0 +1,86 @@
+"""A pipeline on paper: when each stage would start and end each step, from what its blocks cost."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Wires:
+    """What connects two stages. Raises ValueError for a bandwidth or latency that cannot be."""
+
+    bandwidth: float
+    """Bytes per second."""
+    latency: float = 0.0
+    """Seconds before the first byte of a message arrives."""
+
+    def __post_init__(self):
+        if not self.bandwidth > 0 or not self.latency >= 0:
+            raise ValueError(f"bandwidth must be positive and latency not negative, got {self}")
+
+    def seconds(self, sent: float | int) -> float:
+        """Return how long a message of so many bytes takes."""
+        return self.latency + sent / self.bandwidth
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a training of some steps would take: seconds, and the share of them in which each stage computes."""
+
+    total: float
+    """Seconds from the first step's begin to the last step's end, filling and draining included."""
+    step: float
+    """Seconds per step once the pipeline is filled: the slowest stage, or the slowest link."""
+    filling: float
+    """Seconds until the last stage begins its first step."""
+    utilisation: tuple[float, ...]
+    """Busy share of each stage once the pipeline is filled."""
+    handed_on: tuple[tuple[float, ...], ...]
+    """By stage: when it had handed on each step and could take the next; of the last stage, when it had finished."""
+
+
+def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: Wires, steps: int) -> Prediction:
+    """Predict `steps` steps of a pipeline; `costs` are seconds by stage, `sent[s]` bytes from stage s to the next.
+
+    Nothing comes back, so that step n of a stage waits for three things: its own step n - 1, the message of step n from
+    the stage before, and room for what it hands on. A link holds one message on its way and one that waits on each
+    side, as the real one does. O(stages x steps). Raises ValueError for numbers that do not fit each other.
+    """
+    if len(sent) != len(costs) - 1 or steps < 1 or min(costs, default=0) <= 0:
+        raise ValueError(f"{len(costs)} stages need positive costs, {len(costs) - 1} links and at least one step")
+    links = [_Link(wires.seconds(amount)) for amount in sent]
+    freed = [0.0] * len(costs)  # when each stage has handed on its last step, and may take the next
+    begun, times = 0.0, [[] for _ in costs]
+    for number in range(steps):
+        for s, cost in enumerate(costs):
+            taken = links[s - 1].take(freed[s]) if s else freed[s]
+            if s == len(costs) - 1 and number == 0:
+                begun = taken
+            freed[s] = links[s].put(taken + cost) if s < len(costs) - 1 else taken + cost
+            times[s].append(freed[s])
+    step = max([*costs, *(link.seconds for link in links)])
+    return Prediction(freed[-1], step, begun, tuple(cost / step for cost in costs), tuple(map(tuple, times)))
+
+
+class _Link:
+    """The times at which the messages of one link move on: waiting, on their way, arrived, taken."""
+
+    def __init__(self, seconds: float):
+        self.seconds = seconds
+        self._sending = 0.0  # when the last message left the place where it waited
+        self._sent = 0.0  # when it had arrived
+        self._arrived = 0.0  # when it got the place in which it waits to be taken
+        self._taken = 0.0  # when the last message was taken
+
+    def put(self, ready: float) -> float:
+        """Return when a message that is ready finds the place to wait, which the one before has left."""
+        put = max(ready, self._sending)
+        self._sending = max(put, self._sent)
+        self._sent = max(self._sending, self._arrived) + self.seconds
+        self._arrived = self._sent  # unless the place is still occupied, which `take` knows
+        return put
+
+    def take(self, free: float) -> float:
+        """Return when a stage that is free by then has the message."""
+        self._arrived = max(self._arrived, self._taken)
+        self._taken = max(self._arrived, free)
+        return self._taken

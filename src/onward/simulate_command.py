@@ -1,0 +1,119 @@
+"""The command `onward simulate`: a pipeline of a recipe on paper, from block costs measured on one device."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from onward.command_line import CommandLineError, parse
+from onward.core import LocalTrainer
+from onward.data import TrainLoader
+from onward.distributed import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
+from onward.recipes import Recipe
+from onward.runs.block_costs import BlockCosts, block_costs
+from onward.runs.environment import choose_device
+from onward.runs.measuring import shapes_like
+from onward.runs.model import spec_for
+
+USAGE = """usage: onward simulate RECIPE [--FLAG VALUE ...]
+
+Measures what each block of a recipe costs on this device, places the blocks on stages as a pipeline would, and predicts
+step time, utilisation and memory of each stage. Random images stand in for a named set that is not on this machine.
+
+  --devices INT            stages (2)
+  --bandwidth FLOAT        bytes per second between two stages (1e9)
+  --latency FLOAT          seconds before the first byte of a message arrives (1e-4)
+  --steps INT              steps to predict, filling and draining included (100)
+  --messages NAME          exact, or bf16: half the bytes
+  --stages INT...          blocks of each stage; else balanced by cost
+  --device NAME            cpu, cuda, cuda:1 or auto: where to measure
+  --data-dir PATH          local data sets, one folder of parquet files each; else $ONWARD_DATA
+  --batch-size INT         images per step
+  --net.*  --data.*  --trainer.*  --algorithm.*
+                           everything else in the recipe, such as --trainer.precision bf16
+"""
+
+
+@dataclass(frozen=True)
+class SimulateArguments:
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    devices: int = 2
+    """Stages."""
+    bandwidth: float = 1e9
+    """Bytes per second between two stages."""
+    latency: float = 1e-4
+    """Seconds before the first byte of a message arrives."""
+    steps: int = 100
+    """Steps to predict, filling and draining included."""
+    messages: Wire = "exact"
+    """exact, or bf16: half the bytes."""
+    stages: tuple[int, ...] = ()
+    """Blocks of each stage; else balanced by cost."""
+    device: str = "auto"
+    """Where to measure: cpu, cuda, cuda:1, or auto."""
+    data_dir: Path | None = None
+    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA."""
+
+
+def simulate_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) -> None:
+    """Carry out `onward simulate`. Raises ValueError for what a user can mend."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return
+    if not words or words[0].startswith("-"):
+        raise CommandLineError("no recipe named: onward simulate RECIPE; `onward list` shows all")
+    recipe = find_recipe(words[0])
+    order = parse(SimulateArguments, f"simulate {recipe.name}", words[1:], default=SimulateArguments(recipe))
+    wires = Wires(order.bandwidth, order.latency)
+    costs, cuts = _measured(order)
+    if order.stages:
+        stages = stages_of(order.stages, cuts, len(costs.step))
+    else:
+        stages = place(costs.step, costs.entering, cuts, order.devices)
+    _show(order, costs, stages, wires)
+
+
+def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...]]:
+    device, recipe = choose_device(order.device), order.recipe
+    data = shapes_like(recipe, order.data_dir)
+    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
+    if recipe.trainer.channels_last:
+        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    loader = TrainLoader(data.train, batch_size=recipe.batch_size, device=device)
+    costs = block_costs(LocalTrainer(learner, recipe.trainer), *next(loader.epoch(0)))
+    if order.messages == "bf16":
+        half = 2 if recipe.trainer.precision == "fp32" else 1  # what is bf16 already does not shrink
+        costs = replace(costs, entering=[amount // half for amount in costs.entering])
+    return costs, possible_cuts(learner.turns, len(learner.blocks))
+
+
+def _show(order: SimulateArguments, costs: BlockCosts, stages: Stages, wires: Wires) -> None:
+    seconds = [sum(costs.step[k] for k in stage) for stage in stages]
+    sent = [costs.entering[stage.start] for stage in stages[1:]]
+    found = simulate(seconds, sent, wires, order.steps)
+    table = Table(title=f"{order.recipe.name}, {order.recipe.batch_size} images in a step", title_justify="left")
+    for name in ("stage", "blocks", "ms", "busy %", "sends MB", "link ms", "memory MB"):
+        table.add_column(name, justify="right")
+    for s, stage in enumerate(stages):
+        amount = sent[s] if s < len(sent) else 0
+        table.add_row(
+            str(s),
+            f"{stage.start}-{stage.stop - 1}",
+            f"{1e3 * seconds[s]:.2f}",
+            f"{100 * found.utilisation[s]:.0f}",
+            f"{amount / 1e6:.2f}",
+            f"{1e3 * wires.seconds(amount):.2f}" if amount else "",
+            f"{costs.memory(stage, first=s == 0, last=s == len(stages) - 1) / 1e6:.1f}",
+        )
+    out, alone = Console(highlight=False, width=100), sum(seconds)
+    out.print(table)
+    out.print(f"one device    {1e3 * alone:.2f} ms a step")
+    out.print(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
+    out.print(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
+    limit = "a link" if found.step > max(seconds) else f"stage {seconds.index(max(seconds))}"
+    out.print(f"limited by    {limit}; {sum(sent) / 1e6:.2f} MB sent in a step")
