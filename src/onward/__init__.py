@@ -9,6 +9,7 @@ from onward.algorithms import (
     DistanceForward,
     DistanceForwardPairs,
     ForwardForward,
+    MonoForward,
     PredSim,
 )
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
@@ -19,6 +20,7 @@ from onward.nets import (
     VGG8,
     VGG11,
     VGG14,
+    MonoCNN,
     Plain17,
     ResNet17,
     ResNet19,
@@ -52,6 +54,8 @@ __all__ = [
     "Learner",
     "LocalBlock",
     "LocalTrainer",
+    "MonoCNN",
+    "MonoForward",
     "Plain17",
     "PredSim",
     "Recipe",

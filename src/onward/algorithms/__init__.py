@@ -8,6 +8,7 @@ from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
 from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.forward_forward import ForwardForward
+from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
 
 ALGORITHMS = (
@@ -19,6 +20,7 @@ ALGORITHMS = (
     DistanceForward,
     DistanceForwardPairs,
     PredSim,
+    MonoForward,
 )
 
 __all__ = [
@@ -31,5 +33,6 @@ __all__ = [
     "DistanceForward",
     "DistanceForwardPairs",
     "ForwardForward",
+    "MonoForward",
     "PredSim",
 ]

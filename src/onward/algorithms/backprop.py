@@ -7,11 +7,14 @@ head of its own, such as fusion, keeps it. The same trainer runs it.
 
 from dataclasses import dataclass, field
 
+from torch import nn
+
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import Learner, LocalBlock, whole
 from onward.nets.net import Net
 from onward.parts.feedback import with_exact_feedback
+from onward.parts.frozen import thawed
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
@@ -30,9 +33,13 @@ class Backprop(Algorithm):
         *local, last = self.of(net, num_classes).blocks
         head = last.goodness if isinstance(last.goodness, LinearHead) else LinearHead(num_classes, net.widths[-1])
         blocks = [
-            *[LocalBlock(with_exact_feedback(block.body), handoff=block.handoff) for block in local],
-            LocalBlock(with_exact_feedback(last.body), goodness=head, objective=CrossEntropy(), handoff=last.handoff),
+            *[LocalBlock(_trained(block.body), handoff=block.handoff) for block in local],
+            LocalBlock(_trained(last.body), goodness=head, objective=CrossEntropy(), handoff=last.handoff),
         ]
         return Learner(
             blocks, supervision=LabelInLoss(), spans=whole(len(blocks)), rules={"last_block": LastGoodness()}
         )
+
+
+def _trained(body: nn.Module) -> nn.Module:
+    return thawed(with_exact_feedback(body))

@@ -75,7 +75,8 @@ def _descend(
     with contexts[-1]():
         activity = last.body(x)
         loss = sum(losses, last.loss(activity, target) * share)
-    loss.backward()
+    if loss.requires_grad:  # a goodness may learn from statistics alone
+        loss.backward()
     if left is None:
         del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():

@@ -2,6 +2,7 @@
 
 from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.mlp import MLP
+from onward.nets.mono_cnn import MonoCNN
 from onward.nets.net import Architecture, Net
 from onward.nets.plain import Plain17
 from onward.nets.resnet import ResNet17, ResNet19, ResNet33, ResNet100
@@ -24,6 +25,7 @@ NETS = (
     ResNet100,
     Trifecta6,
     Trifecta12,
+    MonoCNN,
 )
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "VGG11",
     "VGG14",
     "Architecture",
+    "MonoCNN",
     "Net",
     "Plain17",
     "ResNet17",

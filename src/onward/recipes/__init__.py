@@ -1,6 +1,14 @@
 """Recipes: a file per method with a function per published row, and the tuple RECIPES of them and their controls."""
 
-from onward.recipes import asge, deeper_forward, deeper_forward_tables, distance_forward, forward_forward, predsim
+from onward.recipes import (
+    asge,
+    deeper_forward,
+    deeper_forward_tables,
+    distance_forward,
+    forward_forward,
+    mono_forward,
+    predsim,
+)
 from onward.recipes.controls import further_controls
 from onward.recipes.recipe import Published, Recipe
 
@@ -11,6 +19,7 @@ RECIPES: tuple[Recipe, ...] = (
     *asge.RECIPES,
     *distance_forward.RECIPES,
     *predsim.RECIPES,
+    *mono_forward.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
