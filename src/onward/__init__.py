@@ -11,6 +11,8 @@ from onward.algorithms import (
     ForwardForward,
     MonoForward,
     PredSim,
+    SymBa,
+    Trifecta,
 )
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
@@ -64,8 +66,10 @@ __all__ = [
     "ResNet33",
     "ResNet100",
     "Splits",
+    "SymBa",
     "TinyCNN",
     "TrainerSettings",
+    "Trifecta",
     "Trifecta6",
     "Trifecta12",
     "VGG8b",

@@ -10,6 +10,8 @@ from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.forward_forward import ForwardForward
 from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
+from onward.algorithms.symba import SymBa
+from onward.algorithms.trifecta import Trifecta
 
 ALGORITHMS = (
     Backprop,
@@ -21,6 +23,8 @@ ALGORITHMS = (
     DistanceForwardPairs,
     PredSim,
     MonoForward,
+    SymBa,
+    Trifecta,
 )
 
 __all__ = [
@@ -35,4 +39,6 @@ __all__ = [
     "ForwardForward",
     "MonoForward",
     "PredSim",
+    "SymBa",
+    "Trifecta",
 ]

@@ -8,6 +8,8 @@ from onward.recipes import (
     forward_forward,
     mono_forward,
     predsim,
+    symba,
+    trifecta,
 )
 from onward.recipes.controls import further_controls
 from onward.recipes.recipe import Published, Recipe
@@ -20,6 +22,8 @@ RECIPES: tuple[Recipe, ...] = (
     *distance_forward.RECIPES,
     *predsim.RECIPES,
     *mono_forward.RECIPES,
+    *symba.RECIPES,
+    *trifecta.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
