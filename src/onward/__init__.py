@@ -4,6 +4,7 @@ from onward.algorithms import (
     ALGORITHMS,
     ASGE,
     Backprop,
+    CwComp,
     DeeperForward,
     DeepSupervision,
     DistanceForward,
@@ -17,6 +18,8 @@ from onward.algorithms import (
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
 from onward.nets import (
+    CFSE,
+    CFSE6,
     MLP,
     NETS,
     VGG8,
@@ -39,6 +42,8 @@ from onward.runs import export_model, fit, load_model, save_model, spec_for
 __all__ = [
     "ALGORITHMS",
     "ASGE",
+    "CFSE",
+    "CFSE6",
     "MLP",
     "NETS",
     "RECIPES",
@@ -47,6 +52,7 @@ __all__ = [
     "VGG14",
     "Augmentation",
     "Backprop",
+    "CwComp",
     "DataSettings",
     "DeepSupervision",
     "DeeperForward",

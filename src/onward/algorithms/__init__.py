@@ -3,6 +3,7 @@
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
+from onward.algorithms.cwcomp import CwComp
 from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
@@ -25,6 +26,7 @@ ALGORITHMS = (
     MonoForward,
     SymBa,
     Trifecta,
+    CwComp,
 )
 
 __all__ = [
@@ -32,6 +34,7 @@ __all__ = [
     "ASGE",
     "Algorithm",
     "Backprop",
+    "CwComp",
     "DeepSupervision",
     "DeeperForward",
     "DistanceForward",

@@ -6,7 +6,7 @@ from onward.core.optimizer import BlockOptimizer
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
-from onward.core.span import Span, Turns, alternating, chunks, each, pairs, whole
+from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
 from onward.core.update import local_update
 
@@ -33,6 +33,7 @@ __all__ = [
     "derive_seed",
     "detach",
     "each",
+    "interleaved",
     "local_update",
     "pairs",
     "seeded",

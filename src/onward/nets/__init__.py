@@ -1,6 +1,7 @@
 """Networks: bodies, and how skip connections travel. What is learned from an activity is the algorithm's business."""
 
 from onward.nets.asge_vgg import VGG8, VGG11
+from onward.nets.cfse import CFSE, CFSE6
 from onward.nets.mlp import MLP
 from onward.nets.mono_cnn import MonoCNN
 from onward.nets.net import Architecture, Net
@@ -26,9 +27,13 @@ NETS = (
     Trifecta6,
     Trifecta12,
     MonoCNN,
+    CFSE,
+    CFSE6,
 )
 
 __all__ = [
+    "CFSE",
+    "CFSE6",
     "MLP",
     "NETS",
     "VGG8",

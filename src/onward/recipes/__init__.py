@@ -2,6 +2,7 @@
 
 from onward.recipes import (
     asge,
+    cwcomp,
     deeper_forward,
     deeper_forward_tables,
     distance_forward,
@@ -24,6 +25,7 @@ RECIPES: tuple[Recipe, ...] = (
     *mono_forward.RECIPES,
     *symba.RECIPES,
     *trifecta.RECIPES,
+    *cwcomp.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
