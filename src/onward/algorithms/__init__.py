@@ -3,6 +3,7 @@
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
+from onward.algorithms.cafo import CaFo
 from onward.algorithms.cwcomp import CwComp
 from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
@@ -11,6 +12,7 @@ from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.forward_forward import ForwardForward
 from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
+from onward.algorithms.random_features import RandomFeatures
 from onward.algorithms.symba import SymBa
 from onward.algorithms.trifecta import Trifecta
 
@@ -27,6 +29,8 @@ ALGORITHMS = (
     SymBa,
     Trifecta,
     CwComp,
+    CaFo,
+    RandomFeatures,
 )
 
 __all__ = [
@@ -34,6 +38,7 @@ __all__ = [
     "ASGE",
     "Algorithm",
     "Backprop",
+    "CaFo",
     "CwComp",
     "DeepSupervision",
     "DeeperForward",
@@ -42,6 +47,7 @@ __all__ = [
     "ForwardForward",
     "MonoForward",
     "PredSim",
+    "RandomFeatures",
     "SymBa",
     "Trifecta",
 ]

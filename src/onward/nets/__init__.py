@@ -1,6 +1,7 @@
 """Networks: bodies, and how skip connections travel. What is learned from an activity is the algorithm's business."""
 
 from onward.nets.asge_vgg import VGG8, VGG11
+from onward.nets.cafo_cnn import CaFoCNN
 from onward.nets.cfse import CFSE, CFSE6
 from onward.nets.mlp import MLP
 from onward.nets.mono_cnn import MonoCNN
@@ -29,6 +30,7 @@ NETS = (
     MonoCNN,
     CFSE,
     CFSE6,
+    CaFoCNN,
 )
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "VGG11",
     "VGG14",
     "Architecture",
+    "CaFoCNN",
     "MonoCNN",
     "Net",
     "Plain17",

@@ -2,6 +2,7 @@
 
 from onward.recipes import (
     asge,
+    cafo,
     cwcomp,
     deeper_forward,
     deeper_forward_tables,
@@ -9,6 +10,7 @@ from onward.recipes import (
     forward_forward,
     mono_forward,
     predsim,
+    random_features,
     symba,
     trifecta,
 )
@@ -26,6 +28,8 @@ RECIPES: tuple[Recipe, ...] = (
     *symba.RECIPES,
     *trifecta.RECIPES,
     *cwcomp.RECIPES,
+    *cafo.RECIPES,
+    *random_features.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
