@@ -42,7 +42,7 @@ class CaFo(Algorithm):
     """Whether the blocks learn by direct feedback alignment; else they stay as they were drawn."""
     features: int = 8192
     """Most values that a predictor looks at."""
-    ridge: float = 1.0
+    ridge: float = 100.0
     """least_squares: weight of the predictor's squares beside the sum of squared errors."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
