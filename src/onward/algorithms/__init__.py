@@ -9,12 +9,17 @@ from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
 from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
+from onward.algorithms.early_exits import EarlyExits
 from onward.algorithms.forward_forward import ForwardForward
+from onward.algorithms.hff import HFF
+from onward.algorithms.layer_collaboration import LayerCollaboration
 from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
 from onward.algorithms.random_features import RandomFeatures
+from onward.algorithms.scff import SCFF
 from onward.algorithms.symba import SymBa
 from onward.algorithms.trifecta import Trifecta
+from onward.algorithms.unsupervised_forward_forward import UnsupervisedForwardForward
 
 ALGORITHMS = (
     Backprop,
@@ -31,11 +36,18 @@ ALGORITHMS = (
     CwComp,
     CaFo,
     RandomFeatures,
+    HFF,
+    SCFF,
+    UnsupervisedForwardForward,
+    LayerCollaboration,
+    EarlyExits,
 )
 
 __all__ = [
     "ALGORITHMS",
     "ASGE",
+    "HFF",
+    "SCFF",
     "Algorithm",
     "Backprop",
     "CaFo",
@@ -44,10 +56,13 @@ __all__ = [
     "DeeperForward",
     "DistanceForward",
     "DistanceForwardPairs",
+    "EarlyExits",
     "ForwardForward",
+    "LayerCollaboration",
     "MonoForward",
     "PredSim",
     "RandomFeatures",
     "SymBa",
     "Trifecta",
+    "UnsupervisedForwardForward",
 ]

@@ -7,12 +7,17 @@ from onward.recipes import (
     deeper_forward,
     deeper_forward_tables,
     distance_forward,
+    early_exits,
     forward_forward,
+    hff,
+    layer_collaboration,
     mono_forward,
     predsim,
     random_features,
+    scff,
     symba,
     trifecta,
+    unsupervised_forward_forward,
 )
 from onward.recipes.controls import further_controls
 from onward.recipes.recipe import Published, Recipe
@@ -30,6 +35,11 @@ RECIPES: tuple[Recipe, ...] = (
     *cwcomp.RECIPES,
     *cafo.RECIPES,
     *random_features.RECIPES,
+    *hff.RECIPES,
+    *scff.RECIPES,
+    *unsupervised_forward_forward.RECIPES,
+    *layer_collaboration.RECIPES,
+    *early_exits.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
