@@ -3,6 +3,7 @@
 from onward.algorithms import (
     ALGORITHMS,
     ASGE,
+    FFGAFSNN,
     HFF,
     SCFF,
     Backprop,
@@ -52,6 +53,7 @@ __all__ = [
     "ASGE",
     "CFSE",
     "CFSE6",
+    "FFGAFSNN",
     "HFF",
     "MLP",
     "NETS",

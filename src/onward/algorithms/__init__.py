@@ -10,6 +10,7 @@ from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
 from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.early_exits import EarlyExits
+from onward.algorithms.ffgaf_snn import FFGAFSNN
 from onward.algorithms.forward_forward import ForwardForward
 from onward.algorithms.hff import HFF
 from onward.algorithms.layer_collaboration import LayerCollaboration
@@ -41,11 +42,13 @@ ALGORITHMS = (
     UnsupervisedForwardForward,
     LayerCollaboration,
     EarlyExits,
+    FFGAFSNN,
 )
 
 __all__ = [
     "ALGORITHMS",
     "ASGE",
+    "FFGAFSNN",
     "HFF",
     "SCFF",
     "Algorithm",

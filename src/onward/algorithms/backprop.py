@@ -18,6 +18,7 @@ from onward.parts.frozen import thawed
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
+from onward.parts.spiking import SpikingLayer
 from onward.parts.supervision import LabelInLoss
 
 
@@ -42,4 +43,5 @@ class Backprop(Algorithm):
 
 
 def _trained(body: nn.Module) -> nn.Module:
+    body = body.analog() if isinstance(body, SpikingLayer) else body
     return thawed(with_exact_feedback(body))

@@ -8,6 +8,7 @@ from onward.recipes import (
     deeper_forward_tables,
     distance_forward,
     early_exits,
+    ffgaf_snn,
     forward_forward,
     hff,
     layer_collaboration,
@@ -40,6 +41,7 @@ RECIPES: tuple[Recipe, ...] = (
     *unsupervised_forward_forward.RECIPES,
     *layer_collaboration.RECIPES,
     *early_exits.RECIPES,
+    *ffgaf_snn.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
