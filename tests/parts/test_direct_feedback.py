@@ -23,7 +23,7 @@ def _loss(learner, x, target) -> None:
         activity = block.body(x)
         losses.append(block.loss(activity, target))
         x = block.handoff(activity)[0] if k < len(learner.blocks) - 1 else x
-    sum(losses).backward()
+    torch.stack(losses).sum().backward()
 
 
 def test_weight_gradients_equal_those_by_hand():

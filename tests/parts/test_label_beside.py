@@ -12,6 +12,12 @@ from onward.parts.handoff import UnitLength
 from onward.parts.label_beside import LabelBeside, LabelNumber, with_label_beside
 
 
+def _patterns(labelled: nn.Sequential) -> torch.Tensor:
+    front = labelled[0]
+    assert isinstance(front, LabelBeside)
+    return front.patterns
+
+
 def _labelled(count: int, channels: int, size: int, num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     x, labels = torch.rand(count, channels, size, size), torch.arange(count) % num_classes
     return x, LabelNumber(num_classes).write(x, labels)
@@ -77,11 +83,12 @@ def test_a_widened_convolution_is_one_over_image_and_pattern():
     torch.manual_seed(0)
     body = Trifecta6(width=4)((3, 8, 8), 5).bodies[0]
     assert isinstance(body, nn.Sequential)
-    own = body[1].weight.detach().clone()
+    own = body.get_parameter("1.weight").detach().clone()
     labelled = with_label_beside(body, 5, learned=True, side=8)
     x, numbered = _labelled(6, 3, 8, 5)
-    patterns = labelled[0].patterns[torch.arange(6) % 5][:, None]
+    patterns = _patterns(labelled)[torch.arange(6) % 5][:, None]
     norm, conv = body[0], body[1]
+    assert isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d)
     assert torch.equal(conv.weight[:, :3], own) and conv.weight.shape == (4, 4, 3, 3)
     together = F.batch_norm(torch.cat([x, patterns], dim=1), None, None, norm.weight, norm.bias, training=True)
     torch.testing.assert_close(labelled(numbered), F.relu(F.conv2d(together, conv.weight, padding=1)))
@@ -91,16 +98,18 @@ def test_a_widened_linear_layer_is_one_over_image_and_pattern():
     body = MLP(width=7, depth=1)((1, 4, 4), 3).bodies[0]
     labelled = with_label_beside(body, 3, learned=False, side=5, between=UnitLength())
     x, numbered = _labelled(4, 1, 4, 3)
-    together = torch.cat([x.flatten(1), labelled[0].patterns[torch.arange(4) % 3]], dim=1)
+    together = torch.cat([x.flatten(1), _patterns(labelled)[torch.arange(4) % 3]], dim=1)
     together = together / (together.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
-    torch.testing.assert_close(labelled(numbered), F.relu(F.linear(together, body[1].weight, body[1].bias)))
+    torch.testing.assert_close(
+        labelled(numbered), F.relu(F.linear(together, body.get_parameter("1.weight"), body.get_parameter("1.bias")))
+    )
 
 
 def test_new_weights_are_as_large_as_the_old_ones():
     body = MLP(width=400, depth=1)((1, 16, 16), 3).bodies[0]
     with_label_beside(body, 3, learned=False, side=256)
     assert isinstance(body, nn.Sequential)
-    weight = body[1].weight.detach()
+    weight = body.get_parameter("1.weight").detach()
     assert float(weight[:, 256:].std() / weight[:, :256].std()) == pytest.approx(1, rel=0.05)
 
 

@@ -21,6 +21,7 @@ def test_losses_equal_a_walk_by_hand():
     x, y = torch.rand(5, 1, 4, 4), torch.arange(5) % 4
     trainer = LocalTrainer(learner, TrainerSettings(channels_last=False))
     (stream, target) = trainer.enter(x, y, step=0)
+    assert target.sign is not None
     expected, h, gamma = [], stream[0].flatten(1), torch.zeros(10)
     for k, block in enumerate(learner.blocks):
         (linear,) = [m for m in block.body.modules() if isinstance(m, torch.nn.Linear)]

@@ -35,7 +35,7 @@ def test_neurons_equal_a_reference_step_by_step(leak: float):
 
 
 def test_rate_code_spikes_as_often_as_a_pixel_is_bright():
-    x = torch.tensor([[0.0, 0.25, 0.5, 0.9, 1.0]])
+    x = torch.tensor([[0.0, 0.25, 0.5, 0.87, 1.0]])
     train = encode(x, 8, "rate")
     assert train.shape == (1, 8, 5) and set(train.unique().tolist()) == {0.0, 1.0}
     for t in range(1, 9):

@@ -47,19 +47,16 @@ class FFGAFSNN(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for batch norm in a body, or impossible sizes."""
-        blocks = [
-            LocalBlock(
+        blocks = []
+        for k, (body, join, width, pool) in enumerate(zip(*net, strict=True)):
+            read = Projection(num_classes, width, maps=gives_maps(body), features=self.features)
+            block = LocalBlock(
                 self._spiking(body, first=k == 0),
-                goodness=ClassDifficulty(
-                    OfPotential(Projection(num_classes, width, maps=gives_maps(body), features=self.features)),
-                    num_classes,
-                    strength=self.difficulty,
-                ),
+                goodness=ClassDifficulty(OfPotential(read), num_classes, strength=self.difficulty),
                 objective=CrossEntropy(),
                 handoff=Handoff(SpikesOnly(pool), join),
             )
-            for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
-        ]
+            blocks.append(block)
         rules = {"best_range": BestRange(), "all_blocks": SumGoodness(), "last_block": LastGoodness()}
         return Learner(blocks, supervision=LabelInLoss(), spans=each(len(blocks)), rules=rules)
 

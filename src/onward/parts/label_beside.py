@@ -90,7 +90,9 @@ class LabelBeside(nn.Module):
         return x[:, :-1], self.patterns[x[:, -1, 0, 0].long()]
 
 
-def with_label_beside(body: nn.Module, num_classes: int, *, learned: bool, side: int, between: nn.Module | None = None):
+def with_label_beside(
+    body: nn.Module, num_classes: int, *, learned: bool, side: int, between: nn.Module | None = None
+) -> nn.Sequential:
     """Return a body that takes the label beside the image; its first layer is widened in place.
 
     The weights that meet the label are drawn with the deviation of those that meet the image. A batch normalisation
