@@ -15,6 +15,7 @@ from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, each
+from onward.nets.dropout import Dropout
 from onward.nets.net import Net
 from onward.nets.relu_dropout import ReluDropout
 from onward.parts.handoff import Handoff
@@ -67,8 +68,10 @@ class FFGAFSNN(Algorithm):
 
 
 def without_relu(body: nn.Module) -> nn.Module:
-    """Take rectifiers, and the dropout joined with them, out of a body, in place: neurons have a threshold instead."""
-    if isinstance(body, nn.ReLU | ReluDropout):
+    """Take rectifiers out of a body, in place, and leave dropout in: neurons have a threshold instead."""
+    if isinstance(body, ReluDropout):
+        return Dropout(body.p)
+    if isinstance(body, nn.ReLU):
         return nn.Identity()
     for name, child in body.named_children():
         setattr(body, name, without_relu(child))

@@ -68,7 +68,8 @@ class SpikingLayer(nn.Module):
                 f"needs at least 1 step, a leak in [0, 1] and a threshold > 0, got {steps}, {leak}, {threshold}"
             )
         self.body = body
-        self.steps, self.leak, self.threshold, self.coding = steps, leak, threshold, coding
+        self.steps, self.leak, self.threshold = steps, leak, threshold
+        self.coding: Coding | None = coding
         self.register_buffer("weights", torch.tensor(trace_weights(steps, leak)), persistent=False)
 
     def analog(self) -> nn.Module:
