@@ -30,13 +30,13 @@ class Superclasses(Goodness):
         super().__init__()
         if not goodness.per_class:
             raise ValueError(f"superclasses need scores per class, but {type(goodness).__name__} gives one per sample")
-        groups = torch.tensor(list(member_of))
-        sizes = torch.bincount(groups) if len(groups) else groups
-        if not len(groups) or not sizes.all():
-            raise ValueError(f"superclasses must be numbered from 0 without gaps, got {list(member_of)}")
+        members = list(member_of)
+        if not members or set(members) != set(range(max(members) + 1)):
+            raise ValueError(f"superclasses must be numbered from 0 without gaps, got {members}")
+        sizes = torch.tensor([members.count(group) for group in members], dtype=torch.float64)
         self.goodness = goodness
-        self.register_buffer("member_of", groups, persistent=False)
-        self.register_buffer("offset", sizes[groups].double().log(), persistent=False)
+        self.register_buffer("member_of", torch.tensor(members), persistent=False)
+        self.register_buffer("offset", sizes.log(), persistent=False)
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
         scores = self.goodness(activity)
