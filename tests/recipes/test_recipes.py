@@ -44,14 +44,14 @@ def _first_steps(recipe: Recipe, steps: int) -> tuple[set[int], set[int]]:
     """Take steps on look-alike images, whose losses stay finite; return the changed blocks and the trained ones."""
     data = _look_alike(recipe)
     learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed)
-    before = [[p.detach().clone() for p in block.parameters()] for block in learner.blocks]
+    before = [[p.detach().clone() for p in block.parameters() if p.requires_grad] for block in learner.blocks]
     augmentation = recipe.data.augmentation
     training = Training(learner, data, recipe.trainer, epochs=99, batch_size=8, seed=0, augmentation=augmentation)
     for event in training:
         if isinstance(event, StepDone) and training.step == steps:
             break
     training.check()
-    now = [list(block.parameters()) for block in learner.blocks]
+    now = [[p for p in block.parameters() if p.requires_grad] for block in learner.blocks]
     same = [
         all(torch.equal(old, new) for old, new in zip(*pair, strict=True)) for pair in zip(before, now, strict=True)
     ]

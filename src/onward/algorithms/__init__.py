@@ -3,12 +3,24 @@
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
+from onward.algorithms.cafo import CaFo
+from onward.algorithms.cwcomp import CwComp
 from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
 from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
+from onward.algorithms.early_exits import EarlyExits
+from onward.algorithms.ffgaf_snn import FFGAFSNN
 from onward.algorithms.forward_forward import ForwardForward
+from onward.algorithms.hff import HFF
+from onward.algorithms.layer_collaboration import LayerCollaboration
+from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
+from onward.algorithms.random_features import RandomFeatures
+from onward.algorithms.scff import SCFF
+from onward.algorithms.symba import SymBa
+from onward.algorithms.trifecta import Trifecta
+from onward.algorithms.unsupervised_forward_forward import UnsupervisedForwardForward
 
 ALGORITHMS = (
     Backprop,
@@ -19,17 +31,41 @@ ALGORITHMS = (
     DistanceForward,
     DistanceForwardPairs,
     PredSim,
+    MonoForward,
+    SymBa,
+    Trifecta,
+    CwComp,
+    CaFo,
+    RandomFeatures,
+    HFF,
+    SCFF,
+    UnsupervisedForwardForward,
+    LayerCollaboration,
+    EarlyExits,
+    FFGAFSNN,
 )
 
 __all__ = [
     "ALGORITHMS",
     "ASGE",
+    "FFGAFSNN",
+    "HFF",
+    "SCFF",
     "Algorithm",
     "Backprop",
+    "CaFo",
+    "CwComp",
     "DeepSupervision",
     "DeeperForward",
     "DistanceForward",
     "DistanceForwardPairs",
+    "EarlyExits",
     "ForwardForward",
+    "LayerCollaboration",
+    "MonoForward",
     "PredSim",
+    "RandomFeatures",
+    "SymBa",
+    "Trifecta",
+    "UnsupervisedForwardForward",
 ]

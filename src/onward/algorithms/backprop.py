@@ -8,15 +8,19 @@ image and its mirror image together, so does its control. The same trainer runs 
 
 from dataclasses import dataclass, field
 
+from torch import nn
+
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import Learner, LocalBlock, whole
 from onward.nets.net import Net
 from onward.parts.feedback import with_exact_feedback
+from onward.parts.frozen import thawed
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.mirrored import Mirrored
 from onward.parts.objectives import CrossEntropy
+from onward.parts.spiking import SpikingLayer
 from onward.parts.supervision import LabelInLoss
 
 
@@ -35,8 +39,8 @@ class Backprop(Algorithm):
         objective = last.objective if isinstance(last.objective, CrossEntropy) else CrossEntropy()
         mirrored = isinstance(learner.rules[learner.headline], Mirrored)
         blocks = [
-            *[LocalBlock(with_exact_feedback(block.body), handoff=block.handoff) for block in local],
-            LocalBlock(with_exact_feedback(last.body), goodness=head, objective=objective, handoff=last.handoff),
+            *[LocalBlock(_trained(block.body), handoff=block.handoff) for block in local],
+            LocalBlock(_trained(last.body), goodness=head, objective=objective, handoff=last.handoff),
         ]
         return Learner(
             blocks,
@@ -44,3 +48,8 @@ class Backprop(Algorithm):
             spans=whole(len(blocks)),
             rules={"last_block": Mirrored(LastGoodness()) if mirrored else LastGoodness()},
         )
+
+
+def _trained(body: nn.Module) -> nn.Module:
+    body = body.analog() if isinstance(body, SpikingLayer) else body
+    return thawed(with_exact_feedback(body))

@@ -7,7 +7,7 @@ from onward.core.pieces import Piece, split
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
-from onward.core.span import Span, Turns, alternating, chunks, each, pairs, whole
+from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
 from onward.core.update import local_update
 
@@ -35,6 +35,7 @@ __all__ = [
     "derive_seed",
     "detach",
     "each",
+    "interleaved",
     "local_update",
     "pairs",
     "seeded",

@@ -160,6 +160,8 @@ class Evidence:
     def block_scores(self) -> Float[Tensor, "L B C"]:
         """The scores of every block that has a goodness: read per class, or collected by trying every label."""
         views = [self._goodness(stream) for stream in self.learner.supervision.test_views(self.x)]
+        if not views:
+            return torch.zeros(0, len(self.x), 0, device=self.x.device)
         return torch.stack(views, dim=-1) if self.learner.supervision.signed else views[0]
 
     @cached_property

@@ -24,11 +24,13 @@ class Target(NamedTuple):
 
     `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
     The rows are the first view of every image, then the second of every image, and so on: `views` of them.
+    `beside` is what travels beside the input of the block whose loss is asked for.
     """
 
     label: Int64[Tensor, "B"]
     sign: Int64[Tensor, "B"] | None = None
     views: int = 1
+    beside: Stream = ()
 
 
 class Goodness(nn.Module, ABC):
@@ -79,7 +81,10 @@ class Supervision(ABC):
 
     @abstractmethod
     def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
-        """Return one stream if goodness is read per class, or one stream for each class to be tried."""
+        """Return one stream if goodness is read per class, or one stream for each class to be tried.
+
+        None at all where no label takes part: then blocks say nothing about classes, and a rule has to be fitted.
+        """
 
     @abstractmethod
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:

@@ -1,4 +1,4 @@
-"""Spans: which blocks one objective trains. Backprop is one span, greedy local learning is one per block."""
+"""Spans: which blocks one objective trains, and when. Backprop is one span, greedy local learning is one per block."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -6,11 +6,21 @@ from typing import NamedTuple
 
 
 class Span(NamedTuple):
-    """Train blocks first..last (both included) on the objective of block `last`; if deep, on all objectives inside."""
+    """Train blocks first..last (both included) on the objective of block `last`; if deep, on all objectives inside.
+
+    It trains from `begin` to `end`, fractions of the training's epochs, and its blocks are frozen before and after.
+    """
 
     first: int
     last: int
     deep: bool = False
+    begin: float = 0.0
+    end: float = 1.0
+
+    def window(self, epochs: int) -> range:
+        """Return the epochs in which it trains, at least one of them."""
+        start = min(round(self.begin * epochs), epochs - 1)
+        return range(start, max(round(self.end * epochs), start + 1))
 
     @property
     def blocks(self) -> slice:
@@ -50,6 +60,17 @@ def alternating(num_blocks: int) -> Turns:
     even = tuple(Span(k, k + 1) for k in range(0, num_blocks - 1, 2))
     odd = tuple(Span(k, k + 1) for k in range(1, num_blocks - 1, 2))
     return even, (Span(0, 0), *odd)
+
+
+def interleaved(num_blocks: int, *, first_end: float, last_end: float, last_begin: float = 0.0) -> tuple[Span, ...]:
+    """One span per block, each in a window of its own: blocks stop learning one after the other, the first one first.
+
+    Ends rise evenly from `first_end` to `last_end`, and beginnings from 0 to `last_begin`, as fractions of the
+    training: the interleaved training of CwComp (Papachristodoulou et al. 2024), whose tables of epochs are uneven.
+    """
+    shares = [k / max(1, num_blocks - 1) for k in range(num_blocks)]
+    ends = [first_end + share * (last_end - first_end) for share in shares]
+    return tuple(Span(k, k, begin=shares[k] * last_begin, end=ends[k]) for k in range(num_blocks))
 
 
 def chunks(num_blocks: int, size: int) -> tuple[Span, ...]:
@@ -101,6 +122,11 @@ def _check_spans(spans: tuple[Span, ...], num_blocks: int) -> None:
     for span in spans:
         if not 0 <= span.first <= span.last < num_blocks:
             raise ValueError(f"{span} does not fit a network of {num_blocks} blocks")
+        if not 0 <= span.begin < span.end <= 1:
+            raise ValueError(f"{span} must begin before it ends, both between 0 and 1, fractions of the training")
+    for moment in {0.0, *(span.end for span in spans)} - {1.0}:
+        if not any(span.begin <= moment < span.end for span in spans):
+            raise ValueError(f"no span trains after {moment:.0%} of the training; let one begin there, or end later")
     for before, after in pairwise(spans):
         if after.first < before.first or after.last <= before.last:
             raise ValueError(f"spans must move forward, but {after} follows {before}")

@@ -74,8 +74,9 @@ def _descend(
     x, *skips = stream
     with contexts[-1]():
         activity = last.body(x)
-        loss = sum(losses, last.loss(activity, target) * share)
-    loss.backward()
+        loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))) * share)
+    if loss.requires_grad:  # a goodness may learn from statistics alone
+        loss.backward()
     if left is None:
         hand_on = last.handoff if _shared(activity, x) else last.hand_on
         del x, stream  # the handoff needs neither its block's input nor a graph
@@ -91,7 +92,8 @@ def _through(
     x, *skips = stream
     with context():
         activity = block.body(x)
-        loss = None if target is None or block.objective is None else block.loss(activity, target)
+        told = None if target is None else target._replace(beside=tuple(skips))
+        loss = None if told is None or block.objective is None else block.loss(activity, told)
     return loss, block.handoff(activity, *skips)
 
 

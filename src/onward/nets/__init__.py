@@ -2,7 +2,10 @@
 
 from onward.nets.airbench import Airbench
 from onward.nets.asge_vgg import VGG8, VGG11
+from onward.nets.cafo_cnn import CaFoCNN
+from onward.nets.cfse import CFSE, CFSE6
 from onward.nets.mlp import MLP
+from onward.nets.mono_cnn import MonoCNN
 from onward.nets.net import Architecture, Net
 from onward.nets.plain import Plain17
 from onward.nets.resnet import ResNet17, ResNet19, ResNet33, ResNet100
@@ -26,9 +29,15 @@ NETS = (
     Trifecta6,
     Trifecta12,
     Airbench,
+    MonoCNN,
+    CFSE,
+    CFSE6,
+    CaFoCNN,
 )
 
 __all__ = [
+    "CFSE",
+    "CFSE6",
     "MLP",
     "NETS",
     "VGG8",
@@ -36,6 +45,8 @@ __all__ = [
     "VGG14",
     "Airbench",
     "Architecture",
+    "CaFoCNN",
+    "MonoCNN",
     "Net",
     "Plain17",
     "ResNet17",

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from onward.parts.direct_feedback import DirectFeedback
+
 
 class RandomFeedback(nn.Module):
     """A linear or convolutional layer whose input gets its gradient through a fixed random weight.
@@ -47,9 +49,11 @@ def with_random_feedback(body: nn.Module) -> nn.Module:
 
 
 def with_exact_feedback(body: nn.Module) -> nn.Module:
-    """Take all random feedback out of a body again, in place."""
+    """Take all random and direct feedback out of a body again, in place."""
     if isinstance(body, RandomFeedback):
         return body.layer
+    if isinstance(body, DirectFeedback):
+        return nn.Identity()
     for name, child in body.named_children():
         setattr(body, name, with_exact_feedback(child))
     return body

@@ -21,7 +21,7 @@ class MeanSquare(Goodness):
     per_class: ClassVar[bool] = False
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
-        return widen(activity).flatten(1).square().mean(dim=1)
+        return widen(activity).square().mean(dim=tuple(range(1, activity.ndim)))  # flattening would copy maps
 
 
 class ClassMean(Goodness):

@@ -110,9 +110,9 @@ class BestRange(InferenceRule):
 class LinearReadout(InferenceRule):
     """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
 
-    Reads all blocks from `start` on, maps averaged; fitted on the training split by `steps` steps of AdamW on features
-    that are computed once, in fp32. The features' scale is taken as it comes, and their number is known once it is
-    fitted.
+    Reads all blocks from `start` on, maps averaged, or in `grid` x `grid` cells; fitted on the training split by
+    `steps` steps of AdamW on features that are computed once, in fp32. The features' scale is taken as it comes, and
+    their number is known once it is fitted.
     Raises ValueError if it is asked before that.
     """
 
@@ -122,9 +122,12 @@ class LinearReadout(InferenceRule):
     weight: Tensor
     bias: Tensor
 
-    def __init__(self, num_classes: int, *, start: int = 1, steps: int = 2000, learning_rate: float = 1e-3):
+    def __init__(
+        self, num_classes: int, *, start: int = 1, steps: int = 2000, learning_rate: float = 1e-3, grid: int = 1
+    ):
         super().__init__()
         self.start = start
+        self.grid = grid
         self.steps = steps
         self.learning_rate = learning_rate
         self.register_buffer("weight", torch.zeros(num_classes, 0))
@@ -167,7 +170,12 @@ class LinearReadout(InferenceRule):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:
-        return torch.cat([widen(map_mean(activity)) for activity in evidence.handed_on[self.start :]], dim=1)
+        return torch.cat([widen(self._cells(activity)) for activity in evidence.handed_on[self.start :]], dim=1)
+
+    def _cells(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B D"]:
+        if activity.ndim < 4 or self.grid == 1:
+            return map_mean(activity)
+        return F.adaptive_avg_pool2d(activity, self.grid).flatten(1)
 
 
 def _correct_by_range(scores: Float[Tensor, "L B C"], labels: Int64[Tensor, "B"]) -> Int64[Tensor, "L L"]:

@@ -3,11 +3,23 @@
 from onward.recipes import (
     airbench,
     asge,
+    cafo,
+    cwcomp,
     deeper_forward,
     deeper_forward_tables,
     distance_forward,
+    early_exits,
+    ffgaf_snn,
     forward_forward,
+    hff,
+    layer_collaboration,
+    mono_forward,
     predsim,
+    random_features,
+    scff,
+    symba,
+    trifecta,
+    unsupervised_forward_forward,
 )
 from onward.recipes.controls import further_controls
 from onward.recipes.recipe import Published, Recipe
@@ -20,6 +32,18 @@ RECIPES: tuple[Recipe, ...] = (
     *distance_forward.RECIPES,
     *predsim.RECIPES,
     *airbench.RECIPES,
+    *mono_forward.RECIPES,
+    *symba.RECIPES,
+    *trifecta.RECIPES,
+    *cwcomp.RECIPES,
+    *cafo.RECIPES,
+    *random_features.RECIPES,
+    *hff.RECIPES,
+    *scff.RECIPES,
+    *unsupervised_forward_forward.RECIPES,
+    *layer_collaboration.RECIPES,
+    *early_exits.RECIPES,
+    *ffgaf_snn.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 

@@ -91,7 +91,9 @@ class Training:
     @property
     def turns(self) -> Turns:
         """The spans that the steps of this epoch train, in turn."""
-        return self.phases[min(self.epoch // self.epochs, len(self.phases) - 1)]
+        phase = self.phases[min(self.epoch // self.epochs, len(self.phases) - 1)]
+        now = min(self.epoch % self.epochs, self.epochs - 1)
+        return tuple(tuple(span for span in turn if now in span.window(self.epochs)) for turn in phase)
 
     def __iter__(self) -> Iterator[StepDone | EpochDone]:
         while self.epoch < self.total_epochs:
@@ -169,9 +171,13 @@ class Training:
         set_modes(self.learner, self.turns)
 
     def _set_learning_rate(self) -> None:
-        steps = len(self.loader)
-        step_in_phase = self.step - self.epoch // self.epochs * self.epochs * steps
-        self.trainer.set_learning_rate(self.settings.learning_rate_at(step_in_phase, steps, self.epochs))
+        steps, phase = len(self.loader), self.epoch // self.epochs * self.epochs
+        for span in self.turns[self.step % len(self.turns)]:  # every span has a schedule over its own epochs
+            window = span.window(self.epochs)
+            step = self.step - (phase + window.start) * steps
+            value = self.settings.learning_rate_at(step, steps, len(window))
+            for optimizer in self.trainer.optimizers[span.blocks]:
+                optimizer.set_learning_rate(value)
 
     @property
     def _steps_of_epoch(self) -> range:
@@ -207,6 +213,10 @@ def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:
         return [learner.turns]
     if len(learner.turns) > 1:
         raise ValueError("order cascade needs the same spans in every step; this learner's alternate: use order joint")
+    if any(len(span.window(1000)) < 1000 for span in learner.spans):
+        raise ValueError(
+            "order cascade gives every span epochs of its own; this learner's have windows: use order joint"
+        )
     return [((span,),) for span in learner.spans]
 
 

@@ -1,0 +1,74 @@
+"""CwComp (Papachristodoulou et al., AAAI 2024): classes compete by the mean square of their groups of channels.
+
+Goodness: mean square of each class group. Objective: softmax cross-entropy of it (CwC), the label against a threshold
+and the mean of the others (PvN), or a mixture. Handoff: what the batch norm inside the body left; a network without
+batch norm hands on unit length. Interleaved training: layers stop learning one after the other. A softmax head on the
+last activity is trained beside them to the end. One pass; no negative data.
+
+Built from the released code. Differs from it: windows are even, where the code has tables; a schedule over each window;
+one optimizer for all, where the code's head has SGD; the head reads maps averaged in a grid.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Goodness, Learner, LocalBlock, Span, interleaved
+from onward.nets.net import Net
+from onward.parts.class_squares import ClassMeanSquare
+from onward.parts.competition import Mixture, PositiveNegative
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import BlockGoodness, LastGoodness
+from onward.parts.kind import gives_maps
+from onward.parts.objectives import CrossEntropy
+from onward.parts.pooled import PooledLinear, largest_grid
+from onward.parts.superclasses import Superclasses, even_superclasses
+from onward.parts.supervision import LabelInLoss
+
+_OBJECTIVES = {"competition": CrossEntropy, "threshold": PositiveNegative, "mixture": Mixture}
+
+
+@dataclass(frozen=True)
+class CwComp(Algorithm):
+    """Class groups that compete by their mean square, trained in interleaved windows (Papachristodoulou 2024)."""
+
+    objective: Literal["competition", "threshold", "mixture"] = "competition"
+    """Cross-entropy (CwC), the label against a threshold (PvN), or 28 % of the first and 72 % of the second (CWG)."""
+    first_end: float = 1.0
+    """Share of the training after which the first layer is frozen; the layers behind it follow evenly."""
+    last_end: float = 1.0
+    """Share of the training after which the last layer is frozen; the softmax head learns to the end."""
+    superclasses: int = 0
+    """Superclasses of consecutive classes that the first layers tell apart; 0: all layers tell classes apart."""
+    superclass_layers: int = 4
+    """How many layers that are."""
+    head_features: int = 8192
+    """Most values that the softmax head looks at."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots. Raises ValueError for a width that is no multiple of its classes, or impossible windows."""
+        normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        blocks = [
+            LocalBlock(
+                body,
+                goodness=self._goodness(k, num_classes, width),
+                objective=_OBJECTIVES[self.objective](),
+                handoff=Handoff(nn.Identity() if normalised else UnitLength(), join, pool),
+            )
+            for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
+        ]
+        layers = interleaved(len(blocks), first_end=self.first_end, last_end=self.last_end)
+        cells = largest_grid(net.widths[-1], self.head_features) if gives_maps(net.bodies[-1]) else (1, 1)
+        head = PooledLinear(num_classes, net.widths[-1], cells=cells)
+        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=CrossEntropy()))
+        spans = (*layers, Span(len(layers), len(layers)))
+        rules = {"softmax": LastGoodness(), "goodness": BlockGoodness(-2)}
+        return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)
+
+    def _goodness(self, layer: int, num_classes: int, width: int) -> Goodness:
+        if not self.superclasses or layer >= self.superclass_layers:
+            return ClassMeanSquare(num_classes, width)
+        members = even_superclasses(num_classes, self.superclasses)
+        return Superclasses(ClassMeanSquare(self.superclasses, width), members)

@@ -1,0 +1,78 @@
+"""FFGAF-SNN (arXiv 2507.23643), a RECONSTRUCTION: spiking layers that learn with no surrogate gradient.
+
+The abstract was at hand. Body: a layer of leaky integrate-and-fire neurons over several time steps. Goodness: a learned
+projection of the neurons' potentials, which do not see the threshold, so that their gradient is exact: the spiking
+non-linearity is a black box. Objective: cross-entropy, in which hard classes have to win by more. Handoff: the spikes,
+pooled. One pass; no negative data.
+
+Inferred, not read: potential as what goodness reads, the projection, the form of the class-aware loss, the coding.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.dropout import Dropout
+from onward.nets.net import Net
+from onward.nets.relu_dropout import ReluDropout
+from onward.parts.handoff import Handoff
+from onward.parts.inference import BestRange, LastGoodness, SumGoodness
+from onward.parts.kind import gives_maps
+from onward.parts.objectives import CrossEntropy
+from onward.parts.projection import Projection
+from onward.parts.spiking import ClassDifficulty, Coding, OfPotential, SpikesOnly, SpikingLayer
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class FFGAFSNN(Algorithm):
+    """Spiking layers, goodness of their potentials, exact gradients: a reconstruction (2025)."""
+
+    standardise: ClassVar[bool] = False  # pixels in [0, 1] are turned into spikes
+
+    steps: int = 8
+    """Time steps that an image is shown for."""
+    leak: float = 0.9
+    """Share of the potential that is left after a step."""
+    threshold: float = 1.0
+    """Potential at which a neuron spikes."""
+    coding: Coding = "rate"
+    """Whether bright pixels spike more often, or earlier."""
+    features: int = 1024
+    """Most values that a layer's projection looks at."""
+    difficulty: float = 1.0
+    """By how much a class that is always missed scores less in training; 0: all classes alike."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots. Raises ValueError for batch norm in a body, or impossible sizes."""
+        blocks = []
+        for k, (body, join, width, pool) in enumerate(zip(*net, strict=True)):
+            read = Projection(num_classes, width, maps=gives_maps(body), features=self.features)
+            block = LocalBlock(
+                self._spiking(body, first=k == 0),
+                goodness=ClassDifficulty(OfPotential(read), num_classes, strength=self.difficulty),
+                objective=CrossEntropy(),
+                handoff=Handoff(SpikesOnly(pool), join),
+            )
+            blocks.append(block)
+        rules = {"best_range": BestRange(), "all_blocks": SumGoodness(), "last_block": LastGoodness()}
+        return Learner(blocks, supervision=LabelInLoss(), spans=each(len(blocks)), rules=rules)
+
+    def _spiking(self, body: nn.Module, *, first: bool) -> SpikingLayer:
+        body = without_relu(body)
+        how = self.coding if first else None  # images are turned into spikes once
+        return SpikingLayer(body, steps=self.steps, leak=self.leak, threshold=self.threshold, coding=how)
+
+
+def without_relu(body: nn.Module) -> nn.Module:
+    """Take rectifiers out of a body, in place, and leave dropout in: neurons have a threshold instead."""
+    if isinstance(body, ReluDropout):
+        return Dropout(body.p)
+    if isinstance(body, nn.ReLU):
+        return nn.Identity()
+    for name, child in body.named_children():
+        setattr(body, name, without_relu(child))
+    return body

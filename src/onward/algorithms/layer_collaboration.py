@@ -1,0 +1,59 @@
+"""Layer collaboration (Lorberbom et al., AAAI 2024): a layer's loss counts what the earlier layers found already.
+
+As supervised Forward-Forward: mean square, a threshold, unit length, the label in the input. But the probability of a
+real view is sigma(g + gamma - threshold) with gamma the goodness of the other layers, held fixed: a number per sample
+travels beside the input, and no gradient does. Inference: try every label.
+
+The abstract and others' code were at hand. Differs: gamma is that of the earlier layers, where the paper's other form
+takes all of them.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LinearReadout, SumGoodness
+from onward.parts.objectives import Threshold
+from onward.parts.others import TellGoodness, WithOthers
+from onward.parts.supervision import LabelInInput
+
+
+@dataclass(frozen=True)
+class LayerCollaboration(Algorithm):
+    """Forward-Forward whose layers count the goodness of the earlier ones in their loss (Lorberbom et al. 2024)."""
+
+    standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
+
+    threshold: float = 0.15
+    """Mean goodness per layer at which a view counts as real with probability one half."""
+    sharpness: float = 200.0
+    """How fast that probability moves with the goodness."""
+    weight: float = 0.7
+    """Weight of the earlier layers' goodness, less what their own thresholds are."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError for fewer than two classes."""
+        blocks = []
+        for k, (body, join, _, pool) in enumerate(zip(*net, strict=True)):
+            goodness = MeanSquare()
+            threshold = self.threshold * (1 + self.weight * k)  # of its own goodness and that of k layers before it
+            block = LocalBlock(
+                body if k else nn.Sequential(UnitLength(), body),
+                goodness=goodness,
+                objective=WithOthers(Threshold(threshold, self.sharpness), self.weight),
+                handoff=TellGoodness(Handoff(UnitLength(), join, pool), goodness, first=k == 0),
+            )
+            blocks.append(block)
+        readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
+        return Learner(
+            blocks,
+            supervision=LabelInInput(num_classes),
+            spans=each(len(blocks)),
+            rules={"every_label": SumGoodness(), "linear_readout": readout},
+        )

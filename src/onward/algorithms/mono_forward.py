@@ -1,0 +1,48 @@
+"""Mono-Forward (Gong, Li, Abdulla; arXiv 2501.09238), a RECONSTRUCTION: every layer learns a projection to the classes.
+
+The abstract and readers' notes were at hand. Goodness: G = a M^T, with a matrix M per layer. Objective: softmax
+cross-entropy, whose gradient trains M and the layer together. Handoff: the activity, pooled, as it is. One pass; no
+negative data. It is the loss `pred` of local error signals (2019) without bias.
+
+Inferred, not read: the grid in which maps are averaged, that all layers learn at once, optimizer and schedule.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.handoff import Handoff
+from onward.parts.inference import LastGoodness, SumGoodness
+from onward.parts.kind import gives_maps
+from onward.parts.objectives import CrossEntropy
+from onward.parts.projection import Projection
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class MonoForward(Algorithm):
+    """A learned projection to the classes and cross-entropy per layer: a reconstruction (Gong et al. 2025)."""
+
+    features: int = 4096
+    """Most values that a layer's projection looks at."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError for a projection without inputs."""
+        blocks = [
+            LocalBlock(
+                body,
+                goodness=Projection(num_classes, width, maps=gives_maps(body), features=self.features),
+                objective=CrossEntropy(),
+                handoff=Handoff(nn.Identity(), join, pool),
+            )
+            for body, join, width, pool in zip(*net, strict=True)
+        ]
+        return Learner(
+            blocks,
+            supervision=LabelInLoss(),
+            spans=each(len(blocks)),
+            rules={"all_blocks": SumGoodness(), "last_block": LastGoodness()},
+        )

@@ -1,0 +1,46 @@
+"""SCFF, self-contrastive Forward-Forward (Chen et al., Nature Communications 2025): an image with itself or another.
+
+Goodness: mean of the squared activity. Objective: a threshold for real and one for contrastive views, and a decay. The
+real view is an image paired with itself, the contrastive one an image paired with another; no label takes part.
+Handoff: unit length. The class is read by a linear softmax classifier on what the layers hand on.
+
+Differs from the released code: pairs are averaged, which its shared weights amount to; ReLU throughout; all layers
+learn at once; one optimizer.
+"""
+
+from dataclasses import dataclass
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LinearReadout
+from onward.parts.two_thresholds import TwoThresholds
+from onward.parts.unsupervised import SelfContrast
+
+
+@dataclass(frozen=True)
+class SCFF(Algorithm):
+    """An image with itself against an image with another; a linear read-out for the classes (Chen et al. 2025)."""
+
+    real: float = 0.3
+    """Mean goodness that real views ought to exceed."""
+    contrastive: float = 0.2
+    """Mean goodness that contrastive views ought to stay below."""
+    sharpness: float = 20.0
+    """How fast the loss moves with the mean goodness."""
+    decay: float = 0.01
+    """Weight of the real views' goodness itself."""
+    grid: int = 2
+    """Cells on each side of the grid in which the read-out sees a map."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network."""
+        objective = TwoThresholds(self.real, self.contrastive, self.sharpness, self.decay)
+        blocks = [
+            LocalBlock(body, goodness=MeanSquare(), objective=objective, handoff=Handoff(UnitLength(), join, pool))
+            for body, join, _, pool in zip(*net, strict=True)
+        ]
+        readout = LinearReadout(num_classes, start=0, grid=self.grid)
+        return Learner(blocks, supervision=SelfContrast(), spans=each(len(blocks)), rules={"linear_readout": readout})

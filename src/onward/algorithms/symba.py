@@ -1,0 +1,59 @@
+"""SymBa (Lee and Song, arXiv 2303.08418): real against contrastive view in one softplus, a pattern for the label.
+
+Goodness: mean of the squared activity. Objective: softplus(-alpha (g_real - g_contrastive)), without a threshold.
+Handoff: unit length. Intrinsic class pattern: a fixed random pattern per class beside the image, in place of pixels
+that are written over. Inference: try every label.
+
+The method's body was not at hand, but code and notes that build on it. Inferred: that a pattern is of random bits, its
+size, that alpha 4 goes with a mean over a sum of squares whose scale differs, optimizer, network, the inference rules.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LastGoodness, LinearReadout, SumGoodness
+from onward.parts.label_beside import LabelNumber, with_label_beside
+from onward.parts.symba import PairSoftplus
+
+
+@dataclass(frozen=True)
+class SymBa(Algorithm):
+    """One softplus of the lead in goodness, a fixed pattern per class beside the image (Lee and Song 2023)."""
+
+    standardise: ClassVar[bool] = False  # the patterns' bits are in the pixels' own range
+
+    sharpness: float = 30.0
+    """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
+    side: int = 64
+    """Values of a pattern for a network without maps; with maps, rows and columns of it."""
+    wrong_labels: int = 1
+    """Wrong labels of each image in a step; each costs a further pass."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError for fewer than two classes."""
+        blocks = [
+            LocalBlock(
+                body if k else self._labelled(body, num_classes),
+                goodness=MeanSquare(),
+                objective=PairSoftplus(self.sharpness),
+                handoff=Handoff(UnitLength(), join, pool),
+            )
+            for k, (body, join, _, pool) in enumerate(zip(*net, strict=True))
+        ]
+        readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
+        return Learner(
+            blocks,
+            supervision=LabelNumber(num_classes, self.wrong_labels),
+            spans=each(len(blocks)),
+            rules={"all_blocks": SumGoodness(), "last_block": LastGoodness(), "linear_readout": readout},
+        )
+
+    def _labelled(self, body: nn.Module, num_classes: int) -> nn.Module:
+        return with_label_beside(body, num_classes, learned=False, side=self.side, between=UnitLength())

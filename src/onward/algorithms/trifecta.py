@@ -1,0 +1,54 @@
+"""The Trifecta (Dooms et al., arXiv 2311.18130): SymBa's loss, batch norm, and pairs of layers that share a gradient.
+
+Goodness: mean of the squared activity. Objective: softplus(-alpha (g_real - g_contrastive)). The bodies begin with
+batch norm, and blocks hand on what they are; a network without batch norm hands on unit length. Overlapping local
+updates: in turns each layer is the top and the bottom of a pair, so that a gradient spans two layers. The label is one
+more channel of the image, learned with the first layer. Inference: try every label, read the last layer.
+
+Differs from the released code: goodness is read before a max pool, not after it; each layer has one optimizer, where
+the code has one for each end of a pair.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, alternating, each
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LastGoodness, SumGoodness
+from onward.parts.label_beside import LabelNumber, with_label_beside
+from onward.parts.symba import PairSoftplus
+
+
+@dataclass(frozen=True)
+class Trifecta(Algorithm):
+    """SymBa's loss over overlapping pairs, batch norm, a learned label channel (Dooms et al. 2023)."""
+
+    sharpness: float = 4.0
+    """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
+    overlapping: bool = True
+    """Whether gradients span two layers in turns; else each layer alone."""
+    side: int = 32
+    """Rows and columns of the learned pattern of a class; for a network without maps, its values."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network. Raises ValueError for fewer than two classes, or pairs of a single layer."""
+        normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        blocks = [
+            LocalBlock(
+                body if k else with_label_beside(body, num_classes, learned=True, side=self.side),
+                goodness=MeanSquare(),
+                objective=PairSoftplus(self.sharpness),
+                handoff=Handoff(nn.Identity() if normalised else UnitLength(), join, pool),
+            )
+            for k, (body, join, _, pool) in enumerate(zip(*net, strict=True))
+        ]
+        return Learner(
+            blocks,
+            supervision=LabelNumber(num_classes),
+            spans=alternating(len(blocks)) if self.overlapping else each(len(blocks)),
+            rules={"last_block": LastGoodness(), "all_blocks": SumGoodness()},
+        )

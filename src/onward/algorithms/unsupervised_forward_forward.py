@@ -1,0 +1,58 @@
+"""Forward-Forward (Hinton 2022), unsupervised: goodness is high for an image, low for a hybrid of two images.
+
+Goodness: mean of the squared activity (the paper sums). Objective: logistic loss around a threshold (eq. 1). Auxiliary:
+peer normalisation. Handoff: unit length. Hybrids show one image inside the large regions of a random mask and another
+one outside. The class is read by a linear softmax classifier on what all layers but the first hand on.
+
+Differs from the paper: layers of a convolutional network share weights, where the paper's are locally connected; the
+other image of a hybrid is of the same batch; the form of peer normalisation, which the paper names but does not print.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.handoff import Handoff, UnitLength
+from onward.parts.inference import LinearReadout
+from onward.parts.objectives import Threshold
+from onward.parts.peer_norm import PeerNormalisation
+from onward.parts.unsupervised import HybridImages
+
+
+@dataclass(frozen=True)
+class UnsupervisedForwardForward(Algorithm):
+    """Images against hybrids of two images, peer normalisation, a linear read-out for the classes (Hinton 2022)."""
+
+    standardise: ClassVar[bool] = False  # as the supervised method: pixels in their own range
+
+    threshold: float = 0.15
+    """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
+    sharpness: float = 200.0
+    """How fast that probability moves with the mean goodness; the width of a layer gives the paper's sum."""
+    blurs: int = 6
+    """How often a mask is blurred: the more, the larger its regions."""
+    peer_weight: float = 0.03
+    """Weight of peer normalisation; 0: none."""
+    grid: int = 2
+    """Cells on each side of the grid in which the read-out sees a map."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network."""
+        blocks = [
+            LocalBlock(
+                body if k else nn.Sequential(UnitLength(), body),
+                goodness=MeanSquare(),
+                objective=Threshold(self.threshold, self.sharpness),
+                auxiliary=PeerNormalisation(width, weight=self.peer_weight) if self.peer_weight else None,
+                handoff=Handoff(UnitLength(), join, pool),
+            )
+            for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
+        ]
+        readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1), grid=self.grid)
+        supervision = HybridImages(self.blurs)
+        return Learner(blocks, supervision=supervision, spans=each(len(blocks)), rules={"linear_readout": readout})

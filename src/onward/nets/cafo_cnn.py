@@ -1,0 +1,33 @@
+"""CaFo's network of three blocks."""
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from torch import nn
+
+from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
+
+
+@dataclass(frozen=True)
+class CaFoCNN(Architecture):
+    """Three 3x3 convolutions of 1, 4 and 16 times `width` channels: ReLU, a 2x2 max pool and batch norm behind each.
+
+    0.630 M parameters at width 32 for colour images (CaFo, released code). Maps of odd sides are padded by the pool.
+    Raises ValueError for a width below 1.
+    """
+
+    width: int = 32
+    """Channels of the first block."""
+
+    def __post_init__(self):
+        check_sizes(self.width, 0.0)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        widths = [self.width * factor for factor in (1, 4, 16)]
+        return plain([_body(*sizes) for sizes in pairwise([shape[0], *widths])], widths)
+
+
+def _body(inputs: int, outputs: int) -> nn.Sequential:
+    pool = nn.MaxPool2d(2, ceil_mode=True)
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    return nn.Sequential(conv, nn.ReLU(inplace=True), pool, nn.BatchNorm2d(outputs, eps=1e-4))

@@ -1,0 +1,66 @@
+"""CwComp's networks: convolutions of all channels, in turn with convolutions inside class groups."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
+
+
+@dataclass(frozen=True)
+class CFSE(Architecture):
+    """Four 3x3 convolutions of 1, 4, 12 and 24 times `width` channels per class; every second one is grouped by class.
+
+    Convolution, ReLU, a 2x2 max pool behind every second one, batch norm: goodness reads what is normalised (CwComp,
+    released code). Widths are 20, 80, 240, 480 for ten classes. Maps of odd sides are padded by the pool.
+    Raises ValueError for a width below 1.
+    """
+
+    width: int = 2
+    """Channels per class of the first layer."""
+    grouped: bool = True
+    """Whether every second convolution keeps to its class group (CFSE); else all are of all channels (FFCNN)."""
+
+    def __post_init__(self):
+        check_sizes(self.width, 0.0)
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        widths = [num_classes * self.width * factor for factor in (1, 4, 12, 24)]
+        return _build(shape[0], widths, [1, num_classes, 1, num_classes] if self.grouped else [1] * 4)
+
+
+@dataclass(frozen=True)
+class CFSE6(Architecture):
+    """Six such convolutions for many classes: the first four are grouped by superclass, the last two by class.
+
+    3, 6, 12 and 20 times `width` channels per superclass, then 8 and 16 times `width` per class: 60, 120, 240, 400,
+    800, 1600 for the 100 classes and 20 superclasses of CIFAR-100. Raises ValueError for a width or superclasses
+    below 1.
+    """
+
+    width: int = 1
+    """Multiple of the published number of channels."""
+    superclasses: int = 20
+    """Groups of the first four layers."""
+
+    def __post_init__(self):
+        check_sizes(self.width, 0.0)
+        if self.superclasses < 1:
+            raise ValueError(f"superclasses must be at least 1, got {self.superclasses}")
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        coarse = [self.superclasses * self.width * factor for factor in (3, 6, 12, 20)]
+        fine = [num_classes * self.width * factor for factor in (8, 16)]
+        return _build(shape[0], [*coarse, *fine], [1, self.superclasses, 1, self.superclasses, 1, num_classes])
+
+
+def _build(channels: int, widths: Sequence[int], groups: Sequence[int]) -> Net:
+    sizes = zip([channels, *widths], widths, groups, strict=False)
+    return plain([_body(*size, pool=k % 2 == 1) for k, size in enumerate(sizes)], widths)
+
+
+def _body(inputs: int, outputs: int, groups: int, *, pool: bool) -> nn.Sequential:
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups)
+    shrink = [nn.MaxPool2d(2, ceil_mode=True)] if pool else []
+    return nn.Sequential(conv, nn.ReLU(inplace=True), *shrink, nn.BatchNorm2d(outputs, eps=1e-4))

@@ -1,0 +1,48 @@
+"""Layer collaboration: the goodness of earlier layers travels with the input and joins the loss, as a number."""
+# B batch, N loss terms
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Goodness, Objective, Stream, Target
+
+
+class TellGoodness(nn.Module):
+    """Joins as `join` does, and adds the block's goodness to the sum that travels first beside the input.
+
+    The `first` block finds no sum. It is read from the activity before it is pooled or normalised.
+    """
+
+    def __init__(self, handoff: nn.Module, goodness: Goodness, *, first: bool = False):
+        super().__init__()
+        self.handoff = handoff
+        self.goodness = goodness
+        self.first = first
+
+    def forward(self, activity: Float[Tensor, "B ..."], *rest: Tensor) -> Stream:
+        own = self.goodness(activity).detach()
+        told, skips = (own, rest) if self.first else (rest[0] + own, rest[1:])
+        x, *skips = self.handoff(activity, *skips)
+        return (x, told, *skips)
+
+
+@dataclass(frozen=True)
+class WithOthers(Objective):
+    """Another objective on the sum of the block's own goodness and, held fixed, `weight` times that of the others.
+
+    Lorberbom et al. 2024 (arXiv 2305.12393): p = sigma(g_l + gamma_l - threshold). A gradient passes through g_l alone.
+    Here gamma is the goodness of the earlier layers; the paper's other form takes all layers, which costs a pass more.
+    """
+
+    objective: Objective
+    weight: float = 1.0
+
+    def __post_init__(self):
+        vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
+
+    def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
+        others = target.beside[0].detach() if target.beside else torch.zeros_like(scores)
+        return self.objective(scores + self.weight * others.to(scores.dtype), target)

@@ -1,0 +1,29 @@
+"""Cross-entropy of scores that are bounded, such as cosines: they are divided by a temperature first."""
+# B batch, C classes
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Objective, Target
+
+
+@dataclass(frozen=True)
+class TemperedCrossEntropy(Objective):
+    """Softmax cross-entropy of scores / temperature. Raises ValueError for a temperature that is not positive."""
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    temperature: float = 0.1
+    """The smaller, the closer to the hardest wrong class alone."""
+
+    def __post_init__(self):
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature must be a finite number > 0, got {self.temperature}")
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        return F.cross_entropy(scores / self.temperature, target.label, reduction="none")
