@@ -10,7 +10,12 @@ Stages = tuple[range, ...]
 
 
 def possible_cuts(turns: Turns, num_blocks: int) -> tuple[int, ...]:
-    """Return the blocks that a stage may begin with, other than the first: those that no span reaches across."""
+    """Return the blocks that a stage may begin with, other than the first: those that no span reaches across.
+
+    Where spans train in windows of their own there are none: stages would stand idle outside of theirs.
+    """
+    if any(span.begin > 0 or span.end < 1 for turn in turns for span in turn):
+        return ()
     inside = {k for turn in turns for span in turn for k in range(span.first + 1, span.last + 1)}
     return tuple(k for k in range(1, num_blocks) if k not in inside)
 
@@ -58,7 +63,8 @@ def check_stages(stages: int, cuts: Sequence[int]) -> None:
     if stages > len(cuts) + 1:
         raise ValueError(
             f"this learner cannot be cut into {stages} stages, at most {len(cuts) + 1}: a span must not reach across a "
-            f"cut, as no gradient is sent; {_told(cuts)}. Start fewer processes, or choose spans that do not overlap"
+            f"cut, as no gradient is sent, nor train in a window of its own; {_told(cuts)}. Start fewer processes, or "
+            "choose spans that do not overlap and train all the time"
         )
 
 
