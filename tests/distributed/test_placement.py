@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.core import alternating, chunks, each, interleaved, pairs, whole
+from onward.core import Span, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.span import as_turns
 from onward.distributed import place, possible_cuts, stages_of
 
@@ -69,6 +69,11 @@ def test_too_many_stages_are_refused_with_the_cuts_that_exist():
         place([1.0] * 5, [1.0] * 5, (2, 4), 4)
     with pytest.raises(ValueError, match="its spans leave no place to cut"):
         place([1.0] * 5, [1.0] * 5, (), 2)
+
+
+def test_every_stage_has_something_to_train():
+    assert possible_cuts(((Span(3, 3),),), 4) == ()
+    assert possible_cuts(((Span(1, 1), Span(3, 3)),), 5) == (3,)
 
 
 def test_windows_leave_no_place_to_cut():

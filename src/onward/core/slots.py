@@ -98,6 +98,8 @@ class InferenceRule(nn.Module, ABC):
     """Whether it reads what blocks hand on, not their scores alone; from a pipeline it gets the mean of every map."""
     fits_on_training: ClassVar[bool] = False
     """Whether `fit` goes over the training split."""
+    pipelined: bool = True
+    """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
 
     @abstractmethod
     def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...

@@ -10,14 +10,18 @@ Stages = tuple[range, ...]
 
 
 def possible_cuts(turns: Turns, num_blocks: int) -> tuple[int, ...]:
-    """Return the blocks that a stage may begin with, other than the first: those that no span reaches across.
+    """Return the blocks that a stage may begin with, other than the first, so that every stage has a span to train.
 
-    Where spans train in windows of their own there are none: stages would stand idle outside of theirs.
+    No span reaches across them. Where spans train in windows of their own there are none: stages would stand idle
+    outside of theirs.
     """
-    if any(span.begin > 0 or span.end < 1 for turn in turns for span in turn):
+    spans = {span for turn in turns for span in turn}
+    if any(span.begin > 0 or span.end < 1 for span in spans):
         return ()
-    inside = {k for turn in turns for span in turn for k in range(span.first + 1, span.last + 1)}
-    return tuple(k for k in range(1, num_blocks) if k not in inside)
+    inside = {k for span in spans for k in range(span.first + 1, span.last + 1)}
+    earliest = min(span.last for span in spans)
+    begun = {span.first for span in spans if span.first > earliest}
+    return tuple(k for k in range(1, num_blocks) if k in begun - inside)
 
 
 def place(

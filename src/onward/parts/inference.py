@@ -128,6 +128,7 @@ class LinearReadout(InferenceRule):
         super().__init__()
         self.start = start
         self.grid = grid
+        self.pipelined = grid == 1
         self.steps = steps
         self.learning_rate = learning_rate
         self.register_buffer("weight", torch.zeros(num_classes, 0))

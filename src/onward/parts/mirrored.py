@@ -17,6 +17,7 @@ class Mirrored(InferenceRule):
     def __init__(self, rule: InferenceRule):
         super().__init__()
         self.rule = rule
+        self.pipelined = False  # mirror images would have to go through it too
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         both = [self.rule(seen).float().softmax(dim=1) for seen in (evidence, evidence.mirrored)]

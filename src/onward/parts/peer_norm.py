@@ -1,6 +1,8 @@
 """Peer normalisation: units of a layer ought to be equally active on average."""
 # B batch, D channels or features
 
+from typing import ClassVar
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -18,6 +20,7 @@ class PeerNormalisation(Auxiliary):
     Raises ValueError for a bad momentum.
     """
 
+    couples_samples: ClassVar[bool] = True
     mean: Tensor
 
     def __init__(self, channels: int, *, weight: float = 0.03, momentum: float = 0.9):

@@ -98,6 +98,7 @@ class _Run:
         data = load(recipe.data, data_dir=self.where.data_dir)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
+        _check_rules(learner)
         ranks.agree(self._card(data))
         batch_size = min(recipe.batch_size, len(data.train))
         check_replicas(learner, self.how.replicas, batch_size, recipe.trainer.micro_batches)
@@ -326,3 +327,12 @@ def leave(fault: str) -> None:
     """End this process when it does not end by itself; nothing that it could still do would count."""
     os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {fault}\n".encode())
     os._exit(1)
+
+
+def _check_rules(learner: Learner) -> None:
+    for name, rule in learner.rules.items():
+        if not rule.pipelined:
+            raise ValueError(
+                f"the inference rule {name} reads more than a pipeline sends, which is scores and the mean of every "
+                "map that is handed on: train it in one process"
+            )

@@ -103,10 +103,15 @@ class _Collected:
         if message.kind == "scores":
             self._views.append(torch.stack(found))
         if message.notes["complete"]:
-            scores = torch.stack(self._views, dim=-1) if message.notes["signed"] else self._views[0]
+            scores = self._scores(y, signed=message.notes["signed"])
             handed_on = found if message.kind == "handed_on" else []
             self.batches.append((Evidence.collected(scores, handed_on), y))
             self._views = []
+
+    def _scores(self, y: Tensor, *, signed: bool) -> Tensor:
+        if not self._views:  # without labels in training no block says anything about classes
+            return torch.zeros(0, len(y), 0, device=y.device)
+        return torch.stack(self._views, dim=-1) if signed else self._views[0]
 
 
 def _entering(kind: str, stream: Stream, y: Tensor, signed: bool, complete: bool) -> Message:
