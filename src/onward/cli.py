@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -157,22 +158,10 @@ class ResultsArguments:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for a user's error with one line, 128 + signal if stopped."""
     words = sys.argv[1:] if arguments is None else arguments
-    commands = {
-        "list": list_command,
-        "train": _train,
-        "evaluate": _evaluate,
-        "predict": _predict,
-        "export": _export,
-        "measure": lambda words: measure_command(words, find_recipe),
-        "compare": lambda words: compare_command(words, find_recipe),
-        "report": report_command,
-        "simulate": lambda words: simulate_command(words, find_recipe),
-        "reproduce": _reproduce,
-        "results": _results,
-    }
     if not words or words[0] in ("-h", "--help"):
         print(_USAGE, end="")
         return 0 if words else 2
+    commands = _commands()
     keep_freed_memory()
     torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
     try:
@@ -198,6 +187,22 @@ def main(arguments: list[str] | None = None) -> int:
     finally:
         torch.set_flush_denormal(False)
     return 0
+
+
+def _commands() -> dict[str, Callable[[list[str]], None]]:
+    return {
+        "list": list_command,
+        "train": _train,
+        "evaluate": _evaluate,
+        "predict": _predict,
+        "export": _export,
+        "measure": lambda words: measure_command(words, find_recipe),
+        "compare": lambda words: compare_command(words, find_recipe),
+        "report": report_command,
+        "simulate": lambda words: simulate_command(words, find_recipe),
+        "reproduce": _reproduce,
+        "results": _results,
+    }
 
 
 def find_recipe(name: str) -> Recipe:
