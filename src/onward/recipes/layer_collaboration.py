@@ -6,22 +6,13 @@ from onward.algorithms import LayerCollaboration
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
+from onward.recipes.narrow_mlp import digits_row, fast
 from onward.recipes.recipe import Recipe, control
 
 
 def digits() -> Recipe:
     """scikit-learn's 8x8 digits; seconds on a laptop."""
-    return Recipe(
-        name="layer_collaboration-digits",
-        description="Layer collaboration, MLP, digits",
-        algorithm=LayerCollaboration(),
-        net=MLP(width=500, depth=3),
-        data=DataSettings(name="digits"),
-        trainer=TrainerSettings(learning_rate=1e-3),
-        epochs=30,
-        batch_size=64,
-        backprop="backprop-layer_collaboration-digits",
-    )
+    return digits_row("layer_collaboration", "Layer collaboration", LayerCollaboration())
 
 
 def mnist() -> Recipe:
@@ -37,18 +28,6 @@ def mnist() -> Recipe:
         batch_size=100,
         published=None,
         backprop="backprop-layer_collaboration-mnist",
-    )
-
-
-def fast(row: Recipe) -> Recipe:
-    """Three layers of 500 and twenty epochs, for two cores."""
-    return replace(
-        row,
-        name=f"{row.name}-fast",
-        net=MLP(width=500, depth=3),
-        trainer=replace(row.trainer, learning_rate=1e-3),
-        epochs=20,
-        backprop=f"{row.backprop}-fast",
     )
 
 

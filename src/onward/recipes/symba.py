@@ -6,6 +6,8 @@ from onward.algorithms import SymBa
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
+from onward.recipes import narrow_mlp
+from onward.recipes.narrow_mlp import digits_row
 from onward.recipes.recipe import Published, Recipe, control
 
 _SOURCE = "Lee and Song 2023, as printed by Sun et al. 2025, table 1; network and settings are ours"
@@ -13,17 +15,7 @@ _SOURCE = "Lee and Song 2023, as printed by Sun et al. 2025, table 1; network an
 
 def digits() -> Recipe:
     """scikit-learn's 8x8 digits; seconds on a laptop."""
-    return Recipe(
-        name="symba-digits",
-        description="SymBa, MLP, digits",
-        algorithm=SymBa(),
-        net=MLP(width=500, depth=3),
-        data=DataSettings(name="digits"),
-        trainer=TrainerSettings(learning_rate=1e-3),
-        epochs=40,
-        batch_size=64,
-        backprop="backprop-symba-digits",
-    )
+    return digits_row("symba", "SymBa", SymBa(), epochs=40)
 
 
 def mnist() -> Recipe:
@@ -57,16 +49,8 @@ def cifar10() -> Recipe:
 
 def fast(row: Recipe) -> Recipe:
     """Half the width and twenty epochs, for two cores."""
-    assert row.published is not None and row.backprop is not None
-    return replace(
-        row,
-        name=f"{row.name}-fast",
-        net=MLP(width=500, depth=3),
-        trainer=replace(row.trainer, learning_rate=1e-3),
-        epochs=20,
-        published=replace(row.published, source=f"{_SOURCE} (20 epochs)"),
-        backprop=f"{row.backprop}-fast",
-    )
+    assert row.published is not None
+    return replace(narrow_mlp.fast(row), published=replace(row.published, source=f"{_SOURCE} (20 epochs)"))
 
 
 _LOCAL = (digits(), mnist(), cifar10(), fast(mnist()))
