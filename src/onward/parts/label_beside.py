@@ -2,43 +2,22 @@
 # B batch, C classes, K channels of the image, E = K + 1, H W map, N views of all images, S side, V values
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from onward.core import Stream, Supervision, Target
-from onward.parts.supervision import check_wrong_labels, draw_wrong_labels, signed_target
+from onward.core import Stream
+from onward.parts.supervision import LabelledViews
 
 
 @dataclass(frozen=True)
-class LabelNumber(Supervision):
+class LabelNumber(LabelledViews):
     """The label travels as one more channel that holds the class's number everywhere; `LabelBeside` reads it.
 
     A neutral view is the image without that channel. Views are ordered as by `LabelInInput`.
     Raises ValueError if there are not that many wrong labels, and for images that have no map.
     """
-
-    signed: ClassVar[bool] = True
-
-    num_classes: int
-    wrong_labels: int = 1
-    """Contrastive views of each image, all with different labels."""
-
-    def __post_init__(self):
-        check_wrong_labels(self.wrong_labels, self.num_classes)
-
-    def train_view(
-        self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
-    ) -> tuple[Stream, Target]:
-        labels = torch.cat([y, draw_wrong_labels(y, self.num_classes, self.wrong_labels, generator).flatten()])
-        views = torch.cat([self.write(x, part) for part in labels.split(len(y))])
-        return (views,), signed_target(labels, self.wrong_labels + 1)
-
-    def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
-        labels = torch.arange(self.num_classes, device=x.device)
-        return [(self.write(x, label.expand(len(x))),) for label in labels]
 
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
         return (x,)

@@ -1,6 +1,7 @@
 """Supervision: how the label reaches the blocks."""
 # B batch, C classes, K wrong labels of an image, N views of all images (real, then contrastive)
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -30,12 +31,11 @@ class LabelInLoss(Supervision):
 
 
 @dataclass(frozen=True)
-class LabelInInput(Supervision):
-    """The label is written over the first `num_classes` values of the image, one-hot (Hinton 2022).
+class LabelledViews(Supervision):
+    """Every view of an image carries a label: real views first in the batch, then contrastive ones.
 
-    Each contrastive view of a training image carries a wrong label of its own, drawn uniformly. A neutral view carries
-    1 / num_classes in every label value. Real views come first in the batch, contrastive ones after them.
-    Raises ValueError if there are not that many wrong labels, and for images of fewer values than classes.
+    Each contrastive view of a training image carries a wrong label of its own, drawn uniformly.
+    Raises ValueError if there are not that many wrong labels.
     """
 
     signed: ClassVar[bool] = True
@@ -46,6 +46,10 @@ class LabelInInput(Supervision):
 
     def __post_init__(self):
         check_wrong_labels(self.wrong_labels, self.num_classes)
+
+    @abstractmethod
+    def write(self, x: Float[Tensor, "B ..."], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B ..."]:
+        """Return a copy of the images that carry these labels."""
 
     def train_view(
         self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
@@ -58,11 +62,19 @@ class LabelInInput(Supervision):
         labels = torch.arange(self.num_classes, device=x.device)
         return [(self.write(x, label.expand(len(x))),) for label in labels]
 
+
+@dataclass(frozen=True)
+class LabelInInput(LabelledViews):
+    """The label is written over the first `num_classes` values of the image, one-hot (Hinton 2022).
+
+    A neutral view carries 1 / num_classes in every label value. Raises ValueError if there are not that many wrong
+    labels, and for images of fewer values than classes.
+    """
+
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
         return (self._overwrite(x, torch.full((len(x), self.num_classes), 1 / self.num_classes, device=x.device)),)
 
     def write(self, x: Float[Tensor, "B ..."], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B ..."]:
-        """Return a copy of the images that carry these labels."""
         return self._overwrite(x, torch.nn.functional.one_hot(labels, self.num_classes))
 
     def _overwrite(self, x: Float[Tensor, "B ..."], values: Tensor) -> Float[Tensor, "B ..."]:
