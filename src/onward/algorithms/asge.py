@@ -19,6 +19,7 @@ from onward.nets.net import Net
 from onward.parts.fusion import fusion_block, gather_from
 from onward.parts.handoff import Handoff, UnitLength
 from onward.parts.inference import BestBlock, BlockGoodness, LastGoodness
+from onward.parts.mirrored import mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.spatial import SpatialGoodness, grid_for
 from onward.parts.supervision import LabelInLoss
@@ -42,6 +43,8 @@ class ASGE(Algorithm):
     """Control: leave every layer as it was drawn and train fusion alone."""
     fuse_from: int = 1
     """First layer that fusion reads."""
+    mirrored: bool = False
+    """Whether a class is read from an image and its mirror image together."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if no layer is left to fuse."""
@@ -59,11 +62,12 @@ class ASGE(Algorithm):
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))
+        rules = {"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)}
         return Learner(
             blocks,
             supervision=LabelInLoss(),
             spans=spans[-1:] if self.random_features else spans,
-            rules={"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)},
+            rules=mirrored(rules, self.mirrored),
         )
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:

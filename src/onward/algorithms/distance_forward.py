@@ -20,6 +20,7 @@ from onward.parts.collaboration import Collaboration, collaborate, scored, with_
 from onward.parts.handoff import Handoff, UnitLength
 from onward.parts.inference import LastGoodness, LinearReadout, SumGoodness
 from onward.parts.margins import ClassMargin, Form, NPairMargin
+from onward.parts.mirrored import mirrored
 from onward.parts.supervision import LabelInLoss
 
 
@@ -47,6 +48,8 @@ class DistanceForward(Algorithm):
     """Whether the gradient inside a pair passes fixed random weights (DF-R)."""
     unit_length: bool = True
     """Whether blocks hand on unit length; a network that normalises its own inputs needs none."""
+    mirrored: bool = False
+    """Whether a class is read from an image and its mirror image together."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for impossible settings, one class, or overlapping pairs of one block."""
@@ -66,7 +69,8 @@ class DistanceForward(Algorithm):
         ]
         rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1)}
         readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
-        return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules={**rules, "linear_readout": readout})
+        rules = mirrored({**rules, "linear_readout": readout}, self.mirrored)
+        return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules=rules)
 
     def _goodness(self, body: nn.Module, num_classes: int, width: int) -> Goodness:
         grid = self.grid if any(isinstance(module, nn.Conv2d) for module in body.modules()) else 1

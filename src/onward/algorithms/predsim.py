@@ -17,7 +17,7 @@ from onward.core import Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.handoff import Handoff
 from onward.parts.inference import BestRange, LastGoodness, SumGoodness
-from onward.parts.mirrored import Mirrored
+from onward.parts.mirrored import mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.pooled import PooledLinear, largest_grid
 from onward.parts.similarity import SimilarityMatching
@@ -60,7 +60,7 @@ class PredSim(Algorithm):
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules={name: Mirrored(rule) if self.mirrored else rule for name, rule in rules.items()},
+            rules=mirrored(rules, self.mirrored),
         )
 
     def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:

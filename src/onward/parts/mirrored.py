@@ -1,6 +1,8 @@
 """Mirrored: an inference rule asked twice, once about each image and once about its mirror image."""
 # B batch, C classes
 
+from collections.abc import Mapping
+
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,3 +30,8 @@ class Mirrored(InferenceRule):
 
     def reach(self, num_scored: int) -> int | None:
         return self.rule.reach(num_scored)
+
+
+def mirrored(rules: Mapping[str, InferenceRule], wanted: bool) -> dict[str, InferenceRule]:
+    """Return all rules reading mirror images too, or as they are."""
+    return {name: Mirrored(rule) if wanted else rule for name, rule in rules.items()}
