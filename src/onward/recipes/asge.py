@@ -103,11 +103,11 @@ def fast(full: Recipe) -> Recipe:
         full,
         name=f"{full.name}-fast",
         description=full.description.replace("VGG8", "airbench network"),
-        algorithm=ASGE(map_scale="features"),
+        algorithm=ASGE(map_scale="features", mirrored=full.data.name == "fashion_mnist"),
         net=airbench.NET,
         data=airbench.images(full.data.name),
         trainer=replace(airbench.TRAINER, adamw_share=0.1),  # of which fusion's read-out needs more
-        epochs=4 if full.data.name == "mnist" else 8,
+        epochs=airbench.epochs(full.data.name),
         batch_size=airbench.BATCH_SIZE,
         published=replace(full.published, source=f"{full.published.source}; its own network, {full.epochs} epochs"),
         backprop=f"{full.backprop}-fast",
