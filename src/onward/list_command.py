@@ -7,7 +7,7 @@ from onward.algorithms import ALGORITHMS
 from onward.command_line import parse
 from onward.data import DATA_SETS
 from onward.recipes import RECIPES, Recipe
-from onward.recipes.controls import PREFIXES
+from onward.recipes.controls import DERIVED
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,10 @@ def list_command(words: list[str]) -> None:
     """Name algorithms, recipes with their controls, and data sets."""
     parse(_Nothing, "list", words)
     algorithms = [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS]
-    derived = [(f"{prefix}-NAME", line) for prefix, line in PREFIXES.items()]
     _print_columns("algorithms", algorithms)
     print("recipes: name, the control that trains the same network by backprop, description")
     _print_recipes()
-    _print_columns("for every control backprop-NAME, also", derived)
+    _print_columns("for every RECIPE with a control backprop-NAME, also", list(DERIVED.items()))
     _print_columns("data sets", DATA_SETS)
 
 

@@ -12,7 +12,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN
 from onward.recipes import CONTROLS, RECIPES, Recipe
-from onward.recipes.controls import PREFIXES, accumulated, further_controls, recomputed
+from onward.recipes.controls import DERIVED, accumulated, further_controls, recomputed
 from onward.recipes.recipe import control, deep_supervision, renamed
 from onward.runs import Training, spec_for
 from onward.runs.codec import decode, encode
@@ -33,7 +33,7 @@ _BACKPROP = control(_LOCAL, learning_rate=0.01)
 
 def test_deep_supervision_changes_the_algorithm_and_the_learning_rate_alone():
     deep = deep_supervision(_LOCAL, learning_rate=0.02)
-    assert (deep.name, deep.description) == ("deep_supervision-set-net", "Deep supervision, small net, set")
+    assert (deep.name, deep.description) == ("deep_supervision-method-set", "Deep supervision, small net, set")
     assert deep.algorithm == DeepSupervision(of=DeeperForward())
     assert deep.trainer == replace(_LOCAL.trainer, learning_rate=0.02)
     same = ("net", "data", "epochs", "batch_size", "seed")
@@ -71,7 +71,8 @@ def test_a_control_of_another_name_is_our_mistake():
 
 def test_every_row_implies_three_more_controls_unless_they_are_listed():
     implied = further_controls((_LOCAL, _BACKPROP))
-    assert [recipe.name for recipe in implied] == [f"{prefix}-set-net" for prefix in PREFIXES]
+    names = ["deep_supervision-method-set", "backprop_recompute-set-net", "backprop_accumulated-set-net"]
+    assert [recipe.name for recipe in implied] == names
     assert implied[0].trainer.learning_rate == _BACKPROP.trainer.learning_rate
     own = deep_supervision(_LOCAL, learning_rate=0.5)
     assert own.name not in {recipe.name for recipe in further_controls((_LOCAL, _BACKPROP, own))}
@@ -84,7 +85,19 @@ def test_the_house_has_all_controls_of_all_rows_under_names_of_their_own():
     assert len(set(names)) == len(names)
     for row in rows:
         assert row.backprop is not None
-        assert {renamed(row.backprop, prefix) for prefix in PREFIXES} <= set(names)
+        shared = {renamed(row.backprop, prefix) for prefix in ("backprop_recompute", "backprop_accumulated")}
+        assert shared | {f"deep_supervision-{row.name}"} <= set(names)
+
+
+def test_rows_that_share_a_backprop_control_have_deep_supervision_of_their_own():
+    other = replace(_LOCAL, name="other-set", algorithm=DeeperForward(goodness="mean_square"))
+    names = [recipe.name for recipe in further_controls((_LOCAL, other, _BACKPROP))]
+    assert sorted(names) == [
+        "backprop_accumulated-set-net",
+        "backprop_recompute-set-net",
+        "deep_supervision-method-set",
+        "deep_supervision-other-set",
+    ]
 
 
 @pytest.mark.parametrize("recipe", CONTROLS, ids=lambda recipe: recipe.name)
@@ -98,14 +111,14 @@ def test_derived_controls_are_written_down_read_back_and_found_by_name(recipe: R
 def test_the_list_says_how_derived_controls_are_called_once(capsys: pytest.CaptureFixture[str]):
     assert main(["list"]) == 0
     out = capsys.readouterr().out
-    for prefix in PREFIXES:
-        assert out.count(prefix) == 1
-        assert f"{prefix}-NAME" in out
+    for name in DERIVED:
+        assert out.count(name) == 1
+        assert out.count(name.partition("-")[0]) == 1
 
 
 def test_a_misspelt_derived_control_is_answered_with_the_right_name():
-    with pytest.raises(ValueError, match="deep_supervision-digits"):
-        find_recipe("deep_supervison-digits")
+    with pytest.raises(ValueError, match="deep_supervision-deeper_forward-digits"):
+        find_recipe("deep_supervison-deeper_forward-digits")
 
 
 def _toy() -> Splits:

@@ -1,11 +1,13 @@
-"""CIFAR-10 as fast as it goes on two cores without a gradient that leaves a layer, beside backprop on the same net.
+"""CIFAR-10 as fast as it goes on two cores without a gradient that leaves a layer, and the short rows of other methods.
 
 After the airbench speed runs (Jordan 2024): whitened patches, a small network, few epochs, Muon. In place of backprop
 every layer has a linear read-out of its own and learns by its cross-entropy. Not taken from there: the scaled
 initialisation, bias warm-up, Lookahead and filtering of easy images.
 """
 
-from onward.algorithms import PredSim
+from dataclasses import replace
+
+from onward.algorithms import Algorithm, PredSim
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import Airbench
@@ -29,9 +31,38 @@ def images(name: str) -> DataSettings:
     return DataSettings(name=name, validation_fraction=0.05, augmentation=shifts)
 
 
-def epochs(name: str) -> int:
-    """Return how often a short training goes through a named set: digits are learned soon, clothes overfit late."""
-    return {"mnist": 4, "fashion_mnist": 16}.get(name, 8)
+def fast(row: Recipe, algorithm: Algorithm) -> Recipe:
+    """Return a method's row for two cores: this network and Muon, small shifts, few epochs."""
+    title, *_, data = row.description.split(", ")
+    return replace(
+        row,
+        name=f"{row.name}-fast",
+        description=f"{title}, airbench network, {data}",
+        algorithm=algorithm,
+        net=NET,
+        data=images(row.data.name),
+        trainer=TRAINER,
+        epochs=4 if row.data.name == "mnist" else 8,
+        batch_size=BATCH_SIZE,
+        backprop=f"backprop-{row.name}-fast",
+    )
+
+
+def sharing(row: Recipe) -> Recipe:
+    """Return a short row beside the control of Distance-Forward: for methods that hand on what a body gives, as it is.
+
+    To backprop they are all the same network. Distance-Forward's clothes have a longer training of their own.
+    """
+    if row.data.name == "fashion_mnist":
+        return row
+    return replace(row, backprop=f"backprop-distance_forward-{row.data.name}-fast")
+
+
+def listed(*rows: Recipe) -> tuple[Recipe, ...]:
+    """Return short rows, each followed by its control if that is its own."""
+    own = [f"backprop-{row.name}" == row.backprop for row in rows]
+    both = [(row, control(row, learning_rate=0.1)) if alone else (row,) for row, alone in zip(rows, own, strict=True)]
+    return tuple(recipe for pair in both for recipe in pair)
 
 
 def cifar10() -> Recipe:

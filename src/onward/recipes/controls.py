@@ -1,7 +1,7 @@
 """Controls beyond backprop: what else a claim of accuracy, memory or speed has to be compared with.
 
-Each is derived from a row and its backprop control, so that it exists for every row and is named by rule: NAME of
-backprop-NAME with another prefix. It is a recipe like any other, and its results are recorded.
+Each is derived by rule, so that it exists for every row: deep supervision from the row, which names it, the others from
+its backprop control, backprop-NAME, which other rows may share. They are recipes like any other; results are recorded.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,12 +11,12 @@ from onward.recipes.recipe import Recipe, deep_supervision, renamed
 
 PIECES = 4  # of a batch, in the accumulated control
 
-PREFIXES = {
-    "deep_supervision": "all objectives of the local algorithm, with the gradient of their sum end to end",
-    "backprop_recompute": "backprop that keeps block inputs only and computes the rest again",
-    "backprop_accumulated": f"backprop with {PIECES} micro-batches per step",
+DERIVED = {
+    "deep_supervision-RECIPE": "all objectives of the local algorithm, with the gradient of their sum end to end",
+    "backprop_recompute-NAME": "backprop that keeps block inputs only and computes the rest again",
+    "backprop_accumulated-NAME": f"backprop with {PIECES} micro-batches per step",
 }
-"""What each derived control is, by the prefix of its name."""
+"""What each derived control is, by its name: RECIPE is a row, backprop-NAME its backprop control."""
 
 
 def further_controls(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:

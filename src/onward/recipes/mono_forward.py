@@ -10,6 +10,7 @@ from onward.algorithms import MonoForward
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import MLP, MonoCNN
+from onward.recipes import airbench
 from onward.recipes.recipe import Published, Recipe, control
 
 _SOURCE = "Gong et al. 2025, from notes; which network is inferred"
@@ -102,22 +103,16 @@ def cifar100_mlp() -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """Half the width and twelve epochs, for two cores: smaller read-outs, less dropout, smaller batches."""
-    assert row.published is not None and row.backprop is not None
-    return replace(
-        row,
-        name=f"{row.name}-fast",
-        description=row.description.replace("4 conv", "4 conv of half the width"),
-        algorithm=MonoForward(features=1024),
-        net=MonoCNN(width=32, dropout=0.05),
-        epochs=12,
-        batch_size=64,
-        published=replace(row.published, source=f"{_SOURCE} (full width)"),
-        backprop=f"{row.backprop}-fast",
-    )
+    """The same for two cores: the airbench network and Muon, few epochs, smaller read-outs."""
+    assert row.published is not None
+    published = replace(row.published, source=f"{_SOURCE}; its own network, {row.epochs} epochs")
+    return airbench.sharing(replace(airbench.fast(row, MonoForward(features=2048)), published=published))
 
 
 _CONV = (mnist(), fashion_mnist(), cifar10(), cifar100())
 _MLP = (mnist_mlp(), fashion_mnist_mlp(), cifar10_mlp(), cifar100_mlp())
-_LOCAL = (digits(), *_CONV, *[fast(row) for row in _CONV], *_MLP)
-RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=row.trainer.learning_rate)))
+_FULL = (digits(), *_CONV, *_MLP)
+RECIPES = (
+    *(recipe for row in _FULL for recipe in (row, control(row, learning_rate=row.trainer.learning_rate))),
+    *airbench.listed(*[fast(row) for row in _CONV]),
+)

@@ -10,6 +10,7 @@ from onward.algorithms import PredSim
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import VGG8b
+from onward.recipes import airbench
 from onward.recipes.recipe import Published, Recipe, control
 
 
@@ -74,35 +75,15 @@ def fashion_mnist() -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """A quarter of the width and twelve epochs, for two cores: less dropout, smaller batches, bf16, faster steps."""
-    published = row.published
-    assert published is not None and row.backprop is not None
-    return replace(
-        row,
-        name=f"{row.name}-fast",
-        description=row.description.replace("VGG8b", "VGG8b of a quarter of the width"),
-        net=VGG8b(width=32, dropout=0.05),
-        trainer=replace(row.trainer, learning_rate=1e-3, precision="bf16"),
-        epochs=12,
-        batch_size=64,
-        published=replace(published, source=f"{published.source} (full width, {row.epochs} epochs)"),
-        backprop=f"{row.backprop}-fast",
-    )
+    """The same for two cores: the airbench network and Muon, few epochs."""
+    assert row.published is not None
+    published = replace(row.published, source=f"{row.published.source}; its own network, {row.epochs} epochs")
+    return airbench.sharing(replace(airbench.fast(row, row.algorithm), published=published))
 
 
+_FULL = (cifar10(), cifar100(), mnist(), fashion_mnist())
+_FAST = tuple(fast(row) for row in (cifar10(), mnist(), fashion_mnist()))
 RECIPES = (
-    cifar10(),
-    control(cifar10(), learning_rate=5e-4),
-    cifar100(),
-    control(cifar100(), learning_rate=5e-4),
-    mnist(),
-    control(mnist(), learning_rate=5e-4),
-    fashion_mnist(),
-    control(fashion_mnist(), learning_rate=5e-4),
-    fast(cifar10()),
-    control(fast(cifar10()), learning_rate=1e-3),
-    fast(mnist()),
-    control(fast(mnist()), learning_rate=1e-3),
-    fast(fashion_mnist()),
-    control(fast(fashion_mnist()), learning_rate=1e-3),
+    *(recipe for row in _FULL for recipe in (row, control(row, learning_rate=5e-4))),
+    *airbench.listed(*_FAST),
 )

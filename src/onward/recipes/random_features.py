@@ -6,6 +6,7 @@ from onward.algorithms import RandomFeatures
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MonoCNN
+from onward.recipes import airbench
 from onward.recipes.recipe import Recipe, control
 
 
@@ -25,18 +26,19 @@ def digits() -> Recipe:
 
 
 def _row(data: str) -> Recipe:
-    return replace(
+    """The network and the budget of the short rows of other methods."""
+    of = replace(
         digits(),
         name=f"random_features-{data}",
         description=f"Random features, 4 conv, {data}",
-        algorithm=RandomFeatures(),
-        net=MonoCNN(width=32),
-        data=DataSettings(name=data, validation_fraction=0.1),
-        trainer=TrainerSettings(learning_rate=3e-3, precision="bf16"),
-        epochs=12,
+        data=DataSettings(name=data),
         backprop=f"backprop-random_features-{data}",
     )
+    return airbench.sharing(airbench.fast(of, RandomFeatures()))
 
 
-_LOCAL = (digits(), *[_row(data) for data in ("mnist", "fashion_mnist", "cifar10", "cifar100")])
-RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))
+_ROWS = tuple(_row(data) for data in ("mnist", "fashion_mnist", "cifar10", "cifar100"))
+RECIPES = (
+    *(digits(), control(digits(), learning_rate=1e-3)),
+    *airbench.listed(*_ROWS),
+)

@@ -78,12 +78,12 @@ def control(local: Recipe, *, learning_rate: float) -> Recipe:
 def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
     """Return the recipe that trains the same objectives on the same budget with the gradient of their sum end to end.
 
-    It is called as the backprop control, with `deep_supervision-` in place of `backprop-`, and has its schedule.
+    It is called deep_supervision-NAME after the row, and has the schedule of its backprop control.
     """
     assert local.backprop is not None
     return replace(
         local,
-        name=renamed(local.backprop, "deep_supervision"),
+        name=f"deep_supervision-{local.name}",
         description=f"Deep supervision, {local.description.partition(', ')[2].partition(': ')[0]}",
         algorithm=DeepSupervision(of=local.algorithm),
         trainer=_at(learning_rate, local.trainer),
