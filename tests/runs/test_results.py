@@ -21,6 +21,15 @@ def _result(recipe: str, seed: int, accuracy: float, **more) -> dict:
         "data": "digits",
         "data_note": "",
         "device": "a machine",
+        "validation_accuracy": accuracy,
+        "config": {
+            "algorithm": {"type": "DeeperForward"},
+            "net": {"type": "TinyCNN", "width": 50},
+            "data": {"name": "digits"},
+            "trainer": {"optimizer": "adamw", "adamw_share": 0.02},
+            "epochs": 2,
+            "batch_size": 32,
+        },
         **more,
     }
 
@@ -76,7 +85,8 @@ def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path):
     for _ in range(2):
         insert_table(readme, results_page(tmp_path))
         text = readme.read_text()
-        assert text.startswith("above\n<!-- results -->\n\n### digits\n\n| recipe |")
+        assert text.startswith("above\n<!-- results -->\n\n### Methods\n")
+        assert "\n\n### digits\n\n| recipe |" in text and "old" not in text
         assert text.endswith("|\n\n<!-- /results -->\nbelow\n")
         assert text.count("`local`") == 1 and "old" not in text
 

@@ -12,6 +12,7 @@ from onward.recipes import Recipe
 from onward.runs.codec import encode
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
+from onward.runs.method_tables import overview, shared
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
@@ -80,7 +81,10 @@ def record_path(folder: Path, result: dict[str, Any]) -> Path:
 
 
 def results_page(folder: Path) -> str:
-    """Return RESULTS.md for all records, a table per data set. Raises ValueError for a damaged record."""
+    """Return RESULTS.md for all records: methods side by side, then a table per data set.
+
+    Raises ValueError for a damaged record.
+    """
     by_recipe: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path in sorted((folder / "runs").glob("*/seed-*.json")):
         result = read_json(path)
@@ -89,6 +93,8 @@ def results_page(folder: Path) -> str:
     for name, runs in sorted(by_recipe.items()):
         by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
     lines = ["# Results", "", *_PREFACE]
+    for tables in (overview(by_recipe), shared(by_recipe)):
+        lines += ["", *tables] if tables else []
     for data, names in sorted(by_data.items()):
         lines += ["", f"## {data}", "", *_HEAD, *(_row(name, by_recipe) for name in names)]
     return "\n".join(lines) + "\n"

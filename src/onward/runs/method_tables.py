@@ -1,0 +1,104 @@
+"""Tables of methods: each method on each data set, and methods that were trained in exactly the same way."""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Record = dict[str, Any]
+Records = Mapping[str, Sequence[Record]]
+"""By recipe, a record for each seed."""
+
+_CONTROLS = ("Backprop", "DeepSupervision")
+_OVERVIEW = (
+    "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
+    "best on its validation split.",
+)
+_SHARED = (
+    "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate.",
+    "Test %, the seeds' mean.",
+)
+
+
+def overview(records: Records) -> list[str]:
+    """Return the lines of a table with a row per method and a column per data set; none without a local method."""
+    best: dict[str, dict[str, Sequence[Record]]] = defaultdict(dict)
+    for runs in records.values():
+        method, data = _method(runs[0]), _data(runs[0])
+        known = best[method].get(data)
+        if known is None or _mean(runs, "validation_accuracy") > _mean(known, "validation_accuracy"):
+            best[method][data] = runs
+    methods = [method for method in best if method not in _CONTROLS]
+    if not methods:
+        return []
+    columns = sorted({data for method in methods for data in best[method]})
+    lines = ["## Methods", "", *_OVERVIEW, "", *_head("method", columns)]
+    for method in sorted(methods):
+        lines.append(_line(f"`{method}`", [_cell(best[method].get(data), records) for data in columns]))
+    return lines
+
+
+def shared(records: Records) -> list[str]:
+    """Return the lines of the tables of three or more methods that differ in nothing but the method."""
+    groups: dict[str, list[Sequence[Record]]] = defaultdict(list)
+    for runs in records.values():
+        groups[_way(runs[0])].append(runs)
+    alike = [group for group in groups.values() if len({_method(runs[0]) for runs in group} - {*_CONTROLS}) > 2]
+    if not alike:
+        return []
+    lines = ["## The same training", "", *_SHARED]
+    for group in sorted(alike, key=lambda group: _data(group[0][0])):
+        first = group[0][0]
+        net = first["config"]["net"]["type"]
+        lines += ["", f"{_data(first)}, {net}, {first['epochs']} epochs:", "", *_head("method", ["test %", "recipe"])]
+        for runs in sorted(group, key=lambda runs: -_mean(runs, "test_accuracy")):
+            lines.append(
+                _line(f"`{_method(runs[0])}`", [_percent(_mean(runs, "test_accuracy")), f"`{runs[0]['recipe']}`"])
+            )
+    return lines
+
+
+def _way(record: Record) -> str:
+    """Write down all of a training but its method and what a method needs for its own read-out."""
+    config = record["config"]
+    trainer = {key: value for key, value in config["trainer"].items() if key != "adamw_share"}
+    rest = {key: config[key] for key in ("net", "data", "epochs", "batch_size")}
+    return json.dumps({**rest, "trainer": trainer}, sort_keys=True)
+
+
+def _cell(runs: Sequence[Record] | None, records: Records) -> str:
+    if runs is None:
+        return ""
+    published, control = runs[0]["published"], records.get(runs[0]["backprop_recipe"])
+    return " / ".join(
+        [
+            _percent(_mean(runs, "test_accuracy")),
+            _percent(published["test_accuracy"]) if published else "–",
+            _percent(_mean(control, "test_accuracy")) if control else "–",
+        ]
+    )
+
+
+def _method(record: Record) -> str:
+    return record["config"]["algorithm"]["type"]
+
+
+def _data(record: Record) -> str:
+    return record["data_note"] or record["data"]
+
+
+def _mean(runs: Sequence[Record], key: str) -> float:
+    return statistics.mean(run[key] for run in runs)
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.2f}"
+
+
+def _head(first: str, columns: Sequence[str]) -> list[str]:
+    return [_line(first, columns), f"|{'---|' * (len(columns) + 1)}"]
+
+
+def _line(first: str, cells: Sequence[str]) -> str:
+    return "| " + " | ".join([first, *cells]) + " |"

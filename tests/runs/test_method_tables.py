@@ -1,0 +1,84 @@
+"""Tables of methods: which record stands in a cell, what stands beside it, and who counts as trained alike."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from onward.runs.method_tables import overview, shared
+
+
+def _runs(method: str, *test: float, validation: float = 0.5, config: Any = None, **more: Any) -> list[dict[str, Any]]:
+    way = {"net": {"type": "MLP"}, "data": {"name": "mnist"}, "epochs": 4, "batch_size": 8, "trainer": {}}
+    return [
+        {
+            "recipe": f"{method}-{k}",
+            "seed": k,
+            "test_accuracy": accuracy,
+            "validation_accuracy": validation,
+            "data": "mnist",
+            "data_note": "",
+            "epochs": 4,
+            "backprop_recipe": None,
+            "published": None,
+            "config": {"algorithm": {"type": method}, **way, **(config or {})},
+            **more,
+        }
+        for k, accuracy in enumerate(test)
+    ]
+
+
+def _rows(lines: list[str]) -> list[str]:
+    return [line for line in lines if line.startswith("| `")]
+
+
+def test_a_cell_has_the_mean_the_published_number_and_the_control():
+    published = {"test_accuracy": 0.99, "source": "somebody"}
+    records = {
+        "a": _runs("A", 0.90, 0.92, backprop_recipe="c", published=published),
+        "b": _runs("B", 0.8, data="digits", backprop_recipe="lost"),
+        "c": _runs("Backprop", 0.95),
+    }
+    lines = overview(records)
+    assert "| method | digits | mnist |" in lines
+    assert _rows(lines) == ["| `A` |  | 91.00 / 99.00 / 95.00 |", "| `B` | 80.00 / – / – |  |"]
+
+
+def test_of_several_recipes_validation_chooses_and_not_the_test_split():
+    records = {"good": _runs("A", 0.8, validation=0.9), "lucky": _runs("A", 0.99, validation=0.7)}
+    for order in (records, dict(reversed(records.items()))):
+        assert _rows(overview(order)) == ["| `A` | 80.00 / – / – |"]
+
+
+def test_without_a_local_method_there_is_no_table():
+    assert overview({"c": _runs("Backprop", 0.9)}) == [] == overview({})
+
+
+def _alike(config: Any = None) -> Mapping[str, list[dict[str, Any]]]:
+    last = _runs("C", 0.8, config=config)
+    return {"a": _runs("A", 0.7), "b": _runs("B", 0.9), "c": last, "bp": _runs("Backprop", 0.95)}
+
+
+def test_three_methods_trained_alike_are_listed_best_first_with_their_control():
+    rows = _rows(shared(_alike({"trainer": {"adamw_share": 0.1}})))  # which a method's own read-out needs
+    assert [row.split("|")[1].strip() for row in rows] == ["`Backprop`", "`B`", "`C`", "`A`"]
+    assert rows[1] == "| `B` | 90.00 | `B-0` |"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"net": {"type": "CNN"}},
+        {"data": {"name": "mnist", "size": 32}},
+        {"epochs": 5},
+        {"batch_size": 9},
+        {"trainer": {"optimizer": "sgd"}},
+    ],
+)
+def test_whoever_differs_in_network_data_or_budget_is_not_listed_with_the_others(other: dict[str, Any]):
+    assert shared(_alike())
+    assert shared(_alike(other)) == []
+
+
+def test_seeds_and_recipes_of_one_method_are_not_several_methods():
+    assert shared({"a": _runs("A", 0.7, 0.8, 0.9), "b": _runs("A", 0.9), "c": _runs("B", 0.9)}) == []
