@@ -1,0 +1,35 @@
+"""Where the time of a step goes: its phases, greedy and by backprop, on one network each."""
+
+from pathlib import Path
+from typing import Any
+
+from onward.recipes import Recipe
+from onward.runs.measuring import Stand, contenders, shapes_like
+from report import Order, begin, finish
+from subjects import subject
+
+PHASES = ("data", "forward", "score", "gradient", "optimizer", "handoff")
+
+
+def main() -> None:
+    order, rows = begin(__doc__ or "", steps=3), []
+    for name in ("resnet17", "vgg8", "tiny_cnn"):
+        recipe = subject(name, batch_size=128, precision="bf16", quick=order.quick)
+        rows += measured(recipe, order) if recipe else []
+    finish("phases", order, "seconds of a step by phase", rows)
+
+
+def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
+    data, rows = shapes_like(recipe, Path("no-data-needed")), []
+    for contender in contenders(recipe)[:2]:
+        stand = Stand(contender, recipe, data, order.device)
+        stand.step()
+        found = stand.phases(order.steps)
+        seconds = {phase: sum(row["seconds"] for row in found if row["phase"] == phase) for phase in PHASES}
+        named = {"net": recipe.name, "contender": contender.name, "batch": recipe.batch_size}
+        rows.append({**named, "precision": recipe.trainer.precision, **seconds})
+    return rows
+
+
+if __name__ == "__main__":
+    main()
