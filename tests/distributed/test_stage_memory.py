@@ -1,0 +1,57 @@
+"""A rank holds its own blocks, their optimizer state, a step of its largest span and waiting messages, and no more."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from launcher import Launcher
+from test_pipelined_equals_sequential import toy
+
+from onward.algorithms import DeeperForward
+from onward.core import LocalTrainer
+from onward.data import Augmentation, DataSettings, TrainLoader, load
+from onward.distributed import stages_of
+from onward.nets import TinyCNN
+from onward.runs.block_costs import BlockCosts, block_costs
+from onward.runs.model import spec_for
+from onward.runs.pipelined import Pipelining
+
+_NET = TinyCNN(width=10, dropout=0.0)
+_RECIPE = replace(
+    toy(DeeperForward(), _NET), epochs=4, data=DataSettings(name="digits", augmentation=Augmentation())
+)  # 6 steps in an epoch
+
+
+@pytest.mark.parametrize("sizes", [(1, 2, 1), pytest.param((2, 2), marks=pytest.mark.slow)])
+def test_every_rank_holds_what_the_simulator_says_and_nothing_grows(
+    launcher: Launcher, tmp_path: Path, place: dict, sizes: tuple[int, ...]
+):
+    notes = [tmp_path / f"memory-{rank}.json" for rank in range(len(sizes))]
+    orders = {str(rank): {"MEMORY": str(path)} for rank, path in enumerate(notes)}
+    launch = launcher.start(_RECIPE, place, len(sizes), how=Pipelining(stages=sizes), environment=orders)
+    costs, trainer = _costs()
+    launch.succeeds()
+    stages = stages_of(sizes, (1, 2, 3), 4)
+    for rank, (stage, path) in enumerate(zip(stages, notes, strict=True)):
+        epochs = json.loads(path.read_text())
+        own = [trainer.learner.blocks[k] for k in stage]
+        weights = sum(tensor.nbytes for block in own for tensor in block.state_dict().values())
+        state = sum(tensor.nbytes for k in stage for tensor in trainer.optimizers[k].state().values())
+        assert [epoch["parameters"] for epoch in epochs] == [weights] * 4
+        assert [epoch["optimizer"] for epoch in epochs[1:]] == [state] * 3
+        first, last = rank == 0, rank == len(sizes) - 1
+        for epoch in epochs[1:]:
+            print(rank, epoch, costs.memory(stage, first=first, last=last), costs.entering)
+            if not first:
+                assert epoch["received"] <= 3 * costs.entering[stage.start]  # worked on, waiting, on its way
+
+
+def _costs() -> tuple[BlockCosts, LocalTrainer]:
+    data = load(_RECIPE.data)
+    learner = spec_for(_RECIPE.algorithm, _RECIPE.net, data).build()
+    learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    trainer = LocalTrainer(learner, _RECIPE.trainer)
+    batch = next(TrainLoader(data.train, batch_size=_RECIPE.batch_size, device=learner.device).epoch(0))
+    return block_costs(trainer, *batch), trainer
