@@ -28,12 +28,24 @@ def make() -> None:
     elif name == "data":
         load = pipelined.load
         pipelined.load = lambda *a, **k: replace(load(*a, **k), checksum="0" * 64)
+    elif name == "full_at_end":
+        pipelined.save_model = _no_space
     elif name == "slow_fit":
-        fit = stage_evaluation.fit_rule
-        stage_evaluation.fit_rule = lambda *a: (time.sleep(float(number)), fit(*a))
+        _slow_first_fit(float(number))
     elif name:
         acts = (_kill, _stop, _full, _fail, _wish, _loop, _dead_disk, _cut, _silence, _small_disk)
         _at_step(int(number), next(act for act in acts if act.__name__ == f"_{name}"))
+
+
+def _slow_first_fit(seconds: float) -> None:
+    fit = stage_evaluation.fit_rule
+
+    def slow(*arguments: Any) -> None:
+        stage_evaluation.fit_rule = fit
+        time.sleep(seconds)
+        fit(*arguments)
+
+    stage_evaluation.fit_rule = slow
 
 
 def _at_step(number: int, act) -> None:
@@ -57,10 +69,11 @@ def _stop() -> None:
 
 
 def _full() -> None:
-    def full(path: Path, *rest: object) -> None:
-        raise OSError(28, "No space left on device")
+    checkpoints.write_tensors = _no_space
 
-    checkpoints.write_tensors = full
+
+def _no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
 
 
 def _small_disk() -> None:
@@ -90,8 +103,8 @@ def _loop() -> None:
 
 def _dead_disk() -> None:
     def waits(path: Path, *rest: object) -> None:
-        os.mkfifo(path)
-        path.read_bytes()  # in the kernel, for what never comes
+        os.mkfifo(path.with_suffix(".dead"))
+        os.open(path.with_suffix(".dead"), os.O_RDONLY)  # waits in the kernel for what never comes
 
     checkpoints.write_tensors = waits
 
@@ -102,7 +115,7 @@ def _cut() -> None:
         try:
             connection = socket.socket(fileno=os.dup(int(name)))
             with connection:
-                if connection.getpeername()[1] != int(os.environ["MASTER_PORT"]):
+                if int(os.environ["MASTER_PORT"]) not in (connection.getpeername()[1], connection.getsockname()[1]):
                     connection.shutdown(socket.SHUT_RDWR)
         except (OSError, IndexError):  # no socket, or one that only listens
             continue

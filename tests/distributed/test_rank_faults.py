@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -16,7 +17,7 @@ from test_pipelined_equals_sequential import NETS, toy
 
 from onward.algorithms import DeeperForward
 from onward.distributed.faults import BEAT, GRACE, LOST_AFTER
-from onward.runs import Place, resume, train
+from onward.runs import Place, pipelined, resume, train
 from onward.runs.pipelined import Pipelining
 
 RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in an epoch
@@ -93,6 +94,17 @@ def test_another_version_of_the_code_is_named(launcher: Launcher, place: dict):
     assert not _run_of(place).exists()
 
 
+def test_any_change_of_the_code_is_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = Path(pipelined.__file__).parent.parent
+    copy = shutil.copytree(source, tmp_path / "onward", ignore=shutil.ignore_patterns("__pycache__"))
+    before = pipelined._source_digest()
+    monkeypatch.setattr(pipelined, "__file__", str(copy / "runs" / "pipelined.py"))
+    assert pipelined._source_digest() == before
+    with (copy / "parts" / "goodness.py").open("a") as file:
+        file.write("# another\n")
+    assert pipelined._source_digest() != before
+
+
 def test_other_data_are_named(launcher: Launcher, place: dict):
     launch = launcher.start(RECIPE, place, 2, environment={"1": {"FAULT": "data"}})
     assert launch.codes() == [1, 1]
@@ -100,11 +112,12 @@ def test_other_data_are_named(launcher: Launcher, place: dict):
         assert "rank 1 has another data checksum than rank 0" in launch.said(rank)
 
 
+@pytest.mark.parametrize(("rank", "fault"), [(1, "full 5"), pytest.param(2, "full_at_end", marks=pytest.mark.slow)])
 def test_a_full_disk_on_one_rank_is_named_and_the_checkpoint_before_it_stays(
-    launcher: Launcher, tmp_path: Path, place: dict
+    launcher: Launcher, tmp_path: Path, place: dict, rank: int, fault: str
 ):
     place["checkpoint_every"] = 0.0
-    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={"1": {"FAULT": "full 5"}})
+    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={str(rank): {"FAULT": fault}})
     assert launch.codes() == [1, 1, 1]
     for rank in range(3):
         assert "No space left on device" in launch.said(rank)
@@ -134,7 +147,7 @@ def test_a_rank_that_lives_but_makes_no_progress_is_named_and_a_restart_goes_on(
     how = replace(THREE, patience=2.0)
     launch = launcher.start(RECIPE, place, 3, how=how, restarts=1, environment={"1": {"FAULT": fault}})
     assert launch.codes() == [1, 1, 1]
-    doing = "_loop, faults_made.py" if fault == "loop 15" else "pathlib.py"
+    doing = "_loop, faults_made.py" if fault == "loop 15" else "waits, faults_made.py"
     for rank in range(3):
         assert re.search(r"rank 1 on .*, with blocks 1 to 2, lives but makes no progress", launch.said(rank))
         assert doing in launch.said(rank)

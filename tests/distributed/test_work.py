@@ -82,3 +82,5 @@ def test_a_store_that_does_not_answer_is_noticed(monkeypatch: pytest.MonkeyPatch
         watch.check()
     started = time.monotonic()
     assert watch.report("something else") == "something else" and time.monotonic() - started < 1
+    silent.clear()
+    watch.end()
