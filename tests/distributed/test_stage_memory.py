@@ -3,11 +3,13 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from launcher import Launcher
 from test_pipelined_equals_sequential import toy
+from torch import Tensor
 
 from onward.algorithms import DeeperForward
 from onward.core import LocalTrainer
@@ -36,8 +38,10 @@ def test_every_rank_holds_what_the_simulator_says_and_nothing_grows(
     stages = stages_of(sizes, (1, 2, 3), 4)
     for rank, (stage, path) in enumerate(zip(stages, notes, strict=True)):
         epochs = json.loads(path.read_text())
-        own = [trainer.learner.blocks[k] for k in stage]
-        weights = sum(tensor.nbytes for block in own for tensor in block.state_dict().values())
+        weights = sum(tensor.nbytes for k in stage for tensor in _tensors(trainer.learner.blocks[k]))
+        weights += sum(tensor.nbytes for tensor in _tensors(trainer.learner)) - sum(
+            tensor.nbytes for tensor in _tensors(trainer.learner.blocks)
+        )  # what belongs to no block, such as the mean of the data
         state = sum(tensor.nbytes for k in stage for tensor in trainer.optimizers[k].state().values())
         assert [epoch["parameters"] for epoch in epochs] == [weights] * 4
         assert [epoch["optimizer"] for epoch in epochs[1:]] == [state] * 3
@@ -46,6 +50,10 @@ def test_every_rank_holds_what_the_simulator_says_and_nothing_grows(
             print(rank, epoch, costs.memory(stage, first=first, last=last), costs.entering)
             if not first:
                 assert epoch["received"] <= 3 * costs.entering[stage.start]  # worked on, waiting, on its way
+
+
+def _tensors(module: Any) -> list[Tensor]:
+    return [*module.parameters(), *module.buffers()]
 
 
 def _costs() -> tuple[BlockCosts, LocalTrainer]:
