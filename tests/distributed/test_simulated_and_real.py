@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 import pytest
@@ -20,22 +21,21 @@ from onward.runs.block_costs import BlockCosts, block_costs
 from onward.runs.model import spec_for
 from onward.runs.pipelined import Pipelining
 
-_STEPS, _FILLED = 30, 6  # one epoch, and the step from which on the pipeline is filled
+_STEPS, _FILLED = 12, 3  # one epoch, and the step from which on the pipeline is filled
 _LOOPBACK = Wires(bandwidth=2e9, latency=1e-4)
 _RECIPE = replace(toy(DeeperForward(), MLP(width=20, depth=4)), epochs=1, data=DataSettings(name="digits"))
 
 
 class Seconds(NamedTuple):
-    """Of one step once the pipeline is filled, until the last stage begins, and of all."""
+    """Of one step once the pipeline is filled, and of all, filling included."""
 
     step: float
-    filling: float
     total: float
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stages", [1, 2, 4])
-@pytest.mark.parametrize("sleep", [(0.04, 0.04, 0.04, 0.04), (0.07, 0.02, 0.03, 0.05), (0.02, 0.03, 0.05, 0.07)])
+@pytest.mark.parametrize("sleep", [(0.16, 0.16, 0.16, 0.16), (0.2, 0.06, 0.1, 0.14), (0.06, 0.1, 0.14, 0.2)])
 def test_predicted_seconds_are_those_of_real_processes(
     launcher: Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleep: tuple[float, ...], stages: int
 ):
@@ -45,12 +45,11 @@ def test_predicted_seconds_are_those_of_real_processes(
     measured = _measured(launcher, tmp_path, sleep, placed)
     assert measured.step == pytest.approx(predicted.step, rel=0.1)
     assert measured.total == pytest.approx(predicted.total, rel=0.1)
-    assert measured.filling == pytest.approx(predicted.filling, rel=0.2, abs=0.01)
 
 
 @pytest.mark.slow
 def test_four_equal_stages_are_nearly_four_times_as_fast(launcher: Launcher, tmp_path: Path):
-    sleep = (0.05,) * 4
+    sleep = (0.2,) * 4
     one, two, four = (
         _measured(launcher, tmp_path, sleep, tuple(range(k * 4 // n, (k + 1) * 4 // n) for k in range(n))).step
         for n in (1, 2, 4)
@@ -83,7 +82,7 @@ def _measured(launcher: Launcher, tmp_path: Path, sleep: tuple[float, ...], stag
     taken = json.loads(notes[-1].read_text())
     assert len(taken) == _STEPS + 1
     steps = [after - before for before, after in pairwise(taken[_FILLED:])]
-    return Seconds(sum(steps) / len(steps), taken[0] - begun, taken[-1] - begun)
+    return Seconds(median(steps), taken[-1] - begun)
 
 
 def _batch_size() -> int:
