@@ -20,19 +20,6 @@ from onward.nets.net import Net
 from onward.runs.stage_training import StageTraining
 
 
-class Sleep(nn.Module):
-    """Takes its time in every training step, and needs no processor for it."""
-
-    def __init__(self, seconds: float):
-        super().__init__()
-        self.seconds = seconds
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if self.training and torch.is_grad_enabled():
-            time.sleep(self.seconds)
-        return x
-
-
 def take() -> None:
     """Arrange for what the environment orders."""
     if "SLEEP" in os.environ:
@@ -44,15 +31,24 @@ def take() -> None:
 
 
 def fall_asleep(seconds: list[float], set_attribute=setattr) -> None:
-    """Let the layers of every MLP that is built from now on take so long."""
+    """Let each layer of every MLP that is built from now on take so long in training; it needs no processor for it."""
     build = MLP.__call__
 
     def sleepy(self: MLP, *shape) -> Net:
         net = build(self, *shape)
-        bodies = [nn.Sequential(Sleep(time), body) for time, body in zip(seconds, net.bodies, strict=True)]
-        return net._replace(bodies=bodies)
+        for duration, body in zip(seconds, net.bodies, strict=True):
+            body.register_forward_hook(_sleep(duration))  # a hook leaves the names of weights as they are
+        return net
 
     set_attribute(MLP, "__call__", sleepy)
+
+
+def _sleep(seconds: float):
+    def hook(body: nn.Module, *_: object) -> None:
+        if body.training and torch.is_grad_enabled():
+            time.sleep(seconds)
+
+    return hook
 
 
 def _note_times(path: Path) -> None:

@@ -21,7 +21,7 @@ from onward.runs.block_costs import BlockCosts, block_costs
 from onward.runs.model import spec_for
 from onward.runs.pipelined import Pipelining
 
-_STEPS, _FILLED = 12, 3  # one epoch, and the step from which on the pipeline is filled
+_STEPS, _FILLED = 8, 2  # one epoch, and the step from which on the pipeline is filled
 _LOOPBACK = Wires(bandwidth=2e9, latency=1e-4)
 _RECIPE = replace(toy(DeeperForward(), MLP(width=20, depth=4)), epochs=1, data=DataSettings(name="digits"))
 
@@ -35,7 +35,7 @@ class Seconds(NamedTuple):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stages", [1, 2, 4])
-@pytest.mark.parametrize("sleep", [(0.16, 0.16, 0.16, 0.16), (0.2, 0.06, 0.1, 0.14), (0.06, 0.1, 0.14, 0.2)])
+@pytest.mark.parametrize("sleep", [(0.48, 0.48, 0.48, 0.48), (0.3, 0.18, 0.6, 0.42)])
 def test_predicted_seconds_are_those_of_real_processes(
     launcher: Launcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sleep: tuple[float, ...], stages: int
 ):
@@ -49,7 +49,7 @@ def test_predicted_seconds_are_those_of_real_processes(
 
 @pytest.mark.slow
 def test_four_equal_stages_are_nearly_four_times_as_fast(launcher: Launcher, tmp_path: Path):
-    sleep = (0.2,) * 4
+    sleep = (0.48,) * 4
     one, two, four = (
         _measured(launcher, tmp_path, sleep, tuple(range(k * 4 // n, (k + 1) * 4 // n) for k in range(n))).step
         for n in (1, 2, 4)
