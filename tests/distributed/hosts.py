@@ -26,10 +26,6 @@ class Host:
         self.tell("hostname", f"host-{self.number}")
         self.tell("ip", "link", "set", "lo", "up")
 
-    @property
-    def network(self) -> str:
-        return f"/proc/{self.keeper.pid}/ns/net"
-
     def inside(self, *words: str) -> list[str]:
         """Return a command that runs another one on this host."""
         return ["nsenter", "-t", str(self.keeper.pid), "--net", "--uts", *words]
@@ -60,7 +56,7 @@ class Host:
 
     def environment(self) -> dict[str, str]:
         """Return what a rank on this host must know."""
-        return {"HOST": self.network, "MASTER_ADDR": f"{CONTROL}.1", "GLOO_SOCKET_IFNAME": "data"}
+        return {"HOST": f"/proc/{self.keeper.pid}/ns", "MASTER_ADDR": f"{CONTROL}.1", "GLOO_SOCKET_IFNAME": "data"}
 
 
 @contextmanager

@@ -19,8 +19,6 @@ from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
 from onward.runs.pipelined import Pipelining
 
-_NEW_NETWORK = 0x40000000
-
 
 class Launch:
     """A pipeline that runs: its processes, what they wrote, and how they ended."""
@@ -183,10 +181,10 @@ def _rank(order: dict[str, Any]) -> int:
 
 
 def enter_host(environment: dict[str, str]) -> None:
-    """Move this process to another host, which is a network namespace: the file that HOST names."""
-    if "HOST" in environment:
-        handle = os.open(environment["HOST"], os.O_RDONLY)
-        assert ctypes.CDLL(None).setns(handle, _NEW_NETWORK) == 0
+    """Move this process to another host: the namespaces of network and name in the folder that HOST names."""
+    for kind in ("net", "uts") if "HOST" in environment else ():
+        handle = os.open(f"{environment['HOST']}/{kind}", os.O_RDONLY)
+        assert ctypes.CDLL(None).setns(handle, 0) == 0
         os.close(handle)
 
 

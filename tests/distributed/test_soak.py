@@ -29,6 +29,7 @@ def test_memory_of_every_rank_is_flat_over_two_thousand_steps(launcher: Launcher
             end = now
         time.sleep(0.02)
     launch.succeeds()
+    print(f"resident kB by rank: {half} in the middle, {end} at the end")
     for rank in (0, 1):
         assert end[rank] < 1.02 * half[rank]
 

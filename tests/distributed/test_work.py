@@ -66,7 +66,7 @@ def test_a_store_that_does_not_answer_is_noticed(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(faults, "GRACE", 0.05)
     left, silent = threading.Event(), threading.Event()
 
-    class Store(dist.HashStore):
+    class Store(dist.HashStore):  # pyright: ignore[reportPrivateImportUsage]
         def set(self, *words) -> None:
             if silent.is_set():
                 threading.Event().wait(2)
