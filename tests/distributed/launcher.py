@@ -31,7 +31,7 @@ class Launch:
         _await(path.exists)
         return int(path.read_text())
 
-    def codes(self, attempt: int = 0, *, timeout: float = 60.0) -> list[int]:
+    def codes(self, attempt: int = 0, *, timeout: float = 120.0) -> list[int]:
         """Wait for all ranks; return their exit codes, negative if a signal ended them."""
         path = self.folder / f"codes-{attempt}.json"
         _await(path.exists, timeout)
@@ -102,7 +102,7 @@ def state(pid: int) -> str:
         return "Z"
 
 
-def _await(condition, timeout: float = 60.0) -> None:
+def _await(condition, timeout: float = 120.0) -> None:
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < timeout, "timed out"
