@@ -19,7 +19,7 @@ def main() -> None:
 
 
 def _row(name: str, order: Order) -> dict[str, Any]:
-    alone, two, again = (_rate(name, count, order) for count in (1, 2, 1))
+    alone, two, again = (measure(name, count, order) for count in (1, 2, 1))
     one = median([alone["rate"], again["rate"]])
     return {
         "net": name,
@@ -32,7 +32,7 @@ def _row(name: str, order: Order) -> dict[str, Any]:
     }
 
 
-def _rate(name: str, processes: int, order: Order) -> dict[str, Any]:
+def measure(name: str, processes: int, order: Order) -> dict[str, Any]:
     """Train steps in so many processes; return what the last of them measured."""
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "rate.json"

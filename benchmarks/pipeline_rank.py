@@ -1,4 +1,4 @@
-"""One process of `pipeline.py`: trains its stage on random images, and writes what the pipeline reached."""
+"""One process of `pipeline.py` and `simulated.py`: trains its stage on random images, writes what was reached."""
 
 import json
 import sys
@@ -57,7 +57,9 @@ def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) ->
     sent = sum(ranks.hear(f"sent/{rank}") for rank in range(ranks.world))
     if ranks.writes:
         sizes = [stop - first for first, stop in plan["stages"]]
-        found = {"rate": median(rates[1:]), "sent": sent, "stages": sizes, "predicted": plan["ratio"]}
+        rate = median(rates[1:])
+        found = {"rate": rate, "step": recipe.batch_size / rate, "sent": sent, "stages": sizes}
+        found |= {"predicted": plan["work"] / plan["step"], "predicted_step": plan["step"], "work": plan["work"]}
         out.write_text(json.dumps(found))
     _leave_together(ranks)
 
@@ -71,7 +73,7 @@ def _plan(recipe: Recipe, data: Splits, spec: ModelSpec, stages: int, device: to
     placed = place(costs.step, costs.entering, possible_cuts(learner.turns, len(learner.blocks)), stages)
     seconds = [sum(costs.step[k] for k in stage) for stage in placed]
     found = simulate(seconds, [costs.entering[stage.start] for stage in placed[1:]], _LOOPBACK, 1)
-    return {"stages": [[stage.start, stage.stop] for stage in placed], "ratio": sum(seconds) / found.step}
+    return {"stages": [[stage.start, stage.stop] for stage in placed], "step": found.step, "work": sum(seconds)}
 
 
 def _random(batch_size: int, steps: int) -> Splits:

@@ -63,8 +63,8 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --checkpoint-every S     seconds between checkpoints (60)
   --resume RUN             go on with a run that was stopped
   --pipeline               spread the blocks over the processes that torchrun started
-  --stages, --replicas, --messages, --balance
-                           how a pipeline is spread; see `onward train RECIPE --help`
+  --stages, --replicas, --messages, --balance, --patience
+                           how a pipeline is spread, and when a rank counts as hung; see `onward train RECIPE --help`
   --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
   --no-record              do not file the result under results/
   --net.*  --data.*  --trainer.*  --algorithm.*
@@ -229,7 +229,7 @@ def _train(words: list[str]) -> None:
     if order.pipeline:
         done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
     elif order.pipelining != Pipelining():
-        raise CommandLineError("--stages, --replicas, --messages and --balance belong to --pipeline")
+        raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
     else:
         done = resume(path, order.place) if path is not None else train(recipe or RECIPES[0], order.place)
     if done is None:  # another process writes

@@ -1,12 +1,21 @@
 """Faults that a test makes in a rank, named in its environment."""
 
+import ctypes
 import os
 import signal
+import socket
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from onward.runs import checkpoints, pipelined
+import torch.distributed as dist
+
+from onward.runs import checkpoints, pipelined, stage_evaluation
 from onward.runs.stage_training import StageTraining
+
+_NEW_MOUNTS, _PRIVATE, _RECURSIVE = 0x20000, 1 << 18, 1 << 14
 
 
 def make() -> None:
@@ -19,8 +28,24 @@ def make() -> None:
     elif name == "data":
         load = pipelined.load
         pipelined.load = lambda *a, **k: replace(load(*a, **k), checksum="0" * 64)
+    elif name == "full_at_end":
+        pipelined.save_model = _no_space
+    elif name == "slow_fit":
+        _slow_first_fit(float(number))
     elif name:
-        _at_step(int(number), {"kill": _kill, "stop": _stop, "full": _full, "fail": _fail, "wish": _wish}[name])
+        acts = (_kill, _stop, _full, _fail, _wish, _loop, _dead_disk, _cut, _silence, _small_disk)
+        _at_step(int(number), next(act for act in acts if act.__name__ == f"_{name}"))
+
+
+def _slow_first_fit(seconds: float) -> None:
+    fit = stage_evaluation.fit_rule
+
+    def slow(*arguments: Any) -> None:
+        stage_evaluation.fit_rule = fit
+        time.sleep(seconds)
+        fit(*arguments)
+
+    stage_evaluation.fit_rule = slow
 
 
 def _at_step(number: int, act) -> None:
@@ -44,10 +69,61 @@ def _stop() -> None:
 
 
 def _full() -> None:
-    def full(path: Path, *rest: object) -> None:
-        raise OSError(28, "No space left on device")
+    checkpoints.write_tensors = _no_space
 
-    checkpoints.write_tensors = full
+
+def _no_space(*_: object) -> None:
+    raise OSError(28, "No space left on device")
+
+
+def _small_disk() -> None:
+    """Put a disk of 16 kB, which no other process sees, where this rank writes its parts of the next checkpoints."""
+    write = checkpoints.write_tensors
+
+    def writes(path: Path, *rest: Any) -> None:
+        libc = ctypes.CDLL(None, use_errno=True)
+        _done(libc.unshare(_NEW_MOUNTS))
+        _done(libc.mount(b"none", b"/", None, _PRIVATE | _RECURSIVE, None))
+        _done(libc.mount(b"none", os.fsencode(path.parent), b"tmpfs", 0, b"size=16k"))
+        checkpoints.write_tensors = write
+        write(path, *rest)
+
+    checkpoints.write_tensors = writes
+
+
+def _done(code: int) -> None:
+    if code:
+        raise OSError(ctypes.get_errno(), "this test needs the right to mount")
+
+
+def _loop() -> None:
+    while True:
+        time.sleep(0.01)
+
+
+def _dead_disk() -> None:
+    def waits(path: Path, *rest: object) -> None:
+        os.mkfifo(path.with_suffix(".dead"))
+        os.open(path.with_suffix(".dead"), os.O_RDONLY)  # waits in the kernel for what never comes
+
+    checkpoints.write_tensors = waits
+
+
+def _cut() -> None:
+    """Shut down every connection of this process but those to the rendezvous."""
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            connection = socket.socket(fileno=os.dup(int(name)))
+            with connection:
+                if int(os.environ["MASTER_PORT"]) not in (connection.getpeername()[1], connection.getsockname()[1]):
+                    connection.shutdown(socket.SHUT_RDWR)
+        except (OSError, IndexError):  # no socket, or one that only listens
+            continue
+
+
+def _silence() -> None:
+    """Nothing arrives from here any more, and nobody is told."""
+    dist.send = lambda *a, **k: threading.Event().wait()
 
 
 def _wish() -> None:

@@ -4,6 +4,7 @@ What torchrun would do is done by a process per launch: it holds the rendezvous,
 for all of them, and starts them again if asked to.
 """
 
+import ctypes
 import json
 import os
 import subprocess
@@ -30,7 +31,7 @@ class Launch:
         _await(path.exists)
         return int(path.read_text())
 
-    def codes(self, attempt: int = 0, *, timeout: float = 60.0) -> list[int]:
+    def codes(self, attempt: int = 0, *, timeout: float = 120.0) -> list[int]:
         """Wait for all ranks; return their exit codes, negative if a signal ended them."""
         path = self.folder / f"codes-{attempt}.json"
         _await(path.exists, timeout)
@@ -88,7 +89,20 @@ class Launcher:
         self.process.wait()
 
 
-def _await(condition, timeout: float = 60.0) -> None:
+def alive(pid: int) -> bool:
+    """Whether a process has not ended yet."""
+    return state(pid) != "Z"
+
+
+def state(pid: int) -> str:
+    """Return Linux's letter for what a process does; Z if it has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "Z"
+
+
+def _await(condition, timeout: float = 120.0) -> None:
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < timeout, "timed out"
@@ -106,6 +120,7 @@ def _supervise(order: dict[str, Any]) -> None:
     from torch.distributed import TCPStore  # pyright: ignore[reportPrivateImportUsage]
 
     folder = Path(order["folder"])
+    enter_host(order["environment"].get("0", {}))
     for attempt in range(order["restarts"] + 1):
         store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
         pids = [_fork(order, rank, attempt, store.port) for rank in range(order["world"])]
@@ -138,6 +153,7 @@ def _fork(order: dict[str, Any], rank: int, attempt: int, port: int) -> int:
 
 def _rank(order: dict[str, Any]) -> int:
     import faults_made  # what a test may do to a rank
+    import notes_taken
     import torch
 
     from onward.runs import Interrupted, Place
@@ -150,6 +166,8 @@ def _rank(order: dict[str, Any]) -> int:
     how = Pipelining(**{**order["how"], "stages": tuple(order["how"]["stages"])})
     resume = None if order["resume"] is None else Path(order["resume"])
     try:
+        enter_host(order["environment"].get(os.environ["RANK"], {}))
+        notes_taken.take()
         faults_made.make()
         train_pipelined(decode(order["recipe"]), Place(**place), how, resume=resume)
     except Interrupted as stop:
@@ -160,6 +178,14 @@ def _rank(order: dict[str, Any]) -> int:
     except Exception as error:  # noqa: BLE001 (whatever it was, the others are told)
         leave(str(error))
     return 0
+
+
+def enter_host(environment: dict[str, str]) -> None:
+    """Move this process to another host: the namespaces of network and name in the folder that HOST names."""
+    for kind in ("net", "uts") if "HOST" in environment else ():
+        handle = os.open(f"{environment['HOST']}/{kind}", os.O_RDONLY)
+        assert ctypes.CDLL(None).setns(handle, 0) == 0
+        os.close(handle)
 
 
 def _write(path: Path, text: str) -> None:

@@ -22,6 +22,10 @@ def test_a_pipeline_needs_torchrun_and_its_flags_need_a_pipeline(capsys: pytest.
     assert "start it with torchrun --nproc-per-node 2 -m onward train RECIPE --pipeline" in capsys.readouterr().err
     assert main(["train", "deeper_forward-digits", "--stages", "2", "2"]) == 2
     assert "belong to --pipeline" in capsys.readouterr().err
+    assert main(["train", "deeper_forward-digits", "--patience", "9"]) == 2
+    assert "belong to --pipeline" in capsys.readouterr().err
+    assert main(["train", "deeper_forward-digits", "--pipeline", "--patience", "0"]) == 2
+    assert "--patience must be positive, got 0.0" in capsys.readouterr().err
 
 
 def test_a_pipeline_on_paper_says_what_limits_it(capsys: pytest.CaptureFixture):

@@ -3,6 +3,8 @@
 import json
 import os
 import random
+import re
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -10,12 +12,12 @@ from pathlib import Path
 
 import pytest
 from comparing import assert_equal_runs
-from launcher import Launcher
+from launcher import Launcher, alive, state
 from test_pipelined_equals_sequential import NETS, toy
 
 from onward.algorithms import DeeperForward
 from onward.distributed.faults import BEAT, GRACE, LOST_AFTER
-from onward.runs import Place, resume, train
+from onward.runs import Place, pipelined, resume, train
 from onward.runs.pipelined import Pipelining
 
 RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in an epoch
@@ -51,7 +53,7 @@ def test_a_rank_that_stands_still_is_noticed_within_ten_seconds(launcher: Launch
     while not any(_stopped(launch.pid(rank)) for rank in range(3)):
         time.sleep(0.01)
     since = time.monotonic()
-    while any(_alive(launch.pid(rank)) for rank in (0, 2)):
+    while any(alive(launch.pid(rank)) for rank in (0, 2)):
         time.sleep(0.01)
         assert time.monotonic() - since < 10
     os.kill(launch.pid(1), signal.SIGKILL)
@@ -68,7 +70,7 @@ def test_a_rank_killed_at_a_random_moment_costs_nothing(launcher: Launcher, tmp_
     launch = launcher.start(RECIPE, place, 3, how=THREE, restarts=2)
     victim = launch.pid(draw.randrange(3))
     time.sleep(draw.uniform(0, 2))
-    if _alive(victim):
+    if alive(victim):
         os.kill(victim, signal.SIGKILL)
     whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
     if any(launch.codes(0)):
@@ -92,6 +94,17 @@ def test_another_version_of_the_code_is_named(launcher: Launcher, place: dict):
     assert not _run_of(place).exists()
 
 
+def test_any_change_of_the_code_is_another_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    source = Path(pipelined.__file__).parent.parent
+    copy = shutil.copytree(source, tmp_path / "onward", ignore=shutil.ignore_patterns("__pycache__"))
+    before = pipelined._source_digest()
+    monkeypatch.setattr(pipelined, "__file__", str(copy / "runs" / "pipelined.py"))
+    assert pipelined._source_digest() == before
+    with (copy / "parts" / "goodness.py").open("a") as file:
+        file.write("# another\n")
+    assert pipelined._source_digest() != before
+
+
 def test_other_data_are_named(launcher: Launcher, place: dict):
     launch = launcher.start(RECIPE, place, 2, environment={"1": {"FAULT": "data"}})
     assert launch.codes() == [1, 1]
@@ -99,17 +112,80 @@ def test_other_data_are_named(launcher: Launcher, place: dict):
         assert "rank 1 has another data checksum than rank 0" in launch.said(rank)
 
 
+@pytest.mark.parametrize(("rank", "fault"), [(1, "full 5"), pytest.param(2, "full_at_end", marks=pytest.mark.slow)])
 def test_a_full_disk_on_one_rank_is_named_and_the_checkpoint_before_it_stays(
-    launcher: Launcher, tmp_path: Path, place: dict
+    launcher: Launcher, tmp_path: Path, place: dict, rank: int, fault: str
 ):
     place["checkpoint_every"] = 0.0
-    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={"1": {"FAULT": "full 5"}})
+    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={str(rank): {"FAULT": fault}})
     assert launch.codes() == [1, 1, 1]
     for rank in range(3):
         assert "No space left on device" in launch.said(rank)
     folder, _ = resume(_run_of(place), Place(runs_dir=Path(place["runs_dir"]), device="cpu"))
     whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(folder.path, whole.path)
+
+
+def test_a_disk_that_is_really_full_is_named_too(launcher: Launcher, tmp_path: Path, place: dict):
+    place["checkpoint_every"] = 0.0
+    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={"1": {"FAULT": "small_disk 5"}})
+    assert launch.codes() == [1, 1, 1]
+    if "needs the right to mount" in launch.said(1):
+        pytest.skip("needs the right to mount a small disk")
+    for rank in range(3):
+        assert "No space left on device" in launch.said(rank) and ("rank 1 on " in launch.said(rank) or rank == 1)
+    launcher.start(None, place, 2, resume=_run_of(place)).succeeds()
+    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    assert_equal_runs(_run_of(place), whole.path)
+
+
+@pytest.mark.parametrize("fault", ["loop 15", pytest.param("dead_disk 15", marks=pytest.mark.slow)])
+def test_a_rank_that_lives_but_makes_no_progress_is_named_and_a_restart_goes_on(
+    launcher: Launcher, tmp_path: Path, place: dict, fault: str
+):
+    place["checkpoint_every"] = 0.0
+    how = replace(THREE, patience=2.0)
+    launch = launcher.start(RECIPE, place, 3, how=how, restarts=1, environment={"1": {"FAULT": fault}})
+    assert launch.codes() == [1, 1, 1]
+    doing = "_loop, faults_made.py" if fault == "loop 15" else "waits, faults_made.py"
+    for rank in range(3):
+        assert re.search(r"rank 1 on .*, with blocks 1 to 2, lives but makes no progress", launch.said(rank))
+        assert doing in launch.said(rank)
+    assert launch.codes(1) == [0, 0, 0], [launch.said(k, 1) for k in range(3)]
+    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    assert_equal_runs(_run_of(place), whole.path)
+
+
+def test_waiting_and_fitting_are_not_taken_for_standing_still(launcher: Launcher, place: dict):
+    how = replace(THREE, patience=1.5)  # while the last rank fits, the first two wait longer than that
+    launcher.start(RECIPE, place, 3, how=how, environment={"2": {"FAULT": "slow_fit 3"}}).succeeds()
+
+
+@pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
+def test_a_connection_that_is_cut_is_named_by_the_ranks_at_its_ends(
+    launcher: Launcher, tmp_path: Path, place: dict, rank: int
+):
+    place["checkpoint_every"] = 0.0
+    launch = launcher.start(RECIPE, place, 3, how=THREE, restarts=1, environment={str(rank): {"FAULT": "cut 15"}})
+    assert launch.codes() == [1, 1, 1]
+    for other in range(3):
+        named = re.search(r"rank (\d) is gone or its connection is cut: .* rank (\d) \(", launch.said(other))
+        assert named is not None and str(rank) in named.groups(), launch.said(other)
+    assert launch.codes(1) == [0, 0, 0], [launch.said(k, 1) for k in range(3)]
+    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    assert_equal_runs(_run_of(place), whole.path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_connection_that_falls_silent_is_named_when_all_have_waited_long_enough(
+    launcher: Launcher, place: dict, rank: int
+):
+    how = replace(THREE, patience=2.0)
+    launch = launcher.start(RECIPE, place, 3, how=how, environment={str(rank): {"FAULT": "silence 5"}})
+    assert launch.codes() == [1, 1, 1]
+    for other in range(3):
+        assert f"nothing comes through from rank {rank} to rank {rank + 1}" in launch.said(other)
 
 
 def test_asked_to_stop_all_ranks_leave_after_one_checkpoint(launcher: Launcher, tmp_path: Path, place: dict):
@@ -123,16 +199,5 @@ def test_asked_to_stop_all_ranks_leave_after_one_checkpoint(launcher: Launcher, 
     assert_equal_runs(_run_of(place), whole.path)
 
 
-def _alive(pid: int) -> bool:
-    return Path(f"/proc/{pid}/stat").exists() and _state(pid) != "Z"
-
-
 def _stopped(pid: int) -> bool:
-    return _alive(pid) and _state(pid) == "T"
-
-
-def _state(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
-    except FileNotFoundError:
-        return "Z"
+    return state(pid) == "T"

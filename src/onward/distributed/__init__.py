@@ -1,6 +1,6 @@
 """Distributed: the same spans over many processes; what one stage hands on travels to the next, and nothing back."""
 
-from onward.distributed.faults import PipelineFault
+from onward.distributed.faults import PATIENCE, PipelineFault
 from onward.distributed.message import Message, Wire
 from onward.distributed.placement import Stages, place, possible_cuts, stages_of
 from onward.distributed.ranks import Ranks, join
@@ -9,6 +9,7 @@ from onward.distributed.simulate import Prediction, Wires, simulate
 from onward.distributed.stage import StageForward, carve, evaluating, own_turns, reach, step_content, step_message
 
 __all__ = [
+    "PATIENCE",
     "Message",
     "PipelineFault",
     "Prediction",

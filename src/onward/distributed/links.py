@@ -37,17 +37,19 @@ class Outbox:
     def close(self) -> None:
         """Wait until all is sent."""
         self._put(None)
-        while self._thread.is_alive():
-            self._thread.join(_POLL)
-            self.watch.check()
+        with self.watch.work.waiting(f"room {self.rank}"):
+            while self._thread.is_alive():
+                self._thread.join(_POLL)
+                self.watch.check()
 
     def _put(self, item: tuple[Tensor, list[Tensor]] | None) -> None:
-        while True:
-            self.watch.check()
-            try:
-                return self._waiting.put(item, timeout=_POLL)
-            except queue.Full:
-                continue
+        with self.watch.work.waiting(f"room {self.rank}"):
+            while True:
+                self.watch.check()
+                try:
+                    return self._waiting.put(item, timeout=_POLL)
+                except queue.Full:
+                    continue
 
     def _run(self) -> None:
         try:
@@ -58,7 +60,7 @@ class Outbox:
                     dist.send(tensor, self.rank, group=self.group)
                 del memory, tensor
         except Exception as error:  # noqa: BLE001 (a lost peer raises RuntimeError, or worse)
-            self.watch.report(f"rank {self.rank} is gone: nothing can be sent to it ({_first_line(error)})")
+            self.watch.report(_gone(self.rank, "nothing can be sent to it from", self.watch.rank, error))
 
 
 class Inbox:
@@ -72,15 +74,19 @@ class Inbox:
 
     def get(self, *kinds: str) -> Message:
         """Wait for the next message, which must be one of `kinds`. Raises PipelineFault if none can come."""
-        while True:
-            self.watch.check()
-            try:
-                described, memory = self._arrived.get(timeout=_POLL)
-            except queue.Empty:
-                continue
-            message = unpack(described, memory, self.device)
-            assert message.kind in kinds, f"rank {self.rank} sent a {message.kind}, expected {kinds}"
-            return message
+        described, memory = self._next()
+        message = unpack(described, memory, self.device)
+        assert message.kind in kinds, f"rank {self.rank} sent a {message.kind}, expected {kinds}"
+        return message
+
+    def _next(self) -> tuple[dict[str, Any], list[Tensor]]:
+        with self.watch.work.waiting(f"input {self.rank}"):
+            while True:
+                self.watch.check()
+                try:
+                    return self._arrived.get(timeout=_POLL)
+                except queue.Empty:
+                    continue
 
     def _run(self) -> None:
         try:
@@ -99,11 +105,13 @@ class Inbox:
                 self._arrived.put((described, memory))
                 del memory
         except Exception as error:  # noqa: BLE001 (a lost peer raises RuntimeError, or worse)
-            self.watch.report(f"rank {self.rank} is gone: nothing comes from it ({_first_line(error)})")
+            self.watch.report(_gone(self.rank, "nothing comes from it to", self.watch.rank, error))
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _gone(lost: int, what: str, own: int, error: Exception) -> str:
+    """Say which rank is not there any more, as far as another one can know: it may live behind a cut connection."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    return f"rank {lost} is gone or its connection is cut: {what} rank {own} ({reason})"
 
 
 __all__ = ["Inbox", "Outbox", "PipelineFault"]

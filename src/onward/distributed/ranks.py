@@ -11,9 +11,10 @@ import torch.distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore
 from torch.distributed.rendezvous import rendezvous
 
-from onward.distributed.faults import Watch
+from onward.distributed.faults import PATIENCE, Watch
 from onward.distributed.links import Inbox, Outbox
 from onward.distributed.message import Wire
+from onward.distributed.replicas import Peers
 
 _FOREVER = timedelta(days=30)  # a neighbour may be slow; whether it lives is the watch's business
 
@@ -26,10 +27,10 @@ class Ranks:
     Replica j of a stage sends to replica j of the next stage. All replicas of a stage form a group.
     """
 
-    def __init__(self, rank: int, world: int, store: Any, leave: Any):
+    def __init__(self, rank: int, world: int, store: Any, leave: Any, *, patience: float = PATIENCE):
         self.rank, self.world, self.store = rank, world, store
         self.stages, self.replicas = world, 1
-        self.watch = Watch(store.clone(), rank, world, f"rank {rank}", leave)
+        self.watch = Watch(store.clone(), rank, world, f"rank {rank}", leave, patience=patience)
         self.watch.start()
         self.inbox: Inbox | None = None
         self.outbox: Outbox | None = None
@@ -64,10 +65,11 @@ class Ranks:
 
     def hear(self, key: str) -> Any:
         """Wait until a rank has told this. Raises PipelineFault if one fails meanwhile."""
-        while not self.store.check([key]):
-            self.watch.check()
-            time.sleep(_POLL)
-        return json.loads(self.store.get(key))
+        with self.watch.work.waiting("word"):
+            while not self.store.check([key]):
+                self.watch.check()
+                time.sleep(_POLL)
+            return json.loads(self.store.get(key))
 
     def agree(self, card: dict[str, Any]) -> None:
         """Compare what all ranks run. Raises ValueError naming the first rank that differs from rank 0, and in what."""
@@ -97,7 +99,7 @@ class Ranks:
         for stage in range(stages if replicas > 1 else 0):
             members = list(range(stage * replicas, (stage + 1) * replicas))
             peers = dist.new_group(members, backend="gloo", timeout=_FOREVER)
-            self.peers = peers if stage == self.stage else self.peers
+            self.peers = Peers(peers, self.watch.work) if stage == self.stage else self.peers
         if not self.last:
             self.outbox = Outbox(self.rank + replicas, groups[self.rank], self.watch, wire=wire)
         if not self.first:
@@ -110,8 +112,13 @@ class Ranks:
             dist.destroy_process_group()
 
 
-def join(leave: Any) -> Ranks:
-    """Join the processes that torchrun started. Raises ValueError if it did not start this one."""
+def join(leave: Any, *, patience: float = PATIENCE) -> Ranks:
+    """Join the processes that torchrun started. Raises ValueError if it did not start this one.
+
+    A rank that makes no progress for `patience` seconds counts as hung.
+    """
+    if not patience > 0:
+        raise ValueError(f"--patience must be positive, got {patience}")
     if "RANK" not in os.environ or "MASTER_ADDR" not in os.environ:
         raise ValueError(
             "a pipeline needs several processes; start it with torchrun --nproc-per-node 2 -m onward train RECIPE "
@@ -119,7 +126,7 @@ def join(leave: Any) -> Ranks:
         )
     store, rank, world = next(rendezvous("env://"))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # what an attempt before this one said does not count
-    return Ranks(rank, world, PrefixStore(f"attempt-{attempt}", store), leave)
+    return Ranks(rank, world, PrefixStore(f"attempt-{attempt}", store), leave, patience=patience)
 
 
 def _short(value: Any) -> str:

@@ -9,6 +9,19 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from onward.core import BlockOptimizer, Goodness, Learner
+from onward.distributed.work import Work
+
+
+class Peers:
+    """The replicas of one stage, and what they find out together; while one waits for the others, it is not at work."""
+
+    def __init__(self, group: Any, work: Work):
+        self.group, self.work = group, work
+
+    def combine(self, tensor: Tensor, how: Any = dist.ReduceOp.SUM) -> None:
+        """Replace a tensor by what all replicas' make together."""
+        with self.work.waiting("peers"):
+            dist.all_reduce(tensor, how, group=self.group)
 
 
 class SharedOptimizer:
@@ -18,7 +31,7 @@ class SharedOptimizer:
     comes after it. All replicas get the same bits, and stay equal.
     """
 
-    def __init__(self, own: BlockOptimizer, peers: Any):
+    def __init__(self, own: BlockOptimizer, peers: Peers):
         self.own, self.peers = own, peers
 
     @property
@@ -49,20 +62,20 @@ class SharedOptimizer:
         self.own.load_state(tensors)
 
 
-def add_up(tensors: list[Tensor], peers: Any) -> None:
+def add_up(tensors: list[Tensor], peers: Peers) -> None:
     """Replace tensors by their sums over all replicas, in one message."""
     if not tensors:
         return
     flat = torch.cat([tensor.flatten() for tensor in tensors])
-    dist.all_reduce(flat, group=peers)
+    peers.combine(flat)
     for tensor, total in zip(tensors, flat.split([t.numel() for t in tensors]), strict=True):
         tensor.copy_(total.view(tensor.shape))
 
 
-def greatest(values: list[int], peers: Any) -> list[int]:
+def greatest(values: list[int], peers: Peers) -> list[int]:
     """Return the greatest of each value over all replicas."""
     most = torch.tensor(values)
-    dist.all_reduce(most, op=dist.ReduceOp.MAX, group=peers)
+    peers.combine(most, dist.ReduceOp.MAX)
     return most.tolist()
 
 

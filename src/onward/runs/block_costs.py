@@ -32,9 +32,9 @@ class BlockCosts:
     def memory(self, stage: range, *, first: bool, last: bool) -> int:
         """Return the bytes of tensors that a stage holds: its state, its largest span's step, and waiting messages.
 
-        On each side one message waits and one is on its way.
+        On each side one message waits and one is on its way. The first stage has its batch instead.
         """
-        incoming = 0 if first else 2 * self.entering[stage.start]
+        incoming = self.entering[0] if first else 2 * self.entering[stage.start]
         outgoing = 0 if last else 2 * self.entering[stage.stop]
         return sum(self.state[k] for k in stage) + max(self.working[k] for k in stage) + incoming + outgoing
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from onward.core import Learner, LocalTrainer
 from onward.data import Splits, TrainLoader, load
 from onward.distributed import (
+    PATIENCE,
     Message,
     PipelineFault,
     Ranks,
@@ -56,6 +57,8 @@ class Pipelining:
     """exact, or bf16: half the bytes between stages, not the same bits."""
     balance: Balance = "measured"
     """What stages are balanced by: measured seconds, or counted operations."""
+    patience: float = PATIENCE
+    """Seconds that one step, or one batch of an evaluation, may take before its rank counts as hung."""
 
 
 def train_pipelined(
@@ -69,7 +72,7 @@ def train_pipelined(
 
     Raises ValueError for what a user can mend, Interrupted after a signal, PipelineFault if another rank failed.
     """
-    ranks = join(leave)
+    ranks = join(leave, patience=how.patience)
     try:
         return _Run(ranks, recipe, where, how, resume).carry_out()
     except (Interrupted, PipelineFault):
@@ -105,7 +108,8 @@ class _Run:
         stages = self._placement(data, spec, learner)
         ranks.link(len(stages), self.how.replicas, self.device, self.how.messages)
         owned = stages[ranks.stage]
-        ranks.watch.name = f"rank {ranks.rank}, blocks {owned.start} to {owned.stop - 1}"
+        host = socket.gethostname()
+        ranks.watch.name = f"rank {ranks.rank} on {host}, with blocks {owned.start} to {owned.stop - 1},"
         folder, kind = self._folder(data, stages)
         if kind == "finished":
             result = folder.result()

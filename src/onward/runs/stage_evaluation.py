@@ -62,8 +62,9 @@ class StageEvaluation:
     def _look(self, images: Images, handed_on: bool) -> Seen:
         """Carry a split through this stage; return what the learner says of it, if this is the last stage."""
         seen = _Collected()
-        with evaluating(self.learner), self.settings.arithmetic(self.device):
+        with evaluating(self.learner), self.settings.arithmetic(self.device), self.ranks.watch.work.expected():
             for message in self._coming(images, handed_on):
+                self.ranks.watch.work.moved()
                 work = self.forward.scores if message.kind == "scores" else self.forward.handed_on
                 stream, found = work(tuple(message.stream))
                 message = Message(message.kind, list(stream), [*message.exact, *found], message.notes)

@@ -89,7 +89,8 @@ class StageTraining:
 
     def __iter__(self) -> Iterator[EpochDone]:
         while self.epoch < self.epochs:
-            self._steps()
+            with self.ranks.watch.work.expected():
+                self._steps()
             done = self._finish_epoch()
             if done is not None:
                 yield done
@@ -134,6 +135,7 @@ class StageTraining:
         set_modes(self.learner, self.turns)
         ends, started = ends_of(self.own, self.learner.device), time.perf_counter()
         for pieces, target, notes in self._inputs():
+            self.ranks.watch.work.moved()
             turn, step = self.step % len(self.turns), self.step
             self.trainer.set_learning_rate(self.settings.learning_rate_at(step, len(self.loader), self.epochs))
             stop = reach(self.turns[turn], self.owned)
