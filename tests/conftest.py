@@ -38,9 +38,9 @@ def real_data_dir() -> Path:
     return Path(folder)
 
 
-@pytest.fixture
-def parquet_set(tmp_path: Path) -> Callable[..., Path]:
-    """Write a named set as small JPEGs in parquet shards; return the folder that `data_dir` names."""
+@pytest.fixture(scope="session")
+def parquet_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write a named set as small JPEGs in parquet shards; return the folder that `data_dir` names, a new one each."""
     import pyarrow
     from PIL import Image
     from pyarrow import parquet
@@ -60,8 +60,8 @@ def parquet_set(tmp_path: Path) -> Callable[..., Path]:
         shape: tuple[int, ...] = (28, 28),
         test_split: str = "test",
     ) -> Path:
-        folder, rng = tmp_path / "shards" / name, np.random.default_rng(len(train))
-        folder.mkdir(parents=True)
+        folder, rng = tmp_path_factory.mktemp("shards") / name, np.random.default_rng(len(train))
+        folder.mkdir()
         for split, sizes in (("train", train), (test_split, test)):
             for number, size in enumerate(sizes):
                 cells = [{"bytes": jpeg(rng, shape), "path": None} for _ in range(size)]

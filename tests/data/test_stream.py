@@ -3,7 +3,10 @@
 import os
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from multiprocessing import active_children
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,17 +20,39 @@ AUGMENTED = Augmentation(crop=2, alternate_flip=True)
 SETTINGS = DataSettings(name="mnist", buffer=60)
 
 
-@pytest.fixture
-def in_memory(parquet_set, tmp_path, monkeypatch) -> Splits:
+@pytest.fixture(scope="module")
+def sets(parquet_set, tmp_path_factory) -> Iterator[tuple[Splits, Splits]]:
+    """The same set in memory and streamed."""
     datasets = pytest.importorskip("datasets")
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "huggingface")
-    return load(DataSettings(name="mnist"), data_dir=parquet_set())
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("huggingface"))
+        patch.setenv("ONWARD_CACHE", str(tmp_path_factory.mktemp("cache")))
+        data_dir = parquet_set()
+        yield tuple(load(settings, data_dir=data_dir, workers=0) for settings in (DataSettings(name="mnist"), SETTINGS))
 
 
 @pytest.fixture
-def streamed(in_memory, tmp_path):
+def in_memory(sets) -> Splits:
+    return sets[0]
+
+
+@pytest.fixture
+def streamed(sets):
     def make(workers: int = 0) -> Splits:
-        return load(SETTINGS, data_dir=tmp_path / "shards", workers=workers)
+        train = sets[1].train
+        again = Streamed(train.reader, train.rows, buffer=train.buffer, workers=workers, sample=train.sample)
+        return replace(sets[1], train=again)
+
+    return make
+
+
+@pytest.fixture
+def own_shards(parquet_set):
+    """A small set that a test may spoil, and the folder of its shards."""
+
+    def make(workers: int) -> tuple[Splits, Path]:
+        data_dir = parquet_set(train=(20, 40), test=(10,))
+        return load(SETTINGS, data_dir=data_dir, workers=workers), data_dir / "mnist"
 
     return make
 
@@ -106,18 +131,19 @@ def test_evaluation_sees_the_whole_split_in_order(in_memory, streamed):
     assert same(ours, theirs) and [len(y) for _, y in ours] == [100, 100, 60]
 
 
-def test_what_waits_is_bounded_by_the_buffer_however_long_the_stream(streamed):
-    stream = streamed().train
-    pieces = torch.arange(20_000).repeat_interleave(10)
-    shards = stream.reader.shards
-    long = {"pieces": torch.zeros(20_000, 2, dtype=torch.int64), "first": torch.arange(20_000) * 10}
-    for name, value in long.items():
-        object.__setattr__(shards, name, value)
-    stream.rows, stream.piece_of, stream.buffer = torch.arange(200_000), pieces, 1000
+def test_what_waits_is_bounded_by_the_buffer_however_long_the_stream(sets):
+    train, rows = sets[1].train, torch.arange(200_000)
+    shards = replace(
+        train.reader.shards,
+        pieces=torch.zeros(20_000, 2, dtype=torch.int64),
+        first=torch.arange(20_000) * 10,
+        labels=rows % 10,
+    )
+    stream = Streamed(replace(train.reader, shards=shards), rows, buffer=1000, workers=0)
     order = stream.order(16, seed=0)
     journey = _journey([batch.numpy() for batch in order], stream)
     assert len(order) == 12_500 and journey.capacity < 1000 + 8 * 2 * 10
-    assert sorted(np.concatenate(journey.places)) == list(range(200_000))
+    assert (np.sort(np.concatenate(journey.places)) == np.arange(200_000)).all()
 
 
 def test_a_few_images_of_a_few_pieces_keep_many_processes_busy_or_idle(parquet_set):
@@ -149,26 +175,26 @@ def damage(path, row: int) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_damaged_image_is_named_and_the_processes_end(streamed, tmp_path, workers):
-    data = streamed(workers)
-    row = int(data.train.rows[100] - 90)  # training image 100 lies in the second shard
-    damage(tmp_path / "shards" / "mnist" / "train-00001-of-00003.parquet", row)
-    with pytest.raises(ValueError, match=rf"train-00001-of-00003.parquet, row {row} cannot be read as an image"):
+def test_a_damaged_image_is_named_and_the_processes_end(own_shards, workers):
+    data, folder = own_shards(workers)
+    row = int(data.train.rows[30] - 20)  # training image 30 lies in the second shard
+    damage(folder / "train-00001-of-00002.parquet", row)
+    with pytest.raises(ValueError, match=rf"train-00001-of-00002.parquet, row {row} cannot be read as an image"):
         list(loader(data).epoch(0))
     assert active_children() == []
 
 
 def test_a_damaged_test_image_is_named_at_once(parquet_set):
-    data_dir = parquet_set()
+    data_dir = parquet_set(train=(20,), test=(20,))
     damage(data_dir / "mnist" / "test-00000-of-00001.parquet", 17)
     with pytest.raises(ValueError, match=r"test-00000-of-00001.parquet, row 17 cannot be read as an image"):
         load(SETTINGS, data_dir=data_dir, workers=1)
 
 
-def test_a_shard_that_vanishes_is_named(streamed, tmp_path):
-    data = streamed(1)
-    (tmp_path / "shards" / "mnist" / "train-00002-of-00003.parquet").unlink()
-    with pytest.raises(ValueError, match=r"train-00002-of-00003.parquet cannot be read .*: copy the shard again"):
+def test_a_shard_that_vanishes_is_named(own_shards):
+    data, folder = own_shards(1)
+    (folder / "train-00001-of-00002.parquet").unlink()
+    with pytest.raises(ValueError, match=r"train-00001-of-00002.parquet cannot be read .*: copy the shard again"):
         list(loader(data).epoch(0))
 
 

@@ -8,10 +8,11 @@ from onward.data import DataSettings, load
 from onward.data.shards import PieceReader
 
 SETTINGS = DataSettings(name="mnist", buffer=60)
+SIZES = {"train": (30, 60, 40), "test": (20,)}
 
 
 def test_what_was_decoded_once_is_kept(parquet_set, monkeypatch):
-    data_dir = parquet_set()
+    data_dir = parquet_set(**SIZES)
     first = load(SETTINGS, data_dir=data_dir, workers=0)
     monkeypatch.delattr(PieceReader, "__getitem__")
     monkeypatch.delattr(onward.data.shards, "_scan")
@@ -22,7 +23,7 @@ def test_what_was_decoded_once_is_kept(parquet_set, monkeypatch):
 
 
 def test_the_checksum_is_that_of_the_shards_whatever_the_settings_of_a_run(parquet_set, tmp_path):
-    data_dir = parquet_set()
+    data_dir = parquet_set(**SIZES)
     one = load(SETTINGS, data_dir=data_dir, workers=0).checksum
     other = DataSettings(name="mnist", buffer=7, validation_fraction=0.3, split_seed=4)
     assert load(other, data_dir=data_dir, workers=0).checksum == one
@@ -36,7 +37,7 @@ def test_the_checksum_is_that_of_the_shards_whatever_the_settings_of_a_run(parqu
 
 def test_a_sample_of_training_images_stands_for_all(parquet_set, monkeypatch):
     monkeypatch.setattr("onward.data.streamed_splits.SAMPLE", 50)
-    train = load(SETTINGS, data_dir=parquet_set(), workers=0).train
+    train = load(SETTINGS, data_dir=parquet_set(**SIZES), workers=0).train
     assert len(train.sample) == 50
     whole = {image.numpy().tobytes() for image in train.subset(torch.arange(len(train))).pixels}
     assert {image.numpy().tobytes() for image in train.sample.pixels} <= whole
@@ -86,7 +87,7 @@ def lost(folder):
 
 def one_large_group(folder):
     rewrite(
-        folder / "train-00000-of-00003.parquet", lambda cells: {name: column * 50 for name, column in cells.items()}
+        folder / "train-00000-of-00003.parquet", lambda cells: {name: column * 150 for name, column in cells.items()}
     )
 
 
@@ -113,7 +114,7 @@ def rewrite(path, changed) -> None:
     ],
 )
 def test_what_is_wrong_with_a_shard_is_said_before_training(parquet_set, spoil, message):
-    data_dir = parquet_set()
+    data_dir = parquet_set(**SIZES)
     spoil(data_dir / "mnist")
     with pytest.raises(ValueError, match=message):
         load(SETTINGS, data_dir=data_dir, workers=0)
@@ -127,7 +128,7 @@ def test_only_named_sets_are_streamed():
 
 
 def test_a_stream_says_that_it_holds_no_pixels(parquet_set):
-    data = load(SETTINGS, data_dir=parquet_set(), workers=0)
+    data = load(SETTINGS, data_dir=parquet_set(**SIZES), workers=0)
     with pytest.raises(ValueError, match="holds no pixels in memory"):
         _ = data.train.pixels
 
@@ -136,7 +137,7 @@ def test_the_hub_is_streamed_by_the_addresses_that_datasets_finds(parquet_set, t
     import datasets
     import fsspec
 
-    data_dir, asked = parquet_set(), []
+    data_dir, asked = parquet_set(**SIZES), []
     memory = fsspec.filesystem("memory")
     files = {"train": [], "test": []}
     for path in sorted((data_dir / "mnist").iterdir()):

@@ -55,7 +55,7 @@ class Source(ABC):
         """Yield all images, first to last, nothing dropped."""
 
     @abstractmethod
-    def take(self, batches: Sequence[Int64[Tensor, "B"]], own: slice | None = None) -> Iterator[Gathered]:
+    def take(self, batches: Sequence[Int64[Tensor, "_"]], own: slice | None = None) -> Iterator[Gathered]:
         """Yield the images of each batch in turn; with `own`, pixels outside these rows may be anything."""
 
 
@@ -104,7 +104,7 @@ class Images(Source):
     def in_order(self, batch_size: int) -> Iterator[Gathered]:
         return zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True)
 
-    def take(self, batches: Sequence[Int64[Tensor, "B"]], own: slice | None = None) -> Iterator[Gathered]:
+    def take(self, batches: Sequence[Int64[Tensor, "_"]], own: slice | None = None) -> Iterator[Gathered]:
         for batch in batches:
             rows = batch.to(self.pixels.device)
             yield self.pixels[rows], self.labels[rows]

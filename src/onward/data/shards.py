@@ -7,7 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, BinaryIO, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -171,7 +171,7 @@ def _class_indices(named: NamedSet, labels: Any, where: str) -> Int64[np.ndarray
     return indices
 
 
-def _footer(content: BinaryIO) -> bytes:
+def _footer(content: Any) -> bytes:
     """Return what a parquet file says of itself: schema, row groups, places and sizes of everything inside."""
     end = content.seek(-8, os.SEEK_END)
     length = int.from_bytes(content.read(4), "little")

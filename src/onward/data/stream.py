@@ -74,7 +74,7 @@ class Streamed(Source):
     def in_order(self, batch_size: int) -> Iterator[Gathered]:
         return self.take(torch.arange(len(self)).split(batch_size))
 
-    def take(self, batches: Sequence[Int64[Tensor, "B"]], own: slice | None = None) -> Iterator[Gathered]:
+    def take(self, batches: Sequence[Int64[Tensor, "_"]], own: slice | None = None) -> Iterator[Gathered]:
         """Pixels and labels of each batch in turn; with `own`, pixels outside these rows are black, and not decoded."""
         if not batches:
             return

@@ -34,7 +34,7 @@ def decoded(reader: PieceReader, requests: Sequence[Request], *, workers: int) -
 
     The processes end with the iterator. Raises ValueError naming file and row, OSError if a process was killed.
     """
-    incoming = iter(_loader(reader, requests, workers))
+    incoming = _incoming(reader, requests, workers)
     while True:
         found, fault = _next(incoming)
         if isinstance(found, np.ndarray):
@@ -56,11 +56,11 @@ def _next(incoming: Iterator[Any]) -> tuple[np.ndarray | Unreadable | None, str]
         return None, str(error)
 
 
-def _loader(reader: PieceReader, requests: Sequence[Request], workers: int) -> DataLoader:
+def _incoming(reader: PieceReader, requests: Sequence[Request], workers: int) -> Iterator[Any]:
     with warnings.catch_warnings():
         # More processes than cores is the user's choice, or the least there can be on a single core.
         warnings.filterwarnings("ignore", message="This DataLoader will create")
-        return DataLoader(
+        loader = DataLoader(
             reader,  # pyright: ignore[reportArgumentType] (all it is asked for is an item)
             batch_size=None,
             sampler=requests,
@@ -72,6 +72,7 @@ def _loader(reader: PieceReader, requests: Sequence[Request], workers: int) -> D
             multiprocessing_context="fork" if workers and sys.platform == "linux" else None,
             generator=torch.Generator(),  # else the loader would draw from the global one
         )
+        return iter(loader)
 
 
 def _as_it_is(pixels: np.ndarray | Unreadable) -> np.ndarray | Unreadable:
