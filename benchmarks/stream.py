@@ -33,7 +33,7 @@ def main() -> None:
     recipe = next(recipe for recipe in RECIPES if recipe.name == "asge-imagenet")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ONWARD_CACHE"] = f"{folder}/cache"
-        _write(Path(folder) / "imagenet", *((40, 2) if order.quick else (1281, 50)))
+        _write(Path(folder) / "imagenet", *((40, 2) if order.quick else (1281, 10)))
         started = time.perf_counter()
         data = load(recipe.data, data_dir=Path(folder))
         opened = time.perf_counter() - started

@@ -22,13 +22,13 @@ STREAMED = DataSettings(
 )
 
 
-@pytest.mark.parametrize("algorithm", [DeeperForward(), SCFF()], ids=["label_in_loss", "mixes_images"])
+@pytest.mark.parametrize("algorithm", [DeeperForward(), SCFF(grid=1)], ids=["label_in_loss", "mixes_images"])
 def test_two_replicas_give_the_bits_of_two_micro_batches(
     algorithm, launcher: Launcher, tmp_path: Path, place: dict, parquet_set, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "cache"))
     data_dir = parquet_set()
-    recipe = replace(toy(algorithm, TinyCNN(width=10, dropout=0.3)), data=STREAMED, batch_size=32)
+    recipe = replace(toy(algorithm, TinyCNN(width=10, dropout=0.3)), data=STREAMED, batch_size=32, epochs=1)
     pieces = replace(recipe, trainer=replace(recipe.trainer, micro_batches=2))
     whole, _ = train(pieces, Place(data_dir=data_dir, runs_dir=tmp_path / "whole", device="cpu", workers=0))
     how = Pipelining(stages=(2, 2), replicas=2)
