@@ -28,7 +28,8 @@ def sets(parquet_set, tmp_path_factory) -> Iterator[tuple[Splits, Splits]]:
         patch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path_factory.mktemp("huggingface"))
         patch.setenv("ONWARD_CACHE", str(tmp_path_factory.mktemp("cache")))
         data_dir = parquet_set()
-        yield tuple(load(settings, data_dir=data_dir, workers=0) for settings in (DataSettings(name="mnist"), SETTINGS))
+        in_memory = load(DataSettings(name="mnist"), data_dir=data_dir)
+        yield in_memory, load(SETTINGS, data_dir=data_dir, workers=0)
 
 
 @pytest.fixture

@@ -120,7 +120,7 @@ def hub_shards(named: NamedSet, *, looked_in: Path | None) -> tuple[list[str], l
 
     try:
         builder = datasets.load_dataset_builder(named.hub_id, revision=named.revision, **_on_hub(named))
-        files = builder.config.data_files
+        files: Any = builder.config.data_files
         train, test = ([str(file) for file in files[split]] for split in (named.train_split, named.test_split))
     except Exception as error:
         reason, remedy = f"{type(error).__name__}: {error}", _offline_remedy(named, looked_in)

@@ -192,7 +192,8 @@ def _open(file: str) -> Any:
         return open(file, "rb")
     import fsspec
 
-    return fsspec.open(file, "rb").open()
+    filesystem, path = fsspec.url_to_fs(file)
+    return filesystem.open(path, "rb")
 
 
 def _tried(read: Callable[[], T], file: str, remedy: str) -> T:

@@ -75,7 +75,7 @@ def _incoming(reader: PieceReader, requests: Sequence[Request], workers: int) ->
         return iter(loader)
 
 
-def _as_it_is(pixels: np.ndarray | Unreadable) -> np.ndarray | Unreadable:
+def _as_it_is(pixels: Any) -> Any:
     # Arrays go through a pipe. Tensors would go through shared memory, of which containers have little.
     return pixels
 
