@@ -180,9 +180,11 @@ def test_a_damaged_image_is_named_and_the_processes_end(own_shards, workers):
     data, folder = own_shards(workers)
     row = int(data.train.rows[30] - 20)  # training image 30 lies in the second shard
     damage(folder / "train-00001-of-00002.parquet", row)
-    with pytest.raises(ValueError, match=rf"train-00001-of-00002.parquet, row {row} cannot be read as an image"):
+    with pytest.raises(
+        ValueError, match=rf"train-00001-of-00002.parquet, row {row} cannot be read as an image"
+    ) as fault:
         list(loader(data).epoch(0))
-    assert active_children() == []
+    assert fault.tb is not None and active_children() == []  # though the traceback holds on to every frame
 
 
 def test_a_damaged_test_image_is_named_at_once(parquet_set):
