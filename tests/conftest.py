@@ -1,9 +1,12 @@
 """What all tests share. Nothing of onward is imported here, so that its annotations can be checked as it loads."""
 
+import io
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
 import torch
 
@@ -33,3 +36,39 @@ def real_data_dir() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"ONWARD_DATA names {folder}, which is no folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def parquet_set(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write a named set as small JPEGs in parquet shards; return the folder that `data_dir` names, a new one each."""
+    import pyarrow
+    from PIL import Image
+    from pyarrow import parquet
+
+    def jpeg(rng: np.random.Generator, shape: tuple[int, ...]) -> bytes:
+        content = io.BytesIO()
+        small = Image.fromarray(rng.integers(0, 256, (4, 4, *shape[2:]), dtype=np.uint8))
+        small.resize((shape[1], shape[0])).save(content, "JPEG")
+        return content.getvalue()
+
+    def write(
+        name: str = "mnist",
+        *,
+        train: tuple[int, ...] = (90, 120, 80),
+        test: tuple[int, ...] = (40,),
+        group: int = 10,
+        shape: tuple[int, ...] = (28, 28),
+        test_split: str = "test",
+    ) -> Path:
+        folder, rng = tmp_path_factory.mktemp("shards") / name, np.random.default_rng(len(train))
+        folder.mkdir()
+        for split, sizes in (("train", train), (test_split, test)):
+            for number, size in enumerate(sizes):
+                cells = [{"bytes": jpeg(rng, shape), "path": None} for _ in range(size)]
+                labels = [(number + row) % 10 for row in range(size)]
+                table = pyarrow.table({"image": cells, "label": labels})
+                file = folder / f"{split}-{number:05}-of-{len(sizes):05}.parquet"
+                parquet.write_table(table, file, row_group_size=group)
+        return folder.parent
+
+    return write

@@ -61,6 +61,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --device NAME            cpu, cuda, cuda:1 or auto
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
+  --workers N              processes that decode a streamed set (one per core that is left over)
   --resume RUN             go on with a run that was stopped
   --pipeline               spread the blocks over the processes that torchrun started
   --stages, --replicas, --messages, --balance, --patience
@@ -245,7 +246,8 @@ def _within(order: TrainArguments) -> Recipe:
     if order.memory_limit is None:
         return order.recipe
     limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
-    fitting = fit_memory(order.recipe, load(order.recipe.data, data_dir=order.place.data_dir), limit, device)
+    data = load(order.recipe.data, data_dir=order.place.data_dir, workers=order.place.workers)
+    fitting = fit_memory(order.recipe, data, limit, device)
     print(f"memory limit  {order.memory_limit}: {fitting}")
     return replace(order.recipe, trainer=fitting.settings)
 

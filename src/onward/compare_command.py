@@ -180,7 +180,7 @@ def _by_recipe(runs: Sequence[Finished]) -> list[list[Finished]]:
 
 
 def _method(runs: Sequence[Finished], place: Place) -> Method:
-    data = load(runs[0].recipe.data, data_dir=place.data_dir)
+    data = load(runs[0].recipe.data, data_dir=place.data_dir, workers=place.workers)
     for run in runs:
         if run.result["data_checksum"] != data.checksum:
             raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has")

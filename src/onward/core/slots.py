@@ -72,6 +72,8 @@ class Supervision(ABC):
     """Decides how the label reaches the blocks. A frozen dataclass; its randomness comes from the generator alone."""
 
     signed: ClassVar[bool]
+    mixes_images: ClassVar[bool] = True
+    """Whether a view may be made of several images of the batch; where it is not, nobody loads images of others."""
 
     @abstractmethod
     def train_view(

@@ -1,13 +1,14 @@
-"""Image sets: named, from the user's folders or arrays; their splits, augmentation and batches."""
+"""Image sets: named, from the user's folders or arrays, in memory or streamed; splits, augmentation and batches."""
 
 from .arrays import from_arrays
 from .augment import Augment, Augmentation
 from .carve import carve
 from .decode import read_image
-from .images import Images, Splits
+from .images import Images, Source, Splits
 from .loader import Batch, TrainLoader, batches
 from .named import NAMED_SETS, NamedSet
 from .sources import DATA_SETS, DataSettings, load, local_folder
+from .stream import Streamed
 
 __all__ = [
     "DATA_SETS",
@@ -18,7 +19,9 @@ __all__ = [
     "DataSettings",
     "Images",
     "NamedSet",
+    "Source",
     "Splits",
+    "Streamed",
     "TrainLoader",
     "batches",
     "carve",

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +20,16 @@ from .images import Decoded, Images, checksum
 # Raise it whenever the same source would decode to other pixels, labels or files.
 FORMAT = 1
 
+_SPLITS = ("train", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """What an entry of the cache holds: arrays by name, and facts that JSON can hold."""
+
+    arrays: dict[str, torch.Tensor]
+    facts: dict[str, Any]
+
 
 def cached(name: str, identity: Any, decode: Callable[[], Decoded]) -> tuple[Decoded, str]:
     """The decoded set and its checksum, from the cache when it holds exactly this source, else from `decode`.
@@ -26,35 +37,50 @@ def cached(name: str, identity: Any, decode: Callable[[], Decoded]) -> tuple[Dec
     `identity` is anything JSON can hold that changes when the source does. A damaged entry is decoded again and a
     cache that cannot be written is done without, both with a warning.
     """
+
+    def make() -> Entry:
+        decoded = decode()
+        arrays = {
+            "train_pixels": decoded.train.pixels,
+            "train_labels": decoded.train.labels,
+            "test_pixels": decoded.test.pixels,
+            "test_labels": decoded.test.labels,
+        }
+        digest = checksum(decoded.train, decoded.test)
+        return Entry(arrays, {"checksum": digest, "class_names": decoded.class_names})
+
+    entry = cached_entry(name, identity, make)
+    train, test = (Images(entry.arrays[f"{split}_pixels"], entry.arrays[f"{split}_labels"]) for split in _SPLITS)
+    return Decoded(train, test, tuple(entry.facts["class_names"])), entry.facts["checksum"]
+
+
+def cached_entry(name: str, identity: Any, make: Callable[[], Entry]) -> Entry:
+    """The same for any arrays and facts: from the cache, else from `make`."""
     # Another Pillow may decode a JPEG to other pixels, so its version is part of what an entry is.
     key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, identity]).encode()).hexdigest()
     root = Path(os.environ.get("ONWARD_CACHE") or Path.home() / ".cache" / "onward").expanduser()
-    entry = root / f"{name}-{key[:16]}"
-    found = _read(entry)
-    if found is not None:
-        return found
-    decoded = decode()
-    digest = checksum(decoded.train, decoded.test)
-    _write(entry, decoded, digest)
-    return decoded, digest
+    place = root / f"{name}-{key[:16]}"
+    found = _read(place)
+    if found is None:
+        found = make()
+        _write(place, found)
+    return found
 
 
-def _read(entry: Path) -> tuple[Decoded, str] | None:
+def _read(place: Path) -> Entry | None:
     try:
-        seal, body = (entry / "entry.json").read_text().split("\n", 1)
+        seal, body = (place / "entry.json").read_text().split("\n", 1)
         if hashlib.sha256(body.encode()).hexdigest() != seal:
             raise ValueError("entry.json does not match its hash")
         facts = json.loads(body)
-        arrays = {file: _map(entry / f"{file}.npy", expected) for file, expected in facts["sha256"].items()}
-        train = Images(arrays["train_pixels"], arrays["train_labels"])
-        test = Images(arrays["test_pixels"], arrays["test_labels"])
-        return Decoded(train, test, tuple(facts["class_names"])), facts["checksum"]
+        hashes = facts.pop("sha256").items()
+        return Entry({array: _map(place / f"{array}.npy", expected) for array, expected in hashes}, facts)
     except (FileNotFoundError, NotADirectoryError) as error:
-        if entry.is_dir():
-            _warn(f"cache entry {entry} is incomplete ({error}): decoding again")
+        if place.is_dir():
+            _warn(f"cache entry {place} is incomplete ({error}): decoding again")
         return None
     except (OSError, ValueError, KeyError) as error:
-        _warn(f"cache entry {entry} is damaged ({error}): decoding again")
+        _warn(f"cache entry {place} is damaged ({error}): decoding again")
         return None
 
 
@@ -65,32 +91,30 @@ def _map(file: Path, expected: str) -> torch.Tensor:
     return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
 
 
-def _write(entry: Path, decoded: Decoded, digest: str):
+def _write(place: Path, entry: Entry):
     # The whole entry is made under another name and renamed last, so nobody ever sees half of one.
     temporary = None
     try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}-", dir=entry.parent))
-        _fill(temporary, decoded, digest)
-        shutil.rmtree(entry, ignore_errors=True)
-        os.replace(temporary, entry)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        _fill(temporary, entry)
+        shutil.rmtree(place, ignore_errors=True)
+        os.replace(temporary, place)
     except OSError as error:
-        _warn(f"cache folder {entry.parent} cannot be written ({error}): going on without it")
+        _warn(f"cache folder {place.parent} cannot be written ({error}): going on without it")
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _fill(folder: Path, decoded: Decoded, digest: str):
+def _fill(folder: Path, entry: Entry):
     hashes = {}
-    for split, images in (("train", decoded.train), ("test", decoded.test)):
-        for part, tensor in (("pixels", images.pixels), ("labels", images.labels)):
-            with open(folder / f"{split}_{part}.npy", "wb") as file:
-                hashing = _HashingFile(file)
-                np.lib.format.write_array(hashing, tensor.numpy(), allow_pickle=False)
-                hashes[f"{split}_{part}"] = hashing.sha256.hexdigest()
-    facts = {"checksum": digest, "class_names": decoded.class_names, "sha256": hashes}
-    body = json.dumps(facts, indent=1)
+    for name, tensor in entry.arrays.items():
+        with open(folder / f"{name}.npy", "wb") as file:
+            hashing = _HashingFile(file)
+            np.lib.format.write_array(hashing, tensor.numpy(), allow_pickle=False)
+            hashes[name] = hashing.sha256.hexdigest()
+    body = json.dumps({**entry.facts, "sha256": hashes}, indent=1)
     (folder / "entry.json").write_text(hashlib.sha256(body.encode()).hexdigest() + "\n" + body)
 
 
@@ -107,4 +131,4 @@ class _HashingFile:
 
 
 def _warn(message: str):
-    warnings.warn(message, stacklevel=4)
+    warnings.warn(message, stacklevel=5)

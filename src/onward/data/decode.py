@@ -25,7 +25,7 @@ def read_image(path: str | Path, *, channels: int, size: tuple[int, int]) -> UIn
         raise ValueError(f"channels is {channels}: images have 1 channel (grey) or 3 (RGB)")
     if not Path(path).is_file():
         raise ValueError(f"{path} is not a file: give the path of an image")
-    return torch.from_numpy(_to_array(open_image(Path(path), where=str(path)), channels=channels, size=size))
+    return torch.from_numpy(to_array(open_image(Path(path), where=str(path)), channels=channels, size=size))
 
 
 def open_image(content: Path | bytes, *, where: str) -> Image.Image:
@@ -70,7 +70,7 @@ class PixelBuffer:
                 "choose one size for all, for example --data.size 32"
             )
         self.all_grey = self.all_grey and image.mode in GREY_MODES
-        self.content += _to_array(image, channels=self.channels or 3, size=self.size).tobytes()
+        self.content += to_array(image, channels=self.channels or 3, size=self.size).tobytes()
         self.labels.append(label)
 
     def images(self, *, grey: bool = False) -> Images:
@@ -83,11 +83,12 @@ class PixelBuffer:
 
 def resize(pixels: UInt8[Tensor, "N 1 H W"], side: int) -> UInt8[Tensor, "N 1 S S"]:
     """Grey images already in memory brought to `side` pixels, by the same filter as files."""
-    arrays = [_to_array(Image.fromarray(image.numpy()), channels=1, size=(side, side)) for image in pixels[:, 0]]
+    arrays = [to_array(Image.fromarray(image.numpy()), channels=1, size=(side, side)) for image in pixels[:, 0]]
     return torch.from_numpy(np.stack(arrays))
 
 
-def _to_array(image: Image.Image, *, channels: int, size: tuple[int, int]) -> np.ndarray:
+def to_array(image: Image.Image, *, channels: int, size: tuple[int, int]) -> np.ndarray:
+    """Pixels [C, H, W], uint8, of an image brought to `channels` (1 or 3) and `size` (H, W in pixels)."""
     image = image.convert("L" if channels == 1 else "RGB")
     height, width = size
     if image.size != (width, height):

@@ -1,4 +1,4 @@
-"""Batches for training and for evaluation, decided by seeds alone, from pixels that stay on the device."""
+"""Batches for training and for evaluation, decided by seeds alone, from pixels in memory or from a stream."""
 # N images, B images in a batch, C channels, H W map
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from torch import Tensor
 from onward.core import derive_seed
 
 from .augment import PLAIN, Augment, Augmentation
-from .images import Images
+from .images import Source
 
 Batch = tuple[Float[Tensor, "B C H W"], Int64[Tensor, "B"]]
 
@@ -19,29 +19,30 @@ class TrainLoader:
     """Shuffled, augmented batches on `device`: x float32 in [0, 1], y int64; raises ValueError on a batch_size < 1.
 
     The order of an epoch is decided by (seed, epoch) and the augmentation of a batch by (seed, epoch, batch), so a
-    run can resume anywhere and see the same bits.
+    run can resume anywhere and see the same bits. Where only the rows `own` of every batch are looked at, a stream
+    decodes no others; labels and random draws are those of the whole batch all the same.
     """
 
     def __init__(
         self,
-        images: Images,
+        images: Source,
         *,
         batch_size: int,
         device: torch.device | str,
         augmentation: Augmentation = PLAIN,
         seed: int = 0,
+        own: slice | None = None,
     ):
         self.device = torch.device(device)
-        self.pixels, self.labels = _place(images, self.device)
+        self.images = images.placed(self.device)
         self.batch_size = min(_positive(batch_size), len(images))
-        self.seed = seed
-        _, *shape = images.pixels.shape
-        self.augment = Augment(augmentation, (shape[0], shape[1], shape[2])) if augmentation.enabled else None
+        self.seed, self.own = seed, own
+        self.augment = Augment(augmentation, images.shape) if augmentation.enabled else None
         self.mirrored_in = self._draw_parities() if augmentation.alternate_flip else None
 
     def __len__(self) -> int:
         """Steps per epoch; a last, partial batch is dropped, a set smaller than one batch is one step."""
-        return len(self.labels) // self.batch_size
+        return len(self.images) // self.batch_size
 
     def epoch(self, index: int, *, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `index` from batch `start` on, the earlier ones neither gathered nor augmented."""
@@ -51,43 +52,34 @@ class TrainLoader:
 
     def order(self, index: int) -> list[Int64[Tensor, "B"]]:
         """Which images each batch of epoch `index` takes."""
-        generator = torch.Generator().manual_seed(derive_seed(self.seed, "order", index))
-        shuffled = torch.randperm(len(self.labels), generator=generator)
-        return list(shuffled.split(self.batch_size)[: len(self)])
+        return self.images.order(self.batch_size, derive_seed(self.seed, "order", index))
 
     def _draw_parities(self) -> Int64[Tensor, "N"]:
         """Draw for each image whether it is mirrored in even or in odd epochs (Jordan 2024, alternating flip)."""
         generator = torch.Generator().manual_seed(derive_seed(self.seed, "mirror"))
-        return torch.randint(2, (len(self.labels),), generator=generator).to(self.pixels.device)
+        return torch.randint(2, (len(self.images),), generator=generator)
 
     def _batches(self, index: int, start: int) -> Iterator[Batch]:
-        for batch, chosen in enumerate(self.order(index)[start:], start):
-            rows = chosen.to(self.pixels.device)
-            pixels = self.pixels[rows]
+        chosen = self.order(index)[start:]
+        taken = zip(chosen, self.images.take(chosen, self.own), strict=True)
+        for batch, (rows, (pixels, labels)) in enumerate(taken, start):
             if self.mirrored_in is not None:
-                mirrored = self.mirrored_in[rows] == index % 2
+                mirrored = (self.mirrored_in[rows] == index % 2).to(pixels.device)
                 pixels = torch.where(mirrored.view(-1, 1, 1, 1), pixels.flip(-1), pixels)
-            x, y = _deliver(pixels, self.labels[rows], self.device)
+            x, y = _deliver(pixels, labels, self.device)
             if self.augment is not None:
                 x = self.augment(x, derive_seed(self.seed, "augmentation", index, batch))
             yield x, y
 
 
-def batches(images: Images, *, batch_size: int, device: torch.device | str) -> Iterator[Batch]:
+def batches(images: Source, *, batch_size: int, device: torch.device | str) -> Iterator[Batch]:
     """The whole set in order, nothing dropped and nothing augmented; raises ValueError on a batch_size < 1."""
     return _in_order(images, _positive(batch_size), torch.device(device))
 
 
-def _in_order(images: Images, batch_size: int, device: torch.device) -> Iterator[Batch]:
-    for pixels, labels in zip(images.pixels.split(batch_size), images.labels.split(batch_size), strict=True):
+def _in_order(images: Source, batch_size: int, device: torch.device) -> Iterator[Batch]:
+    for pixels, labels in images.in_order(batch_size):
         yield _deliver(pixels, labels, device)
-
-
-def _place(images: Images, device: torch.device) -> tuple[UInt8[Tensor, "N C H W"], Int64[Tensor, "N"]]:
-    # Whatever is larger than half of the free device memory stays on the host, where it may be a memory-mapped file.
-    if device.type == "cuda" and images.pixels.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
-        return images.pixels, images.labels
-    return images.pixels.to(device), images.labels.to(device)
 
 
 def _deliver(pixels: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, "B"], device: torch.device) -> Batch:

@@ -1,7 +1,7 @@
 """The named image sets, read once from local parquet shards or from the Hugging Face hub."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,7 +61,7 @@ NAMED_SETS = (
     ),
     NamedSet(
         "imagenet", "ILSVRC/imagenet-1k", None, "image", "label", "train", "validation",
-        64, 3, 1000, "ImageNet-1k, 1.28M + 50k, brought to 64x64 colour (16 GB of memory); accept its licence first",
+        64, 3, 1000, "ImageNet-1k, 1.28M + 50k, brought to 64x64 colour (16 GB, or streamed); accept its licence first",
     ),
 )  # fmt: skip
 
@@ -105,19 +105,40 @@ def read_hub(named: NamedSet, *, size: int, looked_in: Path | None) -> Decoded:
     """Decode the set as it streams from the hub; raises ValueError naming both places when it cannot be reached."""
     import datasets
 
-    # An exported branch has no named configurations, only one folder for each.
-    place = {"data_dir": named.config} if named.revision else {"name": named.config}
-    read = partial(datasets.load_dataset, named.hub_id, streaming=True, revision=named.revision, **place)
-    local = f"in {looked_in}" if looked_in else "on this machine (no data_dir, and ONWARD_DATA is not set)"
-    remedy = (
-        f"{named.name} is not {local} either; put {named.train_split}-*.parquet and {named.test_split}-*.parquet "
-        f"into <data_dir>/{named.name}, or go online (and accept the licence of a gated set)"
-    )
+    read = partial(datasets.load_dataset, named.hub_id, streaming=True, revision=named.revision, **_on_hub(named))
+    remedy = _offline_remedy(named, looked_in)
 
     def parts(split: str) -> list[Part]:
         return [Part(f"{named.hub_id} ({split}) on the hub", partial(read, split=split), remedy)]
 
     return _read(named, parts(named.train_split), parts(named.test_split), size=size)
+
+
+def hub_shards(named: NamedSet, *, looked_in: Path | None) -> tuple[list[str], list[str]]:
+    """Addresses of the train and test shards on the hub; raises ValueError as `read_hub` does."""
+    import datasets
+
+    try:
+        builder = datasets.load_dataset_builder(named.hub_id, revision=named.revision, **_on_hub(named))
+        files: Any = builder.config.data_files
+        train, test = ([str(file) for file in files[split]] for split in (named.train_split, named.test_split))
+    except Exception as error:
+        reason, remedy = f"{type(error).__name__}: {error}", _offline_remedy(named, looked_in)
+        raise ValueError(f"{named.hub_id} on the hub cannot be read ({reason}): {remedy}") from error
+    return train, test
+
+
+def _on_hub(named: NamedSet) -> dict[str, Any]:
+    # An exported branch has no named configurations, only one folder for each.
+    return {"data_dir": named.config} if named.revision else {"name": named.config}
+
+
+def _offline_remedy(named: NamedSet, looked_in: Path | None) -> str:
+    local = f"in {looked_in}" if looked_in else "on this machine (no data_dir, and ONWARD_DATA is not set)"
+    return (
+        f"{named.name} is not {local} either; put {named.train_split}-*.parquet and {named.test_split}-*.parquet "
+        f"into <data_dir>/{named.name}, or go online (and accept the licence of a gated set)"
+    )
 
 
 def _read(named: NamedSet, train: list[Part], test: list[Part], *, size: int) -> Decoded:
@@ -132,15 +153,13 @@ def _read_split(named: NamedSet, parts: list[Part], *, size: int) -> tuple[Image
     for part in parts:
         row = 0
         for batch, features in _batches(part):
-            image_column = _column(named.image_column, "image", batch, part.where)
-            label_column = _column(named.label_column, "label", batch, part.where)
-            class_names = class_names or _class_names(named, (features or {}).get(label_column), part.where)
+            image_column = find_column(named.image_column, "image", batch, part.where)
+            label_column = find_column(named.label_column, "label", batch, part.where)
+            class_names = class_names or class_names_of(named, (features or {}).get(label_column), part.where)
             for cell, label in zip(batch[image_column], batch[label_column], strict=True):
                 if not isinstance(label, int) or not 0 <= label < named.num_classes:
-                    allowed = f"{named.name} has the classes 0..{named.num_classes - 1}"
-                    where = f"{part.where}, row {row}, column '{label_column}'"
-                    raise ValueError(f"{where}: label {label!r}, but {allowed}: repair the file")
-                buffer.append(_encoded(cell, part.where, row), label, where=f"{part.where}, row {row}")
+                    raise wrong_label(named, label, f"{part.where}, row {row}, column '{label_column}'")
+                buffer.append(encoded(cell, part.where, row), label, where=f"{part.where}, row {row}")
                 row += 1
     if not buffer.labels:
         raise ValueError(f"{parts[0].where} has no rows: {parts[0].remedy}")
@@ -157,22 +176,31 @@ def _batches(part: Part) -> Iterator[tuple[dict[str, list], Any]]:
         raise ValueError(f"{part.where} cannot be read ({type(error).__name__}: {error}): {part.remedy}") from error
 
 
-def _column(wanted: str, plain: str, batch: dict[str, list], where: str) -> str:
+def find_column(wanted: str, plain: str, columns: Collection[str], where: str) -> str:
+    """The set's own column or the plain one; raises ValueError naming the columns that are there instead."""
     for column in (wanted, plain):
-        if column in batch:
+        if column in columns:
             return column
     either = f"'{wanted}'" if wanted == plain else f"'{wanted}' or '{plain}'"
-    raise ValueError(f"{where} has the columns {sorted(batch)} but not {either}: rename the column")
+    raise ValueError(f"{where} has the columns {sorted(columns)} but not {either}: rename the column")
 
 
-def _class_names(named: NamedSet, feature: Any, where: str) -> tuple[str, ...]:
+def wrong_label(named: NamedSet, label: Any, where: str) -> ValueError:
+    """The error for a label that is no class of the set."""
+    allowed = f"{named.name} has the classes 0..{named.num_classes - 1}"
+    return ValueError(f"{where}: label {label!r}, but {allowed}: repair the file")
+
+
+def class_names_of(named: NamedSet, feature: Any, where: str) -> tuple[str, ...]:
+    """The names that a label column carries, else the numbers; raises ValueError if they are not as many as classes."""
     names = tuple(getattr(feature, "names", None) or (str(index) for index in range(named.num_classes)))
     if len(names) != named.num_classes:
         raise ValueError(f"{where} names {len(names)} classes but {named.name} has {named.num_classes}: wrong set?")
     return names
 
 
-def _encoded(cell: Any, where: str, row: int) -> bytes:
+def encoded(cell: Any, where: str, row: int) -> bytes:
+    """The image file inside a cell; raises ValueError if there is none."""
     content = cell.get("bytes") if isinstance(cell, dict) else cell
     if not isinstance(content, bytes):
         raise ValueError(f"{where}, row {row} has no encoded image bytes: embed the images in the parquet file")

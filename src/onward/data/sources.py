@@ -2,7 +2,7 @@
 
 import difflib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from .carve import carve_test, carve_validation
 from .decode import resize
 from .folder import read_folder, scan
 from .images import Decoded, Images, Splits, checksum
-from .named import NAMED_SETS, NamedSet, read_hub, read_shards, shards
+from .named import NAMED_SETS, NamedSet, hub_shards, read_hub, read_shards, shards
+from .streamed_splits import streamed_splits
+from .workers import spare_cores
 
 DATA_SETS = (
     ("digits", "scikit-learn's handwritten digits, 1.8k, 8x8 grey; needs no download"),
@@ -36,30 +38,40 @@ class DataSettings:
     """Decides which images are set aside; the test split never depends on it."""
     augmentation: Augmentation = PLAIN
     """Random changes to training images; all off by default."""
+    buffer: int | None = None
+    """Stream a named set and shuffle among this many images, such as 10000; None holds the whole set in memory."""
 
     def __post_init__(self):
         if not self.name:
             raise ValueError(f"name is empty: choose one of {_names()} or the path of a folder")
         if self.size is not None and self.size < 1:
             raise ValueError(f"size {self.size} must be 1 pixel or more, or None for the native size")
+        if self.buffer is not None and self.buffer < 1:
+            raise ValueError(f"buffer {self.buffer} must be 1 image or more, or None to hold the set in memory")
         if not 0 < self.validation_fraction < 1:
             remedy = "choose a share between 0 and 1, for example 0.1"
             raise ValueError(f"validation_fraction {self.validation_fraction} leaves nothing to select on: {remedy}")
 
 
-def load(settings: DataSettings, *, data_dir: Path | None = None) -> Splits:
+def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
     """Read, split and check an image set; `data_dir` (default: ONWARD_DATA) holds named sets as parquet shards.
 
+    With a `buffer` training images are streamed: `workers` processes decode (default: one per spare core; 0: none).
     Raises ValueError with the file, folder or name at fault and what to do about it.
     """
     name, note = settings.name, ""
     named = next((known for known in NAMED_SETS if known.name == name), None)
+    if settings.buffer is not None:
+        if named is None:
+            streamed = ", ".join(known.name for known in NAMED_SETS)
+            raise ValueError(f"'{name}' cannot be streamed, only {streamed}: leave --data.buffer out")
+        return _streamed(named, settings, data_dir, spare_cores() if workers is None else workers)
     if name == "digits":
         decoded = _digits(settings.size)
         digest = checksum(decoded.train, decoded.test)
     elif named is not None:
         decoded, digest = _named(named, settings.size or named.default_size, data_dir)
-        note = _note(named, decoded)
+        note = _note(named, len(decoded.train))
     elif "/" in name or os.sep in name or Path(name).is_dir():
         root = Path(name).expanduser()
         folders = scan(root)
@@ -114,13 +126,39 @@ def _named(named: NamedSet, size: int, data_dir: Path | None) -> tuple[Decoded, 
         identity = ["hub", named.hub_id, named.config, named.revision, size]
         return cached(named.name, identity, lambda: read_hub(named, size=size, looked_in=looked_in))
     train, test = (shards(named, folder, split) for split in (named.train_split, named.test_split))
-    stamps = [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in train + test]
-    return cached(named.name, [stamps, size], lambda: read_shards(named, train, test, size=size))
+    return cached(named.name, [_stamps(train + test), size], lambda: read_shards(named, train, test, size=size))
 
 
-def _note(named: NamedSet, decoded: Decoded) -> str:
+def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, workers: int) -> Splits:
+    folder, root = local_folder(named, data_dir), _data_dir(data_dir)
+    if folder is None:
+        train, test = hub_shards(named, looked_in=None if root is None else root / named.name)
+        stamps, remedy = [*train, *test], "look whether the hub can be reached, then resume the run"
+    else:
+        local = [shards(named, folder, split) for split in (named.train_split, named.test_split)]
+        stamps, remedy = _stamps([*local[0], *local[1]]), "copy the shard again"
+        train, test = ([str(file) for file in files] for files in local)
+    splits = streamed_splits(
+        named,
+        (train, test),
+        stamps,
+        remedy=remedy,
+        size=settings.size or named.default_size,
+        fraction=settings.validation_fraction,
+        seed=settings.split_seed,
+        buffer=settings.buffer or 1,
+        workers=workers,
+    )
+    return replace(splits, note=_note(named, len(splits.train) + len(splits.validation)))
+
+
+def _stamps(files: list[Path]) -> list[tuple[str, int, int]]:
+    return [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+
+
+def _note(named: NamedSet, num_train: int) -> str:
     # Some copies of CIFAR-10 lack the genuine test set; a number measured on them must say so wherever it is printed.
-    if named.name == "cifar10" and len(decoded.train) == 40_000:
+    if named.name == "cifar10" and num_train == 40_000:
         return "CIFAR-10, 40k train, batch 5 as test"
     return ""
 

@@ -24,6 +24,7 @@ class LabelPattern(Supervision):
     """
 
     signed: ClassVar[bool] = True
+    mixes_images: ClassVar[bool] = False
 
     num_classes: int
     wrong_labels: int = 1

@@ -17,6 +17,7 @@ class LabelInLoss(Supervision):
     """The image enters as it is; the label is told to every objective."""
 
     signed: ClassVar[bool] = False
+    mixes_images: ClassVar[bool] = False
 
     def train_view(
         self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
@@ -39,6 +40,7 @@ class LabelledViews(Supervision):
     """
 
     signed: ClassVar[bool] = True
+    mixes_images: ClassVar[bool] = False
 
     num_classes: int
     wrong_labels: int = 1

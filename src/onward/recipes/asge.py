@@ -77,7 +77,10 @@ def cifar100() -> Recipe:
 
 
 def imagenet() -> Recipe:
-    """VGG11 on 64x64 images: a substitute, as network, size, epochs and augmentation of the paper are not known."""
+    """VGG11 on 64x64 images: a substitute, as network, size, epochs and augmentation of the paper are not known.
+
+    Training images are streamed.
+    """
     return replace(
         mnist(),
         name="asge-imagenet",
@@ -88,6 +91,7 @@ def imagenet() -> Recipe:
             size=64,
             validation_fraction=0.02,
             augmentation=Augmentation(resized_crop=0.25, flip=True),
+            buffer=10_000,
         ),
         published=Published(
             test_accuracy=0.5158, source="Gong et al. 2026, abstract of version 2 (protocol not known)"

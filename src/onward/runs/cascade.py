@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from onward.core import Learner, LocalTrainer, Stream
-from onward.data import Augmentation, Images, TrainLoader, batches
+from onward.data import Augmentation, Source, TrainLoader, batches
 
 
 def check_cacheable(learner: Learner, augmentation: Augmentation) -> None:
@@ -23,7 +23,7 @@ def check_cacheable(learner: Learner, augmentation: Augmentation) -> None:
 class FrozenInputs:
     """The stream that enters block `stop`, for every training image, held on the host."""
 
-    def __init__(self, trainer: LocalTrainer, images: Images, *, stop: int):
+    def __init__(self, trainer: LocalTrainer, images: Source, *, stop: int):
         self.stop = stop
         self.device = trainer.learner.device
         parts: list[Stream] = []

@@ -10,7 +10,7 @@ from jaxtyping import Int64
 from torch import Tensor
 
 from onward.core import Evidence, Evidences, InferenceRule, Learner, TrainerSettings
-from onward.data import Images, batches
+from onward.data import Source, batches
 
 Seen = Iterable[tuple[Evidence, Tensor]]
 
@@ -35,7 +35,7 @@ class Evaluator:
         self.settings = settings
         self.batch_size = batch_size
 
-    def validate(self, train: Images, validation: Images) -> Accuracy:
+    def validate(self, train: Source, validation: Source) -> Accuracy:
         """Fit the headline rule and report it and every block on the validation split, in one pass over it."""
         with self._evaluating():
             seen = list(self._evidence(validation))  # keeps each batch's scores, so that nothing is computed twice
@@ -43,18 +43,18 @@ class Evaluator:
             fit_rule(self.learner, rule, lambda: self._evidence(train), lambda: seen)
             return tally(self.learner, seen, [rule], len(validation))
 
-    def fit_rules(self, train: Images, validation: Images) -> None:
+    def fit_rules(self, train: Source, validation: Source) -> None:
         """Let every inference rule fit what it has to fit; what selects sees the validation split alone."""
         with self._evaluating():
             for name in self.learner.rules:
                 fit_rule(self.learner, name, lambda: self._evidence(train), lambda: self._evidence(validation))
 
-    def accuracy(self, images: Images) -> Accuracy:
+    def accuracy(self, images: Source) -> Accuracy:
         """Report every inference rule and every block on one split."""
         with self._evaluating():
             return tally(self.learner, self._evidence(images), list(self.learner.rules), len(images))
 
-    def confusion(self, images: Images) -> Int64[Tensor, "C C"]:
+    def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
         """Count, for each true class (row), what the headline rule takes its images for (column)."""
         rule = self.learner.rules[self.learner.headline]
         with self._evaluating():
@@ -65,7 +65,7 @@ class Evaluator:
         true, taken = pairs.cpu()
         return torch.bincount(true * classes + taken, minlength=classes**2).reshape(classes, classes)
 
-    def _evidence(self, images: Images) -> Iterator[tuple[Evidence, Tensor]]:
+    def _evidence(self, images: Source) -> Iterator[tuple[Evidence, Tensor]]:
         for x, y in batches(images, batch_size=self.batch_size, device=self.learner.device):
             yield Evidence(self.learner, x), y
 

@@ -58,7 +58,7 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
     mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
     if not algorithm.standardise:
         mean, deviation = [0.0] * len(mean), [1.0] * len(deviation)
-    covariance = patch_covariance(data.train.pixels, mean, deviation, net.whiten) if net.whiten else []
+    covariance = patch_covariance(data.train.sample.pixels, mean, deviation, net.whiten) if net.whiten else []
     return ModelSpec(
         algorithm,
         net,

@@ -98,7 +98,7 @@ class _Run:
         recipe, ranks = self.recipe, self.ranks
         if recipe.trainer.order != "joint":
             raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
-        data = load(recipe.data, data_dir=self.where.data_dir)
+        data = load(recipe.data, data_dir=self.where.data_dir, workers=self.where.workers)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
         _check_rules(learner)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from onward.core import Evidence, Evidences, InferenceRule, Learner, Stream, TrainerSettings
-from onward.data import Images, Splits, batches
+from onward.data import Source, Splits, batches
 from onward.distributed import Message, Ranks, StageForward, evaluating
 from onward.runs.evaluation import Accuracy, fit_rule, tally
 
@@ -59,7 +59,7 @@ class StageEvaluation:
     def _rules(self) -> dict[str, InferenceRule]:
         return {name: rule for name, rule in self.learner.rules.items() if isinstance(rule, InferenceRule)}
 
-    def _look(self, images: Images, handed_on: bool) -> Seen:
+    def _look(self, images: Source, handed_on: bool) -> Seen:
         """Carry a split through this stage; return what the learner says of it, if this is the last stage."""
         seen = _Collected()
         with evaluating(self.learner), self.settings.arithmetic(self.device), self.ranks.watch.work.expected():
@@ -76,7 +76,7 @@ class StageEvaluation:
             self.ranks.outbox.put(Message("passed"))
         return seen.batches
 
-    def _coming(self, images: Images, handed_on: bool) -> Iterable[Message]:
+    def _coming(self, images: Source, handed_on: bool) -> Iterable[Message]:
         if self.ranks.inbox is not None:
             while (message := self.ranks.inbox.get("scores", "handed_on", "passed")).kind != "passed":
                 yield message

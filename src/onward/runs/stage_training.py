@@ -75,7 +75,12 @@ class StageTraining:
             optimizers[:] = [SharedOptimizer(optimizer, ranks.peers) for optimizer in optimizers]
         self.evaluation = StageEvaluation(learner, settings, ranks, owned)
         self.loader = TrainLoader(
-            data.train, batch_size=batch_size, device=learner.device, augmentation=augmentation, seed=seed
+            data.train,
+            batch_size=batch_size,
+            device=learner.device,
+            augmentation=augmentation,
+            seed=seed,
+            own=self._own_rows(min(batch_size, len(data.train))),
         )
         self.turns, self.own = learner.turns, own_turns(learner.turns, owned)
         self.epochs, self.wish, self.save = epochs, wish, save
@@ -125,6 +130,13 @@ class StageTraining:
         tensors = {f"learner.blocks.{k}.{name}": value for name, value in self.learner.blocks[k].state_dict().items()}
         tensors |= {f"optimizer.{k}.{name}": value for name, value in self.trainer.optimizers[k].state().items()}
         return tensors | {f"loss_sum.{k}": self.log.sum[k], f"first_bad.{k}": self.log.first_bad[k]}
+
+    def _own_rows(self, batch_size: int) -> slice | None:
+        """Return the rows of every batch that this replica trains on; None if it needs to see the others as well."""
+        if self.ranks.replicas == 1 or self.learner.supervision.mixes_images:
+            return None
+        share = batch_size // self.ranks.replicas  # even shares: check_replicas sees to it
+        return slice(self.ranks.replica * share, (self.ranks.replica + 1) * share)
 
     def _begin_epoch(self) -> None:
         self.step_in_epoch = 0

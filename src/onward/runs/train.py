@@ -41,6 +41,12 @@ class Place:
     """cpu, cuda, cuda:1, or auto."""
     checkpoint_every: float = 60.0
     """Seconds between checkpoints."""
+    workers: int | None = None
+    """Processes that decode a streamed set; None: one per core that is left over; 0: none."""
+
+    def __post_init__(self):
+        if self.workers is not None and self.workers < 0:
+            raise ValueError(f"workers must be 0 or more, got {self.workers}")
 
 
 def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
@@ -49,7 +55,7 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
     device = choose_device(place.device)
-    data = load(recipe.data, data_dir=place.data_dir)
+    data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
     spec.build(seed=recipe.seed)  # an impossible network leaves no folder behind
     if device.type == "cuda":
@@ -68,7 +74,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     if result is not None:
         return folder, result
     recipe, device = folder.recipe(), choose_device(place.device)
-    data = load(recipe.data, data_dir=place.data_dir)
+    data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
     check_data(folder, data)
     return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
