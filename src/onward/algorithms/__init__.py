@@ -12,6 +12,7 @@ from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.early_exits import EarlyExits
 from onward.algorithms.ffgaf_snn import FFGAFSNN
 from onward.algorithms.forward_forward import ForwardForward
+from onward.algorithms.hcl_ff import HCLFF
 from onward.algorithms.hff import HFF
 from onward.algorithms.layer_collaboration import LayerCollaboration
 from onward.algorithms.mono_forward import MonoForward
@@ -43,12 +44,14 @@ ALGORITHMS = (
     LayerCollaboration,
     EarlyExits,
     FFGAFSNN,
+    HCLFF,
 )
 
 __all__ = [
     "ALGORITHMS",
     "ASGE",
     "FFGAFSNN",
+    "HCLFF",
     "HFF",
     "SCFF",
     "Algorithm",

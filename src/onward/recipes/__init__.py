@@ -11,6 +11,7 @@ from onward.recipes import (
     early_exits,
     ffgaf_snn,
     forward_forward,
+    hcl_ff,
     hff,
     layer_collaboration,
     mono_forward,
@@ -44,6 +45,7 @@ RECIPES: tuple[Recipe, ...] = (
     *layer_collaboration.RECIPES,
     *early_exits.RECIPES,
     *ffgaf_snn.RECIPES,
+    *hcl_ff.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
