@@ -14,6 +14,7 @@ from onward.recipes import (
     hcl_ff,
     hff,
     layer_collaboration,
+    local_fields,
     mono_forward,
     predsim,
     random_features,
@@ -46,6 +47,7 @@ RECIPES: tuple[Recipe, ...] = (
     *early_exits.RECIPES,
     *ffgaf_snn.RECIPES,
     *hcl_ff.RECIPES,
+    *local_fields.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
