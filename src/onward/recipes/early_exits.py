@@ -20,6 +20,18 @@ def leaving(row: Recipe, *, margin: float = 0.01) -> Recipe:
     )
 
 
+def trained_heads(row: Recipe) -> Recipe:
+    """The same row with exits that have classifiers of their own, each trained on who is left."""
+    assert isinstance(row.algorithm, EarlyExits) and row.backprop is not None
+    return replace(
+        row,
+        name=row.name.replace("early_exits-", "early_exits-heads_", 1),
+        description=row.description.replace("Early exits", "Early exits with trained heads", 1),
+        algorithm=replace(row.algorithm, heads="trained"),
+        backprop=row.backprop.replace("backprop-early_exits-", "backprop-early_exits-heads_", 1),
+    )
+
+
 _ROWS = (
     deeper_forward.digits(),
     deeper_forward.mnist(),
@@ -28,5 +40,6 @@ _ROWS = (
     mono_forward.fast(mono_forward.fashion_mnist()),
     mono_forward.fast(mono_forward.cifar10()),
 )
-_LOCAL = tuple(leaving(row) for row in _ROWS)
+_OWN = tuple(leaving(row) for row in _ROWS)
+_LOCAL = (*_OWN, *[trained_heads(row) for row in _OWN[:2]])
 RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))
