@@ -18,6 +18,7 @@ from onward.algorithms.layer_collaboration import LayerCollaboration
 from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
 from onward.algorithms.random_features import RandomFeatures
+from onward.algorithms.recurrent_forward_forward import RecurrentForwardForward
 from onward.algorithms.scff import SCFF
 from onward.algorithms.symba import SymBa
 from onward.algorithms.trifecta import Trifecta
@@ -45,6 +46,7 @@ ALGORITHMS = (
     EarlyExits,
     FFGAFSNN,
     HCLFF,
+    RecurrentForwardForward,
 )
 
 __all__ = [
@@ -68,6 +70,7 @@ __all__ = [
     "MonoForward",
     "PredSim",
     "RandomFeatures",
+    "RecurrentForwardForward",
     "SymBa",
     "Trifecta",
     "UnsupervisedForwardForward",

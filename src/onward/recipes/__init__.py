@@ -18,6 +18,7 @@ from onward.recipes import (
     mono_forward,
     predsim,
     random_features,
+    recurrent_forward_forward,
     scff,
     symba,
     trifecta,
@@ -48,6 +49,7 @@ RECIPES: tuple[Recipe, ...] = (
     *ffgaf_snn.RECIPES,
     *hcl_ff.RECIPES,
     *local_fields.RECIPES,
+    *recurrent_forward_forward.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
