@@ -11,7 +11,9 @@ from onward.distributed.replicas import check_replicas
 from onward.nets import MLP, ResNet17, TinyCNN
 from onward.parts.class_tree import levels_of, tree_of
 from onward.parts.contrastive import SupervisedContrastive
+from onward.parts.first_blocks import FirstBlocks
 from onward.parts.goodness import ClassMean, LinearHead
+from onward.parts.inference import BestRange
 from onward.parts.superclasses import Superclasses
 from onward.recipes import class_trees
 
@@ -23,9 +25,11 @@ def _superclasses(algorithm: HCLFF, depth: int) -> list[tuple[int, ...] | None]:
     learner = algorithm(MLP(width=8, depth=depth)(SHAPE, CLASSES), CLASSES)
     found = []
     for block in learner.blocks[:-1]:
-        assert isinstance(block.goodness, Superclasses | ClassMean)
-        coarse = isinstance(block.goodness, Superclasses)
-        found.append(tuple(block.goodness.member_of.tolist()) if coarse else None)
+        if isinstance(block.goodness, Superclasses):
+            found.append(tuple(block.goodness.member_of.tolist()))
+        else:
+            assert isinstance(block.goodness, ClassMean)
+            found.append(None)
     return found
 
 
@@ -79,6 +83,18 @@ def test_a_tree_learns_what_can_be_learned():
         trainer.step(images[part], labels[part], step=step)
     for rule in learner.rules:
         assert (learner.predict(images[300:], rule=rule) == labels[300:]).float().mean() > 0.8, rule
+
+
+def test_the_classifier_and_blocks_behind_the_range_can_be_left_out():
+    learner = HCLFF()(TinyCNN(width=8, dropout=0.0)(SHAPE, CLASSES), CLASSES).eval()
+    images = torch.rand(5, *SHAPE)
+    for last, kept in ((-1, 4), (1, 2)):
+        ranged = learner.rules["best_range"]
+        assert isinstance(ranged, FirstBlocks) and isinstance(ranged.rule, BestRange)
+        ranged.rule.last.fill_(last)
+        shorter = learner.truncated("best_range")
+        assert len(shorter.blocks) == kept
+        assert torch.equal(shorter.predict_scores(images), learner.predict_scores(images, rule="best_range"))
 
 
 def test_replicas_are_refused():

@@ -10,7 +10,7 @@ from onward.core import Target, seeded
 from onward.parts.contrastive import SupervisedContrastive, contrast, grid_of, pooled_class_norm
 
 LABELS = [0, 2, 1, 2, 0, 0, 3]  # 1 and 3 have no other of their class
-SHAPES = [(7, 12), (7, 12, 1, 1), (7, 12, 5, 6)]
+SHAPES = [(7, 12), (7, 12, 1, 1), (7, 12, 5, 6), (7, 12, 8, 4)]
 
 
 def _cosine(left: list[float], right: list[float]) -> float:
@@ -49,7 +49,7 @@ def test_it_is_the_contrast_of_projected_features_times_its_weight(shape: tuple[
     torch.testing.assert_close(part(activity, Target(labels)), 0.7 * contrast(normed, labels, 0.2))
 
 
-@pytest.mark.parametrize("shape", [(7, 12), (7, 12, 2, 3)])
+@pytest.mark.parametrize("shape", [(7, 12), (7, 12, 2, 3), (7, 12, 4, 4)])
 def test_the_gradients_are_right(shape: tuple[int, ...]):
     torch.manual_seed(1)
     part = SupervisedContrastive(4, 12, maps=len(shape) > 2, features=3).double()

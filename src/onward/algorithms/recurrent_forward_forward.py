@@ -59,7 +59,7 @@ class RecurrentForwardForward(Algorithm):
         ):
             raise ValueError("layers that look down and up need a network of linear layers, such as MLP")
         above = [*net.widths[1:], num_classes]
-        layers = [RecurrentLayer(*found, up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
+        layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
         objective = Threshold(self.threshold, self.sharpness)
         blocks = [LocalBlock(nn.Identity(), handoff=Settle(layers, first=self.first, last=self.last))]
         for layer in layers:

@@ -45,7 +45,7 @@ def tree_of(vectors: Float[Tensor, "C D"]) -> str:
     if len(vectors) < 2:
         raise ValueError(f"a tree needs at least 2 classes, got {len(vectors)}")
     unit = F.normalize(vectors.detach().double(), dim=1).cpu().numpy()
-    merges = AgglomerativeClustering(n_clusters=1, linkage="ward", compute_full_tree=True).fit(unit).children_
+    merges = AgglomerativeClustering(n_clusters=1, linkage="ward").fit(unit).children_
     nodes: list[Any] = list(range(len(vectors)))
     for left, right in merges.tolist():
         nodes.append([nodes[left], nodes[right]])

@@ -98,10 +98,11 @@ def pooled_class_norm(
 
     Averaging is linear, so it comes first here: no normalised map is ever written or kept for the backward pass.
     """
-    mean = group_mean(activity, num_classes)
-    variance = (group_mean_square(activity, num_classes) - mean.square()).clamp_min(0)
     pooled = F.adaptive_avg_pool2d(activity, cells) if activity.ndim == 4 else activity
     groups = widen(pooled).unflatten(1, (num_classes, -1)).flatten(2)
+    even = all(side % cells == 0 for side in activity.shape[2:])  # then the mean of all cells is that of the map
+    mean = groups.mean(dim=2) if even else group_mean(activity, num_classes)
+    variance = (group_mean_square(activity, num_classes) - mean.square()).clamp_min(0)
     return ((groups - mean[..., None]) * (variance + eps).rsqrt()[..., None]).flatten(1)
 
 

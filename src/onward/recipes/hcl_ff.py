@@ -40,7 +40,7 @@ def cifar10() -> Recipe:
         name="hcl_ff-cifar10",
         description="HCL-FF, ResNet17, CIFAR-10",
         algorithm=_cooling(HCLFF(tree=class_trees.CIFAR10), steps=45_000 // 128, epochs=1000),
-        net=ResNet17(width=100, dropout=0.0, concat="by_class", last_stride=1),
+        net=_resnet(100),
         data=DataSettings(name="cifar10", validation_fraction=0.1, augmentation=_COLOURS),
         trainer=TrainerSettings(
             learning_rate=0.08,
@@ -80,7 +80,7 @@ def mnist() -> Recipe:
         name="hcl_ff-mnist",
         description="HCL-FF, ResNet17 of two fifths of the width, MNIST",
         algorithm=_cooling(HCLFF(tree=class_trees.MNIST), steps=55_000 // 128, epochs=50),
-        net=replace(ten.net, width=40),
+        net=_resnet(40),
         data=DataSettings(name="mnist", validation_fraction=1 / 12, augmentation=_SHIFTS),
         trainer=replace(ten.trainer, final_learning_rate=0.06),
         epochs=50,
@@ -122,6 +122,10 @@ def fast(row: Recipe, *, width: int = 50) -> Recipe:
         published=replace(row.published, source=f"{row.published.source} (ResNet17, {row.epochs} epochs)"),
         backprop=f"{row.backprop}-fast",
     )
+
+
+def _resnet(width: int) -> ResNet17:
+    return ResNet17(width=width, dropout=0.0, concat="by_class", last_stride=1)
 
 
 def _cooling(algorithm: HCLFF, *, steps: int, epochs: int) -> HCLFF:
