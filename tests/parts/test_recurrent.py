@@ -86,6 +86,12 @@ def test_one_span_over_all_layers_trains_them_as_spans_of_their_own_would():
     assert losses[0][0] != losses[0][2]
 
 
+def test_what_layers_see_has_no_graph():
+    learner = _learner()
+    stream = learner.blocks[0](LabelOnTop(CLASSES).write(torch.rand(2, *SHAPE), torch.tensor([0, 1])))[1]
+    assert len(stream) == 3 and not any(tensor.requires_grad for tensor in stream)
+
+
 def test_a_copy_settles_with_its_own_layers():
     learner = _learner()
     other = copy.deepcopy(learner)
