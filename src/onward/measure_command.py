@@ -104,6 +104,7 @@ def _cost(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
         ("images/s", [f"{row['images_per_second']:,.0f}" for row in every]),
         ("counted mJ", [f"{1e3 * row['energy']['joules']:.2f}" for row in every]),
         *_measured_energy(every),
+        *_spikes(every),
         ("of peak rate", [f"{row['fraction_of_peak']:.0%}" for row in every]),
     ]
 
@@ -112,6 +113,18 @@ def _measured_energy(every: list[dict[str, Any]]) -> list[tuple[str, list[str]]]
     """Write what a meter said above idle, where there is one."""
     found = [row["energy"]["measured"] for row in every]
     return [] if None in found else [("measured mJ", [f"{1e3 * measured['joules']:.2f}" for measured in found])]
+
+
+def _spikes(every: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+    """Write what a prediction costs the layers of a network that spikes, and what they would cost without spikes."""
+    found = [row["spikes"] for row in every]
+    if not any(found):
+        return []
+    return [
+        ("spikes/neuron, image", [f"{spikes['spikes_per_neuron']:.2f}" if spikes else "" for spikes in found]),
+        ("prediction, uJ", [f"{1e6 * spikes['joules']:.3f}" if spikes else "" for spikes in found]),
+        ("same without spikes", [f"{1e6 * spikes['dense_joules']:.3f}" if spikes else "" for spikes in found]),
+    ]
 
 
 def _seconds(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:

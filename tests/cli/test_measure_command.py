@@ -88,3 +88,18 @@ def test_a_limit_that_is_too_small_names_the_floor(capsys: pytest.CaptureFixture
     assert "does not fit into 0.0 MB" in line and "--batch-size" in line
     assert "is no size" in _error(capsys, "train", *_QUICK, "--memory-limit", "little")
     assert not Path("runs").exists()
+
+
+def test_a_network_that_spikes_shows_what_its_spikes_cost(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    import onward.runs.measuring as measuring
+
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
+    monkeypatch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))
+    words = ["measure", "ffgaf_snn-digits", "--net.width", "2", "--device", "cpu", "--batch-size", "8", "--steps", "1"]
+    assert main([*words, "--json", "step.json"]) == 0
+    assert "spikes/neuron, image" in capsys.readouterr().out
+    own, *controls = read_json(Path("step.json"))["contenders"]
+    assert own["spikes"]["spikes_per_neuron"] > 0 and len(own["spikes"]["layers"]) == 4
+    assert all(row["spikes"] is None for row in controls)

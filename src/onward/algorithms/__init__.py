@@ -12,11 +12,13 @@ from onward.algorithms.distance_forward_pairs import DistanceForwardPairs
 from onward.algorithms.early_exits import EarlyExits
 from onward.algorithms.ffgaf_snn import FFGAFSNN
 from onward.algorithms.forward_forward import ForwardForward
+from onward.algorithms.hcl_ff import HCLFF
 from onward.algorithms.hff import HFF
 from onward.algorithms.layer_collaboration import LayerCollaboration
 from onward.algorithms.mono_forward import MonoForward
 from onward.algorithms.predsim import PredSim
 from onward.algorithms.random_features import RandomFeatures
+from onward.algorithms.recurrent_forward_forward import RecurrentForwardForward
 from onward.algorithms.scff import SCFF
 from onward.algorithms.symba import SymBa
 from onward.algorithms.trifecta import Trifecta
@@ -43,12 +45,15 @@ ALGORITHMS = (
     LayerCollaboration,
     EarlyExits,
     FFGAFSNN,
+    HCLFF,
+    RecurrentForwardForward,
 )
 
 __all__ = [
     "ALGORITHMS",
     "ASGE",
     "FFGAFSNN",
+    "HCLFF",
     "HFF",
     "SCFF",
     "Algorithm",
@@ -65,6 +70,7 @@ __all__ = [
     "MonoForward",
     "PredSim",
     "RandomFeatures",
+    "RecurrentForwardForward",
     "SymBa",
     "Trifecta",
     "UnsupervisedForwardForward",

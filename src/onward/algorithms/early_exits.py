@@ -1,31 +1,34 @@
-"""Early exits (after BTS-EE, arXiv 2509.08318): a local algorithm whose images leave at the first block that is sure.
+"""Early exits (after BTS-EE, arXiv 2509.08318): an algorithm whose images leave at the first block that is sure.
 
 Slots, supervision and training are those of the algorithm that it stands on; one inference rule is added and comes
-first. Every block of such an algorithm scores the classes anyway, so an exit costs nothing to have. Thresholds per exit
+first. Every block of a local algorithm scores the classes anyway, so an exit costs nothing to have. Thresholds per exit
 and class are calibrated on the validation split after the training.
 
-BTS-EE trains heads for the exits of a network that backpropagation trained, each on what earlier exits let through.
-Here blocks are their own heads and learn from all images.
+BTS-EE trains heads for the exits of a network that backpropagation trained, each on what earlier exits let through:
+`heads="trained"`. With `heads="own"` blocks are their own heads and learn from all images.
 """
 
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import InferenceRule, Learner
 from onward.nets.net import Net
 from onward.parts.early_exit import EarlyExit
+from onward.parts.exit_heads import ExitHeads
 
 
 @dataclass(frozen=True)
 class EarlyExits(Algorithm):
-    """A local algorithm with an exit at every block, calibrated per class on validation images."""
+    """An algorithm with an exit at every block, calibrated per class on validation images."""
 
     of: Algorithm = field(default_factory=DeeperForward)
     """The algorithm whose blocks are exits; its blocks score classes in one pass."""
     margin: float = 0.01
     """By how much fewer of those who leave may be right than the whole network is on that class."""
+    heads: Literal["own", "trained"] = "own"
+    """Whether an exit reads what its blocks say, or has a linear classifier, trained afterwards on who is left."""
 
     @property
     def standardise(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -35,13 +38,15 @@ class EarlyExits(Algorithm):
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for an algorithm without class scores in one pass, or with one block."""
         local = self.of(net, num_classes)
-        exits = sum(block.goodness is not None for block in local.blocks)
+        scored = sum(block.goodness is not None for block in local.blocks)
+        exits = scored if self.heads == "own" else len(local.blocks)
         if local.supervision.signed or exits < 2:
             raise ValueError(
                 f"early exits need at least 2 blocks that score classes in one pass, which "
                 f"{type(self.of).__name__} does not have"
             )
-        rules = {"early_exit": EarlyExit(exits, num_classes, margin=self.margin)}
+        exit_rule = EarlyExit if self.heads == "own" else ExitHeads
+        rules = {"early_exit": exit_rule(exits, num_classes, margin=self.margin)}
         return Learner(
             list(local.blocks),
             supervision=local.supervision,

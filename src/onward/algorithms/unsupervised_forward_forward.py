@@ -4,8 +4,8 @@ Goodness: mean of the squared activity (the paper sums). Objective: logistic los
 peer normalisation. Handoff: unit length. Hybrids show one image inside the large regions of a random mask and another
 one outside. The class is read by a linear softmax classifier on what all layers but the first hand on.
 
-Differs from the paper: layers of a convolutional network share weights, where the paper's are locally connected; the
-other image of a hybrid is of the same batch; the form of peer normalisation, which the paper names but does not print.
+Differs from the paper: the other image of a hybrid is of the same batch; the form of peer normalisation, which the
+paper names but does not print. The paper's locally connected network is `LocalFields`.
 """
 
 from dataclasses import dataclass

@@ -4,6 +4,7 @@ from onward.nets.airbench import Airbench
 from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.cafo_cnn import CaFoCNN
 from onward.nets.cfse import CFSE, CFSE6
+from onward.nets.locally_connected import LocalFields, TopographicMaps
 from onward.nets.mlp import MLP
 from onward.nets.mono_cnn import MonoCNN
 from onward.nets.net import Architecture, Net
@@ -33,6 +34,8 @@ NETS = (
     CFSE,
     CFSE6,
     CaFoCNN,
+    LocalFields,
+    TopographicMaps,
 )
 
 __all__ = [
@@ -46,6 +49,7 @@ __all__ = [
     "Airbench",
     "Architecture",
     "CaFoCNN",
+    "LocalFields",
     "MonoCNN",
     "Net",
     "Plain17",
@@ -54,6 +58,7 @@ __all__ = [
     "ResNet33",
     "ResNet100",
     "TinyCNN",
+    "TopographicMaps",
     "Trifecta6",
     "Trifecta12",
     "VGG8b",

@@ -13,7 +13,7 @@ class ResNet17(Architecture):
 
     A skip connection starts after every even layer and ends two layers later. Stages after the first begin with
     stride 2. 30.603 M parameters at width 100 for colour images, 275.408 M at width 300, the paper's tripled width
-    (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout or concat.
+    (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout, concat or stride.
     """
 
     width: int = 100
@@ -22,15 +22,19 @@ class ResNet17(Architecture):
     """Probability of dropping a unit, after every ReLU."""
     concat: ConcatOrder = "append"
     """How a concatenated skip connection's channels are placed."""
+    last_stride: int = 2
+    """Stride with which the last stage begins; 1 keeps its map, as in HCL-FF's released code."""
 
     def __post_init__(self):
         check_residual(self.width, self.dropout, self.concat)
+        if self.last_stride not in (1, 2):
+            raise ValueError(f"last_stride must be 1 or 2, got {self.last_stride}")
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         units = []
-        for stage in range(4):
+        for stage, stride in enumerate((1, 2, 2, self.last_stride)):
             w = self.width * 2**stage
-            units.append(Unit((Conv(w, w, stride=2 if stage else 1), Conv(w, w)), w))
+            units.append(Unit((Conv(w, w, stride=stride), Conv(w, w)), w))
             units.append(Unit((Conv(w, w), Conv(w, w)), 2 * w))
         stem = Conv(shape[0], self.width)
         return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)

@@ -63,7 +63,7 @@ class EarlyExit(InferenceRule):
                 final = predicted[-1] == c
                 wanted = right[-1][final].double().mean() - self.margin if final.any() else 1.0
                 here = inside & (predicted[k] == c)
-                self.thresholds[k, c] = _lowest(sure[k][here], right[k][here], float(wanted))
+                self.thresholds[k, c] = lowest_threshold(sure[k][here], right[k][here], float(wanted))
             inside &= ~self._leaves(k, sure[k], predicted[k])
 
     def _leaves(self, k: int, sure: Float[Tensor, "N"], predicted: Int64[Tensor, "N"]) -> Tensor:
@@ -148,7 +148,7 @@ def trade_off(
     return curve
 
 
-def _lowest(sure: Tensor, right: Tensor, wanted: float) -> float:
+def lowest_threshold(sure: Tensor, right: Tensor, wanted: float) -> float:
     """Return the lowest confidence from which on at least `wanted` of all are right; infinity if there is none."""
     order = sure.argsort(descending=True)
     share = right[order].double().cumsum(dim=0) / torch.arange(1, len(order) + 1, device=sure.device)

@@ -53,7 +53,8 @@ class MergedClasses(Goodness):
         """`goodness` scores classes; `member_of` names the superclass of each."""
         super().__init__()
         self.goodness = goodness
-        members = torch.nn.functional.one_hot(torch.tensor(list(member_of))).float()
+        groups = torch.arange(max(member_of) + 1)
+        members = (torch.tensor(list(member_of))[:, None] == groups).float()
         self.register_buffer("shares", members / members.sum(dim=0), persistent=False)
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B S"]:

@@ -11,11 +11,14 @@ from onward.recipes import (
     early_exits,
     ffgaf_snn,
     forward_forward,
+    hcl_ff,
     hff,
     layer_collaboration,
+    local_fields,
     mono_forward,
     predsim,
     random_features,
+    recurrent_forward_forward,
     scff,
     symba,
     trifecta,
@@ -44,6 +47,9 @@ RECIPES: tuple[Recipe, ...] = (
     *layer_collaboration.RECIPES,
     *early_exits.RECIPES,
     *ffgaf_snn.RECIPES,
+    *hcl_ff.RECIPES,
+    *local_fields.RECIPES,
+    *recurrent_forward_forward.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 

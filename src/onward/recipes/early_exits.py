@@ -18,6 +18,17 @@ def leaving(row: Recipe, *, margin: float = 0.01) -> Recipe:
     )
 
 
+def trained_heads(row: Recipe) -> Recipe:
+    """The same row with exits that have classifiers of their own, each trained on who is left."""
+    assert isinstance(row.algorithm, EarlyExits)
+    return replace(
+        row,
+        name=row.name.replace("early_exits-", "early_exits-heads_", 1),
+        description=row.description.replace("Early exits", "Early exits with trained heads", 1),
+        algorithm=replace(row.algorithm, heads="trained"),
+    )
+
+
 _ROWS = (
     deeper_forward.digits(),
     deeper_forward.mnist(),
@@ -26,4 +37,5 @@ _ROWS = (
     mono_forward.fast(mono_forward.fashion_mnist()),
     mono_forward.fast(mono_forward.cifar10()),
 )
-RECIPES = tuple(leaving(row) for row in _ROWS)
+_OWN = tuple(leaving(row) for row in _ROWS)
+RECIPES = (*_OWN, *[trained_heads(row) for row in _OWN[:2]])

@@ -30,6 +30,7 @@ from onward.recipes import Recipe
 from onward.runs.environment import environment
 from onward.runs.fresh_process import fresh_process
 from onward.runs.model import spec_for
+from onward.runs.spike_costs import spike_costs, summary
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,14 @@ class Stand:
             row["measured"] = {**measured._asdict(), "joules": measured.joules / steps}
         return row
 
+    def spikes(self) -> dict[str, Any] | None:
+        """Count what a prediction costs a network that spikes, as it is after these few steps."""
+        images, _ = next(self.batches)
+        self.learner.eval()
+        costs = spike_costs(self.learner, images)
+        self.learner.train()
+        return summary(costs)
+
     def phases(self, steps: int) -> list[dict[str, Any]]:
         """Return the median seconds of each phase of each block."""
         with Phases(self.trainer, self.read) as phases:
@@ -181,6 +190,7 @@ def side_by_side(
         row["fraction_of_peak"] = row["flops"]["total"] / row["step_seconds"] / rate.best
         row["phases"] = stand.phases(min(steps, 3))
         row["energy"] = stand.energy(meter, idle, steps)
+        row["spikes"] = stand.spikes()
     return rows
 
 

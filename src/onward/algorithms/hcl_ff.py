@@ -1,0 +1,78 @@
+"""HCL-FF (Yao, Chen, Kuo; CVPR 2026): DeeperForward from coarse classes to fine ones, and contrast.
+
+Goodness: mean activity of class groups; in a block on superclasses, the mean over their members. Objective: softmax
+cross-entropy. Auxiliary: supervised contrast of the class-normalised features, of fine labels. Handoff: class-group
+normalisation, then the residual. Behind the last block a linear classifier learns on what it hands on.
+
+Differs from the released code: blocks on superclasses speak for superclasses in predictions too, where the code adds
+the goodness of classes that nothing trained; projections learn at the rate of their block, not at twice that;
+temperatures fall step by step; gradients are clipped for block and projection together.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Goodness, Learner, LocalBlock, each
+from onward.nets.net import Net
+from onward.parts.class_tree import Levels, levels_of
+from onward.parts.contrastive import SupervisedContrastive
+from onward.parts.first_blocks import FirstBlocks
+from onward.parts.goodness import ClassMean, LinearHead
+from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
+from onward.parts.inference import BestRange, LastGoodness, SumGoodness
+from onward.parts.kind import gives_maps
+from onward.parts.objectives import CrossEntropy
+from onward.parts.superclasses import MergedClasses, Superclasses
+from onward.parts.supervision import LabelInLoss
+
+
+@dataclass(frozen=True)
+class HCLFF(Algorithm):
+    """Class-group competition from superclasses to classes, and supervised contrast per block (Yao et al. 2026)."""
+
+    tree: str = ""
+    """Nested lists of class numbers, such as [[0, 8], [2, [3, 5]]]; empty: all blocks tell classes apart."""
+    pace: Literal["even", "one_per_block"] = "even"
+    """Whether the tree's levels are shared out over all blocks, or used up one by one, the rest on classes."""
+    contrast: float = 1.0
+    """Weight of the contrastive loss; 0: none."""
+    warm_steps: int = 0
+    """Steps in which its temperature falls from 0.8 to 0.2."""
+    steps: int = 0
+    """Step at which its temperature reaches 0.1; 0: it stays 0.2."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots. Raises ValueError for a tree of other classes, or a width that is no multiple of them."""
+        levels, count = levels_of(self.tree, num_classes) if self.tree else (), len(net.bodies)
+        blocks = [
+            LocalBlock(
+                body if k else nn.Sequential(SampleNorm(), body),
+                goodness=self._goodness(k, count, levels, ClassMean(num_classes, width)),
+                objective=CrossEntropy(),
+                auxiliary=self._auxiliary(num_classes, width, gives_maps(body)) if self.contrast else None,
+                handoff=Handoff(ClassNorm(num_classes, width), join, pool),
+            )
+            for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
+        ]
+        head = LocalBlock(nn.Identity(), goodness=LinearHead(num_classes, net.widths[-1]), objective=CrossEntropy())
+        ranges = {"best_range": BestRange(), "all_blocks": SumGoodness()}
+        rules = {name: FirstBlocks(rule, count) for name, rule in ranges.items()}
+        return Learner(
+            [*blocks, head],
+            supervision=LabelInLoss(),
+            spans=each(count + 1),
+            rules={**rules, "softmax": LastGoodness()},
+        )
+
+    def _goodness(self, block: int, blocks: int, levels: Levels, classes: ClassMean) -> Goodness:
+        level = block if self.pace == "one_per_block" else block * len(levels) // blocks
+        if level >= len(levels) - 1:  # the last one has all classes
+            return classes
+        return Superclasses(MergedClasses(classes, levels[level]), levels[level])
+
+    def _auxiliary(self, num_classes: int, width: int, maps: bool) -> SupervisedContrastive:
+        weight, warm, steps = self.contrast, self.warm_steps, self.steps
+        return SupervisedContrastive(num_classes, width, maps=maps, weight=weight, warm_steps=warm, steps=steps)

@@ -1,0 +1,72 @@
+"""Forward-Forward as a recurrent network (Hinton 2022): layers look down and up, the label is on top, states settle.
+
+Each layer's state is computed from what the layers below and above were at the time before, at unit length, damped.
+Goodness: mean of the squared state over the counted times and units. Objective: logistic loss around a threshold.
+Contrastive views carry a wrong label on top. Inference: try every label, add the goodness of all layers.
+
+What a layer sees is computed without a graph, so its loss trains its own weights alone, at every time alone. All layers
+are one deep span nevertheless: none can be computed without the others, so no pipeline may cut between them.
+
+Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; only the counted times
+are learned from; times after the last counted one, of eight, are not computed, as nothing reads them.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Learner, LocalBlock, Span
+from onward.nets.net import Net
+from onward.parts.goodness import MeanSquare
+from onward.parts.inference import SumGoodness
+from onward.parts.objectives import Threshold
+from onward.parts.recurrent import LabelOnTop, NextLayer, RecurrentLayer, Settle
+
+
+@dataclass(frozen=True)
+class RecurrentForwardForward(Algorithm):
+    """Layers that look down and up and settle with the label on top, squared goodness per layer (Hinton 2022).
+
+    Raises ValueError for a damping outside [0, 1), or counted times that do not begin at 1 or later.
+    """
+
+    standardise: ClassVar[bool] = False
+
+    threshold: float = 0.3
+    """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
+    sharpness: float = 100.0
+    """How fast that probability moves with the mean goodness."""
+    damping: float = 0.3
+    """Share of its state that a layer keeps from one time to the next."""
+    first: int = 3
+    """First time whose goodness counts."""
+    last: int = 5
+    """Last time whose goodness counts."""
+
+    def __post_init__(self):
+        if not (0 <= self.damping < 1 and 1 <= self.first <= self.last):
+            raise ValueError(
+                f"needs a damping in [0, 1) and 1 <= first <= last, got {self.damping}, {self.first} and {self.last}"
+            )
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots. Raises ValueError for a network of anything but linear layers with ReLU."""
+        linear = [[module for module in body.modules() if isinstance(module, nn.Linear)] for body in net.bodies]
+        if any(len(found) != 1 for found in linear) or any(
+            isinstance(m, nn.Conv2d) for b in net.bodies for m in b.modules()
+        ):
+            raise ValueError("layers that look down and up need a network of linear layers, such as MLP")
+        above = [*net.widths[1:], num_classes]
+        layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
+        objective = Threshold(self.threshold, self.sharpness)
+        blocks = [LocalBlock(nn.Identity(), handoff=Settle(layers, first=self.first, last=self.last))]
+        for layer in layers:
+            blocks.append(LocalBlock(layer, goodness=MeanSquare(), objective=objective, handoff=NextLayer()))
+        return Learner(
+            blocks,
+            supervision=LabelOnTop(num_classes),
+            spans=(Span(1, len(layers), deep=True),),
+            rules={"every_label": SumGoodness()},
+        )

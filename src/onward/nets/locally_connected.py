@@ -1,0 +1,108 @@
+"""Locally connected networks: every unit looks at a patch of the layer below with weights of its own."""
+# B batch, D features: channels x places, H W map
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
+
+
+class LocallyConnected(nn.Module):
+    """A convolution whose weights differ from place to place; its output is features, not maps.
+
+    Features are ordered channel by channel. A field that is larger than what it looks at is cut to it; `pad` puts zeros
+    around, so that fields at the edge look at less, and with stride 1 and an odd field the map keeps its size.
+    """
+
+    def __init__(self, shape: Shape, outputs: int, *, field: int, stride: int = 1, pad: bool = False):
+        super().__init__()
+        channels, *sides = shape
+        self.shape = shape
+        self.field = (field, field) if pad else (min(field, sides[0]), min(field, sides[1]))
+        self.padding = field // 2 if pad else 0
+        self.stride = stride
+        rows, columns = (
+            (side + 2 * self.padding - size) // stride + 1 for side, size in zip(sides, self.field, strict=True)
+        )
+        self.out_shape: Shape = (outputs, rows, columns)
+        inputs = channels * self.field[0] * self.field[1]
+        bound = inputs**-0.5  # as torch's linear layers begin
+        self.weight = nn.Parameter(torch.empty(rows * columns, inputs, outputs).uniform_(-bound, bound))
+        self.bias = nn.Parameter(torch.empty(outputs, rows * columns).uniform_(-bound, bound))
+
+    def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B D"]:
+        maps = x.reshape(len(x), *self.shape)
+        patches = F.unfold(maps, self.field, padding=self.padding, stride=self.stride)
+        placed = torch.bmm(patches.permute(2, 0, 1), self.weight)
+        return (placed.permute(1, 2, 0) + self.bias).flatten(1)
+
+
+@dataclass(frozen=True)
+class LocalFields(Architecture):
+    """Three locally connected layers whose grids shrink, each of about 2000 units (Hinton 2022, section 3.2).
+
+    On 28x28 images: 4x4 places of `width` channels that see 10x10 pixels, 3x3 places of 1.72 and 2x2 places of 4 times
+    as many channels that see 2x2 places below. 3.027 M parameters at width 128 for grey images.
+    Raises ValueError for a size below 1.
+    """
+
+    width: int = 128
+    """Channels at each place of the first layer."""
+    field: int = 10
+    """Side in pixels of what a unit of the first layer sees."""
+    stride: int = 6
+    """Pixels from place to place of the first layer."""
+
+    def __post_init__(self):
+        _check(self.width, {"field": self.field, "stride": self.stride})
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        first = LocallyConnected(shape, self.width, field=self.field, stride=self.stride)
+        second = LocallyConnected(first.out_shape, round(self.width * 220 / 128), field=2)
+        third = LocallyConnected(second.out_shape, 4 * self.width, field=2)
+        return _net([first, second, third])
+
+
+@dataclass(frozen=True)
+class TopographicMaps(Architecture):
+    """Locally connected layers of `width` units at every pixel that see 11x11 pixels each (Hinton 2022, CIFAR-10).
+
+    3072 units a layer, as many as a colour image has values; at the edge a unit sees less. 2.236 M parameters at depth
+    2 for colour images of 32x32. Raises ValueError for a size below 1 or an even field.
+    """
+
+    width: int = 3
+    """Units at each pixel."""
+    depth: int = 2
+    """Number of layers."""
+    field: int = 11
+    """Side in pixels of what a unit sees; odd."""
+
+    def __post_init__(self):
+        _check(self.width, {"depth": self.depth, "field": self.field})
+        if self.field % 2 == 0:
+            raise ValueError(f"field must be odd, so that it has a middle, got {self.field}")
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        layers = []
+        for _ in range(self.depth):
+            layers.append(LocallyConnected(shape, self.width, field=self.field, pad=True))
+            shape = layers[-1].out_shape
+        return _net(layers)
+
+
+def _net(layers: Sequence[LocallyConnected]) -> Net:
+    bodies = [nn.Sequential(layer, nn.ReLU(inplace=True)) for layer in layers]
+    return plain(bodies, [layer.bias.numel() for layer in layers])
+
+
+def _check(width: int, sizes: dict[str, int]) -> None:
+    check_sizes(width, 0.0)
+    for name, size in sizes.items():
+        if size < 1:
+            raise ValueError(f"{name} must be at least 1, got {size}")

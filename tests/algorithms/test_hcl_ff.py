@@ -1,0 +1,124 @@
+"""HCL-FF: which block learns which superclasses, its losses by hand, and a tree from its own classifier."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from onward.algorithms import HCLFF, Backprop
+from onward.core import LocalTrainer, Target, TrainerSettings, seeded
+from onward.data.named import NAMED_SETS
+from onward.distributed.replicas import check_replicas
+from onward.nets import MLP, ResNet17, TinyCNN
+from onward.parts.class_tree import levels_of, tree_of
+from onward.parts.contrastive import SupervisedContrastive
+from onward.parts.first_blocks import FirstBlocks
+from onward.parts.goodness import ClassMean, LinearHead
+from onward.parts.inference import BestRange
+from onward.parts.superclasses import Superclasses
+from onward.recipes import class_trees
+
+SHAPE, CLASSES, TREE = (1, 8, 8), 4, "[[0, 2], [1, 3]]"
+
+
+def _superclasses(algorithm: HCLFF, depth: int) -> list[tuple[int, ...] | None]:
+    """The superclass of each class in every block; None where classes are told apart."""
+    learner = algorithm(MLP(width=8, depth=depth)(SHAPE, CLASSES), CLASSES)
+    found = []
+    for block in learner.blocks[:-1]:
+        if isinstance(block.goodness, Superclasses):
+            found.append(tuple(block.goodness.member_of.tolist()))
+        else:
+            assert isinstance(block.goodness, ClassMean)
+            found.append(None)
+    return found
+
+
+def test_levels_are_shared_out_evenly_or_used_up_one_by_one():
+    deep = "[0, [1, [2, 3]]]"
+    first, second = (0, 1, 1, 1), (0, 1, 2, 2)
+    assert _superclasses(HCLFF(tree=deep), 3) == [first, second, None]
+    assert _superclasses(HCLFF(tree=deep), 5) == [first, first, second, second, None]
+    assert _superclasses(HCLFF(tree=deep, pace="one_per_block"), 5) == [first, second, None, None, None]
+    assert _superclasses(HCLFF(tree=TREE), 4) == [(0, 1, 0, 1), (0, 1, 0, 1), None, None]
+    assert _superclasses(HCLFF(), 3) == [None] * 3
+
+
+def test_a_block_loses_competition_of_superclasses_and_contrast_of_classes():
+    torch.manual_seed(0)
+    block = HCLFF(tree=TREE, contrast=0.5)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).blocks[0].double()
+    activity, labels = torch.rand(6, 8, 4, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 1, 0])
+    classes = activity.unflatten(1, (4, 2)).mean(dim=(2, 3, 4))
+    coarse = torch.stack([(classes[:, 0] + classes[:, 2]) / 2, (classes[:, 1] + classes[:, 3]) / 2], dim=1)
+    compete = F.cross_entropy(coarse, labels % 2) + torch.tensor(2.0).log()  # two classes share a superclass
+    assert isinstance(block.auxiliary, SupervisedContrastive) and block.auxiliary.weight == 0.5
+    expected = compete + block.auxiliary(activity, Target(labels)).mean()
+    torch.testing.assert_close(block.loss(activity, Target(labels)), expected, rtol=1e-6, atol=1e-6)
+
+
+def test_without_contrast_there_is_no_auxiliary():
+    learner = HCLFF(contrast=0.0)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+    assert all(block.auxiliary is None for block in learner.blocks)
+
+
+def test_its_classifier_gives_a_tree_and_a_control_keeps_it():
+    learner = HCLFF()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+    head = learner.blocks[-1].goodness
+    assert isinstance(head, LinearHead)
+    tree = tree_of(head.linear.weight)
+    assert len(set(levels_of(tree, CLASSES)[-1])) == CLASSES
+    HCLFF(tree=tree)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+    control = Backprop(of=HCLFF())(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+    assert isinstance(control.blocks[-1].goodness, LinearHead)
+
+
+def test_a_tree_learns_what_can_be_learned():
+    with seeded(0, torch.device("cpu")):
+        learner = HCLFF(tree=TREE)(TinyCNN(width=8, dropout=0.0)(SHAPE, CLASSES), CLASSES)
+        patterns, noise = torch.rand(CLASSES, *SHAPE), torch.rand(400, *SHAPE)
+    labels = torch.arange(400) % CLASSES
+    images = 0.6 * patterns[labels] + 0.4 * noise
+    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.005))
+    for step in range(60):
+        part = torch.arange(32 * step, 32 * (step + 1)) % 300
+        trainer.step(images[part], labels[part], step=step)
+    for rule in learner.rules:
+        assert (learner.predict(images[300:], rule=rule) == labels[300:]).float().mean() > 0.8, rule
+
+
+def test_the_classifier_and_blocks_behind_the_range_can_be_left_out():
+    learner = HCLFF()(TinyCNN(width=8, dropout=0.0)(SHAPE, CLASSES), CLASSES).eval()
+    images = torch.rand(5, *SHAPE)
+    for last, kept in ((-1, 4), (1, 2)):
+        ranged = learner.rules["best_range"]
+        assert isinstance(ranged, FirstBlocks) and isinstance(ranged.rule, BestRange)
+        ranged.rule.last.fill_(last)
+        shorter = learner.truncated("best_range")
+        assert len(shorter.blocks) == kept
+        assert torch.equal(shorter.predict_scores(images), learner.predict_scores(images, rule="best_range"))
+
+
+def test_replicas_are_refused():
+    learner = HCLFF()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+    with pytest.raises(ValueError, match="block 0 looks at a batch as a whole"):
+        check_replicas(learner, 2, 32, 1)
+    check_replicas(HCLFF(contrast=0.0)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES), 2, 32, 1)
+
+
+def test_the_trees_of_named_sets_have_their_classes():
+    classes = {named.name: named.num_classes for named in NAMED_SETS}
+    for name in ("mnist", "fashion_mnist", "cifar10", "cifar100"):
+        levels = levels_of(getattr(class_trees, name.upper()), classes[name])
+        assert len(levels) >= 3
+    official = next(level for level in levels if len(set(level)) == 20)
+    assert sorted(official.count(number) for number in set(official)) == [5] * 20
+
+
+def test_a_last_stage_at_stride_one_keeps_its_map():
+    for stride, side in ((1, 8), (2, 4)):
+        net, x = ResNet17(width=2, last_stride=stride)((3, 32, 32), 2), (torch.rand(1, 3, 32, 32),)
+        with torch.no_grad():
+            for body, join in zip(net.bodies, net.joins, strict=True):
+                x = join(body.eval()(x[0]), *x[1:])
+        assert x[0].shape[2:] == (side, side)
+    with pytest.raises(ValueError, match="last_stride must be 1 or 2, got 3"):
+        ResNet17(last_stride=3)
