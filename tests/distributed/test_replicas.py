@@ -8,12 +8,17 @@ import torch
 from comparing import assert_equal_training
 from launcher import Launcher
 from test_pipelined_equals_sequential import NETS, SHAPE, toy
+from torch import nn
 
-from onward.algorithms import ALGORITHMS, DeeperForward, DistanceForward, PredSim
-from onward.core import LocalTrainer, TrainerSettings, split
+from onward.algorithms import DeeperForward
+from onward.core import Learner, LocalBlock, each
 from onward.data import Augmentation, DataSettings
 from onward.distributed import check_replicas
-from onward.nets import MLP, TinyCNN, Trifecta6
+from onward.nets import MLP, TinyCNN
+from onward.parts.goodness import ClassMean
+from onward.parts.inference import SumGoodness
+from onward.parts.objectives import CrossEntropy
+from onward.parts.supervision import LabelInLoss
 from onward.runs import Place, load_model, train
 from onward.runs.pipelined import Pipelining
 
@@ -40,54 +45,16 @@ def test_gradients_are_those_of_one_process_on_the_whole_batch(launcher: Launche
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
-def test_shares_add_up_to_the_whole_for_every_algorithm_that_is_not_refused(algorithm):
-    net = MLP(width=20, depth=3)
-    learner = algorithm()(net(SHAPE, 10), 10).double()
-    try:
-        check_replicas(learner, 2, 8, 1)
-    except ValueError as refusal:
-        assert "looks at a batch as a whole" in str(refusal)
-        return
-    x, y = torch.rand(8, *SHAPE, dtype=torch.float64), torch.arange(8)
-    found = []
-    for own in ([slice(0, 1)], [slice(0, 1), slice(1, 2)]):
-        gradients = [torch.zeros_like(p) for p in learner.parameters()]
-        for part in own:
-            _add_gradients(learner, gradients, x, y, len(own), part)
-        found.append(gradients)
-    for whole, shares in zip(*found, strict=True):
-        torch.testing.assert_close(shares, whole)
+class _Normalised(ClassMean):
+    def __init__(self, num_classes: int, channels: int):
+        super().__init__(num_classes, channels)
+        self.norm = nn.BatchNorm1d(channels)
 
 
-def _add_gradients(learner, gradients, x, y, count: int, part: slice) -> None:
-    """Add the gradients of one share of a batch, as a replica's optimizers get to see them."""
-    trainer = LocalTrainer(learner, TrainerSettings(), seed=1)
-
-    def keep() -> None:
-        for total, parameter in zip(gradients, learner.parameters(), strict=True):
-            if parameter.grad is not None:
-                total += parameter.grad
-                parameter.grad = None
-
-    for optimizer in trainer.optimizers:
-        optimizer.step = keep
-    stream, target = trainer.enter(x, y, step=0)
-    pieces = split(stream, target, count)[part]
-    trainer.update_pieces(pieces, learner.turns[0], step=0)
-
-
-@pytest.mark.parametrize(
-    ("learner", "named"),
-    [
-        (DistanceForward()(MLP(width=20, depth=2)(SHAPE, 10), 10), "RunningAnchors of block"),
-        (PredSim()(MLP(width=20, depth=2)(SHAPE, 10), 10), "SimilarityMatching of block 0"),
-        (DeeperForward()(Trifecta6(width=10)(SHAPE, 10), 10), "BatchNorm2d of block 0"),
-    ],
-    ids=["running_anchors", "similarity", "batch_norm"],
-)
-def test_what_looks_at_the_whole_batch_is_refused(learner, named: str):
-    with pytest.raises(ValueError, match=f"{named}.*use --replicas 1"):
+def test_a_goodness_that_normalises_by_its_batch_is_refused():
+    block = LocalBlock(nn.Linear(4, 20), goodness=_Normalised(10, 20), objective=CrossEntropy())
+    learner = Learner([block], supervision=LabelInLoss(), spans=each(1), rules={"sum": SumGoodness()})
+    with pytest.raises(ValueError, match=r"BatchNorm1d of block 0.*use --replicas 1"):
         check_replicas(learner, 2, 8, 1)
     check_replicas(learner, 1, 7, 2)
 

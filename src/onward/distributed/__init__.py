@@ -7,6 +7,7 @@ from onward.distributed.ranks import Ranks, join
 from onward.distributed.replicas import SharedOptimizer, add_up, check_replicas, greatest
 from onward.distributed.simulate import Prediction, Wires, simulate
 from onward.distributed.stage import StageForward, carve, evaluating, own_turns, reach, step_content, step_message
+from onward.distributed.whole_batch import see_whole_batch
 
 __all__ = [
     "PATIENCE",
@@ -29,6 +30,7 @@ __all__ = [
     "place",
     "possible_cuts",
     "reach",
+    "see_whole_batch",
     "simulate",
     "stages_of",
     "step_content",

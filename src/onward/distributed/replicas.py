@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from onward.core import BlockOptimizer, Goodness, Learner
+from onward.core import BlockOptimizer, Goodness, Learner, LocalBlock
 from onward.distributed.work import Work
 
 
@@ -17,6 +17,15 @@ class Peers:
 
     def __init__(self, group: Any, work: Work):
         self.group, self.work = group, work
+        self.number, self.place = dist.get_world_size(group), dist.get_rank(group)
+
+    def gather(self, tensor: Tensor) -> Tensor:
+        """Return the tensors of all replicas, stacked in their order."""
+        own = tensor.detach().contiguous()
+        found = [torch.empty_like(own) for _ in range(self.number)]
+        with self.work.waiting("peers"):  # as bytes: any type travels
+            dist.all_gather([share.view(torch.uint8) for share in found], own.view(torch.uint8), group=self.group)
+        return torch.stack(found)
 
     def combine(self, tensor: Tensor, how: Any = dist.ReduceOp.SUM) -> None:
         """Replace a tensor by what all replicas' make together."""
@@ -92,17 +101,19 @@ def check_replicas(learner: Learner, replicas: int, batch_size: int, micro_batch
         for name in _couplings(block):
             raise ValueError(
                 f"{name} of block {k} looks at a batch as a whole, and a replica sees only its share; use --replicas 1 "
-                f"and more stages, or a method and network without it (group normalisation, learned anchors)"
+                f"and more stages, or a method without it"
             )
 
 
-def _couplings(block: nn.Module) -> Iterator[str]:
-    """Name what makes one sample's gradient, or its score, depend on the others of its batch."""
-    for module in block.modules():
+def counts_batches(goodness: Goodness) -> bool:
+    """Return whether a goodness learns from batches what no gradient teaches."""
+    return type(goodness).follow is not Goodness.follow
+
+
+def _couplings(block: LocalBlock) -> Iterator[str]:
+    """Name what compares the images of a batch in a way that cannot be shared; see `whole_batch` for what can."""
+    for module in block.goodness.modules() if block.goodness is not None else ():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             yield type(module).__name__
-        if isinstance(module, Goodness) and type(module).follow is not Goodness.follow:
-            yield type(module).__name__
-    for slot in (getattr(block, "objective", None), getattr(block, "auxiliary", None)):
-        if slot is not None and slot.couples_samples:
-            yield type(slot).__name__
+    if block.objective is not None and block.objective.couples_samples:
+        yield type(block.objective).__name__

@@ -17,6 +17,7 @@ from onward.distributed import (
     greatest,
     own_turns,
     reach,
+    see_whole_batch,
     step_content,
     step_message,
 )
@@ -73,6 +74,7 @@ class StageTraining:
         if ranks.replicas > 1:
             optimizers: list[Any] = self.trainer.optimizers
             optimizers[:] = [SharedOptimizer(optimizer, ranks.peers) for optimizer in optimizers]
+            see_whole_batch([learner.blocks[k] for k in owned], ranks.peers)
         self.evaluation = StageEvaluation(learner, settings, ranks, owned)
         self.loader = TrainLoader(
             data.train,
