@@ -7,7 +7,6 @@ import torch.nn.functional as F
 from onward.algorithms import HCLFF, Backprop
 from onward.core import LocalTrainer, Target, TrainerSettings, seeded
 from onward.data.named import NAMED_SETS
-from onward.distributed.replicas import check_replicas
 from onward.nets import MLP, ResNet17, TinyCNN
 from onward.parts.class_tree import levels_of, tree_of
 from onward.parts.contrastive import SupervisedContrastive
@@ -95,13 +94,6 @@ def test_the_classifier_and_blocks_behind_the_range_can_be_left_out():
         shorter = learner.truncated("best_range")
         assert len(shorter.blocks) == kept
         assert torch.equal(shorter.predict_scores(images), learner.predict_scores(images, rule="best_range"))
-
-
-def test_replicas_are_refused():
-    learner = HCLFF()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
-    with pytest.raises(ValueError, match="block 0 looks at a batch as a whole"):
-        check_replicas(learner, 2, 32, 1)
-    check_replicas(HCLFF(contrast=0.0)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES), 2, 32, 1)
 
 
 def test_the_trees_of_named_sets_have_their_classes():

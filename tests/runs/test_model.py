@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_toys import same_tensors
 
-from onward.algorithms import ALGORITHMS, DeeperForward
+from onward.algorithms import ALGORITHMS, DeeperForward, MonoForward
 from onward.core import TrainerSettings
 from onward.nets import MLP, NETS, ResNet17, TinyCNN
 from onward.runs import Evaluator, load_model, save_model, spec_for
@@ -34,7 +34,7 @@ def test_every_algorithm_round_trips(algorithm, toy_data, tmp_path: Path):
 @pytest.mark.parametrize("net", NETS)
 def test_every_net_round_trips(net, toy_data, tmp_path: Path):
     width = {"width": 6} if net is not MLP else {"width": 6, "depth": 2}
-    spec = spec_for(DeeperForward(), net(**width), toy_data)
+    spec = spec_for(MonoForward(), net(**width), toy_data)  # takes any number of channels
     save_model(tmp_path, spec.build(), spec)
     assert load_model(tmp_path)[1].net == net(**width)
 
