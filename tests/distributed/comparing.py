@@ -7,7 +7,7 @@ import torch
 
 from onward.runs.files import read_tensors
 
-_MACHINE = {"train_seconds", "peak_memory_bytes", "images_per_second", "sha256", "pipeline"}
+_MACHINE = {"train_seconds", "peak_memory_bytes", "images_per_second", "sha256", "pipeline", "commit"}
 
 
 def assert_equal_runs(ours: Path, theirs: Path) -> None:

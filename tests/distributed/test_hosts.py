@@ -66,6 +66,7 @@ def _await_a_checkpoint(place: dict) -> None:
         assert time.monotonic() - since < 60
 
 
+@pytest.mark.slow
 def test_two_hosts_give_the_bits_of_one_process(
     launcher: Launcher, tmp_path: Path, place: dict, hosts: tuple[Host, Host]
 ):

@@ -22,7 +22,11 @@ STREAMED = DataSettings(
 )
 
 
-@pytest.mark.parametrize("algorithm", [DeeperForward(), SCFF(grid=1)], ids=["label_in_loss", "mixes_images"])
+@pytest.mark.parametrize(
+    "algorithm",
+    [DeeperForward(), pytest.param(SCFF(grid=1), marks=pytest.mark.slow)],
+    ids=["label_in_loss", "mixes_images"],
+)
 def test_two_replicas_give_the_bits_of_two_micro_batches(
     algorithm, launcher: Launcher, tmp_path: Path, place: dict, parquet_set, monkeypatch: pytest.MonkeyPatch
 ):
