@@ -25,7 +25,8 @@ USAGE = """usage: onward simulate RECIPE [--FLAG VALUE ...]
 Measures what each block of a recipe costs on this device, places the blocks on stages as a pipeline would, and predicts
 step time, utilisation and memory of each stage. Random images stand in for a named set that is not on this machine.
 
-  --devices INT            stages (2)
+  --devices INT            devices: stages times replicas (2)
+  --replicas INT           devices that share the batches of a stage (1)
   --bandwidth FLOAT        bytes per second between two stages (1e9)
   --latency FLOAT          seconds before the first byte of a message arrives (1e-4)
   --steps INT              steps to predict, filling and draining included (100)
@@ -43,7 +44,9 @@ step time, utilisation and memory of each stage. Random images stand in for a na
 class SimulateArguments:
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     devices: int = 2
-    """Stages."""
+    """Devices: stages times replicas."""
+    replicas: int = 1
+    """Devices that share the batches of a stage."""
     bandwidth: float = 1e9
     """Bytes per second between two stages."""
     latency: float = 1e-4
@@ -70,16 +73,23 @@ def simulate_command(words: Sequence[str], find_recipe: Callable[[str], Recipe])
     recipe = find_recipe(words[0])
     order = parse(SimulateArguments, f"simulate {recipe.name}", words[1:], default=SimulateArguments(recipe))
     wires = Wires(order.bandwidth, order.latency)
-    costs, cuts = _measured(order)
+    batch, replicas = order.recipe.batch_size, order.replicas
+    if replicas < 1 or order.devices % replicas or batch % replicas:
+        raise ValueError(f"--replicas {replicas} must divide {order.devices} devices and a batch of {batch} images")
+    costs, cuts, gradients = _measured(order)
+    added = [wires.adding_up(amount, replicas) for amount in gradients]
+    costs = replace(costs, step=[own + shared for own, shared in zip(costs.step, added, strict=True)])
     if order.stages:
         stages = stages_of(order.stages, cuts, len(costs.step))
     else:
-        stages = place(costs.step, costs.entering, cuts, order.devices)
+        stages = place(costs.step, costs.entering, cuts, order.devices // replicas)
     _show(order, costs, stages, wires)
 
 
-def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...]]:
-    device, recipe = choose_device(order.device), order.recipe
+def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...], list[int]]:
+    """Return what blocks cost with a replica's share of a batch, where one may cut, and bytes of gradients by block."""
+    device = choose_device(order.device)
+    recipe = replace(order.recipe, batch_size=order.recipe.batch_size // order.replicas)
     data = shapes_like(recipe, order.data_dir)
     learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
     if recipe.trainer.channels_last:
@@ -89,14 +99,17 @@ def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...]]:
     if order.messages == "bf16":
         half = 2 if recipe.trainer.precision == "fp32" else 1  # what is bf16 already does not shrink
         costs = replace(costs, entering=[amount // half for amount in costs.entering])
-    return costs, possible_cuts(learner.turns, len(learner.blocks))
+    gradients = [sum(p.nbytes for p in block.parameters() if p.requires_grad) for block in learner.blocks]
+    return costs, possible_cuts(learner.turns, len(learner.blocks)), gradients
 
 
 def _show(order: SimulateArguments, costs: BlockCosts, stages: Stages, wires: Wires) -> None:
     seconds = [sum(costs.step[k] for k in stage) for stage in stages]
     sent = [costs.entering[stage.start] for stage in stages[1:]]
     found = simulate(seconds, sent, wires, order.steps)
-    table = Table(title=f"{order.recipe.name}, {order.recipe.batch_size} images in a step", title_justify="left")
+    shared = f", {order.replicas} replicas" if order.replicas > 1 else ""
+    title = f"{order.recipe.name}, {order.recipe.batch_size} images in a step{shared}"
+    table = Table(title=title, title_justify="left")
     for name in ("stage", "blocks", "ms", "busy %", "sends MB", "link ms", "memory MB"):
         table.add_column(name, justify="right")
     for s, stage in enumerate(stages):
@@ -112,7 +125,7 @@ def _show(order: SimulateArguments, costs: BlockCosts, stages: Stages, wires: Wi
         )
     out, alone = Console(highlight=False, width=100), sum(seconds)
     out.print(table)
-    out.print(f"one device    {1e3 * alone:.2f} ms a step")
+    out.print(f"one stage     {1e3 * alone:.2f} ms a step")
     out.print(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
     out.print(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
     limit = "a link" if found.step > max(seconds) else f"stage {seconds.index(max(seconds))}"

@@ -37,6 +37,18 @@ def test_a_pipeline_on_paper_says_what_limits_it(capsys: pytest.CaptureFixture):
     assert "limited by    a link" in capsys.readouterr().out
 
 
+def test_replicas_on_paper_share_batches_and_add_up_gradients(capsys: pytest.CaptureFixture):
+    words = ["simulate", "deeper_forward-digits", "--net.width", "10", "--device", "cpu", "--batch-size", "4000"]
+    slow = ["--latency", "1.0"]  # far above what computing takes: 2 x 999 messages in a ring
+    assert main([*words, "--devices", "4000", "--replicas", "1000", *slow]) == 0
+    out = capsys.readouterr().out
+    found = re.search(r"pipeline\s+([\d.]+) ms a step", out)
+    assert found is not None and float(found[1]) / 1e3 == pytest.approx(2 * 999, rel=0.01)
+    assert "1000 replicas" in out and "3-3" in out
+    assert main([*words, "--devices", "4", "--replicas", "3"]) == 2
+    assert "--replicas 3 must divide 4 devices and a batch of 4000 images" in capsys.readouterr().err
+
+
 def test_a_pipeline_on_paper_refuses_what_cannot_be(capsys: pytest.CaptureFixture):
     assert main(["simulate", "backprop-digits", "--net.width", "10", "--devices", "2"]) == 2
     assert "cannot be cut into 2 stages" in capsys.readouterr().err

@@ -152,3 +152,12 @@ def test_impossible_wires_are_refused(bandwidth: float, latency: float):
 def test_numbers_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="2 stages need positive costs, 1 links"):
         simulate([1.0, 1.0], [], Wires(1.0), 3)
+
+
+@pytest.mark.parametrize("replicas", [1, 2, 5])
+def test_replicas_add_up_in_a_ring_message_by_message(replicas: int):
+    wires, seconds = Wires(bandwidth=100.0, latency=0.5), 0.0
+    for _scattered_then_gathered in range(2):
+        for _step in range(replicas - 1):  # everyone sends one share to its neighbour at the same time
+            seconds += 0.5 + (1000 / replicas) / 100.0
+    assert wires.adding_up(1000, replicas) == pytest.approx(seconds)

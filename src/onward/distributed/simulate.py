@@ -21,6 +21,10 @@ class Wires:
         """Return how long a message of so many bytes takes."""
         return self.latency + sent / self.bandwidth
 
+    def adding_up(self, amount: float | int, replicas: int) -> float:
+        """Return how long replicas take to add up so many bytes of each: a ring, every share twice around it."""
+        return 2 * (replicas - 1) * self.seconds(amount / replicas)
+
 
 @dataclass(frozen=True)
 class Prediction:
