@@ -159,7 +159,8 @@ def test_a_rank_that_lives_but_makes_no_progress_is_named_and_a_restart_goes_on(
 
 def test_waiting_and_fitting_are_not_taken_for_standing_still(launcher: Launcher, place: dict):
     how = replace(THREE, patience=1.5)  # while the last rank fits, the first two wait longer than that
-    launcher.start(RECIPE, place, 3, how=how, environment={"2": {"FAULT": "slow_fit 3"}}).succeeds()
+    launch = launcher.start(RECIPE, place, 3, how=how, environment={"2": {"FAULT": "slow_fit 3"}})
+    assert launch.codes() == [0, 0, 0], [launch.said(rank) for rank in range(3)]
 
 
 @pytest.mark.parametrize("rank", [1, pytest.param(0, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
