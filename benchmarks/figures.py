@@ -11,7 +11,7 @@ _ROOT = Path(__file__).parent.parent
 _MEMORY = ("parameters", "optimizer", "gradients", "activations", "batch", "workspace")
 _PHASES = ("data", "forward", "score", "gradient", "optimizer", "handoff")
 _COLOURS = ("#455a64", "#90a4ae", "#ffb300", "#00897b", "#6d4c41", "#80cbc4")
-_LEFT, _BAR, _GAP, _WIDTH = 250, 22, 8, 520
+_LEFT, _BAR, _GAP, _WIDTH = 330, 22, 8, 520
 
 
 def main() -> None:

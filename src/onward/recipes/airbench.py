@@ -20,14 +20,9 @@ TRAINER = TrainerSettings(
 BATCH_SIZE = 256
 
 
-def symmetric(name: str) -> bool:
-    """Return whether a mirror image is of the same class."""
-    return name not in ("mnist", "svhn")
-
-
 def images(name: str) -> DataSettings:
     """Return a named set with shifts of two pixels; photographs and clothes are also mirrored."""
-    shifts = Augmentation(crop=2, padding="reflect", alternate_flip=symmetric(name))
+    shifts = Augmentation(crop=2, padding="reflect", alternate_flip=name not in ("mnist", "svhn"))
     return DataSettings(name=name, validation_fraction=0.05, augmentation=shifts)
 
 

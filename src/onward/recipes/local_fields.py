@@ -9,7 +9,7 @@ from onward.algorithms import ForwardForward
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import LocalFields, TopographicMaps
-from onward.recipes import unsupervised_forward_forward
+from onward.recipes import narrow_mlp, unsupervised_forward_forward
 from onward.recipes.recipe import Published, Recipe, control
 
 
@@ -27,15 +27,7 @@ def mnist() -> Recipe:
 
 def mnist_fast() -> Recipe:
     """A quarter of the width and twenty epochs, for two cores."""
-    row = mnist()
-    return replace(
-        row,
-        name=f"{row.name}-fast",
-        net=LocalFields(width=32),
-        trainer=replace(row.trainer, learning_rate=1e-3),
-        epochs=20,
-        backprop=f"{row.backprop}-fast",
-    )
+    return replace(narrow_mlp.fast(mnist()), net=LocalFields(width=32))
 
 
 def cifar10() -> Recipe:

@@ -16,8 +16,8 @@ _OVERVIEW = (
     "best on its validation split.",
 )
 _SHARED = (
-    "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate.",
-    "Test %, the seeds' mean.",
+    "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
+    "the rate of a method's own read-out may differ. Test %, the seeds' mean.",
 )
 
 

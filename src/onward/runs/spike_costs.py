@@ -53,6 +53,8 @@ def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor,
     average, what is not zero counts as a spike. The learner is taken as it is; put it into evaluation mode first.
     """
     found = []
+    if not any(isinstance(block.body, SpikingLayer) for block in learner.blocks):
+        return found
     stream = learner.supervision.neutral_view(learner.prepare(images))
     for k, block in enumerate(learner.blocks):
         x = stream[0]
