@@ -44,6 +44,14 @@ def test_a_cell_has_the_mean_the_published_number_and_the_control():
     assert _rows(lines) == ["| `A` |  | 91.00 / 99.00 / 95.00 |", "| `B` | 80.00 / – / – |  |"]
 
 
+def test_what_a_step_costs_stands_beside_where_it_was_measured():
+    costs = {"A": {"parameters_M": 1.234, "memory_of_backprop": 0.345, "step_of_backprop": 0.678}}
+    lines = overview({"a": _runs("A", 0.9), "b": _runs("B", 0.8)}, costs)
+    assert "| method | mnist | weights | memory | step |" in lines
+    assert _rows(lines) == ["| `A` | 90.00 / – / – | 1.23 M | 0.34 | 0.68 |", "| `B` | 80.00 / – / – |  |  |  |"]
+    assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
+
+
 def test_of_several_recipes_validation_chooses_and_not_the_test_split():
     records = {"good": _runs("A", 0.8, validation=0.9), "lucky": _runs("A", 0.99, validation=0.7)}
     for order in (records, dict(reversed(records.items()))):

@@ -16,7 +16,7 @@ def digits() -> Recipe:
 
 
 def mnist() -> Recipe:
-    """Three layers of 1000, as `forward_forward-mnist`, whose control it shares."""
+    """Three layers of 1000, as `forward_forward-mnist`."""
     return replace(
         digits(),
         name="layer_collaboration-mnist",
@@ -27,9 +27,9 @@ def mnist() -> Recipe:
         epochs=60,
         batch_size=100,
         published=None,
-        backprop="backprop-mnist-mlp",
+        backprop="backprop-layer_collaboration-mnist",
     )
 
 
-_OWN_CONTROL = (digits(), fast(mnist()))
-RECIPES = (mnist(), *(recipe for row in _OWN_CONTROL for recipe in (row, control(row, learning_rate=1e-3))))
+_LOCAL = (digits(), mnist(), fast(mnist()))
+RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))

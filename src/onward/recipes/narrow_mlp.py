@@ -32,5 +32,5 @@ def fast(row: Recipe) -> Recipe:
         net=MLP(width=500, depth=3),
         trainer=replace(row.trainer, learning_rate=1e-3),
         epochs=20,
-        backprop=f"backprop-{row.name}-fast",
+        backprop=f"{row.backprop}-fast",
     )

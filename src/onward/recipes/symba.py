@@ -19,7 +19,7 @@ def digits() -> Recipe:
 
 
 def mnist() -> Recipe:
-    """Three layers of 1000, as `forward_forward-mnist`, whose control it shares."""
+    """Three layers of 1000."""
     return Recipe(
         name="symba-mnist",
         description="SymBa, MLP, MNIST",
@@ -30,7 +30,7 @@ def mnist() -> Recipe:
         epochs=60,
         batch_size=100,
         published=Published(test_accuracy=0.9858, source=_SOURCE),
-        backprop="backprop-mnist-mlp",
+        backprop="backprop-symba-mnist",
     )
 
 
@@ -53,5 +53,5 @@ def fast(row: Recipe) -> Recipe:
     return replace(narrow_mlp.fast(row), published=replace(row.published, source=f"{_SOURCE} (20 epochs)"))
 
 
-_OWN_CONTROL = (digits(), cifar10(), fast(mnist()))
-RECIPES = (mnist(), *(recipe for row in _OWN_CONTROL for recipe in (row, control(row, learning_rate=1e-3))))
+_LOCAL = (digits(), mnist(), cifar10(), fast(mnist()))
+RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))

@@ -9,11 +9,17 @@ from typing import Any
 Record = dict[str, Any]
 Records = Mapping[str, Sequence[Record]]
 """By recipe, a record for each seed."""
+Costs = Mapping[str, Mapping[str, Any]]
+"""By method, what a step of it costs: the rows of `results/benchmarks/methods.json`."""
 
 _CONTROLS = ("Backprop", "DeepSupervision")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
     "best on its validation split.",
+)
+_COSTS = (
+    "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, side by side",
+    "in one run: of the short row on MNIST that `results/benchmarks/methods.json` names, with its machine.",
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
@@ -21,8 +27,11 @@ _SHARED = (
 )
 
 
-def overview(records: Records) -> list[str]:
-    """Return the lines of a table with a row per method and a column per data set; none without a local method."""
+def overview(records: Records, costs: Costs | None = None) -> list[str]:
+    """Return the lines of a table with a row per method and a column per data set; none without a local method.
+
+    With `costs` there are also columns for weights, memory and time.
+    """
     best: dict[str, dict[str, Sequence[Record]]] = defaultdict(dict)
     for runs in records.values():
         method, data = _method(runs[0]), _data(runs[0])
@@ -33,9 +42,11 @@ def overview(records: Records) -> list[str]:
     if not methods:
         return []
     columns = sorted({data for method in methods for data in best[method]})
-    lines = ["## Methods", "", *_OVERVIEW, "", *_head("method", columns)]
+    prices = ["weights", "memory", "step"] if costs else []
+    lines = ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *_head("method", [*columns, *prices])]
     for method in sorted(methods):
-        lines.append(_line(f"`{method}`", [_cell(best[method].get(data), records) for data in columns]))
+        cells = [_cell(best[method].get(data), records) for data in columns]
+        lines.append(_line(f"`{method}`", cells + (_prices(costs.get(method)) if costs else [])))
     return lines
 
 
@@ -78,6 +89,12 @@ def _cell(runs: Sequence[Record] | None, records: Records) -> str:
             _percent(_mean(control, "test_accuracy")) if control else "–",
         ]
     )
+
+
+def _prices(cost: Mapping[str, Any] | None) -> list[str]:
+    if cost is None:
+        return ["", "", ""]
+    return [f"{cost['parameters_M']:.2f} M", f"{cost['memory_of_backprop']:.2f}", f"{cost['step_of_backprop']:.2f}"]
 
 
 def _method(record: Record) -> str:

@@ -93,7 +93,7 @@ def results_page(folder: Path) -> str:
     for name, runs in sorted(by_recipe.items()):
         by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
     lines = ["# Results", "", *_PREFACE]
-    for tables in (overview(by_recipe), shared(by_recipe)):
+    for tables in (overview(by_recipe, _costs(folder)), shared(by_recipe)):
         lines += ["", *tables] if tables else []
     for data, names in sorted(by_data.items()):
         lines += ["", f"## {data}", "", *_HEAD, *(_row(name, by_recipe) for name in names)]
@@ -115,6 +115,12 @@ def spread(values: list[float]) -> str:
     """Write fractions as a percentage with the deviation over seeds, where there are several."""
     mean = f"{100 * statistics.mean(values):.2f}"
     return mean if len(values) < 2 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
+
+
+def _costs(folder: Path) -> dict[str, Any]:
+    """Return what a step of each method costs, where that was measured."""
+    path = folder / "benchmarks" / "methods.json"
+    return {row["method"]: row for row in read_json(path)["rows"]} if path.exists() else {}
 
 
 def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
