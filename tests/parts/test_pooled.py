@@ -5,7 +5,7 @@ import torch
 
 from onward.core import Target
 from onward.parts.objectives import CrossEntropy, Threshold
-from onward.parts.pooled import PooledLinear, largest_grid
+from onward.parts.pooled import PooledLinear, Standardised, largest_grid
 from onward.parts.weighted import Weighted
 
 
@@ -102,3 +102,22 @@ def test_a_weight_multiplies_every_term_and_keeps_what_the_objective_needs():
     signed = Weighted(Threshold(), 2.0)
     assert (signed.per_class, signed.signed) == (False, True)
     assert weighted == Weighted(CrossEntropy(0.1), 0.25) != Weighted(CrossEntropy(0.1), 0.5)
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (5, 3, 4, 2)])
+def test_standardised_reads_channels_at_mean_0_and_variance_1_over_all_batches(shape: tuple[int, ...]):
+    batches = 7 + 3 * torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
+    read_out = Standardised(_filled(2, 3, (1, 1)).float(), 3)
+    nobody = Target(torch.zeros(5, dtype=torch.long))
+    for batch in batches:
+        read_out.follow(batch, nobody)
+    normal = torch.empty_like(batches[0])
+    for channel in range(3):
+        values = batches[:, :, channel].flatten()
+        normal[:, channel] = (batches[0][:, channel] - values.mean()) / values.std(correction=0)
+    torch.testing.assert_close(read_out(batches[0]), read_out.read_out(normal), rtol=1e-3, atol=1e-4)
+
+
+def test_before_its_first_batch_standardised_changes_nothing():
+    read_out, x = Standardised(_filled(2, 3, (1, 1)).float(), 3), torch.randn(4, 3)
+    torch.testing.assert_close(read_out(x), read_out.read_out(x), rtol=1e-4, atol=1e-4)

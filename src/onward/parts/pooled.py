@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Goodness
+from onward.core import Goodness, Target
 from onward.parts.activity import widen
 
 
@@ -33,6 +33,37 @@ class PooledLinear(Goodness):
             if activity.ndim == 4:  # pooling adds in fp32; a wide copy of the whole map would cost more than it gives
                 activity = F.adaptive_avg_pool2d(activity, self.cells)
             return self.linear(widen(activity).flatten(1))
+
+
+class Standardised(Goodness):
+    """A read-out of each channel at mean 0 and variance 1, over all training batches so far: for random features.
+
+    What follows the batches is a mean without forgetting, so the body in front should not change.
+    """
+
+    per_class: ClassVar[bool] = True
+
+    def __init__(self, read_out: PooledLinear, channels: int, eps: float = 1e-5):
+        super().__init__()
+        self.read_out = read_out
+        self.eps = eps
+        for name, start in (
+            ("batches", torch.zeros(())),
+            ("mean", torch.zeros(channels)),
+            ("square", torch.ones(channels)),
+        ):
+            self.register_buffer(name, start)
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        scale = (self.square - self.mean.square() + self.eps).rsqrt()
+        mean, scale = (value.view(-1, *[1] * (activity.ndim - 2)) for value in (self.mean, scale))
+        return self.read_out((widen(activity) - mean) * scale)
+
+    def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
+        channels = widen(activity).transpose(0, 1).flatten(1)
+        self.batches += 1
+        self.mean += (channels.mean(dim=1) - self.mean) / self.batches
+        self.square += (channels.square().mean(dim=1) - self.square) / self.batches
 
 
 def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:

@@ -18,8 +18,8 @@ _OVERVIEW = (
     "best on its validation split.",
 )
 _COSTS = (
-    "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, side by side",
-    "in one run: of the short row on MNIST that `results/benchmarks/methods.json` names, with its machine.",
+    "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, both in one",
+    "run: of the short row on MNIST that `results/benchmarks/methods.json` names, with its machine.",
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
