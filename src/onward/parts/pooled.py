@@ -42,17 +42,17 @@ class Standardised(Goodness):
     """
 
     per_class: ClassVar[bool] = True
+    batches: Tensor
+    mean: Tensor
+    square: Tensor
 
     def __init__(self, read_out: PooledLinear, channels: int, eps: float = 1e-5):
         super().__init__()
         self.read_out = read_out
         self.eps = eps
-        for name, start in (
-            ("batches", torch.zeros(())),
-            ("mean", torch.zeros(channels)),
-            ("square", torch.ones(channels)),
-        ):
-            self.register_buffer(name, start)
+        self.register_buffer("batches", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("square", torch.ones(channels))
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         scale = (self.square - self.mean.square() + self.eps).rsqrt()
