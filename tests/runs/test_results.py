@@ -1,5 +1,6 @@
 """Results: records, spread, and the table."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,16 @@ def test_the_table_has_mean_deviation_seeds_control_and_published(tmp_path: Path
         "| 92.00 ± 2.00 | 3 | 97.00 | 95.00 (somebody, table 1) | short by 3.00 "
         "| last_block 82.00 ± 2.00 | 1.23 M | 2 | 1.5 | a machine |"
     ) in row
+
+
+def test_costs_of_a_step_are_taken_from_the_benchmark(tmp_path: Path):
+    record(tmp_path, _result("a", 0, 0.9))
+    assert "weights | memory | step" not in results_page(tmp_path)
+    method = _result("a", 0, 0.9)["config"]["algorithm"]["type"]
+    costs = {"method": method, "parameters_M": 2.5, "memory_of_backprop": 0.4, "step_of_backprop": 0.7}
+    (tmp_path / "benchmarks").mkdir()
+    (tmp_path / "benchmarks" / "methods.json").write_text(json.dumps({"rows": [costs]}))
+    assert "| 2.50 M | 0.40 | 0.70 |" in results_page(tmp_path)
 
 
 def test_every_data_set_has_a_table_of_its_own(tmp_path: Path):

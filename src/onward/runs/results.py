@@ -1,5 +1,6 @@
 """Results: the record of a finished run, and the table made from all records."""
 
+import json
 import statistics
 from collections import defaultdict
 from pathlib import Path
@@ -120,7 +121,7 @@ def spread(values: list[float]) -> str:
 def _costs(folder: Path) -> dict[str, Any]:
     """Return what a step of each method costs, where that was measured."""
     path = folder / "benchmarks" / "methods.json"
-    return {row["method"]: row for row in read_json(path)["rows"]} if path.exists() else {}
+    return {row["method"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
 
 
 def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
