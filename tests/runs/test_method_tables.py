@@ -88,5 +88,10 @@ def test_whoever_differs_in_network_data_or_budget_is_not_listed_with_the_others
     assert shared(_alike(other)) == []
 
 
+def test_a_setting_of_none_that_an_older_record_lacks_makes_no_difference():
+    assert shared(_alike({"data": {"name": "mnist", "buffer": None}}))
+    assert shared(_alike({"data": {"name": "mnist", "buffer": 9}})) == []
+
+
 def test_seeds_and_recipes_of_one_method_are_not_several_methods():
     assert shared({"a": _runs("A", 0.7, 0.8, 0.9), "b": _runs("A", 0.9), "c": _runs("B", 0.9)}) == []

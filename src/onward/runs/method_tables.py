@@ -71,10 +71,14 @@ def shared(records: Records) -> list[str]:
 
 
 def _way(record: Record) -> str:
-    """Write down all of a training but its method and what a method needs for its own read-out."""
+    """Write down all of a training but its method and what a method needs for its own read-out.
+
+    A setting of None is the same as one that an older record does not know.
+    """
     config = record["config"]
     trainer = {key: value for key, value in config["trainer"].items() if key != "adamw_share"}
-    rest = {key: config[key] for key in ("net", "data", "epochs", "batch_size")}
+    rest = {key: config[key] for key in ("net", "epochs", "batch_size")}
+    rest["data"] = {key: value for key, value in config["data"].items() if value is not None}
     return json.dumps({**rest, "trainer": trainer}, sort_keys=True)
 
 
