@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from onward.core import Goodness, Target
 from onward.parts.activity import widen
+from onward.parts.cells import cell_means
 
 
 def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor, "B F"]:
@@ -18,7 +19,7 @@ def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor
     Each cell is summed in fp32 and handed over in the activity's own precision. A map smaller than the grid repeats
     its values, which leaves all angles as they are; an activity without a map has no cells.
     """
-    cells = F.adaptive_avg_pool2d(activity, grid) if activity.ndim == 4 else activity
+    cells = cell_means(activity, (grid, grid)) if activity.ndim == 4 else activity
     return F.normalize(widen(cells).flatten(1), dim=1)
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from onward.core import Auxiliary, Target
 from onward.parts.activity import widen
+from onward.parts.cells import cell_means
 from onward.parts.class_groups import check_groups, group_mean, group_mean_square
 
 HIGH, MIDDLE, LOW = 0.8, 0.2, 0.1
@@ -98,7 +99,7 @@ def pooled_class_norm(
 
     Averaging is linear, so it comes first here: no normalised map is ever written or kept for the backward pass.
     """
-    pooled = F.adaptive_avg_pool2d(activity, cells) if activity.ndim == 4 else activity
+    pooled = cell_means(activity, (cells, cells)) if activity.ndim == 4 else activity
     groups = widen(pooled).unflatten(1, (num_classes, -1)).flatten(2)
     even = all(side % cells == 0 for side in activity.shape[2:])  # then the mean of all cells is that of the map
     mean = groups.mean(dim=2) if even else group_mean(activity, num_classes)

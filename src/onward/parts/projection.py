@@ -4,12 +4,12 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Goodness
 from onward.parts.activity import widen
+from onward.parts.cells import cell_means
 from onward.parts.pooled import largest_grid
 
 
@@ -34,5 +34,5 @@ class Projection(Goodness):
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
             if activity.ndim == 4:
-                activity = F.adaptive_avg_pool2d(activity, self.cells)
+                activity = cell_means(activity, self.cells)
             return self.linear(widen(activity).flatten(1))

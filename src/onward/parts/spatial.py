@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from onward.core import Goodness
 from onward.parts.activity import widen
+from onward.parts.cells import spread_over_cells
 
 _PIECE = 8  # samples that a CPU squares at a time: the wide copy stays in its cache
 
@@ -106,22 +107,10 @@ class _Cells(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         (activity,) = ctx.saved_tensors
-        gradient, grid = gradient * ctx.power, gradient.shape[2]
-        if any(side % grid for side in activity.shape[2:]):
-            spread = torch.ops.aten._adaptive_avg_pool2d_backward(gradient.to(activity.dtype), activity)
-            return spread.mul_(activity) if ctx.power == 2 else spread, None, None
-        height, width = (side // grid for side in activity.shape[2:])
-        # The rows of a cell share their factors, so that only whole rows are repeated before the one pass over the map.
-        rows = (gradient / (height * width)).to(activity.dtype).repeat_interleave(width, dim=3).unsqueeze(3)
-        cut = activity.unflatten(2, (grid, height))
-        whole = cut * _laid_out(rows, cut) if ctx.power == 2 else rows.expand_as(cut)
-        return whole.flatten(2, 3), None, None
+        sides, channels_last = activity.shape[2:], activity.stride(1) == 1
+        spread = spread_over_cells(gradient * ctx.power, sides, dtype=activity.dtype, channels_last=channels_last)
+        return spread.mul_(activity) if ctx.power == 2 else spread, None, None
 
 
 def _cell_mean(wide: Tensor, grid: int, power: int) -> Tensor:
     return F.adaptive_avg_pool2d(wide.square() if power == 2 else wide, grid)
-
-
-def _laid_out(rows: Float[Tensor, "B D P 1 W"], like: Tensor) -> Float[Tensor, "B D P 1 W"]:
-    """Bring channels next to each other in memory where the map has them so: a product of two layouts is slow."""
-    return rows.movedim(1, -1).contiguous().movedim(-1, 1) if like.stride(1) == 1 else rows

@@ -1,0 +1,57 @@
+"""Means over the cells of a grid, and their gradient."""
+# B batch, D channels, H W map, P Q rows and columns of the grid
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+
+def cell_means(activity: Float[Tensor, "B D H W"], grid: tuple[int, int]) -> Float[Tensor, "B D P Q"]:
+    """Return the mean of each channel in every cell: those of adaptive average pooling, with a faster gradient.
+
+    A map that the grid does not divide has cells that overlap; one that is smaller than the grid is repeated. Cells are
+    summed in fp32 and handed over in the activity's own precision.
+    """
+    return _CellMeans.apply(activity, grid)
+
+
+def spread_over_cells(
+    gradient: Float[Tensor, "B D P Q"], sides: tuple[int, int], *, dtype: torch.dtype, channels_last: bool
+) -> Float[Tensor, "B D H W"]:
+    """Return the gradient of a map of `sides` pixels from that of its cells' means.
+
+    As a product with a matrix of zeros and ones, channels last, which cells that overlap do not slow down.
+    """
+    wide = torch.promote_types(gradient.dtype, torch.float32)
+    members = _members(sides, gradient.shape[2:], gradient.device)
+    shares = gradient.flatten(2).transpose(1, 2) / members.sum(dim=0).to(wide)[:, None]
+    spread = torch.matmul(members.to(dtype), shares.to(dtype)).transpose(1, 2).unflatten(2, sides)
+    return spread if channels_last else spread.contiguous()
+
+
+class _CellMeans(torch.autograd.Function):
+    """Keeps nothing for its gradient but the form of the map."""
+
+    @staticmethod
+    def forward(ctx, activity: Tensor, grid: tuple[int, int]) -> Tensor:
+        ctx.sides, ctx.dtype, ctx.channels_last = activity.shape[2:], activity.dtype, activity.stride(1) == 1
+        return F.adaptive_avg_pool2d(activity, grid)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        spread = spread_over_cells(gradient, ctx.sides, dtype=ctx.dtype, channels_last=ctx.channels_last)
+        return spread, None
+
+
+def _members(sides: tuple[int, int], grid: tuple[int, int], device: torch.device) -> Float[Tensor, "HW PQ"]:
+    """Return which pixel lies in which cell, as ones and zeros."""
+    rows, columns = (_line(side, cells, device) for side, cells in zip(sides, grid, strict=True))
+    return torch.einsum("hp,wq->hwpq", rows, columns).flatten(2).flatten(0, 1)
+
+
+def _line(side: int, cells: int, device: torch.device) -> Float[Tensor, "H P"]:
+    """Cell p of a line covers the pixels from floor(p H / P) up to, but not, ceil((p + 1) H / P)."""
+    cell, pixel = torch.arange(cells, device=device), torch.arange(side, device=device)[:, None]
+    first, end = cell * side // cells, -(-(cell + 1) * side // cells)
+    return ((pixel >= first) & (pixel < end)).float()
