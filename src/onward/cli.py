@@ -62,6 +62,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
   --workers N              processes that decode a streamed set (one per core that is left over)
+  --compile                compile every body with torch.compile; the same result up to rounding
   --resume RUN             go on with a run that was stopped
   --pipeline               spread the blocks over the processes that torchrun started
   --stages, --replicas, --messages, --balance, --patience

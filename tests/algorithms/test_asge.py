@@ -58,7 +58,7 @@ def _by_hand(learner: Learner, images: Tensor) -> tuple[list[Tensor], Tensor]:
     return scores, head.linear.bias + sum(f @ weight.T for f, weight in parts)
 
 
-def test_fusion_last_and_best_equal_a_loop():
+def test_fusion_best_last_and_sum_equal_a_loop():
     learner, (images, labels) = _learner(), _batch(40)
     _train(learner)
     learner.eval()
@@ -69,7 +69,8 @@ def test_fusion_last_and_best_equal_a_loop():
         scores, fused = _by_hand(learner, images)
     correct = [int((s.argmax(dim=1) == labels).sum()) for s in scores]
     chosen = correct.index(max(correct))
-    expected = {"fusion": fused, "best": scores[chosen], "last": scores[-1]}
+    summed = torch.stack(scores[1:]).sum(dim=0)
+    expected = {"fusion": fused, "best": scores[chosen], "last": scores[-1], "sum": summed}
     assert learner.headline == "fusion" and list(learner.rules) == list(expected)
     for rule, wanted in expected.items():
         torch.testing.assert_close(learner.predict_scores(images, rule=rule), wanted, rtol=1e-3, atol=1e-4)

@@ -38,6 +38,12 @@ def test_sum_goodness_adds_the_blocks_from_its_start_on(start: int):
     torch.testing.assert_close(SumGoodness(start)(made_up(block_scores=scores)), expected)
 
 
+def test_sum_goodness_leaves_out_the_last_blocks():
+    scores = torch.randn(4, 5, 4)
+    torch.testing.assert_close(SumGoodness(1, leave_out=1)(made_up(block_scores=scores)), scores[1] + scores[2])
+    assert torch.equal(SumGoodness(3, leave_out=2)(made_up(block_scores=scores)), scores[1])
+
+
 def test_sum_goodness_of_a_network_that_ends_before_its_start_reads_the_last_block():
     scores = torch.randn(1, 5, 4)
     assert torch.equal(SumGoodness(start=1)(made_up(block_scores=scores)), scores[0])

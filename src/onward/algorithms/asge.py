@@ -18,7 +18,7 @@ from onward.core import Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.fusion import fusion_block, gather_from
 from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import BestBlock, BlockGoodness, LastGoodness
+from onward.parts.inference import BestBlock, BlockGoodness, LastGoodness, SumGoodness
 from onward.parts.mirrored import mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.spatial import SpatialGoodness, grid_for
@@ -62,7 +62,12 @@ class ASGE(Algorithm):
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))
-        rules = {"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)}
+        rules = {
+            "fusion": LastGoodness(),
+            "best": BestBlock(leave_out=1),
+            "last": BlockGoodness(-2),
+            "sum": SumGoodness(self.fuse_from, leave_out=1),
+        }
         return Learner(
             blocks,
             supervision=LabelInLoss(),

@@ -15,17 +15,19 @@ from onward.parts.activity import map_mean, widen
 class SumGoodness(InferenceRule):
     """Adds the scores of all scored blocks from `start` on; Hinton 2022 leaves out the first (start=1).
 
-    With the label in the input, these scores come from trying every label. A network with no block beyond `start`
-    is read at its last block.
+    The last `leave_out` scored blocks do not count. With the label in the input, these scores come from trying every
+    label. A network with no block beyond `start` is read at the last one that counts.
     """
 
-    def __init__(self, start: int = 0):
+    def __init__(self, start: int = 0, *, leave_out: int = 0):
         super().__init__()
         self.start = start
+        self.leave_out = leave_out
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         scores = evidence.block_scores
-        return scores[min(self.start, len(scores) - 1) :].sum(dim=0)
+        stop = len(scores) - self.leave_out
+        return scores[min(self.start, stop - 1) : stop].sum(dim=0)
 
 
 class LastGoodness(InferenceRule):

@@ -20,6 +20,7 @@ from onward.recipes import (
     random_features,
     recurrent_forward_forward,
     scff,
+    shared,
     symba,
     trifecta,
     unsupervised_forward_forward,
@@ -50,6 +51,7 @@ RECIPES: tuple[Recipe, ...] = (
     *hcl_ff.RECIPES,
     *local_fields.RECIPES,
     *recurrent_forward_forward.RECIPES,
+    *shared.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 

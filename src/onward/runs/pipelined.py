@@ -33,6 +33,7 @@ from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.block_costs import Balance, block_costs
 from onward.runs.codec import encode
+from onward.runs.compiling import compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.interrupt import StopWish, stop_wish
@@ -185,6 +186,8 @@ class _Run:
     def _training(
         self, learner: Learner, data: Splits, owned: range, folder: RunFolder, stop: StopWish
     ) -> StageTraining:
+        if self.where.compile:
+            compile_bodies(learner)
         saved = time.monotonic()
 
         def wish() -> tuple[bool, int | None]:

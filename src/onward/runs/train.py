@@ -12,6 +12,7 @@ from onward.core import Learner, TrainerSettings
 from onward.data import Augmentation, Splits, load
 from onward.nets import Architecture
 from onward.recipes import Recipe
+from onward.runs.compiling import compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.interrupt import stop_wish
@@ -31,7 +32,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run happens: everything that does not change its result."""
+    """Where a run happens: everything that does not change its result, but for rounding."""
 
     data_dir: Path | None = None
     """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
@@ -43,6 +44,8 @@ class Place:
     """Seconds between checkpoints."""
     workers: int | None = None
     """Processes that decode a streamed set; None: one per core that is left over; 0: none."""
+    compile: bool = False
+    """Compile every body with torch.compile; the same result up to rounding."""
 
     def __post_init__(self):
         if self.workers is not None and self.workers < 0:
@@ -124,6 +127,8 @@ def _carry_out(
     folder: RunFolder, recipe: Recipe, data: Splits, spec: ModelSpec, device: torch.device, place: Place
 ) -> dict[str, Any]:
     learner = spec.build(seed=recipe.seed).to(device)
+    if place.compile:
+        compile_bodies(learner)
     training = Training(
         learner,
         data,

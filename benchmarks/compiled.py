@@ -1,0 +1,43 @@
+"""A greedy step with bodies compiled by torch.compile, beside the same step as it is."""
+
+from pathlib import Path
+from statistics import median
+
+from onward.recipes import RECIPES, Recipe
+from onward.runs.compiling import compile_bodies
+from onward.runs.measuring import Stand, contenders, interleave, shapes_like
+from report import Order, begin, finish
+from subjects import subject
+
+
+def main() -> None:
+    order, rows = begin(__doc__ or "", steps=5), []
+    for name in ("tiny_cnn", "resnet17", "vgg8"):
+        recipe = subject(name, batch_size=128, precision="bf16", quick=order.quick)
+        rows += [_row(recipe, order)] if recipe else []
+    if not order.quick:
+        rows.append(_row(next(recipe for recipe in RECIPES if recipe.name == "airbench-cifar10"), order))
+    finish("compiled", order, "step time with compiled bodies / as it is", rows)
+
+
+def _row(recipe: Recipe, order: Order) -> dict[str, object]:
+    data = shapes_like(recipe, Path("no-data-needed"))
+    own = contenders(recipe)[0]
+    plain, compiled = (Stand(own, recipe, data, order.device) for _ in range(2))
+    compile_bodies(compiled.learner)
+    first = compiled.seconds()
+    seconds = [median(times) for times in interleave([plain.seconds, compiled.seconds], order.steps)]
+    return {
+        "net": recipe.name,
+        "batch": recipe.batch_size,
+        "precision": recipe.trainer.precision,
+        "blocks": len(plain.learner.blocks),
+        "plain_s": seconds[0],
+        "compiled_s": seconds[1],
+        "ratio": seconds[1] / seconds[0],
+        "first_step_s": first,
+    }
+
+
+if __name__ == "__main__":
+    main()
