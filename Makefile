@@ -33,7 +33,7 @@ docs: install
 	$(BIN)/mkdocs build --strict
 
 bench: install  ## what a step costs beside backprop, on this CPU
-	for name in peak_memory depth step_time span_pieces plain_loop data_share phases methods; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in peak_memory depth step_time span_pieces plain_loop data_share phases methods compiled; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 results: install  ## results/RESULTS.md and the README's table, from the recorded runs
 	$(BIN)/onward results --into README.md

@@ -30,7 +30,7 @@ class SpatialGoodness(Goodness):
     ASGE: g[d, i, j] = mean of y[d, u, v]^2 over cell (i, j); scores = g R + r, where the encoding g has the order
     channel, row, column. R and r are drawn once, normal with standard deviation `deviation`, and stay as they are
     unless `trainable`. `power` 1 reads the activity instead of its square. Cells are those of adaptive average
-    pooling: a map that the grid does not divide has overlapping ones, which take longer on a CPU.
+    pooling: a map that the grid does not divide has overlapping ones.
 
     Raises ValueError for a grid below 1, and, when called, for a map smaller than the grid. Features without a map are
     a map of one pixel.

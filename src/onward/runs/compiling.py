@@ -18,7 +18,7 @@ def compile_bodies(learner: Learner) -> None:
     """Have bodies compiled when they are first used: one program for all bodies of equal layers and shapes.
 
     Results agree up to rounding. Goodness, objective and handoff stay as they are: their own gradients and their
-    arithmetic without a graph are what makes a step lean. So do bodies with dropout, whose draws torch does not compile.
+    arithmetic without a graph are what makes a step lean. So do bodies with dropout, whose draws cannot be compiled.
     Raises ValueError on a CPU without a C++ compiler.
     """
     if learner.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", ""), *_COMPILERS))):
