@@ -62,17 +62,13 @@ class ASGE(Algorithm):
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))
-        rules = {
-            "fusion": LastGoodness(),
-            "best": BestBlock(leave_out=1),
-            "last": BlockGoodness(-2),
-            "sum": SumGoodness(self.fuse_from, leave_out=1),
-        }
+        rules = {"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)}
+        summed = SumGoodness(self.fuse_from, leave_out=1)
         return Learner(
             blocks,
             supervision=LabelInLoss(),
             spans=spans[-1:] if self.random_features else spans,
-            rules=mirrored(rules, self.mirrored),
+            rules=mirrored({**rules, "sum": summed}, self.mirrored),
         )
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:
