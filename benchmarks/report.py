@@ -24,6 +24,7 @@ class Order:
     device: torch.device
     steps: int
     quick: bool
+    whole: bool
 
 
 def begin(description: str, *, steps: int = 5) -> Order:
@@ -32,10 +33,12 @@ def begin(description: str, *, steps: int = 5) -> Order:
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or auto (cpu)")
     parser.add_argument("--steps", type=int, default=steps, help=f"timed steps of each contender ({steps})")
     parser.add_argument("--quick", action="store_true", help="small networks and batches: does it run at all?")
+    parser.add_argument("--whole", action="store_true", help="also what a CPU takes minutes for")
     given = parser.parse_args()
     keep_freed_memory()
     torch.set_flush_denormal(True)
-    return Order(choose_device(given.device), given.steps, given.quick)
+    device = choose_device(given.device)
+    return Order(device, given.steps, given.quick, given.whole or device.type != "cpu")
 
 
 def finish(name: str, order: Order, title: str, rows: Iterable[dict[str, Any]]) -> None:

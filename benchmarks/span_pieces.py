@@ -11,8 +11,8 @@ from subjects import subject
 
 
 def main() -> None:
-    order, rows = begin(__doc__ or ""), []
-    for name in ("vgg8", "resnet17"):
+    order, rows = begin(__doc__ or "", steps=2), []
+    for name in ("vgg8", "resnet17") if order.whole else ("vgg8",):
         recipe = subject(name, batch_size=128, quick=order.quick)
         rows += measured(recipe, order) if recipe else []
     title = "micro-batches inside the span (targets for VGG8: peak <= 0.40 of backprop's at <= 1.05 of the time)"
