@@ -211,6 +211,7 @@ def test_other_images_are_refused_and_other_settings_said(quick: Recipe, control
 def test_settings_and_names_are_short():
     assert short(TinyCNN()) == "TinyCNN()"
     assert short_names(["backprop-a-cifar10-fast", "a-cifar10-fast"]) == ["backprop-a", "a"]
+    assert short_names(["a-plain-mnist-shared", "b-mnist-fast"]) == ["a-plain-shared", "b-fast"]
     assert short_names(["a-digits"]) == ["a-digits"] and short_names(["x", "b-x"]) == ["x", "b-x"]
 
 

@@ -173,11 +173,12 @@ def short(value: Any) -> str:
 
 
 def short_names(names: Sequence[str]) -> list[str]:
-    """Leave out the words after a dash that all names end with."""
+    """Leave out the words after a dash that all names have."""
+    if len(names) < 2:
+        return list(names)
     words = [name.split("-") for name in names]
-    while len(words) > 1 and all(len(w) > 1 for w in words) and len({w[-1] for w in words}) == 1:
-        words = [w[:-1] for w in words]
-    return ["-".join(w) for w in words]
+    shared = set.intersection(*(set(rest) for _, *rest in words))
+    return ["-".join([first, *(word for word in rest if word not in shared)]) for first, *rest in words]
 
 
 def _word(name: str, levels: Sequence[float | None]) -> str:
