@@ -2,7 +2,9 @@
 
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
+from types import FunctionType
 
 import torch
 from torch import Tensor, nn
@@ -25,12 +27,20 @@ def compile_bodies(learner: Learner) -> None:
         raise ValueError(f"--compile needs a C++ compiler, and none of {', '.join(_COMPILERS)} is here; install one")
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, 4 * len(learner.blocks))  # by default 8 kinds of bodies
-    compiled = torch.compile(_computed, dynamic=False)
+    programs: dict[str, Callable[..., Tensor]] = {}
     for block in learner.blocks:
-        if not any(isinstance(module, Dropout | ReluDropout) and module.p for module in block.body.modules()):
-            block.body.forward = partial(compiled, block.body)
+        if any(isinstance(module, Dropout | ReluDropout) and module.p for module in block.body.modules()):
+            continue
+        alike = repr(block.body)
+        programs.setdefault(alike, torch.compile(_copied(_computed), dynamic=False))
+        block.body.forward = partial(programs[alike], block.body)
 
 
 def _computed(body: nn.Module, x: Tensor) -> Tensor:
     """Compute a body from a function of ours: torch compiles no frame of its own, such as that of Sequential."""
     return type(body).forward(body, x)
+
+
+def _copied(function: FunctionType) -> FunctionType:
+    """Return the same function with code of its own: torch gives up on code for good where one body is beyond it."""
+    return FunctionType(function.__code__.replace(), function.__globals__, closure=function.__closure__)
