@@ -22,7 +22,7 @@ def main() -> None:
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data = shapes_like(recipe, Path("no-data-needed"))
     own, control = contenders(recipe)[:2]
-    ways = [Contender(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 4, 8)]
+    ways = [Contender(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 3, 4)]
     stands = [Stand(contender, recipe, data, order.device) for contender in (control, *ways)]
     seconds = [median(times) for times in interleave([stand.seconds for stand in stands], order.steps)]
     peaks = [stand.memory()["peak"] for stand in stands]
