@@ -33,7 +33,9 @@ _ANCHORS = DistanceForward(
 _HEAD = replace(airbench.TRAINER, adamw_share=0.1)  # where a read-out of all blocks learns, which needs more
 
 
-def _row(method: str, title: str, algorithm: Algorithm, *, alone: bool = False, trainer: TrainerSettings | None = None):
+def _row(
+    method: str, title: str, algorithm: Algorithm, *, alone: bool = False, trainer: TrainerSettings | None = None
+) -> Recipe:
     """Return a method's row; `alone` names a control of its own."""
     return Recipe(
         name=f"{method}-fashion_mnist-shared",
