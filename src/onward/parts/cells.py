@@ -24,7 +24,7 @@ def spread_over_cells(
     As a product with a matrix of zeros and ones, channels last, which cells that overlap do not slow down.
     """
     wide = torch.promote_types(gradient.dtype, torch.float32)
-    members = _members(sides, gradient.shape[2:], gradient.device)
+    members = _members(sides, (gradient.shape[2], gradient.shape[3]), gradient.device)
     shares = gradient.flatten(2).transpose(1, 2) / members.sum(dim=0).to(wide)[:, None]
     spread = torch.matmul(members.to(dtype), shares.to(dtype)).transpose(1, 2).unflatten(2, sides)
     return spread if channels_last else spread.contiguous()
