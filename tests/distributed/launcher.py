@@ -122,25 +122,30 @@ def _supervise(order: dict[str, Any]) -> None:
     folder = Path(order["folder"])
     enter_host(order["environment"].get("0", {}))
     for attempt in range(order["restarts"] + 1):
+        # Before the rendezvous has its thread: a fork of a process with threads may inherit a lock that nobody opens.
+        pids = [_fork(order, rank, attempt) for rank in range(order["world"])]
         store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-        pids = [_fork(order, rank, attempt, store.port) for rank in range(order["world"])]
+        _write(folder / f"port-{attempt}", str(store.port))
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
+        del store
         _write(folder / f"codes-{attempt}.json", json.dumps(codes))
         if not any(codes):
             break
 
 
-def _fork(order: dict[str, Any], rank: int, attempt: int, port: int) -> int:
+def _fork(order: dict[str, Any], rank: int, attempt: int) -> int:
     pid = os.fork()
     if pid:
         _write(Path(order["folder"]) / f"pid-{attempt}-{rank}", str(pid))
         return pid
+    port = Path(order["folder"]) / f"port-{attempt}"
+    _await(port.exists)
     said = os.open(Path(order["folder"]) / f"said-{attempt}-{rank}", os.O_CREAT | os.O_WRONLY)
     os.dup2(said, 1)
     os.dup2(said, 2)
     os.environ |= {
         "MASTER_ADDR": "127.0.0.1",
-        "MASTER_PORT": str(port),
+        "MASTER_PORT": port.read_text(),
         "RANK": str(rank),
         "LOCAL_RANK": str(rank),
         "WORLD_SIZE": str(order["world"]),
