@@ -23,8 +23,7 @@ def compile_bodies(learner: Learner) -> None:
     arithmetic without a graph are what makes a step lean. So do bodies with dropout, whose draws cannot be compiled.
     Raises ValueError on a CPU without a C++ compiler.
     """
-    if learner.device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", ""), *_COMPILERS))):
-        raise ValueError(f"--compile needs a C++ compiler, and none of {', '.join(_COMPILERS)} is here; install one")
+    check_compiler(learner.device)
     config = torch._dynamo.config
     config.recompile_limit = max(config.recompile_limit, 4 * len(learner.blocks))  # by default 8 kinds of bodies
     programs: dict[str, Callable[..., Tensor]] = {}
@@ -34,6 +33,12 @@ def compile_bodies(learner: Learner) -> None:
         alike = repr(block.body)
         programs.setdefault(alike, torch.compile(_copied(_computed), dynamic=False))
         block.body.forward = partial(programs[alike], block.body)
+
+
+def check_compiler(device: torch.device) -> None:
+    """Raise ValueError on a CPU without a C++ compiler."""
+    if device.type == "cpu" and not any(map(shutil.which, (os.environ.get("CXX", ""), *_COMPILERS))):
+        raise ValueError(f"--compile needs a C++ compiler, and none of {', '.join(_COMPILERS)} is here; install one")
 
 
 def _computed(body: nn.Module, x: Tensor) -> Tensor:

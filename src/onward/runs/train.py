@@ -12,7 +12,7 @@ from onward.core import Learner, TrainerSettings
 from onward.data import Augmentation, Splits, load
 from onward.nets import Architecture
 from onward.recipes import Recipe
-from onward.runs.compiling import compile_bodies
+from onward.runs.compiling import check_compiler, compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.interrupt import stop_wish
@@ -61,6 +61,8 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
     spec.build(seed=recipe.seed)  # an impossible network leaves no folder behind
+    if place.compile:
+        check_compiler(device)  # nor does a machine that cannot compile
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
