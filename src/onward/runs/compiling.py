@@ -25,7 +25,7 @@ def compile_bodies(learner: Learner) -> None:
     """
     check_compiler(learner.device)
     config = torch._dynamo.config
-    config.recompile_limit = max(config.recompile_limit, 4 * len(learner.blocks))  # by default 8 kinds of bodies
+    config.recompile_limit = max(config.recompile_limit, 4 * len(learner.blocks))  # equal bodies may see other shapes
     programs: dict[str, Callable[..., Tensor]] = {}
     for block in learner.blocks:
         if any(isinstance(module, Dropout | ReluDropout) and module.p for module in block.body.modules()):
