@@ -1,10 +1,15 @@
 """Mirrored: the average over an image and its mirror image, for any rule."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from onward.algorithms import ASGE, DeeperForward, DistanceForward, PredSim
 from onward.core import Evidence, InferenceRule, Learner, LocalBlock, each
+from onward.nets import TinyCNN
 from onward.parts.goodness import ClassMean
 from onward.parts.inference import BestRange, LastGoodness
 from onward.parts.mirrored import Mirrored
@@ -44,3 +49,14 @@ def test_the_inner_rule_is_fitted_and_decides_how_far_to_go():
     for name in ("first", "last"):
         assert chosen[f"rules.rule.rule.{name}"] == expected[f"rules.rule.{name}"]
     assert len(inside.truncated().blocks) == len(alone.truncated().blocks)
+
+
+@pytest.mark.parametrize("algorithm", [ASGE(), DeeperForward(), DistanceForward(), PredSim()], ids=lambda a: type(a).__name__)
+def test_an_algorithm_that_offers_it_reads_both(algorithm):
+    net, images = TinyCNN(width=9)((1, 8, 8), 3), torch.rand(6, 1, 8, 8)
+    torch.manual_seed(0)
+    alone = algorithm(net, 3).eval()
+    torch.manual_seed(0)
+    both = replace(algorithm, mirrored=True)(net, 3).eval()
+    average = sum(F.softmax(alone.predict_scores(seen), dim=1) for seen in (images, images.flip(-1))) / 2
+    torch.testing.assert_close(both.predict_scores(images), average)

@@ -20,6 +20,7 @@ from onward.parts.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness import ClassMean
 from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference import BestRange, LastGoodness, SumGoodness
+from onward.parts.mirrored import mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.supervision import LabelInLoss
 
@@ -35,6 +36,8 @@ class DeeperForward(Algorithm):
     """What a class group's activity is read by; mean_square is the ablation of table 4."""
     normaliser: Literal["variance", "length"] = "variance"
     """What each class group is brought to: mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
+    mirrored: bool = False
+    """Whether a class is read from an image and its mirror image together."""
 
     def __post_init__(self):
         for name, known in (("goodness", _GOODNESS), ("normaliser", _NORMALISER)):
@@ -53,9 +56,10 @@ class DeeperForward(Algorithm):
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
+        rules = {"best_range": BestRange(), "all_blocks": SumGoodness(), "last_block": LastGoodness()}
         return Learner(
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules={"best_range": BestRange(), "all_blocks": SumGoodness(), "last_block": LastGoodness()},
+            rules=mirrored(rules, self.mirrored),
         )
