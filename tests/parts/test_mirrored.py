@@ -51,7 +51,9 @@ def test_the_inner_rule_is_fitted_and_decides_how_far_to_go():
     assert len(inside.truncated().blocks) == len(alone.truncated().blocks)
 
 
-@pytest.mark.parametrize("algorithm", [ASGE(), DeeperForward(), DistanceForward(), PredSim()], ids=lambda a: type(a).__name__)
+@pytest.mark.parametrize(
+    "algorithm", [ASGE(), DeeperForward(), DistanceForward(), PredSim()], ids=lambda a: type(a).__name__
+)
 def test_an_algorithm_that_offers_it_reads_both(algorithm):
     net, images = TinyCNN(width=9)((1, 8, 8), 3), torch.rand(6, 1, 8, 8)
     torch.manual_seed(0)

@@ -15,6 +15,7 @@ from onward.algorithms import (
     HFF,
     Algorithm,
     CwComp,
+    DeeperForward,
     DistanceForward,
     MonoForward,
     PredSim,
@@ -51,10 +52,14 @@ def _row(
 
 
 def _deeper_forward() -> Recipe:
-    """The network and the settings of `deeper_forward-fashion_mnist`, the images and the epochs of the others."""
+    """The network of `deeper_forward-fashion_mnist` in batches of 32, the images and the epochs of the others."""
+    row = deeper_forward.fashion_mnist()
     return replace(
-        deeper_forward.fashion_mnist(),
+        row,
         name="deeper_forward-fashion_mnist-shared",
+        algorithm=DeeperForward(),
+        trainer=replace(row.trainer, learning_rate=0.08),
+        batch_size=32,
         data=replace(airbench.images("fashion_mnist"), augmentation=Augmentation(flip=True)),
         epochs=_EPOCHS,
         published=None,
