@@ -1,14 +1,17 @@
 """What each algorithm fills the slots with, and which networks it refuses."""
 
-from dataclasses import fields, is_dataclass
+from dataclasses import dataclass, fields, is_dataclass
+from inspect import getsource
+from typing import Any, Literal, get_origin
 
 import pytest
 import torch
 from torch import nn
 
-from onward.algorithms import ALGORITHMS, Algorithm, Backprop, DeeperForward, ForwardForward
-from onward.core import Span, Target
+from onward.algorithms import ALGORITHMS, Algorithm, Backprop, CwComp, DeeperForward, ForwardForward
+from onward.core import Learner, Span, Target
 from onward.nets import MLP, Architecture, TinyCNN
+from onward.nets.net import Net
 
 SHAPE = (1, 8, 8)
 
@@ -90,3 +93,32 @@ def test_forward_forward_starts_with_a_normalised_input():
     assert isinstance(body, nn.Sequential)
     x = torch.rand(2, *SHAPE)
     torch.testing.assert_close(body(5 * x), body(x))
+
+
+@dataclass(frozen=True)
+class _Toy(Algorithm):
+    name: Literal["a", "b"] = "a"
+    number: Literal[1, 2] = 1
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize(("field", "value", "known"), [("name", "c", "a, b, got 'c'"), ("number", 3, "1, 2, got 3")])
+def test_a_choice_that_does_not_exist_is_refused(field: str, value: Any, known: str):
+    with pytest.raises(ValueError, match=f"{field} must be one of {known}"):
+        _Toy(**{field: value})
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_algorithms_with_checks_of_their_own_do_not_forget_those_of_choices(algorithm: type[Algorithm]):
+    choices = [get_origin(field.type) is Literal for field in fields(algorithm)]  # pyright: ignore[reportArgumentType]
+    assert not any(choices) or "super().__post_init__" in getsource(algorithm) or "__post_init__" not in vars(algorithm)
+
+
+@pytest.mark.parametrize("objective", ["threshold", "mixture"])
+def test_objectives_that_compare_a_class_with_the_others_know_no_superclasses(
+    objective: Literal["threshold", "mixture"],
+):
+    with pytest.raises(ValueError, match=f"objective {objective} knows no superclasses: choose competition"):
+        CwComp(objective=objective, superclasses=2)

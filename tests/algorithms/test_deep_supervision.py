@@ -5,7 +5,18 @@ import copy
 import pytest
 import torch
 
-from onward.algorithms import Algorithm, Backprop, DeeperForward, DeepSupervision, ForwardForward, PredSim
+from onward.algorithms import (
+    FFGAFSNN,
+    Algorithm,
+    Backprop,
+    CaFo,
+    DeeperForward,
+    DeepSupervision,
+    ForwardForward,
+    PredSim,
+    RandomFeatures,
+    RecurrentForwardForward,
+)
 from onward.core import Learner, LocalTrainer, Span, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, TinyCNN
@@ -102,3 +113,10 @@ def test_forward_forward_learns_end_to_end_too():
         trainer.step(images[chosen], labels[chosen], step=step)
     accuracy = (learner.predict(images[192:]) == labels[192:]).float().mean()
     assert float(accuracy) > 0.9
+
+
+@pytest.mark.parametrize("local", [CaFo(), RandomFeatures(), FFGAFSNN(), RecurrentForwardForward()])
+def test_it_refuses_blocks_that_no_gradient_can_cross(local: Algorithm):
+    """Without the refusal it would be the local training: no objective reaches a block before its own."""
+    with pytest.raises(ValueError, match=f"no gradient can pass between the blocks of {type(local).__name__}"):
+        DeepSupervision(of=local)(MLP(width=12, depth=2)((1, 4, 4), 3), 3)

@@ -74,6 +74,11 @@ def test_mirrored_reading_and_smoothed_labels_reach_the_control_too():
     assert not isinstance(PredSim()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).rules["last_block"], Mirrored)
 
 
+def test_smoothed_labels_reach_the_control_through_a_weight():
+    learner = Backprop(of=PredSim(beta=0.5, label_smoothing=0.2))(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+    assert learner.blocks[-1].objective == CrossEntropy(label_smoothing=0.2)
+
+
 @pytest.mark.parametrize("smoothing", [1.0, -0.1])
 def test_impossible_label_smoothing_is_refused(smoothing: float):
     with pytest.raises(ValueError, match=r"label_smoothing must be in \[0, 1\), got"):

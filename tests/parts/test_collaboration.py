@@ -48,3 +48,11 @@ def test_feedback_is_drawn_from_the_global_generator():
         return with_feedback(bodies, collaborate("sliding", 2))[1].get_buffer("feedback")
 
     assert torch.equal(draw(), draw())
+
+
+def test_a_sender_without_a_known_layer_is_refused():
+    turns = collaborate("sliding", 3)
+    with pytest.raises(
+        ValueError, match="block 2 has no linear or convolutional layer to send random feedback through"
+    ):
+        with_feedback([nn.Linear(3, 3), nn.Linear(3, 3), nn.ReLU()], turns)

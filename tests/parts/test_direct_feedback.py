@@ -116,10 +116,3 @@ def test_a_detached_goodness_scores_the_same_and_teaches_its_body_nothing():
     assert torch.equal(detached(activity), inner(activity)) and detached.per_class
     detached(activity).sum().backward()
     assert activity.grad is None and inner.linear.weight.grad is not None
-
-
-def test_an_unknown_predictor_is_refused():
-    settings = CaFo()
-    vars(settings)["predictor"] = "x"  # as a damaged file could have it
-    with pytest.raises(ValueError, match="predictor must be one of cross_entropy, sparsemax, least_squares, got 'x'"):
-        settings(MLP(width=6, depth=2)((1, 2, 2), 3), 3)

@@ -121,7 +121,7 @@ def test_a_body_that_cannot_see_the_label_is_refused(body: nn.Module):
 
 def test_images_without_a_map_are_refused():
     with pytest.raises(ValueError, match=r"needs images \[B, channels, H, W\], got shape \(2, 5\)"):
-        LabelNumber(3).test_views(torch.rand(2, 5))
+        list(LabelNumber(3).test_views(torch.rand(2, 5)))
 
 
 def test_a_pattern_of_nothing_is_refused():

@@ -24,7 +24,7 @@ def test_label_in_loss_shows_the_image_as_it_is_and_tells_the_objective():
     (view,), target = supervision.train_view(x, y, torch.Generator())
     assert view is x
     assert target == Target(y, None)
-    assert supervision.test_views(x)[0][0] is x
+    assert next(iter(supervision.test_views(x)))[0] is x
     assert supervision.neutral_view(x)[0] is x
 
 
@@ -87,7 +87,7 @@ def test_two_classes_leave_one_wrong_label():
 
 def test_every_class_is_tried_in_order():
     x, _ = _batch()
-    views = LabelInInput(CLASSES).test_views(x)
+    views = list(LabelInInput(CLASSES).test_views(x))
     assert len(views) == CLASSES
     for label, (view,) in enumerate(views):
         assert torch.equal(view, LabelInInput(CLASSES).write(x, torch.full((30,), label)))
@@ -102,4 +102,4 @@ def test_the_neutral_view_favours_no_class():
 
 def test_an_image_must_have_room_for_the_label():
     with pytest.raises(ValueError, match="6 values cannot carry a label of 7 values"):
-        LabelInInput(CLASSES).test_views(torch.rand(2, 1, 2, 3))
+        list(LabelInInput(CLASSES).test_views(torch.rand(2, 1, 2, 3)))

@@ -60,3 +60,11 @@ def test_wrong_sizes_are_named():
         Whiten(3, 2, torch.eye(4).tolist())
     with pytest.raises(ValueError, match="images of 9x9 pixels have no patches of 10x10"):
         patch_covariance(photographs(1), MEAN, DEVIATION, 10)
+
+
+def test_whitening_is_exact_in_half_precision_arithmetic_too():
+    pixels = photographs(4) / 255
+    whiten = Whiten(3, 2, patch_covariance(photographs(), MEAN, DEVIATION, 2))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = whiten(pixels)
+    assert found.dtype == torch.float32 and torch.equal(found, whiten(pixels))

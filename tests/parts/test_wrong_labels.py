@@ -37,7 +37,7 @@ def test_rows_are_view_by_view_with_labels_that_are_all_different(feed, count: i
     labels = target.label.view(count + 1, len(x))
     assert torch.equal(labels[0], y)
     assert all(len(set(column)) == count + 1 for column in labels.T.tolist())
-    tried = feed(CLASSES).test_views(x)
+    tried = list(feed(CLASSES).test_views(x))
     for k in range(count + 1):
         for i in range(len(x)):
             assert torch.equal(rows[k * len(x) + i], tried[int(labels[k, i])][0][i])
@@ -117,4 +117,4 @@ def test_a_pattern_keeps_the_memory_layout_and_leaves_the_image_alone():
 
 def test_a_pattern_needs_a_map():
     with pytest.raises(ValueError, match=r"needs images \[B, channels, H, W\], got shape \(2, 9\)"):
-        LabelPattern(CLASSES).test_views(torch.zeros(2, 9))
+        list(LabelPattern(CLASSES).test_views(torch.zeros(2, 9)))

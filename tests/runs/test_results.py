@@ -52,6 +52,37 @@ def test_the_table_has_mean_deviation_seeds_control_and_published(tmp_path: Path
     ) in row
 
 
+def _other_budget(**changed) -> dict:
+    return {**_result("", 0, 0.0)["config"], **changed}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"epochs": 3}, {"batch_size": 16}, {"net": {"type": "TinyCNN", "width": 20}}, {"data": {"name": "mnist"}}],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_a_control_on_another_budget_is_not_shown(tmp_path: Path, changed: dict):
+    record(tmp_path, _result("local", 0, 0.9, backprop_recipe="control"))
+    for shown, config in ((True, _other_budget()), (False, _other_budget(**changed))):
+        record(tmp_path, _result("control", 0, 0.97, config=config))
+        row = next(line for line in results_page(tmp_path).splitlines() if line.startswith("| `local`"))
+        assert ("97.00" in row) == shown
+
+
+def test_a_setting_that_is_off_is_one_that_an_older_record_does_not_know(tmp_path: Path):
+    newer = {"name": "digits", "size": None, "augmentation": {"crop": 0, "flip": False, "padding": "zeros"}}
+    record(tmp_path, _result("local", 0, 0.9, backprop_recipe="control", config=_other_budget(data=newer)))
+    record(tmp_path, _result("control", 0, 0.97, config=_other_budget(data={"name": "digits", "augmentation": {}})))
+    assert "97.00" in next(line for line in results_page(tmp_path).splitlines() if line.startswith("| `local`"))
+
+
+def test_seeds_that_were_trained_in_different_ways_are_no_mean(tmp_path: Path):
+    record(tmp_path, _result("a", 0, 0.9))
+    record(tmp_path, _result("a", 1, 0.8, config=_other_budget(epochs=3)))
+    with pytest.raises(ValueError, match=r"seed-1.json was trained with other settings than seed 0 of a: train it"):
+        results_page(tmp_path)
+
+
 def test_costs_of_a_step_are_taken_from_the_benchmark(tmp_path: Path):
     record(tmp_path, _result("a", 0, 0.9))
     assert "weights | memory | step" not in results_page(tmp_path)

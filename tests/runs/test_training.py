@@ -6,9 +6,9 @@ import pytest
 import torch
 from run_toys import same_tensors
 
-from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, ForwardForward
+from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, DeeperForward, ForwardForward, RandomFeatures
 from onward.data import Augmentation
-from onward.nets import MLP, TinyCNN
+from onward.nets import MLP, Airbench, TinyCNN
 from onward.runs import EpochDone, StepDone, Training
 
 
@@ -157,3 +157,15 @@ def test_a_checkpoint_of_another_network_is_refused(make_training, algorithm):
     tensors, notes = make_training(algorithm=algorithm(), net=MLP(width=12, depth=2)).state()
     with pytest.raises(ValueError, match="does not fit"):
         make_training(algorithm=algorithm(), net=MLP(width=15, depth=2)).load_state(tensors, notes)
+
+
+@pytest.mark.parametrize("algorithm", [RandomFeatures(), ASGE(random_features=True, alpha=0.0)])
+def test_statistics_of_layers_that_are_never_trained_follow_the_data(make_training, algorithm: Algorithm):
+    """Else batch norm would leave everything as it is, and a read-out of random layers would see hardly anything."""
+    training = make_training(algorithm=algorithm, net=Airbench(width=4), epochs=1)
+    drawn = {name: value.clone() for name, value in training.learner.named_parameters()}
+    _finish(training)
+    steps, norms = training.step, [m for m in training.learner.modules() if isinstance(m, torch.nn.BatchNorm2d)]
+    assert len(norms) == 6 and all(norm.num_batches_tracked == steps for norm in norms)
+    bodies = [name for name, _ in training.learner.named_parameters() if ".body." in name]
+    assert bodies and all(torch.equal(drawn[name], training.learner.get_parameter(name)) for name in bodies)

@@ -16,6 +16,7 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, each
 from onward.nets.net import Net
+from onward.parts.frozen import frozen
 from onward.parts.fusion import fusion_block, gather_from
 from onward.parts.handoff import Handoff, UnitLength
 from onward.parts.inference import BestBlock, BlockGoodness, LastGoodness, SumGoodness
@@ -51,6 +52,7 @@ class ASGE(Algorithm):
         if not 0 <= self.fuse_from < len(net.bodies):
             raise ValueError(f"fuse_from {self.fuse_from} leaves no layer to fuse of a network with {len(net.bodies)}")
         joins = gather_from(net.joins, self.fuse_from)
+        bodies = [frozen(body) if self.random_features else body for body in net.bodies]
         blocks = [
             LocalBlock(
                 body if k else nn.Sequential(UnitLength(), body),
@@ -58,7 +60,7 @@ class ASGE(Algorithm):
                 objective=CrossEntropy(),
                 handoff=Handoff(UnitLength(), join, pool),
             )
-            for k, (body, join, width, pool) in enumerate(zip(net.bodies, joins, net.widths, net.pools, strict=True))
+            for k, (body, join, width, pool) in enumerate(zip(bodies, joins, net.widths, net.pools, strict=True))
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))

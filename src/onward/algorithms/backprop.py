@@ -1,8 +1,8 @@
 """Backpropagation: one span over all blocks of the network that a local algorithm builds.
 
 The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
-objective remain on the last block alone, as a linear head and softmax cross-entropy; a last block that has a linear
-head of its own, such as fusion, keeps it, and so does one that smooths labels. Where the local algorithm reads an
+objective remain on the last block alone, as a linear head on averaged maps and softmax cross-entropy; a last block that
+has just that, such as fusion, keeps it, and so does one that smooths labels. Where the local algorithm reads an
 image and its mirror image together, so does its control. The same trainer runs it.
 """
 
@@ -22,6 +22,7 @@ from onward.parts.mirrored import Mirrored
 from onward.parts.objectives import CrossEntropy
 from onward.parts.spiking import SpikingLayer
 from onward.parts.supervision import LabelInLoss
+from onward.parts.weighted import Weighted
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class Backprop(Algorithm):
         learner = self.of(net, num_classes)
         *local, last = learner.blocks
         head = last.goodness if isinstance(last.goodness, LinearHead) else LinearHead(num_classes, net.widths[-1])
-        objective = last.objective if isinstance(last.objective, CrossEntropy) else CrossEntropy()
+        objective = last.objective.objective if isinstance(last.objective, Weighted) else last.objective
+        objective = objective if isinstance(objective, CrossEntropy) else CrossEntropy()
         mirrored = isinstance(learner.rules[learner.headline], Mirrored)
         blocks = [
             *[LocalBlock(_trained(block.body), handoff=block.handoff) for block in local],

@@ -9,7 +9,7 @@ error has a ridge; its feedback-aligned blocks are not public, and follow anothe
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
@@ -36,6 +36,8 @@ _OBJECTIVES = {"cross_entropy": CrossEntropy, "sparsemax": Sparsemax, "least_squ
 class CaFo(Algorithm):
     """Random or feedback-aligned blocks with a linear predictor each (Zhao et al. 2023)."""
 
+    passes_gradients: ClassVar[bool] = False
+
     predictor: Literal["cross_entropy", "sparsemax", "least_squares"] = "cross_entropy"
     """What the predictors minimise; least squares are solved in closed form, from one pass over the data."""
     feedback: bool = False
@@ -46,9 +48,7 @@ class CaFo(Algorithm):
     """least_squares: weight of the predictor's squares beside the sum of squared errors."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        """Fill the slots of a network. Raises ValueError for an unknown predictor or a ridge that is not positive."""
-        if self.predictor not in _OBJECTIVES:
-            raise ValueError(f"predictor must be one of {', '.join(_OBJECTIVES)}, got {self.predictor!r}")
+        """Fill the slots of a network. Raises ValueError for a ridge that is not positive."""
         wire, top = Wire(), len(net.bodies) - 1
         blocks = []
         for k, (body, join, width, pool) in enumerate(zip(*net, strict=True)):

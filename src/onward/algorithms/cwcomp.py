@@ -47,6 +47,11 @@ class CwComp(Algorithm):
     head_features: int = 8192
     """Most values that the softmax head looks at."""
 
+    def __post_init__(self):
+        super().__post_init__()
+        if self.superclasses and self.objective != "competition":  # the others would compete inside a superclass
+            raise ValueError(f"objective {self.objective} knows no superclasses: choose competition, or 0 superclasses")
+
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a width that is no multiple of its classes, or impossible windows."""
         normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())

@@ -27,7 +27,15 @@ class DeepSupervision(Algorithm):
         return self.of.standardise
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        """Fill the slots of a network. Raises ValueError where the local algorithm cannot train it."""
+        """Fill the slots of a network.
+
+        Raises ValueError where the local algorithm cannot train it, or has nothing that a gradient could pass through.
+        """
+        if not self.of.passes_gradients:
+            raise ValueError(
+                f"no gradient can pass between the blocks of {type(self.of).__name__}: deep supervision of it would be "
+                "the local training again; compare it with backprop"
+            )
         local = self.of(net, num_classes)
         return Learner(
             list(local.blocks),

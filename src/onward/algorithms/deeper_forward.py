@@ -39,11 +39,6 @@ class DeeperForward(Algorithm):
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
 
-    def __post_init__(self):
-        for name, known in (("goodness", _GOODNESS), ("normaliser", _NORMALISER)):
-            if getattr(self, name) not in known:
-                raise ValueError(f"{name} must be one of {', '.join(known)}, got {getattr(self, name)!r}")
-
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if a width is not a multiple of `num_classes`."""
         goodness, normalise = _GOODNESS[self.goodness], _NORMALISER[self.normaliser]

@@ -32,6 +32,7 @@ class FFGAFSNN(Algorithm):
     """Spiking layers, goodness of their potentials, exact gradients: a reconstruction (2025)."""
 
     standardise: ClassVar[bool] = False  # pixels in [0, 1] are turned into spikes
+    passes_gradients: ClassVar[bool] = False
 
     steps: int = 8
     """Time steps that an image is shown for."""

@@ -7,6 +7,7 @@ and a read-out of what they have in common learns too slowly to be a fair contro
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
@@ -25,6 +26,8 @@ from onward.parts.supervision import LabelInLoss
 @dataclass(frozen=True)
 class RandomFeatures(Algorithm):
     """The control that learns nothing but a linear read-out of random layers."""
+
+    passes_gradients: ClassVar[bool] = False
 
     features: int = 8192
     """Most values that the classifier looks at."""

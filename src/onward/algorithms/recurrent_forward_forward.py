@@ -33,6 +33,7 @@ class RecurrentForwardForward(Algorithm):
     """
 
     standardise: ClassVar[bool] = False
+    passes_gradients: ClassVar[bool] = False
 
     threshold: float = 0.3
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""

@@ -82,7 +82,7 @@ class Supervision(ABC):
         """Return the stream that enters block 0 and the target that every objective sees."""
 
     @abstractmethod
-    def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
+    def test_views(self, x: Float[Tensor, "B ..."]) -> Iterable[Stream]:
         """Return one stream if goodness is read per class, or one stream for each class to be tried.
 
         None at all where no label takes part: then blocks say nothing about classes, and a rule has to be fitted.

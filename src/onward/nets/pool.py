@@ -1,7 +1,7 @@
 """Pools that halve a map."""
 # B batch, D channels, H W map
 
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +13,14 @@ Pooling = Literal["average", "rms", "max"]
 
 
 def halve(pooling: Pooling) -> nn.Module:
-    """Return the pool of 2x2 windows; a window at the edge of an odd map counts its real pixels alone."""
+    """Return the pool of 2x2 windows; a window at the edge of an odd map counts its real pixels alone.
+
+    Raises ValueError for an unknown one.
+    """
     if pooling == "rms":
         return RMSPool()
+    if pooling not in get_args(Pooling):
+        raise ValueError(f"pooling must be one of {', '.join(get_args(Pooling))}, got {pooling!r}")
     return nn.MaxPool2d(2, ceil_mode=True) if pooling == "max" else nn.AvgPool2d(2, ceil_mode=True)
 
 

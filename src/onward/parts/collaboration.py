@@ -6,7 +6,7 @@ from typing import Literal, get_args
 from torch import nn
 
 from onward.core import Turns, alternating, chunks, each, pairs
-from onward.parts.feedback import with_random_feedback
+from onward.parts.feedback import RandomFeedback, with_random_feedback
 
 Collaboration = Literal["none", "alternating", "sliding", "disjoint"]
 """none: each block alone; else pairs of neighbours: in turns, overlapping in every step, or without overlap."""
@@ -36,9 +36,16 @@ def scored(turns: Turns) -> set[int]:
 def with_feedback(bodies: Sequence[nn.Module], turns: Turns) -> list[nn.Module]:
     """Give random feedback to every body that sends a gradient to another, in place.
 
-    Raises ValueError if none does.
+    Raises ValueError if none does, or if one of them has no layer that random feedback is known for.
     """
     senders = {k for turn in turns for span in turn for k in range(span.first + 1, span.last + 1)}
     if not senders:
         raise ValueError("random feedback needs blocks that collaborate; choose a collaboration other than none")
-    return [with_random_feedback(body) if k in senders else body for k, body in enumerate(bodies)]
+    found = [with_random_feedback(body) if k in senders else body for k, body in enumerate(bodies)]
+    for k in sorted(senders):
+        if not any(isinstance(module, RandomFeedback) for module in found[k].modules()):
+            raise ValueError(
+                f"block {k} has no linear or convolutional layer to send random feedback through; "
+                "choose another network, or exact feedback"
+            )
+    return found

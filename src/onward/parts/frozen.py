@@ -15,6 +15,13 @@ def frozen(body: nn.Module) -> nn.Module:
     return _set(body.requires_grad_(False), None)
 
 
+def follow_data(body: nn.Module) -> None:
+    """Let the running statistics of frozen bodies follow the data, though all else in them is in evaluation mode."""
+    for module in body.modules():
+        if isinstance(module, _NormBase) and module.momentum is None:
+            module.train()
+
+
 def thawed(body: nn.Module) -> nn.Module:
     """Let all weights of a body be trained again, in place: for controls."""
     return _set(body.requires_grad_(True), _MOMENTUM)

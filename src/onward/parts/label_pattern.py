@@ -2,6 +2,7 @@
 # B batch, C classes, H W map
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -43,8 +44,9 @@ class LabelPattern(Supervision):
         views = torch.cat([x + waves[part] for part in labels.split(len(y))])
         return (views,), signed_target(labels, self.wrong_labels + 1)
 
-    def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
-        return [(x + wave,) for wave in self.waves(x)]
+    def test_views(self, x: Float[Tensor, "B ..."]) -> Iterator[Stream]:
+        for wave in self.waves(x):
+            yield (x + wave,)
 
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
         return (x + self.waves(x).mean(dim=0),)

@@ -2,6 +2,7 @@
 # B batch, C classes, K wrong labels of an image, N views of all images (real, then contrastive)
 
 from abc import abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -60,9 +61,9 @@ class LabelledViews(Supervision):
         views = torch.cat([self.write(x, part) for part in labels.split(len(y))])
         return (views,), signed_target(labels, self.wrong_labels + 1)
 
-    def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
-        labels = torch.arange(self.num_classes, device=x.device)
-        return [(self.write(x, label.expand(len(x))),) for label in labels]
+    def test_views(self, x: Float[Tensor, "B ..."]) -> Iterator[Stream]:
+        for label in torch.arange(self.num_classes, device=x.device):  # one at a time: with many classes they are large
+            yield (self.write(x, label.expand(len(x))),)
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,9 @@ class Whiten(nn.Module):
         self.register_buffer("weight", torch.cat([filters, -filters]).float())
 
     def forward(self, images: Float[Tensor, "B K H W"]) -> Float[Tensor, "B F H2 W2"]:
-        return F.conv2d(images, self.weight)
+        # Small differences of large values: in half precision their rounding would be blown up too.
+        with torch.autocast(images.device.type, enabled=False):
+            return F.conv2d(images, self.weight)
 
 
 def patch_covariance(

@@ -51,6 +51,7 @@ def accumulated(control: Recipe, *, pieces: int = PIECES) -> Recipe:
 
 
 def _variants(local: Recipe, control: Recipe) -> Iterator[Recipe]:
-    yield deep_supervision(local, learning_rate=control.trainer.learning_rate)
+    if local.algorithm.passes_gradients:
+        yield deep_supervision(local, learning_rate=control.trainer.learning_rate)
     yield recomputed(control)
     yield accumulated(control)

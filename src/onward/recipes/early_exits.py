@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from onward.algorithms import EarlyExits
-from onward.recipes import deeper_forward, mono_forward
+from onward.recipes import deeper_forward, mono_forward, shared
 from onward.recipes.recipe import Recipe
 
 
@@ -32,7 +32,7 @@ def trained_heads(row: Recipe) -> Recipe:
 _ROWS = (
     deeper_forward.digits(),
     deeper_forward.mnist(),
-    deeper_forward.fashion_mnist(),
+    shared.deeper_forward_row(),
     mono_forward.fast(mono_forward.mnist()),
     mono_forward.fast(mono_forward.fashion_mnist()),
     mono_forward.fast(mono_forward.cifar10()),

@@ -12,6 +12,8 @@ Records = Mapping[str, Sequence[Record]]
 Costs = Mapping[str, Mapping[str, Any]]
 """By method, what a step of it costs: the rows of `results/benchmarks/methods.json`."""
 
+_BUDGET = ("net", "data", "epochs", "batch_size")
+_DEFAULTS = (("padding", "zeros"), ("adamw_share", 0.02), ("micro_batches", 1))  # of settings that came later
 _CONTROLS = ("Backprop", "DeepSupervision")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
@@ -25,6 +27,20 @@ _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
     "the rate of a method's own read-out may differ. Test %, the seeds' mean.",
 )
+
+
+def control_of(runs: Sequence[Record], records: Records) -> list[Record]:
+    """Return the records of a row's control, if they are of the same network, images, epochs, batches and precision."""
+    return [run for run in records.get(runs[0]["backprop_recipe"], ()) if _budget(run) == _budget(runs[0])]
+
+
+def settings(record: Record) -> Any:
+    """Return what a record was trained with: all that is switched on, but for its seed and its texts.
+
+    What is off is the same as what an older record does not know.
+    """
+    texts = ("seed", "name", "description", "published", "backprop")
+    return _switched_on({key: value for key, value in record["config"].items() if key not in texts})
 
 
 def overview(records: Records, costs: Costs | None = None) -> list[str]:
@@ -71,21 +87,28 @@ def shared(records: Records) -> list[str]:
 
 
 def _way(record: Record) -> str:
-    """Write down all of a training but its method and what a method needs for its own read-out.
+    """Write down all of a training but its method and what a method needs for its own read-out."""
+    trained = settings(record)
+    trainer = {key: value for key, value in trained["trainer"].items() if key != "adamw_share"}
+    return json.dumps({**{key: trained[key] for key in _BUDGET}, "trainer": trainer}, sort_keys=True)
 
-    A setting of None is the same as one that an older record does not know.
-    """
-    config = record["config"]
-    trainer = {key: value for key, value in config["trainer"].items() if key != "adamw_share"}
-    rest = {key: config[key] for key in ("net", "epochs", "batch_size")}
-    rest["data"] = {key: value for key, value in config["data"].items() if value is not None}
-    return json.dumps({**rest, "trainer": trainer}, sort_keys=True)
+
+def _budget(record: Record) -> Any:
+    trained = settings(record)
+    return [*(trained[key] for key in _BUDGET), trained["trainer"].get("precision")]
+
+
+def _switched_on(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    known = {key: _switched_on(item) for key, item in value.items()}
+    return {key: item for key, item in known.items() if item not in (None, False, 0) and (key, item) not in _DEFAULTS}
 
 
 def _cell(runs: Sequence[Record] | None, records: Records) -> str:
     if runs is None:
         return ""
-    published, control = runs[0]["published"], records.get(runs[0]["backprop_recipe"])
+    published, control = runs[0]["published"], control_of(runs, records)
     return " / ".join(
         [
             _percent(_mean(runs, "test_accuracy")),

@@ -13,14 +13,15 @@ from onward.recipes import Recipe
 from onward.runs.codec import encode
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
-from onward.runs.method_tables import overview, shared
+from onward.runs.method_tables import control_of, overview, settings, shared
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
 _PREFACE = (
     "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent, mean and standard",
     "deviation over seeds; the test split is read once, with the weights of the last epoch. `backprop` is the",
-    "same network on the same budget. With fewer than 5 seeds a row is preliminary.",
+    "same network on the same budget; where it was not trained on that, the cell is empty. With fewer than 5 seeds a",
+    "row is preliminary.",
 )
 _HEAD = (
     "| recipe | test % | seeds | backprop % | published % | met | other % | weights | epochs | minutes | device |",
@@ -84,12 +85,18 @@ def record_path(folder: Path, result: dict[str, Any]) -> Path:
 def results_page(folder: Path) -> str:
     """Return RESULTS.md for all records: methods side by side, then a table per data set.
 
-    Raises ValueError for a damaged record.
+    Raises ValueError for a damaged record, and for seeds of a recipe that were trained in different ways.
     """
     by_recipe: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for path in sorted((folder / "runs").glob("*/seed-*.json")):
         result = read_json(path)
-        by_recipe[result["recipe"]].append(result)
+        seeds = by_recipe[result["recipe"]]
+        if seeds and settings(seeds[0]) != settings(result):
+            raise ValueError(
+                f"{path} was trained with other settings than seed {seeds[0]['seed']} of {result['recipe']}: "
+                "train it again, or delete the record"
+            )
+        seeds.append(result)
     by_data: dict[str, list[str]] = defaultdict(list)
     for name, runs in sorted(by_recipe.items()):
         by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
@@ -128,7 +135,7 @@ def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
     runs = by_recipe[name]
     first = runs[0]
     accuracies = [run["test_accuracy"] for run in runs]
-    control = [run["test_accuracy"] for run in by_recipe.get(first["backprop_recipe"], [])]
+    control = [run["test_accuracy"] for run in control_of(runs, by_recipe)]
     others = list(first["test_accuracy_by_rule"])[1:]
     cells = [
         f"`{name}`",

@@ -84,10 +84,8 @@ class StageEvaluation:
         supervision = self.learner.supervision
         for x, y in batches(images, batch_size=self.batch_size, device=self.device):
             x = self.learner.prepare(x)
-            views = supervision.test_views(x)
-            for number, view in enumerate(views, 1):
-                complete = number == len(views) and not handed_on
-                yield _entering("scores", view, y, supervision.signed, complete)
+            for view, last in _marked(supervision.test_views(x)):
+                yield _entering("scores", view, y, supervision.signed, last and not handed_on)
             if handed_on:
                 yield _entering("handed_on", supervision.neutral_view(x), y, supervision.signed, True)
 
@@ -113,6 +111,16 @@ class _Collected:
         if not self._views:  # without labels in training no block says anything about classes
             return torch.zeros(0, len(y), 0, device=y.device)
         return torch.stack(self._views, dim=-1) if signed else self._views[0]
+
+
+def _marked(views: Iterable[Stream]) -> Iterable[tuple[Stream, bool]]:
+    """Yield each view, and whether it is the last."""
+    views = iter(views)
+    view = next(views, None)
+    while view is not None:
+        following = next(views, None)
+        yield view, following is None
+        view = following
 
 
 def _entering(kind: str, stream: Stream, y: Tensor, signed: bool, complete: bool) -> Message:

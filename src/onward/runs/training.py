@@ -11,6 +11,7 @@ from torch import Tensor
 from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
+from onward.parts.frozen import follow_data
 from onward.runs.cascade import FrozenInputs, check_cacheable
 from onward.runs.evaluation import Evaluator
 from onward.runs.losses import LossLog, ends_of
@@ -221,10 +222,19 @@ def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:
 
 
 def set_modes(learner: Learner, turns: Turns) -> None:
-    """Put the blocks that are trained in some turn into training mode, and all others out of it."""
-    trained = {k for turn in turns for span in turn for k in range(span.first, span.last + 1)}
+    """Put the blocks that are trained in some turn into training mode, and all others out of it.
+
+    Of blocks that no span ever trains, running statistics that are means over all batches follow the data.
+    """
+    trained, ever = _blocks(turns), _blocks(learner.turns)
     for k, block in enumerate(learner.blocks):
         block.train(k in trained)
+        if k not in ever:
+            follow_data(block)
+
+
+def _blocks(turns: Turns) -> set[int]:
+    return {k for turn in turns for span in turn for k in range(span.first, span.last + 1)}
 
 
 def load_weights(trainer: LocalTrainer, tensors: dict[str, Tensor], blocks: range) -> None:
