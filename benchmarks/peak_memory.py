@@ -26,8 +26,6 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     pieces = Contender(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
     for contender in (own, pieces, *controls):
         stand = Stand(contender, recipe, data, order.device)
-        x, y = next(stand.batches)
-        stand.trainer.step(x[:2], y[:2], step=0)  # optimizer state exists from now on
         found[contender.name] = stand.memory()
     moving = {name: _moving(memory) for name, memory in found.items()}
     return [

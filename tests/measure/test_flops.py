@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import nn
 
-from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, each, whole
-from onward.measure import peak_rate, step_flops
+from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, Turns, alternating, each, whole
+from onward.measure import peak_rate, step_flops, step_operations
 from onward.parts.goodness import ClassMean
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
@@ -16,7 +16,7 @@ B, C, SIDE = 2, 6, 5
 ONE = 2 * B * SIDE * SIDE * C * C * 9  # a 3x3 convolution of C to C channels, padded
 
 
-def _trainer(spans: Callable[[int], Sequence[Span]], **settings) -> LocalTrainer:
+def _trainer(spans: Callable[[int], Sequence[Span] | Turns], **settings) -> LocalTrainer:
     blocks = [
         LocalBlock(
             nn.Sequential(nn.Conv2d(C, C, 3, padding=1), nn.ReLU()), goodness=ClassMean(3, C), objective=CrossEntropy()
@@ -45,6 +45,13 @@ def test_backprop_adds_the_gradient_of_every_input_but_the_first():
 
 def test_recomputing_costs_another_forward_pass_of_all_but_the_last_block():
     assert step_flops(_trainer(whole, recompute=True), *_batch()).total == (11 + 3) * ONE
+
+
+def test_spans_that_take_turns_are_counted_in_all_turns():
+    """Pairs (0, 1) (2, 3) pass two gradients back; the turn (0) (1, 2) passes one and leaves block 3 alone."""
+    found = step_flops(_trainer(alternating), *_batch())
+    assert 2 * found.total == (4 * 2 + 2) * ONE + (3 * 2 + 1) * ONE
+    assert step_operations(_trainer(alternating), *_batch()).macs == {"fp32": found.total // 2}
 
 
 def test_the_peak_rate_is_that_of_the_faster_product():

@@ -15,7 +15,7 @@ from onward.measure import CATEGORIES, PHASES, PeakRate
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Recipe
 from onward.runs.fresh_process import fresh_process
-from onward.runs.measuring import contenders, interleave, measure, shapes_like
+from onward.runs.measuring import Stand, contenders, interleave, measure, shapes_like
 
 CPU = torch.device("cpu")
 
@@ -69,6 +69,15 @@ def test_timed_steps_alternate_and_the_first_ones_do_not_count():
 
     assert interleave([timed("a"), timed("b")], 2) == [[3, 5], [4, 6]]
     assert "".join(log) == "ababab"
+
+
+def test_memory_is_that_of_a_training_in_its_midst(recipe: Recipe):
+    """In the very first step there is no optimizer state yet while the first blocks are at work."""
+    recipe = replace(recipe, trainer=TrainerSettings(optimizer="adamw"))
+    stand = Stand(contenders(recipe)[0], recipe, shapes_like(recipe, None), CPU)
+    first, weights = stand.memory(), sum(p.nbytes for p in stand.learner.parameters())
+    assert first["by_category"]["optimizer"] >= 2 * weights
+    assert stand.memory()["peak"] == first["peak"]
 
 
 def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):

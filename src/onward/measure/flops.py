@@ -25,12 +25,14 @@ class Flops(NamedTuple):
 
 
 def step_flops(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Flops:
-    """Train one step and count its operations.
+    """Train one step and count its operations; where spans take turns, the mean over a step of each.
 
     The ideal is every body's forward pass, once, and as much again for the gradient of its weights: no gradient of any
     input, no read-out, nothing computed twice. Backpropagation needs about three forward passes, greedy learning two.
     """
-    whole = _count(trainer, lambda: trainer.step(x, y, step=0))
+    turns = range(len(trainer.learner.turns))
+    counted = _count(trainer, lambda: [trainer.step(x, y, step=turn) for turn in turns])
+    whole = {place: count / len(turns) for place, count in counted.items()}
     alone = _count(trainer, lambda: trainer.advance(trainer.enter(x, y, step=0)[0], 0, len(trainer.optimizers), step=0))
     forward = sum(count for (_, phase), count in alone.items() if phase == "forward")
     return Flops(int(sum(whole.values())), int(2 * forward), whole)

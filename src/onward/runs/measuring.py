@@ -78,19 +78,26 @@ class Stand:
         self.trainer = LocalTrainer(self.learner, contender.trainer, seed=recipe.seed)
         self.read = clock(device)
         self.steps = count()
+        self.turns = range(len(self.learner.turns))
         self.batches = _batches(recipe, data, device)
 
     def step(self) -> None:
         self.trainer.step(*next(self.batches), step=next(self.steps))
 
     def seconds(self) -> float:
-        """Time one step, from asking for the batch until the device is done."""
+        """Time one step, from asking for the batch until the device is done; the mean, where spans take turns."""
         before = self.read()
-        self.step()
-        return self.read() - before
+        for _ in self.turns:
+            self.step()
+        return (self.read() - before) / len(self.turns)
 
     def memory(self) -> dict[str, Any]:
-        """Take one step under the memory meter."""
+        """Take a step of each turn under the memory meter, and return what the largest held."""
+        for _ in self.turns:
+            self.step()  # all optimizer state exists from now on
+        return max((self._metered() for _ in self.turns), key=lambda found: found["peak"])
+
+    def _metered(self) -> dict[str, Any]:
         batch = next(self.batches)
         with MemoryMeter(self.trainer, batch) as meter:
             self.trainer.step(*batch, step=next(self.steps))
@@ -127,14 +134,12 @@ class Stand:
         return summary(costs)
 
     def phases(self, steps: int) -> list[dict[str, Any]]:
-        """Return the median seconds of each phase of each block."""
+        """Return the median seconds of each phase of each block, in the mean step where spans take turns."""
         with Phases(self.trainer, self.read) as phases:
-            shares = [phases.of(self.step) for _ in range(steps)]
+            shares = [phases.of(lambda: [self.step() for _ in self.turns]) for _ in range(steps)]
         places = dict.fromkeys(place for share in shares for place in share)
-        return [
-            {"block": block, "phase": phase, "seconds": median(s.get((block, phase), 0.0) for s in shares)}
-            for block, phase in places
-        ]
+        seconds = {place: median(share.get(place, 0.0) for share in shares) / len(self.turns) for place in places}
+        return [{"block": block, "phase": phase, "seconds": value} for (block, phase), value in seconds.items()]
 
 
 def measure(
