@@ -28,6 +28,7 @@ from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.pipelined import Pipelining, leave, train_pipelined
 from onward.runs.results import insert_table, record, record_path, results_page, spread
+from onward.runs.train import check_data
 from onward.simulate_command import simulate_command
 
 _USAGE = """usage: onward COMMAND ...
@@ -209,10 +210,14 @@ def _commands() -> dict[str, Callable[[list[str]], None]]:
 
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name. Raises ValueError naming the nearest ones."""
-    recipes = {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
+    recipes = _recipes()
     if name not in recipes:
         raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
     return recipes[name]
+
+
+def _recipes() -> dict[str, Recipe]:
+    return {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
 
 
 def _train(words: list[str]) -> None:
@@ -239,7 +244,7 @@ def _train(words: list[str]) -> None:
     folder, result = done
     _report(folder, result)
     if order.record:
-        _record(folder.recipe(), result)
+        _record(folder.recipe(), result, order.pipelining)
 
 
 def _within(order: TrainArguments) -> Recipe:
@@ -263,9 +268,17 @@ def _report(folder: RunFolder, result: dict) -> None:
     print(f"run           {folder.path}")
 
 
-def _record(recipe: Recipe, result: dict) -> None:
-    if replace(recipe, seed=0) != find_recipe(recipe.name):
+def _record(recipe: Recipe, result: dict, how: Pipelining) -> None:
+    """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
+    known, begun = _recipes().get(recipe.name), result.get("pipeline", {})
+    if known is None:
+        print(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
+        return
+    if replace(recipe, seed=0) != known:
         print("not recorded: the recipe was changed by flags")
+        return
+    if "bf16" in (how.messages, begun.get("messages")):
+        print("not recorded: messages were rounded to bf16")
         return
     replaced = record_path(_RESULTS, result).exists()
     print(f"recorded      {record(_RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")
@@ -277,6 +290,8 @@ def _evaluate(words: list[str]) -> None:
     recipe = folder.recipe()
     learner, _ = load_model(order.run)
     data = load(recipe.data, data_dir=order.data_dir)
+    if (order.run / "environment.json").is_file():  # an export has none
+        check_data(folder, data)
     learner.to(choose_device(order.device))
     if recipe.trainer.channels_last:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

@@ -15,8 +15,9 @@ from onward.data import load
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.recipes import Recipe
 from onward.report import page, summary, verdicts
+from onward.report.heading import control_labels, title
 from onward.report.page import percent, spread
-from onward.report.scale import number
+from onward.report.scale import number, plain
 from onward.runs import Place
 from onward.runs.comparing import Method, Question, as_first, compare, describe, with_kept
 from onward.runs.files import read_json, write_json
@@ -206,25 +207,23 @@ def _show(found: dict[str, Any]) -> None:
         if method["differs"]:
             _out.print(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
     for sweep in found["sweeps"]:
-        heads = ["accuracy" if level is None else f"{level:g}" for level in sweep["levels"]]
+        heads = ["accuracy" if level is None else plain(level) for level in sweep["levels"]]
         cells = {
             method["label"]: [spread(row) for row in method["noise"] if row["sweep"] == sweep["name"]]
             for method in found["methods"]
         }
-        title = f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else "")
-        _print_table(title, heads, cells)
+        _print_table(f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else ""), heads, cells)
     for k, first in enumerate(found["methods"][0]["recovery"]):
         cells = {m["label"]: _recovery_cells(m, m["recovery"][k]) for m in found["methods"]}
-        level = "" if first["level"] is None else f" {first['level']:g}"
-        title = f"learning on the chip, {first['sweep']}{level}"
-        _print_table(title, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells)
+        level = "" if first["level"] is None else f" {plain(first['level'])}"
+        about = f"learning on the chip, {first['sweep']}{level}"
+        _print_table(about, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells)
     told = verdicts(found)
     for line in (*told, summary(told)):
         _out.print(str(line), soft_wrap=True)
 
 
 def _print_summary(found: dict[str, Any]) -> None:
-    title = f"{found['test_images']:,} test images of {found['data']}, {len(found['seeds'])} seeds"
     heads, cells = ["clean %", "parameters"], {}
     costed = "cost" in found["methods"][0]
     if costed:
@@ -232,10 +231,10 @@ def _print_summary(found: dict[str, Any]) -> None:
     for method in found["methods"]:
         row = [spread(method["clean"]), f"{method['parameters']:,}"]
         cells[method["label"]] = row + (_cost_cells(method["cost"], method["energy"]) if costed else [])
-    for control in found["controls"]:
+    for label, control in zip(control_labels(found["controls"]), found["controls"], strict=True):
         energy = {"joules_per_epoch": None, "joules_to_target": None}
-        cells[f"{control['name']}, as {control['network']}"] = ["", "", *_cost_cells(control, energy)]
-    _print_table(title, heads, cells)
+        cells[label] = ["", "", *_cost_cells(control, energy)]
+    _print_table(title(found), heads, cells)
 
 
 def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:

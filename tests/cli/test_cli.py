@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
+import onward.cli as cli
 from onward.algorithms import ALGORITHMS
 from onward.cli import find_recipe, main
 from onward.recipes import RECIPES
-from onward.runs.files import read_json
+from onward.runs.files import read_json, write_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
 _SCREEN = 50  # lines
@@ -67,10 +69,6 @@ def test_train_says_accuracy_and_run_and_does_not_record_a_changed_recipe(capsys
 
 
 def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
-    from dataclasses import replace
-
-    import onward.cli as cli
-
     quick = replace(RECIPES[0], epochs=1)
     monkeypatch.setattr(cli, "RECIPES", (quick,))
     assert main(["train", "--seed", "4"]) == 0
@@ -88,11 +86,34 @@ def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys
     assert "`deeper_forward-digits`" in Path("results/RESULTS.md").read_text()
 
 
+def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
+    quick = replace(RECIPES[0], epochs=1)
+    monkeypatch.setattr(cli, "RECIPES", (quick,))
+    monkeypatch.setattr(cli, "train_pipelined", lambda recipe, where, how, resume: cli.train(recipe, where))
+    assert main(["train", "--pipeline", "--messages", "bf16", "--device", "cpu"]) == 0
+    assert "not recorded: messages were rounded to bf16" in capsys.readouterr().out
+    path = Path("runs") / quick.name / "seed-0" / "result.json"
+    write_json(path, read_json(path) | {"pipeline": {"messages": "bf16"}})  # as environment.json of a pipeline says
+    assert main(["train", "--resume", str(path.parent)]) == 0
+    assert "not recorded: messages were rounded to bf16" in capsys.readouterr().out
+    assert not Path("results").exists()
+    write_json(path, read_json(path) | {"pipeline": {"messages": "exact"}})
+    assert main(["train", "--resume", str(path.parent)]) == 0
+    assert (Path("results/runs") / quick.name / "seed-0.json").exists()
+
+
+def test_a_recipe_that_is_not_in_the_list_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
+    with monkeypatch.context() as patch:
+        patch.setattr(cli, "RECIPES", (replace(RECIPES[0], name="mine-digits", epochs=1),))
+        assert main(["train", "--no-record", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", "runs/mine-digits/seed-0"]) == 0
+    out, err = capsys.readouterr()
+    assert "test accuracy" in out and "not recorded: `onward list` shows no recipe 'mine-digits'" in out and not err
+    assert not Path("results").exists()
+
+
 def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPatch):
-    from dataclasses import replace
-
-    import onward.cli as cli
-
     quick = replace(RECIPES[0], epochs=1)
     monkeypatch.setattr(cli, "RECIPES", (quick,))
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
@@ -110,6 +131,11 @@ def test_evaluate_agrees_with_the_result(run: Path, capsys: pytest.CaptureFixtur
         assert any(rule in line and f"{100 * value:.2f}" in line for line in out.splitlines())
     assert main(["evaluate", str(run), "--split", "validation"]) == 0
     assert f"{100 * result['validation_accuracy']:.2f}" in capsys.readouterr().out
+
+
+def test_evaluate_refuses_other_data_than_those_of_the_training(run: Path, capsys: pytest.CaptureFixture[str]):
+    write_json(run / "environment.json", read_json(run / "environment.json") | {"data_checksum": "0" * 64})
+    assert "began on data with checksum 000000000000" in _error(capsys, "evaluate", str(run))
 
 
 def test_predict_shows_class_confidence_and_each_block(run: Path, capsys: pytest.CaptureFixture[str]):
@@ -184,8 +210,6 @@ def test_a_number_of_classes_below_one_is_refused(run: Path, capsys: pytest.Capt
     [(KeyboardInterrupt(), 130, "stopped"), (torch.OutOfMemoryError("CUDA"), 2, "--batch-size")],
 )
 def test_a_stop_and_a_full_device_are_one_line(what: BaseException, code: int, says: str, monkeypatch, capsys):
-    import onward.cli as cli
-
     def fail(*_: object, **__: object) -> None:
         raise what
 

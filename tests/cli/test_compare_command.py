@@ -96,6 +96,41 @@ def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[s
     assert "<figure>" in Path("report.html").read_text()
 
 
+def test_variants_of_a_recipe_are_told_apart(capsys: pytest.CaptureFixture[str]):
+    for number, epochs in enumerate(("1", "2")):
+        words = ["train", _R, "--epochs", epochs, "--no-record", "--runs-dir", f"runs{number}", *HERE]
+        assert main(words) == 0
+    runs = [f"runs{number}/{_R}/seed-0" for number in range(2)]
+    capsys.readouterr()
+    words = ["report", *runs, "--noise", "shot=10,inf,10", "mismatch=0,0.3", "--chips", "1", "--no-cost", *HERE]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    for table in ("test images of digits, 1 seed", "Photon shot noise, %", "Device mismatch, %"):
+        rows = out.split(table)[1].split("\n\n")[0]
+        assert rows.count("│ deeper_forward (epochs ") == 2, rows
+    found = json.loads(Path("report.json").read_text(), parse_constant=pytest.fail)
+    assert [sweep["levels"] for sweep in found["sweeps"]] == [["inf", 10.0], [0.0, 0.3]]
+    for method in found["methods"]:
+        assert method["noise"][0]["mean"] == method["noise"][2]["mean"] == method["clean"]["mean"]
+    assert "<th>inf</th><th>10</th>" in Path("report.html").read_text()
+
+
+def test_backprop_on_other_images_is_no_control(capsys: pytest.CaptureFixture[str]):
+    assert main(["train", _R, "--no-record", *HERE]) == 0
+    for size in ("8", "16"):
+        words = ["train", "backprop-digits", "--data.size", size, "--no-record", "--runs-dir", f"runs{size}", *HERE]
+        assert main(words) == 0
+    runs = [f"runs/{_R}/seed-0", "runs16/backprop-digits/seed-0"]
+    capsys.readouterr()
+    words = ["--noise", "bits=3", "--steps", "1", *HERE]
+    assert main(["report", *runs, *words]) == 0
+    out = capsys.readouterr().out
+    assert "comparisons with backprop" not in out and "robust" not in out
+    assert "images 1x16x16 of 10 classes" in out and "images 1x8x8 of 10 classes" in out
+    assert main(["report", *runs, "runs8/backprop-digits/seed-0", *words]) == 0
+    assert "In 1 comparisons with backprop" in capsys.readouterr().out
+
+
 def test_the_same_for_all_and_what_was_measured(capsys: pytest.CaptureFixture[str]):
     words = [
         "compare",

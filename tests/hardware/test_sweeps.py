@@ -1,5 +1,7 @@
 """Sweeps: conditions by name and level, and one clear line for what they are not."""
 
+import json
+
 import pytest
 
 from onward.hardware import (
@@ -40,6 +42,20 @@ def test_words_become_conditions():
     assert conditions(["none"]) == () and conditions([]) == ()
 
 
+def test_levels_go_from_little_noise_to_much_each_once():
+    assert [c.level for c in conditions(["mismatch=0.3,0.1,0.3,0"])] == [0, 0.1, 0.3]
+    assert [c.level for c in conditions(["bits=3,8,4,8"])] == [8, 4, 3]
+    assert [str(c) for c in conditions(["mismatch=-0,0"])] == ["mismatch 0"]
+
+
+def test_infinitely_many_photons_are_no_noise():
+    few, none = sorted(conditions(["shot=10,inf"]), key=lambda condition: condition.noises[0].ideal)
+    assert none.noises[0].ideal and conditions(["shot=10,inf"]) == (none, few)
+    assert (str(none), none.json_level, few.json_level) == ("shot inf", "inf", 10.0)
+    json.dumps([none.json_level, few.json_level], allow_nan=False)
+    assert conditions(["pcm-day"])[0].json_level is None
+
+
 @pytest.mark.parametrize(
     ("word", "says"),
     [
@@ -49,6 +65,10 @@ def test_words_become_conditions():
         ("bits=33", "bits of QuantisedWeights must be from 2 to 16, or None, got 33"),
         ("bits=3.5", "bits must be a whole number, got 3.5"),
         ("bits=inf", "bits must be a whole number, got inf"),
+        ("mismatch=inf", "sigma of Mismatch must be a finite number >= 0, got inf"),
+        ("impulse=inf", "must be in"),
+        ("stuck=nan", "must be in"),
+        ("shot=nan", "photons of ShotNoise must be more than 0"),
         ("impulse=1.5", "must be in"),
         ("shot=0", "photons of ShotNoise must be more than 0"),
         ("mismatch=much", "levels are numbers with commas between them"),

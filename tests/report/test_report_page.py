@@ -8,6 +8,7 @@ from report_toys import comparison, cost
 
 from onward.report import page, summary, verdicts
 from onward.report.figures import BarChart, Line, LineChart, Look, Matrix, worst_pairs
+from onward.report.heading import control_labels, title
 from onward.report.scale import Scale, bounds, number, plain, ticks
 
 LIMIT = 3 * 10**6
@@ -147,6 +148,87 @@ def test_a_verdict_can_be_for_a_method_or_open():
     assert summary(verdicts(found)).startswith("Yes.")
     found["test_images"] = 20
     assert {verdict.word for verdict in verdicts(found)} == {"same"}
+
+
+def test_a_verdict_is_for_one_data_set():
+    found = comparison()
+    control, first, second = found["methods"]
+    first["data"] = "mnist"
+    assert {verdict.method for verdict in verdicts(found)} == {"local2"}
+    for row, checksum in ((control, "a"), (first, "a"), (second, "b")):
+        row |= {"data": "folder", "data_checksum": checksum}
+    assert {verdict.method for verdict in verdicts(found)} == {"local1"}
+    other = control | {"name": "backprop-other", "label": "other", "data_checksum": "b", "network": "MLP()"}
+    found["methods"].append(other)
+    assert {(v.method, v.control) for v in verdicts(found)} == {("local1", "backprop"), ("local2", "other")}
+    html = page(found)
+    _parsed(html)
+    assert "beside other, another network</small>" in html
+
+
+def test_a_verdict_counts_the_images_of_its_own_methods():
+    found = comparison(methods=2)
+    found["methods"].insert(0, comparison()["methods"][2] | {"data": "mnist", "test_images": 10_000})
+    for row in found["methods"][1:]:
+        row["test_images"] = 20
+    (first, *_) = verdicts(found)
+    images = (0.075 + 0.05) / 20
+    assert first.method == "local1" and first.error == pytest.approx((2 * 0.004**2 * 0.5 + images) ** 0.5, rel=1e-6)
+    assert first.word == "same"
+
+
+def test_a_verdict_says_in_what_its_control_differs():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    assert {verdict.unlike for verdict in verdicts(found)} == {()}
+    control |= {"epochs": 9, "batch_size": 32, "precision": "bf16", "validation_split": [0.1, 0]}
+    method["validation_split"] = [0.1, 1]
+    said = "another validation split; epochs 9, not 3; batch size 32, not 64; precision bf16, not fp32"
+    assert f"backprop ({said}) 0.0" in str(verdicts(found)[0])
+    assert f"beside backprop, {said.replace('; ', ', ')}</small>" in page(found)
+    near = control | {"label": "near", "epochs": 3}
+    found["methods"].append(near)
+    assert {verdict.control for verdict in verdicts(found)} == {"near"}
+
+
+def test_titles_are_those_of_all_methods():
+    found = comparison()
+    assert title(found) == "10,000 test images of digits, 1 seed" and "10,000 test images · 1 seed ·" in page(found)
+    found["methods"][1] |= {"data": "mnist", "test_images": 360, "seeds": [0, 1, 2, 3, 4]}
+    found["seeds"] = found["methods"][1]["seeds"]
+    assert title(found) == "10,000 test images of digits and 360 of mnist, 1 to 5 seeds"
+    html = page(found)
+    assert "10,000 test images of digits and 360 of mnist · 1 to 5 seeds" in html and "fewer than five" in html
+    assert "the dotted line is chance" in html
+    found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
+    assert "the dotted line is chance" not in page(found)
+
+
+def test_controls_are_named_by_the_whole_network_and_what_differs():
+    controls = [
+        cost("backprop", 1.0) | {"network": net, "batch_size": batch, "precision": "fp32"}
+        for net, batch in (("MLP(width=1000)", 64), ("MLP(width=2000)", 64), ("MLP(width=2000)", 128))
+    ]
+    assert control_labels(controls[:2]) == ["backprop, as MLP(width=1000)", "backprop, as MLP(width=2000)"]
+    assert control_labels(controls)[2] == "backprop, as MLP(width=2000), batch 128"
+    controls[1] |= {"precision": "bf16"}
+    assert control_labels(controls)[1] == "backprop, as MLP(width=2000), batch 64, bf16"
+    html = page(comparison() | {"controls": controls})
+    assert all(label in html for label in control_labels(controls))
+    assert ", as TinyCNN" not in page(comparison())
+
+
+def test_infinitely_many_photons_are_drawn():
+    found = comparison(methods=2)
+    found["sweeps"][1]["levels"][0] = "inf"
+    for method in found["methods"]:
+        method["noise"][2]["level"] = "inf"
+    html = page(found)
+    _parsed(html)
+    assert "<th>inf</th>" in html
+    assert [plain(value) for value in ("inf", float("inf"))] == ["inf", "inf"] and number(float("inf")) == "inf"
+    found["sweeps"] = [found["sweeps"][1] | {"levels": ["inf"]}]
+    assert "At Weight bits inf:" in str(verdicts(found)[0])
 
 
 def test_who_has_little_has_little_to_lose():

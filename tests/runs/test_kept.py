@@ -1,10 +1,14 @@
 """What is kept with a run: asked once, found again, and damage that is said."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from onward.runs.kept import Kept
+from onward.runs.locks import wait_for
 
 
 def test_an_answer_is_found_again_by_its_question(tmp_path: Path):
@@ -28,6 +32,35 @@ def test_a_line_that_was_cut_off_is_written_anew(tmp_path: Path):
     kept.keep({"chip": 1}, {"accuracy": 0.25})
     assert len(path.read_text().splitlines()) == 2
     assert [found["accuracy"] for _, found in Kept(path)] == [0.5, 0.25]
+
+
+def test_two_that_share_a_file_lose_nothing(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    one, other = Kept(path), Kept(path)
+    for chip in range(3):
+        one.keep({"chip": chip}, {"accuracy": 0.5})
+        other.keep({"chip": 10 + chip}, {"accuracy": 0.25})
+    assert [asked["chip"] for asked, _ in Kept(path)] == [0, 10, 1, 11, 2, 12]
+
+
+def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    held = path.open("ab")
+    wait_for(held)
+    held.write(b'{"asked": {"chip": 0}, "fou')
+    held.flush()
+    code = "import sys; from pathlib import Path; from onward.runs.kept import Kept; print(flush=True); "
+    code += "Kept(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=0.5)
+    held.write(b'nd": {"accuracy": 0.5}}\n')
+    held.close()
+    process.stdout.close()
+    assert process.wait(timeout=60) == 0
+    assert [json.loads(line)["asked"]["chip"] for line in path.read_text().splitlines()] == [0, 1]
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[1]", '{"asked": {}}'])

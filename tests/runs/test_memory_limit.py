@@ -95,6 +95,48 @@ def test_pieces_that_batch_normalisation_refuses_are_left_out(digits: Splits):
         fit_memory(recipe, digits, 100_000, CPU)
 
 
+def _out_of_memory(monkeypatch: pytest.MonkeyPatch, first_pieces: int) -> None:
+    """Let every step run out of memory that takes fewer than `first_pieces`, with gradients left behind."""
+    step = LocalTrainer.step
+
+    def greedy(trainer: LocalTrainer, x: torch.Tensor, y: torch.Tensor, **settings: int) -> object:
+        assert all(parameter.grad is None for parameter in trainer.learner.parameters())
+        if len(x) > 2 and trainer.settings.micro_batches < first_pieces:
+            weight = next(trainer.learner.parameters())
+            weight.grad = torch.ones_like(weight)
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return step(trainer, x, y, **settings)
+
+    monkeypatch.setattr(LocalTrainer, "step", greedy)
+
+
+def test_a_way_that_runs_out_of_memory_is_passed_over(digits: Splits, monkeypatch: pytest.MonkeyPatch):
+    _out_of_memory(monkeypatch, first_pieces=4)
+    assert fit_memory(_recipe(), digits, 10**9, CPU).settings.micro_batches == 4
+
+
+def test_a_device_too_small_for_every_way_is_said(digits: Splits, monkeypatch: pytest.MonkeyPatch):
+    _out_of_memory(monkeypatch, first_pieces=1000)
+    with pytest.raises(ValueError, match=r"every way runs out of the device's memory\. Weights.*batch-size"):
+        fit_memory(_recipe(), digits, 10**9, CPU)
+    monkeypatch.setattr("onward.runs.memory_limit.memory_floor", _no_memory)
+    with pytest.raises(ValueError, match=r"runs out of the device's memory; choose a smaller --batch-size"):
+        fit_memory(_recipe(), digits, 10**9, CPU)
+
+
+def test_pieces_refused_after_a_way_that_ran_out_of_memory_are_left_out(
+    digits: Splits, monkeypatch: pytest.MonkeyPatch
+):
+    _out_of_memory(monkeypatch, first_pieces=4)
+    recipe = replace(_recipe(PredSim()), net=VGG8b(width=4), batch_size=4)
+    with pytest.raises(ValueError, match="every way runs out of the device's memory"):
+        fit_memory(recipe, digits, 10**9, CPU)
+
+
+def _no_memory(*_: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory")
+
+
 def test_too_small_a_limit_names_the_floor(digits: Splits):
     with pytest.raises(
         ValueError, match=r"does not fit into 0\.1 MB.*\d+ micro-batch.*Weights and optimizer.*batch-size"

@@ -23,11 +23,13 @@ from onward.runs.comparing import (
     check_same_images,
     compare,
     differences,
+    labels_of,
     short,
     short_names,
     with_kept,
 )
 from onward.runs.finished import obtain, open_run
+from onward.runs.locks import trained_here
 from onward.runs.method_costs import epochs_to
 from onward.runs.recovery import Stream, online_settings, recover
 from onward.runs.robustness import OnTest
@@ -84,6 +86,8 @@ def test_a_stopped_run_goes_on(quick: Recipe, place: Place):
     (made.folder.path / "result.json").unlink()
     with pytest.raises(ValueError, match="has not finished; go on with: onward train --resume"):
         open_run(made.folder.path)
+    with trained_here(made.folder.path), pytest.raises(ValueError, match="is being trained by another process"):
+        obtain(quick, data, place)
     again = obtain(quick, data, place)
     assert again.folder.path == made.folder.path and again.result["test_accuracy"] == made.result["test_accuracy"]
 
@@ -116,6 +120,15 @@ def test_evaluations_are_right_and_kept(quick: Recipe, place: Place, monkeypatch
     asked = with_kept([method], Question())
     assert (asked.conditions, asked.chips) == ((bits, mild, strong), 2)
     assert with_kept([method], Question(test_images=50)).conditions == ()
+
+
+def test_levels_without_noise_are_kept_too(quick: Recipe, place: Place):
+    data = load(quick.data)
+    run = obtain(quick, data, place)
+    asked = conditions(["mismatch=0.3,0", "shot=10,inf"])
+    for condition in asked:
+        OnTest(run, data, CPU, images=50).under(condition, chips=1, say=lambda line: None)
+    assert with_kept([Method(quick, (run,), data)], Question(test_images=50)).conditions == asked
 
 
 def test_a_comparison_is_whole(quick: Recipe, control: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
@@ -213,6 +226,21 @@ def test_settings_and_names_are_short():
     assert short_names(["backprop-a-cifar10-fast", "a-cifar10-fast"]) == ["backprop-a", "a"]
     assert short_names(["a-plain-mnist-shared", "b-mnist-fast"]) == ["a-plain-shared", "b-fast"]
     assert short_names(["a-digits"]) == ["a-digits"] and short_names(["x", "b-x"]) == ["x", "b-x"]
+
+
+def test_every_method_has_a_label_of_its_own(quick: Recipe, control: Recipe):
+    assert short_names(["a-x", "a-x-x"]) == ["a-x", "a-x-x"]
+    longer = replace(quick, epochs=3)
+    assert labels_of([quick, control]) == ["quick", "backprop-quick"]
+    assert labels_of([quick, control, longer]) == ["quick (epochs 1)", "backprop-quick", "quick (epochs 3)"]
+    slower = replace(longer, trainer=replace(quick.trainer, learning_rate=0.01))
+    assert labels_of([quick, longer, slower])[1:] == [
+        "quick (learning rate 0.02, epochs 3)",
+        "quick (learning rate 0.01, epochs 3)",
+    ]
+    other = replace(quick, algorithm=Backprop(), net=TinyCNN(), epochs=7, batch_size=9, data=DataSettings(name="mnist"))
+    assert labels_of([quick, other]) == ["quick (1)", "quick (2)"]
+    assert labels_of([quick, replace(quick, data=DataSettings(name="mnist"))])[1] == "quick (data mnist)"
 
 
 def test_epochs_to_a_target():

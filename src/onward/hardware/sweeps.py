@@ -1,6 +1,7 @@
 """Sweeps: one noise at several strengths, and published devices, as conditions under which learners are compared."""
 
 import difflib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,6 +29,11 @@ class Sweep:
         """Return one condition per level. Raises ValueError for a level that the noise model refuses."""
         return tuple(Condition(self.name, level, (self.model(level),), self.random) for level in self.levels)
 
+    def at(self, levels: Sequence[float]) -> "Sweep":
+        """Return the sweep at other levels, each once, from little noise to much."""
+        falling = self.levels[0] > self.levels[-1]
+        return replace(self, levels=tuple(sorted(dict.fromkeys(levels), reverse=falling)))
+
 
 @dataclass(frozen=True)
 class Condition:
@@ -41,6 +47,11 @@ class Condition:
 
     def __str__(self) -> str:
         return self.sweep if self.level is None else f"{self.sweep} {self.level:g}"
+
+    @property
+    def json_level(self) -> float | str | None:
+        """The level as a JSON value: JSON has no infinity, so infinitely many photons are the text `inf`."""
+        return "inf" if self.level is not None and math.isinf(self.level) else self.level
 
 
 def _bits(model: Callable[[int], Noise]) -> Callable[[float], Noise]:
@@ -90,8 +101,9 @@ def sweep(name: str) -> Sweep | None:
 def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
     """Read conditions: a sweep's NAME, NAME=LEVEL,LEVEL,... for other levels, a preset's name, or `none`.
 
-    Raises ValueError for an unknown name, with the nearest ones, for a level that is no number or that the noise model
-    refuses, and for a noise that is named twice.
+    Levels come from little noise to much, each once; shot=inf is no noise. Raises ValueError for an unknown
+    name, with the nearest ones, for a level that is no number or that the noise model refuses, and for a noise that is
+    named twice.
     """
     found: list[Condition] = []
     for word in words if list(words) != ["none"] else ():
@@ -100,7 +112,7 @@ def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
             raise ValueError(f"noise {name} is named twice; give its levels together, as {name}=LEVEL,LEVEL")
         known = sweep(name)
         if known is not None:
-            found += (replace(known, levels=_levels(word, levels)) if equals else known).conditions()
+            found += (known.at(_levels(word, levels)) if equals else known).conditions()
         elif equals:
             raise ValueError(f"noise {name!r} takes no levels{_hint(name, [s.name for s in SWEEPS])}")
         elif name not in {entry.name for entry in PRESETS}:
@@ -114,7 +126,7 @@ def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
 
 def _levels(word: str, text: str) -> tuple[float, ...]:
     try:
-        return tuple(float(level) for level in text.split(","))
+        return tuple(float(level) + 0.0 for level in text.split(","))  # -0 is 0
     except ValueError:
         raise ValueError(f"--noise {word}: levels are numbers with commas between them, such as 0.1,0.2") from None
 

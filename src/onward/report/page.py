@@ -8,6 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from onward.measure import CATEGORIES
 from onward.report.figures import Bar, BarChart, Line, LineChart, Look, Matrix, Recovery, worst_pairs
+from onward.report.heading import control_labels, fewest_seeds, seeds, tested
 from onward.report.scale import bounds, number, plain
 from onward.report.verdict import points, summary, verdicts
 
@@ -60,6 +61,9 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
     return environment.get_template("page.html").render(
         title=title or f"{len(looks)} method{'s' if len(looks) > 1 else ''} on {names}",
         found=found,
+        tested=tested(found),
+        seeds=seeds(found),
+        fewest_seeds=fewest_seeds(found),
         methods=list(zip(found["methods"], looks, strict=True)),
         panels=[panel for panel in panels if panel.figures],
         verdicts=found_out,
@@ -84,8 +88,10 @@ def _colour(found: Found, index: int) -> int:
     return sum(method["backprop"] == found["methods"][index]["backprop"] for method in found["methods"][:index])
 
 
-def _chance(found: Found) -> float:
-    return 1 / len(found["methods"][0]["class_names"])
+def _chance(found: Found) -> float | None:
+    """Return what guessing is worth, if that is the same for all."""
+    classes = {len(method["class_names"]) for method in found["methods"]}
+    return 1 / classes.pop() if len(classes) == 1 else None
 
 
 def _noise(found: Found, looks: Sequence[Look]) -> Panel:
@@ -110,10 +116,11 @@ def _noise(found: Found, looks: Sequence[Look]) -> Panel:
                 floor=_chance(found),
             )
         )
+    floor = "" if _chance(found) is None else "; the dotted line is chance"
     about = (
-        f"Accuracy on {found['test_images']:,} test images, without noise at the left. "
+        f"Accuracy on {tested(found)}, without noise at the left. "
         f"Lines are means, bands one standard deviation over {found['chips']} chips. "
-        "All figures have one scale; the dotted line is chance."
+        f"All figures have one scale{floor}."
     )
     return Panel("noise", "Accuracy under noise", about, figures, looks)
 
@@ -158,11 +165,10 @@ def _recovery(found: Found, looks: Sequence[Look]) -> Panel:
 def _costs(found: Found, looks: Sequence[Look]) -> list[Panel]:
     if not any("cost" in method for method in found["methods"]):
         return []
-    several = len({control["network"] for control in found["controls"]}) > 1
     rows = [(method["cost"], look) for method, look in _each(found, looks)]
-    for control in found["controls"]:
-        name = f"{control['name']} ({control['network']})" if several else control["name"]
-        rows.append((control, Look(name, 0, True)))
+    labelled = list(zip(found["controls"], control_labels(found["controls"]), strict=True))
+    several = len({label.removeprefix(control["name"]) for control, label in labelled}) > 1
+    rows += [(control, Look(label if several else control["name"], 0, True)) for control, label in labelled]
     about = (
         "One training step, measured on this machine; controls by backprop through the same network with the same "
         f"batch, precision and optimizer stand below. {found['environment']['device']}."

@@ -45,10 +45,14 @@ def number(value: Number) -> str:
     """Write a number for people: three significant digits, thousands apart."""
     if value == 0:
         return "0"
+    if not math.isfinite(value):
+        return f"{value:g}"
     size = math.floor(math.log10(abs(value)))
     return f"{value:,.{max(0, 2 - size)}f}" if size >= -3 else f"{value:.2g}"
 
 
-def plain(value: Number) -> str:
-    """Write a round number as short as it can be."""
-    return f"{value:,.0f}" if value == int(value) else f"{value:g}"
+def plain(value: Number | str) -> str:
+    """Write a round number as short as it can be; a level that JSON has no number for, `inf`, is a text already."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if math.isfinite(value) and value == int(value) else f"{value:g}"

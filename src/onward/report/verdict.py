@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from onward.report.heading import test_images
+from onward.report.scale import plain
+
 _CLEAR = 2.0  # standard errors
+_NAMED = ("network", "validation_split")
+_BUDGET = ("epochs", "batch_size", "precision")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Verdict:
     averaged: bool
     method: str
     control: str
-    same_network: bool
+    unlike: tuple[str, ...]
+    """In what the control is another training than the method, beside backprop: network, split, epochs, batch, ..."""
     lost: float
     control_lost: float
     error: float
@@ -48,22 +54,22 @@ class Verdict:
 
     def __str__(self) -> str:
         said = {"same": "no clear difference"}.get(self.word, f"{self.word} robust by {abs(100 * self.gap):.1f}")
-        network = "" if self.same_network else " (another network)"
+        unlike = f" ({'; '.join(self.unlike)})" if self.unlike else ""
         return (
             f"{self.noise}: {self.method} loses {points(self.lost)} points"
-            f"{' on average over the levels' if self.averaged else ''}, {self.control}{network} "
+            f"{' on average over the levels' if self.averaged else ''}, {self.control}{unlike} "
             f"{points(self.control_lost)}: {said} (standard error {points(self.error)}). "
             f"At {self.strongest}: {100 * self.left:.1f} % and {100 * self.control_left:.1f} %."
         )
 
 
 def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
-    """Compare every method that is not backprop with backprop, noise by noise."""
+    """Compare every method that is not backprop with backprop on the same images, noise by noise."""
     methods = found["methods"]
     controls = [method for method in methods if method["backprop"]]
     pairs = [(method, _control(method, controls)) for method in methods if not method["backprop"]]
     return [
-        _verdict(sweep, method, control, found["test_images"])
+        _verdict(sweep, (method, test_images(found, method)), (control, test_images(found, control)))
         for sweep in found["sweeps"]
         for method, control in pairs
         if control is not None
@@ -86,23 +92,45 @@ def summary(found: Sequence[Verdict]) -> str:
 
 
 def _control(method: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """Return backprop through the same network, the method's own control first; any other if there is none."""
-    same = [control for control in controls if control["network"] == method["network"]]
-    ends = [control for control in same if control["name"].endswith(method["name"])]
-    return next(iter([*ends, *same, *controls]), None)
+    """Return backprop on the same images: through the same network and the method's own first, then the most alike."""
+    alike = [control for control in controls if _same_images(method, control)]
+    return min(alike, key=lambda control: _distance(method, control), default=None)
 
 
-def _verdict(sweep: Mapping[str, Any], method: Mapping[str, Any], control: Mapping[str, Any], images: int) -> Verdict:
-    lost, error = _lost(sweep, method, images)
-    control_lost, control_error = _lost(sweep, control, images)
+def _distance(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[bool, bool, int]:
+    other_network = control["network"] != method["network"]
+    own = not other_network and control["name"].endswith(method["name"])
+    return other_network, not own, len(_unlike(method, control))
+
+
+def _same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two methods have the same images; older comparisons have no checksum, and then the names decide."""
+    known = [key for key in ("data_checksum", "test_images") if key in one and key in other]
+    if "data_checksum" not in known:
+        known += ["data", "class_names"]
+    return all(one[key] == other[key] for key in known)
+
+
+def _unlike(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say in what a control is another training than the method."""
+    others = [f"another {key.replace('_', ' ')}" for key in _NAMED if control.get(key) != method.get(key)]
+    told = [(key.replace("_", " "), method[key], control[key]) for key in _BUDGET if control[key] != method[key]]
+    return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in told))
+
+
+def _verdict(sweep: Mapping[str, Any], one: tuple[Mapping, int], other: tuple[Mapping, int]) -> Verdict:
+    """Compare a method with its control, each with the number of its test images."""
+    (method, _), (control, _) = one, other
+    lost, error = _lost(sweep, *one)
+    control_lost, control_error = _lost(sweep, *other)
     level, chance = sweep["levels"][-1], 1 / len(method["class_names"])
     return Verdict(
         noise=sweep["title"],
-        strongest=sweep["title"] if level is None else f"{sweep['title']} {level:g}",
+        strongest=sweep["title"] if level is None else f"{sweep['title']} {plain(level)}",
         averaged=len(sweep["levels"]) > 1,
         method=method["label"],
         control=control["label"],
-        same_network=method["network"] == control["network"],
+        unlike=_unlike(method, control),
         lost=lost,
         control_lost=control_lost,
         error=(error**2 + control_error**2) ** 0.5,

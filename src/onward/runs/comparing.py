@@ -13,10 +13,13 @@ from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Finished, obtain
-from onward.runs.method_costs import epochs_to, measure_methods
+from onward.runs.method_costs import epochs_to, measure_methods, short
 from onward.runs.recovery import Stream
 from onward.runs.robustness import OnTest, Say
 from onward.runs.train import Place
+
+_WORDS = ("name", "description", "published", "backprop", "seed")  # of a recipe: they decide no method
+_LONGEST = 60  # characters that tell one recipe from another in a label
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,11 @@ def describe(methods: Sequence[Method], question: Question, place: Place, *, say
     """Evaluate and measure methods whose runs have finished; return everything as plain JSON values."""
     device = choose_device(place.device)
     tests = [[OnTest(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
-    labels = short_names([method.recipe.name for method in methods])
+    labels = labels_of([method.recipe for method in methods])
     rows = [
-        _basics(method, methods[0].recipe, label) | _accuracy(on_test, question, say)
+        _basics(method, methods[0].recipe, label)
+        | {"test_images": len(on_test[0].test)}
+        | _accuracy(on_test, question, say)
         for method, label, on_test in zip(methods, labels, tests, strict=True)
     ]
     found = {
@@ -162,32 +167,64 @@ def differences(recipe: Recipe, first: Recipe) -> list[str]:
     return [f"{what} {short(of(recipe))}" for what, of in told.items() if of(recipe) != of(first)]
 
 
-def short(value: Any) -> str:
-    """Write a setting with the fields that are not their defaults."""
-    if not hasattr(value, "__dataclass_fields__"):
-        return str(value)
-    changed = [
-        f"{f.name}={short(getattr(value, f.name))}" for f in fields(value) if getattr(value, f.name) != f.default
-    ]
-    return f"{type(value).__name__}({', '.join(changed)})"
-
-
 def short_names(names: Sequence[str]) -> list[str]:
-    """Leave out the words after a dash that all names have."""
+    """Leave out the words after a dash that all names have, unless names would become one."""
     if len(names) < 2:
         return list(names)
     words = [name.split("-") for name in names]
     shared = set.intersection(*(set(rest) for _, *rest in words))
-    return ["-".join([first, *(word for word in rest if word not in shared)]) for first, *rest in words]
+    found = ["-".join([first, *(word for word in rest if word not in shared)]) for first, *rest in words]
+    return found if len(set(found)) == len(set(names)) else list(names)
+
+
+def labels_of(recipes: Sequence[Recipe]) -> list[str]:
+    """Return a label of its own for every recipe: its short name; where several have one, with what differs.
+
+    Where that is long, or does not tell them apart, with a number.
+    """
+    names = short_names([recipe.name for recipe in recipes])
+    labels = list(names)
+    for name in set(names):
+        places = [k for k, other in enumerate(names) if other == name]
+        for number, (k, told) in enumerate(zip(places, _apart([recipes[k] for k in places]), strict=True), 1):
+            labels[k] = f"{name} ({told or number})" if len(places) > 1 else name
+    return labels
+
+
+def _apart(recipes: Sequence[Recipe]) -> list[str]:
+    """Tell recipes apart by the settings in which they differ; nothing where that is long or fails."""
+    settings = [_settings(recipe, ()) for recipe in recipes]
+    varying = [place for place in _places(settings) if len({row.get(place, "") for row in settings}) > 1]
+    told = [", ".join(f"{_word_of(place)} {row[place]}" for place in varying if place in row) for row in settings]
+    return told if len(set(told)) == len(told) and max(map(len, told)) <= _LONGEST else [""] * len(told)
+
+
+def _word_of(place: tuple[str, ...]) -> str:
+    """Name a setting by its field; what is called only `name`, as a data set is, by what it names."""
+    return (place[-2] if place[-1] == "name" else place[-1]).replace("_", " ")
+
+
+def _places(settings: Sequence[dict[tuple[str, ...], str]]) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(place for row in settings for place in row))
+
+
+def _settings(value: Any, place: tuple[str, ...]) -> dict[tuple[str, ...], str]:
+    """Write what decides a training, setting by setting: dataclasses field by field, under the class's name."""
+    if not hasattr(value, "__dataclass_fields__"):
+        return {place: str(value)}
+    found = {place: type(value).__name__} if place else {}
+    for each in fields(value):
+        if place or each.name not in _WORDS:
+            found |= _settings(getattr(value, each.name), (*place, each.name))
+    return found
 
 
 def _word(name: str, levels: Sequence[float | None]) -> str:
-    """Write a sweep as the command line does, from little noise to much."""
+    """Write a sweep as the command line does."""
     known = next((sweep for sweep in SWEEPS if sweep.name == name), None)
     if known is None:
         return name
-    falling = known.levels[0] > known.levels[-1]
-    return f"{name}={','.join(str(level) for level in sorted(map(float, filter(None, levels)), reverse=falling))}"
+    return f"{name}={','.join(str(float(level)) for level in levels if level is not None)}"
 
 
 def _unlike(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
@@ -205,6 +242,8 @@ def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
         "backprop": isinstance(recipe.algorithm, Backprop),
         "network": short(recipe.net),
         "data": method.data.note or method.data.name,
+        "data_checksum": method.data.checksum,
+        "validation_split": [recipe.data.validation_fraction, recipe.data.split_seed],
         "class_names": list(method.data.class_names),
         "epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
@@ -222,14 +261,14 @@ def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
 def _accuracy(tests: Sequence[OnTest], question: Question, say: Say) -> dict[str, Any]:
     clean = [on_test.clean(say) for on_test in tests]
     noise = [
-        {"sweep": condition.sweep, "level": condition.level}
+        {"sweep": condition.sweep, "level": condition.json_level}
         | _spread([on_test.under(condition, chips=question.chips, say=say) for on_test in tests])
         for condition in question.conditions
     ]
     recovery = []
     for condition in question.recovery:
         runs = [on_test.recovered(condition, question.stream, chips=question.chips, say=say) for on_test in tests]
-        row: dict[str, Any] = {"sweep": condition.sweep, "level": condition.level}
+        row: dict[str, Any] = {"sweep": condition.sweep, "level": condition.json_level}
         row |= {name: _spread([[getattr(r, name) for r in run] for run in runs]) for name in ("met", "recovered")}
         recovery.append(row | {"memory_bytes": max(r.memory_bytes for run in runs for r in run)})
     by_block = [statistics.mean(values) for values in zip(*[row["by_block"] for row in clean], strict=True)]
@@ -260,7 +299,7 @@ def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = []
     for name in dict.fromkeys(condition.sweep for condition in conditions):
         sweep = known.get(name)
-        levels = [condition.level for condition in conditions if condition.sweep == name]
+        levels = [condition.json_level for condition in conditions if condition.sweep == name]
         texts = {"title": sweep.title, "axis": sweep.axis} if sweep else {"title": name, "axis": ""}
         from_zero = sweep is not None and sweep.levels[0] < sweep.levels[-1]
         row = {"name": name, **texts, "levels": levels, "from_zero": from_zero}
@@ -269,7 +308,7 @@ def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
 
 
 def _costs(methods: Sequence[Method], rows: list[dict], question: Question, place: Place) -> dict[str, Any]:
-    """Give each row its cost; return the controls' costs, the target and the machine's rate."""
+    """Give each row its cost; return the controls' costs, the target and the machine's rate by precision."""
     costs, controls, rate = measure_methods(
         [(m.recipe, m.data) for m in methods], choose_device(place.device), question.steps
     )

@@ -1,24 +1,26 @@
 """What was found out about a finished run, kept in its folder so that nothing is computed twice."""
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
+
+from onward.runs.locks import wait_for
 
 
 class Kept:
     """A file of lines, each a question and its answer as JSON. A line that a stop cut off counts as not written.
 
-    Raises ValueError when it is read and a whole line is damaged.
+    Several processes may add lines to it. Raises ValueError when it is read and a whole line is damaged.
     """
 
     def __init__(self, path: Path):
         self.path = path
         self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         text = path.read_bytes() if path.exists() else b""
-        self._whole = text.rfind(b"\n") + 1
         try:
-            for line in text[: self._whole].splitlines():
+            for line in text[: text.rfind(b"\n") + 1].splitlines():
                 content = json.loads(line)
                 self._answers[_text(content["asked"])] = content["asked"], content["found"]
         except (ValueError, TypeError, KeyError):
@@ -36,11 +38,20 @@ class Kept:
     def keep(self, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         """Add a line. Raises OSError if it cannot be written."""
         line = json.dumps({"asked": dict(asked), "found": dict(found)}) + "\n"
-        with self.path.open("ab") as file:
-            file.truncate(self._whole)
+        with self.path.open("a+b") as file:
+            wait_for(file)
+            _drop_cut_off(file)
             file.write(line.encode())
-        self._whole += len(line.encode())
         self._answers[_text(asked)] = json.loads(line)["asked"], json.loads(line)["found"]
+
+
+def _drop_cut_off(file: BinaryIO) -> None:
+    """Remove a last line without an end, if there is one."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 1))
+    if file.read() not in (b"", b"\n"):
+        file.seek(0)
+        file.truncate(file.read().rfind(b"\n") + 1)
 
 
 def _text(asked: Mapping[str, Any]) -> str:

@@ -63,29 +63,49 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     for turn in range(len(learner.turns)):
         trainer.step(batch[0][:2], batch[1][:2], step=turn)  # optimizer state exists from now on
     tried: list[Fitting] = []
-    for settings in ways(recipe, learner):
+    for k, settings in enumerate(ways(recipe, learner)):
         trainer.settings = settings
         try:
             peak = _peak(trainer, batch)
         except ValueError:
-            if not tried:
+            if k == 0:
                 raise
             continue  # batch normalisation refuses a piece of one image
+        if peak is None:
+            continue
         tried.append(Fitting(settings, peak))
         if peak <= limit:
             return tried[-1]
-    best = min(tried, key=lambda fitting: fitting.peak)
-    floor = memory_floor(trainer, *batch)
-    raise ValueError(
-        f"a training step does not fit into {limit / 1e6:,.1f} MB: the leanest way found is {best}. Weights and "
-        f"optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest block at least "
-        f"{floor.block / 1e6:,.1f} MB for a whole batch; choose a smaller --batch-size or network"
+    raise ValueError(_too_much(tried, limit, trainer, batch))
+
+
+def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Batch) -> str:
+    best = min(tried, key=lambda fitting: fitting.peak, default=None)
+    found = "every way runs out of the device's memory" if best is None else f"the leanest way found is {best}"
+    try:
+        floor = memory_floor(trainer, *batch)
+        least = (
+            f". Weights and optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest "
+            f"block at least {floor.block / 1e6:,.1f} MB for a whole batch"
+        )
+    except torch.OutOfMemoryError:  # not even one block takes a whole batch in
+        least = ""
+    return (
+        f"a training step does not fit into {limit / 1e6:,.1f} MB: {found}{least}; choose a smaller --batch-size or "
+        "network"
     )
 
 
-def _peak(trainer: LocalTrainer, batch: Batch) -> int:
-    """Train a step of every turn; return the most bytes that were held."""
-    with MemoryMeter(trainer, batch) as meter:
-        for turn in range(len(trainer.learner.turns)):
-            trainer.step(*batch, step=turn)
-    return meter.peak
+def _peak(trainer: LocalTrainer, batch: Batch) -> int | None:
+    """Train a step of every turn; return the most bytes that were held, None if the device had too few."""
+    try:
+        with MemoryMeter(trainer, batch) as meter:
+            for turn in range(len(trainer.learner.turns)):
+                trainer.step(*batch, step=turn)
+        return meter.peak
+    except torch.OutOfMemoryError:
+        pass  # what the step held is free once the error is forgotten
+    trainer.learner.zero_grad()
+    if trainer.learner.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None

@@ -16,6 +16,7 @@ from onward.runs.compiling import check_compiler, compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.interrupt import stop_wish
+from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, save_model, spec_for
 from onward.runs.progress import Display
 from onward.runs.results import make_record
@@ -66,22 +67,28 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
-    return folder, _carry_out(folder, recipe, data, spec, device, place)
+    with trained_here(folder.path):
+        return folder, _carry_out(folder, recipe, data, spec, device, place)
 
 
 def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
-    Raises ValueError if the folder is damaged or the data are not those the run began with.
+    Raises ValueError if the folder is damaged, if another process trains the run, or if the data are not those it
+    began with.
     """
     folder = RunFolder.open(path)
     result = folder.result()
     if result is not None:
         return folder, result
     recipe, device = folder.recipe(), choose_device(place.device)
-    data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
-    check_data(folder, data)
-    return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
+    with trained_here(path):
+        result = folder.result()  # another process may have finished it just now
+        if result is not None:
+            return folder, result
+        data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
+        check_data(folder, data)
+        return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
 
 def check_data(folder: RunFolder, data: Splits) -> None:
@@ -89,7 +96,8 @@ def check_data(folder: RunFolder, data: Splits) -> None:
     begun = folder.environment()["data_checksum"]
     if data.checksum != begun:
         raise ValueError(
-            f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}"
+            f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}; "
+            "name the folder of the data that it began on with --data-dir"
         )
 
 

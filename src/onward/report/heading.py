@@ -1,0 +1,51 @@
+"""Headings: how many images and seeds a comparison rests on, and what its controls are called."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Found = Mapping[str, Any]
+
+_TOLD = {"batch_size": "batch {}", "precision": "{}", "optimizer": "{}", "images": "images {}"}
+"""What is said of a control where controls differ in it."""
+
+
+def test_images(found: Found, method: Found) -> int:
+    """Return how many images a method was tested on; older comparisons say it once for all."""
+    return method.get("test_images", found["test_images"])
+
+
+def tested(found: Found) -> str:
+    """Say how many test images there are; of each data set, where there are several."""
+    counts = dict.fromkeys((test_images(found, method), method["data"]) for method in found["methods"])
+    (first, data), *others = counts
+    if not others:
+        return f"{first:,} test images"
+    return " and ".join([f"{first:,} test images of {data}", *(f"{images:,} of {name}" for images, name in others)])
+
+
+def seeds(found: Found) -> str:
+    """Say how many seeds methods have: the fewest and the most."""
+    counts = [len(method["seeds"]) for method in found["methods"]]
+    fewest, most = min(counts), max(counts)
+    return f"{'' if fewest == most else f'{fewest} to '}{most} seed{'s' if most > 1 else ''}"
+
+
+def fewest_seeds(found: Found) -> int:
+    """Return how many seeds the method with the fewest has."""
+    return min(len(method["seeds"]) for method in found["methods"])
+
+
+def title(found: Found) -> str:
+    """Say in a line what a comparison rests on."""
+    names = dict.fromkeys(method["data"] for method in found["methods"])
+    images = tested(found) + (f" of {next(iter(names))}" if len(names) == 1 else "")
+    return f"{images}, {seeds(found)}"
+
+
+def control_labels(controls: Sequence[Found]) -> list[str]:
+    """Name each control with its network, and with batch, precision, optimizer and images where these differ."""
+    told = [(key, text) for key, text in _TOLD.items() if len({str(control.get(key)) for control in controls}) > 1]
+    return [
+        ", ".join([f"{c['name']}, as {c['network']}", *(text.format(c[key]) for key, text in told if key in c)])
+        for c in controls
+    ]
