@@ -15,9 +15,11 @@ from onward.algorithms import (
     ALGORITHMS,
     HCLFF,
     Algorithm,
+    CaFo,
     DeeperForward,
     MonoForward,
     PredSim,
+    RandomFeatures,
     UnsupervisedForwardForward,
 )
 from onward.core import Learner, LocalTrainer, TrainerSettings, split
@@ -92,6 +94,8 @@ _CASES: list[tuple[Algorithm, Architecture]] = [
     *[(algorithm(), MLP(width=20, depth=2)) for algorithm in ALGORITHMS],
     (DeeperForward(), Trifecta6(width=10)),
     (MonoForward(), Airbench(width=4)),
+    (CaFo(), Airbench(width=4)),
+    (RandomFeatures(), Airbench(width=4)),
     (PredSim(), TinyCNN(width=10, dropout=0.0)),
     (HCLFF(), TinyCNN(width=10, dropout=0.0)),
     (UnsupervisedForwardForward(peer_weight=0.1), MLP(width=20, depth=2)),

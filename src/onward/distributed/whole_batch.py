@@ -52,7 +52,6 @@ def _shared_norm(norm: _BatchNorm, own: Callable[[Tensor], Tensor], peers: Peers
     """Normalise by mean and variance over all shares; torch's own layer for this needs a GPU."""
     if not norm.training:
         return own(x)
-    assert norm.momentum is not None
     dims, shape = [d for d in range(x.ndim) if d != 1], [1, -1, *[1] * (x.ndim - 2)]
     wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
     count = wide.numel() // wide.shape[1] * peers.number
@@ -62,8 +61,9 @@ def _shared_norm(norm: _BatchNorm, own: Callable[[Tensor], Tensor], peers: Peers
     if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
         with torch.no_grad():
             norm.num_batches_tracked += 1
-            norm.running_mean.lerp_(mean.detach().to(norm.running_mean), norm.momentum)
-            norm.running_var.lerp_((variance.detach() * count / (count - 1)).to(norm.running_var), norm.momentum)
+            momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
+            norm.running_mean.lerp_(mean.detach().to(norm.running_mean), momentum)
+            norm.running_var.lerp_((variance.detach() * count / (count - 1)).to(norm.running_var), momentum)
     normalised = centred * (variance + norm.eps).rsqrt().view(shape)
     if norm.affine:
         normalised = normalised * norm.weight.view(shape) + norm.bias.view(shape)
