@@ -1,10 +1,9 @@
 """What every algorithm is: settings, and one function that fills the slots of a network."""
 
 from abc import ABC, abstractmethod
-from dataclasses import fields
-from typing import Any, ClassVar, Literal, get_args, get_origin
+from typing import ClassVar
 
-from onward.core import Learner
+from onward.core import Learner, check_choices
 from onward.nets.net import Net
 
 
@@ -23,12 +22,3 @@ class Algorithm(ABC):
     @abstractmethod
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network; raise ValueError if the method cannot train it."""
-
-
-def check_choices(settings: Any) -> None:
-    """Raise ValueError where a field that allows certain values only has another one."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if get_origin(field.type) is Literal and value not in get_args(field.type):
-            known = ", ".join(str(choice) for choice in get_args(field.type))
-            raise ValueError(f"{field.name} must be one of {known}, got {value!r}")

@@ -5,7 +5,7 @@ from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
 from onward.core.seeds import current_seed, derive_seed, seeded
-from onward.core.settings import TrainerSettings
+from onward.core.settings import TrainerSettings, check_choices
 from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
 from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
@@ -30,6 +30,7 @@ __all__ = [
     "TrainerSettings",
     "Turns",
     "alternating",
+    "check_choices",
     "chunks",
     "current_seed",
     "derive_seed",

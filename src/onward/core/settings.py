@@ -3,7 +3,7 @@
 import math
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, fields
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 import torch
 
@@ -52,10 +52,7 @@ class TrainerSettings:
     """cascade: store what the frozen blocks hand on, instead of computing it again every epoch."""
 
     def __post_init__(self):
-        for field in fields(self):
-            value = getattr(self, field.name)
-            if get_origin(field.type) is Literal and value not in get_args(field.type):
-                raise ValueError(f"{field.name} must be one of {', '.join(get_args(field.type))}, got {value!r}")
+        check_choices(self)
         for field in ("learning_rate", "final_learning_rate", "weight_decay", "adamw_share"):
             value = getattr(self, field)
             if not (math.isfinite(value) and value >= 0):
@@ -90,3 +87,12 @@ class TrainerSettings:
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(device.type, dtype=torch.bfloat16)
+
+
+def check_choices(settings: Any) -> None:
+    """Raise ValueError where a field that allows certain values only has another one."""
+    for field in fields(settings):
+        value = getattr(settings, field.name)
+        if get_origin(field.type) is Literal and value not in get_args(field.type):
+            known = ", ".join(str(choice) for choice in get_args(field.type))
+            raise ValueError(f"{field.name} must be one of {known}, got {value!r}")
