@@ -35,6 +35,19 @@ def test_mean_square_grows_with_every_activity_in_proportion_to_it():
 
 
 @pytest.mark.parametrize("shape", SHAPES)
+def test_mean_square_has_the_right_gradient(shape: tuple[int, ...]):
+    assert torch.autograd.gradcheck(MeanSquare(), _positive(*shape).requires_grad_())
+
+
+def test_mean_square_keeps_nothing_but_the_activity():
+    kept: list[Tensor] = []
+    activity = _positive(3, 12, 4, 5).bfloat16().requires_grad_()
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
+        MeanSquare()(activity)
+    assert [tensor.data_ptr() for tensor in kept if tensor.numel() >= activity.numel()] == [activity.data_ptr()]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_class_mean_equals_a_loop(shape: tuple[int, ...]):
     """DeeperForward, eq. 8: the mean over the class's channels and their maps; channel c speaks for c // 3."""
     activity = _positive(*shape)

@@ -72,7 +72,7 @@ class _GroupMean(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        share = gradient * (gradient.shape[1] / ctx.like[0].numel())
+        share = gradient * (gradient.shape[1] / ctx.like.shape[1:].numel())
         # Expanded, not written out: the ReLU behind reads it once, and writes the only map of the backward pass.
         return _per_channel(share, ctx.like).to(ctx.like.dtype).expand(ctx.like.shape), None
 
@@ -86,12 +86,13 @@ class _GroupMeanSquare(torch.autograd.Function):
     @staticmethod
     def forward(ctx, activity: Tensor, num_classes: int) -> Tensor:
         ctx.save_for_backward(activity)
-        return _groups(map_mean(widen(activity).square()), num_classes)
+        channels = [map_mean(widen(piece).square()) for piece in _pieces(activity)]
+        return _groups(torch.cat(channels), num_classes)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         (activity,) = ctx.saved_tensors
-        share = gradient * (2 * gradient.shape[1] / activity[0].numel())
+        share = gradient * (2 * gradient.shape[1] / activity.shape[1:].numel())
         return activity * _per_channel(share, activity).to(activity.dtype), None
 
 

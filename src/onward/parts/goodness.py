@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from onward.core import Goodness
 from onward.parts.activity import map_mean, widen
-from onward.parts.class_groups import check_groups, group_mean
+from onward.parts.class_groups import check_groups, group_mean, group_mean_square
 
 
 class MeanSquare(Goodness):
@@ -21,7 +21,7 @@ class MeanSquare(Goodness):
     per_class: ClassVar[bool] = False
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
-        return widen(activity).square().mean(dim=tuple(range(1, activity.ndim)))  # flattening would copy maps
+        return group_mean_square(activity, num_classes=1).squeeze(1)
 
 
 class ClassMean(Goodness):
