@@ -18,6 +18,7 @@ from test_pipelined_equals_sequential import NETS, toy
 from onward.algorithms import DeeperForward
 from onward.distributed.faults import BEAT, GRACE, LOST_AFTER
 from onward.runs import Place, pipelined, resume, train
+from onward.runs.locks import trained_here
 from onward.runs.pipelined import Pipelining
 
 RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in an epoch
@@ -196,6 +197,11 @@ def test_asked_to_stop_all_ranks_leave_after_one_checkpoint(launcher: Launcher, 
     assert "stopped after a checkpoint" in launch.said(2)
     sealed = json.loads((_run_of(place) / "checkpoint" / "latest.json").read_text())
     assert sealed["epoch"] == 0 and sealed["step_in_epoch"] == 7
+    with trained_here(_run_of(place)):  # as another process that has gone on with it
+        refused = launcher.start(None, place, 2, resume=_run_of(place))
+        assert refused.codes() == [1, 1]
+    for rank in range(2):
+        assert "seed-0 is being trained by another process" in refused.said(rank)
     launcher.start(None, place, 2, resume=_run_of(place)).succeeds()
     whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(_run_of(place), whole.path)

@@ -5,6 +5,7 @@ import os
 import platform
 import socket
 import time
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from onward.runs.compiling import compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.interrupt import StopWish, stop_wish
+from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, save_model, spec_for
 from onward.runs.progress import Display
 from onward.runs.results import make_record
@@ -75,7 +77,8 @@ def train_pipelined(
     """
     ranks = join(leave, patience=how.patience)
     try:
-        return _Run(ranks, recipe, where, how, resume).carry_out()
+        with ExitStack() as held:
+            return _Run(ranks, recipe, where, how, resume, held).carry_out()
     except (Interrupted, PipelineFault):
         raise
     except BaseException as error:
@@ -86,8 +89,17 @@ def train_pipelined(
 class _Run:
     """The steps from a recipe to a result, on one rank."""
 
-    def __init__(self, ranks: Ranks, recipe: Recipe | None, where: Place, how: Pipelining, resume: Path | None):
-        self.ranks, self.where, self.how = ranks, where, how
+    def __init__(
+        self,
+        ranks: Ranks,
+        recipe: Recipe | None,
+        where: Place,
+        how: Pipelining,
+        resume: Path | None,
+        held: ExitStack,
+    ):
+        """What is entered into `held` lasts until this process leaves the run."""
+        self.ranks, self.where, self.how, self.held = ranks, where, how, held
         self.resumed = RunFolder.open(resume) if resume is not None else None
         if recipe is None:
             assert self.resumed is not None
@@ -165,6 +177,7 @@ class _Run:
             self.ranks.tell("session", _session())
         if self.ranks.writes:
             folder = self._open(data, stages)
+            self.held.enter_context(trained_here(folder.path))
             found = checkpoints.latest(folder.path)
             kind = "finished" if folder.result() is not None else None if found is None else found[1]
             self.ranks.tell("run", {"folder": str(folder.path.resolve()), "kind": kind})
