@@ -103,13 +103,25 @@ def imagenet() -> Recipe:
 def fast(full: Recipe) -> Recipe:
     """Return the same row for two cores: the airbench network and Muon, few epochs, a map scaled by its features."""
     assert full.published is not None
-    clothes = full.data.name == "fashion_mnist"
-    row = airbench.fast(full, ASGE(map_scale="features", mirrored=clothes))
-    return replace(
+    row = airbench.fast(full, ASGE(map_scale="features"))
+    row = replace(
         row,
         trainer=replace(row.trainer, adamw_share=0.1),  # of which fusion's read-out needs more
-        epochs=16 if clothes else row.epochs,
         published=replace(full.published, source=f"{full.published.source}; its own network, {full.epochs} epochs"),
+    )
+    return _clothes(row) if row.data.name == "fashion_mnist" else row
+
+
+def _clothes(row: Recipe) -> Recipe:
+    """Train longer, on images that are mirrored but not shifted; fuse the last two layers; read mirror images too.
+
+    On 28,000 training images and 8 epochs, leaving out shifts of two pixels took fusion from about 91.6 to 92.8 %.
+    """
+    return replace(
+        row,
+        algorithm=ASGE(map_scale="features", fuse_from=4, mirrored=True),
+        data=replace(row.data, augmentation=replace(row.data.augmentation, crop=0)),
+        epochs=12,
     )
 
 
