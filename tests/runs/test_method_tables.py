@@ -44,6 +44,16 @@ def test_a_cell_has_the_mean_the_published_number_and_the_control():
     assert _rows(lines) == ["| `A` |  | 91.00 / 99.00 / 95.00 |", "| `B` | 80.00 / – / – |  |"]
 
 
+def test_a_recipe_that_names_another_control_today_stands_beside_that_one():
+    recipe = "mono_forward-mnist-fast"
+    records = {
+        recipe: _runs("A", 0.9, recipe=recipe, backprop_recipe="c"),
+        "c": _runs("Backprop", 0.95),
+        "backprop-distance_forward-mnist-fast": _runs("Backprop", 0.97),
+    }
+    assert _rows(overview(records)) == ["| `A` | 90.00 / – / 97.00 |"]
+
+
 def test_what_a_step_costs_stands_beside_where_it_was_measured():
     costs = {"A": {"parameters_M": 1.234, "memory_of_backprop": 0.345, "step_of_backprop": 0.678}}
     lines = overview({"a": _runs("A", 0.9), "b": _runs("B", 0.8)}, costs)

@@ -162,11 +162,13 @@ _LOCAL = (
     plain(cifar10()),
     random_feedback(cifar10()),
     *[fast(row) for row in _ROWS],
-    fast(plain(cifar10())),
-    fast(random_feedback(cifar10())),
 )
-RECIPES = tuple(
-    recipe
-    for row in _LOCAL
-    for recipe in (row, control(row, learning_rate=0.1 if row.trainer.optimizer == "muon" else 1e-3))
+_SHARING = tuple(airbench.sharing(fast(variant(cifar10()))) for variant in (plain, random_feedback))
+RECIPES = (
+    *(
+        recipe
+        for row in _LOCAL
+        for recipe in (row, control(row, learning_rate=0.1 if row.trainer.optimizer == "muon" else 1e-3))
+    ),
+    *_SHARING,
 )

@@ -6,12 +6,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from onward.recipes import RECIPES
+
 Record = dict[str, Any]
 Records = Mapping[str, Sequence[Record]]
 """By recipe, a record for each seed."""
 Costs = Mapping[str, Mapping[str, Any]]
 """By method, what a step of it costs: the rows of `results/benchmarks/methods.json`."""
 
+_CONTROL_OF = {recipe.name: recipe.backprop for recipe in RECIPES}
 _BUDGET = ("net", "data", "epochs", "batch_size")
 _DEFAULTS = (("padding", "zeros"), ("adamw_share", 0.02), ("micro_batches", 1))  # of settings that came later
 _CONTROLS = ("Backprop", "DeepSupervision")
@@ -30,8 +33,12 @@ _SHARED = (
 
 
 def control_of(runs: Sequence[Record], records: Records) -> list[Record]:
-    """Return the records of a row's control, if they are of the same network, images, epochs, batches and precision."""
-    return [run for run in records.get(runs[0]["backprop_recipe"], ()) if _budget(run) == _budget(runs[0])]
+    """Return the records of a row's control, if they are of the same network, images, epochs, batches and precision.
+
+    It is the one that the recipe of that name has today, or else the one that was recorded.
+    """
+    name = _CONTROL_OF.get(runs[0]["recipe"], runs[0]["backprop_recipe"])
+    return [run for run in records.get(name, ()) if _budget(run) == _budget(runs[0])]
 
 
 def settings(record: Record) -> Any:
