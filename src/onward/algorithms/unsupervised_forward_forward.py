@@ -40,9 +40,13 @@ class UnsupervisedForwardForward(Algorithm):
     """Weight of peer normalisation; 0: none."""
     grid: int = 2
     """Cells on each side of the grid in which the read-out sees a map."""
+    read_from: int = 1
+    """First layer that the read-out sees (of a shorter network: the last); the paper leaves out layer 0."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        """Fill the slots of a network."""
+        """Fill the slots of a network. Raises ValueError for a negative layer to read from."""
+        if self.read_from < 0:
+            raise ValueError(f"read_from must be 0 or more, got {self.read_from}")
         blocks = [
             LocalBlock(
                 body if k else nn.Sequential(UnitLength(), body),
@@ -53,6 +57,7 @@ class UnsupervisedForwardForward(Algorithm):
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
-        readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1), grid=self.grid)
+        start = min(self.read_from, len(blocks) - 1)
+        readout = LinearReadout(num_classes, start=start, learning_rate=5e-3, grid=self.grid)
         supervision = HybridImages(self.blurs)
         return Learner(blocks, supervision=supervision, spans=each(len(blocks)), rules={"linear_readout": readout})
