@@ -53,12 +53,14 @@ def _row(
 
 
 def deeper_forward_row() -> Recipe:
-    """The network of `deeper_forward-fashion_mnist` in batches of 32, images mirrored at random; epochs as above."""
+    """The network of `deeper_forward-mnist` in batches of 32, images mirrored at random; epochs as above."""
     row = deeper_forward.fashion_mnist()
     return replace(
         row,
         name="deeper_forward-fashion_mnist-shared",
         algorithm=DeeperForward(),
+        net=deeper_forward.mnist().net,
+        description="DeeperForward, 4-layer CNN of half width, Fashion-MNIST",
         trainer=replace(row.trainer, learning_rate=0.08),
         batch_size=32,
         data=replace(airbench.images("fashion_mnist"), augmentation=Augmentation(flip=True)),
