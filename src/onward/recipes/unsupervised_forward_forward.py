@@ -32,8 +32,12 @@ def mnist() -> Recipe:
 
 
 def mnist_fast() -> Recipe:
-    """Three layers of 500, twenty epochs, for two cores; the read-out sees every layer."""
-    return replace(fast(mnist()), algorithm=UnsupervisedForwardForward(read_from=0))
+    """Three layers of 1000, twenty epochs, for two cores; the read-out sees every layer.
+
+    On 20,000 images and 6 epochs, 500 units reached 97.3 % of the validation split, 1000 97.5 and 2000 97.7; twice the
+    rate cost 0.9.
+    """
+    return replace(fast(mnist()), algorithm=UnsupervisedForwardForward(read_from=0), net=MLP(width=1000, depth=3))
 
 
 _LOCAL = (digits(), mnist(), mnist_fast())
