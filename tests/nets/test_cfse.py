@@ -4,9 +4,10 @@ import pytest
 import torch
 from torch import nn
 
-from onward.algorithms import CwComp
-from onward.core import LocalTrainer, TrainerSettings
+from onward.algorithms import Backprop, CwComp
+from onward.core import LocalTrainer, Span, TrainerSettings
 from onward.nets import CFSE, CFSE6, Net
+from onward.parts.pooled import PooledLinear
 from onward.parts.superclasses import Superclasses
 
 
@@ -58,3 +59,11 @@ def test_windows_end_layer_by_layer_and_the_head_goes_on():
 def test_a_width_that_is_no_multiple_of_the_classes_is_refused():
     with pytest.raises(ValueError, match="cannot be split into 20 equal class groups"):
         CwComp(superclasses=20)(CFSE6(superclasses=6)((1, 8, 8), 100), 100)
+
+
+def test_the_control_has_the_same_softmax_head():
+    net = CFSE(width=1)
+    local, control = (algorithm(net((1, 8, 8), 4), 4) for algorithm in (CwComp(), Backprop(of=CwComp())))
+    assert isinstance(control.blocks[-1].goodness, PooledLinear)
+    assert [p.shape for p in control.parameters()] == [p.shape for p in local.parameters()]
+    assert control.spans == (Span(0, 4),)

@@ -2,8 +2,8 @@
 
 The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
 objective remain on the last block alone, as a linear head on averaged maps and softmax cross-entropy; a last block that
-has just that, such as fusion, keeps it, and so does one that smooths labels. Where the local algorithm reads an
-image and its mirror image together, so does its control. The same trainer runs it.
+is just that, such as fusion or a softmax head, keeps it, and so does one that smooths labels. Where the local algorithm
+reads an image and its mirror image together, so does its control. The same trainer runs it.
 """
 
 from dataclasses import dataclass, field
@@ -20,6 +20,7 @@ from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.mirrored import Mirrored
 from onward.parts.objectives import CrossEntropy
+from onward.parts.pooled import PooledLinear
 from onward.parts.spiking import SpikingLayer
 from onward.parts.supervision import LabelInLoss
 from onward.parts.weighted import Weighted
@@ -36,7 +37,8 @@ class Backprop(Algorithm):
         """Fill the slots of a network."""
         learner = self.of(net, num_classes)
         *local, last = learner.blocks
-        head = last.goodness if isinstance(last.goodness, LinearHead) else LinearHead(num_classes, net.widths[-1])
+        kept = LinearHead | PooledLinear if isinstance(last.body, nn.Identity) else LinearHead
+        head = last.goodness if isinstance(last.goodness, kept) else LinearHead(num_classes, net.widths[-1])
         objective = last.objective.objective if isinstance(last.objective, Weighted) else last.objective
         objective = objective if isinstance(objective, CrossEntropy) else CrossEntropy()
         mirrored = isinstance(learner.rules[learner.headline], Mirrored)
