@@ -41,22 +41,22 @@ def mnist() -> Recipe:
 
 
 def fashion_mnist() -> Recipe:
-    """TinyCNN a little wider than in `deeper_forward-mnist`: small batches, a high rate, mirrored and read both ways.
+    """TinyCNN as in `deeper_forward-mnist`: smaller batches, more epochs and images, mirrored and read both ways.
 
     On 14,000 training images and 4 epochs, batches of 16 in place of 32 reached 87.0 in place of 86.2 % of the
-    validation split; twice the rate another 0.3 %, 80 channels in place of 50 as much. Shifts of two pixels cost 1.5 %,
-    squares cut out 2 %, averaged weights 0.2 %; leaving out dropout changed nothing.
+    validation split. Shifts of two pixels cost 1.5 %, squares cut out 2 %, averaged weights 0.2 %; leaving out dropout
+    changed nothing. Twice the rate and 80 channels gained 0.3 % each, but not in a whole training: 70 channels at twice
+    the rate and 16 epochs ended at 92.17 % of the validation split, where two seeds of this row have 92.10.
     """
     digits = mnist()
     return replace(
         digits,
         name="deeper_forward-fashion_mnist",
-        description="DeeperForward, 4-layer CNN of 70 channels, Fashion-MNIST",
+        description="DeeperForward, 4-layer CNN of half width, Fashion-MNIST",
         algorithm=DeeperForward(mirrored=True),
         data=DataSettings(name="fashion_mnist", validation_fraction=0.05, augmentation=Augmentation(flip=True)),
-        net=TinyCNN(width=70, dropout=0.1),
-        trainer=replace(digits.trainer, learning_rate=0.1),
-        epochs=16,
+        trainer=replace(digits.trainer, learning_rate=0.05),
+        epochs=18,
         batch_size=16,
         published=Published(test_accuracy=0.9183, source="Sun et al. 2025, table 1 (full width, 150 epochs)"),
         backprop="backprop-fashion_mnist",

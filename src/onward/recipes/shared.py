@@ -59,8 +59,6 @@ def deeper_forward_row() -> Recipe:
         row,
         name="deeper_forward-fashion_mnist-shared",
         algorithm=DeeperForward(),
-        net=deeper_forward.mnist().net,
-        description="DeeperForward, 4-layer CNN of half width, Fashion-MNIST",
         trainer=replace(row.trainer, learning_rate=0.08),
         batch_size=32,
         data=replace(airbench.images("fashion_mnist"), augmentation=Augmentation(flip=True)),
