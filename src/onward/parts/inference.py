@@ -113,9 +113,9 @@ class LinearReadout(InferenceRule):
     """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
 
     Reads all blocks from `start` on, maps averaged, or in `grid` x `grid` cells; fitted on the training split by
-    `steps` steps of AdamW on features that are computed once, in fp32. The features' scale is taken as it comes, and
-    their number is known once it is fitted.
-    Raises ValueError if it is asked before that.
+    `steps` steps of AdamW on features that are computed once, in fp32. The features' scale is taken as it comes, or
+    each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less. Their number
+    is known once it is fitted. Raises ValueError if it is asked before that.
     """
 
     reads_handed_on: ClassVar[bool] = True
@@ -125,11 +125,19 @@ class LinearReadout(InferenceRule):
     bias: Tensor
 
     def __init__(
-        self, num_classes: int, *, start: int = 1, steps: int = 2000, learning_rate: float = 1e-3, grid: int = 1
+        self,
+        num_classes: int,
+        *,
+        start: int = 1,
+        steps: int = 2000,
+        learning_rate: float = 1e-3,
+        grid: int = 1,
+        standardise: bool = False,
     ):
         super().__init__()
         self.start = start
         self.grid = grid
+        self.standardise = standardise
         self.pipelined = grid == 1
         self.steps = steps
         self.learning_rate = learning_rate
@@ -149,7 +157,18 @@ class LinearReadout(InferenceRule):
         features, labels = torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen])
         # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
         with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):
-            self._descend(features, labels)
+            if self.standardise:
+                self._descend_standardised(features, labels)
+            else:
+                self._descend(features, labels)
+
+    def _descend_standardised(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
+        """Fit on standardised features, which are overwritten, and write their scale into the weights."""
+        mean, variance = features.mean(dim=0), features.var(dim=0, correction=0)
+        scale = (variance + 0.01 * variance.mean()).rsqrt()
+        self._descend(features.sub_(mean).mul_(scale), labels)
+        self.weight = self.weight * scale
+        self.bias = self.bias - self.weight @ mean
 
     def _descend(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
         generator = torch.Generator().manual_seed(0)
