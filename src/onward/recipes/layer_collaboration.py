@@ -3,9 +3,7 @@
 from dataclasses import replace
 
 from onward.algorithms import LayerCollaboration
-from onward.core import TrainerSettings
-from onward.data import DataSettings
-from onward.nets import MLP
+from onward.recipes import forward_forward
 from onward.recipes.narrow_mlp import digits_row, fast
 from onward.recipes.recipe import Recipe, control
 
@@ -16,16 +14,12 @@ def digits() -> Recipe:
 
 
 def mnist() -> Recipe:
-    """Three layers of 1000, as `forward_forward-mnist`."""
+    """All but the method as in `forward_forward-mnist`, the row that it has to gain over."""
     return replace(
-        digits(),
+        forward_forward.mnist(),
         name="layer_collaboration-mnist",
         description="Layer collaboration, MLP, MNIST",
-        net=MLP(width=1000, depth=3),
-        data=DataSettings(name="mnist", validation_fraction=1 / 6),
-        trainer=TrainerSettings(learning_rate=5e-4, precision="bf16"),
-        epochs=60,
-        batch_size=100,
+        algorithm=LayerCollaboration(),
         published=None,
         backprop="backprop-layer_collaboration-mnist",
     )
