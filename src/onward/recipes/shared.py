@@ -85,7 +85,7 @@ _ROWS = (
     _row("predsim", "predsim", PredSim()),
     _row("hff", "HFF (reconstruction)", HFF(grid=4), alone=True),
     _row("cwcomp", "CwComp", CwComp(), alone=True),
-    _row("random_features", "Random features", RandomFeatures(), trainer=_HEAD),
+    _row("random_features", "Random features", RandomFeatures()),
 )
 RECIPES = (
     *airbench.listed(*_ROWS),

@@ -61,10 +61,11 @@ def cifar10() -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """The same for two cores: six convolutions of a quarter of their width, Muon, fifteen epochs, smaller shifts.
+    """The same for two cores: six convolutions of a quarter of their width, Muon, fifteen epochs, smaller shifts or none.
 
     On 12,000 digits and 5 epochs, Adam at 1e-3 reached 94.1 % of the validation split, at 3e-3 96.0, Muon 97.2, and
-    Muon with a sharper loss 97.3.
+    Muon with a sharper loss 97.3. On 14,000 clothes and 6 epochs, shifts of two pixels reached 83.4 % of the validation
+    split, mirror images 84.8, and images as they are 86.1.
     """
     assert row.published is not None and row.backprop is not None
     return replace(
@@ -73,7 +74,7 @@ def fast(row: Recipe) -> Recipe:
         description=row.description.replace("12 conv", "6 narrow conv"),
         algorithm=Trifecta(sharpness=16.0),
         net=Trifecta6(width=32),
-        data=replace(row.data, augmentation=Augmentation(crop=2)),
+        data=replace(row.data, augmentation=Augmentation(crop=0 if row.data.name == "fashion_mnist" else 2)),
         trainer=TrainerSettings(optimizer="muon", learning_rate=0.03, adamw_share=0.05, precision="bf16"),
         epochs=15,
         batch_size=64,
