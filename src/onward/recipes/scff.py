@@ -48,12 +48,14 @@ def cifar10() -> Recipe:
 
 
 def mnist_fast() -> Recipe:
-    """Four narrow convolutions, eight epochs, for two cores.
+    """Four narrow convolutions, two epochs, for two cores.
 
-    On 12,000 images and 5 epochs they reached 97.3 % of the validation split.
+    After one epoch 97.3 % of the validation split were right, and 98.1 with a read-out of standardised features; longer
+    training took a little away, and so did a read-out of finer grids, which knew every training image by heart.
     """
-    convolutions = replace(fast(mnist()), description="SCFF, 4 conv, MNIST", epochs=8)
-    return replace(convolutions, algorithm=SCFF(grid=4), net=MonoCNN(width=32))
+    few = replace(fast(mnist()), description="SCFF, 4 conv, MNIST", epochs=2)
+    data = DataSettings(name="mnist", validation_fraction=0.05)
+    return replace(few, algorithm=SCFF(grid=4), net=MonoCNN(width=32), data=data)
 
 
 _LOCAL = (digits(), mnist(), cifar10(), mnist_fast())
