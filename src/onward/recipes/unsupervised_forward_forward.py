@@ -32,12 +32,14 @@ def mnist() -> Recipe:
 
 
 def mnist_fast() -> Recipe:
-    """Three layers of 1000, twenty epochs, for two cores; the read-out sees every layer.
+    """Three layers of 1000, five epochs, for two cores; the read-out sees every layer.
 
-    On 20,000 images and 6 epochs, 500 units reached 97.3 % of the validation split, 1000 97.5 and 2000 97.7; twice the
-    rate cost 0.9.
+    After five epochs 97.9 % of the validation split were right, also with layers of 2000, with four layers, or with
+    shifted images; other masks, sharpness and rates did no better after three. Longer training separates images from
+    hybrids further and classes less.
     """
-    return replace(fast(mnist()), algorithm=UnsupervisedForwardForward(read_from=0), net=MLP(width=1000, depth=3))
+    algorithm = UnsupervisedForwardForward(read_from=0)
+    return replace(fast(mnist()), algorithm=algorithm, net=MLP(width=1000, depth=3), epochs=5)
 
 
 _LOCAL = (digits(), mnist(), mnist_fast())
