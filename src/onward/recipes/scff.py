@@ -50,8 +50,8 @@ def cifar10() -> Recipe:
 def mnist_fast() -> Recipe:
     """Four narrow convolutions, two epochs, for two cores.
 
-    After one epoch 97.3 % of the validation split were right, and 98.1 with a read-out of standardised features; longer
-    training took a little away, and so did a read-out of finer grids, which knew every training image by heart.
+    After one epoch 97.3 % of the validation split were right, and 98.1 with a read-out of standardised features, also
+    after two; a finer grid of 7 x 7 cells knew every training image by heart and ended at 97.9.
     """
     few = replace(fast(mnist()), description="SCFF, 4 conv, MNIST", epochs=2)
     data = DataSettings(name="mnist", validation_fraction=0.05)

@@ -10,6 +10,7 @@ from onward.algorithms import Trifecta
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import Trifecta6, Trifecta12
+from onward.recipes.airbench import unshifted
 from onward.recipes.recipe import Published, Recipe, control
 
 _SOURCE = "Dooms et al. 2023, as printed by Sun et al. 2025, table 1"
@@ -61,7 +62,7 @@ def cifar10() -> Recipe:
 
 
 def fast(row: Recipe) -> Recipe:
-    """The same for two cores: six convolutions of a quarter of their width, Muon, fifteen epochs, small shifts or none.
+    """The same for two cores: six convolutions of a quarter of their width, Muon, fifteen epochs, smaller shifts.
 
     On 12,000 digits and 5 epochs, Adam at 1e-3 reached 94.1 % of the validation split, at 3e-3 96.0, Muon 97.2, and
     Muon with a sharper loss 97.3. On 14,000 clothes and 6 epochs, shifts of two pixels reached 83.4 % of the validation
@@ -74,7 +75,7 @@ def fast(row: Recipe) -> Recipe:
         description=row.description.replace("12 conv", "6 narrow conv"),
         algorithm=Trifecta(sharpness=16.0),
         net=Trifecta6(width=32),
-        data=replace(row.data, augmentation=Augmentation(crop=0 if row.data.name == "fashion_mnist" else 2)),
+        data=replace(row.data, augmentation=Augmentation(crop=2)),
         trainer=TrainerSettings(optimizer="muon", learning_rate=0.03, adamw_share=0.05, precision="bf16"),
         epochs=15,
         batch_size=64,
@@ -85,7 +86,8 @@ def fast(row: Recipe) -> Recipe:
 
 _ROWS = (mnist(), fashion_mnist(), cifar10())
 _FULL = (digits(), *_ROWS)
+_FAST = (fast(mnist()), unshifted(fast(fashion_mnist())), fast(cifar10()))
 RECIPES = (
     *(recipe for row in _FULL for recipe in (row, control(row, learning_rate=1e-3))),
-    *(recipe for row in map(fast, _ROWS) for recipe in (row, control(row, learning_rate=0.03))),
+    *(recipe for row in _FAST for recipe in (row, control(row, learning_rate=0.03))),
 )
