@@ -22,7 +22,7 @@ from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.inference import SumGoodness
 from onward.parts.objectives import Threshold
-from onward.parts.recurrent import LabelOnTop, NextLayer, RecurrentLayer, Settle
+from onward.parts.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class RecurrentForwardForward(Algorithm):
         above = [*net.widths[1:], num_classes]
         layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
         objective = Threshold(self.threshold, self.sharpness)
-        blocks = [LocalBlock(nn.Identity(), handoff=Settle(layers, first=self.first, last=self.last))]
+        blocks = [LocalBlock(Settle(layers, first=self.first, last=self.last), handoff=Apart(layers))]
         for layer in layers:
             blocks.append(LocalBlock(layer, goodness=MeanSquare(), objective=objective, handoff=NextLayer()))
         return Learner(

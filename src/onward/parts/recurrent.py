@@ -1,8 +1,9 @@
 """Layers that look down and up: a network that settles over time, whose layers still learn on their own."""
-# B batch, C classes, D units of a layer, E units below, above and its own, P pixels, T counted times, V = P + C
+# B batch, C classes, D units of a layer, F below and G above it, E = F + G + D, P pixels, T counted times, V = P + C
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 import torch.nn.functional as F
@@ -45,17 +46,25 @@ class RecurrentLayer(nn.Module):
     def forward(self, x: Float[Tensor, "B *T E"]) -> Float[Tensor, "B *T D"]:
         if x.ndim == 2:
             return self.below(x).relu()
-        below, above, before = x.split([self.below.in_features, self.above.in_features, self.above.out_features], dim=2)
+        return self.new_state(
+            *x.split([self.below.in_features, self.above.in_features, self.above.out_features], dim=2)
+        )
+
+    def new_state(
+        self, below: Float[Tensor, "*B F"], above: Float[Tensor, "*B G"], before: Float[Tensor, "*B D"]
+    ) -> Float[Tensor, "*B D"]:
+        """Return the state that follows `before`, given the units below and above at the time before."""
         new = (self.below(below) + self.above(above)).relu()
         return self.damping * before + (1 - self.damping) * new
 
 
 class Settle(nn.Module):
-    """Lets all layers settle together, without a graph, and hands each of them what it saw at the counted times.
+    """A body that lets all layers settle together, without a graph; its activity is what they saw at counted times.
 
     States begin with one pass upwards. Then at each time every layer computes its new state from what its neighbours
     were at the time before, brought to unit length: pixels below the first layer, the label above the last. Counted are
-    the times from `first` to `last`, from 1. What arrives without a label is handed on to an ordinary network.
+    the times from `first` to `last`, from 1. What the layers saw stands side by side, S values, for `Apart`. Images
+    that arrive without a label are handed on to an ordinary network.
 
     It knows the layers without owning them: their blocks do.
     """
@@ -67,24 +76,34 @@ class Settle(nn.Module):
         self.unit = UnitLength()
 
     @torch.no_grad()
-    def forward(self, activity: Float[Tensor, "B ..."]) -> Stream:
-        flat = activity.flatten(1)
+    def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B *T S"]:
+        flat = x.flatten(1)
         pixels = self.layers[0].below.in_features
         image = self.unit(flat[:, :pixels])
         if flat.shape[1] == pixels:
-            return (image,)
+            return image
         top, states = self.unit(flat[:, pixels:]), [image]
         for layer in self.layers:
             states.append(layer(self.unit(states[-1])))
         counted = []
         for time in range(1, self.last + 1):
             unit = [image, *[self.unit(state) for state in states[1:]], top]
-            seen = [torch.cat([unit[k - 1], unit[k + 1], states[k]], dim=1) for k in range(1, len(states))]
-            counted += [seen] if time >= self.first else []
+            seen = list(zip(unit[:-2], unit[2:], states[1:], strict=True))  # below, above and before, layer by layer
+            counted += [torch.cat([*chain(*seen)], dim=1)] if time >= self.first else []
             if time < self.last:
-                pairs = zip(self.layers, seen, strict=True)
-                states = [image, *[layer(x[:, None]).squeeze(1) for layer, x in pairs]]
-        return tuple(torch.stack(times, dim=1) for times in zip(*counted, strict=True))
+                states = [image, *[layer.new_state(*x) for layer, x in zip(self.layers, seen, strict=True)]]
+        return torch.stack(counted, dim=1)
+
+
+class Apart(nn.Module):
+    """Hands on what each layer saw, [B, T, E] one after the other; an image without a label as it is."""
+
+    def __init__(self, layers: Sequence[RecurrentLayer]):
+        super().__init__()
+        self.sizes = [layer.below.in_features + layer.above.in_features + layer.above.out_features for layer in layers]
+
+    def forward(self, activity: Float[Tensor, "B *T S"]) -> Stream:
+        return activity.split(self.sizes, dim=2) if activity.ndim == 3 else (activity,)
 
 
 class NextLayer(nn.Module):
