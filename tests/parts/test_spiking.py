@@ -48,6 +48,21 @@ def test_latency_code_spikes_once_and_earlier_for_brighter_pixels():
     assert train[0, :, 1:].argmax(dim=0).tolist() == [3, 2, 0]
 
 
+def test_a_current_is_the_image_at_every_step():
+    x = torch.tensor([[0.0, 0.2, 0.5, 1.5]])
+    assert encode(x, 3, "current").tolist() == x.clamp(0, 1)[:, None].expand(1, 3, 4).tolist()
+
+
+def test_a_layer_that_a_current_enters_equals_one_that_is_given_it_as_a_train():
+    body, x = nn.Linear(5, 3).double(), torch.rand(2, 5, dtype=torch.float64)
+    first, later = (SpikingLayer(body, steps=4, leak=0.9, threshold=0.7, coding=how) for how in ("current", None))
+    train = x[:, None].expand(2, 4, 5)
+    torch.testing.assert_close(first(x), later(train))
+    found = [torch.autograd.grad(layer(of)[:, 0].sum(), body.weight)[0] for layer, of in ((first, x), (later, train))]
+    torch.testing.assert_close(*found)
+    assert found[0].any() and first(x)[:, 1:].any()
+
+
 def test_trace_weights_give_the_mean_potential_without_threshold():
     x, total = torch.rand(6, dtype=torch.float64), 0.0
     v = 0.0

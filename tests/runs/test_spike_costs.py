@@ -12,18 +12,18 @@ from onward.parts.goodness import LinearHead
 from onward.parts.handoff import Handoff
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
-from onward.parts.spiking import OfPotential, SpikesOnly, SpikingLayer, encode, spike_rates
+from onward.parts.spiking import Coding, OfPotential, SpikesOnly, SpikingLayer, encode, spike_rates
 from onward.parts.supervision import LabelInLoss
 from onward.runs.spike_costs import spike_costs, summary
 
 
-def _two_layers(steps: int) -> Learner:
+def _two_layers(steps: int, first: Coding = "rate") -> Learner:
     def block(inputs: int, outputs: int, coding) -> LocalBlock:
         layer = SpikingLayer(nn.Linear(inputs, outputs), steps=steps, leak=0.9, threshold=0.3, coding=coding)
         head = OfPotential(LinearHead(3, outputs))
         return LocalBlock(layer, goodness=head, objective=CrossEntropy(), handoff=Handoff(SpikesOnly(), Carry()))
 
-    blocks = [block(6, 5, "rate"), block(5, 4, None)]
+    blocks = [block(6, 5, first), block(5, 4, None)]
     return Learner(blocks, supervision=LabelInLoss(), spans=each(2), rules={"last": LastGoodness()}).eval()
 
 
@@ -43,6 +43,15 @@ def test_spikes_and_additions_are_counted_by_hand():
     assert second.additions == pytest.approx(4 * given[0])
     assert first.joules == pytest.approx(0.9e-12 * first.additions)
     assert first.dense_joules == pytest.approx(4.6e-12 * 30)
+
+
+def test_a_current_costs_multiply_adds_once():
+    torch.manual_seed(0)
+    learner, images = _two_layers(steps=4, first="current"), torch.rand(3, 6)
+    first, second = spike_costs(learner, images)
+    assert (first.entering, first.additions, first.multiply_adds) == (0, 0, 30)
+    assert first.joules == first.dense_joules == pytest.approx(4.6e-12 * 30)
+    assert second.multiply_adds == 0 and second.entering == pytest.approx(first.spikes)
 
 
 def test_a_network_has_the_rates_that_are_known_and_a_sum():

@@ -9,17 +9,20 @@ from torch import Tensor, nn
 
 from onward.core import Goodness, Learner, Target
 
-Coding = Literal["rate", "latency"]
-"""rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier."""
+Coding = Literal["rate", "latency", "current"]
+"""rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: they are no spikes but a
+current that the first neurons integrate, the same at every step."""
 
 
 def encode(x: Float[Tensor, "B ..."], steps: int, coding: Coding) -> Float[Tensor, "B T ..."]:
-    """Return a spike train [B, T, ...] of values in [0, 1]; nothing is drawn at random.
+    """Return a train [B, T, ...] of values in [0, 1]; nothing is drawn at random.
 
     Rate: after t steps a pixel of value p has spiked round(t p) times. Latency: it spikes once, at the step
-    round((1 - p) (T - 1)), and never if it is 0.
+    round((1 - p) (T - 1)), and never if it is 0. Current: p at every step.
     """
     x = x.clamp(0, 1)
+    if coding == "current":
+        return x[:, None].expand(-1, steps, *x.shape[1:])
     time = torch.arange(steps + 1, device=x.device, dtype=x.dtype).view(1, -1, *[1] * (x.ndim - 1))
     if coding == "rate":
         return (time * x[:, None] + 0.5).floor().diff(dim=1)
@@ -81,11 +84,15 @@ class SpikingLayer(nn.Module):
         trace = torch.einsum("bt...,t->b...", train, self.weights.to(train.dtype))
         gain = (trace.flatten(1).square().mean(dim=1) + 1e-8).rsqrt().view(-1, *[1] * (trace.ndim - 1))
         trace, train = trace * gain, train * gain[:, None]
-        potential = self.body(trace).relu()
+        potential = self.body(trace)
         with torch.no_grad():
-            current = self.body(train.flatten(0, 1)).unflatten(0, train.shape[:2])
-            spikes = integrate_and_fire(current, self.leak, self.threshold)
-        return torch.cat([potential[:, None], spikes.to(potential.dtype)], dim=1)
+            spikes = integrate_and_fire(self._current(train, potential), self.leak, self.threshold)
+        return torch.cat([potential.relu()[:, None], spikes.to(potential.dtype)], dim=1)
+
+    def _current(self, train: Float[Tensor, "B T ..."], potential: Float[Tensor, "B ..."]) -> Float[Tensor, "B T ..."]:
+        if self.coding == "current":  # every step is like the trace: computed already
+            return potential[:, None].expand(-1, self.steps, *potential.shape[1:])
+        return self.body(train.flatten(0, 1)).unflatten(0, train.shape[:2])
 
 
 class OfPotential(Goodness):

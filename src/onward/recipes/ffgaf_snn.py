@@ -65,6 +65,16 @@ def fast(row: Recipe) -> Recipe:
     )
 
 
+def shaded(row: Recipe) -> Recipe:
+    """Pixels enter as a current, and projections look at four times as many values: shades tell clothes apart.
+
+    On 14,000 clothes and 6 epochs, four steps of rate code reached 87.8 % of the validation split, a current 88.4, and
+    4096 values with it 89.2.
+    """
+    return replace(row, algorithm=FFGAFSNN(steps=4, coding="current", features=4096))
+
+
 _ROWS = (_row("mnist", 0.9958), _row("fashion_mnist", 0.9213), _row("cifar10", 0.7564))
-_LOCAL = (digits(), *_ROWS, *[fast(row) for row in _ROWS])
+_DIGITS, _CLOTHES, _PHOTOGRAPHS = (fast(row) for row in _ROWS)
+_LOCAL = (digits(), *_ROWS, _DIGITS, shaded(_CLOTHES), _PHOTOGRAPHS)
 RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))

@@ -27,6 +27,8 @@ class SpikeCost:
     entering: float
     """Spikes that enter it."""
     additions: float
+    multiply_adds: float
+    """Of a layer that a current enters in place of spikes: the same at every step, so computed once. Else 0."""
     macs: float
     """Multiply-adds of the same layer without spikes, which computes once."""
 
@@ -36,12 +38,12 @@ class SpikeCost:
 
     @property
     def joules(self) -> float:
-        """Energy of the additions."""
-        return 1e-12 * PICOJOULES_PER_ADDITION * self.additions
+        """Energy of the additions and multiply-adds."""
+        return 1e-12 * (PICOJOULES_PER_ADDITION * self.additions + PICOJOULES["fp32"] * self.multiply_adds)
 
     @property
     def dense_joules(self) -> float:
-        """Energy of the multiply-adds."""
+        """Energy of the same layer without spikes."""
         return 1e-12 * PICOJOULES["fp32"] * self.macs
 
 
@@ -79,12 +81,14 @@ def summary(costs: list[SpikeCost]) -> dict[str, Any] | None:
 def _cost(block: int, layer: SpikingLayer, x: Tensor, activity: Tensor) -> SpikeCost:
     train = x if layer.coding is None else encode(x, layer.steps, layer.coding)
     macs = sum(operations_of(lambda: layer.body(train[:, 0])).macs.values()) / len(x)
-    entering = float(train.count_nonzero()) / len(x)
+    current = layer.coding == "current"
+    entering = 0.0 if current else float(train.count_nonzero()) / len(x)
     return SpikeCost(
         block=block,
         neurons=activity[0, 0].numel(),
         spikes=float(activity[:, 1:].sum()) / len(x),
         entering=entering,
         additions=entering * macs / train[0, 0].numel(),
+        multiply_adds=macs if current else 0.0,
         macs=macs,
     )
