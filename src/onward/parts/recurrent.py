@@ -85,6 +85,7 @@ class Settle(nn.Module):
         top, states = self.unit(flat[:, pixels:]), [image]
         for layer in self.layers:
             states.append(layer(self.unit(states[-1])))
+        image, top = image.to(states[-1].dtype), top.to(states[-1].dtype)  # half as much to copy in bf16
         counted = []
         for time in range(1, self.last + 1):
             unit = [image, *[self.unit(state) for state in states[1:]], top]

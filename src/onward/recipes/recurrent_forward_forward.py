@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from onward.algorithms import RecurrentForwardForward
 from onward.core import TrainerSettings
-from onward.data import DataSettings
+from onward.data import Augmentation, DataSettings
 from onward.nets import MLP
 from onward.recipes.narrow_mlp import digits_row, fast
 from onward.recipes.recipe import Published, Recipe, control
@@ -31,5 +31,21 @@ def mnist() -> Recipe:
     )
 
 
-_LOCAL = (digits(), mnist(), fast(mnist()))
+def mnist_fast() -> Recipe:
+    """Three layers of 500 for two cores, in small batches, images shifted by a pixel; sixty epochs of half a minute.
+
+    On 12,000 digits and 6 epochs, batches of 100 at 2e-3 reached 89.4 % of a validation split, at 1e-3 92.9, at 5e-4
+    93.0, and in batches of 50 93.7. Three layers of 1000 were no better there, and Muon was worse.
+    """
+    row = fast(mnist())
+    return replace(
+        row,
+        data=DataSettings(name="mnist", validation_fraction=0.05, augmentation=Augmentation(crop=1)),
+        trainer=replace(row.trainer, learning_rate=5e-4),
+        epochs=60,
+        batch_size=50,
+    )
+
+
+_LOCAL = (digits(), mnist(), mnist_fast())
 RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=1e-3)))
