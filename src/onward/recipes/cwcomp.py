@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from onward.algorithms import CwComp
 from onward.core import TrainerSettings
-from onward.data import DataSettings
+from onward.data import Augmentation, DataSettings
 from onward.nets import CFSE, CFSE6
 from onward.recipes.recipe import Published, Recipe, control
 
@@ -107,6 +107,27 @@ def fast(row: Recipe) -> Recipe:
     )
 
 
-_ROWS = (mnist(), fashion_mnist(), cifar10())
-_LOCAL = (digits(), *_ROWS, cifar100(), *[fast(row) for row in _ROWS])
-RECIPES = tuple(recipe for row in _LOCAL for recipe in (row, control(row, learning_rate=0.002)))
+def fast_clothes() -> Recipe:
+    """Clothes at full width with Muon, mirrored, a head that sees four times as much, twenty epochs.
+
+    On 14,000 images and 10 epochs, the other short rows reached 89.2 % of the validation split, with such a head 89.5;
+    mirrored at full width 88.8, and with Muon 90.0.
+    """
+    return replace(
+        fast(fashion_mnist()),
+        description="CwComp, CFSE of 4 conv, Fashion-MNIST",
+        algorithm=CwComp(first_end=0.5, last_end=0.8, head_features=16384),
+        net=CFSE(),
+        data=DataSettings(name="fashion_mnist", validation_fraction=0.1, augmentation=Augmentation(flip=True)),
+        trainer=TrainerSettings(optimizer="muon", learning_rate=0.03, adamw_share=0.1, precision="bf16"),
+        epochs=20,
+        published=fashion_mnist().published,
+    )
+
+
+_ADAM = (digits(), mnist(), fashion_mnist(), cifar10(), cifar100(), fast(mnist()), fast(cifar10()))
+RECIPES = (
+    *(recipe for row in _ADAM for recipe in (row, control(row, learning_rate=0.002))),
+    fast_clothes(),
+    control(fast_clothes(), learning_rate=0.03),
+)
