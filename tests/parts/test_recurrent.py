@@ -92,6 +92,21 @@ def test_what_layers_see_has_no_graph():
     assert len(stream) == 3 and not any(tensor.requires_grad for tensor in stream)
 
 
+def test_peer_normalisation_takes_times_as_samples():
+    learner, images, labels = _learner(peer_weight=2.0), torch.rand(4, *SHAPE), torch.arange(4) % CLASSES
+    stream, target = learner.supervision.train_view(images, labels, torch.Generator().manual_seed(0))
+    seen = learner.blocks[0](*stream)[1]
+    block = learner.blocks[1]
+    assert block.auxiliary is not None and block.auxiliary.couples_samples
+    activity = block.body(seen[0])
+    found = block.auxiliary(activity, target)
+    for unit in range(4):
+        newest = [sum(float(activity[b, t, k]) for b in range(4) for t in range(3)) / 12 for k in range(4)]  # real ones
+        mean = [0.9 * 0.5 + 0.1 * value for value in newest]
+        assert float(found[unit]) == pytest.approx(2 * (mean[unit] - sum(mean) / 4) ** 2, rel=1e-4)
+    assert _learner().blocks[1].auxiliary is None
+
+
 def test_a_copy_settles_with_its_own_layers():
     learner = _learner()
     other = copy.deepcopy(learner)

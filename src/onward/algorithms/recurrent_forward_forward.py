@@ -22,6 +22,7 @@ from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.inference import SumGoodness
 from onward.parts.objectives import Threshold
+from onward.parts.peer_norm import OverTimes, PeerNormalisation
 from onward.parts.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
 
 
@@ -45,6 +46,8 @@ class RecurrentForwardForward(Algorithm):
     """First time whose goodness counts."""
     last: int = 5
     """Last time whose goodness counts."""
+    peer_weight: float = 0.0
+    """Weight of peer normalisation, which keeps units from falling silent; 0: none."""
 
     def __post_init__(self):
         if not (0 <= self.damping < 1 and 1 <= self.first <= self.last):
@@ -63,8 +66,10 @@ class RecurrentForwardForward(Algorithm):
         layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
         objective = Threshold(self.threshold, self.sharpness)
         blocks = [LocalBlock(Settle(layers, first=self.first, last=self.last), handoff=Apart(layers))]
-        for layer in layers:
-            blocks.append(LocalBlock(layer, goodness=MeanSquare(), objective=objective, handoff=NextLayer()))
+        for layer, width in zip(layers, net.widths, strict=True):
+            peers = OverTimes(PeerNormalisation(width, weight=self.peer_weight)) if self.peer_weight else None
+            slots = {"goodness": MeanSquare(), "objective": objective, "auxiliary": peers, "handoff": NextLayer()}
+            blocks.append(LocalBlock(layer, **slots))
         return Learner(
             blocks,
             supervision=LabelOnTop(num_classes),

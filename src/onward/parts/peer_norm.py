@@ -39,3 +39,15 @@ class PeerNormalisation(Auxiliary):
             if self.training:
                 self.mean.copy_(mean.detach())
             return self.weight * (mean - mean.mean()).square()
+
+
+class OverTimes(Auxiliary):
+    """Another auxiliary that takes the times of a state as further samples."""
+
+    def __init__(self, auxiliary: Auxiliary):
+        super().__init__()
+        vars(self)["couples_samples"] = auxiliary.couples_samples
+        self.auxiliary = auxiliary
+
+    def forward(self, activity: Float[Tensor, "B T D"], target: Target) -> Tensor:
+        return self.auxiliary(activity.flatten(0, 1), target)

@@ -32,14 +32,16 @@ def mnist() -> Recipe:
 
 
 def mnist_fast() -> Recipe:
-    """Three layers of 500 for two cores, in small batches, images shifted by a pixel; sixty epochs of half a minute.
+    """Three layers of 500 for two cores, peer normalisation, small batches, images shifted by a pixel, sixty epochs.
 
-    On 12,000 digits and 6 epochs, batches of 100 at 2e-3 reached 89.4 % of a validation split, at 1e-3 92.9, at 5e-4
-    93.0, and in batches of 50 93.7. Three layers of 1000 were no better there, and Muon was worse.
+    After 5 epochs it reached 96.5 % of the validation split. Without peer normalisation 95.0, and more than half of the
+    first layer fell silent in a longer training; at 2e-4 95.5. On 12,000 digits and 6 epochs, batches of 100 reached
+    93.0 % and of 50 93.7; layers of 1000 were no better, and Muon was worse.
     """
     row = fast(mnist())
     return replace(
         row,
+        algorithm=RecurrentForwardForward(peer_weight=100.0),
         data=DataSettings(name="mnist", validation_fraction=0.05, augmentation=Augmentation(crop=1)),
         trainer=replace(row.trainer, learning_rate=5e-4),
         epochs=60,
