@@ -98,7 +98,7 @@ def test_peer_normalisation_takes_times_as_samples():
     seen = learner.blocks[0](*stream)[1]
     block = learner.blocks[1]
     assert block.auxiliary is not None and block.auxiliary.couples_samples
-    activity = block.body(seen[0])
+    activity = block.body(seen[0]).detach()
     found = block.auxiliary(activity, target)
     for unit in range(4):
         newest = [sum(float(activity[b, t, k]) for b in range(4) for t in range(3)) / 12 for k in range(4)]  # real ones

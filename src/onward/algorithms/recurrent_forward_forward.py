@@ -68,8 +68,9 @@ class RecurrentForwardForward(Algorithm):
         blocks = [LocalBlock(Settle(layers, first=self.first, last=self.last), handoff=Apart(layers))]
         for layer, width in zip(layers, net.widths, strict=True):
             peers = OverTimes(PeerNormalisation(width, weight=self.peer_weight)) if self.peer_weight else None
-            slots = {"goodness": MeanSquare(), "objective": objective, "auxiliary": peers, "handoff": NextLayer()}
-            blocks.append(LocalBlock(layer, **slots))
+            blocks.append(
+                LocalBlock(layer, goodness=MeanSquare(), objective=objective, auxiliary=peers, handoff=NextLayer())
+            )
         return Learner(
             blocks,
             supervision=LabelOnTop(num_classes),
