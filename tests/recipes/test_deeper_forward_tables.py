@@ -21,7 +21,11 @@ PRINTED = {
     "resnet17-cifar100": (ResNet17(), 53.09),
     "resnet17x3-cifar100": (ResNet17(width=300), 60.28),
     "tiny_cnn-cifar10": (TinyCNN(), 79.49),
+    "tiny_cnn-mnist": (TinyCNN(), 99.50),
+    "tiny_cnn-fashion_mnist": (TinyCNN(), 91.83),
     "vgg14-cifar10": (VGG14(), 81.76),
+    "vgg14-mnist": (VGG14(), 99.65),
+    "vgg14-fashion_mnist": (VGG14(), 92.44),
     "plain17-cifar10": (Plain17(), 81.16),
     "square_length-cifar10": (ResNet17(), 79.38),
     "square_variance-cifar10": (ResNet17(), None),
@@ -58,6 +62,18 @@ def test_all_rows_have_the_released_codes_budget(row: Recipe):
     assert row.trainer.final_learning_rate == 0.008
     released = {VGG14(): ("adam", 0.0), Plain17(): ("adam", 0.0), TinyCNN(): ("adamw", 0.01)}
     assert (row.trainer.optimizer, row.trainer.weight_decay) == released.get(row.net, ("adamw", 1e-4))
+
+
+@pytest.mark.parametrize("row", [row for row in LONG if row.data.name != "cifar100"], ids=lambda row: row.name)
+def test_every_row_has_a_short_one_of_the_same_method_and_number(row: Recipe):
+    names = {f"tiny_cnn-{data}": data for data in ("mnist", "fashion_mnist")} | {"tiny_cnn-cifar10": "cifar10-fast"}
+    own = row.name.removeprefix("deeper_forward-")
+    short = _row(names.get(own, f"{own}-fast"))
+    assert isinstance(row.algorithm, DeeperForward) and isinstance(short.algorithm, DeeperForward)
+    assert short.algorithm == replace(row.algorithm, mirrored=short.algorithm.mirrored)
+    assert type(short.net) is type(row.net) and vars(short.net)["width"] < vars(row.net)["width"]
+    assert short.data.name == row.data.name and short.epochs <= 40
+    assert (short.published and short.published.test_accuracy) == (row.published and row.published.test_accuracy)
 
 
 def test_the_cells_of_table_4_differ_from_the_headline_row_in_goodness_and_normaliser_alone():
