@@ -27,7 +27,7 @@ from onward.runs.environment import choose_device
 from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.pipelined import Pipelining, leave, train_pipelined
-from onward.runs.results import insert_table, record, record_path, results_page, spread
+from onward.runs.results import insert_table, record, record_path, spread, write_results
 from onward.runs.train import check_data
 from onward.simulate_command import simulate_command
 
@@ -382,9 +382,8 @@ def _results(words: list[str]) -> None:
     order = parse(ResultsArguments, "results", words)
     if not (order.folder / "runs").is_dir():
         raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")
-    page = results_page(order.folder)
-    (order.folder / "RESULTS.md").write_text(page)
-    print(order.folder / "RESULTS.md")
+    page = write_results(order.folder)
+    print(page)
     if order.into is not None:
-        insert_table(order.into, page)
+        insert_table(order.into, page.read_text())
         print(order.into)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.runs.results import insert_table, record, results_page, spread
+from onward.runs.results import insert_table, method_pages, record, results_page, spread, write_results
 
 
 def _result(recipe: str, seed: int, accuracy: float, **more) -> dict:
@@ -50,6 +50,25 @@ def test_the_table_has_mean_deviation_seeds_control_and_published(tmp_path: Path
         "| 92.00 ± 2.00 | 3 | 97.00 | 95.00 (somebody, table 1) | short by 3.00 "
         "| last_block 82.00 ± 2.00 | 1.23 M | 2 | 1.5 | a machine |"
     ) in row
+
+
+def test_what_has_a_published_number_and_no_run_is_listed(tmp_path: Path):
+    record(tmp_path, _result("asge-mnist", 0, 0.9))
+    _, _, missing = results_page(tmp_path).partition("## Not run yet")
+    assert "| `asge-cifar10` | 90.62 (" in missing
+    assert "`asge-mnist`" not in missing and "digits" not in missing
+
+
+def test_each_method_has_a_page_of_its_own_rows(tmp_path: Path):
+    other = {**_result("", 0, 0.0)["config"], "algorithm": {"type": "ASGE"}}
+    record(tmp_path, _result("local", 0, 0.9))
+    record(tmp_path, _result("local", 1, 0.8))
+    record(tmp_path, _result("spatial", 0, 0.7, config=other))
+    pages = method_pages(tmp_path)
+    assert set(pages) == {"DeeperForward", "ASGE"}
+    assert [line[:30] for line in pages["DeeperForward"].splitlines()[2:]] == ["| `local` | 85.00 ± 7.07 | 2 |"]
+    assert write_results(tmp_path).read_text() == results_page(tmp_path)
+    assert (tmp_path / "methods" / "ASGE.md").read_text() == pages["ASGE"]
 
 
 def _other_budget(**changed) -> dict:

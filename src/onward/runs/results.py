@@ -9,7 +9,7 @@ from typing import Any
 from onward.core import Learner
 from onward.data import Splits
 from onward.measure import peak_memory
-from onward.recipes import Recipe
+from onward.recipes import RECIPES, Recipe
 from onward.runs.codec import encode
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
@@ -18,11 +18,12 @@ from onward.runs.method_tables import control_of, overview, settings, shared
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
 _PREFACE = (
-    "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent, mean and standard",
-    "deviation over seeds; the test split is read once, with the weights of the last epoch. `backprop` is the",
-    "same network on the same budget; where it was not trained on that, the cell is empty. With fewer than 5 seeds a",
-    "row is preliminary.",
+    "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent, mean and standard deviation",
+    "over seeds; a run reads the test split once, with the weights of the last epoch; where a recipe was changed after",
+    "one, the page of its method says so. `backprop` is the same network on the same budget; where it was not trained",
+    "on that, the cell is empty. With fewer than 5 seeds a row is preliminary.",
 )
+_NOT_RUN = "## Not run yet"
 _HEAD = (
     "| recipe | test % | seeds | backprop % | published % | met | other % | weights | epochs | minutes | device |",
     f"|{'---|' * 11}",
@@ -82,8 +83,8 @@ def record_path(folder: Path, result: dict[str, Any]) -> Path:
     return folder / "runs" / result["recipe"] / f"seed-{result['seed']}.json"
 
 
-def results_page(folder: Path) -> str:
-    """Return RESULTS.md for all records: methods side by side, then a table per data set.
+def read_records(folder: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return all records by recipe, a recipe's by seed.
 
     Raises ValueError for a damaged record, and for seeds of a recipe that were trained in different ways.
     """
@@ -97,6 +98,15 @@ def results_page(folder: Path) -> str:
                 "train it again, or delete the record"
             )
         seeds.append(result)
+    return by_recipe
+
+
+def results_page(folder: Path) -> str:
+    """Return RESULTS.md for all records: methods side by side, a table per data set, and what has not been run.
+
+    Raises ValueError as `read_records` does.
+    """
+    by_recipe = read_records(folder)
     by_data: dict[str, list[str]] = defaultdict(list)
     for name, runs in sorted(by_recipe.items()):
         by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
@@ -105,17 +115,45 @@ def results_page(folder: Path) -> str:
         lines += ["", *tables] if tables else []
     for data, names in sorted(by_data.items()):
         lines += ["", f"## {data}", "", *_HEAD, *(_row(name, by_recipe) for name in names)]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_not_run(by_recipe)]) + "\n"
+
+
+def method_pages(folder: Path) -> dict[str, str]:
+    """Return, for each algorithm's class, the table of its recorded runs.
+
+    Raises ValueError as `read_records` does.
+    """
+    by_recipe = read_records(folder)
+    rows: dict[str, list[str]] = defaultdict(list)
+    for name, runs in sorted(by_recipe.items()):
+        rows[runs[0]["config"]["algorithm"]["type"]].append(_row(name, by_recipe))
+    return {method: "\n".join([*_HEAD, *lines]) + "\n" for method, lines in rows.items()}
+
+
+def write_results(folder: Path) -> Path:
+    """Write RESULTS.md, which is returned, and `methods/CLASS.md` for the page of each method.
+
+    Raises ValueError as `read_records` does.
+    """
+    page = folder / "RESULTS.md"
+    page.write_text(results_page(folder))
+    methods = folder / "methods"
+    methods.mkdir(exist_ok=True)
+    for old in methods.glob("*.md"):
+        old.unlink()
+    for method, table in method_pages(folder).items():
+        (methods / f"{method}.md").write_text(table)
+    return page
 
 
 def insert_table(path: Path, page: str) -> None:
-    """Put the table of a results page between the marks of a text file. Raises ValueError if it has no such marks."""
+    """Put the tables of what was run between the marks of a text file. Raises ValueError if it has no such marks."""
     text = path.read_text()
     before, opening, rest = text.partition(_MARKS[0])
     _, closing, after = rest.partition(_MARKS[1])
     if not (opening and closing):
         raise ValueError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} to put the results between")
-    table = "\n".join(page.splitlines()[len(_PREFACE) + 3 :]).replace("## ", "### ")
+    table = "\n".join(page.partition(f"\n{_NOT_RUN}")[0].splitlines()[len(_PREFACE) + 3 :]).replace("## ", "### ")
     path.write_text(f"{before}{opening}\n\n{table}\n\n{closing}{after}")
 
 
@@ -129,6 +167,16 @@ def _costs(folder: Path) -> dict[str, Any]:
     """Return what a step of each method costs, where that was measured."""
     path = folder / "benchmarks" / "methods.json"
     return {row["method"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+
+
+def _not_run(by_recipe: dict[str, list[dict[str, Any]]]) -> list[str]:
+    """List the recipes with a published number that have no record."""
+    rows = [
+        f"| `{recipe.name}` | {100 * recipe.published.test_accuracy:.2f} ({recipe.published.source}) |"
+        for recipe in RECIPES
+        if recipe.published and recipe.name not in by_recipe
+    ]
+    return [_NOT_RUN, "", "| recipe | published % |", "|---|---|", *sorted(rows)]
 
 
 def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
