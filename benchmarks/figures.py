@@ -1,4 +1,4 @@
-"""Draws docs/figures/*.svg from what benchmarks filed: memory by category, activations by depth, time by phase."""
+"""Draws docs/figures/*.svg from what benchmarks filed: memory by category, activations by depth, time, early exits."""
 
 import json
 from collections.abc import Sequence
@@ -23,6 +23,7 @@ def main() -> None:
         "memory_by_category": stacked(memory, _MEMORY, "MB", 1.0),
         "time_by_phase": stacked(phases, _PHASES, "ms", 1000.0),
         "activations_by_depth": lines(_rows("depth")),
+        "early_exits": curves(_rows("early_exits")),
     }
     for name, text in drawn.items():
         (folder / f"{name}.svg").write_text(text)
@@ -58,6 +59,23 @@ def lines(rows: Sequence[Row]) -> str:
     for r in rows:
         drawn.append(_text(left + r["layers"] / deepest * _WIDTH, height + 20, str(r["layers"]), anchor="middle"))
     return _svg(left + _WIDTH + 120, height + 30, drawn)
+
+
+def curves(rows: Sequence[Row]) -> str:
+    """Return, for each recipe, the accuracy lost over the share of compute, both in percent; lost upside down."""
+    left, top, height, most = 70, 50, 220, 5.0
+    drawn = [_text(10, 18, "test accuracy lost, in points, over the share of all operations, in %")]
+    for percent in range(0, 101, 20):
+        drawn.append(_text(left + percent / 100 * _WIDTH, top + height + 20, str(percent), anchor="middle"))
+    for points in range(int(most) + 1):
+        drawn.append(_text(left - 12, top + points / most * height + 4, str(points), anchor="end"))
+    for index, recipe in enumerate(dict.fromkeys(row["recipe"] for row in rows)):
+        found = [r for r in rows if r["recipe"] == recipe and 100 * r["lost"] <= most]
+        dots = [(left + r["compute"] * _WIDTH, top + 100 * r["lost"] / most * height) for r in found]
+        path, colour = " ".join(f"{x:.1f},{y:.1f}" for x, y in dots), _COLOURS[(3, 2, 0, 4)[index % 4]]
+        drawn.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2.5"/>')
+        drawn += [_box(330, 180 + 22 * index, 12, 12, colour), _text(348, 191 + 22 * index, recipe)]
+    return _svg(left + _WIDTH + 60, top + height + 30, drawn)
 
 
 def _rows(benchmark: str) -> list[Row]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from onward.algorithms import EarlyExits, ForwardForward, MonoForward
+from onward.algorithms import CaFo, EarlyExits, ForwardForward, MonoForward
 from onward.core import LocalTrainer, TrainerSettings
 from onward.nets import MLP, TinyCNN
 from onward.parts.early_exit import EarlyExit, block_costs, confidence, predict_early, trade_off
@@ -117,6 +117,24 @@ def test_images_that_left_are_not_computed_any_further(net):
 def test_costs_are_operations_block_by_block():
     learner = MonoForward()(MLP(width=16, depth=2)((1, 4, 4), 3), 3)
     assert block_costs(learner, torch.rand(5, 1, 4, 4)) == [2 * 5 * (16 * 16 + 16 * 3)] * 2
+
+
+def test_below_zero_only_those_leave_who_are_right_more_often_than_the_whole():
+    torch.manual_seed(0)
+    labels = torch.arange(400) % 2
+    scores = torch.randn(2, 400, 2)
+    scores[0, torch.arange(400), labels] += 1.0
+    right = []
+    for margin in (0.0, -0.1):
+        rule = EarlyExit(2, 2, margin=margin)
+        rule.calibrate(scores, labels)
+        early = rule.exits(scores) == 0
+        right.append((int(early.sum()), float((scores[0].argmax(dim=1) == labels)[early].double().mean())))
+    assert right[1][0] < right[0][0] and right[1][1] > right[0][1]
+
+
+def test_it_lets_gradients_through_where_its_algorithm_does():
+    assert EarlyExits(of=MonoForward()).passes_gradients and not EarlyExits(of=CaFo()).passes_gradients
 
 
 def test_what_cannot_be_is_refused():

@@ -118,7 +118,7 @@ def test_any_algorithm_can_have_them():
 
 
 def test_what_cannot_be_is_refused():
-    with pytest.raises(ValueError, match=r"at least 2 blocks and a margin in \[0, 1\], got 1 and 0\.01"):
+    with pytest.raises(ValueError, match=r"at least 2 blocks and a margin in \[-1, 1\], got 1 and 0\.01"):
         ExitHeads(1, 3)
     with pytest.raises(ValueError, match="at least 2 blocks"):
         EarlyExits(heads="trained")(MLP(width=8, depth=1)((1, 4, 4), 4), 4)

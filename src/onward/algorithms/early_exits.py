@@ -26,7 +26,8 @@ class EarlyExits(Algorithm):
     of: Algorithm = field(default_factory=DeeperForward)
     """The algorithm whose blocks are exits; its blocks score classes in one pass."""
     margin: float = 0.01
-    """By how much fewer of those who leave may be right than the whole network is on that class."""
+    """By how much fewer of those who leave may be right than the whole network is on that class; below 0: how much more
+    often they have to be."""
     heads: Literal["own", "trained"] = "own"
     """Whether an exit reads what its blocks say, or has a linear classifier, trained afterwards on who is left."""
 
@@ -34,6 +35,11 @@ class EarlyExits(Algorithm):
     def standardise(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
         """Whether the local algorithm wants standardised images."""
         return self.of.standardise
+
+    @property
+    def passes_gradients(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether gradients of later blocks could reach earlier ones."""
+        return self.of.passes_gradients
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for an algorithm without class scores in one pass, or with one block."""

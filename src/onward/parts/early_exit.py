@@ -21,15 +21,15 @@ class EarlyExit(InferenceRule):
 
     After BTS-EE (arXiv 2509.08318, of which the abstract was at hand): thresholds per class from precision on
     validation data. There, exits have trained heads of their own on a frozen network.
-    Raises ValueError for a margin outside [0, 1] or no exits. Before `fit` everyone leaves at the last exit.
+    Raises ValueError for a margin outside [-1, 1] or no exits. Before `fit` everyone leaves at the last exit.
     """
 
     thresholds: Tensor
 
     def __init__(self, num_exits: int, num_classes: int, *, margin: float = 0.01):
         super().__init__()
-        if num_exits < 1 or not 0 <= margin <= 1:
-            raise ValueError(f"early exits need at least 1 exit and a margin in [0, 1], got {num_exits} and {margin}")
+        if num_exits < 1 or not -1 <= margin <= 1:
+            raise ValueError(f"early exits need at least 1 exit and a margin in [-1, 1], got {num_exits} and {margin}")
         self.margin = margin
         self.register_buffer("thresholds", torch.full((num_exits, num_classes), float("inf")))
 

@@ -25,7 +25,7 @@ class ExitHeads(InferenceRule):
     blocks' own scores. The network stays as it is, and may have been trained in any way.
 
     After BTS-EE (arXiv 2509.08318, of which the abstract was at hand). Before `fit` everyone stays inside.
-    Raises ValueError for fewer than 2 blocks, or a margin outside [0, 1].
+    Raises ValueError for fewer than 2 blocks, or a margin outside [-1, 1].
     """
 
     reads_handed_on: ClassVar[bool] = True
@@ -35,8 +35,8 @@ class ExitHeads(InferenceRule):
 
     def __init__(self, num_blocks: int, num_classes: int, *, margin: float = 0.01, steps: int = 2000, grid: int = 1):
         super().__init__()
-        if num_blocks < 2 or not 0 <= margin <= 1:
-            raise ValueError(f"exits need at least 2 blocks and a margin in [0, 1], got {num_blocks} and {margin}")
+        if num_blocks < 2 or not -1 <= margin <= 1:
+            raise ValueError(f"exits need at least 2 blocks and a margin in [-1, 1], got {num_blocks} and {margin}")
         self.margin = margin
         self.grid = grid
         self.pipelined = grid == 1
