@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from onward.runs.method_tables import overview, shared
+from onward.runs.method_tables import overview, printed, shared
 
 
 def _runs(method: str, *test: float, validation: float = 0.5, config: Any = None, **more: Any) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def test_a_cell_has_the_mean_the_published_number_and_the_control():
     published = {"test_accuracy": 0.99, "source": "somebody"}
     records = {
         "a": _runs("A", 0.90, 0.92, backprop_recipe="c", published=published),
-        "b": _runs("B", 0.8, data="digits", backprop_recipe="lost"),
+        "b": _runs("B", 0.8, data="digits", backprop_recipe="lost", config={"data": {"name": "digits"}}),
         "c": _runs("Backprop", 0.95),
     }
     lines = overview(records)
@@ -52,6 +52,16 @@ def test_a_recipe_that_names_another_control_today_stands_beside_that_one():
         "backprop-distance_forward-mnist-fast": _runs("Backprop", 0.97),
     }
     assert _rows(overview(records)) == ["| `A` | 90.00 / – / 97.00 |"]
+
+
+def test_published_numbers_stand_where_nothing_was_run():
+    records = {"a": _runs("A", 0.9, data_note="MNIST, half")}
+    lines = overview(records, published={"A": {"mnist": 0.99, "cifar100": 0.5}, "C": {"mnist": 0.98}})
+    assert "| method | cifar100 | MNIST, half |" in lines
+    assert _rows(lines) == ["| `A` | – / 50.00 / – | 90.00 / – / – |", "| `C` |  | – / 98.00 / – |"]
+    known = printed()
+    assert known["CwComp"]["cifar100"] == 0.5123 and known["ASGE"]["mnist"] == 0.9965
+    assert known["DeeperForward"]["mnist"] == 0.9965  # of VGG14 and ResNet17 the higher one
 
 
 def test_what_a_step_costs_stands_beside_where_it_was_measured():

@@ -11,6 +11,8 @@ from onward.recipes import RECIPES
 Record = dict[str, Any]
 Records = Mapping[str, Sequence[Record]]
 """By recipe, a record for each seed."""
+Printed = Mapping[str, Mapping[str, float]]
+"""By method and image set, the published test accuracy."""
 Costs = Mapping[str, Mapping[str, Any]]
 """By method, what a step of it costs: the rows of `results/benchmarks/methods.json`."""
 
@@ -20,7 +22,7 @@ _DEFAULTS = (("padding", "zeros"), ("adamw_share", 0.02), ("micro_batches", 1)) 
 _CONTROLS = ("Backprop", "DeepSupervision")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
-    "best on its validation split.",
+    "best on its validation split. Without a run there is the highest published number alone.",
 )
 _COSTS = (
     "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, both in one",
@@ -51,25 +53,38 @@ def settings(record: Record) -> Any:
     return _switched_on({key: value for key, value in record["config"].items() if key not in texts})
 
 
-def overview(records: Records, costs: Costs | None = None) -> list[str]:
-    """Return the lines of a table with a row per method and a column per data set; none without a local method.
+def printed() -> dict[str, dict[str, float]]:
+    """Return the published numbers of all recipes; of several of a method on the same images, the highest."""
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for recipe in RECIPES:
+        if recipe.published:
+            of = found[type(recipe.algorithm).__name__]
+            of[recipe.data.name] = max(recipe.published.test_accuracy, of.get(recipe.data.name, 0.0))
+    return found
 
-    With `costs` there are also columns for weights, memory and time.
+
+def overview(records: Records, costs: Costs | None = None, published: Printed | None = None) -> list[str]:
+    """Return the lines of a table with a row per method and a column per image set; none without a local method.
+
+    With `costs` there are also columns for weights, memory and time. With `published`, methods and sets that were not
+    run have those numbers.
     """
     best: dict[str, dict[str, Sequence[Record]]] = defaultdict(dict)
     for runs in records.values():
-        method, data = _method(runs[0]), _data(runs[0])
+        method, data = _method(runs[0]), runs[0]["config"]["data"]["name"]
         known = best[method].get(data)
         if known is None or _mean(runs, "validation_accuracy") > _mean(known, "validation_accuracy"):
             best[method][data] = runs
-    methods = [method for method in best if method not in _CONTROLS]
-    if not methods:
+    if not best.keys() - {*_CONTROLS}:
         return []
-    columns = sorted({data for method in methods for data in best[method]})
-    prices = ["weights", "memory", "step"] if costs else []
-    lines = ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *_head("method", [*columns, *prices])]
-    for method in sorted(methods):
-        cells = [_cell(best[method].get(data), records) for data in columns]
+    numbers: Printed = published or {}
+    methods = sorted((best.keys() | numbers.keys()) - {*_CONTROLS})
+    columns = sorted({data for method in methods for data in (*best.get(method, ()), *numbers.get(method, ()))})
+    notes = {runs[0]["config"]["data"]["name"]: _data(runs[0]) for runs in records.values()}
+    head = [*(notes.get(data, data) for data in columns), *(["weights", "memory", "step"] if costs else [])]
+    lines = ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *_head("method", head)]
+    for method in methods:
+        cells = [_cell(best[method].get(data), records, numbers.get(method, {}).get(data)) for data in columns]
         lines.append(_line(f"`{method}`", cells + (_prices(costs.get(method)) if costs else [])))
     return lines
 
@@ -113,9 +128,9 @@ def _switched_on(value: Any) -> Any:
     return {key: item for key, item in known.items() if item not in (None, False, 0) and (key, item) not in _DEFAULTS}
 
 
-def _cell(runs: Sequence[Record] | None, records: Records) -> str:
+def _cell(runs: Sequence[Record] | None, records: Records, printed: float | None) -> str:
     if runs is None:
-        return ""
+        return f"– / {_percent(printed)} / –" if printed else ""
     published, control = runs[0]["published"], control_of(runs, records)
     return " / ".join(
         [

@@ -13,7 +13,7 @@ from onward.recipes import RECIPES, Recipe
 from onward.runs.codec import encode
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
-from onward.runs.method_tables import control_of, overview, settings, shared
+from onward.runs.method_tables import control_of, overview, printed, settings, shared
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
@@ -111,7 +111,7 @@ def results_page(folder: Path) -> str:
     for name, runs in sorted(by_recipe.items()):
         by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
     lines = ["# Results", "", *_PREFACE]
-    for tables in (overview(by_recipe, _costs(folder)), shared(by_recipe)):
+    for tables in (overview(by_recipe, _costs(folder), printed()), shared(by_recipe)):
         lines += ["", *tables] if tables else []
     for data, names in sorted(by_data.items()):
         lines += ["", f"## {data}", "", *_HEAD, *(_row(name, by_recipe) for name in names)]
