@@ -7,7 +7,15 @@ import pytest
 from comparing import assert_equal_runs
 from launcher import Launcher
 
-from onward.algorithms import ALGORITHMS, Algorithm, DeeperForward, DistanceForward, DistanceForwardPairs
+from onward.algorithms import (
+    ALGORITHMS,
+    SCFF,
+    Algorithm,
+    DeeperForward,
+    DistanceForward,
+    DistanceForwardPairs,
+    UnsupervisedForwardForward,
+)
 from onward.core import Learner, TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.distributed import possible_cuts
@@ -74,8 +82,10 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         toy(DeeperForward(), ResNet17(width=10, dropout=0.2), precision="bf16", optimizer="sgd"),
         toy(DistanceForward(collaboration="none"), Trifecta6(width=8, dropout=0.2), micro_batches=2),
         toy(DistanceForwardPairs(collaboration="disjoint", wrong_labels=2), NETS[0], micro_batches=3, averaging=None),
+        toy(SCFF(grid=1), NETS[0]),
+        toy(UnsupervisedForwardForward(grid=1), NETS[0]),
     ],
-    ids=["skips-bf16", "batch_norm-pieces", "pairs-views"],
+    ids=["skips-bf16", "batch_norm-pieces", "pairs-views", "mixed_images", "hybrid_images"],
 )
 def test_skips_batch_norm_pieces_and_views_give_the_same_bits(
     recipe: Recipe, launcher: Launcher, tmp_path: Path, place: dict

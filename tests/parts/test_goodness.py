@@ -59,6 +59,16 @@ def test_class_mean_equals_a_loop(shape: tuple[int, ...]):
     torch.testing.assert_close(ClassMean(4, 12)(activity), expected)
 
 
+def test_a_linear_head_has_the_right_gradient():
+    head = LinearHead(3, 5).double()
+    weight = head.linear.weight
+
+    def scores(activity: Tensor, weight: Tensor) -> Tensor:
+        return torch.func.functional_call(head, {"linear.weight": weight}, activity)
+
+    assert torch.autograd.gradcheck(scores, (torch.rand(2, 5, 3, 2, dtype=torch.float64).requires_grad_(), weight))
+
+
 @pytest.mark.parametrize("shape", SHAPES)
 def test_class_mean_has_the_right_gradient(shape: tuple[int, ...]):
     assert torch.autograd.gradcheck(ClassMean(4, 12), _positive(*shape).requires_grad_())

@@ -49,6 +49,13 @@ def test_no_gradient_passes_to_the_others():
     assert own.grad is not None and own.grad.any() and others.grad is None
 
 
+def test_it_has_the_right_gradient():
+    target = Target(torch.tensor([0, 1, 0, 1]), sign=torch.tensor([1, 1, -1, -1]), views=2)
+    beside = target._replace(beside=(torch.rand(4, dtype=torch.float64),))
+    scores = torch.rand(4, dtype=torch.float64).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: WithOthers(Threshold(0.5, 3.0), weight=0.7)(s, beside), scores)
+
+
 def test_it_is_as_signed_as_what_it_wraps():
     wrapped = WithOthers(Threshold())
     assert (wrapped.per_class, wrapped.signed) == (False, True)

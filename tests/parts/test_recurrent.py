@@ -5,7 +5,7 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from onward.algorithms import Backprop, RecurrentForwardForward
 from onward.core import Learner, LocalTrainer, TrainerSettings, each
@@ -69,6 +69,17 @@ def test_states_and_goodness_equal_a_loop():
     expected = _states_by_hand(layers, images[0].flatten().tolist(), 1, 5)  # pyright: ignore
     mean_square = sum(v * v for time in (3, 4, 5) for v in expected[time][1]) / 12
     assert float(scores[1, 0, 1]) == pytest.approx(mean_square, rel=1e-5)
+
+
+def test_a_layers_gradient_is_right():
+    torch.manual_seed(0)
+    layer = RecurrentLayer(nn.Linear(3, 4), 2, damping=0.3).double()
+    seen = torch.rand(2, 3, 9, dtype=torch.float64)
+
+    def states(below: Tensor, above: Tensor) -> Tensor:
+        return torch.func.functional_call(layer, {"below.weight": below, "above.weight": above}, seen)
+
+    assert torch.autograd.gradcheck(states, (layer.below.weight, layer.above.weight))
 
 
 def test_one_span_over_all_layers_trains_them_as_spans_of_their_own_would():
