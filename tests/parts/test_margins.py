@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onward.core import LocalBlock, Target
+from onward.parts.anchors import LearnedAnchors
 from onward.parts.goodness import MeanSquare
 from onward.parts.margins import ClassMargin, NPairMargin, ViewMargin
 
@@ -162,3 +163,29 @@ def test_a_hinge_between_distances_is_twice_the_hinge_between_scores():
 def test_impossible_settings_are_refused(settings: dict, message: str):
     with pytest.raises(ValueError, match=message):
         NPairMargin(**settings)
+
+
+def test_the_local_gradient_of_a_linear_layer_with_anchors_by_hand():
+    """dL/ds_y = -(1/K) sum of A_c, dL/ds_c = A_c / K, ds_c/dh = (a_c/|a_c| - s_c u) / |h| with u = h/|h|."""
+    images, inputs, units, classes, margin = 5, 4, 6, 3, 0.3
+    torch.manual_seed(0)
+    linear, anchors = nn.Linear(inputs, units).double(), LearnedAnchors(classes, units).double()
+    body, objective = nn.Sequential(linear, nn.ReLU()), ClassMargin(NPairMargin(margin, 0.0, "mean"))
+    x, labels = torch.randn(images, inputs, dtype=torch.float64), torch.arange(images) % classes
+    activity = body(x)
+    activity.retain_grad()
+    LocalBlock(body, goodness=anchors, objective=objective).loss(activity, Target(labels)).backward()
+
+    ends = anchors.anchors.detach()
+    ends = ends / ends.norm(dim=1, keepdim=True)
+    expected, active = torch.zeros(images, units, dtype=torch.float64), 0
+    for i, h in enumerate((x @ linear.weight.detach().T + linear.bias.detach()).clamp(min=0)):
+        u, y = h / h.norm(), int(labels[i])
+        s = ends @ u
+        for c in {*range(classes)} - {y}:
+            if margin + s[c] - s[y] > 0:
+                pull = (ends[c] - s[c] * u) - (ends[y] - s[y] * u)
+                expected[i] += pull / (h.norm() * (classes - 1) * images)
+                active += 1
+    assert 0 < active < images * (classes - 1)  # both sides of the gate are seen
+    torch.testing.assert_close(activity.grad, expected)
