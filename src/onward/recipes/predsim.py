@@ -82,7 +82,7 @@ def fast(row: Recipe) -> Recipe:
 
 
 _FULL = (cifar10(), cifar100(), mnist(), fashion_mnist())
-_FAST = tuple(fast(row) for row in (cifar10(), mnist(), fashion_mnist()))
+_FAST = tuple(fast(row) for row in _FULL)
 RECIPES = (
     *(recipe for row in _FULL for recipe in (row, control(row, learning_rate=5e-4))),
     *airbench.listed(*_FAST),
