@@ -23,7 +23,8 @@ from onward.runs import Training, spec_for
 from onward.runs.files import read_json, write_json
 
 COLLABORATIONS = ("none", "alternating", "sliding", "disjoint", "random feedback")
-FORMS = ("mean", "hardest", "soft")
+AXES = ("reading", "kind", "collaboration", "form", "margin", "penalty")
+FORMS = (("mean", 10.0), ("hardest", 10.0), ("soft", 10.0), ("soft", 30.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,9 @@ class Grid:
     """Margins between mean squares."""
     penalties: tuple[float, ...] = (0.0, 0.03)
     """Weights of the negatives' own scores."""
-    wrong_labels: int = 3
+    anchors: tuple[str, ...] = ("running", "learned")
+    """anchors: running centroids, or trained with the block."""
+    wrong_labels: tuple[int, ...] = (1, 3)
     """pairs: wrong labels of each image."""
     seed: int = 0
     """Decides weights and order."""
@@ -63,22 +66,28 @@ class Grid:
 def cells(grid: Grid) -> Iterator[tuple[dict[str, Any], Algorithm]]:
     """Yield every cell: its coordinates and its algorithm."""
     for reading in grid.readings:
-        margins = grid.anchor_margins if reading == "anchors" else grid.pair_margins
-        for how, form, margin, penalty in product(COLLABORATIONS, FORMS, margins, grid.penalties):
+        anchors = reading == "anchors"
+        margins = grid.anchor_margins if anchors else grid.pair_margins
+        kinds: tuple[Any, ...] = grid.anchors if anchors else grid.wrong_labels
+        for how, (form, sharpness), margin, penalty, kind in product(
+            COLLABORATIONS, FORMS, margins, grid.penalties, kinds
+        ):
             settings: dict[str, Any] = {
                 "collaboration": "sliding" if how == "random feedback" else how,
                 "random_feedback": how == "random feedback",
                 "form": form,
+                "sharpness": sharpness,
                 "margin": margin,
                 "penalty": penalty,
                 "unit_length": False,
             }
-            if reading == "anchors":
-                algorithm: Algorithm = DistanceForward(**settings)
-            else:
-                algorithm = DistanceForwardPairs(**settings, wrong_labels=grid.wrong_labels)
-            where = {"reading": reading, "collaboration": how, "form": form, "margin": margin, "penalty": penalty}
-            yield where, algorithm
+            algorithm: Algorithm = (
+                DistanceForward(**settings, anchors=kind)
+                if anchors
+                else DistanceForwardPairs(**settings, wrong_labels=kind)
+            )
+            named = f"{form} {sharpness:g}" if form == "soft" else form
+            yield dict(zip(AXES, (reading, kind, how, named, margin, penalty), strict=True)), algorithm
 
 
 def measure(grid: Grid, algorithm: Algorithm, data: Splits) -> dict[str, Any]:
@@ -110,12 +119,12 @@ def table(grid: Grid, results: list[dict[str, Any]]) -> str:
         f"Accuracy on the validation split of {grid.data} in percent, {grid.train_images or 'all'} training images, "
         f"{grid.epochs} epochs, Trifecta6 of width {grid.width}, seed {grid.seed}. The test split was not read.",
         "",
-        "| reading | collaboration | form | margin | penalty | " + " | ".join(names) + " | seconds |",
-        "|---|---|---|---|---|" + "---|" * (len(names) + 1),
+        "| " + " | ".join([*AXES, *names, "seconds"]) + " |",
+        "|" + "---|" * (len(AXES) + len(names) + 1),
     ]
     done = [r for r in results if "rules" in r]
     for row in sorted(done, key=lambda r: -max(r["rules"].values())):
-        cell = [row[key] for key in ("reading", "collaboration", "form", "margin", "penalty")]
+        cell = [row[key] for key in AXES]
         lines.append(
             "| " + " | ".join(str(v) for v in [*cell, *[row["rules"][n] for n in names], row["seconds"]]) + " |"
         )
@@ -127,7 +136,7 @@ def main(grid: Grid) -> None:
     data = load(DataSettings(name=grid.data))
     if grid.train_images is not None:
         data = replace(data, train=data.train.subset(torch.arange(min(grid.train_images, len(data.train)))))
-    shared = ("data", "train_images", "epochs", "batch_size", "width", "learning_rate", "wrong_labels", "seed")
+    shared = ("data", "train_images", "epochs", "batch_size", "width", "learning_rate", "seed")
     setting = {name: getattr(grid, name) for name in shared}  # what all cells of a file have in common
     pages = {ending: grid.out.with_suffix(ending) for ending in (".json", ".md")}
     grid.out.parent.mkdir(parents=True, exist_ok=True)
