@@ -17,7 +17,7 @@ from onward.data import Augmentation, DataSettings, Splits, from_arrays
 from onward.data.named import NAMED_SETS
 from onward.nets import TinyCNN
 from onward.nets.net import Carry
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.runs import StepDone, Training, spec_for
 from onward.runs.codec import decode, encode
 
@@ -89,6 +89,18 @@ def test_every_small_recipe_takes_two_steps(recipe: Recipe):
 def test_every_recipe_takes_twenty_steps(recipe: Recipe):
     changed, trained = _first_steps(recipe, 20)
     assert changed == trained
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("recipe", CONTROLS, ids=lambda recipe: recipe.name)
+def test_every_derived_control_takes_two_steps(recipe: Recipe):
+    changed, trained = _first_steps(recipe, 2)
+    assert changed == trained
+
+
+def test_every_derived_control_has_a_network():
+    assert all(_parameters(recipe) for recipe in CONTROLS)
 
 
 @pytest.mark.parametrize("recipe", _ALL, ids=_NAMES)
