@@ -26,6 +26,7 @@ from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
+from onward.runs.method_tables import settings
 from onward.runs.pipelined import Pipelining, leave, train_pipelined
 from onward.runs.results import insert_table, record, record_path, spread, write_results
 from onward.runs.train import check_data
@@ -371,7 +372,7 @@ def _recorded(recipe: Recipe, place: Place) -> float:
     """Return the test accuracy on record for this recipe and seed, or train it and put it on record."""
     path = record_path(_RESULTS, {"recipe": recipe.name, "seed": recipe.seed})
     result = read_json(path) if path.exists() else None
-    if result is None or result["config"] != encode(recipe):  # also where settings have other names now
+    if result is None or settings(result) != settings({"config": encode(recipe)}):  # texts may differ
         folder, result = train(recipe, place)
         _report(folder, result)
         record(_RESULTS, result)

@@ -120,6 +120,15 @@ def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPa
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
+    for path in Path("results").glob("runs/*/seed-*.json"):  # as if recorded before there was such a setting
+        result = read_json(path)
+        del result["config"]["algorithm"]["mirrored"]
+        write_json(path, result)
+    assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
+    assert len(list(Path("runs").glob("*/seed-*"))) == 2
+    monkeypatch.setattr(cli, "RECIPES", (replace(quick, batch_size=128),))
+    assert main(["reproduce", quick.name, "--seeds", "1"]) == 0
+    assert len(list(Path("runs").glob("*/seed-*"))) == 3
 
 
 def test_evaluate_agrees_with_the_result(run: Path, capsys: pytest.CaptureFixture[str]):

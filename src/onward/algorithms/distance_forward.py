@@ -28,13 +28,13 @@ from onward.parts.supervision import LabelInLoss
 class DistanceForward(Algorithm):
     """Margins between similarities to class anchors, layer collaboration: a reconstruction (Wu et al. 2024)."""
 
-    margin: float = 0.5
+    margin: float = 0.2
     """By how much the cosine to the right anchor must exceed those to the others."""
     penalty: float = 0.0
     """Weight of the cosines to wrong anchors in the loss."""
     form: Form = "soft"
     """How the wrong anchors are brought together: mean, hardest or soft (a smooth hardest)."""
-    sharpness: float = 10.0
+    sharpness: float = 30.0
     """soft: how closely it follows the hardest."""
     anchors: Literal["learned", "running"] = "running"
     """Trained with the block, or running class centroids."""
