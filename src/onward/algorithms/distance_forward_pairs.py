@@ -31,13 +31,13 @@ class DistanceForwardPairs(Algorithm):
 
     standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
 
-    margin: float = 1.0
+    margin: float = 0.25
     """By how much the goodness of the right pair must exceed that of a wrong one."""
     penalty: float = 0.03
     """Weight of the wrong pairs' goodness in the loss."""
-    form: Form = "mean"
+    form: Form = "soft"
     """How several wrong pairs are brought together: mean, hardest or soft (a smooth hardest)."""
-    sharpness: float = 1.0
+    sharpness: float = 30.0
     """soft: how closely it follows the hardest."""
     wrong_labels: int = 1
     """Wrong labels of each image in a step; each costs a further pass."""

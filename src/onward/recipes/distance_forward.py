@@ -39,7 +39,7 @@ def digits_pairs() -> Recipe:
     return Recipe(
         name="distance_forward_pairs-digits",
         description="Distance-Forward with image-label pairs (reconstruction), MLP, digits",
-        algorithm=DistanceForwardPairs(),
+        algorithm=DistanceForwardPairs(wrong_labels=3),
         net=MLP(width=500, depth=3),
         data=DataSettings(name="digits"),
         trainer=TrainerSettings(learning_rate=1e-3),
