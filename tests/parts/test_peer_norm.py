@@ -44,6 +44,8 @@ def test_evaluation_leaves_the_means_as_they_are():
     assert torch.equal(part.mean, torch.full((3,), 0.5))
 
 
-def test_a_bad_momentum_is_refused():
+def test_a_bad_momentum_or_weight_is_refused():
     with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\), got 1"):
         PeerNormalisation(3, momentum=1.0)
+    with pytest.raises(ValueError, match="must be 0 or more, got -1"):
+        PeerNormalisation(3, weight=-1.0)

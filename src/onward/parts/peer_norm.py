@@ -17,7 +17,7 @@ class PeerNormalisation(Auxiliary):
     Hinton 2022 (named, without an equation); this form is that of a re-implementation (loeweX/Forward-Forward): means
     are running ones, momentum 0.9, of real views alone, and the gradient passes through the newest batch's share. Units
     of a map are its channels. It keeps units from being silent or active on everything.
-    Raises ValueError for a bad momentum.
+    Raises ValueError for a bad momentum or a negative weight.
     """
 
     couples_samples: ClassVar[bool] = True
@@ -27,6 +27,8 @@ class PeerNormalisation(Auxiliary):
         super().__init__()
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum}")
+        if weight < 0:
+            raise ValueError(f"the weight of peer normalisation must be 0 or more, got {weight}")
         self.weight = weight
         self.momentum = momentum
         self.register_buffer("mean", torch.full((channels,), 0.5))
