@@ -42,13 +42,13 @@ class RecurrentLayer(nn.Module):
         self.below = below
         self.above = nn.Linear(above, below.out_features, bias=False)
         self.damping = damping
+        self.sizes = (below.in_features, above, below.out_features)
+        """Units below, above and its own: how its input is cut."""
 
     def forward(self, x: Float[Tensor, "B *T E"]) -> Float[Tensor, "B *T D"]:
         if x.ndim == 2:
             return self.below(x).relu()
-        return self.new_state(
-            *x.split([self.below.in_features, self.above.in_features, self.above.out_features], dim=2)
-        )
+        return self.new_state(*x.split(self.sizes, dim=2))
 
     def new_state(
         self, below: Float[Tensor, "*B F"], above: Float[Tensor, "*B G"], before: Float[Tensor, "*B D"]
@@ -101,7 +101,7 @@ class Apart(nn.Module):
 
     def __init__(self, layers: Sequence[RecurrentLayer]):
         super().__init__()
-        self.sizes = [layer.below.in_features + layer.above.in_features + layer.above.out_features for layer in layers]
+        self.sizes = [sum(layer.sizes) for layer in layers]
 
     def forward(self, activity: Float[Tensor, "B *T S"]) -> Stream:
         return activity.split(self.sizes, dim=2) if activity.ndim == 3 else (activity,)

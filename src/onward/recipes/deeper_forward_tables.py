@@ -79,20 +79,18 @@ def tiny_cnn_fashion_mnist() -> Recipe:
 
 def vgg14_cifar10() -> Recipe:
     """Fourteen layers; Adam without weight decay, as in the released code."""
-    row = _like("vgg14-cifar10", "VGG14, CIFAR-10", _printed(81.76, 1))
-    return replace(row, net=VGG14(), trainer=_without_decay(row.trainer))
+    return _vgg(_like("vgg14-cifar10", "VGG14, CIFAR-10", _printed(81.76, 1)))
 
 
 def vgg14_mnist() -> Recipe:
     """The same fourteen layers on digits."""
-    row = _like("vgg14-mnist", "VGG14, MNIST", _printed(99.65, 1))
-    return replace(row, net=VGG14(), trainer=_without_decay(row.trainer), data=_gray("mnist"))
+    return replace(_vgg(_like("vgg14-mnist", "VGG14, MNIST", _printed(99.65, 1))), data=_gray("mnist"))
 
 
 def vgg14_fashion_mnist() -> Recipe:
     """The same fourteen layers on clothes."""
     row = _like("vgg14-fashion_mnist", "VGG14, Fashion-MNIST", _printed(92.44, 1))
-    return replace(row, net=VGG14(), trainer=_without_decay(row.trainer), data=_gray("fashion_mnist"))
+    return replace(_vgg(row), data=_gray("fashion_mnist"))
 
 
 def plain17_cifar10() -> Recipe:
@@ -184,6 +182,10 @@ def _without_decay(trainer: TrainerSettings) -> TrainerSettings:
 
 def _tiny(row: Recipe) -> Recipe:
     return replace(row, net=TinyCNN(), trainer=replace(row.trainer, weight_decay=0.01))
+
+
+def _vgg(row: Recipe) -> Recipe:
+    return replace(row, net=VGG14(), trainer=_without_decay(row.trainer))
 
 
 def _gray(name: str) -> DataSettings:

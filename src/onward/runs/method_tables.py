@@ -128,9 +128,9 @@ def _switched_on(value: Any) -> Any:
     return {key: item for key, item in known.items() if item not in (None, False, 0) and (key, item) not in _DEFAULTS}
 
 
-def _cell(runs: Sequence[Record] | None, records: Records, printed: float | None) -> str:
+def _cell(runs: Sequence[Record] | None, records: Records, known: float | None) -> str:
     if runs is None:
-        return f"– / {_percent(printed)} / –" if printed else ""
+        return f"– / {_percent(known)} / –" if known else ""
     published, control = runs[0]["published"], control_of(runs, records)
     return " / ".join(
         [
