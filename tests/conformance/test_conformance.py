@@ -64,6 +64,7 @@ CASES = [
     for net in [net for net in NETS if _accepts(algorithm, net)][-1 if name in VARIANTS else 0 :]
 ]
 every_algorithm = pytest.mark.parametrize(("algorithm", "net"), CASES)
+on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
 @cache
@@ -79,10 +80,16 @@ def _images() -> tuple[Tensor, Tensor]:
 
 
 def _train(
-    algorithm: Algorithm, net: Architecture, labels: Tensor, *, epochs: int = EPOCHS, global_seed: int = 0
+    algorithm: Algorithm,
+    net: Architecture,
+    labels: Tensor,
+    *,
+    epochs: int = EPOCHS,
+    global_seed: int = 0,
+    device: str = "cpu",
 ) -> Learner:
     """Train on the first images and fit the inference rules, as a run does."""
-    learner, images = _build(algorithm, net), _images()[0]
+    learner, images, labels = _build(algorithm, net).to(device), _images()[0].to(device), labels.to(device)
     torch.manual_seed(global_seed)  # nothing below may depend on it
     trainer = LocalTrainer(learner, SETTINGS, seed=5)
     generator = torch.Generator().manual_seed(2)
@@ -106,7 +113,7 @@ def _trained(algorithm: Algorithm, net: Architecture) -> Learner:
 
 
 def _accuracy(learner: Learner, labels: Tensor, rule: str) -> float:
-    predicted = learner.predict(_images()[0][TEST], rule=rule)
+    predicted = learner.predict(_images()[0][TEST], rule=rule).cpu()
     return float((predicted == labels[TEST]).float().mean())
 
 
@@ -204,3 +211,24 @@ def test_scores_of_an_image_do_not_depend_on_the_others(algorithm, net):
         together = learner.predict_scores(images, rule=rule)
         in_parts = learner.predict_scores(images, rule=rule, batch_size=3)
         torch.testing.assert_close(in_parts, together, rtol=1e-3, atol=1e-3)  # rounding differs with the batch size
+
+
+@on_a_gpu
+@every_algorithm
+def test_a_gpu_learns_what_can_be_learned_and_a_cpu_reads_it_the_same(algorithm, net):
+    learner, images = _train(algorithm, net, _images()[1], device="cuda"), _images()[0][TEST]
+    assert _accuracy(learner, _images()[1], learner.headline) > 0.8
+    there = {rule: learner.predict(images, rule=rule).cpu() for rule in learner.rules}
+    learner.cpu()
+    for rule, predicted in there.items():
+        agreeing = learner.predict(images, rule=rule) == predicted
+        assert agreeing.float().mean() > 0.98, rule  # but for rounding, where two classes are equally likely
+
+
+@on_a_gpu
+@every_algorithm
+def test_a_gpu_gives_the_same_weights_for_the_same_seed(algorithm, net):
+    first, second = (_train(algorithm, net, _images()[1], epochs=1, device="cuda").state_dict() for _ in range(2))
+    assert first.keys() == second.keys()
+    differing = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not differing
