@@ -21,8 +21,8 @@ from onward.parts.goodness import ClassMean
 from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference import BestRange, LastGoodness, SumGoodness
 from onward.parts.mirrored import mirrored
-from onward.parts.objectives import CrossEntropy
 from onward.parts.supervision import LabelInLoss
+from onward.parts.tempered import TemperedCrossEntropy
 
 _GOODNESS = {"mean": ClassMean, "mean_square": ClassMeanSquare}
 _NORMALISER = {"variance": ClassNorm, "length": ClassLength}
@@ -36,6 +36,9 @@ class DeeperForward(Algorithm):
     """What a class group's activity is read by; mean_square is the ablation of table 4."""
     normaliser: Literal["variance", "length"] = "variance"
     """What each class group is brought to: mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
+    temperature: float = 1.0
+    """What goodness is divided by before the cross-entropy; 1 as in the paper. Muon holds weights, and so goodness, at
+    one scale, which is too small for it."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
 
@@ -46,7 +49,7 @@ class DeeperForward(Algorithm):
             LocalBlock(
                 body if k else nn.Sequential(SampleNorm(), body),
                 goodness=goodness(num_classes, width),
-                objective=CrossEntropy(),
+                objective=TemperedCrossEntropy(self.temperature),
                 handoff=Handoff(normalise(num_classes, width), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))

@@ -16,6 +16,7 @@ from onward.recipes import (
     layer_collaboration,
     local_fields,
     mono_forward,
+    one_gpu,
     predsim,
     random_features,
     recurrent_forward_forward,
@@ -52,6 +53,7 @@ RECIPES: tuple[Recipe, ...] = (
     *local_fields.RECIPES,
     *recurrent_forward_forward.RECIPES,
     *shared.RECIPES,
+    *one_gpu.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
 
