@@ -67,6 +67,16 @@ def test_deeper_forward_hands_on_what_carries_no_goodness(net: Architecture):
         assert block.goodness(stream[0]).abs().max() < 1e-5
 
 
+@pytest.mark.parametrize("temperature", [1.0, 0.03])
+def test_deeper_forward_divides_goodness_by_its_temperature_before_the_softmax(temperature: float):
+    learner, x = DeeperForward(temperature=temperature)(MLP(width=8, depth=2)(SHAPE, 4), 4), torch.rand(5, *SHAPE)
+    label = torch.tensor([0, 1, 2, 3, 0])
+    for block, activity, _ in learner.walk((learner.prepare(x),)):
+        scores = activity.unflatten(1, (4, 2)).mean(dim=2) / temperature
+        naive = torch.stack([-s[k] + sum(v.exp() for v in s).log() for s, k in zip(scores, label, strict=True)]).mean()
+        torch.testing.assert_close(block.loss(activity, Target(label)), naive)
+
+
 def test_deeper_forward_does_not_see_the_brightness_or_contrast_of_an_image():
     learner = DeeperForward()(MLP(width=8, depth=2)(SHAPE, 4), 4)
     x = torch.rand(5, *SHAPE)

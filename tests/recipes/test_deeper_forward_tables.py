@@ -70,7 +70,9 @@ def test_every_row_has_a_short_one_of_the_same_method_and_number(row: Recipe):
     own = row.name.removeprefix("deeper_forward-")
     short = _row(names.get(own, f"{own}-fast"))
     assert isinstance(row.algorithm, DeeperForward) and isinstance(short.algorithm, DeeperForward)
-    assert short.algorithm == replace(row.algorithm, mirrored=short.algorithm.mirrored)
+    ours = {"mirrored": short.algorithm.mirrored, "temperature": short.algorithm.temperature}
+    assert short.algorithm == replace(row.algorithm, **ours)
+    assert (short.trainer.optimizer == "muon") == (short.algorithm.temperature < 1)  # which holds weights at one scale
     assert type(short.net) is type(row.net) and vars(short.net)["width"] < vars(row.net)["width"]
     assert short.data.name == row.data.name and short.epochs <= 40
     assert (short.published and short.published.test_accuracy) == (row.published and row.published.test_accuracy)
@@ -92,7 +94,8 @@ def test_the_cells_of_table_4_differ_from_the_headline_row_in_goodness_and_norma
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_a_controls_schedule_has_the_shape_of_its_rows(row: Recipe):
     control = next(recipe for recipe in TABLES if recipe.name == row.backprop)
-    assert control.trainer.learning_rate == 1e-3
+    peak = 0.1 if row.trainer.optimizer == "muon" else 1e-3
+    assert control.trainer.learning_rate == peak
     for epoch in (1, 7, row.epochs - 1):
         ours, theirs = (recipe.trainer.learning_rate_at(epoch * 9, 9, row.epochs) for recipe in (row, control))
-        assert theirs / 1e-3 == pytest.approx(ours / row.trainer.learning_rate)
+        assert theirs / peak == pytest.approx(ours / row.trainer.learning_rate)

@@ -9,6 +9,7 @@ from onward.algorithms import DeeperForward
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import VGG14, Architecture, Plain17, ResNet17, ResNet33, ResNet100, TinyCNN
+from onward.recipes import airbench
 from onward.recipes.recipe import Published, Recipe, control
 
 
@@ -161,6 +162,25 @@ def fast(row: Recipe, net: Architecture, told: str) -> Recipe:
     )
 
 
+def with_muon(row: Recipe) -> Recipe:
+    """A short residual row with Muon, without dropout, in larger batches; reads mirror images too.
+
+    On 12,000 clothes and 5 epochs (validation): AdamW in batches of 32, with dropout, 87.4 %, Muon without 89.9. On
+    8,000 photographs and 4 epochs, both with dropout: AdamW 48.0 %, in batches of 128 46.4; Muon in those 54.9, 61.1,
+    58.8 and 57.1 at 0.05, 0.15, 0.3 and 0.6; a temperature of 0.01 cost 3 %, 0.1 4 %; shifts of two pixels cost 0.8; no
+    dropout and a linear schedule gave 2.4.
+    """
+    return replace(
+        row,
+        algorithm=DeeperForward(temperature=0.03, mirrored=True),
+        net=ResNet17(width=20, dropout=0.0),
+        data=replace(row.data, validation_fraction=0.05, augmentation=Augmentation(alternate_flip=True)),
+        trainer=replace(airbench.TRAINER, learning_rate=0.15),
+        epochs=12,
+        batch_size=128,
+    )
+
+
 def _like(row: str, description: str, published: Published | None = None) -> Recipe:
     """Return the headline row under another name, with a control of its own."""
     return replace(
@@ -192,18 +212,14 @@ def _gray(name: str) -> DataSettings:
     return DataSettings(name=name, size=32, validation_fraction=1 / 6)
 
 
-_SEVENTEEN = (
-    resnet17_cifar10(),
-    resnet17_mnist(),
-    resnet17_fashion_mnist(),
-    square_length_cifar10(),
-    square_variance_cifar10(),
-    mean_length_cifar10(),
-)
+_PHOTOGRAPHS_AND_CLOTHES = (resnet17_cifar10(), resnet17_fashion_mnist())
+_DIGITS_AND_CELLS = (resnet17_mnist(), square_length_cifar10(), square_variance_cifar10(), mean_length_cifar10())
 _FOURTEEN = (vgg14_cifar10(), vgg14_mnist(), vgg14_fashion_mnist())
 _FIFTH = "a fifth of the width"
+_NARROW = ResNet17(width=20, dropout=0.1)
 _ROWS = (
-    *_SEVENTEEN,
+    *_PHOTOGRAPHS_AND_CLOTHES,
+    *_DIGITS_AND_CELLS,
     resnet17_cifar100(),
     resnet17x3_cifar100(),
     tiny_cnn_cifar10(),
@@ -214,10 +230,15 @@ _ROWS = (
     resnet33_cifar10(),
     resnet100_cifar10(),
     cifar10_fast(),
-    *(fast(row, ResNet17(width=20, dropout=0.1), _FIFTH) for row in _SEVENTEEN),
+    *(with_muon(fast(row, _NARROW, _FIFTH)) for row in _PHOTOGRAPHS_AND_CLOTHES),
+    *(fast(row, _NARROW, _FIFTH) for row in _DIGITS_AND_CELLS),
     *(fast(row, VGG14(width=10, dropout=0.1), "a seventh of the width") for row in _FOURTEEN),
     fast(plain17_cifar10(), Plain17(width=20, dropout=0.1), _FIFTH),
     fast(resnet33_cifar10(), ResNet33(width=20, dropout=0.1), _FIFTH),
     fast(resnet100_cifar10(), ResNet100(width=10, dropout=0.1), "a tenth of the width"),
 )
-RECIPES = tuple(recipe for row in _ROWS for recipe in (row, control(row, learning_rate=1e-3)))
+RECIPES = tuple(
+    recipe
+    for row in _ROWS
+    for recipe in (row, control(row, learning_rate=0.1 if row.trainer.optimizer == "muon" else 1e-3))
+)
