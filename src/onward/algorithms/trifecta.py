@@ -29,13 +29,15 @@ class Trifecta(Algorithm):
 
     sharpness: float = 4.0
     """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
+    wrong_labels: int = 1
+    """Contrastive views of each image; the source has one."""
     overlapping: bool = True
     """Whether gradients span two layers in turns; else each layer alone."""
     side: int = 32
     """Rows and columns of the learned pattern of a class; for a network without maps, its values."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        """Fill the slots of a network. Raises ValueError for fewer than two classes, or pairs of a single layer."""
+        """Fill the slots of a network. Raises ValueError for too many wrong labels, or pairs of one layer."""
         normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
         blocks = [
             LocalBlock(
@@ -48,7 +50,7 @@ class Trifecta(Algorithm):
         ]
         return Learner(
             blocks,
-            supervision=LabelNumber(num_classes),
+            supervision=LabelNumber(num_classes, self.wrong_labels),
             spans=alternating(len(blocks)) if self.overlapping else each(len(blocks)),
             rules={"last_block": LastGoodness(), "all_blocks": SumGoodness()},
         )
