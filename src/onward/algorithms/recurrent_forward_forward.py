@@ -7,8 +7,8 @@ Contrastive views carry a wrong label on top. Inference: try every label, add th
 What a layer sees is computed without a graph, so its loss trains its own weights alone, at every time alone. All layers
 are one deep span nevertheless: none can be computed without the others, so no pipeline may cut between them.
 
-Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; only the counted times
-are learned from; times after the last counted one, of eight, are not computed, as nothing reads them.
+Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; only counted times are
+learned from, and those after them, of eight, are not computed.
 """
 
 from dataclasses import dataclass
@@ -46,6 +46,8 @@ class RecurrentForwardForward(Algorithm):
     """First time whose goodness counts."""
     last: int = 5
     """Last time whose goodness counts."""
+    wrong_labels: int = 1
+    """Contrastive views of each image; the paper has one."""
     peer_weight: float = 0.0
     """Weight of peer normalisation, which keeps units from falling silent; 0: none."""
 
@@ -58,9 +60,8 @@ class RecurrentForwardForward(Algorithm):
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a network of anything but linear layers with ReLU."""
         linear = [[module for module in body.modules() if isinstance(module, nn.Linear)] for body in net.bodies]
-        if any(len(found) != 1 for found in linear) or any(
-            isinstance(m, nn.Conv2d) for b in net.bodies for m in b.modules()
-        ):
+        maps = any(isinstance(module, nn.Conv2d) for body in net.bodies for module in body.modules())
+        if maps or any(len(found) != 1 for found in linear):
             raise ValueError("layers that look down and up need a network of linear layers, such as MLP")
         above = [*net.widths[1:], num_classes]
         layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
@@ -73,7 +74,7 @@ class RecurrentForwardForward(Algorithm):
             )
         return Learner(
             blocks,
-            supervision=LabelOnTop(num_classes),
+            supervision=LabelOnTop(num_classes, self.wrong_labels),
             spans=(Span(1, len(layers), deep=True),),
             rules={"every_label": SumGoodness()},
         )

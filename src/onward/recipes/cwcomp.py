@@ -126,14 +126,13 @@ def fast_clothes() -> Recipe:
 
 
 def fast_photographs() -> Recipe:
-    """As for clothes, with a few more epochs."""
+    """As for clothes."""
     clothes = fast_clothes()
     return replace(
         clothes,
         name="cwcomp-cifar10-fast",
         description="CwComp, CFSE of 4 conv, CIFAR-10",
         data=replace(clothes.data, name="cifar10"),
-        epochs=24,
         published=cifar10().published,
         backprop="backprop-cwcomp-cifar10-fast",
     )
