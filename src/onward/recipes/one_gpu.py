@@ -70,7 +70,7 @@ def deeper_forward_row() -> Recipe:
         algorithm=DeeperForward(temperature=0.03, mirrored=True),
         net=ResNet17(dropout=0.0),
         data=airbench.images("cifar10"),
-        trainer=replace(airbench.TRAINER, learning_rate=0.15),
+        trainer=replace(airbench.TRAINER, learning_rate=0.1),
         epochs=_EPOCHS,
         batch_size=256,
         backprop=f"{row.backprop}-gpu",
