@@ -21,6 +21,7 @@ from onward.algorithms import (
     EarlyExits,
     MonoForward,
     RecurrentForwardForward,
+    Trifecta,
 )
 from onward.core import Evidence, InferenceRule, Learner, LocalTrainer, TrainerSettings
 from onward.measure import reached_blocks
@@ -40,7 +41,8 @@ VARIANTS = {
     "FFGAFSNN-latency": FFGAFSNN(coding="latency"),
     "FFGAFSNN-current": FFGAFSNN(coding="current"),
     "HCLFF-tree": HCLFF(tree="[[0, 1], [2, 3]]"),
-    "RecurrentForwardForward-peers": RecurrentForwardForward(peer_weight=10.0),
+    "RecurrentForwardForward-peers": RecurrentForwardForward(peer_weight=10.0, wrong_labels=3),
+    "Trifecta-wrong_labels": Trifecta(wrong_labels=3),
 }
 METHODS: dict[str, Algorithm] = {**{kind.__name__: kind() for kind in ALGORITHMS}, **VARIANTS}
 
