@@ -176,7 +176,7 @@ def _rank(order: dict[str, Any]) -> int:
         faults_made.make()
         train_pipelined(decode(order["recipe"]), Place(**place), how, resume=resume)
     except Interrupted as stop:
-        print(stop)
+        print(stop, flush=True)  # nothing is flushed on the way out
         return stop.exit_code
     except SystemExit as stop:
         return int(stop.code or 0)
