@@ -1,4 +1,4 @@
-"""CIFAR-10 in minutes on one GPU: short rows on twice the width, for 40 epochs, in larger batches.
+"""CIFAR-10 on one GPU: short rows on twice the width, for 40 epochs, in larger batches.
 
 All else is that of the short rows, but images change more. What was compared on 26,000 training images in 12 epochs,
 without squares cut out (validation): Distance-Forward with margins of 0.2 and 0.1, the second reading mirror images
