@@ -22,6 +22,7 @@ from onward.recipes import (
     recurrent_forward_forward,
     scff,
     shared,
+    shared_mlp,
     symba,
     trifecta,
     unsupervised_forward_forward,
@@ -53,6 +54,7 @@ RECIPES: tuple[Recipe, ...] = (
     *local_fields.RECIPES,
     *recurrent_forward_forward.RECIPES,
     *shared.RECIPES,
+    *shared_mlp.RECIPES,
     *one_gpu.RECIPES,
 )
 """Every published row and its backprop control; the first is the default of `onward train`."""
