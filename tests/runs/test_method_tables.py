@@ -84,13 +84,18 @@ def test_without_a_local_method_there_is_no_table():
 
 def _alike(config: Any = None) -> Mapping[str, list[dict[str, Any]]]:
     last = _runs("C", 0.8, config=config)
-    return {"a": _runs("A", 0.7), "b": _runs("B", 0.9), "c": last, "bp": _runs("Backprop", 0.95)}
+    controlled = _runs("B", 0.9, backprop_recipe="bp")
+    return {"a": _runs("A", 0.7), "b": controlled, "c": last, "bp": _runs("Backprop", 0.95)}
 
 
-def test_three_methods_trained_alike_are_listed_best_first_with_their_control():
-    rows = _rows(shared(_alike({"trainer": {"adamw_share": 0.1}})))  # which a method's own read-out needs
-    assert [row.split("|")[1].strip() for row in rows] == ["`Backprop`", "`B`", "`C`", "`A`"]
-    assert rows[1] == "| `B` | 90.00 | `B-0` |"
+def test_three_methods_trained_alike_are_listed_best_first_beside_their_controls():
+    lines = shared(_alike({"trainer": {"adamw_share": 0.1}}))  # which a method's own read-out needs
+    assert "| method | test % | backprop % | recipe |" in lines
+    assert _rows(lines) == [
+        "| `B` | 90.00 | 95.00 | `B-0` |",
+        "| `C` | 80.00 |  | `C-0` |",
+        "| `A` | 70.00 |  | `A-0` |",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ _COSTS = (
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
-    "the rate of a method's own read-out may differ. Test %, the seeds' mean.",
+    "the rate of a method's own read-out may differ. Test %, the seeds' mean. Backprop trains with the method's input",
+    "and handoffs, at a learning rate of its own.",
 )
 
 
@@ -93,20 +94,25 @@ def shared(records: Records) -> list[str]:
     """Return the lines of the tables of three or more methods that differ in nothing but the method."""
     groups: dict[str, list[Sequence[Record]]] = defaultdict(list)
     for runs in records.values():
-        groups[_way(runs[0])].append(runs)
+        if _method(runs[0]) != "Backprop":
+            groups[_way(runs[0])].append(runs)
     alike = [group for group in groups.values() if len({_method(runs[0]) for runs in group} - {*_CONTROLS}) > 2]
     if not alike:
         return []
     lines = ["## The same training", "", *_SHARED]
     for group in sorted(alike, key=lambda group: _data(group[0][0])):
         first = group[0][0]
-        net = first["config"]["net"]["type"]
-        lines += ["", f"{_data(first)}, {net}, {first['epochs']} epochs:", "", *_head("method", ["test %", "recipe"])]
-        for runs in sorted(group, key=lambda runs: -_mean(runs, "test_accuracy")):
-            lines.append(
-                _line(f"`{_method(runs[0])}`", [_percent(_mean(runs, "test_accuracy")), f"`{runs[0]['recipe']}`"])
-            )
+        title = f"{_data(first)}, {first['config']['net']['type']}, {first['epochs']} epochs:"
+        lines += ["", title, "", *_head("method", ["test %", "backprop %", "recipe"])]
+        lines += [_alike(runs, records) for runs in sorted(group, key=lambda runs: -_mean(runs, "test_accuracy"))]
     return lines
+
+
+def _alike(runs: Sequence[Record], records: Records) -> str:
+    control = control_of(runs, records)
+    beside = _percent(_mean(control, "test_accuracy")) if control else ""
+    cells = [_percent(_mean(runs, "test_accuracy")), beside, f"`{runs[0]['recipe']}`"]
+    return _line(f"`{_method(runs[0])}`", cells)
 
 
 def _way(record: Record) -> str:
