@@ -32,7 +32,7 @@ _EPOCHS = 4
 _ANCHORS = DistanceForward(
     margin=0.1, sharpness=30.0, grid=4, anchors="learned", collaboration="disjoint", unit_length=False
 )
-_HEAD = replace(airbench.TRAINER, adamw_share=0.1)  # where a read-out of all blocks learns, which needs more
+_HEAD = replace(airbench.TRAINER, adamw_share=0.1)  # where a read-out learns alone or of all blocks: it needs more
 
 
 def _row(
@@ -85,7 +85,7 @@ _ROWS = (
     _row("predsim", "predsim", PredSim()),
     _row("hff", "HFF (reconstruction)", HFF(grid=4), alone=True),
     _row("cwcomp", "CwComp", CwComp(), alone=True),
-    _row("random_features", "Random features", RandomFeatures()),
+    _row("random_features", "Random features", RandomFeatures(), trainer=_HEAD),
 )
 RECIPES = (
     *airbench.listed(*_ROWS),
