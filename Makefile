@@ -35,7 +35,7 @@ docs: install
 bench: install  ## what a step costs beside backprop, on this CPU
 	for name in peak_memory depth step_time span_pieces plain_loop data_share phases methods compiled; do $(BIN)/python benchmarks/$$name.py || exit; done
 
-results: install  ## results/RESULTS.md and the README's table, from the recorded runs
+results: install  ## results/RESULTS.md and the README's tables, from the recorded runs
 	$(BIN)/onward results --into README.md
 
 clean:

@@ -28,7 +28,7 @@ from onward.runs.files import read_json
 from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.method_tables import settings
 from onward.runs.pipelined import Pipelining, leave, train_pipelined
-from onward.runs.results import insert_table, record, record_path, spread, write_results
+from onward.runs.results import insert, record, record_path, spread, summary, write_results
 from onward.runs.train import check_data
 from onward.simulate_command import simulate_command
 
@@ -156,7 +156,7 @@ class ResultsArguments:
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = _RESULTS
     """Folder with runs/RECIPE/seed-N.json."""
     into: Path | None = None
-    """Text file whose lines between `<!-- results -->` and `<!-- /results -->` become the table."""
+    """Text file whose lines between `<!-- results -->` and `<!-- /results -->` become the tables of methods."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -386,5 +386,5 @@ def _results(words: list[str]) -> None:
     page = write_results(order.folder)
     print(page)
     if order.into is not None:
-        insert_table(order.into, page.read_text())
+        insert(order.into, summary(order.folder))
         print(order.into)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.runs.results import insert_table, method_pages, record, results_page, spread, write_results
+from onward.runs.results import insert, method_pages, record, results_page, spread, summary, write_results
 
 
 def _result(recipe: str, seed: int, accuracy: float, **more) -> dict:
@@ -139,21 +139,20 @@ def test_spread_of_one_value_has_no_deviation():
     assert spread([0.5, 0.7]) == "60.00 ± 14.14"
 
 
-def test_the_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path):
+def test_the_tables_of_methods_go_between_the_marks_and_nowhere_else(tmp_path: Path):
     record(tmp_path, _result("local", 0, 0.9))
     readme = tmp_path / "README.md"
     readme.write_text("above\n<!-- results -->\nold\n<!-- /results -->\nbelow\n")
     for _ in range(2):
-        insert_table(readme, results_page(tmp_path))
+        insert(readme, summary(tmp_path))
         text = readme.read_text()
         assert text.startswith("above\n<!-- results -->\n\n### Methods\n")
-        assert "\n\n### digits\n\n| recipe |" in text and "old" not in text
-        assert text.endswith("|\n\n<!-- /results -->\nbelow\n")
-        assert text.count("`local`") == 1 and "old" not in text
+        assert text.endswith("|\n\n<!-- /results -->\nbelow\n") and "old" not in text
+        assert text.count("90.00 / – / –") == 1 and "`local`" not in text  # rows of recipes stand in RESULTS.md
 
 
 def test_a_file_without_marks_is_left_alone(tmp_path: Path):
     (tmp_path / "README.md").write_text("nothing here")
     with pytest.raises(ValueError, match="to put the results between"):
-        insert_table(tmp_path / "README.md", "| a |")
+        insert(tmp_path / "README.md", "| a |")
     assert (tmp_path / "README.md").read_text() == "nothing here"

@@ -23,7 +23,6 @@ _PREFACE = (
     "one, the page of its method says so. `backprop` is the same network on the same budget; where it was not trained",
     "on that, the cell is empty. With fewer than 5 seeds a row is preliminary.",
 )
-_NOT_RUN = "## Not run yet"
 _HEAD = (
     "| recipe | test % | seeds | backprop % | published % | met | other % | weights | epochs | minutes | device |",
     f"|{'---|' * 11}",
@@ -110,12 +109,18 @@ def results_page(folder: Path) -> str:
     by_data: dict[str, list[str]] = defaultdict(list)
     for name, runs in sorted(by_recipe.items()):
         by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
-    lines = ["# Results", "", *_PREFACE]
-    for tables in (overview(by_recipe, _costs(folder), printed()), shared(by_recipe)):
-        lines += ["", *tables] if tables else []
+    lines = ["# Results", "", *_PREFACE, *_methods(by_recipe, folder)]
     for data, names in sorted(by_data.items()):
         lines += ["", f"## {data}", "", *_HEAD, *(_row(name, by_recipe) for name in names)]
     return "\n".join([*lines, "", *_not_run(by_recipe)]) + "\n"
+
+
+def summary(folder: Path) -> str:
+    """Return what RESULTS.md says of methods side by side, for a text that has headings of its own above it.
+
+    Raises ValueError as `read_records` does.
+    """
+    return "\n".join(_methods(read_records(folder), folder)[1:]).replace("## ", "### ")
 
 
 def method_pages(folder: Path) -> dict[str, str]:
@@ -146,21 +151,25 @@ def write_results(folder: Path) -> Path:
     return page
 
 
-def insert_table(path: Path, page: str) -> None:
-    """Put the tables of what was run between the marks of a text file. Raises ValueError if it has no such marks."""
+def insert(path: Path, tables: str) -> None:
+    """Put tables between the marks of a text file. Raises ValueError if it has no such marks."""
     text = path.read_text()
     before, opening, rest = text.partition(_MARKS[0])
     _, closing, after = rest.partition(_MARKS[1])
     if not (opening and closing):
         raise ValueError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} to put the results between")
-    table = "\n".join(page.partition(f"\n{_NOT_RUN}")[0].splitlines()[len(_PREFACE) + 3 :]).replace("## ", "### ")
-    path.write_text(f"{before}{opening}\n\n{table}\n\n{closing}{after}")
+    path.write_text(f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
 
 
 def spread(values: list[float]) -> str:
     """Write fractions as a percentage with the deviation over seeds, where there are several."""
     mean = f"{100 * statistics.mean(values):.2f}"
     return mean if len(values) < 2 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
+
+
+def _methods(by_recipe: dict[str, list[dict[str, Any]]], folder: Path) -> list[str]:
+    tables = (overview(by_recipe, _costs(folder), printed()), shared(by_recipe))
+    return [line for table in tables if table for line in ("", *table)]
 
 
 def _costs(folder: Path) -> dict[str, Any]:
@@ -176,7 +185,7 @@ def _not_run(by_recipe: dict[str, list[dict[str, Any]]]) -> list[str]:
         for recipe in RECIPES
         if recipe.published and recipe.name not in by_recipe
     ]
-    return [_NOT_RUN, "", "| recipe | published % |", "|---|---|", *sorted(rows)]
+    return ["## Not run yet", "", "| recipe | published % |", "|---|---|", *sorted(rows)]
 
 
 def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
