@@ -42,6 +42,11 @@ def test_levels_are_shared_out_evenly_or_used_up_one_by_one():
     assert _superclasses(HCLFF(), 3) == [None] * 3
 
 
+@pytest.mark.parametrize("pace", ["even", "one_per_block"])
+def test_the_last_block_tells_classes_apart_also_where_the_tree_is_deeper_than_the_network(pace):
+    assert _superclasses(HCLFF(tree="[0, [1, [2, 3]]]", pace=pace), 2) == [(0, 1, 1, 1), None]
+
+
 def test_a_block_loses_competition_of_superclasses_and_contrast_of_classes():
     torch.manual_seed(0)
     block = HCLFF(tree=TREE, contrast=0.5)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).blocks[0].double()

@@ -69,7 +69,7 @@ class HCLFF(Algorithm):
 
     def _goodness(self, block: int, blocks: int, levels: Levels, classes: ClassMean) -> Goodness:
         level = block if self.pace == "one_per_block" else block * len(levels) // blocks
-        if level >= len(levels) - 1:  # the last one has all classes
+        if level >= len(levels) - 1 or block == blocks - 1:  # the last level has all classes, and so has the last block
             return classes
         return Superclasses(MergedClasses(classes, levels[level]), levels[level])
 
