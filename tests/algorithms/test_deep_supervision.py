@@ -6,12 +6,14 @@ import pytest
 import torch
 
 from onward.algorithms import (
+    ASGE,
     FFGAFSNN,
     Algorithm,
     Backprop,
     CaFo,
     DeeperForward,
     DeepSupervision,
+    DistanceForward,
     ForwardForward,
     PredSim,
     RandomFeatures,
@@ -115,7 +117,17 @@ def test_forward_forward_learns_end_to_end_too():
     assert float(accuracy) > 0.9
 
 
-@pytest.mark.parametrize("local", [CaFo(), RandomFeatures(), FFGAFSNN(), RecurrentForwardForward()])
+@pytest.mark.parametrize("local", [ASGE(), DistanceForward(collaboration="none")])
+def test_objectives_of_methods_with_their_own_last_block_or_spans_reach_the_first_block(local: Algorithm):
+    blocks = list(range(len(_build(local).blocks)))
+    assert reached_blocks(_build(DeepSupervision(of=local)), *_batch()) == [blocks]
+    assert reached_blocks(_build(local), *_batch()) == [[block] for block in blocks]
+
+
+_CLOSED = [CaFo(), RandomFeatures(), ASGE(random_features=True), FFGAFSNN(), RecurrentForwardForward()]
+
+
+@pytest.mark.parametrize("local", _CLOSED, ids=lambda algorithm: type(algorithm).__name__)
 def test_it_refuses_blocks_that_no_gradient_can_cross(local: Algorithm):
     """Without the refusal it would be the local training: no objective reaches a block before its own."""
     with pytest.raises(ValueError, match=f"no gradient can pass between the blocks of {type(local).__name__}"):

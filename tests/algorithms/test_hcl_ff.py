@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from onward.algorithms import HCLFF, Backprop
-from onward.core import LocalTrainer, Target, TrainerSettings, seeded
+from onward.core import Learner, LocalTrainer, Target, TrainerSettings, seeded
 from onward.data.named import NAMED_SETS
 from onward.nets import MLP, ResNet17, TinyCNN
 from onward.parts.class_tree import levels_of, tree_of
@@ -75,18 +75,39 @@ def test_its_classifier_gives_a_tree_and_a_control_keeps_it():
     assert isinstance(control.blocks[-1].goodness, LinearHead)
 
 
-def test_a_tree_learns_what_can_be_learned():
+def _trained(tree: str, images: torch.Tensor, labels: torch.Tensor) -> Learner:
     with seeded(0, torch.device("cpu")):
-        learner = HCLFF(tree=TREE)(TinyCNN(width=8, dropout=0.0)(SHAPE, CLASSES), CLASSES)
-        patterns, noise = torch.rand(CLASSES, *SHAPE), torch.rand(400, *SHAPE)
-    labels = torch.arange(400) % CLASSES
-    images = 0.6 * patterns[labels] + 0.4 * noise
+        learner = HCLFF(tree=tree)(TinyCNN(width=8, dropout=0.0)(SHAPE, CLASSES), CLASSES)
     trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.005))
     for step in range(60):
         part = torch.arange(32 * step, 32 * (step + 1)) % 300
         trainer.step(images[part], labels[part], step=step)
+    return learner
+
+
+def _images(patterns: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    labels = torch.arange(400) % CLASSES
+    noise = torch.rand(400, *SHAPE, generator=torch.Generator().manual_seed(1))
+    return 0.6 * patterns[labels] + 0.4 * noise, labels
+
+
+def test_a_tree_learns_what_can_be_learned():
+    images, labels = _images(torch.rand(CLASSES, *SHAPE, generator=torch.Generator().manual_seed(0)))
+    learner = _trained(TREE, images, labels)
     for rule in learner.rules:
         assert (learner.predict(images[300:], rule=rule) == labels[300:]).float().mean() > 0.8, rule
+
+
+def test_a_training_without_a_tree_gives_the_tree_of_the_next_one():
+    generator = torch.Generator().manual_seed(0)
+    kinds, own = torch.rand(2, *SHAPE, generator=generator), torch.rand(CLASSES, *SHAPE, generator=generator)
+    images, labels = _images(0.6 * kinds[[0, 1, 0, 1]] + 0.4 * own)  # classes 0 and 2 are alike, and 1 and 3
+    head = _trained("", images, labels).blocks[-1].goodness
+    assert isinstance(head, LinearHead)
+    tree = tree_of(head.linear.weight)
+    assert levels_of(tree, CLASSES)[0] in ((0, 1, 0, 1), (1, 0, 1, 0))
+    learner = _trained(tree, images, labels)
+    assert (learner.predict(images[300:]) == labels[300:]).float().mean() > 0.8
 
 
 def test_the_classifier_and_blocks_behind_the_range_can_be_left_out():

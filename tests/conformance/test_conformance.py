@@ -1,6 +1,7 @@
 """What every algorithm must do, on every kind of network that it accepts; a new entry of ALGORITHMS is tested as is.
 
-Beside the defaults stand settings that change what is trained, or how, on one network each.
+Beside the defaults stand settings that change what is trained, or how, on one network each, and methods on the network
+that is their own: with batch norm, groups of channels or no weight sharing.
 """
 
 import copy
@@ -20,12 +21,14 @@ from onward.algorithms import (
     CwComp,
     EarlyExits,
     MonoForward,
+    RandomFeatures,
     RecurrentForwardForward,
     Trifecta,
+    UnsupervisedForwardForward,
 )
 from onward.core import Evidence, InferenceRule, Learner, LocalTrainer, TrainerSettings
 from onward.measure import reached_blocks
-from onward.nets import MLP, Architecture, TinyCNN
+from onward.nets import CFSE, MLP, Airbench, Architecture, LocalFields, TinyCNN, Trifecta6
 
 SHAPE, CLASSES, EPOCHS, BATCH = (1, 8, 8), 4, 12, 32
 TRAIN, VALIDATION, TEST = slice(0, 384), slice(384, 512), slice(512, 1024)
@@ -43,6 +46,18 @@ VARIANTS = {
     "HCLFF-tree": HCLFF(tree="[[0, 1], [2, 3]]"),
     "RecurrentForwardForward-peers": RecurrentForwardForward(peer_weight=10.0, wrong_labels=3),
     "Trifecta-wrong_labels": Trifecta(wrong_labels=3),
+}
+OWN_NETWORKS: dict[str, tuple[Algorithm, Architecture]] = {
+    "CwComp-CFSE": (CwComp(), CFSE(width=1)),
+    "CwComp-threshold": (CwComp(objective="threshold"), CFSE(width=1)),
+    "CwComp-mixture": (CwComp(objective="mixture"), CFSE(width=1)),
+    "CwComp-superclasses": (CwComp(superclasses=2, superclass_layers=2), CFSE(width=1)),
+    "RandomFeatures-Airbench": (RandomFeatures(), Airbench(width=8)),
+    "Trifecta-Trifecta6": (Trifecta(side=8), Trifecta6(width=8, dropout=0.1)),
+    "UnsupervisedForwardForward-LocalFields": (
+        UnsupervisedForwardForward(),
+        LocalFields(width=32, field=4, stride=2),
+    ),
 }
 METHODS: dict[str, Algorithm] = {**{kind.__name__: kind() for kind in ALGORITHMS}, **VARIANTS}
 
@@ -64,7 +79,7 @@ CASES = [
     pytest.param(algorithm, net, id=f"{name}-{type(net).__name__}")
     for name, algorithm in METHODS.items()
     for net in [net for net in NETS if _accepts(algorithm, net)][-1 if name in VARIANTS else 0 :]
-]
+] + [pytest.param(*own, id=name) for name, own in OWN_NETWORKS.items()]
 every_algorithm = pytest.mark.parametrize(("algorithm", "net"), CASES)
 on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 

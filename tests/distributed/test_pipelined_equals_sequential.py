@@ -9,18 +9,22 @@ from launcher import Launcher
 
 from onward.algorithms import (
     ALGORITHMS,
+    HCLFF,
     SCFF,
     Algorithm,
+    CwComp,
     DeeperForward,
     DistanceForward,
     DistanceForwardPairs,
+    EarlyExits,
+    MonoForward,
     UnsupervisedForwardForward,
 )
 from onward.core import Learner, TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.distributed import possible_cuts
-from onward.nets import MLP, Architecture, ResNet17, TinyCNN, Trifecta6
-from onward.recipes import Recipe
+from onward.nets import CFSE, MLP, Architecture, ResNet17, TinyCNN, Trifecta6
+from onward.recipes import Recipe, class_trees
 from onward.runs import Place, train
 from onward.runs.pipelined import Pipelining
 
@@ -84,8 +88,20 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         toy(DistanceForwardPairs(collaboration="disjoint", wrong_labels=2), NETS[0], micro_batches=3, averaging=None),
         toy(SCFF(grid=1), NETS[0]),
         toy(UnsupervisedForwardForward(grid=1), NETS[0]),
+        toy(CwComp(), CFSE(width=1)),
+        toy(HCLFF(tree=class_trees.MNIST), NETS[0]),
+        toy(EarlyExits(of=MonoForward(features=64), heads="trained"), NETS[0]),
     ],
-    ids=["skips-bf16", "batch_norm-pieces", "pairs-views", "mixed_images", "hybrid_images"],
+    ids=[
+        "skips-bf16",
+        "batch_norm-pieces",
+        "pairs-views",
+        "mixed_images",
+        "hybrid_images",
+        "groups",
+        "superclasses-contrast",
+        "exit_heads",
+    ],
 )
 def test_skips_batch_norm_pieces_and_views_give_the_same_bits(
     recipe: Recipe, launcher: Launcher, tmp_path: Path, place: dict

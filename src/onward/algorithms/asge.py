@@ -4,8 +4,7 @@ Goodness: mean square of each channel in the cells of a grid, taken to class sco
 trained. Objective: softmax cross-entropy. Handoff: pool, then each sample divided by its root mean square. One pass; no
 negative data. A last block, trained beside the others, classifies what they hand on (fusion).
 
-Built from the released code, where it and the text differ. Differs from it: fusion sees features before dropout; the
-weights of the last epoch are used, not those of the best one.
+Built from the released code. Differs from it: fusion sees features before dropout; the last epoch's weights count.
 """
 
 from dataclasses import dataclass
@@ -47,6 +46,11 @@ class ASGE(Algorithm):
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
 
+    @property
+    def passes_gradients(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether gradients of later blocks could reach earlier ones."""
+        return not self.random_features
+
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if no layer is left to fuse."""
         if not 0 <= self.fuse_from < len(net.bodies):
@@ -63,15 +67,10 @@ class ASGE(Algorithm):
             for k, (body, join, width, pool) in enumerate(zip(bodies, joins, net.widths, net.pools, strict=True))
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
-        spans = each(len(blocks))
+        spans = each(len(blocks))[-1 if self.random_features else 0 :]
         rules = {"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)}
-        summed = SumGoodness(self.fuse_from, leave_out=1)
-        return Learner(
-            blocks,
-            supervision=LabelInLoss(),
-            spans=spans[-1:] if self.random_features else spans,
-            rules=mirrored({**rules, "sum": summed}, self.mirrored),
-        )
+        rules = mirrored({**rules, "sum": SumGoodness(self.fuse_from, leave_out=1)}, self.mirrored)
+        return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:
         deviation = (num_classes if self.map_scale == "classes" else width * grid**2) ** -0.5
