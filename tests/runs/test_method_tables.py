@@ -56,12 +56,19 @@ def test_a_recipe_that_names_another_control_today_stands_beside_that_one():
 
 def test_published_numbers_stand_where_nothing_was_run():
     records = {"a": _runs("A", 0.9, data_note="MNIST, half")}
-    lines = overview(records, published={"A": {"mnist": 0.99, "cifar100": 0.5}, "C": {"mnist": 0.98}})
+    lines = overview(records, published={"A": {"cifar100": 0.5}, "C": {"mnist": 0.98}})
     assert "| method | cifar100 | MNIST, half |" in lines
     assert _rows(lines) == ["| `A` | – / 50.00 / – | 90.00 / – / – |", "| `C` |  | – / 98.00 / – |"]
     known = printed()
     assert known["CwComp"]["cifar100"] == 0.5123 and known["ASGE"]["mnist"] == 0.9965
     assert known["DeeperForward"]["mnist"] == 0.9965  # of VGG14 and ResNet17 the higher one
+
+
+def test_a_row_without_a_published_number_of_its_own_has_the_highest_of_its_method():
+    own = _runs("A", 0.9, published={"test_accuracy": 0.95, "source": "somebody"})
+    known = {"A": {"mnist": 0.99}}
+    assert _rows(overview({"a": own}, published=known)) == ["| `A` | 90.00 / 95.00 / – |"]
+    assert _rows(overview({"a": _runs("A", 0.9)}, published=known)) == ["| `A` | 90.00 / 99.00 / – |"]
 
 
 def test_what_a_step_costs_stands_beside_where_it_was_measured():

@@ -22,7 +22,8 @@ _DEFAULTS = (("padding", "zeros"), ("adamw_share", 0.02), ("micro_batches", 1)) 
 _CONTROLS = ("Backprop", "DeepSupervision")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
-    "best on its validation split. Without a run there is the highest published number alone.",
+    "best on its validation split. A recipe without a published number of its own, and a set without a run, have the",
+    "method's highest one, on whatever network.",
 )
 _COSTS = (
     "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, both in one",
@@ -138,13 +139,9 @@ def _cell(runs: Sequence[Record] | None, records: Records, known: float | None) 
     if runs is None:
         return f"– / {_percent(known)} / –" if known else ""
     published, control = runs[0]["published"], control_of(runs, records)
-    return " / ".join(
-        [
-            _percent(_mean(runs, "test_accuracy")),
-            _percent(published["test_accuracy"]) if published else "–",
-            _percent(_mean(control, "test_accuracy")) if control else "–",
-        ]
-    )
+    met = published["test_accuracy"] if published else known
+    numbers = (_mean(runs, "test_accuracy"), met, _mean(control, "test_accuracy") if control else None)
+    return " / ".join("–" if number is None else _percent(number) for number in numbers)
 
 
 def _prices(cost: Mapping[str, Any] | None) -> list[str]:
