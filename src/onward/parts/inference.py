@@ -176,8 +176,8 @@ class LinearReadout(InferenceRule):
         bias = features.new_zeros(len(self.bias), requires_grad=True)
         optimizer = torch.optim.AdamW([weight, bias], lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for _ in range(self.steps):
-            index = torch.randint(len(features), (250,), generator=generator).to(features.device)
+        chosen = [torch.randint(len(features), (250,), generator=generator) for _ in range(self.steps)]
+        for index in torch.stack(chosen).to(features.device):  # at once: a GPU would wait for a copy in every step
             loss = F.cross_entropy(F.linear(features[index], weight, bias), labels[index])
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
