@@ -105,11 +105,11 @@ def shared(records: Records) -> list[str]:
         first = group[0][0]
         title = f"{_data(first)}, {first['config']['net']['type']}, {first['epochs']} epochs:"
         lines += ["", title, "", *_head("method", ["test %", "backprop %", "recipe"])]
-        lines += [_alike(runs, records) for runs in sorted(group, key=lambda runs: -_mean(runs, "test_accuracy"))]
+        lines += [_row(runs, records) for runs in sorted(group, key=lambda runs: -_mean(runs, "test_accuracy"))]
     return lines
 
 
-def _alike(runs: Sequence[Record], records: Records) -> str:
+def _row(runs: Sequence[Record], records: Records) -> str:
     control = control_of(runs, records)
     beside = _percent(_mean(control, "test_accuracy")) if control else ""
     cells = [_percent(_mean(runs, "test_accuracy")), beside, f"`{runs[0]['recipe']}`"]
