@@ -11,10 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-import onward.cli as cli
+import onward.cli.known as known
 from onward.algorithms import ALGORITHMS
-from onward.cli import find_recipe, main
+from onward.cli import main, measure
+from onward.cli import train as train_command
+from onward.cli.known import find_recipe
 from onward.recipes import RECIPES
+from onward.runs import train
 from onward.runs.files import read_json, write_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
@@ -70,7 +73,7 @@ def test_train_says_accuracy_and_run_and_does_not_record_a_changed_recipe(capsys
 
 def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(cli, "RECIPES", (quick,))
+    monkeypatch.setattr(known, "RECIPES", (quick,))
     assert main(["train", "--seed", "4"]) == 0
     path = Path("results/runs/deeper_forward-digits/seed-4.json")
     assert str(path) in capsys.readouterr().out
@@ -88,8 +91,8 @@ def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(cli, "RECIPES", (quick,))
-    monkeypatch.setattr(cli, "train_pipelined", lambda recipe, where, how, resume: cli.train(recipe, where))
+    monkeypatch.setattr(known, "RECIPES", (quick,))
+    monkeypatch.setattr(train_command, "train_pipelined", lambda recipe, where, how, resume: train(recipe, where))
     assert main(["train", "--pipeline", "--messages", "bf16", "--device", "cpu"]) == 0
     assert "not recorded: messages were rounded to bf16" in capsys.readouterr().out
     path = Path("runs") / quick.name / "seed-0" / "result.json"
@@ -104,7 +107,7 @@ def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyP
 
 def test_a_recipe_that_is_not_in_the_list_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(cli, "RECIPES", (replace(RECIPES[0], name="mine-digits", epochs=1),))
+        patch.setattr(known, "RECIPES", (replace(RECIPES[0], name="mine-digits", epochs=1),))
         assert main(["train", "--no-record", "--device", "cpu"]) == 0
     capsys.readouterr()
     assert main(["train", "--resume", "runs/mine-digits/seed-0"]) == 0
@@ -115,7 +118,7 @@ def test_a_recipe_that_is_not_in_the_list_is_not_recorded(monkeypatch: pytest.Mo
 
 def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPatch):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(cli, "RECIPES", (quick,))
+    monkeypatch.setattr(known, "RECIPES", (quick,))
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
@@ -126,7 +129,7 @@ def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPa
         write_json(path, result)
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
-    monkeypatch.setattr(cli, "RECIPES", (replace(quick, batch_size=128),))
+    monkeypatch.setattr(known, "RECIPES", (replace(quick, batch_size=128),))
     assert main(["reproduce", quick.name, "--seeds", "1"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 3
 
@@ -222,7 +225,7 @@ def test_a_stop_and_a_full_device_are_one_line(what: BaseException, code: int, s
     def fail(*_: object, **__: object) -> None:
         raise what
 
-    monkeypatch.setattr(cli, "measure_command", fail)
+    monkeypatch.setattr(measure, "run", fail)
     assert main(["measure", "deeper_forward-digits"]) == code
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert line.startswith("onward: ") and says in line

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from onward.algorithms import Backprop, DeeperForward, DeepSupervision
-from onward.cli import find_recipe, main
+from onward.cli import main
+from onward.cli.known import find_recipe
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN

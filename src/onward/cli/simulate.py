@@ -1,6 +1,6 @@
 """The command `onward simulate`: a pipeline of a recipe on paper, from block costs measured on one device."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from onward.command_line import CommandLineError, parse
+from onward.cli.arguments import CommandLineError, parse
+from onward.cli.known import find_recipe
 from onward.core import LocalTrainer
 from onward.data import TrainLoader
 from onward.distributed import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
@@ -63,7 +64,7 @@ class SimulateArguments:
     """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA."""
 
 
-def simulate_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) -> None:
+def run(words: Sequence[str]) -> None:
     """Carry out `onward simulate`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(USAGE, end="")

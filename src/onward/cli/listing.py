@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from onward.algorithms import ALGORITHMS
-from onward.command_line import parse
+from onward.cli.arguments import parse
 from onward.data import DATA_SETS
 from onward.recipes import RECIPES, Recipe
 from onward.recipes.controls import DERIVED
@@ -15,7 +15,7 @@ class _Nothing:
     """List algorithms, recipes and data sets."""
 
 
-def list_command(words: list[str]) -> None:
+def run(words: Sequence[str]) -> None:
     """Name algorithms, recipes with their controls, and data sets."""
     parse(_Nothing, "list", words)
     algorithms = [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS]

@@ -1,6 +1,6 @@
 """The command `onward measure`: what a step costs, as a table and as JSON."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +9,8 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from onward.command_line import CommandLineError, parse
+from onward.cli.arguments import CommandLineError, parse
+from onward.cli.known import find_recipe
 from onward.measure import CATEGORIES, PHASES
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
@@ -49,7 +50,7 @@ class MeasureArguments:
     """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA."""
 
 
-def measure_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) -> None:
+def run(words: Sequence[str]) -> None:
     """Carry out `onward measure`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(USAGE, end="")

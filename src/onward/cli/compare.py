@@ -1,7 +1,7 @@
 """The commands `onward compare` and `onward report`: methods side by side, as tables, JSON and an HTML page."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,10 +10,10 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from onward.command_line import CommandLineError, parse
+from onward.cli.arguments import CommandLineError, parse
+from onward.cli.known import find_recipe
 from onward.data import load
 from onward.hardware import DEFAULT_SWEEPS, conditions
-from onward.recipes import Recipe
 from onward.report import page, summary, verdicts
 from onward.report.heading import control_labels, title
 from onward.report.page import percent, spread
@@ -98,7 +98,7 @@ class CompareArguments(ReportArguments):
     """Give all recipes the network, data, epochs, batch size and precision of the first."""
 
 
-def compare_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) -> None:
+def run(words: Sequence[str]) -> None:
     """Carry out `onward compare`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(USAGE, end="")
@@ -115,7 +115,7 @@ def compare_command(words: Sequence[str], find_recipe: Callable[[str], Recipe]) 
     _finish(found, measured, out)
 
 
-def report_command(words: Sequence[str]) -> None:
+def run_report(words: Sequence[str]) -> None:
     """Carry out `onward report`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(REPORT_USAGE, end="")

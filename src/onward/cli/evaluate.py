@@ -1,0 +1,55 @@
+"""The command `onward evaluate`: accuracy of a finished run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+import torch
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from onward.cli.arguments import parse
+from onward.data import load
+from onward.runs import Evaluator, RunFolder, load_model
+from onward.runs.environment import choose_device
+from onward.runs.train import check_data
+
+_out = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class EvaluateArguments:
+    run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
+    """Run folder."""
+    split: Literal["test", "validation", "train"] = "test"
+    """Which images."""
+    data_dir: Path | None = None
+    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
+    device: str = "auto"
+    """cpu, cuda, cuda:1, or auto."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Carry out `onward evaluate`. Raises ValueError for what a user can mend."""
+    order = parse(EvaluateArguments, "evaluate", words)
+    folder = RunFolder.open(order.run)
+    recipe = folder.recipe()
+    learner, _ = load_model(order.run)
+    data = load(recipe.data, data_dir=order.data_dir)
+    if (order.run / "environment.json").is_file():  # an export has none
+        check_data(folder, data)
+    learner.to(choose_device(order.device))
+    if recipe.trainer.channels_last:
+        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    images = getattr(data, order.split)
+    accuracy = Evaluator(learner, recipe.trainer).accuracy(images)
+    table = Table(title=f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}")
+    table.add_column("read-out")
+    table.add_column("accuracy %", justify="right")
+    for name, value in accuracy.by_rule.items():
+        table.add_row(name, f"{100 * value:.2f}")
+    for block, value in enumerate(accuracy.by_block):
+        table.add_row(f"scored block {block}", f"{100 * value:.2f}")
+    _out.print(table)

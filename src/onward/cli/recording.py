@@ -1,0 +1,40 @@
+"""What the command line says of a finished run, and how it files its result under results/."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from onward.cli.known import known_recipes
+from onward.recipes import Recipe
+from onward.runs import RunFolder
+from onward.runs.pipelined import Pipelining
+from onward.runs.results import record, record_path
+
+RESULTS = Path("results")
+"""Where results are recorded."""
+
+
+def report(folder: RunFolder, result: dict) -> None:
+    """Print the numbers of a finished run and where it lies."""
+    others = [f"{rule} {value:.2%}" for rule, value in result["test_accuracy_by_rule"].items()]
+    print(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})")
+    if result["published"]:
+        print(f"published     {result['published']['test_accuracy']:.2%}  {result['published']['source']}")
+    if result["data_note"]:
+        print(f"data          {result['data_note']}")
+    print(f"run           {folder.path}")
+
+
+def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
+    """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
+    known, begun = known_recipes().get(recipe.name), result.get("pipeline", {})
+    if known is None:
+        print(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
+        return
+    if replace(recipe, seed=0) != known:
+        print("not recorded: the recipe was changed by flags")
+        return
+    if "bf16" in (how.messages, begun.get("messages")):
+        print("not recorded: messages were rounded to bf16")
+        return
+    replaced = record_path(RESULTS, result).exists()
+    print(f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")

@@ -1,0 +1,53 @@
+"""The command `onward reproduce`: a recipe with several seeds beside the published number."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated
+
+import tyro
+
+from onward.cli.arguments import parse
+from onward.cli.known import find_recipe
+from onward.cli.recording import RESULTS, report
+from onward.recipes import Recipe
+from onward.runs import Place, train
+from onward.runs.codec import encode
+from onward.runs.files import read_json
+from onward.runs.method_tables import settings
+from onward.runs.results import record, record_path, spread
+
+
+@dataclass(frozen=True)
+class ReproduceArguments:
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """Recipe name."""
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    seeds: int = 3
+    """Seeds 0 to N-1; those already recorded are not run again."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Carry out `onward reproduce`. Raises ValueError for what a user can mend."""
+    order = parse(ReproduceArguments, "reproduce", words)
+    if order.seeds < 1:
+        raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
+    recipe = find_recipe(order.recipe)
+    ours = [_recorded(replace(recipe, seed=seed), order.place) for seed in range(order.seeds)]
+    print(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
+    if recipe.published:
+        target = recipe.published.test_accuracy
+        gap = sum(ours) / len(ours) - target
+        print(f"published: {100 * target:.2f} % ({recipe.published.source}); ours {100 * gap:+.2f}")
+    if recipe.backprop:
+        print(f"the same network by backprop: onward reproduce {recipe.backprop} --seeds {order.seeds}")
+
+
+def _recorded(recipe: Recipe, place: Place) -> float:
+    """Return the test accuracy on record for this recipe and seed, or train it and put it on record."""
+    path = record_path(RESULTS, {"recipe": recipe.name, "seed": recipe.seed})
+    result = read_json(path) if path.exists() else None
+    if result is None or settings(result) != settings({"config": encode(recipe)}):  # texts may differ
+        folder, result = train(recipe, place)
+        report(folder, result)
+        record(RESULTS, result)
+    return result["test_accuracy"]

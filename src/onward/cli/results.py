@@ -1,0 +1,32 @@
+"""The command `onward results`: the tables of all recorded runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from onward.cli.arguments import parse
+from onward.cli.recording import RESULTS
+from onward.runs.results import insert, summary, write_results
+
+
+@dataclass(frozen=True)
+class ResultsArguments:
+    folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = RESULTS
+    """Folder with runs/RECIPE/seed-N.json."""
+    into: Path | None = None
+    """Text file whose lines between `<!-- results -->` and `<!-- /results -->` become the tables of methods."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Carry out `onward results`. Raises ValueError for what a user can mend."""
+    order = parse(ResultsArguments, "results", words)
+    if not (order.folder / "runs").is_dir():
+        raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")
+    page = write_results(order.folder)
+    print(page)
+    if order.into is not None:
+        insert(order.into, summary(order.folder))
+        print(order.into)

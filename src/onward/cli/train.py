@@ -1,0 +1,110 @@
+"""The command `onward train`: a recipe carried out, or a stopped run gone on with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from onward.cli import known
+from onward.cli.arguments import CommandLineError, parse
+from onward.cli.known import find_recipe
+from onward.cli.recording import file_result, report
+from onward.data import load
+from onward.recipes import Recipe
+from onward.runs import Place, resume, train
+from onward.runs.environment import choose_device
+from onward.runs.memory_limit import fit_memory, parse_bytes
+from onward.runs.pipelined import Pipelining, train_pipelined
+
+USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
+       onward train --resume RUN
+
+Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,
+result. Without a recipe, the default trains on scikit-learn's digits.
+
+  --epochs INT             times through the training split
+  --batch-size INT         images per step
+  --seed INT               weights, order, augmentation and dropout
+  --data-dir PATH          local data sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
+  --device NAME            cpu, cuda, cuda:1 or auto
+  --runs-dir PATH          where run folders are made (runs)
+  --checkpoint-every S     seconds between checkpoints (60)
+  --workers N              processes that decode a streamed set (one per core that is left over)
+  --compile                compile every body with torch.compile; the same result up to rounding
+  --resume RUN             go on with a run that was stopped
+  --pipeline               spread the blocks over the processes that torchrun started
+  --stages, --replicas, --messages, --balance, --patience
+                           how a pipeline is spread, and when a rank counts as hung; see `onward train RECIPE --help`
+  --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
+  --no-record              do not file the result under results/
+  --net.*  --data.*  --trainer.*  --algorithm.*
+                           everything else in the recipe, such as --trainer.precision bf16
+
+`onward train RECIPE --help` lists every flag of a recipe with its type, meaning and value.
+"""
+
+
+@dataclass(frozen=True)
+class TrainArguments:
+    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    memory_limit: str | None = None
+    """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
+    record: bool = True
+    """File the result under results/ if nothing but seed and place was changed."""
+    pipeline: bool = False
+    """Spread the blocks over the processes that torchrun started."""
+    pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
+
+
+@dataclass(frozen=True)
+class ResumeArguments:
+    resume: Path
+    """Run folder to go on with."""
+    place: Annotated[Place, tyro.conf.arg(name="")]
+    pipeline: bool = False
+    """Spread the blocks over the processes that torchrun started."""
+    pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
+    record: bool = True
+    """File the result under results/ if nothing but seed and place was changed."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Carry out `onward train`. Raises ValueError for what a user can mend."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(USAGE, end="")
+        return
+    if any(word == "--resume" or word.startswith("--resume=") for word in words):
+        order = parse(ResumeArguments, "train", words)
+        recipe, path = None, order.resume
+    else:
+        named = bool(words) and not words[0].startswith("-")
+        recipe = find_recipe(words[0]) if named else known.RECIPES[0]
+        default = TrainArguments(recipe, Place())
+        order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
+        recipe, path = _within(order), None
+    if order.pipeline:
+        done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
+    elif order.pipelining != Pipelining():
+        raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
+    else:
+        done = resume(path, order.place) if path is not None else train(recipe or known.RECIPES[0], order.place)
+    if done is None:  # another process writes
+        return
+    folder, result = done
+    report(folder, result)
+    if order.record:
+        file_result(folder.recipe(), result, order.pipelining)
+
+
+def _within(order: TrainArguments) -> Recipe:
+    """Return the ordered recipe, changed so that it stays within the memory limit."""
+    if order.memory_limit is None:
+        return order.recipe
+    limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
+    data = load(order.recipe.data, data_dir=order.place.data_dir, workers=order.place.workers)
+    fitting = fit_memory(order.recipe, data, limit, device)
+    print(f"memory limit  {order.memory_limit}: {fitting}")
+    return replace(order.recipe, trainer=fitting.settings)
