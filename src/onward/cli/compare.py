@@ -21,7 +21,7 @@ from onward.report.scale import number, plain
 from onward.runs import Place
 from onward.runs.comparing import Method, Question, as_first, compare, describe, with_kept
 from onward.runs.files import read_json, write_json
-from onward.runs.finished import Finished, open_run, same_training
+from onward.runs.finished import Finished, open_run
 from onward.runs.recovery import Stream
 
 USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
@@ -169,7 +169,7 @@ def _writable(out: Path) -> Path:
 def _by_recipe(runs: Sequence[Finished]) -> list[list[Finished]]:
     groups: list[list[Finished]] = []
     for run in runs:
-        alike = (g for g in groups if same_training(replace(g[0].recipe, seed=run.recipe.seed), run.recipe))
+        alike = (g for g in groups if g[0].recipe.identity() == run.recipe.identity())
         group = next(alike, None)
         if group is None:
             groups.append([run])

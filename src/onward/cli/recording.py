@@ -1,13 +1,12 @@
 """What the command line says of a finished run, and how it files its result under results/."""
 
-from dataclasses import replace
 from pathlib import Path
 
 from onward.cli.known import known_recipes
 from onward.recipes import Recipe
 from onward.runs import RunFolder
 from onward.runs.pipelined import Pipelining
-from onward.runs.results import record, record_path
+from onward.runs.records import record, record_path
 
 RESULTS = Path("results")
 """Where results are recorded."""
@@ -30,11 +29,11 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     if known is None:
         print(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return
-    if replace(recipe, seed=0) != known:
+    if recipe.identity() != known.identity():
         print("not recorded: the recipe was changed by flags")
         return
     if "bf16" in (how.messages, begun.get("messages")):
         print("not recorded: messages were rounded to bf16")
         return
-    replaced = record_path(RESULTS, result).exists()
+    replaced = record_path(RESULTS, recipe.name, recipe.seed, result["data_note"]).exists()
     print(f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")

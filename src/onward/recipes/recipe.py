@@ -1,7 +1,7 @@
 """A recipe: everything that decides a training's result, but the machine."""
 
-from dataclasses import dataclass, replace
-from typing import Annotated, TypeVar
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -21,6 +21,10 @@ class Published:
 
     test_accuracy: float
     source: str
+    deviation: float | None = None
+    """Its standard deviation over `seeds` trials, a fraction, where that was printed."""
+    seeds: int | None = None
+    """How many trials it is the mean of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +60,30 @@ class Recipe:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed must be in [0, 2**63), got {self.seed}")
+
+    def identity(self) -> "Recipe":
+        """Return what decides the result but for the seed: two recipes of one identity are the same training."""
+        return replace(self, name="", description="", published=None, backprop=None, seed=0)
+
+    def budget(self) -> tuple[Any, ...]:
+        """Return what a control has to share: network, data, epochs, batch size and precision."""
+        return self.net, self.data, self.epochs, self.batch_size, self.trainer.precision
+
+    def differences(self, other: "Recipe") -> list[str]:
+        """Return the settings in which the identity differs from another's, a phrase each: `epochs 8, not 4`."""
+        ours, theirs = settings(self.identity()), settings(other.identity())
+        places = [place for place in dict.fromkeys((*ours, *theirs)) if ours.get(place) != theirs.get(place)]
+        return [f"{place} {ours.get(place, 'none')}, not {theirs.get(place, 'none')}" for place in places]
+
+
+def settings(value: Any, place: str = "") -> dict[str, Any]:
+    """Return the settings inside a dataclass by their place, as in `trainer.learning_rate`; a class by its name."""
+    if not is_dataclass(value):
+        return {place: value}
+    found: dict[str, Any] = {place: type(value).__name__} if place else {}
+    for each in fields(value):
+        found |= settings(getattr(value, each.name), f"{place}.{each.name}" if place else each.name)
+    return found
 
 
 def control(local: Recipe, *, learning_rate: float) -> Recipe:

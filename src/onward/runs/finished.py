@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -47,24 +47,19 @@ def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:
     return Finished(folder, recipe, result)
 
 
-def same_training(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes come to the same result: what they are called and what is said of them may differ."""
-    return _plain(one) == _plain(other)
-
-
-def _plain(recipe: Recipe) -> Recipe:
-    return replace(recipe, name="", description="", published=None, backprop=None)
-
-
 def _same(recipe: Recipe, data: Splits, place: Place) -> Iterator[RunFolder]:
     """Find the runs of this recipe and seed on these data; what cannot be read is said and passed over."""
     for path in sorted((place.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
         try:
             folder = RunFolder.open(path)
-            fits = same_training(folder.recipe(), recipe) and folder.environment()["data_checksum"] == data.checksum
+            fits = _asked(recipe, folder.recipe()) and folder.environment()["data_checksum"] == data.checksum
             folder.result()
         except ValueError as error:
             print(f"passed over {path}: {error}", file=sys.stderr)
             continue
         if fits:
             yield folder
+
+
+def _asked(recipe: Recipe, found: Recipe) -> bool:
+    return found.identity() == recipe.identity() and found.seed == recipe.seed

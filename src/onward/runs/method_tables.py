@@ -1,24 +1,21 @@
 """Tables of methods: each method on each data set, and methods that were trained in exactly the same way."""
 
-import json
 import statistics
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from onward.recipes import RECIPES
+from onward.core import TrainerSettings
+from onward.recipes import RECIPES, Published, Recipe
+from onward.runs.records import Record, Records, Row
 
-Record = dict[str, Any]
-Records = Mapping[str, Sequence[Record]]
-"""By recipe, a record for each seed."""
 Printed = Mapping[str, Mapping[str, float]]
 """By method and image set, the published test accuracy."""
 Costs = Mapping[str, Mapping[str, Any]]
 """By method, what a step of it costs: the rows of `results/benchmarks/methods.json`."""
 
-_CONTROL_OF = {recipe.name: recipe.backprop for recipe in RECIPES}
-_BUDGET = ("net", "data", "epochs", "batch_size")
-_DEFAULTS = (("padding", "zeros"), ("adamw_share", 0.02), ("micro_batches", 1))  # of settings that came later
+_KNOWN = {recipe.name: recipe for recipe in RECIPES}
 _CONTROLS = ("Backprop", "DeepSupervision")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
@@ -36,23 +33,20 @@ _SHARED = (
 )
 
 
-def control_of(runs: Sequence[Record], records: Records) -> list[Record]:
-    """Return the records of a row's control, if they are of the same network, images, epochs, batches and precision.
+def control_of(row: Row, records: Records) -> list[Record]:
+    """Return the records of a row's control on the same images, if it has the row's budget.
 
     It is the one that the recipe of that name has today, or else the one that was recorded.
     """
-    recorded: str | None = runs[0]["backprop_recipe"]
-    name = _CONTROL_OF.get(runs[0]["recipe"], recorded)
-    return [run for run in records.get(name or "", ()) if _budget(run) == _budget(runs[0])]
+    run = records[row][0]
+    name = _KNOWN[row.recipe].backprop if row.recipe in _KNOWN else run.recipe.backprop
+    controls = records.get(Row(name or "", row.data), [])
+    return [control for control in controls if control.recipe.budget() == run.recipe.budget()]
 
 
-def settings(record: Record) -> Any:
-    """Return what a record was trained with: all that is switched on, but for its seed and its texts.
-
-    What is off is the same as what an older record does not know.
-    """
-    texts = ("seed", "name", "description", "published", "backprop")
-    return _switched_on({key: value for key, value in record["config"].items() if key not in texts})
+def published_of(run: Record) -> Published | None:
+    """Return the number that a record has to meet: what its recipe says today, or else what was recorded."""
+    return _KNOWN.get(run.recipe.name, run.recipe).published
 
 
 def printed() -> dict[str, dict[str, float]]:
@@ -71,19 +65,17 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
     With `costs` there are also columns for weights, memory and time. With `published`, methods and sets that were not
     run have those numbers.
     """
-    best: dict[str, dict[str, Sequence[Record]]] = defaultdict(dict)
-    for runs in records.values():
-        method, data = _method(runs[0]), runs[0]["config"]["data"]["name"]
-        known = best[method].get(data)
-        if known is None or _mean(runs, "validation_accuracy") > _mean(known, "validation_accuracy"):
-            best[method][data] = runs
+    best: dict[str, dict[str, Row]] = defaultdict(dict)
+    for row, runs in records.items():
+        known = best[runs[0].method].get(row.data)
+        if known is None or _validation(runs) > _validation(records[known]):
+            best[runs[0].method][row.data] = row
     if not best.keys() - {*_CONTROLS}:
         return []
     numbers: Printed = published or {}
     methods = sorted((best.keys() | numbers.keys()) - {*_CONTROLS})
     columns = sorted({data for method in methods for data in (*best.get(method, ()), *numbers.get(method, ()))})
-    notes = {runs[0]["config"]["data"]["name"]: _data(runs[0]) for runs in records.values()}
-    head = [*(notes.get(data, data) for data in columns), *(["weights", "memory", "step"] if costs else [])]
+    head = [*columns, *(["weights", "memory", "step"] if costs else [])]
     lines = ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *_head("method", head)]
     for method in methods:
         cells = [_cell(best[method].get(data), records, numbers.get(method, {}).get(data)) for data in columns]
@@ -93,54 +85,40 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
 
 def shared(records: Records) -> list[str]:
     """Return the lines of the tables of three or more methods that differ in nothing but the method."""
-    groups: dict[str, list[Sequence[Record]]] = defaultdict(list)
-    for runs in records.values():
-        if _method(runs[0]) != "Backprop":
-            groups[_way(runs[0])].append(runs)
-    alike = [group for group in groups.values() if len({_method(runs[0]) for runs in group} - {*_CONTROLS}) > 2]
-    if not alike:
-        return []
-    lines = ["## The same training", "", *_SHARED]
-    for group in sorted(alike, key=lambda group: _data(group[0][0])):
-        first = group[0][0]
-        title = f"{_data(first)}, {first['config']['net']['type']}, {first['epochs']} epochs:"
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row, runs in records.items():
+        if runs[0].method != "Backprop":
+            groups[(row.data, *_but_method(runs[0].recipe))].append(row)
+    lines = []
+    for rows in sorted(groups.values(), key=lambda rows: rows[0].data):
+        if len({records[row][0].method for row in rows} - {*_CONTROLS}) < 3:
+            continue
+        first = records[rows[0]][0].recipe
+        title = f"{rows[0].data}, {type(first.net).__name__}, {first.epochs} epochs:"
         lines += ["", title, "", *_head("method", ["test %", "backprop %", "recipe"])]
-        lines += [_row(runs, records) for runs in sorted(group, key=lambda runs: -_mean(runs, "test_accuracy"))]
-    return lines
+        lines += [_row(row, records) for row in sorted(rows, key=lambda row: -_test(records[row]))]
+    return ["## The same training", "", *_SHARED, *lines] if lines else []
 
 
-def _row(runs: Sequence[Record], records: Records) -> str:
-    control = control_of(runs, records)
-    beside = _percent(_mean(control, "test_accuracy")) if control else ""
-    cells = [_percent(_mean(runs, "test_accuracy")), beside, f"`{runs[0]['recipe']}`"]
-    return _line(f"`{_method(runs[0])}`", cells)
+def _row(row: Row, records: Records) -> str:
+    control = control_of(row, records)
+    beside = _percent(_test(control)) if control else ""
+    return _line(f"`{records[row][0].method}`", [_percent(_test(records[row])), beside, f"`{row.recipe}`"])
 
 
-def _way(record: Record) -> str:
-    """Write down all of a training but its method and what a method needs for its own read-out."""
-    trained = settings(record)
-    trainer = {key: value for key, value in trained["trainer"].items() if key != "adamw_share"}
-    return json.dumps({**{key: trained[key] for key in _BUDGET}, "trainer": trainer}, sort_keys=True)
+def _but_method(recipe: Recipe) -> tuple[Any, ...]:
+    """Return all of a training but its method and what a method needs for its own read-out."""
+    same = replace(recipe.trainer, adamw_share=TrainerSettings.adamw_share)
+    return recipe.net, recipe.data, recipe.epochs, recipe.batch_size, same
 
 
-def _budget(record: Record) -> Any:
-    trained = settings(record)
-    return [*(trained[key] for key in _BUDGET), trained["trainer"].get("precision")]
-
-
-def _switched_on(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
-    known = {key: _switched_on(item) for key, item in value.items()}
-    return {key: item for key, item in known.items() if item not in (None, False, 0) and (key, item) not in _DEFAULTS}
-
-
-def _cell(runs: Sequence[Record] | None, records: Records, known: float | None) -> str:
-    if runs is None:
+def _cell(row: Row | None, records: Records, known: float | None) -> str:
+    if row is None:
         return f"– / {_percent(known)} / –" if known else ""
-    published, control = runs[0]["published"], control_of(runs, records)
-    met = published["test_accuracy"] if published else known
-    numbers = (_mean(runs, "test_accuracy"), met, _mean(control, "test_accuracy") if control else None)
+    runs, control = records[row], control_of(row, records)
+    published = published_of(runs[0])
+    met = published.test_accuracy if published else known
+    numbers = (_test(runs), met, _test(control) if control else None)
     return " / ".join("–" if number is None else _percent(number) for number in numbers)
 
 
@@ -150,16 +128,12 @@ def _prices(cost: Mapping[str, Any] | None) -> list[str]:
     return [f"{cost['parameters_M']:.2f} M", f"{cost['memory_of_backprop']:.2f}", f"{cost['step_of_backprop']:.2f}"]
 
 
-def _method(record: Record) -> str:
-    return record["config"]["algorithm"]["type"]
+def _validation(runs: Sequence[Record]) -> float:
+    return statistics.fmean(run.result["validation_accuracy"] for run in runs)
 
 
-def _data(record: Record) -> str:
-    return record["data_note"] or record["data"]
-
-
-def _mean(runs: Sequence[Record], key: str) -> float:
-    return statistics.mean(run[key] for run in runs)
+def _test(runs: Sequence[Record]) -> float:
+    return statistics.fmean(run.accuracy for run in runs)
 
 
 def _percent(fraction: float) -> str:

@@ -41,7 +41,7 @@ from onward.runs.interrupt import StopWish, stop_wish
 from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, save_model, spec_for
 from onward.runs.progress import Display
-from onward.runs.results import make_record
+from onward.runs.records import make_record
 from onward.runs.stage_training import StageStopped, StageTraining
 from onward.runs.train import Interrupted, Place, check_data
 

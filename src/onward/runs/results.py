@@ -1,103 +1,32 @@
-"""Results: the record of a finished run, and the table made from all records."""
+"""Results: the pages of tables that are made from all records."""
 
 import json
 import statistics
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onward.core import Learner
-from onward.data import Splits
-from onward.measure import peak_memory
-from onward.recipes import RECIPES, Recipe
-from onward.runs.codec import encode
-from onward.runs.evaluation import Accuracy
-from onward.runs.files import read_json, write_json
-from onward.runs.method_tables import control_of, overview, printed, settings, shared
+from onward.recipes import RECIPES
+from onward.runs.method_tables import control_of, overview, printed, published_of, shared
+from onward.runs.records import Record, Records, Row, read_records
+from onward.runs.statistics import difference, estimate, shown
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
 _PREFACE = (
-    "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent, mean and standard deviation",
-    "over seeds; a run reads the test split once, with the weights of the last epoch; where a recipe was changed after",
-    "one, the page of its method says so. `backprop` is the same network on the same budget; where it was not trained",
-    "on that, the cell is empty. With fewer than 5 seeds a row is preliminary.",
+    "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent: mean, standard deviation and",
+    "95 % interval over seeds; a run reads the test split once, with the weights of the last epoch; where a recipe was",
+    "changed after one, the page of its method says so. `backprop` is the same network on the same budget, `gap` the",
+    "row less backprop at equal seeds, paired, with its 95 % interval; where backprop was not trained on that, both are",
+    "empty. `shown`: met or short if a one-sided test against the published number says so at a risk of 5 % (Welch's",
+    "where it was printed with a deviation), else not shown. With fewer than 5 seeds a row is preliminary.",
 )
 _HEAD = (
-    "| recipe | test % | seeds | backprop % | published % | met | other % | weights | epochs | minutes | device |",
-    f"|{'---|' * 11}",
+    "| recipe | test % | 95 % | seeds | backprop % | gap | published % | shown | other % | weights | epochs | minutes "
+    "| device |",
+    f"|{'---|' * 13}",
 )
-
-
-def make_record(
-    recipe: Recipe,
-    data: Splits,
-    learner: Learner,
-    *,
-    train_seconds: float,
-    test: Accuracy,
-    validation: Accuracy,
-    machine: dict[str, Any],
-) -> dict[str, Any]:
-    """Collect what a number needs to be trusted: recipe, seed, data, machine, commit. Accuracies are fractions.
-
-    `machine` is the environment in which the run began: what it was trained with.
-    """
-    memory, meter = peak_memory(learner.device)
-    parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
-    return {
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "test_accuracy": test.headline,
-        "test_accuracy_by_rule": test.by_rule,
-        "test_accuracy_by_block": list(test.by_block),
-        "validation_accuracy": validation.headline,
-        "backprop_recipe": recipe.backprop,
-        "published": encode(recipe.published),
-        "data": data.name,
-        "data_note": data.note,
-        "n_train": len(data.train),
-        "n_validation": len(data.validation),
-        "n_test": len(data.test),
-        "epochs": recipe.epochs,
-        "parameters": parameters,
-        "train_seconds": train_seconds,
-        "peak_memory_bytes": memory,
-        "peak_memory_meter": meter,
-        "config": encode(recipe),
-        **machine,
-    }
-
-
-def record(folder: Path, result: dict[str, Any]) -> Path:
-    """File a finished run as `folder/runs/RECIPE/seed-N.json`."""
-    path = record_path(folder, result)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_json(path, result)
-    return path
-
-
-def record_path(folder: Path, result: dict[str, Any]) -> Path:
-    """Return where the record of a recipe and seed belongs."""
-    return folder / "runs" / result["recipe"] / f"seed-{result['seed']}.json"
-
-
-def read_records(folder: Path) -> dict[str, list[dict[str, Any]]]:
-    """Return all records by recipe, a recipe's by seed.
-
-    Raises ValueError for a damaged record, and for seeds of a recipe that were trained in different ways.
-    """
-    by_recipe: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for path in sorted((folder / "runs").glob("*/seed-*.json")):
-        result = read_json(path)
-        seeds = by_recipe[result["recipe"]]
-        if seeds and settings(seeds[0]) != settings(result):
-            raise ValueError(
-                f"{path} was trained with other settings than seed {seeds[0]['seed']} of {result['recipe']}: "
-                "train it again, or delete the record"
-            )
-        seeds.append(result)
-    return by_recipe
 
 
 def results_page(folder: Path) -> str:
@@ -105,14 +34,14 @@ def results_page(folder: Path) -> str:
 
     Raises ValueError as `read_records` does.
     """
-    by_recipe = read_records(folder)
-    by_data: dict[str, list[str]] = defaultdict(list)
-    for name, runs in sorted(by_recipe.items()):
-        by_data[runs[0]["data_note"] or runs[0]["data"]].append(name)
-    lines = ["# Results", "", *_PREFACE, *_methods(by_recipe, folder)]
-    for data, names in sorted(by_data.items()):
-        lines += ["", f"## {data}", "", *_HEAD, *(_row(name, by_recipe) for name in names)]
-    return "\n".join([*lines, "", *_not_run(by_recipe)]) + "\n"
+    records = read_records(folder)
+    by_data: dict[str, list[Row]] = defaultdict(list)
+    for row in records:
+        by_data[row.data].append(row)
+    lines = ["# Results", "", *_PREFACE, *_methods(records, folder)]
+    for data, rows in sorted(by_data.items()):
+        lines += ["", f"## {data}", "", *_HEAD, *(_row(row, records) for row in rows)]
+    return "\n".join([*lines, "", *_not_run(records)]) + "\n"
 
 
 def summary(folder: Path) -> str:
@@ -128,10 +57,10 @@ def method_pages(folder: Path) -> dict[str, str]:
 
     Raises ValueError as `read_records` does.
     """
-    by_recipe = read_records(folder)
+    records = read_records(folder)
     rows: dict[str, list[str]] = defaultdict(list)
-    for name, runs in sorted(by_recipe.items()):
-        rows[runs[0]["config"]["algorithm"]["type"]].append(_row(name, by_recipe))
+    for row, runs in records.items():
+        rows[runs[0].method].append(_row(row, records))
     return {method: "\n".join([*_HEAD, *lines]) + "\n" for method, lines in rows.items()}
 
 
@@ -161,14 +90,23 @@ def insert(path: Path, tables: str) -> None:
     path.write_text(f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
 
 
-def spread(values: list[float]) -> str:
+def spread(values: Sequence[float]) -> str:
     """Write fractions as a percentage with the deviation over seeds, where there are several."""
-    mean = f"{100 * statistics.mean(values):.2f}"
-    return mean if len(values) < 2 else f"{mean} ± {100 * statistics.stdev(values):.2f}"
+    found = estimate(values)
+    mean = f"{100 * found.mean:.2f}"
+    return mean if found.deviation is None else f"{mean} ± {100 * found.deviation:.2f}"
 
 
-def _methods(by_recipe: dict[str, list[dict[str, Any]]], folder: Path) -> list[str]:
-    tables = (overview(by_recipe, _costs(folder), printed()), shared(by_recipe))
+def interval(values: Sequence[float]) -> str:
+    """Write the 95 % interval of the mean over seeds as percentages; nothing with one seed."""
+    found = estimate(values)
+    if found.margin is None:
+        return ""
+    return f"{100 * (found.mean - found.margin):.2f} to {100 * (found.mean + found.margin):.2f}"
+
+
+def _methods(records: Records, folder: Path) -> list[str]:
+    tables = (overview(records, _costs(folder), printed()), shared(records))
     return [line for table in tables if table for line in ("", *table)]
 
 
@@ -178,43 +116,57 @@ def _costs(folder: Path) -> dict[str, Any]:
     return {row["method"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
 
 
-def _not_run(by_recipe: dict[str, list[dict[str, Any]]]) -> list[str]:
+def _not_run(records: Records) -> list[str]:
     """List the recipes with a published number that have no record."""
+    known = {row.recipe for row in records}
     rows = [
         f"| `{recipe.name}` | {100 * recipe.published.test_accuracy:.2f} ({recipe.published.source}) |"
         for recipe in RECIPES
-        if recipe.published and recipe.name not in by_recipe
+        if recipe.published and recipe.name not in known
     ]
     return ["## Not run yet", "", "| recipe | published % |", "|---|---|", *sorted(rows)]
 
 
-def _row(name: str, by_recipe: dict[str, list[dict[str, Any]]]) -> str:
-    runs = by_recipe[name]
-    first = runs[0]
-    accuracies = [run["test_accuracy"] for run in runs]
-    control = [run["test_accuracy"] for run in control_of(runs, by_recipe)]
+def _row(row: Row, records: Records) -> str:
+    runs = records[row]
+    first = runs[0].result
+    accuracies = [run.accuracy for run in runs]
+    control = control_of(row, records)
     others = list(first["test_accuracy_by_rule"])[1:]
     cells = [
-        f"`{name}`",
+        f"`{row.recipe}`",
         spread(accuracies),
+        interval(accuracies),
         str(len(runs)),
-        spread(control) if control else "",
-        *_published(first["published"], statistics.mean(accuracies)),
-        ", ".join(f"{rule} {spread([run['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others),
+        spread([run.accuracy for run in control]) if control else "",
+        _gap(runs, control),
+        *_published(runs),
+        ", ".join(f"{rule} {spread([run.result['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others),
         f"{first['parameters'] / 1e6:.2f} M",
         str(first["epochs"]),
-        f"{statistics.mean(run['train_seconds'] for run in runs) / 60:.1f}",
+        f"{statistics.mean(run.result['train_seconds'] for run in runs) / 60:.1f}",
         first["device"],
     ]
     return "| " + " | ".join(cells) + " |"
 
 
-def _published(published: dict[str, Any] | None, ours: float) -> tuple[str, str]:
-    """The number to meet, with its source, and whether it is met: by a mean over seeds, rounded as it was printed."""
+def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
+    """Write what a row has more than backprop at equal seeds, in points."""
+    ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
+    found = difference(ours, theirs)
+    if found is None:
+        return ""
+    return f"{100 * found.mean:+.2f}" + (f" ± {100 * found.margin:.2f}" if found.margin is not None else "")
+
+
+def _published(runs: Sequence[Record]) -> tuple[str, str]:
+    """Write the number to meet, with its source, and what the seeds show of it."""
+    published = published_of(runs[0])
     if published is None:
         return "", ""
-    short = round(100 * (published["test_accuracy"] - ours), 2)
-    return (
-        f"{100 * published['test_accuracy']:.2f} ({published['source']})",
-        f"short by {short:.2f}" if short > 0 else "yes",
-    )
+    ours = [run.accuracy for run in runs]
+    printed = f"{100 * published.test_accuracy:.2f}"
+    if published.deviation is not None:
+        printed += f" ± {100 * published.deviation:.2f}"
+    gap = 100 * (statistics.fmean(ours) - published.test_accuracy)
+    return f"{printed} ({published.source})", f"{shown(ours, published)}, {gap:+.2f}"

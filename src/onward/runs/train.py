@@ -19,7 +19,7 @@ from onward.runs.interrupt import stop_wish
 from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, save_model, spec_for
 from onward.runs.progress import Display
-from onward.runs.results import make_record
+from onward.runs.records import make_record
 from onward.runs.training import EpochDone, Training
 
 

@@ -1,0 +1,134 @@
+"""Records: what is filed of a finished run, one checksummed JSON each, and how they are read back."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onward.core import Learner
+from onward.data import Splits
+from onward.measure import peak_memory
+from onward.recipes import Recipe
+from onward.runs.codec import decode, encode
+from onward.runs.evaluation import Accuracy
+from onward.runs.files import read_json, write_json
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished run on record: its recipe as this version reads it, and everything that was filed."""
+
+    recipe: Recipe
+    result: Mapping[str, Any]
+
+    @property
+    def method(self) -> str:
+        """The algorithm's class."""
+        return type(self.recipe.algorithm).__name__
+
+    @property
+    def data(self) -> str:
+        """The images: the name of the set, or what sets this copy of it apart from the public one."""
+        return self.result["data_note"] or self.result["data"]
+
+    @property
+    def accuracy(self) -> float:
+        """Test accuracy of the headline rule, a fraction."""
+        return self.result["test_accuracy"]
+
+
+@dataclass(frozen=True, order=True)
+class Row:
+    """What stands in one row of a table: the seeds of a recipe that were trained on the same images."""
+
+    recipe: str
+    data: str
+
+
+Records = Mapping[Row, list[Record]]
+"""A record for each seed, in their order."""
+
+
+def make_record(
+    recipe: Recipe,
+    data: Splits,
+    learner: Learner,
+    *,
+    train_seconds: float,
+    test: Accuracy,
+    validation: Accuracy,
+    machine: dict[str, Any],
+) -> dict[str, Any]:
+    """Collect what a number needs to be trusted: recipe, seed, data, machine, commit. Accuracies are fractions.
+
+    `machine` is the environment in which the run began: what it was trained with.
+    """
+    memory, meter = peak_memory(learner.device)
+    parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "test_accuracy": test.headline,
+        "test_accuracy_by_rule": test.by_rule,
+        "test_accuracy_by_block": list(test.by_block),
+        "validation_accuracy": validation.headline,
+        "backprop_recipe": recipe.backprop,
+        "published": encode(recipe.published),
+        "data": data.name,
+        "data_note": data.note,
+        "n_train": len(data.train),
+        "n_validation": len(data.validation),
+        "n_test": len(data.test),
+        "epochs": recipe.epochs,
+        "parameters": parameters,
+        "train_seconds": train_seconds,
+        "peak_memory_bytes": memory,
+        "peak_memory_meter": meter,
+        "config": encode(recipe),
+        **machine,
+    }
+
+
+def record(folder: Path, result: dict[str, Any]) -> Path:
+    """File a finished run under `record_path`."""
+    path = record_path(folder, result["recipe"], result["seed"], result["data_note"])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_json(path, result)
+    return path
+
+
+def record_path(folder: Path, recipe: str, seed: int, note: str = "") -> Path:
+    """Return where a record belongs: `folder/runs/RECIPE/seed-N.json`, in a folder of its own for a noted data set."""
+    copy = re.sub(r"[^a-z0-9]+", "-", note.lower()).strip("-")
+    return folder / "runs" / recipe / copy / f"seed-{seed}.json"
+
+
+def read_record(path: Path) -> Record:
+    """Read a filed run. Raises ValueError naming the file if it is damaged or of settings that are not known."""
+    result = read_json(path)
+    try:
+        recipe = decode(result["config"])
+        assert isinstance(recipe, Recipe)
+    except (ValueError, KeyError, AssertionError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
+    return Record(recipe, result)
+
+
+def read_records(folder: Path) -> dict[Row, list[Record]]:
+    """Return all records by recipe and images, those of a row by seed.
+
+    Raises ValueError for a damaged record, and for seeds of a row that were trained in different ways.
+    """
+    rows: dict[Row, list[Record]] = defaultdict(list)
+    for path in sorted((folder / "runs").rglob("seed-*.json")):
+        found = read_record(path)
+        seeds = rows[Row(found.result["recipe"], found.data)]
+        if seeds and seeds[0].recipe.identity() != found.recipe.identity():
+            raise ValueError(
+                f"{path} was trained with other settings than seed {seeds[0].recipe.seed} of {found.recipe.name} "
+                f"({'; '.join(found.recipe.differences(seeds[0].recipe))}): train it again, or delete the record"
+            )
+        seeds.append(found)
+    return {row: sorted(seeds, key=lambda found: found.recipe.seed) for row, seeds in sorted(rows.items())}
