@@ -57,7 +57,9 @@ def resnet17_cifar100() -> Recipe:
 
 def resnet17x3_cifar100() -> Recipe:
     """Three times the width, 275 M parameters. That the paper's CHx3 is this network is inferred."""
-    row = _like("resnet17x3-cifar100", "ResNet17 of three times the width, CIFAR-100", _printed(60.28, 2, deviation=1.02))
+    row = _like(
+        "resnet17x3-cifar100", "ResNet17 of three times the width, CIFAR-100", _printed(60.28, 2, deviation=1.02)
+    )
     return replace(row, data=DataSettings(name="cifar100", size=32), net=ResNet17(width=300))
 
 

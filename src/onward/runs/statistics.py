@@ -30,7 +30,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     if seeds < 2:
         return Estimate(mean, None, None, seeds)
     deviation = statistics.stdev(values)
-    return Estimate(mean, deviation, _quantile(0.5 + LEVEL / 2, seeds - 1) * deviation / math.sqrt(seeds), seeds)
+    return Estimate(mean, deviation, _quantile(0.5 + LEVEL / 2, float(seeds - 1)) * deviation / math.sqrt(seeds), seeds)
 
 
 def shown(values: Sequence[float], published: Published) -> Shown:
@@ -62,10 +62,10 @@ def _error(ours: Estimate, published: Published) -> tuple[float, float]:
     assert ours.deviation is not None
     own = ours.deviation**2 / ours.seeds
     if published.deviation is None or published.seeds is None or published.seeds < 2:
-        return math.sqrt(own), ours.seeds - 1
+        return math.sqrt(own), float(ours.seeds - 1)
     other = published.deviation**2 / published.seeds
     if own + other == 0:
-        return 0.0, ours.seeds - 1
+        return 0.0, float(ours.seeds - 1)
     freedom = (own + other) ** 2 / (own**2 / (ours.seeds - 1) + other**2 / (published.seeds - 1))
     return math.sqrt(own + other), freedom
 

@@ -1,0 +1,61 @@
+"""Statistics over seeds, against numbers worked out by other means."""
+
+import math
+
+import pytest
+from scipy import stats
+
+from onward.recipes import Published
+from onward.runs.statistics import difference, estimate, shown
+
+OURS = (0.9958, 0.9961, 0.9964, 0.9959, 0.9968)
+
+
+def test_the_interval_is_students():
+    found = estimate(OURS)
+    low, high = stats.t.interval(0.95, 4, loc=found.mean, scale=stats.sem(OURS))
+    assert found.mean == pytest.approx(sum(OURS) / 5) and found.seeds == 5
+    assert found.margin == pytest.approx((high - low) / 2)
+
+
+def test_one_seed_has_neither_deviation_nor_interval():
+    assert estimate([0.5]) == estimate((0.5,))
+    assert (estimate([0.5]).deviation, estimate([0.5]).margin) == (None, None)
+    with pytest.raises(ValueError, match="no values"):
+        estimate([])
+
+
+@pytest.mark.parametrize("number", [0.9950, 0.9955, 0.9958, 0.9960, 0.9962, 0.9965, 0.9966, 0.9968, 0.9975])
+def test_a_bare_number_is_judged_by_students_test_each_way(number: float):
+    printed = number - 0.00005  # met as it was printed
+    above = stats.ttest_1samp(OURS, printed, alternative="greater").pvalue
+    below = stats.ttest_1samp(OURS, printed, alternative="less").pvalue
+    expected = "met" if above <= 0.05 else "short" if below <= 0.05 else "not shown"
+    assert shown(OURS, Published(test_accuracy=number, source="")) == expected
+
+
+@pytest.mark.parametrize("number", [0.9950, 0.9957, 0.9959, 0.9962, 0.9965, 0.9967, 0.9975])
+def test_a_number_with_a_deviation_is_judged_by_welchs_test(number: float):
+    deviation, trials = 0.0004, 5
+    unit = (-2, -1, 0, 1, 2)
+    scale = deviation / math.sqrt(sum(x * x for x in unit) / 4)
+    theirs = [number - 0.00005 + scale * x for x in unit]
+    above = stats.ttest_ind(OURS, theirs, equal_var=False, alternative="greater").pvalue
+    below = stats.ttest_ind(OURS, theirs, equal_var=False, alternative="less").pvalue
+    expected = "met" if above <= 0.05 else "short" if below <= 0.05 else "not shown"
+    assert shown(OURS, Published(test_accuracy=number, source="", deviation=deviation, seeds=trials)) == expected
+
+
+def test_the_three_verdicts_and_their_edges():
+    number = Published(test_accuracy=0.9, source="")
+    assert shown([0.95], number) == "not shown"  # one seed shows nothing
+    assert shown([0.9, 0.9], number) == "met" and shown([0.89, 0.89], number) == "short"
+    assert shown([0.85, 0.97], number) == "not shown"
+
+
+def test_backprop_is_compared_at_equal_seeds_only():
+    ours, theirs = {0: 0.90, 1: 0.92, 2: 0.94, 9: 0.1}, {0: 0.95, 1: 0.96, 2: 0.97, 7: 0.2}
+    found = difference(ours, theirs)
+    assert found is not None and found.seeds == 3 and found.mean == pytest.approx(-0.04)
+    assert found.margin == pytest.approx(stats.t.ppf(0.975, 2) * 0.01 / math.sqrt(3))
+    assert difference({0: 0.9}, {1: 0.9}) is None
