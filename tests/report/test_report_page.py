@@ -8,7 +8,7 @@ from report_toys import comparison, cost
 
 from onward.report import page, summary, verdicts
 from onward.report.figures import BarChart, Line, LineChart, Look, Matrix, worst_pairs
-from onward.report.heading import control_labels, title
+from onward.report.heading import control_names, title
 from onward.report.scale import Scale, bounds, number, plain, ticks
 
 LIMIT = 3 * 10**6
@@ -209,13 +209,18 @@ def test_controls_are_named_by_the_whole_network_and_what_differs():
         cost("backprop", 1.0) | {"network": net, "batch_size": batch, "precision": "fp32"}
         for net, batch in (("MLP(width=1000)", 64), ("MLP(width=2000)", 64), ("MLP(width=2000)", 128))
     ]
-    assert control_labels(controls[:2]) == ["backprop, as MLP(width=1000)", "backprop, as MLP(width=2000)"]
-    assert control_labels(controls)[2] == "backprop, as MLP(width=2000), batch 128"
+    names, legend = control_names(controls[:2])
+    assert names == ["backprop [1]", "backprop [2]"]
+    assert legend == ["[1] trains MLP(width=1000)", "[2] trains MLP(width=2000)"]
+    assert control_names(controls)[1][2] == "[3] trains MLP(width=2000), batch 128"
     controls[1] |= {"precision": "bf16"}
-    assert control_labels(controls)[1] == "backprop, as MLP(width=2000), batch 64, bf16"
+    names, legend = control_names(controls)
+    assert legend[1] == "[2] trains MLP(width=2000), batch 64, bf16"
     html = page(comparison() | {"controls": controls})
-    assert all(label in html for label in control_labels(controls))
-    assert ", as TinyCNN" not in page(comparison())
+    assert all(text in html for text in (*names, *legend))
+    names, legend = control_names(controls[:1] * 2)
+    assert names == ["backprop", "backprop"] and legend == ["backprop trains MLP(width=1000)"]
+    assert control_names([]) == ([], []) and "[1]" not in page(comparison())
 
 
 def test_infinitely_many_photons_are_drawn():

@@ -1,21 +1,19 @@
 """The commands `onward compare` and `onward report`: methods side by side, as tables, JSON and an HTML page."""
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from onward.cli.arguments import CommandLineError, parse
 from onward.cli.known import find_recipe
+from onward.cli.tables import show_table
 from onward.data import load
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.report import page, summary, verdicts
-from onward.report.heading import control_labels, title
+from onward.report.heading import control_names, title
 from onward.report.page import percent, spread
 from onward.report.scale import number, plain
 from onward.runs import Place
@@ -55,8 +53,6 @@ Draws the page of `onward compare` for finished runs, whatever they are; runs th
 method. Shows the noise and chips that all of them have been evaluated under already, or what is named. Flags are those
 of `onward compare`, but for --seeds and --same; OUT is `report` unless named.
 """
-
-_out = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
 
 
 @dataclass(frozen=True)
@@ -202,39 +198,42 @@ def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path
 
 
 def _show(found: dict[str, Any]) -> None:
-    _print_summary(found)
+    _show_summary(found)
     for method in found["methods"]:
         if method["differs"]:
-            _out.print(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
+            print(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
     for sweep in found["sweeps"]:
         heads = ["accuracy" if level is None else plain(level) for level in sweep["levels"]]
-        cells = {
-            method["label"]: [spread(row) for row in method["noise"] if row["sweep"] == sweep["name"]]
+        rows = [
+            (method["label"], [spread(row) for row in method["noise"] if row["sweep"] == sweep["name"]])
             for method in found["methods"]
-        }
-        _print_table(f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else ""), heads, cells)
+        ]
+        show_table(f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else ""), ["", *heads], rows)
     for k, first in enumerate(found["methods"][0]["recovery"]):
-        cells = {m["label"]: _recovery_cells(m, m["recovery"][k]) for m in found["methods"]}
+        rows = [(m["label"], _recovery_cells(m, m["recovery"][k])) for m in found["methods"]]
         level = "" if first["level"] is None else f" {plain(first['level'])}"
         about = f"learning on the chip, {first['sweep']}{level}"
-        _print_table(about, ["clean %", "on the chip %", "after learning %", "came back", "MB"], cells)
+        show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
     told = verdicts(found)
     for line in (*told, summary(told)):
-        _out.print(str(line), soft_wrap=True)
+        print(line)
 
 
-def _print_summary(found: dict[str, Any]) -> None:
-    heads, cells = ["clean %", "parameters"], {}
+def _show_summary(found: dict[str, Any]) -> None:
+    heads, rows = ["", "clean %", "parameters"], []
     costed = "cost" in found["methods"][0]
     if costed:
         heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(found['target'])} %"]
     for method in found["methods"]:
         row = [spread(method["clean"]), f"{method['parameters']:,}"]
-        cells[method["label"]] = row + (_cost_cells(method["cost"], method["energy"]) if costed else [])
-    for label, control in zip(control_labels(found["controls"]), found["controls"], strict=True):
+        rows.append((method["label"], row + (_cost_cells(method["cost"], method["energy"]) if costed else [])))
+    names, legend = control_names(found["controls"])
+    for name, control in zip(names, found["controls"], strict=True):
         energy = {"joules_per_epoch": None, "joules_to_target": None}
-        cells[label] = ["", "", *_cost_cells(control, energy)]
-    _print_table(title(found), heads, cells)
+        rows.append((name, ["", "", *_cost_cells(control, energy)]))
+    show_table(title(found), heads, rows)
+    for line in legend:
+        print(line)
 
 
 def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:
@@ -252,14 +251,3 @@ def _recovery_cells(method: dict[str, Any], row: dict[str, Any]) -> list[str]:
     share = f"{(after - met) / (clean - met):.0%}" if clean > met else "nothing was lost"
     spreads = [spread(method["clean"]), spread(row["met"]), spread(row["recovered"])]
     return [*spreads, share, f"{row['memory_bytes'] / 1e6:.1f}"]
-
-
-def _print_table(title: str, heads: Sequence[str], rows: dict[str, list[str]]) -> None:
-    table = Table("")
-    table.columns[0].no_wrap = True
-    for head in heads:
-        table.add_column(head, justify="right")
-    for name, cells in rows.items():
-        table.add_row(name, *cells)
-    _out.print(f"\n{title}", style="italic")
-    _out.print(table)

@@ -7,16 +7,13 @@ from typing import Annotated, Literal
 
 import torch
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from onward.cli.arguments import parse
+from onward.cli.tables import show_table
 from onward.data import load
 from onward.runs import Evaluator, RunFolder, load_model
 from onward.runs.environment import choose_device
 from onward.runs.train import check_data
-
-_out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -45,11 +42,6 @@ def run(words: Sequence[str]) -> None:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = getattr(data, order.split)
     accuracy = Evaluator(learner, recipe.trainer).accuracy(images)
-    table = Table(title=f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}")
-    table.add_column("read-out")
-    table.add_column("accuracy %", justify="right")
-    for name, value in accuracy.by_rule.items():
-        table.add_row(name, f"{100 * value:.2f}")
-    for block, value in enumerate(accuracy.by_block):
-        table.add_row(f"scored block {block}", f"{100 * value:.2f}")
-    _out.print(table)
+    title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
+    read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
+    show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from onward.cli.arguments import CommandLineError, parse
 from onward.cli.known import find_recipe
+from onward.cli.tables import show_table
 from onward.measure import CATEGORIES, PHASES
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
@@ -75,24 +74,15 @@ def run(words: Sequence[str]) -> None:
 
 
 def _show(found: dict[str, Any]) -> None:
-    out, rate = Console(highlight=False), found["peak_rate"]
+    rate = found["peak_rate"]
     rows = {row["name"]: row for row in found["contenders"]}
     head = f"{found['recipe']}, {found['batch_size']} images of {found['data']}, {found['precision']}"
-    out.print(f"{head}\n{found['environment']['device']}: {max(rate.values()) / 1e9:,.0f} GFLOP/s in large products")
-    out.print(_table("a training step", rows, _cost(rows)))
-    out.print(_table("seconds by phase, medians", rows, _seconds(rows)))
-    out.print(_table("memory at the peak, MB", rows, _memory(rows)))
-    out.print(_blocks(next(iter(rows.values()))))
-
-
-def _table(title: str, rows: dict[str, Any], lines: list[tuple[str, list[str]]]) -> Table:
-    table = Table(title=title, title_justify="left")
-    table.add_column("")
-    for name in rows:
-        table.add_column(name.replace(", ", ",\n"), justify="right", no_wrap=True)
-    for name, cells in lines:
-        table.add_row(name, *cells)
-    return table
+    print(f"{head}\n{found['environment']['device']}: {max(rate.values()) / 1e9:,.0f} GFLOP/s in large products")
+    heads = ["", *rows]
+    show_table("a training step", heads, _cost(rows))
+    show_table("seconds by phase, medians", heads, _seconds(rows))
+    show_table("memory at the peak, MB", heads, _memory(rows))
+    _show_blocks(next(iter(rows.values())))
 
 
 def _cost(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
@@ -149,12 +139,13 @@ def _memory(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
     ]
 
 
-def _blocks(row: dict[str, Any]) -> Table:
-    table = Table(title=f"{row['name']}, block by block: milliseconds", title_justify="left")
-    for name in ("block", "GFLOP", *PHASES[1:]):
-        table.add_column(name, justify="right")
+def _show_blocks(row: dict[str, Any]) -> None:
     seconds = {(share["block"], share["phase"]): share["seconds"] for share in row["phases"]}
-    for block, operations in enumerate(row["flops"]["by_block"]):
-        cells = [f"{1e3 * seconds.get((block, phase), 0):.2f}" for phase in PHASES[1:]]
-        table.add_row(str(block), f"{operations / 1e9:.3f}", *cells)
-    return table
+    rows = [
+        (
+            str(block),
+            [f"{operations / 1e9:.3f}", *(f"{1e3 * seconds.get((block, phase), 0):.2f}" for phase in PHASES[1:])],
+        )
+        for block, operations in enumerate(row["flops"]["by_block"])
+    ]
+    show_table(f"{row['name']}, block by block: milliseconds", ["block", "GFLOP", *PHASES[1:]], rows)

@@ -8,14 +8,11 @@ from typing import Annotated
 
 import torch
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from onward.cli.arguments import parse
+from onward.cli.tables import show_table
 from onward.data import read_image
 from onward.runs import load_model
-
-_out = Console(highlight=False, soft_wrap=True)
 
 
 @dataclass(frozen=True)
@@ -53,11 +50,9 @@ def _print_prediction(path: Path, rule: str, names: tuple[str, ...], scores, blo
     confidence = scores.softmax(dim=0)
     best = int(confidence.argmax())
     shown = scores.topk(min(top, len(names))).indices.tolist()
-    _out.print(f"{path}: {names[best]} (confidence {float(confidence[best]):.1%}, softmax of the {rule} scores)")
-    table = Table("scores", *[names[c] for c in shown])
-    for block, row in enumerate(blocks):
-        table.add_row(f"block {block}", *[f"{float(row[c]):.3f}" for c in shown])
-    _out.print(table)
+    title = f"{path}: {names[best]} (confidence {float(confidence[best]):.1%}, softmax of the {rule} scores)"
+    rows = [(f"block {block}", [f"{float(row[c]):.3f}" for c in shown]) for block, row in enumerate(blocks)]
+    show_table(title, ["scores", *[names[c] for c in shown]], rows)
 
 
 def _print_json(path: Path, rule: str, names: tuple[str, ...], scores, blocks, top: int) -> None:

@@ -7,11 +7,10 @@ from typing import Annotated
 
 import torch
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from onward.cli.arguments import CommandLineError, parse
 from onward.cli.known import find_recipe
+from onward.cli.tables import show_table
 from onward.core import LocalTrainer
 from onward.data import TrainLoader
 from onward.distributed import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
@@ -110,24 +109,22 @@ def _show(order: SimulateArguments, costs: BlockCosts, stages: Stages, wires: Wi
     found = simulate(seconds, sent, wires, order.steps)
     shared = f", {order.replicas} replicas" if order.replicas > 1 else ""
     title = f"{order.recipe.name}, {order.recipe.batch_size} images in a step{shared}"
-    table = Table(title=title, title_justify="left")
-    for name in ("stage", "blocks", "ms", "busy %", "sends MB", "link ms", "memory MB"):
-        table.add_column(name, justify="right")
+    rows = []
     for s, stage in enumerate(stages):
         amount = sent[s] if s < len(sent) else 0
-        table.add_row(
-            str(s),
+        cells = [
             f"{stage.start}-{stage.stop - 1}",
             f"{1e3 * seconds[s]:.2f}",
             f"{100 * found.utilisation[s]:.0f}",
             f"{amount / 1e6:.2f}",
             f"{1e3 * wires.seconds(amount):.2f}" if amount else "",
             f"{costs.memory(stage, first=s == 0, last=s == len(stages) - 1) / 1e6:.1f}",
-        )
-    out, alone = Console(highlight=False, width=100), sum(seconds)
-    out.print(table)
-    out.print(f"one stage     {1e3 * alone:.2f} ms a step")
-    out.print(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
-    out.print(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
+        ]
+        rows.append((str(s), cells))
+    alone = sum(seconds)
+    show_table(title, ["stage", "blocks", "ms", "busy %", "sends MB", "link ms", "memory MB"], rows)
+    print(f"one stage     {1e3 * alone:.2f} ms a step")
+    print(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
+    print(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
     limit = "a link" if found.step > max(seconds) else f"stage {seconds.index(max(seconds))}"
-    out.print(f"limited by    {limit}; {sum(sent) / 1e6:.2f} MB sent in a step")
+    print(f"limited by    {limit}; {sum(sent) / 1e6:.2f} MB sent in a step")

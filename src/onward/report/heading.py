@@ -42,10 +42,18 @@ def title(found: Found) -> str:
     return f"{images}, {seeds(found)}"
 
 
-def control_labels(controls: Sequence[Found]) -> list[str]:
-    """Name each control with its network, and with batch, precision, optimizer and images where these differ."""
+def control_names(controls: Sequence[Found]) -> tuple[list[str], list[str]]:
+    """Return a short name for each control, and a legend that says what each kind of control trains.
+
+    That is its network, with batch, precision, optimizer and images where controls differ in these. Where there are
+    several kinds, names end in the number of theirs.
+    """
     told = [(key, text) for key, text in _TOLD.items() if len({str(control.get(key)) for control in controls}) > 1]
-    return [
-        ", ".join([f"{c['name']}, as {c['network']}", *(text.format(c[key]) for key, text in told if key in c)])
-        for c in controls
+    trained = [
+        ", ".join([f"{c['network']}", *(text.format(c[key]) for key, text in told if key in c)]) for c in controls
     ]
+    kinds = list(dict.fromkeys(trained))
+    if len(kinds) < 2:
+        return [c["name"] for c in controls], [f"backprop trains {kind}" for kind in kinds]
+    names = [f"{c['name']} [{kinds.index(kind) + 1}]" for c, kind in zip(controls, trained, strict=True)]
+    return names, [f"[{number}] trains {kind}" for number, kind in enumerate(kinds, 1)]

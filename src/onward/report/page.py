@@ -8,7 +8,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from onward.measure import CATEGORIES
 from onward.report.figures import Bar, BarChart, Line, LineChart, Look, Matrix, Recovery, worst_pairs
-from onward.report.heading import control_labels, fewest_seeds, seeds, tested
+from onward.report.heading import control_names, fewest_seeds, seeds, tested
 from onward.report.scale import bounds, number, plain
 from onward.report.verdict import points, summary, verdicts
 
@@ -18,13 +18,14 @@ _MANY = 20  # classes, beyond which a matrix is a blur
 
 @dataclass(frozen=True)
 class Panel:
-    """A heading with figures that share its legend; `about` says how to read them."""
+    """A heading with figures that share its legend; `about` says how to read them, `notes` what short names mean."""
 
     name: str
     title: str
     about: str
     figures: Sequence[Any]
     legend: Sequence[Look] = ()
+    notes: Sequence[str] = ()
 
     @property
     def flows(self) -> bool:
@@ -166,13 +167,13 @@ def _costs(found: Found, looks: Sequence[Look]) -> list[Panel]:
     if not any("cost" in method for method in found["methods"]):
         return []
     rows = [(method["cost"], look) for method, look in _each(found, looks)]
-    labelled = list(zip(found["controls"], control_labels(found["controls"]), strict=True))
-    several = len({label.removeprefix(control["name"]) for control, label in labelled}) > 1
-    rows += [(control, Look(label if several else control["name"], 0, True)) for control, label in labelled]
+    names, legend = control_names(found["controls"])
+    rows += [(control, Look(name, 0, True)) for control, name in zip(found["controls"], names, strict=True)]
     about = (
         "One training step, measured on this machine; controls by backprop through the same network with the same "
         f"batch, precision and optimizer stand below. {found['environment']['device']}."
     )
+    notes = legend if len(legend) > 1 else []
     per_epoch = [
         Bar(look, ((0, method["energy"]["joules_per_epoch"]),), f"{number(method['energy']['joules_per_epoch'])} J")
         for method, look in _each(found, looks)
@@ -186,8 +187,8 @@ def _costs(found: Found, looks: Sequence[Look]) -> list[Panel]:
     energy.append(BarChart("Energy of an epoch", "J", per_epoch))
     energy += _to_target(found, looks)
     return [
-        Panel("cost", "Memory and time", about, _step_figures(rows)),
-        Panel("energy", "Energy", counted, energy),
+        Panel("cost", "Memory and time", about, _step_figures(rows), notes=notes),
+        Panel("energy", "Energy", counted, energy, notes=notes),
     ]
 
 
