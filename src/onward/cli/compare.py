@@ -18,6 +18,7 @@ from onward.report.page import percent, spread
 from onward.report.scale import number, plain
 from onward.runs import Place
 from onward.runs.comparing import Method, Question, as_first, compare, describe, with_kept
+from onward.runs.disk import write_text
 from onward.runs.files import read_json, write_json
 from onward.runs.finished import Finished, open_run
 from onward.runs.recovery import Stream
@@ -191,7 +192,7 @@ def _say(line: str) -> None:
 def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path) -> None:
     _show(found)
     html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
-    html.write_text(page(found, measured=measured), encoding="utf-8")
+    write_text(html, page(found, measured=measured))
     write_json(numbers, found)
     print(numbers)
     print(html)

@@ -1,5 +1,6 @@
 """Checkpoints that any placement can resume: one file from one process, or a file per block from a pipeline."""
 
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onward.runs.disk import make_folder
 from onward.runs.files import read_json, read_tensors, write_json, write_tensors
 
 _WHOLE, _PARTS, _SEAL = "checkpoint.safetensors", "checkpoint", "latest.json"
@@ -28,7 +30,8 @@ class Spot:
 def save_part(run: Path, spot: Spot, name: str, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
     """Write one part of a checkpoint, such as a block. It counts once the checkpoint is sealed."""
     folder = run / _PARTS / spot.folder
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder.parent)
+    make_folder(folder)
     write_tensors(folder / f"{name}.safetensors", tensors, notes)
 
 
@@ -40,8 +43,9 @@ def seal(run: Path, spot: Spot, num_blocks: int) -> None:
     write_json(run / _PARTS / _SEAL, {**vars(spot), "blocks": num_blocks})
     (run / _WHOLE).unlink(missing_ok=True)
     for folder in (run / _PARTS).iterdir():
-        if folder.is_dir() and Spot(*map(int, folder.name.split("-"))) < spot:
-            shutil.rmtree(folder, ignore_errors=True)
+        numbers = re.fullmatch(r"(\d+)-(\d+)", folder.name)
+        if numbers and folder.is_dir() and Spot(int(numbers[1]), int(numbers[2])) < spot:
+            shutil.rmtree(folder, ignore_errors=True)  # which takes no link for a folder
 
 
 def latest(run: Path) -> tuple[Spot, str] | None:

@@ -1,11 +1,9 @@
 """Files of a run: written whole or not at all, checked when read, never unpickled."""
 
-import contextlib
 import hashlib
 import json
-import os
-import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +12,27 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from onward.runs.disk import open_plain, read_plain, replace
+from onward.runs.strict_json import parse
+
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object with its own checksum, atomically. Raises OSError if it cannot be written."""
-    body = {**content, "sha256": _json_digest(content)}
-    _replace(path, lambda temporary: temporary.write_text(json.dumps(body, indent=2) + "\n"))
+    body = {**content, "sha256": json_digest(content)}
+    text = json.dumps(body, indent=2, allow_nan=False) + "\n"
+    replace(path, lambda temporary: temporary.write_text(text))
 
 
 def read_json(path: Path) -> dict[str, Any]:
     """Read what `write_json` wrote. Raises ValueError for a missing, damaged or foreign file."""
     try:
-        content = json.loads(path.read_bytes())
-    except FileNotFoundError:
+        text = read_plain(path)
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} does not exist; is this a run folder of onward?") from None
-    except ValueError:
-        raise ValueError(f"{path} is not readable JSON: it is damaged or not from onward") from None
+    content = parse(text, str(path))
     if not isinstance(content, dict) or "sha256" not in content:
         raise ValueError(f"{path} has no checksum: it is not from onward")
-    if content.pop("sha256") != _json_digest(content):
+    if content.pop("sha256") != json_digest(content):
         raise ValueError(f"{path} does not match its checksum: it was damaged or edited")
     return content
 
@@ -41,46 +42,61 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(dict(notes))
     metadata = {"notes": text, "sha256": _tensor_digest(plain, text)}
-    _replace(path, lambda temporary: save_file(plain, temporary, metadata))
+    replace(path, lambda temporary: save_file(plain, temporary, metadata))
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `write_tensors` wrote. Raises ValueError for a missing, damaged or foreign file."""
-    if not path.is_file():
-        raise ValueError(f"{path} does not exist")
+    _check_there(path)
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
-    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        text = metadata.get("notes", "")
+        digest = _tensor_digest(tensors, text)
+    except (SafetensorError, OSError, ValueError, RuntimeError, TypeError) as error:
         raise ValueError(f"{path} is not a readable safetensors file: it is damaged or foreign ({error})") from None
-    text = metadata.get("notes", "")
     if "sha256" not in metadata:
         raise ValueError(f"{path} has no checksum: it is not from onward")
-    if metadata["sha256"] != _tensor_digest(tensors, text):
+    if metadata["sha256"] != digest:
         raise ValueError(f"{path} does not match its checksum: it is damaged")
-    return tensors, json.loads(text)
+    notes = parse(text.encode(), f"the notes in {path}")
+    if not isinstance(notes, dict):
+        raise ValueError(f"the notes in {path} are no JSON object: the file is not from onward")
+    return tensors, notes
 
 
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one move."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+@dataclass(frozen=True)
+class TensorHeader:
+    """What a file of `write_tensors` says it holds: shape and type of each tensor, and their digest."""
+
+    forms: dict[str, tuple[tuple[int, ...], str]]
+    digest: str
+
+
+def read_header(path: Path) -> TensorHeader:
+    """Read what a file of tensors holds, without its numbers. Raises ValueError as `read_tensors` does."""
+    _check_there(path)
     try:
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        os.replace(temporary, path)
-    except (OSError, SafetensorError) as error:
-        raise OSError(f"cannot write {path}: {error}; what was there before is untouched") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        with safe_open(path, framework="pt") as file:
+            digest = (file.metadata() or {}).get("sha256", "")
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            forms = {name: (tuple(part.get_shape()), str(part.get_dtype())) for name, part in slices.items()}
+    except (SafetensorError, OSError, ValueError, RuntimeError) as error:
+        raise ValueError(f"{path} is not a readable safetensors file: it is damaged or foreign ({error})") from None
+    if not digest:
+        raise ValueError(f"{path} has no checksum: it is not from onward")
+    return TensorHeader(forms, digest)
 
 
-def _json_digest(content: Mapping[str, Any]) -> str:
+def _check_there(path: Path) -> None:
+    try:
+        open_plain(path).close()
+    except (FileNotFoundError, NotADirectoryError):
+        raise ValueError(f"{path} does not exist") from None
+
+
+def json_digest(content: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()
 
 

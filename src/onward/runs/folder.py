@@ -1,8 +1,8 @@
 """The run folder: where each file of a run lies, and how it is written and read."""
 
 import json
+import secrets
 import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
+from onward.runs.disk import make_folder, open_to_append, read_plain, write_text
 from onward.runs.files import read_json, write_json, write_tensors
 
 
@@ -25,12 +26,16 @@ class RunFolder:
     def create(cls, parent: Path, recipe: Recipe, environment: Mapping[str, Any]) -> "RunFolder":
         """Make the next free folder `parent/RECIPE/seed-N[-K]`; it appears with its configuration or not at all."""
         base = parent / recipe.name
-        base.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(dir=base, prefix=".new-"))
+        draft = base / f".new-{secrets.token_hex(4)}"
+        try:
+            parent.mkdir(parents=True, exist_ok=True)
+            make_folder(base)
+            draft.mkdir()
+        except OSError as error:
+            raise OSError(f"no run folder can be made in {base}: {error.strerror}; name another --runs-dir") from error
         try:
             write_json(draft / "config.json", {"recipe": encode(recipe)})
             write_json(draft / "environment.json", environment)
-            draft.chmod(0o755)
             return cls(_rename_to_free(draft, base, f"seed-{recipe.seed}"))
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -66,15 +71,15 @@ class RunFolder:
         checkpoints.drop(self.path)
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
-        with (self.path / "metrics.jsonl").open("a") as file:
-            file.write(json.dumps(dict(row)) + "\n")
+        with open_to_append(self.path / "metrics.jsonl") as file:
+            file.write(json.dumps(dict(row)).encode() + b"\n")
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read all whole rows; a last row that was cut off by a stop is left out. ValueError if one is damaged."""
         path = self.path / "metrics.jsonl"
         if not path.exists():
             return []
-        rows = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end was never finished
+        rows = read_plain(path).split(b"\n")[:-1]  # what follows the last line end was never finished
         try:
             return [json.loads(row) for row in rows]
         except ValueError:
@@ -84,9 +89,7 @@ class RunFolder:
         """Drop the rows of epochs that a resumed run will do again."""
         path = self.path / "metrics.jsonl"
         rows = [row for row in self.metrics() if row["epoch"] < epochs]
-        draft = path.with_suffix(".tmp")
-        draft.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        draft.replace(path)
+        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         write_json(self.path / "result.json", result)

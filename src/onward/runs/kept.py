@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from onward.runs.disk import open_to_append, read_plain
 from onward.runs.locks import wait_for
 
 
@@ -18,7 +19,7 @@ class Kept:
     def __init__(self, path: Path):
         self.path = path
         self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        text = path.read_bytes() if path.exists() else b""
+        text = read_plain(path) if path.exists() else b""
         try:
             for line in text[: text.rfind(b"\n") + 1].splitlines():
                 content = json.loads(line)
@@ -38,7 +39,7 @@ class Kept:
     def keep(self, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
         """Add a line. Raises OSError if it cannot be written."""
         line = json.dumps({"asked": dict(asked), "found": dict(found)}) + "\n"
-        with self.path.open("a+b") as file:
+        with open_to_append(self.path) as file:
             wait_for(file)
             _drop_cut_off(file)
             file.write(line.encode())

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from onward.runs.disk import open_plain
+
 
 @contextmanager
 def trained_here(run: Path) -> Iterator[None]:
@@ -14,7 +16,7 @@ def trained_here(run: Path) -> Iterator[None]:
 
     The lock lies on `config.json`, which is never written again: no file is left behind.
     """
-    with (run / "config.json").open("r+b") as file:
+    with open_plain(run / "config.json", write=True) as file:
         if not _hold(file, wait=False):
             raise ValueError(f"{run} is being trained by another process; wait for it or stop it")
         if hasattr(os, "register_at_fork"):

@@ -12,6 +12,7 @@ from onward.data import Splits
 from onward.measure import peak_memory
 from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
+from onward.runs.disk import make_folder
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
 
@@ -92,9 +93,19 @@ def make_record(
 
 
 def record(folder: Path, result: dict[str, Any]) -> Path:
-    """File a finished run under `record_path`."""
-    path = record_path(folder, result["recipe"], result["seed"], result["data_note"])
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """File a finished run under `record_path`. Raises ValueError if recipe and seed are not those of its settings."""
+    recipe = decode(result["config"])
+    assert isinstance(recipe, Recipe)
+    told = result["recipe"], result["seed"]
+    if told != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
+        raise ValueError(
+            f"a result of recipe {told[0]!r}, seed {told[1]!r} has the settings of {recipe.name!r}, seed "
+            f"{recipe.seed}: it was put together or edited, and is not recorded"
+        )
+    path = record_path(folder, recipe.name, recipe.seed, result["data_note"])
+    folder.mkdir(parents=True, exist_ok=True)
+    for inner in reversed(path.relative_to(folder).parents[:-1]):
+        make_folder(folder / inner)
     write_json(path, result)
     return path
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.recipes import RECIPES
+from onward.runs.disk import make_folder, write_text
 from onward.runs.method_tables import control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
 from onward.runs.statistics import difference, estimate, shown
@@ -70,24 +71,26 @@ def write_results(folder: Path) -> Path:
     Raises ValueError as `read_records` does.
     """
     page = folder / "RESULTS.md"
-    page.write_text(results_page(folder))
+    write_text(page, results_page(folder))
     methods = folder / "methods"
-    methods.mkdir(exist_ok=True)
+    make_folder(methods)  # all pages in it are written anew
     for old in methods.glob("*.md"):
         old.unlink()
     for method, table in method_pages(folder).items():
-        (methods / f"{method}.md").write_text(table)
+        write_text(methods / f"{method}.md", table)
     return page
 
 
 def insert(path: Path, tables: str) -> None:
     """Put tables between the marks of a text file. Raises ValueError if it has no such marks."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link; name the file that it leads to")
     text = path.read_text()
     before, opening, rest = text.partition(_MARKS[0])
     _, closing, after = rest.partition(_MARKS[1])
     if not (opening and closing):
         raise ValueError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} to put the results between")
-    path.write_text(f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
+    write_text(path, f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
 
 
 def spread(values: Sequence[float]) -> str:

@@ -1,0 +1,107 @@
+"""Writing beside others' files: plain files alone, never through a link, whole or not at all, with the user's umask."""
+
+import contextlib
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from safetensors import SafetensorError
+
+_SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows has neither, and no pipes with a name
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
+_STRAY = re.compile(r"\.[\w.-]+\.(json|jsonl|safetensors)\.[0-9a-z_]{8}|\.tmp[0-9A-Za-z]{6}|metrics\.tmp")
+
+
+def open_plain(path: Path, *, write: bool = False) -> BinaryIO:
+    """Open a plain file to read, or to change it.
+
+    Raises ValueError for a folder, pipe or device, OSError if it is not there.
+    """
+    _check_plain(path, os.stat(path).st_mode)  # only to open a device may do something
+    handle = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | _SAFE | getattr(os, "O_BINARY", 0))
+    try:
+        _check_plain(path, os.fstat(handle).st_mode)
+        return os.fdopen(handle, "r+b" if write else "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def read_plain(path: Path) -> bytes:
+    """Return the content of a plain file. Raises as `open_plain` does."""
+    with open_plain(path) as file:
+        return file.read()
+
+
+def open_to_append(path: Path) -> BinaryIO:
+    """Open a file to read it and to add to its end; make it if it is not there.
+
+    A file that has another name elsewhere gets a copy of its own first. Raises ValueError for a link or anything else
+    that is no plain file.
+    """
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link, and nothing is written through one: put the file itself there")
+    if path.exists() and path.stat().st_nlink > 1:
+        content = read_plain(path)
+        replace(path, lambda temporary: temporary.write_bytes(content))
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | _SAFE | _NO_LINK | getattr(os, "O_BINARY", 0)
+    handle = os.open(path, flags, 0o666)
+    try:
+        _check_plain(path, os.fstat(handle).st_mode)
+        return os.fdopen(handle, "r+b")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+def replace(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file beside `path`, then put it in place in one move.
+
+    A link at `path` is replaced; what it leads to stays. Raises OSError if that cannot be done.
+    """
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE | _NO_LINK, 0o666)
+        mode = stat.S_IMODE(os.fstat(handle).st_mode)  # what the umask leaves
+        os.close(handle)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.chmod(mode)  # the writer may have made a file of its own
+        os.replace(temporary, path)
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else error
+        raise OSError(f"cannot write {path}: {reason}; what was there before is untouched") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all. Raises OSError if it cannot be written."""
+    replace(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder inside a run, unless it is there. Raises ValueError for a link."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link, and nothing is written through one: remove it, or put the folder there")
+    path.mkdir(exist_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed writes have left in a folder. Nobody may write there now."""
+    for path in folder.iterdir():
+        if _STRAY.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
+            path.unlink(missing_ok=True)
+
+
+def _check_plain(path: Path, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
+        kind = next((name for test, name in kinds if test(mode)), "a device")
+        raise ValueError(f"{path} is {kind}, not a plain file")

@@ -1,0 +1,64 @@
+"""JSON as RFC 8259 has it: no NaN, no name twice, no nesting without end; whatever is not that is named."""
+
+import json
+import math
+from collections import Counter
+from typing import Any
+
+_DEEPEST = 64  # far more than anything that is written here
+
+
+def parse(text: bytes, where: str) -> Any:
+    """Read JSON. Raises ValueError that begins with `where` for anything else."""
+    try:
+        content = json.loads(
+            text.decode("utf-8-sig"),
+            parse_constant=_constant,
+            parse_float=_finite,
+            object_pairs_hook=_once,
+        )
+        _check(content)
+    except RecursionError:
+        raise ValueError(f"{where} is nested too deeply: it is damaged or not from onward") from None
+    except UnicodeError:
+        raise ValueError(f"{where} is not readable JSON (its text is not UTF-8): it is damaged or foreign") from None
+    except ValueError as error:
+        raise ValueError(f"{where} is not readable JSON ({error}): it is damaged or not from onward") from None
+    return content
+
+
+def _constant(word: str) -> float:
+    raise ValueError(f"{word} is no number in JSON")
+
+
+def _finite(word: str) -> float:
+    value = float(word)
+    if not math.isfinite(value):
+        raise ValueError(f"{word} is out of range")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        name, _ = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise ValueError(f"{name!r} is there more than once")
+    return found
+
+
+def _check(content: Any) -> None:
+    """Raise RecursionError where lists and objects are nested too deeply, UnicodeError for text that is none."""
+    level = [content]
+    for _ in range(_DEEPEST):
+        inner = []
+        for value in level:
+            if isinstance(value, dict):
+                inner += [*value, *value.values()]
+            elif isinstance(value, list):
+                inner += value
+            elif isinstance(value, str) and not value.isascii():
+                value.encode()  # half a surrogate pair cannot be written
+        level = inner
+        if not level:
+            return
+    raise RecursionError
