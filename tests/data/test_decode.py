@@ -1,10 +1,12 @@
 """Reading image files: modes, sizes and broken files."""
 
 import io
+import struct
+import zlib
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from onward.data import read_image
 
@@ -85,7 +87,10 @@ def test_missing_files_and_non_images_are_named(tmp_path):
     with pytest.raises(ValueError, match=r"nothing.png is not a file"):
         read_image(tmp_path / "nothing.png", channels=3, size=(4, 4))
     (tmp_path / "notes.png").write_text("not an image")
-    with pytest.raises(ValueError, match=r"notes.png cannot be read as an image"):
+    with pytest.raises(
+        ValueError,
+        match=r"notes.png is not an image of a known format \(PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM\): remove it",
+    ):
         read_image(tmp_path / "notes.png", channels=3, size=(4, 4))
     with pytest.raises(ValueError, match="channels is 2"):
         read_image(save(tmp_path / "a.png", COLOURS), channels=2, size=(4, 4))
@@ -98,3 +103,64 @@ def test_a_truncated_file_is_named(tmp_path, suffix):
     (tmp_path / f"cut.{suffix}").write_bytes(buffer.getvalue()[: len(buffer.getvalue()) * 2 // 3])
     with pytest.raises(ValueError, match=rf"cut.{suffix} cannot be read"):
         read_image(tmp_path / f"cut.{suffix}", channels=3, size=(4, 4))
+
+
+def sixteen_bit_png(colour_type: int, channels: int) -> bytes:
+    """A PNG of 4x4 pixels with 16 bits per channel, which Pillow cannot write."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
+    rows = (b"\0" + b"\x12\x34" * 4 * channels) * 4
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_deep_png_of_every_kind_is_refused(tmp_path, colour_type, channels):
+    (tmp_path / "deep.png").write_bytes(sixteen_bit_png(colour_type, channels))
+    with pytest.raises(ValueError, match=r"deep.png has mode .* with 16 bits per channel: convert it"):
+        read_image(tmp_path / "deep.png", channels=3, size=(4, 4))
+
+
+def deep_tiff() -> bytes:
+    """A TIFF of one row of two pixels, RGB with 16 bits per channel."""
+    entries = [(256, 3, 1, 2), (257, 3, 1, 1), (258, 3, 3, 8), (259, 3, 1, 1), (262, 3, 1, 2)]
+    entries += [(273, 4, 1, 14), (277, 3, 1, 3), (278, 3, 1, 1), (279, 4, 1, 12)]
+    table = b"".join(struct.pack("<HHII", *entry) for entry in entries)
+    return (
+        b"II*\0"
+        + struct.pack("<I", 26)
+        + struct.pack("<3H", 16, 16, 16)
+        + bytes(12)
+        + struct.pack("<H", 9)
+        + table
+        + bytes(4)
+    )
+
+
+@pytest.mark.parametrize("content", [deep_tiff(), b"P6 2 1 65535 " + bytes(12), b"P3 1 1 300 1 2 3 "])
+def test_other_deep_colour_is_refused(tmp_path, content):
+    (tmp_path / "deep").write_bytes(content)
+    with pytest.raises(ValueError, match=r"deep has mode RGB with \d+ bits per channel: convert it"):
+        read_image(tmp_path / "deep", channels=3, size=(4, 4))
+
+
+def test_ghostscript_is_never_started(tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: started.append(1))
+    image = Image.new("RGB", (4, 4), "red")
+    image.save(tmp_path / "x.eps")
+    (tmp_path / "x.eps").rename(tmp_path / "x.png")
+    with pytest.raises(ValueError, match=r"x.png is not an image of a known format"):
+        read_image(tmp_path / "x.png", channels=3, size=(4, 4))
+    assert not started
+
+
+def test_an_image_of_many_megapixels_is_read_without_a_warning_up_to_the_limit(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
+    path = save(tmp_path / "a.png", COLOURS)  # 54 pixels: Pillow warns from 40 on, and raises from 80 on
+    assert read_image(path, channels=3, size=(6, 9)).shape == (3, 6, 9)
+    path = save(tmp_path / "b.png", np.zeros((9, 9), np.uint8))
+    with pytest.raises(ValueError, match=r"b.png is too large, the limit is 0 megapixels: scale it down"):
+        read_image(path, channels=3, size=(6, 9))

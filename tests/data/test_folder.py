@@ -92,8 +92,37 @@ def empty_class(root):
     (root / "eel").mkdir()
 
 
-def notes_in_a_class(root):
-    (root / "dog" / "notes.txt").write_text("woof")
+def program_in_a_class(root):
+    (root / "dog" / "bark.exe").write_text("woof")
+
+
+def only_litter_in_a_class(root):
+    (root / "eel").mkdir()
+    (root / "eel" / "Thumbs.db").write_text("x")
+
+
+def capital_train(root):
+    for split in ("Train", "Test"):
+        shutil.copytree(root / "dog", root / split / "dog")
+
+
+def train_and_eval(root):
+    for split in ("train", "eval"):
+        shutil.copytree(root / "dog", root / split / "dog")
+    for name in ("dog", "cat"):
+        shutil.rmtree(root / name)
+
+
+def unsorted(root):
+    for file in (root / "dog").iterdir():
+        file.rename(root / file.name)
+    shutil.rmtree(root / "dog")
+    shutil.rmtree(root / "cat")
+
+
+def shards(root):
+    no_classes(root)
+    (root / "train-00000-of-00001.parquet").write_text("x")
 
 
 def nested_class(root):
@@ -131,7 +160,11 @@ def only_train(root):
     ("damage", "message"),
     [
         (empty_class, "class folder .*eel is empty"),
-        (notes_in_a_class, "notes.txt cannot be read as an image"),
+        (program_in_a_class, "bark.exe is not an image of a known format"),
+        (capital_train, r"Train looks like a training split: call it train, and the other one test"),
+        (train_and_eval, r"has train/ but no test/ \(but eval: call the one to test on test/\)"),
+        (unsorted, r"has no class folders, but 4 images that are not sorted into classes"),
+        (shards, r"but parquet files, which are read for the named sets alone"),
         (nested_class, "small is a folder inside the class 'dog'"),
         (single_class, "only the class folder 'cat'"),
         (no_classes, "has no class folders"),
@@ -148,6 +181,34 @@ def test_bad_folders_say_what_is_wrong(class_folders, damage, message):
         read(root)
 
 
+@pytest.mark.filterwarnings("ignore:1 files in")
+def test_a_class_with_litter_alone_is_empty(class_folders):
+    root = class_folders({"cat": 4, "dog": 4})
+    only_litter_in_a_class(root)
+    with pytest.raises(ValueError, match=r"class folder .*eel is empty"):
+        read(root)
+
+
+def test_litter_beside_images_is_skipped_and_counted(class_folders):
+    root = class_folders({"cat": 5, "dog": 5})
+    clean = read(root).checksum
+    for name in ("Thumbs.db", "desktop.ini", "001.txt", "labels.CSV", "001.xml", "001.json", "README.md"):
+        (root / "cat" / name).write_text("x")
+    with pytest.warns(UserWarning, match=r"7 files in .*pets are no images and were skipped, such as .*cat/001.json"):
+        assert read(root).checksum == clean
+
+
+def test_a_class_may_be_called_train(class_folders):
+    root = class_folders({"bus": 5, "car": 5, "train": 5})
+    assert read(root).class_names == ("bus", "car", "train")
+
+
+def test_a_file_is_not_a_folder(tmp_path):
+    (tmp_path / "a.npz").write_text("x")
+    with pytest.raises(ValueError, match=r"a.npz is a file, not a folder: .*onward.from_arrays"):
+        read(tmp_path / "a.npz")
+
+
 def test_train_and_test_must_agree(class_folders):
     class_folders({"cat": 4, "dog": 4}, root="pets/train")
     root = class_folders({"cat": 4, "eel": 2}, root="pets/test").parent
@@ -156,5 +217,11 @@ def test_train_and_test_must_agree(class_folders):
 
 
 def test_a_missing_folder_is_named(tmp_path):
-    with pytest.raises(ValueError, match="nowhere is not a folder"):
+    with pytest.raises(ValueError, match="nowhere is not a folder: give one"):
         read(tmp_path / "nowhere")
+
+
+def test_where_a_relative_folder_was_looked_for_is_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=rf"pets is not a folder in {tmp_path}: give one"):
+        read("./pets")

@@ -69,17 +69,17 @@ def test_other_layouts_of_the_hub(tmp_path, shard, layout):
 
 
 def test_shards_are_read_once_then_cached(look_alike, monkeypatch, cache):
-    import datasets
+    import pyarrow.parquet
 
     data = look_alike("svhn")
     first = load(DataSettings(name="svhn"), data_dir=data)
-    monkeypatch.delattr(datasets, "load_dataset")
+    monkeypatch.delattr(pyarrow.parquet, "ParquetFile")
     again = load(DataSettings(name="svhn"), data_dir=data)
     assert torch.equal(first.train.pixels, again.train.pixels) and first.checksum == again.checksum
     assert len(list(cache.iterdir())) == 1
     # Touching a shard makes it another source, which has to be read again.
     next((data / "svhn").iterdir()).touch()
-    with pytest.raises(AttributeError, match="load_dataset"):
+    with pytest.raises(ValueError, match="ParquetFile"):
         load(DataSettings(name="svhn"), data_dir=data)
 
 
@@ -109,6 +109,31 @@ def test_the_hub_is_asked_for_the_right_repository(tmp_path, shard, monkeypatch)
     assert asked[:2] == [(("ufldl-stanford/svhn",), {**both, "split": split}) for split in ("train", "test")]
     exported = {"streaming": True, "revision": "refs/convert/parquet", "data_dir": "160px", "split": "validation"}
     assert asked[3] == (("frgfm/imagenette",), exported)
+
+
+GLOBS = ["x[1]", "x*", "x?", "**", "a::b", "[!x]", "{x}"]
+
+
+@pytest.mark.parametrize("buffer", [None, 16])
+@pytest.mark.parametrize("name", GLOBS)
+def test_characters_of_patterns_in_a_path_are_just_characters(tmp_path, shard, name, buffer):
+    def make(place: str, labels: list[int]):
+        for split in ("train", "test"):
+            shard(tmp_path / "new" / "svhn" / f"{split}-00000-of-00001.parquet", labels)
+        (tmp_path / "new").rename(tmp_path / place)
+
+    make("x1", [0, 1, 2] * 4)
+    make(name, [2, 1, 0, 0] * 4)
+    settings = DataSettings(name="svhn", size=6, buffer=buffer)
+    assert load(settings, data_dir=tmp_path / name, workers=0).test.labels.tolist() == [2, 1, 0, 0] * 4
+
+
+def test_a_folder_called_like_the_repository_is_not_taken_for_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ufldl-stanford" / "svhn").mkdir(parents=True)
+    for buffer in (None, 16):
+        with pytest.raises(ValueError, match="ufldl-stanford/svhn would be read in place of the hub: rename it"):
+            load(DataSettings(name="svhn", buffer=buffer), workers=0)
 
 
 def corrupt(folder, shard):
@@ -151,6 +176,31 @@ def no_rows(folder, shard):
     shard(folder / "test-00000-of-00001.parquet", [])
 
 
+def many_shards(folder, shard):
+    (folder / "test-00000-of-00001.parquet").rename(folder / "test-00000-of-99999999999.parquet")
+
+
+def two_series(folder, shard):
+    shard(folder / "train-00000-of-00001.parquet", [0, 1])
+
+
+def not_of_the_series(folder, shard):
+    shard(folder / "train-extra.parquet", [0, 1])
+
+
+def one_number_twice(folder, shard):
+    shard(folder / "train-00001-of-00002-0123456789abcdef.parquet", [0, 1])
+
+
+def beyond_the_series(folder, shard):
+    (folder / "test-00000-of-00001.parquet").rename(folder / "test-00001-of-00001.parquet")
+
+
+def other_files(folder, shard):
+    lost_test(folder, shard)
+    (folder / "t10k-images-idx3-ubyte").write_bytes(b"x")
+
+
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
@@ -166,6 +216,12 @@ def no_rows(folder, shard):
         (label_missing, r"row 1, column 'label': label None"),
         (wrong_set, "names 2 classes but mnist has 10"),
         (no_rows, r"test-00000-of-00001.parquet has no rows"),
+        (many_shards, r"test-00001-of-99999999999.parquet is missing \(1 of 99999999999 shards\)"),
+        (two_series, r"train-00000-of-00002.parquet is not of the series of train-00000-of-00001.parquet"),
+        (not_of_the_series, r"train-extra.parquet is not of the series of"),
+        (one_number_twice, r"train-00001-of-00002-0123456789abcdef.parquet is there twice under one number"),
+        (beyond_the_series, r"test-00001-of-00001.parquet is numbered beyond its 1 shards"),
+        (other_files, r"no test-\*.parquet \(there is t10k-images-idx3-ubyte, but .* parquet files alone\)"),
     ],
 )
 def test_damaged_shards_are_named(look_alike, shard, damage, message):

@@ -2,16 +2,20 @@
 # N images, C channels (1 or 3), H W map
 
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .images import Images
+from .source_files import stamp
 
+# A closed list: of the others, EPS starts Ghostscript, and each is one more parser for whoever made the file to attack.
+FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 GREY_MODES = ("1", "L")
 COLOUR_MODES = ("P", "PA", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 
@@ -23,23 +27,53 @@ def read_image(path: str | Path, *, channels: int, size: tuple[int, int]) -> UIn
     """
     if channels not in (1, 3):
         raise ValueError(f"channels is {channels}: images have 1 channel (grey) or 3 (RGB)")
-    if not Path(path).is_file():
-        raise ValueError(f"{path} is not a file: give the path of an image")
-    return torch.from_numpy(to_array(open_image(Path(path), where=str(path)), channels=channels, size=size))
+    path = Path(path)
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, not an image: name the image files inside it")
+    stamp(path)
+    return torch.from_numpy(to_array(open_image(path, where=str(path)), channels=channels, size=size))
 
 
 def open_image(content: Path | bytes, *, where: str) -> Image.Image:
     """The decoded, upright image; `where` names it in errors. Raises ValueError when it cannot be used."""
     try:
-        with Image.open(io.BytesIO(content) if isinstance(content, bytes) else content) as image:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
+        with _opened(content) as image:
+            deeper = _bits(image) > 8
+            if not deeper:
+                image.load()
+                image = ImageOps.exif_transpose(image)
+    except UnidentifiedImageError:
+        raise ValueError(f"{where} is not an image of a known format ({', '.join(FORMATS)}): remove it") from None
+    except Image.DecompressionBombError:
+        limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # where Pillow no longer warns but raises
+        raise ValueError(f"{where} is too large, the limit is {limit // 10**6} megapixels: scale it down") from None
     except Exception as error:
-        # Pillow and its codecs raise a dozen types for files that are no image, cut short or damaged.
+        # Pillow and its codecs raise a dozen types for files that are cut short or damaged.
         raise ValueError(f"{where} cannot be read as an image ({error}): repair or remove it") from error
-    if upright.mode not in GREY_MODES + COLOUR_MODES:
-        raise ValueError(f"{where} has mode {upright.mode}, not 8 bits per channel: convert it to 8-bit grey or RGB")
-    return upright
+    if deeper or image.mode not in GREY_MODES + COLOUR_MODES:
+        kind = f"mode {image.mode} with {_bits(image)} bits" if deeper else f"mode {image.mode}, not 8 bits"
+        raise ValueError(f"{where} has {kind} per channel: convert it to 8-bit grey or RGB")
+    return image
+
+
+def _opened(content: Path | bytes) -> Image.Image:
+    with warnings.catch_warnings():
+        # Pillow warns from half its limit on; up to the limit an image is read, beyond it is refused.
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS)
+
+
+def _bits(image: Image.Image) -> int:
+    """Bits of a channel as stored: Pillow opens deep colour as 8 bits, and drops the lower ones without a word."""
+    if image.format == "TIFF":
+        stored = getattr(image, "tag_v2", {}).get(258, 1)  # BitsPerSample
+        return max(stored) if isinstance(stored, tuple) else stored
+    coded = [part for tile in image.tile for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    if image.format == "PNG":
+        return 16 if any(";16" in str(raw) for raw in coded) else 8
+    if image.format == "PPM":
+        return max([8, *(value.bit_length() for value in coded if isinstance(value, int))])
+    return 8
 
 
 class PixelBuffer:

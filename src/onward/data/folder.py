@@ -7,9 +7,15 @@ from pathlib import Path
 from .carve import carve_test
 from .decode import PixelBuffer
 from .images import Decoded, Images
+from .source_files import stamp
 
 TEST_NAMES = ("test", "val", "valid", "validation")
 TEST_FRACTION = 0.2
+
+# What desktops and annotation tools leave beside images; anything else that is no image is an error.
+LITTER_NAMES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
+LITTER_SUFFIXES = (".txt", ".csv", ".json", ".xml", ".md")
 
 Files = dict[str, list[Path]]
 
@@ -24,24 +30,29 @@ class ClassFolders:
 
     @property
     def identity(self) -> list:
-        """What tells this state of the folder from any other: file names, bytes and modification times."""
+        """What tells this state of the folder from any other: file names and stamps. ValueError for what is no file."""
         groups = [("train", self.train), ("test", self.test or {})]
         files = [(split, name, file) for split, classes in groups for name, found in classes.items() for file in found]
-        return [(split, name, str(file.resolve()), *_stamp(file)) for split, name, file in files]
+        return [(split, name, *stamp(file)) for split, name, file in files]
 
 
 def scan(root: Path) -> ClassFolders:
     """Find the classes and their files; raises ValueError naming the folder that is missing, empty or alone."""
     if not root.is_dir():
-        raise ValueError(f"{root} is not a folder: give one that holds a sub-folder of images for each class")
+        raise ValueError(_no_folder(root))
     inside = {folder.name for folder in _subfolders(root)}
-    if "train" not in inside:
+    if "train" not in inside or not _is_split(root / "train"):
+        for name in sorted(inside):
+            if name.lower() in ("train", "training") and name != "train" and _subfolders(root / name):
+                raise ValueError(f"{root / name} looks like a training split: call it train, and the other one test")
         return ClassFolders(root, _classes(root), None)
     tests = [name for name in TEST_NAMES if name in inside]
     if not tests:
-        raise ValueError(f"{root} has train/ but no test/: add it, or give {root / 'train'} to have it carved out")
-    for unused in tests[1:]:
-        warnings.warn(f"{root / unused} is not used: validation is carved from train/", stacklevel=3)
+        others = ", ".join(sorted(inside - {"train"}))
+        found = f" (but {others}: call the one to test on test/)" if others else ""
+        raise ValueError(f"{root} has train/ but no test/{found}: add it, or give {root / 'train'} to carve it out")
+    for unused in sorted(inside - {"train", tests[0]}):
+        _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is carved from train/")
     train, test = _classes(root / "train"), _classes(root / tests[0])
     different = sorted(set(train) ^ set(test))
     if different:
@@ -73,22 +84,37 @@ def _append(buffer: PixelBuffer, classes: Files):
             buffer.append(file, label, where=str(file))
 
 
+def _is_split(folder: Path) -> bool:
+    """A folder called train that holds images itself is a class, such as beside car and bus."""
+    return bool(_subfolders(folder)) or not any(folder.iterdir())
+
+
 def _classes(root: Path) -> Files:
-    classes = {folder.name: _files(folder) for folder in _subfolders(root)}
-    if len(classes) < 2:
-        found = f"only the class folder '{next(iter(classes))}'" if classes else "no class folders"
-        raise ValueError(f"{root} has {found}: a classifier needs two or more sub-folders of images")
+    folders = _subfolders(root)
+    if len(folders) < 2:
+        found = f"only the class folder '{folders[0].name}'" if folders else "no class folders"
+        raise ValueError(f"{root} has {found}{_instead(root)}: a classifier needs two or more sub-folders of images")
+    skipped: list[Path] = []
+    classes = {folder.name: _files(folder, skipped) for folder in folders}
+    if skipped:
+        _warn(f"{len(skipped)} files in {root} are no images and were skipped, such as {skipped[0]}")
     return classes
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, skipped: list[Path]) -> list[Path]:
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     for entry in entries:
         if entry.is_dir():
             raise ValueError(f"{entry} is a folder inside the class '{folder.name}': put images directly into classes")
-    if not entries:
+    images = [entry for entry in entries if not _is_litter(entry)]
+    skipped += [entry for entry in entries if _is_litter(entry)]
+    if not images:
         raise ValueError(f"class folder {folder} is empty: add images or remove it")
-    return entries
+    return images
+
+
+def _is_litter(file: Path) -> bool:
+    return file.name.lower() in LITTER_NAMES or file.suffix.lower() in LITTER_SUFFIXES
 
 
 def _subfolders(root: Path) -> list[Path]:
@@ -97,6 +123,24 @@ def _subfolders(root: Path) -> list[Path]:
     return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(hidden))
 
 
-def _stamp(file: Path) -> tuple[int, int]:
-    status = file.stat()
-    return status.st_size, status.st_mtime_ns
+def _no_folder(root: Path) -> str:
+    if root.exists():
+        return (
+            f"{root} is a file, not a folder: images are read from a folder with a sub-folder for each class; "
+            "arrays (.npz, idx files and the like) go through onward.from_arrays"
+        )
+    looked = "" if root.is_absolute() else f" in {Path.cwd()}"
+    return f"{root} is not a folder{looked}: give one that holds a sub-folder of images for each class"
+
+
+def _instead(root: Path) -> str:
+    """Say what a folder without classes holds, where that is something else that data come in."""
+    suffixes = [entry.suffix.lower() for entry in root.iterdir()]
+    if ".parquet" in suffixes:
+        return ", but parquet files, which are read for the named sets alone"
+    images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
+    return f", but {images} images that are not sorted into classes" if images else ""
+
+
+def _warn(message: str):
+    warnings.warn(message, stacklevel=4)

@@ -1,6 +1,5 @@
 """The named image sets, read once from local parquet shards or from the Hugging Face hub."""
 
-import re
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -9,6 +8,7 @@ from typing import Any
 
 from .decode import PixelBuffer
 from .images import Decoded, Images
+from .parquet import batches, shard_files
 
 
 @dataclass(frozen=True)
@@ -68,10 +68,10 @@ NAMED_SETS = (
 
 @dataclass(frozen=True)
 class Part:
-    """One stream of rows: `where` names it in errors, `open` starts reading, `remedy` says what to do if it fails."""
+    """One stream of rows: `where` names it in errors, `open` yields batches and features, `remedy` mends a failure."""
 
     where: str
-    open: Callable[[], Any]
+    open: Callable[[], Iterator[tuple[dict[str, list], Any]]]
     remedy: str
 
 
@@ -79,39 +79,49 @@ def shards(named: NamedSet, folder: Path, split: str) -> list[Path]:
     """The parquet files of one split, in order, in the layouts of the hub; raises ValueError when some are missing."""
     # The hub's name for the test split and the plain one are both understood: "valid" and "test".
     spellings = (split,) if split in (named.train_split, "test") else (split, "test")
-    for place in (folder, folder / "data", folder / (named.config or "default")):
-        for spelling in spellings:
-            for pattern in (f"{spelling}-*.parquet", f"{spelling}.parquet", f"{spelling}/*.parquet"):
-                found = sorted(place.glob(pattern))
-                if found:
-                    _refuse_gaps(found)
-                    return found
+    found = shard_files((folder, folder / "data", folder / (named.config or "default")), spellings)
+    if found:
+        return found
     wanted = " or ".join(f"{spelling}-*.parquet" for spelling in spellings)
-    raise ValueError(f"{folder} has no {wanted}: copy the {split} shards of {named.hub_id} there")
+    there = sorted(entry.name for entry in folder.iterdir() if entry.suffix != ".parquet")
+    instead = f" (there is {there[0]}, but named sets are read from parquet files alone)" if there else ""
+    raise ValueError(f"{folder} has no {wanted}{instead}: copy the {split} shards of {named.hub_id} there")
 
 
 def read_shards(named: NamedSet, train: list[Path], test: list[Path], *, size: int) -> Decoded:
     """Decode local parquet shards; raises ValueError naming file, column or row when one cannot be used."""
-    import datasets
 
     def parts(files: list[Path]) -> list[Part]:
-        read = partial(datasets.load_dataset, "parquet", split="train", streaming=True)
-        return [Part(str(file), partial(read, data_files=str(file)), "copy the shard again") for file in files]
+        return [Part(str(file), partial(batches, file), "copy the shard again") for file in files]
 
     return _read(named, parts(train), parts(test), size=size)
 
 
 def read_hub(named: NamedSet, *, size: int, looked_in: Path | None) -> Decoded:
     """Decode the set as it streams from the hub; raises ValueError naming both places when it cannot be reached."""
-    import datasets
-
-    read = partial(datasets.load_dataset, named.hub_id, streaming=True, revision=named.revision, **_on_hub(named))
     remedy = _offline_remedy(named, looked_in)
 
     def parts(split: str) -> list[Part]:
-        return [Part(f"{named.hub_id} ({split}) on the hub", partial(read, split=split), remedy)]
+        return [Part(f"{named.hub_id} ({split}) on the hub", partial(_hub_batches, named, split), remedy)]
 
     return _read(named, parts(named.train_split), parts(named.test_split), size=size)
+
+
+def _hub_batches(named: NamedSet, split: str) -> Iterator[tuple[dict[str, list], Any]]:
+    import datasets
+
+    _refuse_local_twin(named)
+    stream = datasets.load_dataset(
+        named.hub_id, split=split, streaming=True, revision=named.revision, **_on_hub(named)
+    ).decode(False)
+    for batch in stream.iter(batch_size=256):
+        yield batch, stream.features
+
+
+def _refuse_local_twin(named: NamedSet):
+    # `datasets` takes a folder of this name in the working directory for the repository on the hub.
+    if Path(named.hub_id).exists():
+        raise ValueError(f"{Path.cwd() / named.hub_id} would be read in place of the hub: rename it")
 
 
 def hub_shards(named: NamedSet, *, looked_in: Path | None) -> tuple[list[str], list[str]]:
@@ -119,6 +129,7 @@ def hub_shards(named: NamedSet, *, looked_in: Path | None) -> tuple[list[str], l
     import datasets
 
     try:
+        _refuse_local_twin(named)
         builder = datasets.load_dataset_builder(named.hub_id, revision=named.revision, **_on_hub(named))
         files: Any = builder.config.data_files
         train, test = ([str(file) for file in files[split]] for split in (named.train_split, named.test_split))
@@ -169,9 +180,7 @@ def _read_split(named: NamedSet, parts: list[Part], *, size: int) -> tuple[Image
 def _batches(part: Part) -> Iterator[tuple[dict[str, list], Any]]:
     # The hub raises errors of four libraries and pyarrow its own; whatever they are, they mean "cannot be read".
     try:
-        stream = part.open().decode(False)
-        for batch in stream.iter(batch_size=256):
-            yield batch, stream.features
+        yield from part.open()
     except Exception as error:
         raise ValueError(f"{part.where} cannot be read ({type(error).__name__}: {error}): {part.remedy}") from error
 
@@ -205,13 +214,3 @@ def encoded(cell: Any, where: str, row: int) -> bytes:
     if not isinstance(content, bytes):
         raise ValueError(f"{where}, row {row} has no encoded image bytes: embed the images in the parquet file")
     return content
-
-
-def _refuse_gaps(found: list[Path]):
-    numbered = [re.search(r"-(\d+)-of-(\d+)\.parquet$", file.name) for file in found]
-    have = {int(match[1]) for match in numbered if match}
-    total = max((int(match[2]) for match in numbered if match), default=0)
-    missing = sorted(set(range(total)) - have)
-    if missing:
-        pattern = re.sub(r"-\d+-of-", f"-{missing[0]:05d}-of-", found[0].name)
-        raise ValueError(f"{found[0].parent / pattern} is missing ({len(found)} of {total} shards): copy it there")

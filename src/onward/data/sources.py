@@ -15,6 +15,7 @@ from .decode import resize
 from .folder import read_folder, scan
 from .images import Decoded, Images, Splits, checksum
 from .named import NAMED_SETS, NamedSet, hub_shards, read_hub, read_shards, shards
+from .source_files import stamp
 from .streamed_splits import streamed_splits
 from .workers import spare_cores
 
@@ -126,7 +127,9 @@ def _named(named: NamedSet, size: int, data_dir: Path | None) -> tuple[Decoded, 
         identity = ["hub", named.hub_id, named.config, named.revision, size]
         return cached(named.name, identity, lambda: read_hub(named, size=size, looked_in=looked_in))
     train, test = (shards(named, folder, split) for split in (named.train_split, named.test_split))
-    return cached(named.name, [_stamps(train + test), size], lambda: read_shards(named, train, test, size=size))
+    return cached(
+        named.name, [[stamp(file) for file in train + test], size], lambda: read_shards(named, train, test, size=size)
+    )
 
 
 def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, workers: int) -> Splits:
@@ -136,7 +139,7 @@ def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, wo
         stamps, remedy = [*train, *test], "look whether the hub can be reached, then resume the run"
     else:
         local = [shards(named, folder, split) for split in (named.train_split, named.test_split)]
-        stamps, remedy = _stamps([*local[0], *local[1]]), "copy the shard again"
+        stamps, remedy = [stamp(file) for files in local for file in files], "copy the shard again"
         train, test = ([str(file) for file in files] for files in local)
     splits = streamed_splits(
         named,
@@ -150,10 +153,6 @@ def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, wo
         workers=workers,
     )
     return replace(splits, note=_note(named, len(splits.train) + len(splits.validation)))
-
-
-def _stamps(files: list[Path]) -> list[tuple[str, int, int]]:
-    return [(str(file.resolve()), file.stat().st_size, file.stat().st_mtime_ns) for file in files]
 
 
 def _note(named: NamedSet, num_train: int) -> str:

@@ -1,0 +1,59 @@
+"""Local parquet files: found by exact name, opened as files and never as patterns, read row group by row group."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .source_files import stamp
+
+_NUMBERED = re.compile(r"-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet$")  # the hub writes some with a hash behind
+
+
+def shard_files(places: tuple[Path, ...], names: tuple[str, ...]) -> list[Path]:
+    """Return the files of the first of these names in the first of these places that has any, in order.
+
+    Raises ValueError where one is no regular file, and where shards of a numbered series are missing or there twice.
+    """
+    for place in places:
+        for name in names:
+            for pattern in (f"{name}-*.parquet", f"{name}.parquet", f"{name}/*.parquet"):
+                found = sorted(place.glob(pattern))
+                if found:
+                    _check_series(found)
+                    for file in found:
+                        stamp(file)
+                    return found
+    return []
+
+
+def batches(file: Path) -> Iterator[tuple[dict[str, list], dict[str, Any]]]:
+    """Yield the rows of a file, some at a time, as columns of plain values, and the features of the columns."""
+    from datasets import Features
+    from pyarrow.parquet import ParquetFile
+
+    with open(file, "rb") as content:
+        parquet = ParquetFile(content)
+        features = Features.from_arrow_schema(parquet.schema_arrow)
+        for rows in parquet.iter_batches(batch_size=256):
+            yield rows.to_pydict(), features
+
+
+def _check_series(found: list[Path]):
+    numbered = [(int(match[1]), int(match[2]), file) for file in found if (match := _NUMBERED.search(file.name))]
+    if not numbered:
+        return
+    _, total, first = numbered[0]
+    others = sorted(set(found) - {file for _, of, file in numbered if of == total})
+    if others:
+        raise ValueError(f"{others[0]} is not of the series of {first.name}: move it away, or its images count twice")
+    numbers = [number for number, _, _ in numbered]
+    doubled = next((file for number, _, file in numbered if numbers.count(number) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"{doubled} is there twice under one number: remove the one that does not belong there")
+    if max(numbers) >= total:
+        raise ValueError(f"{numbered[numbers.index(max(numbers))][2]} is numbered beyond its {total} shards: rename it")
+    if len(found) < total:
+        missing = next(number for number in range(total) if number not in set(numbers))
+        name = re.sub(r"-\d+-of-(\d+).*$", rf"-{missing:05d}-of-\1.parquet", first.name)
+        raise ValueError(f"{first.parent / name} is missing ({len(found)} of {total} shards): copy it there")
