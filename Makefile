@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install train test test-slow check format docs bench results clean
+.PHONY: install train test test-slow check format docs bench index results clean
 
 install: .venv/.installed
 
@@ -35,8 +35,12 @@ docs: install
 bench: install  ## what a step costs beside backprop, on this CPU
 	for name in peak_memory depth step_time span_pieces plain_loop data_share phases methods compiled; do $(BIN)/python benchmarks/$$name.py || exit; done
 
+index: install  ## what `onward list` and completion show
+	$(BIN)/python -m onward.cli.index
+
 results: install  ## results/RESULTS.md and the README's tables, from the recorded runs
 	$(BIN)/onward results --into README.md
+	$(BIN)/python -m onward.cli.index
 
 clean:
 	rm -rf .venv site dist

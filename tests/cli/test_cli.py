@@ -12,7 +12,6 @@ import torch
 from PIL import Image
 
 import onward.cli.known as known
-from onward.algorithms import ALGORITHMS
 from onward.cli import main, measure
 from onward.cli import train as train_command
 from onward.cli.known import find_recipe
@@ -45,20 +44,6 @@ def _error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     assert len(lines) == 1, lines
     assert lines[0].startswith("onward: ")
     return lines[0]
-
-
-def test_list_names_everything_on_a_line_each(capsys: pytest.CaptureFixture[str]):
-    assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    names = {line.split()[0] for line in lines}
-    assert {cls.__name__ for cls in ALGORITHMS} <= names
-    for recipe in RECIPES:
-        if recipe.backprop is not None:
-            (line,) = [line for line in lines if line.split()[0] == recipe.name]
-            assert line.split()[1] == recipe.backprop
-    assert {recipe.name for recipe in RECIPES} <= {word for line in lines for word in line.split()}
-    assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= names
-    assert {"imagenette", "tiny_imagenet", "imagenet"} <= names
 
 
 def test_train_says_accuracy_and_run_and_does_not_record_a_changed_recipe(capsys: pytest.CaptureFixture[str]):

@@ -1,21 +1,18 @@
-"""The `onward` command: list, train, evaluate, predict, export, measure, compare, report, simulate, ..."""
+"""The `onward` command: list, train, evaluate, predict, export, measure, compare, report, simulate, ...
 
-import os
+A file per command. A command's file is imported when it is asked for: torch takes seconds to import.
+"""
+
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from importlib import import_module, metadata
 
-import torch
-
-from onward.cli import compare, evaluate, export, listing, measure, predict, reproduce, results, simulate, train
-from onward.cli.arguments import CommandLineError, nearest
-from onward.distributed import PipelineFault
-from onward.runs import Interrupted
-from onward.runs.allocator import keep_freed_memory
-from onward.runs.pipelined import leave
+from onward.cli.words import CommandLineError, Mistakes, nearest
+from onward.screen import open_ended, say
 
 _USAGE = """usage: onward COMMAND ...
 
-  list                     algorithms, recipes and data sets, a line each
+  list [WORD]              algorithms, recipes and data sets; recipes with test accuracy and minutes
   train [RECIPE]           carry out a recipe; without a name, the default on scikit-learn's digits
   train --resume RUN       go on with a run that was stopped
   evaluate RUN             accuracy of a finished run, by inference rule and by block
@@ -27,56 +24,74 @@ _USAGE = """usage: onward COMMAND ...
   simulate RECIPE          a pipeline over many devices on paper: step time, utilisation, memory of each stage
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   results                  make results/RESULTS.md from the recorded runs
+  completion SHELL         a script that completes commands and recipes in bash, zsh or fish
 
 `onward COMMAND --help` explains a command; `onward train RECIPE --help` lists what can be changed in a recipe.
+`onward --version` names the versions of onward, torch and Python.
 """
+
+COMMANDS = {
+    "list": "listing.run",
+    "train": "train.run",
+    "evaluate": "evaluate.run",
+    "predict": "predict.run",
+    "export": "export.run",
+    "measure": "measure.run",
+    "compare": "compare.run",
+    "report": "compare.run_report",
+    "simulate": "simulate.run",
+    "reproduce": "reproduce.run",
+    "results": "results.run",
+    "completion": "completion.run",
+}
+"""Of each command, the file and the function below this package."""
+
+_LIGHT = ("list", "completion")  # they import no torch
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for a user's error with one line, 128 + signal if stopped."""
     words = sys.argv[1:] if arguments is None else arguments
+    with open_ended():
+        try:
+            code = _main(words)
+            sys.stdout.flush()
+            return code
+        except KeyboardInterrupt:
+            say("onward: stopped", error=True)
+            return 130
+        except Mistakes as several:
+            for line in several.lines:
+                say(f"onward: {line}", error=True)
+            return 2
+        except (ValueError, OSError) as error:
+            say(f"onward: {error}", error=True)
+            return 2
+
+
+def _main(words: Sequence[str]) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(_USAGE, end="")
         return 0 if words else 2
-    commands = _commands()
-    keep_freed_memory()
-    torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
-    try:
-        if words[0] not in commands:
-            raise CommandLineError(f"unknown command {words[0]!r}{nearest(words[0], commands)}; see onward --help")
-        commands[words[0]](words[1:])
-    except Interrupted as stop:
-        print(stop, file=sys.stderr)
-        return stop.exit_code
-    except PipelineFault as fault:
-        leave(str(fault))
-    except BrokenPipeError:  # the reader of our output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    except KeyboardInterrupt:
-        print("onward: stopped", file=sys.stderr)
-        return 130
-    except torch.OutOfMemoryError:
-        print("onward: the device has too little memory; try a smaller --batch-size or --memory-limit", file=sys.stderr)
-        return 2
-    except (ValueError, OSError) as error:
-        print(f"onward: {error}", file=sys.stderr)
-        return 2
-    finally:
-        torch.set_flush_denormal(False)
-    return 0
+    if words[0] in ("-V", "--version"):
+        print(_versions())
+        return 0
+    if words[0] not in COMMANDS:
+        raise CommandLineError(f"unknown command {words[0]!r}{nearest(words[0], COMMANDS)}; see onward --help")
+    file, _, function = COMMANDS[words[0]].partition(".")
+    if words[0] in _LIGHT:
+        getattr(import_module(f"onward.cli.{file}"), function)(words[1:])
+        return 0
+    from onward.cli.working import work
+
+    return work(getattr(import_module(f"onward.cli.{file}"), function), words[1:])
 
 
-def _commands() -> dict[str, Callable[[Sequence[str]], None]]:
-    return {
-        "list": listing.run,
-        "train": train.run,
-        "evaluate": evaluate.run,
-        "predict": predict.run,
-        "export": export.run,
-        "measure": measure.run,
-        "compare": compare.run,
-        "report": compare.run_report,
-        "simulate": simulate.run,
-        "reproduce": reproduce.run,
-        "results": results.run,
-    }
+def _versions() -> str:
+    found = []
+    for package in ("onward", "torch"):
+        try:
+            found.append(f"{package} {metadata.version(package)}")
+        except metadata.PackageNotFoundError:
+            found.append(f"{package}, not installed as a package")
+    return ", ".join([*found, f"Python {sys.version.split()[0]}"])

@@ -1,19 +1,16 @@
 """Reading a command line: tyro does it; its boxed complaints become one clear line."""
 
 import contextlib
-import difflib
 import io
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeVar
 
 import tyro
 
+from onward.cli.words import CommandLineError
+
 T = TypeVar("T")
-
-
-class CommandLineError(ValueError):
-    """A command line that cannot be understood."""
 
 
 def parse(kind: type[T], command: str, words: Sequence[str], *, default: T | None = None) -> T:
@@ -32,12 +29,6 @@ def parse(kind: type[T], command: str, words: Sequence[str], *, default: T | Non
         if stop.code in (0, None):
             raise
         raise CommandLineError(_one_line(complaint.getvalue())) from None
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" with the names most like `name`, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def _one_line(boxed: str) -> str:

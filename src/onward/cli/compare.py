@@ -7,9 +7,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from onward.cli.arguments import CommandLineError, parse
+from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
+from onward.cli.words import CommandLineError
 from onward.data import load
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.report import page, summary, verdicts

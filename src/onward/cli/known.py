@@ -1,6 +1,6 @@
 """The recipes that the command line knows by name."""
 
-from onward.cli.arguments import nearest
+from onward.cli.words import nearest
 from onward.recipes import CONTROLS, RECIPES, Recipe
 
 

@@ -1,46 +1,142 @@
-"""`onward list`: what there is to choose from."""
+"""The command `onward list`: what there is to choose from, and what it came to."""
 
+import argparse
+import shutil
+import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-from onward.algorithms import ALGORITHMS
-from onward.cli.arguments import parse
-from onward.data import DATA_SETS
-from onward.recipes import RECIPES, Recipe
-from onward.recipes.controls import DERIVED
+from onward.cli.index import read_index, summarised
+from onward.cli.words import CommandLineError, nearest
+from onward.screen import shown
 
+_USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
 
-@dataclass(frozen=True)
-class _Nothing:
-    """List algorithms, recipes and data sets."""
+Names algorithms, recipes and data sets. Beside a recipe: test accuracy in percent (mean of its recorded seeds), minutes
+of a training on the machine of the record, and what it trains. Records below results/ here count before those that came
+with onward.
+
+  WORD                     recipes with this word in name, method, data set or description
+  --method METHOD          recipes of one method, such as DeeperForward
+  --data DATA              recipes on one data set, such as cifar10
+"""
+_HEAD = "  test %  minutes  recipe"
+_LEAST = 30  # columns that a description needs beside a name
 
 
 def run(words: Sequence[str]) -> None:
-    """Name algorithms, recipes with their controls, and data sets."""
-    parse(_Nothing, "list", words)
-    algorithms = [(cls.__name__, (cls.__doc__ or "").splitlines()[0]) for cls in ALGORITHMS]
-    _print_columns("algorithms", algorithms)
-    print("recipes: name, the control that trains the same network by backprop, description")
-    _print_recipes()
-    _print_columns("for every RECIPE with a control backprop-NAME, also", list(DERIVED.items()))
-    _print_columns("data sets", DATA_SETS)
+    """Carry out `onward list`. Raises ValueError for what a user can mend."""
+    if list(words[:1]) in (["-h"], ["--help"]):
+        print(_USAGE, end="")
+        return
+    order = _order(words)
+    index = read_index()
+    records = {**index["records"], **summarised(Path("results"))}
+    rows = [row for row in _chosen(index["recipes"], order) if row["control"] or _filtered(order)]
+    width = shutil.get_terminal_size((200, 50)).columns
+    if not _filtered(order):
+        _print_columns("algorithms", index["algorithms"], width)
+        print("recipes")
+    print(_HEAD)
+    _print_recipes(rows, records, width, detailed=_filtered(order))
+    if not _filtered(order):
+        _print_columns("for every RECIPE with a control backprop-NAME, also", index["derived"], width)
+        _print_columns("data sets", index["data_sets"], width)
 
 
-def _print_recipes() -> None:
-    """Print a line for each recipe beside its control, method by method."""
-    controls = {recipe.backprop for recipe in RECIPES}
-    methods: dict[str, list[Recipe]] = {}
-    for recipe in RECIPES:
-        if recipe.name not in controls:
-            methods.setdefault(type(recipe.algorithm).__name__, []).append(recipe)
-    for method, rows in methods.items():
-        said = rows[0].description.partition(", ")[0] + ", "  # by the title already
-        _print_columns(f" {method}", [(r.name, r.backprop or "", r.description.removeprefix(said)) for r in rows])
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> Any:
+        raise CommandLineError(f"{message}; see onward list --help")
 
 
-def _print_columns(title: str, rows: Sequence[tuple[str, ...]]) -> None:
-    """Print a title, and rows below it, the last column as it is."""
+def _order(words: Sequence[str]) -> argparse.Namespace:
+    parser = _Parser(prog="onward list", add_help=False)
+    parser.add_argument("word", nargs="?", default="")
+    parser.add_argument("--method", default="")
+    parser.add_argument("--data", default="")
+    return parser.parse_args(list(words))
+
+
+def _filtered(order: argparse.Namespace) -> bool:
+    return bool(order.word or order.method or order.data)
+
+
+def _chosen(recipes: Sequence[dict[str, str]], order: argparse.Namespace) -> list[dict[str, str]]:
+    """Return the recipes that a user asked for. Raises CommandLineError if there are none."""
+    for name in ("method", "data"):
+        asked, known = getattr(order, name), dict.fromkeys(row[name] for row in recipes)
+        if asked and _plain(asked) not in map(_plain, known):
+            raise CommandLineError(f"--{name} {asked}: no recipe has it{nearest(asked, known)}")
+    found = [
+        row
+        for row in recipes
+        if _plain(order.method) in ("", _plain(row["method"]))
+        and _plain(order.data) in ("", _plain(row["data"]))
+        and any(order.word.lower() in value.lower() for value in row.values())
+    ]
+    if not found:
+        asked = " ".join(word for word in (order.word, order.method, order.data) if word)
+        raise CommandLineError(f"no recipe has {asked!r}{nearest(order.word, [row['name'] for row in recipes])}")
+    return found
+
+
+def _plain(name: str) -> str:
+    """A name in small letters and digits alone: DeeperForward, deeper-forward and deeper_forward are one."""
+    return "".join(letter for letter in name.lower() if letter.isalnum())
+
+
+def _print_recipes(rows: Sequence[dict[str, str]], records: dict[str, Any], width: int, *, detailed: bool) -> None:
+    """Print the recipes method by method."""
+    methods: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        methods.setdefault(row["method"], []).append(row)
+    for method, group in methods.items():
+        print(f" {method}")
+        said = group[0]["description"].partition(", ")[0] + ", "  # by the title already
+        names = max(len(row["name"]) for row in group)
+        for row in group:
+            about = row["description"].removeprefix(said)
+            about += f"; control: {row['control']}" if detailed and row["control"] else ""
+            _print_row(_numbers(records.get(row["name"])), row["name"], names, about, width)
+
+
+def _numbers(record: dict[str, Any] | None) -> str:
+    test = minutes = ""
+    if record is not None:
+        test, minutes = f"{100 * record['test']:.2f}", f"{record['minutes']:,.1f}"
+    return f"  {test:>6}  {minutes:>7}  "
+
+
+def _print_row(numbers: str, name: str, names: int, about: str, width: int) -> None:
+    """Print numbers, name and description: on one line, below each other where that is too narrow."""
+    indent = len(numbers) + names + 2
+    if width - indent >= _LEAST:
+        first, *rest = _wrapped(about, width - indent) or [""]
+        print(f"{numbers}{name:<{names}}  {first}".rstrip())
+        _print_indented(rest, indent)
+        return
+    if len(numbers) + len(name) > width:
+        print(numbers.rstrip())
+        numbers = "  "
+    print(numbers + name)
+    _print_indented(_wrapped(about, width - 6), 6)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    return textwrap.wrap(shown(text), width, break_on_hyphens=False)  # a name of a recipe stays whole
+
+
+def _print_indented(lines: Sequence[str], indent: int) -> None:
+    for line in lines:
+        print(" " * indent + line)
+
+
+def _print_columns(title: str, rows: Sequence[Sequence[str]], width: int) -> None:
+    """Print a title, and rows of a name and a text below it."""
     print(title)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)][:-1]
-    for *cells, line in rows:
-        print("  " + "".join(f"{cell:<{width}}  " for cell, width in zip(cells, widths, strict=True)) + line)
+    names = max(len(name) for name, _ in rows)
+    for name, text in rows:
+        first, *rest = _wrapped(text, max(width - names - 4, 20))
+        print(f"  {name:<{names}}  {first}")
+        _print_indented(rest, names + 4)

@@ -8,9 +8,10 @@ from typing import Annotated
 import torch
 import tyro
 
-from onward.cli.arguments import CommandLineError, parse
+from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
+from onward.cli.words import CommandLineError
 from onward.core import LocalTrainer
 from onward.data import TrainLoader
 from onward.distributed import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of

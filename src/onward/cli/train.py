@@ -8,9 +8,10 @@ from typing import Annotated
 import tyro
 
 from onward.cli import known
-from onward.cli.arguments import CommandLineError, parse
+from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
+from onward.cli.words import CommandLineError
 from onward.data import load
 from onward.recipes import Recipe
 from onward.runs import Place, resume, train

@@ -1,0 +1,105 @@
+"""What `onward list` and completion show, kept in a file: reading it is quick, importing the recipes imports torch.
+
+The file names the sources that it was made from. Where one of them differs, the recipes themselves are asked, which
+takes seconds and is never out of date. `python -m onward.cli.index` makes it anew.
+"""
+
+import json
+import statistics
+import zlib
+from collections import defaultdict
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+_SOURCE = Path(__file__).parent.parent
+_FILE = Path(__file__).with_name("index.json")
+_MADE_FROM = ("algorithms/*.py", "recipes/*.py", "data/named.py", "data/sources.py")
+
+
+def read_index() -> dict[str, Any]:
+    """Return algorithms, recipes, the names of further controls, data sets, and records by recipe."""
+    kept = json.loads(_FILE.read_text(encoding="utf-8"))
+    if kept["sources"] == sources():
+        return kept
+    return {**described(), "records": kept["records"]}
+
+
+def recipe_names() -> list[str]:
+    """Return what `onward train` takes: recipes and the controls derived from them."""
+    index = read_index()
+    return [*(recipe["name"] for recipe in index["recipes"]), *index["controls"]]
+
+
+def sources() -> dict[str, int]:
+    """Return a checksum of every file that decides what is listed."""
+    paths = sorted(path for pattern in _MADE_FROM for path in _SOURCE.glob(pattern))
+    return {path.relative_to(_SOURCE).as_posix(): _checksum(path) for path in paths}
+
+
+def _checksum(path: Path) -> int:
+    return zlib.crc32(path.read_bytes().replace(b"\r\n", b"\n"))
+
+
+def described() -> dict[str, Any]:
+    """Ask the recipes themselves."""
+    from onward.algorithms import ALGORITHMS
+    from onward.data import DATA_SETS
+    from onward.recipes import CONTROLS, RECIPES
+    from onward.recipes.controls import DERIVED
+
+    return {
+        "algorithms": [[cls.__name__, (cls.__doc__ or "").splitlines()[0]] for cls in ALGORITHMS],
+        "recipes": [
+            {
+                "name": recipe.name,
+                "method": type(recipe.algorithm).__name__,
+                "data": recipe.data.name,
+                "control": recipe.backprop or "",
+                "description": recipe.description,
+            }
+            for recipe in RECIPES
+        ],
+        "controls": [recipe.name for recipe in CONTROLS],
+        "derived": [list(item) for item in DERIVED.items()],
+        "data_sets": [list(item) for item in DATA_SETS],
+    }
+
+
+def summarised(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return by recipe what the records below a folder say; what cannot be read is left out."""
+    seeds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for path in sorted(folder.glob("runs/*/seed-*.json")):
+        try:
+            found = json.loads(path.read_bytes())
+            seeds[path.parent.name].append({key: float(found[key]) for key in ("test_accuracy", "train_seconds")})
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+            continue
+    return {
+        name: {
+            "test": round(statistics.mean(run["test_accuracy"] for run in runs), 6),
+            "minutes": round(statistics.mean(run["train_seconds"] for run in runs) / 60, 3),
+            "seeds": len(runs),
+        }
+        for name, runs in seeds.items()
+    }
+
+
+def write_index(records: Path) -> None:
+    """Make the file from the recipes and the records of a folder."""
+    content = {"sources": sources(), **described(), "records": summarised(records)}
+    _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
+
+
+def _lines(content: Mapping[str, Any]) -> str:
+    """Write an entry a line, so that a change of one recipe is a change of few lines."""
+    parts = []
+    for key, value in content.items():
+        entries = [f"{json.dumps(k)}: {json.dumps(v)}" for k, v in value.items()] if isinstance(value, dict) else None
+        brackets, entries = ("[]", [json.dumps(v) for v in value]) if entries is None else ("{}", entries)
+        parts.append(f"{json.dumps(key)}: {brackets[0]}\n" + ",\n".join(entries) + f"\n{brackets[1]}")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
+
+
+if __name__ == "__main__":
+    write_index(Path("results"))

@@ -1,0 +1,87 @@
+"""What is written to a terminal, a pipe or a file: names as they are, and no reader that leaves ends the work."""
+
+import contextlib
+import os
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def shown(text: object) -> str:
+    r"""Return a text on one line in which everything that a terminal would obey is written out, ESC as \x1b.
+
+    These are control characters, line ends, marks that turn the direction of writing, and bytes of a file's name that
+    are no text. Letters of any language, and spaces, stay.
+    """
+    line = str(text)
+    return line if line.isprintable() else "".join(map(_shown, line))
+
+
+def _shown(letter: str) -> str:
+    if letter.isprintable() or unicodedata.category(letter) == "Zs":
+        return letter
+    return letter.encode("unicode_escape").decode("ascii")
+
+
+def say(text: object, *, error: bool = False) -> None:
+    """Print one line at once, to standard output or standard error; control characters in it are written out."""
+    print(shown(text), file=sys.stderr if error else sys.stdout, flush=True)
+
+
+def console(*, error: bool = False, width: int | None = None, soft_wrap: bool = False) -> "Console":
+    """Return rich's console, which takes brackets and colons in names as they are; pass names through `shown`."""
+    from rich.console import Console
+
+    return Console(stderr=error, width=width, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
+
+
+@contextlib.contextmanager
+def open_ended() -> Iterator[None]:
+    """Let a command's work go on when whoever reads standard output or error leaves, as `| head -1` does.
+
+    What a stream's encoding lacks is written out as an escape.
+    """
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = (None if stream is None else _OpenEnded(stream) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+class _OpenEnded:
+    """A text stream; once its reader has left, what is written to it goes nowhere."""
+
+    def __init__(self, stream: Any):
+        self._stream = stream
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except BrokenPipeError:
+            self._leave()
+            return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except BrokenPipeError:
+            self._leave()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _leave(self) -> None:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self._stream.fileno())  # also for what is buffered still, and for what libraries write
+        os.close(nowhere)

@@ -1,0 +1,157 @@
+"""What a user types first: it answers at once, and what it lists is what there is."""
+
+import json
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from onward.algorithms import ALGORITHMS
+from onward.cli import completion, index, main
+from onward.recipes import CONTROLS, RECIPES
+
+_HEAVY = ("torch", "datasets", "kornia", "pandas", "numpy", "sklearn")
+_LIMIT = 0.5  # seconds of a processor
+
+
+@pytest.fixture(autouse=True)
+def inside_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--version"], 0),
+        (["--help"], 0),
+        (["list"], 0),
+        (["trian"], 2),
+        (["completion", "bash"], 0),
+        (["completion", "words", "train", "deep"], 0),
+    ],
+)
+def test_the_first_answers_come_at_once(words: list[str], code: int):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    found = subprocess.run([sys.executable, "-X", "importtime", "-m", "onward", *words], capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert found.returncode == code
+    imported = {line.rpartition("|")[2].strip() for line in found.stderr.splitlines() if line.startswith("import time")}
+    assert "onward.cli" in imported and imported.isdisjoint(_HEAVY)
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < _LIMIT
+
+
+def test_the_index_is_that_of_the_recipes_and_the_records():
+    kept = json.loads(index._FILE.read_text(encoding="utf-8"))
+    again = "is not up to date: make index"
+    assert {key: kept[key] for key in index.described()} == json.loads(json.dumps(index.described())), again
+    assert kept["sources"] == index.sources(), again
+    records = Path(__file__).parents[2] / "results"
+    if records.is_dir():
+        assert kept["records"] == index.summarised(records), again
+
+
+def test_where_the_sources_have_changed_the_recipes_are_asked(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(index, "sources", lambda: {})
+    monkeypatch.setattr(index, "described", lambda: {"recipes": ["asked"]})
+    assert index.read_index()["recipes"] == ["asked"]
+
+
+def _list(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    capsys.readouterr()
+    assert main(["list", *words]) == 0
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_list_names_everything_and_no_line_is_too_long(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = _list(capsys)
+    assert max(map(len, lines)) <= columns
+    words = {word for line in lines for word in line.split()}
+    assert {cls.__name__ for cls in ALGORITHMS} <= words
+    assert {recipe.name for recipe in RECIPES if recipe.backprop} <= words
+    assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= words
+    assert {"imagenette", "tiny_imagenet", "imagenet", "deep_supervision-RECIPE"} <= words
+    kept = index.read_index()["records"]
+    for recipe in RECIPES:
+        if recipe.backprop and recipe.name in kept:
+            at = next(k for k, line in enumerate(lines) if recipe.name in line.split())
+            numbers = f"{100 * kept[recipe.name]['test']:.2f} {kept[recipe.name]['minutes']:,.1f}".split()
+            beside = lines[at].split() if lines[at].split()[0] != recipe.name else lines[at - 1].split()
+            assert beside[:2] == numbers
+
+
+def test_list_chooses_by_word_method_and_data(capsys: pytest.CaptureFixture[str]):
+    every = _list(capsys, "fashion", "--method", "mono-forward")
+    names = {recipe.name for recipe in RECIPES}
+    found = {word for line in every for word in line.split() if word in names and not word.startswith("backprop")}
+    assert found and all("mono_forward" in name and "fashion" in name for name in found)
+    assert any("control: backprop-mono_forward-fashion_mnist" in line for line in every)
+    assert "algorithms" not in every
+    assert any(
+        "backprop-hcl_ff-cifar100" in line for line in _list(capsys, "--data", "CIFAR100", "--method", "Backprop")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["deeper_forwrd-digits"], "did you mean deeper_forward-digits"),
+        (["--method", "DeperForward"], "did you mean DeeperForward"),
+        (["--data", "cifar"], "did you mean cifar10"),
+        (["--metod", "x"], "--metod"),
+    ],
+)
+def test_what_is_not_listed_is_one_line(words: list[str], says: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["list", *words]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("onward: ") and says in line
+
+
+def test_records_of_this_folder_count_before_those_that_came_along(capsys: pytest.CaptureFixture[str]):
+    folder = Path("results/runs/deeper_forward-digits")
+    folder.mkdir(parents=True)
+    for seed, accuracy in enumerate((0.125, 0.375)):
+        record = {"test_accuracy": accuracy, "train_seconds": 6 * 60}
+        (folder / f"seed-{seed}.json").write_text(json.dumps(record))
+    for name, text in {"seed-2": "{", "seed-3": "[]", "seed-4": '{"test_accuracy": null, "train_seconds": 1}'}.items():
+        (folder / f"{name}.json").write_text(text)
+    lines = _list(capsys, "deeper_forward-digits")
+    assert next(line for line in lines if "deeper_forward-digits" in line).split()[:2] == ["25.00", "6.0"]
+
+
+def test_completion_knows_commands_recipes_and_shells():
+    assert completion.possible(["re"]) == ["report", "reproduce", "results"]
+    assert completion.possible([""])[:2] == ["list", "train"]
+    assert completion.possible(["train", "deeper_forward-d"]) == ["deeper_forward-digits"]
+    assert completion.possible(["train", "deeper_forward-digits", ""]) == []
+    assert "backprop_recompute-digits" in completion.possible(["compare", "deeper_forward-digits", "backprop_re"])
+    assert completion.possible(["evaluate", ""]) == []  # a run is a folder: the shell's own business
+    assert completion.possible(["list", "--data", "cifar"]) == ["cifar10", "cifar100"]
+    assert completion.possible(["list", "--method", "Dee"]) == ["DeeperForward"]
+    assert completion.possible(["completion", ""]) == ["bash", "zsh", "fish"]
+    assert {recipe.name for recipe in (*RECIPES, *CONTROLS)} == set(completion.possible(["reproduce", ""]))
+    assert main(["completion", "tcsh"]) == 2
+
+
+def test_bash_completes_with_the_script(tmp_path: Path):
+    tool = tmp_path / "onward"
+    tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m onward "$@"\n')
+    tool.chmod(0o755)
+    script = f"""PATH="{tmp_path}:$PATH"; eval "$(onward completion bash)"
+COMP_WORDS=(onward train deeper_forward-dig); COMP_CWORD=2; _onward; echo "${{COMPREPLY[@]}}"
+COMP_WORDS=(onward eval); COMP_CWORD=1; _onward; echo "${{COMPREPLY[@]}}"
+COMP_WORDS=(onward predict ""); COMP_CWORD=2; _onward; echo "none:${{COMPREPLY[@]}}"
+complete -p onward"""
+    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines() == [
+        "deeper_forward-digits",
+        "evaluate",
+        "none:",
+        "complete -o default -F _onward onward",
+    ]
+    assert not found.stderr
