@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from onward.recipes import Published
-from onward.runs.statistics import difference, estimate, shown
+from onward.runs.statistics import difference, estimate, verdict
 
 OURS = (0.9958, 0.9961, 0.9964, 0.9959, 0.9968)
 
@@ -31,7 +31,7 @@ def test_a_bare_number_is_judged_by_students_test_each_way(number: float):
     printed = number - 0.00005  # met as it was printed
     above: Any = stats.ttest_1samp(OURS, printed, alternative="greater")
     below: Any = stats.ttest_1samp(OURS, printed, alternative="less")
-    assert shown(OURS, Published(test_accuracy=number, source="")) == _verdict(above.pvalue, below.pvalue)
+    assert verdict(OURS, Published(test_accuracy=number, source="")) == _verdict(above.pvalue, below.pvalue)
 
 
 @pytest.mark.parametrize("number", [0.9950, 0.9957, 0.9959, 0.9962, 0.9965, 0.9967, 0.9975])
@@ -43,7 +43,7 @@ def test_a_number_with_a_deviation_is_judged_by_welchs_test(number: float):
     above: Any = stats.ttest_ind(OURS, theirs, equal_var=False, alternative="greater")
     below: Any = stats.ttest_ind(OURS, theirs, equal_var=False, alternative="less")
     published = Published(test_accuracy=number, source="", deviation=deviation, seeds=trials)
-    assert shown(OURS, published) == _verdict(above.pvalue, below.pvalue)
+    assert verdict(OURS, published) == _verdict(above.pvalue, below.pvalue)
 
 
 def _verdict(above: float, below: float) -> str:
@@ -52,9 +52,9 @@ def _verdict(above: float, below: float) -> str:
 
 def test_the_three_verdicts_and_their_edges():
     number = Published(test_accuracy=0.9, source="")
-    assert shown([0.95], number) == "not shown"  # one seed shows nothing
-    assert shown([0.9, 0.9], number) == "met" and shown([0.89, 0.89], number) == "short"
-    assert shown([0.85, 0.97], number) == "not shown"
+    assert verdict([0.95], number) == "not shown"  # one seed shows nothing
+    assert verdict([0.9, 0.9], number) == "met" and verdict([0.89, 0.89], number) == "short"
+    assert verdict([0.85, 0.97], number) == "not shown"
 
 
 def test_backprop_is_compared_at_equal_seeds_only():

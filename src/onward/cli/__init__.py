@@ -23,6 +23,7 @@ _USAGE = """usage: onward COMMAND ...
   report RUN...            the same page for finished runs
   simulate RECIPE          a pipeline over many devices on paper: step time, utilisation, memory of each stage
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
+  queue FILE               train what a list of recipes and seeds names and is not on record yet
   results                  make results/RESULTS.md from the recorded runs
   completion SHELL         a script that completes commands and recipes in bash, zsh or fish
 
@@ -41,6 +42,7 @@ COMMANDS = {
     "report": "compare.run_report",
     "simulate": "simulate.run",
     "reproduce": "reproduce.run",
+    "queue": "queue.run",
     "results": "results.run",
     "completion": "completion.run",
 }

@@ -11,7 +11,7 @@ from onward.recipes import RECIPES
 from onward.runs.disk import make_folder, write_text
 from onward.runs.method_tables import control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
-from onward.runs.statistics import difference, estimate, shown
+from onward.runs.statistics import difference, estimate, verdict
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
 
@@ -172,4 +172,4 @@ def _published(runs: Sequence[Record]) -> tuple[str, str]:
     if published.deviation is not None:
         printed += f" ± {100 * published.deviation:.2f}"
     gap = 100 * (statistics.fmean(ours) - published.test_accuracy)
-    return f"{printed} ({published.source})", f"{shown(ours, published)}, {gap:+.2f}"
+    return f"{printed} ({published.source})", f"{verdict(ours, published)}, {gap:+.2f}"

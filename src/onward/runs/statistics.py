@@ -33,7 +33,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, deviation, _quantile(0.5 + LEVEL / 2, float(seeds - 1)) * deviation / math.sqrt(seeds), seeds)
 
 
-def shown(values: Sequence[float], published: Published) -> Shown:
+def verdict(values: Sequence[float], published: Published) -> Shown:
     """Tell whether the mean over seeds is above a published number, below it, or neither at a risk of 5 %.
 
     A one-sided test each way: Student's against a bare number, Welch's where that was printed with a deviation over

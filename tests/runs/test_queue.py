@@ -1,0 +1,219 @@
+"""The queue: what it trains, in which order, what it leaves for later, and what it says."""
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from onward.cli import main
+from onward.cli.known import find_recipe
+from onward.recipes import RECIPES, Recipe
+from onward.runs import RunFolder
+from onward.runs.codec import encode
+from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command
+from onward.runs.records import Record, Row, record
+
+DIGITS = find_recipe("backprop-digits-mlp")
+_TRAIN = """
+import signal, sys, time
+name, seconds = sys.argv[1], float(sys.argv[2])
+def stop(*_):
+    open(name + ".stopped", "w").close()
+    sys.exit(143)
+signal.signal(signal.SIGTERM, stop)
+open(name + ".begun", "w").close()
+time.sleep(seconds)
+open(name + ".done", "w").close()
+"""
+
+
+def _queue(tmp_path: Path, seconds: dict[int, float], said: list[str], **settings: Any) -> Queue:
+    """A queue whose trainings sleep and leave a file; seeds without a length fail."""
+
+    def command(recipe: Recipe, stopped: Path | None) -> list[str]:
+        length = seconds.get(recipe.seed)
+        if length is None:
+            return [sys.executable, "-c", "print('begin'); raise SystemExit('no such data')"]
+        return [sys.executable, "-c", _TRAIN, str(tmp_path / str(recipe.seed)), str(length)]
+
+    def remaining(waiting: Iterable[Recipe]) -> str:
+        return f"left: {[recipe.seed for recipe in waiting]}"
+
+    return Queue(
+        [replace(DIGITS, seed=seed) for seed in range(4)],
+        tmp_path / "runs",
+        command=command,
+        done=lambda recipe: (tmp_path / f"{recipe.seed}.done").exists(),
+        remaining=remaining,
+        say=said.append,
+        **settings,
+    )
+
+
+def _files(tmp_path: Path, ending: str) -> list[int]:
+    return sorted(int(path.stem) for path in tmp_path.glob(f"*.{ending}"))
+
+
+def test_what_is_on_record_is_passed_over_and_what_fails_does_not_stop_the_rest(tmp_path: Path):
+    (tmp_path / "1.done").touch()
+    said: list[str] = []
+    queue = _queue(tmp_path, {0: 0.0, 3: 0.0}, said)
+    assert queue.carry_out() is None
+    assert _files(tmp_path, "begun") == [0, 3]
+    assert [job.seed for job in queue.failed] == [2]
+    assert said[0] == "1 of 4 on record; left: [0, 2, 3]"
+    assert any("seed 2: failed, exit code 1: no such data" in line for line in said)
+    assert said[-1] == "left: []"
+    log = tmp_path / "runs" / "queue" / f"{DIGITS.name}-2.log"
+    assert log.read_text().split() == ["begin", "no", "such", "data"]
+
+
+def test_a_time_limit_stops_trainings_after_their_checkpoints(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("onward.runs.queue.GRACE", 1.0)
+    said: list[str] = []
+    queue = _queue(tmp_path, {0: 60.0, 1: 60.0, 2: 60.0, 3: 60.0}, said, parallel=2, limit=4.0)
+    began = time.monotonic()
+    assert queue.carry_out() is None
+    assert time.monotonic() - began < 20
+    assert _files(tmp_path, "begun") == _files(tmp_path, "stopped") == [0, 1]
+    assert sum("stopped after a checkpoint" in line for line in said) == 2
+
+
+def test_a_signal_is_handed_on_and_returned(tmp_path: Path):
+    queue = _queue(tmp_path, {0: 60.0, 1: 60.0, 2: 60.0, 3: 60.0}, [])
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ask() -> None:
+        while not (tmp_path / "0.begun").exists():
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    assert queue.carry_out() == signal.SIGTERM
+    thread.join()
+    assert _files(tmp_path, "stopped") == [0] and signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [({"parallel": 0}, "--parallel must be at least 1, got 0"), ({"limit": 3.6}, "--hours must leave more than 45")],
+)
+def test_impossible_settings_are_refused(tmp_path: Path, setting: dict[str, Any], said: str):
+    with pytest.raises(ValueError, match=said):
+        _queue(tmp_path, {}, [], **setting)
+
+
+def test_a_plan_is_read_line_by_line(tmp_path: Path):
+    plan = tmp_path / "plan.txt"
+    plan.write_text("# first\nbackprop-digits-mlp 0-2  # three\n\nmono_forward-digits 4 7\nbackprop-digits-mlp 1\n")
+    jobs = [(job.name, job.seed) for job in read_plan(plan, find_recipe)]
+    assert jobs == [*[("backprop-digits-mlp", k) for k in range(3)], *[("mono_forward-digits", k) for k in (4, 7)]]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("backprop-digits-mpl 0", "line 2: unknown recipe 'backprop-digits-mpl' \\(did you mean backprop-digits-mlp"),
+        ("backprop-digits-mlp", "line 2: name its seeds too"),
+        ("backprop-digits-mlp 3-1", "line 2: '3-1' names no seeds"),
+        ("backprop-digits-mlp -1", "line 2: '-1' names no seeds"),
+        ("backprop-digits-mlp 0,1", "line 2: '0,1' names no seeds"),
+    ],
+)
+def test_a_line_that_cannot_be_understood_is_named(tmp_path: Path, line: str, said: str):
+    plan = tmp_path / "plan.txt"
+    plan.write_text(f"# a plan\n{line}\n")
+    with pytest.raises(ValueError, match=said):
+        read_plan(plan, find_recipe)
+
+
+def _result(recipe: Recipe, **more: Any) -> dict[str, Any]:
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "data": recipe.data.name,
+        "data_note": "",
+        "train_seconds": 60.0,
+        "device": "here",
+        "config": encode(recipe),
+        **more,
+    }
+
+
+def test_a_record_counts_for_its_own_images_and_settings(tmp_path: Path):
+    record(tmp_path, _result(DIGITS, data_note="half"))
+    assert is_recorded(DIGITS, tmp_path, "half")
+    assert not is_recorded(DIGITS, tmp_path, "")
+    assert not is_recorded(replace(DIGITS, seed=1), tmp_path, "half")
+    assert not is_recorded(replace(DIGITS, epochs=99), tmp_path, "half")
+
+
+def test_the_time_left_comes_from_records_of_the_device():
+    def records(recipe: Recipe, **more: Any) -> dict[Row, list[Record]]:
+        return {Row(recipe.name, "digits"): [Record(recipe, _result(recipe, **more))]}
+
+    assert expected_seconds(DIGITS, records(replace(DIGITS, seed=3)), "here") == 60.0
+    assert expected_seconds(DIGITS, records(DIGITS), "elsewhere") is None
+    twice = replace(DIGITS, epochs=2 * DIGITS.epochs, batch_size=7)
+    assert expected_seconds(twice, records(DIGITS), "here") == 120.0
+    assert expected_seconds(RECIPES[0], records(DIGITS), "here") is None
+
+
+def _begun(runs: Path, recipe: Recipe) -> Path:
+    return RunFolder.create(runs, recipe, {"data_checksum": ""}).path
+
+
+def test_the_latest_run_of_the_same_training_is_gone_on_with(tmp_path: Path):
+    assert stopped_run(DIGITS, tmp_path) is None
+    _begun(tmp_path, DIGITS)
+    other = _begun(tmp_path, replace(DIGITS, epochs=99))
+    assert stopped_run(DIGITS, tmp_path) == tmp_path / DIGITS.name / "seed-0"
+    paths = [_begun(tmp_path, DIGITS) for _ in range(9)]
+    assert stopped_run(DIGITS, tmp_path) == paths[-1] and paths[-1].name == "seed-0-11" and other.name == "seed-0-2"
+    assert stopped_run(replace(DIGITS, seed=1), tmp_path) is None
+    assert train_command(DIGITS, None, ["--device", "cpu"])[3:] == [
+        "train",
+        DIGITS.name,
+        "--seed",
+        "0",
+        "--device",
+        "cpu",
+    ]
+    assert train_command(DIGITS, other, [])[3:] == ["train", "--resume", str(other)]
+
+
+def test_the_command_trains_what_is_missing_and_says_what_is_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    Path("plan.txt").write_text("backprop-digits-mlp 0-1\n")
+    folder = _begun(Path("runs"), replace(DIGITS, seed=1))
+    (folder / "environment.json").unlink()  # cannot be gone on with
+    assert main(["queue", "plan.txt", "--dry"]) == 0
+    assert capsys.readouterr().out == (
+        "backprop-digits-mlp 0\nbackprop-digits-mlp 1\n2 left, of unknown length on this machine\n"
+    )
+    assert main(["queue", "plan.txt"]) == 2
+    told = capsys.readouterr()
+    assert "0 of 2 on record" in told.out and "seed 0: on record after" in told.out and "1 left" in told.out
+    assert told.err.strip() == "onward: 1 failed: backprop-digits-mlp 1"
+    filed = json.loads(Path("results/runs/backprop-digits-mlp/seed-0.json").read_text())
+    assert filed["test_accuracy"] > 0.9
+
+
+def test_nothing_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    Path("plan.txt").write_text("backprop-digits-mlp 0\n")
+    record(Path("results"), _result(DIGITS))
+    assert main(["queue", "plan.txt"]) == 0
+    assert capsys.readouterr().out == "1 of 1 on record; nothing is left\n"
+    assert not Path("runs").exists()
