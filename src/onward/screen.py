@@ -5,10 +5,7 @@ import os
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from typing import Any
 
 
 def shown(text: object) -> str:
@@ -30,13 +27,6 @@ def _shown(letter: str) -> str:
 def say(text: object, *, error: bool = False) -> None:
     """Print one line at once, to standard output or standard error; control characters in it are written out."""
     print(shown(text), file=sys.stderr if error else sys.stdout, flush=True)
-
-
-def console(*, error: bool = False, width: int | None = None, soft_wrap: bool = False) -> "Console":
-    """Return rich's console, which takes brackets and colons in names as they are; pass names through `shown`."""
-    from rich.console import Console
-
-    return Console(stderr=error, width=width, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False)
 
 
 @contextlib.contextmanager

@@ -32,7 +32,7 @@ def test_a_pipeline_on_paper_says_what_limits_it(capsys: pytest.CaptureFixture):
     words = ["simulate", "deeper_forward-digits", "--net.width", "10", "--device", "cpu"]
     assert main([*words, "--stages", "1", "2", "1", "--bandwidth", "1e12", "--latency", "0"]) == 0
     fast = capsys.readouterr().out
-    assert re.search(r"│\s+1 │\s+1-2 │", fast) and "limited by    stage" in fast
+    assert re.search(r"│\s+1\s+│\s+1-2\s+│", fast) and "limited by    stage" in fast
     assert main([*words, "--devices", "2", "--bandwidth", "1e3"]) == 0
     assert "limited by    a link" in capsys.readouterr().out
 

@@ -23,6 +23,7 @@ from onward.runs.disk import write_text
 from onward.runs.files import read_json, write_json
 from onward.runs.finished import Finished, open_run
 from onward.runs.recovery import Stream
+from onward.screen import say
 
 USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
 
@@ -109,7 +110,7 @@ def run(words: Sequence[str]) -> None:
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("comparison"))
     recipes = as_first(recipes) if order.same else recipes
-    found = compare(recipes, order.seeds, question, order.place, say=_say)
+    found = compare(recipes, order.seeds, question, order.place, say=say)
     _finish(found, measured, out)
 
 
@@ -126,7 +127,7 @@ def run_report(words: Sequence[str]) -> None:
     methods = [_method(group, order.place) for group in _by_recipe(runs)]
     if order.noise is None:
         question = with_kept(methods, question)
-    _finish(describe(methods, question, order.place, say=_say), measured, out)
+    _finish(describe(methods, question, order.place, say=say), measured, out)
 
 
 def _named_first(words: Sequence[str], what: str, usage: str) -> list[str]:
@@ -186,24 +187,20 @@ def _method(runs: Sequence[Finished], place: Place) -> Method:
     return Method(runs[0].recipe, tuple(runs), data)
 
 
-def _say(line: str) -> None:
-    print(line, flush=True)
-
-
 def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path) -> None:
-    _show(found)
     html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
     write_text(html, page(found, measured=measured))
     write_json(numbers, found)
-    print(numbers)
-    print(html)
+    _show(found)
+    say(numbers)
+    say(html)
 
 
 def _show(found: dict[str, Any]) -> None:
     _show_summary(found)
     for method in found["methods"]:
         if method["differs"]:
-            print(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
+            say(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
     for sweep in found["sweeps"]:
         heads = ["accuracy" if level is None else plain(level) for level in sweep["levels"]]
         rows = [
@@ -218,7 +215,7 @@ def _show(found: dict[str, Any]) -> None:
         show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
     told = verdicts(found)
     for line in (*told, summary(told)):
-        print(line)
+        say(line)
 
 
 def _show_summary(found: dict[str, Any]) -> None:
@@ -235,7 +232,7 @@ def _show_summary(found: dict[str, Any]) -> None:
         rows.append((name, ["", "", *_cost_cells(control, energy)]))
     show_table(title(found), heads, rows)
     for line in legend:
-        print(line)
+        say(line)
 
 
 def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:

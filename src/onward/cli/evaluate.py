@@ -9,6 +9,7 @@ import torch
 import tyro
 
 from onward.cli.arguments import parse
+from onward.cli.known import model_folder
 from onward.cli.tables import show_table
 from onward.data import load
 from onward.runs import Evaluator, RunFolder, load_model
@@ -31,7 +32,7 @@ class EvaluateArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward evaluate`. Raises ValueError for what a user can mend."""
     order = parse(EvaluateArguments, "evaluate", words)
-    folder = RunFolder.open(order.run)
+    folder = RunFolder.open(model_folder(order.run))
     recipe = folder.recipe()
     learner, _ = load_model(order.run)
     data = load(recipe.data, data_dir=order.data_dir)

@@ -8,7 +8,9 @@ from typing import Annotated
 import tyro
 
 from onward.cli.arguments import parse
+from onward.cli.known import model_folder
 from onward.runs import export_model
+from onward.screen import say
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,10 @@ class ExportArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward export`. Raises ValueError for what a user can mend."""
     order = parse(ExportArguments, "export", words)
-    export = export_model(order.run, order.out, rule=order.rule)
+    export = export_model(model_folder(order.run), order.out, rule=order.rule)
     before, after = export.before, export.after
-    print(f"rule          {export.rule}, the only one that is kept")
-    print(f"blocks        {before.blocks} -> {after.blocks}")
-    print(f"parameters    {before.parameters:,} -> {after.parameters:,}")
-    print(f"weights file  {before.file_bytes:,} -> {after.file_bytes:,} bytes")
-    print(f"model         {order.out}")
+    say(f"rule          {export.rule}, the only one that is kept")
+    say(f"blocks        {before.blocks} -> {after.blocks}")
+    say(f"parameters    {before.parameters:,} -> {after.parameters:,}")
+    say(f"weights file  {before.file_bytes:,} -> {after.file_bytes:,} bytes")
+    say(f"model         {order.out}")

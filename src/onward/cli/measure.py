@@ -16,6 +16,7 @@ from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.files import write_json
 from onward.runs.measuring import measure
+from onward.screen import say
 
 USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
 
@@ -78,7 +79,8 @@ def _show(found: dict[str, Any]) -> None:
     rate = found["peak_rate"]
     rows = {row["name"]: row for row in found["contenders"]}
     head = f"{found['recipe']}, {found['batch_size']} images of {found['data']}, {found['precision']}"
-    print(f"{head}\n{found['environment']['device']}: {max(rate.values()) / 1e9:,.0f} GFLOP/s in large products")
+    say(head)
+    say(f"{found['environment']['device']}: {max(rate.values()) / 1e9:,.0f} GFLOP/s in large products")
     heads = ["", *rows]
     show_table("a training step", heads, _cost(rows))
     show_table("seconds by phase, medians", heads, _seconds(rows))

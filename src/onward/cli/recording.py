@@ -7,6 +7,7 @@ from onward.recipes import Recipe
 from onward.runs import RunFolder
 from onward.runs.pipelined import Pipelining
 from onward.runs.records import record, record_path
+from onward.screen import say
 
 RESULTS = Path("results")
 """Where results are recorded."""
@@ -15,25 +16,25 @@ RESULTS = Path("results")
 def report(folder: RunFolder, result: dict) -> None:
     """Print the numbers of a finished run and where it lies."""
     others = [f"{rule} {value:.2%}" for rule, value in result["test_accuracy_by_rule"].items()]
-    print(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})")
+    say(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})")
     if result["published"]:
-        print(f"published     {result['published']['test_accuracy']:.2%}  {result['published']['source']}")
+        say(f"published     {result['published']['test_accuracy']:.2%}  {result['published']['source']}")
     if result["data_note"]:
-        print(f"data          {result['data_note']}")
-    print(f"run           {folder.path}")
+        say(f"data          {result['data_note']}")
+    say(f"run           {folder.path}")
 
 
 def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
     known, begun = known_recipes().get(recipe.name), result.get("pipeline", {})
     if known is None:
-        print(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
+        say(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return
     if recipe.identity() != known.identity():
-        print("not recorded: the recipe was changed by flags")
+        say("not recorded: the recipe was changed by flags")
         return
     if "bf16" in (how.messages, begun.get("messages")):
-        print("not recorded: messages were rounded to bf16")
+        say("not recorded: messages were rounded to bf16")
         return
     replaced = record_path(RESULTS, recipe.name, recipe.seed, result["data_note"]).exists()
-    print(f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")
+    say(f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")

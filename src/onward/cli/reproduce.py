@@ -13,6 +13,7 @@ from onward.recipes import Recipe
 from onward.runs import Place, train
 from onward.runs.records import read_record, record, record_path
 from onward.runs.results import spread
+from onward.screen import say
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,13 @@ def run(words: Sequence[str]) -> None:
         raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
     recipe = find_recipe(order.recipe)
     ours = [_recorded(replace(recipe, seed=seed), order.place) for seed in range(order.seeds)]
-    print(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
+    say(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
     if recipe.published:
         target = recipe.published.test_accuracy
         gap = sum(ours) / len(ours) - target
-        print(f"published: {100 * target:.2f} % ({recipe.published.source}); ours {100 * gap:+.2f}")
+        say(f"published: {100 * target:.2f} % ({recipe.published.source}); ours {100 * gap:+.2f}")
     if recipe.backprop:
-        print(f"the same network by backprop: onward reproduce {recipe.backprop} --seeds {order.seeds}")
+        say(f"the same network by backprop: onward reproduce {recipe.backprop} --seeds {order.seeds}")
 
 
 def _recorded(recipe: Recipe, place: Place) -> float:

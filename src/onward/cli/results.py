@@ -10,6 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS
 from onward.runs.results import insert, summary, write_results
+from onward.screen import say
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ def run(words: Sequence[str]) -> None:
     if not (order.folder / "runs").is_dir():
         raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")
     page = write_results(order.folder)
-    print(page)
+    say(page)
     if order.into is not None:
         insert(order.into, summary(order.folder))
-        print(order.into)
+        say(order.into)

@@ -20,6 +20,7 @@ from onward.runs.block_costs import BlockCosts, block_costs
 from onward.runs.environment import choose_device
 from onward.runs.measuring import shapes_like
 from onward.runs.model import spec_for
+from onward.screen import say
 
 USAGE = """usage: onward simulate RECIPE [--FLAG VALUE ...]
 
@@ -124,8 +125,8 @@ def _show(order: SimulateArguments, costs: BlockCosts, stages: Stages, wires: Wi
         rows.append((str(s), cells))
     alone = sum(seconds)
     show_table(title, ["stage", "blocks", "ms", "busy %", "sends MB", "link ms", "memory MB"], rows)
-    print(f"one stage     {1e3 * alone:.2f} ms a step")
-    print(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
-    print(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
+    say(f"one stage     {1e3 * alone:.2f} ms a step")
+    say(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
+    say(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
     limit = "a link" if found.step > max(seconds) else f"stage {seconds.index(max(seconds))}"
-    print(f"limited by    {limit}; {sum(sent) / 1e6:.2f} MB sent in a step")
+    say(f"limited by    {limit}; {sum(sent) / 1e6:.2f} MB sent in a step")

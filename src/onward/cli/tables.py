@@ -10,6 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from onward.screen import shown
+
 Row = tuple[str, Sequence[str]]
 """What a row is called, and its cells."""
 
@@ -29,11 +31,12 @@ def show_table(title: str, heads: Sequence[str], rows: Sequence[Row], *, out: Co
     """Print a table below its title; `heads` are those of all columns, names of rows first.
 
     Where it is too wide, heads break between words first, then names of rows; columns that still find no room follow
-    in a further table. Cells never break.
+    in a further table. Cells never break. Control characters in names are written out.
     """
     out = out or console()
-    names, *columns = zip(heads, *([name, *cells] for name, cells in rows), strict=True)
-    out.print(f"\n{title}", style="italic", soft_wrap=True)
+    lines = [heads, *([name, *cells] for name, cells in rows)]
+    names, *columns = zip(*(map(shown, line) for line in lines), strict=True)
+    out.print(f"\n{shown(title)}", style="italic", soft_wrap=True)
     widths, parts = _layout([_widest(names[1:]), _longest_word(names[:1])], [_bounds(c) for c in columns], out.width)
     for part in parts:
         out.print(_table(names, [columns[k] for k in part], widths[0], [widths[1 + k] for k in part]))

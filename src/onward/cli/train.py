@@ -18,6 +18,7 @@ from onward.runs import Place, resume, train
 from onward.runs.environment import choose_device
 from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.pipelined import Pipelining, train_pipelined
+from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
        onward train --resume RUN
@@ -107,5 +108,5 @@ def _within(order: TrainArguments) -> Recipe:
     limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
     data = load(order.recipe.data, data_dir=order.place.data_dir, workers=order.place.workers)
     fitting = fit_memory(order.recipe, data, limit, device)
-    print(f"memory limit  {order.memory_limit}: {fitting}")
+    say(f"memory limit  {order.memory_limit}: {fitting}")
     return replace(order.recipe, trainer=fitting.settings)

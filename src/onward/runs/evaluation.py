@@ -54,6 +54,16 @@ class Evaluator:
         with self._evaluating():
             return tally(self.learner, self._evidence(images), list(self.learner.rules), len(images))
 
+    def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield, batch by batch, what a rule makes of images [B, C], and the scores of every block [L, B, C].
+
+        The network runs once. Raises ValueError for an unknown rule.
+        """
+        read = self.learner._rule(rule)
+        with self._evaluating():
+            for evidence, _ in self._evidence(images):
+                yield read(evidence), evidence.block_scores
+
     def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
         """Count, for each true class (row), what the headline rule takes its images for (column)."""
         rule = self.learner.rules[self.learner.headline]

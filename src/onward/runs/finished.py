@@ -1,6 +1,5 @@
 """Finished runs: found again by what decides their result, gone on with where stopped, trained where missing."""
 
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from onward.data import Splits
 from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
 from onward.runs.train import Place, resume, train
+from onward.screen import say
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _same(recipe: Recipe, data: Splits, place: Place) -> Iterator[RunFolder]:
             fits = _asked(recipe, folder.recipe()) and folder.environment()["data_checksum"] == data.checksum
             folder.result()
         except ValueError as error:
-            print(f"passed over {path}: {error}", file=sys.stderr)
+            say(f"passed over {path}: {error}", error=True)
             continue
         if fits:
             yield folder
