@@ -1,8 +1,11 @@
 """The command line: each command, its exit code, and one clear line for every user's mistake."""
 
 import json
+import re
 import subprocess
 import sys
+import time
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,9 +17,11 @@ from PIL import Image
 import onward.cli.known as known
 from onward.cli import main, measure
 from onward.cli import train as train_command
+from onward.cli.arguments import _ELSEWHERE
 from onward.cli.known import find_recipe
+from onward.data import load
 from onward.recipes import RECIPES
-from onward.runs import train
+from onward.runs import beginning, train
 from onward.runs.files import read_json, write_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
@@ -264,3 +269,87 @@ def test_the_module_is_the_command():
     result = subprocess.run([sys.executable, "-m", "onward", "trian"], capture_output=True, text=True)
     assert result.returncode == 2
     assert "did you mean train" in result.stderr and "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["train", "--lr", "0.1"], "--lr, 0.1; did you mean --trainer.learning-rate?"),
+        (["train", "deeper_forward-digits", "--learning_rate=0.1"], "did you mean --trainer.learning-rate?"),
+        (["train", "--wd", "0"], "did you mean --trainer.weight-decay?"),
+        (["train", "--dataset", "mnist", "--bs", "3"], "did you mean --data.name or --batch-size?"),
+        (["measure", "deeper_forward-digits", "--optim", "sgd"], "did you mean --trainer.optimizer?"),
+        (["train", "deeper_forward-digits", "--resume"], "onward train --resume runs/deeper_forward-digits/seed-0"),
+        (["train", "deeper_forward-digits", "--resume", "x"], "--resume takes a run folder"),
+        (["train", "--resume", "x", "--epochs", "9"], "--epochs, 9; a run goes on with the recipe"),
+        (["evaluate", "x", "--data.name", "y"], "evaluated on the images that it was trained on"),
+        (["train", "--device", "hpu"], "device 'hpu' cannot be used here"),
+        (["train", "--device", "privateuseone"], "device 'privateuseone' cannot be used here"),
+        (["train", "--device", "None"], "device 'None' cannot be used here"),
+        (["train", "--net.width", str(2**63)], f"width must be at most {2**31 - 1}, got {2**63}"),
+        (["train", "backprop-digits-mlp", "--net.width", str(2**64)], "width must be at most"),
+        (["train", "--memory-limit", "9" * 400 + "GB"], "is more than any machine has"),
+        (["train", "--epochs", "/long/path/" * 12], "/long/path/" * 12),
+    ],
+)
+def test_a_mistake_names_what_was_likely_meant(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert says in _error(capsys, *words)
+    assert not Path("runs").exists()
+
+
+def test_what_other_tools_call_a_flag_is_a_flag_of_some_recipe(capsys: pytest.CaptureFixture[str]):
+    flags = ""
+    for name in ("deeper_forward-digits", "forward_forward-digits"):
+        with pytest.raises(SystemExit):
+            main(["train", name, "--help"])
+        flags += capsys.readouterr().out
+    assert set(_ELSEWHERE.values()) <= set(re.findall(r"--[\w.-]+", flags))
+
+
+def test_train_begins_with_what_it_trains_where(capsys: pytest.CaptureFixture[str]):
+    assert main(["train", *_QUICK]) == 0
+    first = next(line for line in capsys.readouterr().err.splitlines() if not line.startswith("reading"))
+    assert first.startswith("deeper_forward-digits: 1,293 images of digits, 26,850 parameters, on ")
+    assert first.endswith("in runs/deeper_forward-digits/seed-0")
+
+
+def test_a_long_reading_of_images_is_said(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    def slow(*_: object, **__: object) -> object:
+        time.sleep(0.3)
+        return loaded
+
+    loaded = load(RECIPES[0].data)
+    monkeypatch.setattr(beginning, "_SOON", 0.05)
+    monkeypatch.setattr(beginning, "load", slow)
+    assert beginning.images_of(RECIPES[0], None, None) is loaded
+    assert capsys.readouterr().err == "reading the images of digits\n"
+    monkeypatch.setattr(beginning, "load", lambda *_, **__: loaded)
+    beginning.images_of(RECIPES[0], None, None)
+    time.sleep(0.1)
+    assert capsys.readouterr().err == ""
+
+
+def test_torchrun_without_a_pipeline_is_refused_and_the_first_process_speaks(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "TORCHELASTIC_RUN_ID": "x"}.items():
+        monkeypatch.setenv(name, value)
+    assert "torchrun started 2 processes, and each would train the whole run" in _error(capsys, "train")
+    assert not slept
+    monkeypatch.setenv("RANK", "1")
+    assert "add --pipeline" in _error(capsys, "train")
+    assert slept == [5.0]
+    assert not Path("runs").exists()
+
+
+def test_a_warning_of_a_library_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        monkeypatch.setattr(measure, "run", lambda words: warnings.warn("careful\nwith this", stacklevel=2))
+        assert main(["measure", "deeper_forward-digits"]) == 0
+    assert capsys.readouterr().err == "onward: warning: careful\\nwith this\n"

@@ -177,3 +177,10 @@ def test_an_mlp_without_layers_is_refused():
 def test_dropout_must_be_a_probability_below_1(architecture, dropout: float):
     with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got"):
         architecture(dropout=dropout)
+
+
+@pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)
+def test_a_width_that_torch_cannot_hold_is_refused(net):
+    for width in (2**31, 2**63, 2**64):
+        with pytest.raises(ValueError, match=f"width must be at most 2147483647, got {width}"):
+            net(width=width)

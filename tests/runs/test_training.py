@@ -169,3 +169,8 @@ def test_statistics_of_layers_that_are_never_trained_follow_the_data(make_traini
     assert len(norms) == 6 and all(norm.num_batches_tracked == steps for norm in norms)
     bodies = [name for name, _ in training.learner.named_parameters() if ".body." in name]
     assert bodies and all(torch.equal(drawn[name], training.learner.get_parameter(name)) for name in bodies)
+
+
+def test_a_clock_that_stands_still_ends_no_training(make_training, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("time.perf_counter", lambda: 1.0)
+    assert {report.images_per_second for report in _finish(make_training())} == {0.0}

@@ -3,8 +3,10 @@
 A file per command. A command's file is imported when it is asked for: torch takes seconds to import.
 """
 
+import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 
 from onward.cli.words import CommandLineError, Mistakes, nearest
@@ -48,6 +50,7 @@ COMMANDS = {
 }
 """Of each command, the file and the function below this package."""
 
+_FIRST = 5.0  # seconds that other processes of torchrun leave to the first
 _LIGHT = ("list", "completion")  # they import no torch
 
 
@@ -63,12 +66,21 @@ def main(arguments: list[str] | None = None) -> int:
             say("onward: stopped", error=True)
             return 130
         except Mistakes as several:
-            for line in several.lines:
-                say(f"onward: {line}", error=True)
-            return 2
+            return _refuse(several.lines)
         except (ValueError, OSError) as error:
-            say(f"onward: {error}", error=True)
-            return 2
+            return _refuse([error])
+
+
+def _refuse(lines: Iterable[object]) -> int:
+    """Say what a user can mend. Of the processes that torchrun started, the first speaks for those that say the same.
+
+    The others wait for a moment: torchrun ends them when the first has ended.
+    """
+    if os.environ.get("RANK", "0") != "0" and "TORCHELASTIC_RUN_ID" in os.environ:
+        time.sleep(_FIRST)
+    for line in lines:
+        say(f"onward: {line}", error=True)
+    return 2
 
 
 def _main(words: Sequence[str]) -> int:

@@ -2,8 +2,9 @@
 
 import contextlib
 import io
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import tyro
@@ -12,23 +13,101 @@ from onward.cli.words import CommandLineError
 
 T = TypeVar("T")
 
+_ELSEWHERE = {
+    "lr": "--trainer.learning-rate",
+    "learning-rate": "--trainer.learning-rate",
+    "wd": "--trainer.weight-decay",
+    "weight-decay": "--trainer.weight-decay",
+    "opt": "--trainer.optimizer",
+    "optimizer": "--trainer.optimizer",
+    "optim": "--trainer.optimizer",
+    "momentum": "--trainer.momentum",
+    "precision": "--trainer.precision",
+    "amp": "--trainer.precision",
+    "bf16": "--trainer.precision",
+    "bs": "--batch-size",
+    "b": "--batch-size",
+    "epoch": "--epochs",
+    "num-epochs": "--epochs",
+    "n-epochs": "--epochs",
+    "max-epochs": "--epochs",
+    "random-seed": "--seed",
+    "dataset": "--data.name",
+    "data": "--data.name",
+    "data-path": "--data-dir",
+    "data-root": "--data-dir",
+    "root": "--data-dir",
+    "image-size": "--data.size",
+    "img-size": "--data.size",
+    "width": "--net.width",
+    "hidden-size": "--net.width",
+    "depth": "--net.depth",
+    "dropout": "--net.dropout",
+    "gpu": "--device",
+    "cuda": "--device",
+    "output-dir": "--runs-dir",
+    "out": "--runs-dir",
+    "out-dir": "--runs-dir",
+    "num-workers": "--workers",
+}
+"""What other tools call a flag of a recipe."""
 
-def parse(kind: type[T], command: str, words: Sequence[str], *, default: T | None = None) -> T:
-    """Read `words` as a `kind`. Raises CommandLineError with one line, SystemExit(0) after showing help."""
-    complaint = io.StringIO()
+
+def parse(
+    kind: type[T], command: str, words: Sequence[str], *, default: T | None = None, advice: str | None = None
+) -> T:
+    """Read `words` as a `kind`; `advice` is added where a flag is not known and no other is like it.
+
+    Raises CommandLineError with one line, SystemExit(0) after showing help.
+    """
+
+    def read() -> T:
+        return tyro.cli(
+            kind,
+            prog=f"onward {command}",
+            args=words,
+            default=tyro.MISSING_NONPROP if default is None else default,
+            config=(tyro.conf.AvoidSubcommands,),
+        )
+
     try:
-        with contextlib.redirect_stderr(complaint):
-            return tyro.cli(
-                kind,
-                prog=f"onward {command}",
-                args=words,
-                default=tyro.MISSING_NONPROP if default is None else default,
-                config=(tyro.conf.AvoidSubcommands,),
-            )
+        with contextlib.redirect_stderr(io.StringIO()):
+            return read()
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-        raise CommandLineError(_one_line(complaint.getvalue())) from None
+    told = _one_line(_complaint(read))
+    if told.startswith("Unrecognized options"):
+        meant = [] if default is None else _meant(words)  # flags of a recipe are those of a default
+        if meant:
+            told = f"{told.partition('; did you mean')[0]}; did you mean {' or '.join(meant)}?"
+        elif advice is not None and "did you mean" not in told:
+            told = f"{told}; {advice}"
+    raise CommandLineError(told)
+
+
+_COLUMNS = "COLUMNS"  # by which tyro breaks its lines
+
+
+def _complaint(read: Callable[[], object]) -> str:
+    """Read once more, on a page so wide that no value is broken; return what is said of it."""
+    complaint, before = io.StringIO(), os.environ.get(_COLUMNS)
+    os.environ[_COLUMNS] = "10000"
+    try:
+        with contextlib.redirect_stderr(complaint), contextlib.suppress(SystemExit):
+            read()
+    finally:
+        if before is None:
+            del os.environ[_COLUMNS]
+        else:
+            os.environ[_COLUMNS] = before
+    return complaint.getvalue()
+
+
+def _meant(words: Sequence[str]) -> list[str]:
+    """Return the flags of a recipe that have another name elsewhere."""
+    names = (word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--"))
+    return list(dict.fromkeys(_ELSEWHERE[name] for name in names if name in _ELSEWHERE))
 
 
 def _one_line(boxed: str) -> str:

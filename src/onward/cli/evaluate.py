@@ -16,6 +16,8 @@ from onward.runs import Evaluator, RunFolder, load_model
 from onward.runs.environment import choose_device
 from onward.runs.train import check_data
 
+_ADVICE = "a run is evaluated on the images that it was trained on, which --data-dir says where to find"
+
 
 @dataclass(frozen=True)
 class EvaluateArguments:
@@ -31,7 +33,7 @@ class EvaluateArguments:
 
 def run(words: Sequence[str]) -> None:
     """Carry out `onward evaluate`. Raises ValueError for what a user can mend."""
-    order = parse(EvaluateArguments, "evaluate", words)
+    order = parse(EvaluateArguments, "evaluate", words, advice=_ADVICE)
     folder = RunFolder.open(model_folder(order.run))
     recipe = folder.recipe()
     learner, _ = load_model(order.run)

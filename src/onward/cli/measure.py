@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,7 +14,7 @@ from onward.cli.tables import show_table
 from onward.cli.words import CommandLineError
 from onward.measure import CATEGORIES, PHASES
 from onward.recipes import Recipe
-from onward.runs.environment import choose_device
+from onward.runs.environment import choose_device, device_name
 from onward.runs.files import write_json
 from onward.runs.measuring import measure
 from onward.screen import say
@@ -63,12 +64,15 @@ def run(words: Sequence[str]) -> None:
     for name in ("steps", "micro_batches"):
         if getattr(order, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
+    device = choose_device(order.device)
+    say(f"measuring a step of {recipe.name} on {device_name(device)}, beside backprop", error=True)
     found = measure(
         replace(order.recipe, epochs=1),
-        choose_device(order.device),
+        device,
         data_dir=order.data_dir,
         steps=order.steps,
         micro_batches=order.micro_batches,
+        say=partial(say, error=True),
     )
     _show(found)
     if order.json is not None:

@@ -1,5 +1,6 @@
 """The command `onward train`: a recipe carried out, or a stopped run gone on with."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,9 +13,9 @@ from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
 from onward.cli.words import CommandLineError
-from onward.data import load
 from onward.recipes import Recipe
 from onward.runs import Place, resume, train
+from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
 from onward.runs.memory_limit import fit_memory, parse_bytes
 from onward.runs.pipelined import Pipelining, train_pipelined
@@ -78,15 +79,20 @@ def run(words: Sequence[str]) -> None:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(USAGE, end="")
         return
+    named = bool(words) and not words[0].startswith("-")
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
-        order = parse(ResumeArguments, "train", words)
+        if named:
+            raise CommandLineError(
+                f"--resume takes a run folder, which knows its recipe: onward train --resume runs/{words[0]}/seed-0"
+            )
+        order = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
         recipe, path = None, order.resume
     else:
-        named = bool(words) and not words[0].startswith("-")
         recipe = find_recipe(words[0]) if named else known.RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
         recipe, path = _within(order), None
+    _check_processes(order.pipeline)
     if order.pipeline:
         done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
     elif order.pipelining != Pipelining():
@@ -101,12 +107,22 @@ def run(words: Sequence[str]) -> None:
         file_result(folder.recipe(), result, order.pipelining)
 
 
+def _check_processes(pipeline: bool) -> None:
+    """Raise CommandLineError if torchrun started several processes that would each train the whole run."""
+    world = os.environ.get("WORLD_SIZE", "1")
+    if not pipeline and "RANK" in os.environ and world != "1":
+        raise CommandLineError(
+            f"torchrun started {world} processes, and each would train the whole run: add --pipeline to spread the "
+            "blocks over them, or start onward without torchrun"
+        )
+
+
 def _within(order: TrainArguments) -> Recipe:
     """Return the ordered recipe, changed so that it stays within the memory limit."""
     if order.memory_limit is None:
         return order.recipe
     limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
-    data = load(order.recipe.data, data_dir=order.place.data_dir, workers=order.place.workers)
+    data = images_of(order.recipe, order.place.data_dir, order.place.workers)
     fitting = fit_memory(order.recipe, data, limit, device)
     say(f"memory limit  {order.memory_limit}: {fitting}")
     return replace(order.recipe, trainer=fitting.settings)

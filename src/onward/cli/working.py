@@ -1,5 +1,6 @@
 """What surrounds every command that computes: the processor's settings, and what a stop or a full memory comes to."""
 
+import warnings
 from collections.abc import Callable, Sequence
 
 import torch
@@ -14,6 +15,7 @@ from onward.screen import say
 def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
     """Run a command; return its exit code. Raises ValueError and OSError for what a user can mend."""
     keep_freed_memory()
+    shown_before, warnings.showwarning = warnings.showwarning, _show_warning
     torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
     try:
         command(words)
@@ -28,5 +30,11 @@ def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
         say("onward: there is too little memory; try a smaller --batch-size, --memory-limit or network", error=True)
         return 2
     finally:
+        warnings.showwarning = shown_before
         torch.set_flush_denormal(False)
     return 0
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    """Say a library's warning as errors are said: on one line, without the file that it comes from."""
+    say(f"onward: warning: {message}", error=True)

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 from torch import nn
 
-from onward.nets.net import Architecture, Net, Shape, plain
+from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class MLP(Architecture):
     def __post_init__(self):
         if self.width < 1 or self.depth < 1:
             raise ValueError(f"width and depth must be at least 1, got width {self.width} and depth {self.depth}")
+        check_sizes(self.width, 0.0)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         sizes = [shape[0] * shape[1] * shape[2], *[self.width] * self.depth]

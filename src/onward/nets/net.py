@@ -14,6 +14,9 @@ from onward.nets.relu_dropout import ReluDropout
 Shape = tuple[int, int, int]
 """Image channels, height, width."""
 
+LARGEST = 2**31 - 1
+"""The largest width: beyond it, sizes of weights are numbers that torch cannot hold."""
+
 
 class Net(NamedTuple):
     """Bodies in order, how each one's output joins the stream, each activity's width, and what shrinks its map.
@@ -62,8 +65,10 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
 
 
 def check_sizes(width: int, dropout: float) -> None:
-    """Raise ValueError unless `width` is at least 1 and `dropout` a probability below 1."""
+    """Raise ValueError unless `width` is from 1 to 2**31 - 1 and `dropout` a probability below 1."""
     if width < 1:
         raise ValueError(f"width must be at least 1, got {width}")
+    if width > LARGEST:
+        raise ValueError(f"width must be at most {LARGEST}, got {width}")
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be in [0, 1), got {dropout}")

@@ -21,7 +21,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, NotImplementedError):
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError, AttributeError, TypeError):
         raise ValueError(f"device {name!r} cannot be used here; try --device cpu or --device auto") from None
     if device.type == "meta":
         raise ValueError("device 'meta' holds no numbers to train; try --device cpu or --device auto")

@@ -31,6 +31,7 @@ from onward.runs.environment import environment
 from onward.runs.fresh_process import fresh_process
 from onward.runs.model import spec_for
 from onward.runs.spike_costs import spike_costs, summary
+from onward.runs.training import per_second
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,17 @@ class Stand:
 
 
 def measure(
-    recipe: Recipe, device: torch.device, *, data_dir: Path | None = None, steps: int = 5, micro_batches: int = 4
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    data_dir: Path | None = None,
+    steps: int = 5,
+    micro_batches: int = 4,
+    say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Any]:
     """Measure a step of a recipe beside its controls; return plain JSON values, bytes and seconds.
+
+    What is measured next is said to `say`.
 
     The timed steps of all contenders alternate, so that whatever else slows the machine slows all of them. Random
     images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
@@ -154,8 +163,11 @@ def measure(
     recipe = fitting(recipe, data)
     rate = peak_rate(device, recipe.trainer.arithmetic)
     entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
+    names = ", ".join(entrant.contender.name for entrant in entrants)
+    say(f"operations, memory and time of a step, batches of {recipe.batch_size}: {names}")
     rows = side_by_side(entrants, device, rate, steps=steps)
     for row, entrant in zip(rows, entrants, strict=True):
+        say(f"memory of a process of its own: {entrant.contender.name}")
         row["process"] = fresh_process(
             entrant.contender.algorithm,
             recipe.net,
@@ -191,8 +203,8 @@ def side_by_side(
     meter = energy_meter(device)
     idle = 0.0 if meter is None else idle_power(meter)
     for row, stand in zip(rows, stands, strict=True):
-        row["images_per_second"] = stand.batch_size / row["step_seconds"]
-        row["fraction_of_peak"] = row["flops"]["total"] / row["step_seconds"] / rate.best
+        row["images_per_second"] = per_second(stand.batch_size, row["step_seconds"])
+        row["fraction_of_peak"] = per_second(row["flops"]["total"], row["step_seconds"]) / rate.best
         row["phases"] = stand.phases(min(steps, 3))
         row["energy"] = stand.energy(meter, idle, steps)
         row["spikes"] = stand.spikes()

@@ -12,6 +12,7 @@ from onward.recipes import Recipe
 from onward.runs.model import spec_for
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_MOST = 2.0**63  # bytes
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,10 @@ def parse_bytes(text: str) -> int:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
     if found is None or found[2].upper() not in _UNITS:
         raise ValueError(f"{text!r} is no size in bytes; write a number and B, KB, MB, GB, KiB, MiB or GiB: 500MB")
-    return round(float(found[1]) * _UNITS[found[2].upper()])
+    size = float(found[1]) * _UNITS[found[2].upper()]
+    if size > _MOST:
+        raise ValueError(f"{text!r} is more than any machine has; write a size such as 500MB")
+    return round(size)
 
 
 def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from onward.core import Learner, LocalTrainer
-from onward.data import Splits, TrainLoader, load
+from onward.data import Splits, TrainLoader
 from onward.distributed import (
     PATIENCE,
     Message,
@@ -32,6 +32,7 @@ from onward.distributed import (
 from onward.distributed.placement import check_stages
 from onward.recipes import Recipe
 from onward.runs import checkpoints
+from onward.runs.beginning import announce, images_of
 from onward.runs.block_costs import Balance, block_costs
 from onward.runs.codec import encode
 from onward.runs.compiling import compile_bodies
@@ -44,6 +45,7 @@ from onward.runs.progress import Display
 from onward.runs.records import make_record
 from onward.runs.stage_training import StageStopped, StageTraining
 from onward.runs.train import Interrupted, Place, check_data
+from onward.screen import shown
 
 Outcome = tuple[RunFolder, dict[str, Any]]
 
@@ -111,7 +113,7 @@ class _Run:
         recipe, ranks = self.recipe, self.ranks
         if recipe.trainer.order != "joint":
             raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
-        data = load(recipe.data, data_dir=self.where.data_dir, workers=self.where.workers)
+        data = images_of(recipe, self.where.data_dir, self.where.workers)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
         _check_rules(learner)
@@ -129,6 +131,8 @@ class _Run:
             assert result is not None
             self._part()
             return (folder, result) if ranks.writes else None
+        if ranks.writes:
+            announce(recipe, data, learner, self.device, folder.path)
         with stop_wish() as wish:
             training = self._training(carve(learner, owned).to(self.device), data, owned, folder, wish)
             if kind is not None:
@@ -345,7 +349,7 @@ def _told(error: BaseException) -> str:
 
 def leave(fault: str) -> None:
     """End this process when it does not end by itself; nothing that it could still do would count."""
-    os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {fault}\n".encode())
+    os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {shown(fault)}\n".encode())
     os._exit(1)
 
 

@@ -24,7 +24,7 @@ from onward.distributed import (
 from onward.measure import peak_memory
 from onward.runs.losses import LossLog, ends_of
 from onward.runs.stage_evaluation import StageEvaluation
-from onward.runs.training import EpochDone, load_weights, set_modes
+from onward.runs.training import EpochDone, load_weights, per_second, set_modes
 
 _CHECK_EVERY = 50  # steps between looks at the losses
 
@@ -232,7 +232,7 @@ class StageTraining:
                 losses={block: loss for block, loss in notes["losses"]},
                 validation_accuracy=accuracy.headline,
                 block_accuracy=accuracy.by_block,
-                images_per_second=self.step_in_epoch * self.loader.batch_size / self.epoch_seconds,
+                images_per_second=per_second(self.step_in_epoch * self.loader.batch_size, self.epoch_seconds),
                 train_seconds=self.train_seconds,
                 peak_memory_bytes=notes["memory"],
                 memory_meter=meter,

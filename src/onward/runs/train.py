@@ -9,9 +9,10 @@ import torch
 
 from onward.algorithms import Algorithm
 from onward.core import Learner, TrainerSettings
-from onward.data import Augmentation, Splits, load
+from onward.data import Augmentation, Splits
 from onward.nets import Architecture
 from onward.recipes import Recipe
+from onward.runs.beginning import announce, images_of
 from onward.runs.compiling import check_compiler, compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
@@ -59,7 +60,7 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
     device = choose_device(place.device)
-    data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
+    data = images_of(recipe, place.data_dir, place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
     spec.build(seed=recipe.seed)  # an impossible network leaves no folder behind
     if place.compile:
@@ -86,7 +87,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
-        data = load(recipe.data, data_dir=place.data_dir, workers=place.workers)
+        data = images_of(recipe, place.data_dir, place.workers)
         check_data(folder, data)
         return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
@@ -137,6 +138,7 @@ def _carry_out(
     folder: RunFolder, recipe: Recipe, data: Splits, spec: ModelSpec, device: torch.device, place: Place
 ) -> dict[str, Any]:
     learner = spec.build(seed=recipe.seed).to(device)
+    announce(recipe, data, learner, device, folder.path)
     if place.compile:
         compile_bodies(learner)
     training = Training(

@@ -199,7 +199,7 @@ class Training:
             losses=losses,
             validation_accuracy=accuracy.headline,
             block_accuracy=accuracy.by_block,
-            images_per_second=images / self.epoch_seconds,
+            images_per_second=per_second(images, self.epoch_seconds),
             train_seconds=self.train_seconds,
             peak_memory_bytes=memory,
             memory_meter=meter,
@@ -207,6 +207,11 @@ class Training:
         self.epoch += 1
         self._begin_epoch()
         return report
+
+
+def per_second(count: int | float, seconds: float) -> float:
+    """Return a rate; 0 where no time passed, as by a clock that stands still."""
+    return count / seconds if seconds > 0 else 0.0
 
 
 def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:

@@ -1,0 +1,43 @@
+"""What a run says before its first epoch is done: that images are read, and what begins where."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from onward.core import Learner
+from onward.data import Splits, load
+from onward.recipes import Recipe
+from onward.runs.environment import device_name
+from onward.screen import say
+
+_SOON = 1.0  # seconds that a reading of images may take before it is said
+
+
+def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None) -> Splits:
+    """Load the images of a recipe; what takes longer than a second is said. Raises ValueError as `load` does."""
+    with _said_later(f"reading the images of {recipe.data.name}"):
+        return load(recipe.data, data_dir=data_dir, workers=workers)
+
+
+def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.device, folder: Path) -> None:
+    """Say on standard error what is trained on what, and where its files will lie."""
+    parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
+    say(
+        f"{recipe.name}: {len(data.train):,} images of {data.note or data.name}, {parameters:,} parameters, "
+        f"on {device_name(device)}, in {folder}",
+        error=True,
+    )
+
+
+@contextmanager
+def _said_later(line: str) -> Iterator[None]:
+    timer = threading.Timer(_SOON, say, (line,), {"error": True})
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
