@@ -116,7 +116,7 @@ class _Toy(Algorithm):
 
 @pytest.mark.parametrize(("field", "value", "known"), [("name", "c", "a, b, got 'c'"), ("number", 3, "1, 2, got 3")])
 def test_a_choice_that_does_not_exist_is_refused(field: str, value: Any, known: str):
-    with pytest.raises(ValueError, match=f"{field} must be one of {known}"):
+    with pytest.raises(ValueError, match=f"{field} of _Toy must be one of {known}"):
         _Toy(**{field: value})
 
 

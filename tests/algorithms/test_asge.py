@@ -168,7 +168,7 @@ def test_alpha_power_scale_and_start_of_fusion_are_used():
         assert isinstance(head, LinearHead) and head.linear.in_features == features
 
 
-@pytest.mark.parametrize(("fuse_from", "depth"), [(1, 1), (-1, 3), (3, 3)])
+@pytest.mark.parametrize(("fuse_from", "depth"), [(1, 1), (3, 3)])
 def test_a_network_must_have_a_layer_to_fuse(fuse_from: int, depth: int):
     with pytest.raises(ValueError, match=f"fuse_from {fuse_from} leaves no layer to fuse of a network with {depth}"):
         ASGE(fuse_from=fuse_from)(MLP(width=8, depth=depth)(RGB, 4), 4)

@@ -48,7 +48,7 @@ def test_a_crop_may_find_the_image_reflected_outside():
 def test_unknown_padding_and_two_ways_to_mirror_are_refused():
     wrapped = Augmentation(crop=2)
     object.__setattr__(wrapped, "padding", "wrap")
-    with pytest.raises(ValueError, match="padding must be one of zeros, reflect, got 'wrap'"):
+    with pytest.raises(ValueError, match="padding of Augmentation must be one of zeros, reflect, got 'wrap'"):
         wrapped.__post_init__()
     with pytest.raises(ValueError, match="flip and alternate_flip exclude each other"):
         Augmentation(flip=True, alternate_flip=True)
@@ -124,15 +124,6 @@ def test_off_by_default():
     assert not Augmentation().enabled
     assert torch.equal(Augment(Augmentation(), SHAPE)(X, 0), X)
     assert all(settings.enabled for settings in EACH)
-
-
-@pytest.mark.parametrize(
-    "values",
-    [{"crop": -1}, {"cutout": -2}, {"resized_crop": 1.5}, {"color_jitter": -0.1}, {"grayscale": float("nan")}],
-)
-def test_settings_out_of_range(values):
-    with pytest.raises(ValueError, match=next(iter(values))):
-        Augmentation(**values)
 
 
 @pytest.mark.parametrize(

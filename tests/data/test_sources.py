@@ -45,9 +45,9 @@ def test_digits_can_be_enlarged():
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size": 0}, "size 0"),
-        ({"validation_fraction": 0.0}, "validation_fraction 0.0"),
-        ({"validation_fraction": 1.0}, "validation_fraction 1.0"),
+        ({"size": 0}, "size of DataSettings must be .*, got 0"),
+        ({"validation_fraction": 0.0}, "validation_fraction of .*, got 0.0"),
+        ({"validation_fraction": 1.0}, "validation_fraction of .*, got 1.0"),
         ({"name": ""}, "name is empty"),
     ],
 )

@@ -123,7 +123,7 @@ def test_what_is_wrong_with_a_shard_is_said_before_training(parquet_set, spoil, 
 def test_only_named_sets_are_streamed():
     with pytest.raises(ValueError, match=r"'digits' cannot be streamed, only mnist, .*imagenet: leave --data.buffer"):
         load(DataSettings(name="digits", buffer=10))
-    with pytest.raises(ValueError, match="buffer 0 must be 1 image or more"):
+    with pytest.raises(ValueError, match=r"buffer of DataSettings must be .*, got 0"):
         DataSettings(name="mnist", buffer=0)
 
 

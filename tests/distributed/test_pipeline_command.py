@@ -25,7 +25,7 @@ def test_a_pipeline_needs_torchrun_and_its_flags_need_a_pipeline(capsys: pytest.
     assert main(["train", "deeper_forward-digits", "--patience", "9"]) == 2
     assert "belong to --pipeline" in capsys.readouterr().err
     assert main(["train", "deeper_forward-digits", "--pipeline", "--patience", "0"]) == 2
-    assert "--patience must be positive, got 0.0" in capsys.readouterr().err
+    assert "patience of Pipelining must be a finite number > 0, got 0.0" in capsys.readouterr().err
 
 
 def test_a_pipeline_on_paper_says_what_limits_it(capsys: pytest.CaptureFixture):
@@ -53,7 +53,7 @@ def test_a_pipeline_on_paper_refuses_what_cannot_be(capsys: pytest.CaptureFixtur
     assert main(["simulate", "backprop-digits", "--net.width", "10", "--devices", "2"]) == 2
     assert "cannot be cut into 2 stages" in capsys.readouterr().err
     assert main(["simulate", "deeper_forward-digits", "--bandwidth", "0"]) == 2
-    assert "bandwidth must be positive" in capsys.readouterr().err
+    assert "bandwidth of Wires must be a finite number > 0" in capsys.readouterr().err
     assert main(["simulate"]) == 2
     assert "no recipe named" in capsys.readouterr().err
 

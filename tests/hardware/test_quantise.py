@@ -118,7 +118,8 @@ def test_no_bits_given_is_the_identity(kind):
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("bits", [0, 1, -4, 17, 33])
 def test_impossible_bits_are_refused_in_one_line(kind, bits: int):
-    with pytest.raises(ValueError, match=f"bits of {kind.__name__} must be from 2 to 16, or None, got {bits}$"):
+    must = rf"bits of {kind.__name__} must be a whole number in \[2, 16\] or None, got {bits}$"
+    with pytest.raises(ValueError, match=must):
         kind(bits)
 
 

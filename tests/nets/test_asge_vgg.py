@@ -56,14 +56,6 @@ def test_convolutions_start_kaiming_normal_by_fan_in_with_a_zero_bias():
     assert not conv.bias.any()
 
 
-@pytest.mark.parametrize("architecture", [VGG8, VGG11])
-def test_bad_sizes_are_refused(architecture):
-    with pytest.raises(ValueError, match="width must be at least 1, got 0"):
-        architecture(width=0)
-    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got 1"):
-        architecture(dropout=1.0)
-
-
 def _pool_by_loop(x: Tensor, pooling: str) -> Tensor:
     samples, channels, height, width = x.shape
     out = torch.empty(samples, channels, -(-height // 2), -(-width // 2), dtype=x.dtype)

@@ -159,28 +159,3 @@ def test_fresh_weights_are_drawn_from_the_global_generator():
 
     assert all(torch.equal(a, b) for a, b in zip(draw(1), draw(1), strict=True))
     assert not torch.equal(draw(1)[0], draw(2)[0])
-
-
-@pytest.mark.parametrize("architecture", NETS)
-def test_a_width_below_1_is_refused(architecture: type[Architecture]):
-    with pytest.raises(ValueError, match=r"width.* at least 1, got .*0"):
-        architecture(width=0)  # pyright: ignore[reportCallIssue]
-
-
-def test_an_mlp_without_layers_is_refused():
-    with pytest.raises(ValueError, match=r"depth must be at least 1, got .*0"):
-        MLP(depth=0)
-
-
-@pytest.mark.parametrize("architecture", [TinyCNN, VGG14, ResNet17])
-@pytest.mark.parametrize("dropout", [1.0, -0.1, float("nan")])
-def test_dropout_must_be_a_probability_below_1(architecture, dropout: float):
-    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got"):
-        architecture(dropout=dropout)
-
-
-@pytest.mark.parametrize("net", NETS, ids=lambda net: net.__name__)
-def test_a_width_that_torch_cannot_hold_is_refused(net):
-    for width in (2**31, 2**63, 2**64):
-        with pytest.raises(ValueError, match=f"width must be at most 2147483647, got {width}"):
-            net(width=width)

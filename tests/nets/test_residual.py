@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from onward.algorithms import DeeperForward
 from onward.core import Learner
 from onward.nets import VGG14, Architecture, Net, Plain17, ResNet17, ResNet19, ResNet33, ResNet100
-from onward.nets.residual import Add, Append, ConcatByClass, Fork, JoinFork, check_residual
+from onward.nets.residual import Add, Append, ConcatByClass, Fork, JoinFork
 
 RGB = (3, 32, 32)
 RESIDUAL = (ResNet17, ResNet19, ResNet33, ResNet100)
@@ -200,18 +200,6 @@ def test_a_skip_within_a_stage_travels_whole():
 def test_channels_that_cannot_be_shared_out_by_class_are_refused(kind, classes: int, width: int, nearest: str):
     with pytest.raises(ValueError, match=rf"multiple of the {classes} classes, got {width}; the nearest {nearest}$"):
         kind(width=width, concat="by_class")(RGB, classes)
-
-
-def test_an_unknown_concat_is_refused():
-    with pytest.raises(ValueError, match="concat must be one of append, by_class, got 'sideways'"):
-        check_residual(2, 0.0, "sideways")
-
-
-@pytest.mark.parametrize("kind", [*RESIDUAL, Plain17])
-@pytest.mark.parametrize(("field", "value"), [("width", 0), ("dropout", 1.0)])
-def test_impossible_sizes_are_refused(kind, field: str, value: float):
-    with pytest.raises(ValueError, match=f"{field} must be"):
-        kind(**{field: value})
 
 
 @pytest.mark.parametrize("kind", [VGG14, ResNet100])

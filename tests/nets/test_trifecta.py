@@ -66,11 +66,3 @@ def test_small_and_odd_maps_shrink_to_the_larger_half(architecture, size: int):
     for _ in range(3):
         expected = -(-expected // 2)
     assert x.shape[2:] == (expected, expected)
-
-
-@pytest.mark.parametrize("architecture", [SMALL, LARGE])
-def test_impossible_sizes_are_refused(architecture):
-    with pytest.raises(ValueError, match="width must be at least 1, got 0"):
-        architecture(width=0)
-    with pytest.raises(ValueError, match=r"dropout must be in \[0, 1\), got 1.0"):
-        architecture(dropout=1.0)

@@ -152,19 +152,6 @@ def test_a_hinge_between_distances_is_twice_the_hinge_between_scores():
     torch.testing.assert_close((0.4 + distance(positive) - distance(negative)).clamp(min=0), 2 * hinge)
 
 
-@pytest.mark.parametrize(
-    ("settings", "message"),
-    [
-        ({"margin": -1.0}, "margin must be a finite number >= 0, got -1.0"),
-        ({"penalty": float("nan")}, "penalty must be a finite number >= 0, got nan"),
-        ({"sharpness": 0.0}, "sharpness must be a finite number > 0, got 0.0"),
-    ],
-)
-def test_impossible_settings_are_refused(settings: dict, message: str):
-    with pytest.raises(ValueError, match=message):
-        NPairMargin(**settings)
-
-
 def test_the_local_gradient_of_a_linear_layer_with_anchors_by_hand():
     """dL/ds_y = -(1/K) sum of A_c, dL/ds_c = A_c / K, ds_c/dh = (a_c/|a_c| - s_c u) / |h| with u = h/|h|."""
     images, inputs, units, classes, margin = 5, 4, 6, 3, 0.3

@@ -43,5 +43,5 @@ def test_only_the_difference_counts():
 
 @pytest.mark.parametrize("sharpness", [0.0, -1.0, float("inf"), float("nan")])
 def test_a_loss_that_does_not_fall_is_refused(sharpness: float):
-    with pytest.raises(ValueError, match=f"sharpness must be a finite number > 0, got {sharpness}"):
+    with pytest.raises(ValueError, match=rf"sharpness of \w+ must be a finite number > 0, got {sharpness}"):
         PairSoftplus(sharpness)

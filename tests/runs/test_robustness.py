@@ -194,7 +194,11 @@ def test_a_stream_keeps_of_a_recipe_what_it_can():
 
 @pytest.mark.parametrize(
     ("values", "says"),
-    [((10, 16, 0.1), "has no batch of 16"), ((10, 0, 0.1), "no batch of 0"), ((10, 2, 0.0), "more than 0")],
+    [
+        ((10, 16, 0.1), "has no batch of 16"),
+        ((10, 0, 0.1), "batch_size of Stream must be"),
+        ((10, 2, 0.0), "rate of Stream must be a finite number > 0"),
+    ],
 )
 def test_an_impossible_stream_is_refused(values: tuple, says: str):
     with pytest.raises(ValueError, match=says):
@@ -250,5 +254,5 @@ def test_epochs_to_a_target():
 
 @pytest.mark.parametrize("values", [{"chips": 0}, {"steps": -1}, {"test_images": 0}, {"target": 1.5}, {"target": 0.0}])
 def test_an_impossible_question_is_refused(values: dict):
-    with pytest.raises(ValueError, match=f"--{next(iter(values)).replace('_', '-')} must be"):
+    with pytest.raises(ValueError, match=f"{next(iter(values))} of Question must be"):
         Question(**values)

@@ -8,12 +8,12 @@ Built from the released code. Differs from it: fusion sees features before dropo
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Learner, LocalBlock, Range, Whole, each
 from onward.nets.net import Net
 from onward.parts.frozen import frozen
 from onward.parts.fusion import fusion_block, gather_from
@@ -31,7 +31,7 @@ class ASGE(Algorithm):
 
     standardise: ClassVar[bool] = False  # the input's energy is brought to one; its mean stays
 
-    alpha: float = 1.0
+    alpha: Annotated[float, Range(0, 4)] = 1.0
     """How much finer the grid is where channels are fewer; 0: one cell everywhere."""
     map_scale: Literal["classes", "features"] = "classes"
     """What the random map's variance is divided by: classes, as released, or the entries that it adds up."""
@@ -41,7 +41,7 @@ class ASGE(Algorithm):
     """Control: 1 reads the activity instead of its square."""
     random_features: bool = False
     """Control: leave every layer as it was drawn and train fusion alone."""
-    fuse_from: int = 1
+    fuse_from: Whole = 1
     """First layer that fusion reads."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
@@ -53,7 +53,7 @@ class ASGE(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if no layer is left to fuse."""
-        if not 0 <= self.fuse_from < len(net.bodies):
+        if self.fuse_from >= len(net.bodies):
             raise ValueError(f"fuse_from {self.fuse_from} leaves no layer to fuse of a network with {len(net.bodies)}")
         joins = gather_from(net.joins, self.fuse_from)
         bodies = [frozen(body) if self.random_features else body for body in net.bodies]

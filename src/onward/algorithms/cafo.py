@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Goodness, Learner, LocalBlock, each, whole
+from onward.core import Count, Goodness, Learner, LocalBlock, Positive, each, whole
 from onward.nets.net import Net
 from onward.parts.direct_feedback import Detached, DirectFeedback, TopError, Wire
 from onward.parts.frozen import frozen
@@ -42,9 +42,9 @@ class CaFo(Algorithm):
     """What the predictors minimise; least squares are solved in closed form, from one pass over the data."""
     feedback: bool = False
     """Whether the blocks learn by direct feedback alignment; else they stay as they were drawn."""
-    features: int = 8192
+    features: Count = 8192
     """Most values that a predictor looks at."""
-    ridge: float = 100.0
+    ridge: Positive = 100.0
     """least_squares: weight of the predictor's squares beside the sum of squared errors."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -10,12 +10,12 @@ one optimizer for all, where the code's head has SGD; the head reads maps averag
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Goodness, Learner, LocalBlock, Span, interleaved
+from onward.core import Count, Goodness, Learner, LocalBlock, Range, Span, Whole, interleaved
 from onward.nets.net import Net
 from onward.parts.class_squares import ClassMeanSquare
 from onward.parts.competition import Mixture, PositiveNegative
@@ -36,15 +36,15 @@ class CwComp(Algorithm):
 
     objective: Literal["competition", "threshold", "mixture"] = "competition"
     """Cross-entropy (CwC), the label against a threshold (PvN), or 28 % of the first and 72 % of the second (CWG)."""
-    first_end: float = 1.0
+    first_end: Annotated[float, Range(0, 1, above=True)] = 1.0
     """Share of the training after which the first layer is frozen; the layers behind it follow evenly."""
-    last_end: float = 1.0
+    last_end: Annotated[float, Range(0, 1, above=True)] = 1.0
     """Share of the training after which the last layer is frozen; the softmax head learns to the end."""
-    superclasses: int = 0
+    superclasses: Whole = 0
     """Superclasses of consecutive classes that the first layers tell apart; 0: all layers tell classes apart."""
-    superclass_layers: int = 4
+    superclass_layers: Whole = 4
     """How many layers that are."""
-    head_features: int = 8192
+    head_features: Count = 8192
     """Most values that the softmax head looks at."""
 
     def __post_init__(self):

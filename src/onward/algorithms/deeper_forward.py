@@ -14,7 +14,7 @@ from typing import Literal
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
 from onward.parts.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness import ClassMean
@@ -36,7 +36,7 @@ class DeeperForward(Algorithm):
     """What a class group's activity is read by; mean_square is the ablation of table 4."""
     normaliser: Literal["variance", "length"] = "variance"
     """What each class group is brought to: mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
-    temperature: float = 1.0
+    temperature: Positive = 1.0
     """What goodness is divided by before the cross-entropy; 1 as in the paper. Muon holds weights, and so goodness, at
     one scale, which is too small for it."""
     mirrored: bool = False

@@ -8,12 +8,12 @@ Inferred, not read: the goodness, the loss for several negatives, the schedule o
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Goodness, Learner, LocalBlock
+from onward.core import Goodness, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne
 from onward.nets.net import Net
 from onward.parts.anchors import LearnedAnchors, RunningAnchors
 from onward.parts.collaboration import Collaboration, collaborate, scored, with_feedback
@@ -28,19 +28,19 @@ from onward.parts.supervision import LabelInLoss
 class DistanceForward(Algorithm):
     """Margins between similarities to class anchors, layer collaboration: a reconstruction (Wu et al. 2024)."""
 
-    margin: float = 0.2
+    margin: NonNegative = 0.2
     """By how much the cosine to the right anchor must exceed those to the others."""
-    penalty: float = 0.0
+    penalty: NonNegative = 0.0
     """Weight of the cosines to wrong anchors in the loss."""
     form: Form = "soft"
     """How the wrong anchors are brought together: mean, hardest or soft (a smooth hardest)."""
-    sharpness: float = 30.0
+    sharpness: Positive = 30.0
     """soft: how closely it follows the hardest."""
     anchors: Literal["learned", "running"] = "running"
     """Trained with the block, or running class centroids."""
-    momentum: float = 0.99
+    momentum: ShareBelowOne = 0.99
     """running: share of a centroid that a batch leaves as it is."""
-    grid: int = 2
+    grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which a map is averaged."""
     collaboration: Collaboration = "sliding"
     """Pairs of blocks that share a gradient: none, alternating, sliding or disjoint."""
@@ -53,8 +53,8 @@ class DistanceForward(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for impossible settings, one class, or overlapping pairs of one block."""
-        if self.anchors not in ("learned", "running") or num_classes < 2:
-            raise ValueError(f"needs learned or running anchors of 2 classes, got {self.anchors!r} and {num_classes}")
+        if num_classes < 2:
+            raise ValueError(f"margins between classes need at least 2 of them, got {num_classes}")
         turns = collaborate(self.collaboration, len(net.bodies))
         bodies = with_feedback(net.bodies, turns) if self.random_feedback else net.bodies
         objective = ClassMargin(NPairMargin(self.margin, self.penalty, self.form, self.sharpness))

@@ -14,7 +14,7 @@ from typing import ClassVar, Literal
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock
+from onward.core import Count, Learner, LocalBlock, NonNegative, Positive
 from onward.nets.net import Net
 from onward.parts.collaboration import Collaboration, collaborate, scored, with_feedback
 from onward.parts.goodness import MeanSquare
@@ -31,15 +31,15 @@ class DistanceForwardPairs(Algorithm):
 
     standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
 
-    margin: float = 0.25
+    margin: NonNegative = 0.25
     """By how much the goodness of the right pair must exceed that of a wrong one."""
-    penalty: float = 0.03
+    penalty: NonNegative = 0.03
     """Weight of the wrong pairs' goodness in the loss."""
     form: Form = "soft"
     """How several wrong pairs are brought together: mean, hardest or soft (a smooth hardest)."""
-    sharpness: float = 30.0
+    sharpness: Positive = 30.0
     """soft: how closely it follows the hardest."""
-    wrong_labels: int = 1
+    wrong_labels: Count = 1
     """Wrong labels of each image in a step; each costs a further pass."""
     label: Literal["overwrite", "pattern"] = "pattern"
     """Written over the first values of the image, or added to all of it as a plane wave."""
@@ -52,8 +52,6 @@ class DistanceForwardPairs(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for impossible settings, or overlapping pairs of one block."""
-        if self.label not in ("overwrite", "pattern"):
-            raise ValueError(f"label must be overwrite or pattern, got {self.label!r}")
         feed = LabelInInput if self.label == "overwrite" else LabelPattern
         turns = collaborate(self.collaboration, len(net.bodies))
         bodies = with_feedback(net.bodies, turns) if self.random_feedback else net.bodies

@@ -9,11 +9,11 @@ BTS-EE trains heads for the exits of a network that backpropagation trained, eac
 """
 
 from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import Annotated, Literal, cast
 
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
-from onward.core import InferenceRule, Learner
+from onward.core import InferenceRule, Learner, Range
 from onward.nets.net import Net
 from onward.parts.early_exit import EarlyExit
 from onward.parts.exit_heads import ExitHeads
@@ -25,7 +25,7 @@ class EarlyExits(Algorithm):
 
     of: Algorithm = field(default_factory=DeeperForward)
     """The algorithm whose blocks are exits; its blocks score classes in one pass."""
-    margin: float = 0.01
+    margin: Annotated[float, Range(-1, 1)] = 0.01
     """By how much fewer of those who leave may be right than the whole network is on that class; below 0: how much more
     often they have to be."""
     heads: Literal["own", "trained"] = "own"

@@ -9,12 +9,12 @@ Inferred, not read: potential as what goodness reads, the projection, the form o
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Count, Learner, LocalBlock, NonNegative, Positive, Range, Share, each
 from onward.nets.dropout import Dropout
 from onward.nets.net import Net
 from onward.nets.relu_dropout import ReluDropout
@@ -34,17 +34,17 @@ class FFGAFSNN(Algorithm):
     standardise: ClassVar[bool] = False  # pixels in [0, 1] are turned into spikes
     passes_gradients: ClassVar[bool] = False
 
-    steps: int = 8
+    steps: Annotated[int, Range(1, 1000)] = 8
     """Time steps that an image is shown for."""
-    leak: float = 0.9
+    leak: Share = 0.9
     """Share of the potential that is left after a step."""
-    threshold: float = 1.0
+    threshold: Positive = 1.0
     """Potential at which a neuron spikes."""
     coding: Coding = "rate"
     """Whether bright pixels spike more often, or earlier."""
-    features: int = 1024
+    features: Count = 1024
     """Most values that a layer's projection looks at."""
-    difficulty: float = 1.0
+    difficulty: NonNegative = 1.0
     """By how much a class that is always missed scores less in training; 0: all classes alike."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

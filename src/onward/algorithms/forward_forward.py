@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Finite, Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.handoff import Handoff, UnitLength
@@ -28,9 +28,9 @@ class ForwardForward(Algorithm):
 
     standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
 
-    threshold: float = 0.15
+    threshold: Finite = 0.15
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
-    sharpness: float = 200.0
+    sharpness: Positive = 200.0
     """How fast that probability moves with the mean goodness; the width of a layer gives the paper's sum."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

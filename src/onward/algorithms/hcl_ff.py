@@ -15,7 +15,7 @@ from typing import Literal
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Goodness, Learner, LocalBlock, each
+from onward.core import Goodness, Learner, LocalBlock, NonNegative, Whole, each
 from onward.nets.net import Net
 from onward.parts.class_tree import Levels, levels_of
 from onward.parts.contrastive import SupervisedContrastive
@@ -37,11 +37,11 @@ class HCLFF(Algorithm):
     """Nested lists of class numbers, such as [[0, 8], [2, [3, 5]]]; empty: all blocks tell classes apart."""
     pace: Literal["even", "one_per_block"] = "even"
     """Whether the tree's levels are shared out over all blocks, or used up one by one, the rest on classes."""
-    contrast: float = 1.0
+    contrast: NonNegative = 1.0
     """Weight of the contrastive loss; 0: none."""
-    warm_steps: int = 0
+    warm_steps: Whole = 0
     """Steps in which its temperature falls from 0.8 to 0.2."""
-    steps: int = 0
+    steps: Whole = 0
     """Step at which its temperature reaches 0.1; 0: it stays 0.2."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -8,9 +8,10 @@ Inferred, not read: the temperature, the grid in which maps are averaged, the in
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Learner, LocalBlock, Positive, Range, each
 from onward.nets.net import Net
 from onward.parts.anchors import LearnedAnchors
 from onward.parts.handoff import Handoff, UnitLength
@@ -24,9 +25,9 @@ from onward.parts.tempered import TemperedCrossEntropy
 class HFF(Algorithm):
     """Cosines to learned class prototypes and cross-entropy per layer: a reconstruction (2026)."""
 
-    temperature: float = 0.1
+    temperature: Positive = 0.1
     """What cosines are divided by in the loss."""
-    grid: int = 2
+    grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which a map is averaged."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -14,7 +14,7 @@ from typing import ClassVar
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Finite, Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.handoff import Handoff, UnitLength
@@ -30,11 +30,11 @@ class LayerCollaboration(Algorithm):
 
     standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
 
-    threshold: float = 0.15
+    threshold: Finite = 0.15
     """Mean goodness per layer at which a view counts as real with probability one half."""
-    sharpness: float = 200.0
+    sharpness: Positive = 200.0
     """How fast that probability moves with the goodness."""
-    weight: float = 0.7
+    weight: Finite = 0.7
     """Weight of the earlier layers' goodness, less what their own thresholds are."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

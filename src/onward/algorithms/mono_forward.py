@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.handoff import Handoff
 from onward.parts.inference import LastGoodness, SumGoodness
@@ -26,7 +26,7 @@ from onward.parts.supervision import LabelInLoss
 class MonoForward(Algorithm):
     """A learned projection to the classes and cross-entropy per layer: a reconstruction (Gong et al. 2025)."""
 
-    features: int = 4096
+    features: Count = 4096
     """Most values that a layer's projection looks at."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Count, Learner, LocalBlock, ShareBelowOne, each
 from onward.nets.net import Net
 from onward.parts.handoff import Handoff
 from onward.parts.inference import BestRange, LastGoodness, SumGoodness
@@ -27,27 +27,17 @@ from onward.parts.weighted import Weighted
 
 @dataclass(frozen=True)
 class PredSim(Algorithm):
-    """Cross-entropy of a linear read-out and similarity matching in every block (Nokland and Eidnes 2019).
+    """Cross-entropy of a linear read-out and similarity matching in every block (Nokland and Eidnes 2019)."""
 
-    Raises ValueError for a share outside [0, 1) or a read-out without inputs.
-    """
-
-    beta: float = 0.99
-    """Share of similarity matching in the loss; 0: cross-entropy alone (`pred`)."""
-    decoder_features: int = 2048
+    beta: ShareBelowOne = 0.99
+    """Share of similarity matching in the loss; 0: cross-entropy alone (`pred`).
+    Below 1, as a class is read from what cross-entropy taught."""
+    decoder_features: Count = 2048
     """Most values that a block's linear read-out looks at."""
-    label_smoothing: float = 0.0
+    label_smoothing: ShareBelowOne = 0.0
     """Share of the target that cross-entropy gives to all classes alike."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
-
-    def __post_init__(self):
-        if not 0 <= self.beta < 1:
-            raise ValueError(f"beta must be in [0, 1), got {self.beta}: without cross-entropy no class can be read out")
-        if self.decoder_features < 1:
-            raise ValueError(f"decoder_features must be at least 1, got {self.decoder_features}")
-        if not 0 <= self.label_smoothing < 1:
-            raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""

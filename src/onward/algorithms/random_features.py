@@ -13,7 +13,7 @@ from typing import ClassVar
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.frozen import frozen
 from onward.parts.handoff import Handoff, UnitLength
@@ -30,7 +30,7 @@ class RandomFeatures(Algorithm):
 
     passes_gradients: ClassVar[bool] = False
 
-    features: int = 8192
+    features: Count = 8192
     """Most values that a classifier looks at."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -12,12 +12,12 @@ learned from, and those after them, of eight, are not computed.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, Span
+from onward.core import Count, Finite, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne, Span
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.inference import SumGoodness
@@ -28,34 +28,30 @@ from onward.parts.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer,
 
 @dataclass(frozen=True)
 class RecurrentForwardForward(Algorithm):
-    """Layers that look down and up and settle with the label on top, squared goodness per layer (Hinton 2022).
-
-    Raises ValueError for a damping outside [0, 1), or counted times that do not begin at 1 or later.
-    """
+    """Layers that look down and up and settle with the label on top, squared goodness per layer (Hinton 2022)."""
 
     standardise: ClassVar[bool] = False
     passes_gradients: ClassVar[bool] = False
 
-    threshold: float = 0.3
+    threshold: Finite = 0.3
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
-    sharpness: float = 100.0
+    sharpness: Positive = 100.0
     """How fast that probability moves with the mean goodness."""
-    damping: float = 0.3
+    damping: ShareBelowOne = 0.3
     """Share of its state that a layer keeps from one time to the next."""
-    first: int = 3
+    first: Annotated[int, Range(1, 1000)] = 3
     """First time whose goodness counts."""
-    last: int = 5
+    last: Annotated[int, Range(1, 1000)] = 5
     """Last time whose goodness counts."""
-    wrong_labels: int = 1
+    wrong_labels: Count = 1
     """Contrastive views of each image; the paper has one."""
-    peer_weight: float = 0.0
+    peer_weight: NonNegative = 0.0
     """Weight of peer normalisation, which keeps units from falling silent; 0: none."""
 
     def __post_init__(self):
-        if not (0 <= self.damping < 1 and 1 <= self.first <= self.last):
-            raise ValueError(
-                f"needs a damping in [0, 1) and 1 <= first <= last, got {self.damping}, {self.first} and {self.last}"
-            )
+        super().__post_init__()
+        if self.first > self.last:
+            raise ValueError(f"first must not be later than last, got first {self.first} and last {self.last}")
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a network of anything but linear layers with ReLU."""

@@ -10,9 +10,10 @@ learn at once; one optimizer.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Range, each
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.handoff import Handoff, UnitLength
@@ -25,15 +26,15 @@ from onward.parts.unsupervised import SelfContrast
 class SCFF(Algorithm):
     """An image with itself against an image with another; a linear read-out for the classes (Chen et al. 2025)."""
 
-    real: float = 0.3
+    real: Finite = 0.3
     """Mean goodness that real views ought to exceed."""
-    contrastive: float = 0.2
+    contrastive: Finite = 0.2
     """Mean goodness that contrastive views ought to stay below."""
-    sharpness: float = 20.0
+    sharpness: Positive = 20.0
     """How fast the loss moves with the mean goodness."""
-    decay: float = 0.01
+    decay: NonNegative = 0.01
     """Weight of the real views' goodness itself."""
-    grid: int = 2
+    grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which the read-out sees a map."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -9,12 +9,12 @@ size, that alpha 4 goes with a mean over a sum of squares whose scale differs, o
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Count, Learner, LocalBlock, Positive, Range, each
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.handoff import Handoff, UnitLength
@@ -29,11 +29,11 @@ class SymBa(Algorithm):
 
     standardise: ClassVar[bool] = False  # the patterns' bits are in the pixels' own range
 
-    sharpness: float = 30.0
+    sharpness: Positive = 30.0
     """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
-    side: int = 64
+    side: Annotated[int, Range(1, 4096)] = 64
     """Values of a pattern for a network without maps; with maps, rows and columns of it."""
-    wrong_labels: int = 1
+    wrong_labels: Count = 1
     """Wrong labels of each image in a step; each costs a further pass."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

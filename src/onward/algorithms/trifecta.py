@@ -10,11 +10,12 @@ the code has one for each end of a pair.
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, alternating, each
+from onward.core import Count, Learner, LocalBlock, Positive, Range, alternating, each
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.handoff import Handoff, UnitLength
@@ -27,13 +28,13 @@ from onward.parts.symba import PairSoftplus
 class Trifecta(Algorithm):
     """SymBa's loss over overlapping pairs, batch norm, a learned label channel (Dooms et al. 2023)."""
 
-    sharpness: float = 4.0
+    sharpness: Positive = 4.0
     """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
-    wrong_labels: int = 1
+    wrong_labels: Count = 1
     """Contrastive views of each image; the source has one."""
     overlapping: bool = True
     """Whether gradients span two layers in turns; else each layer alone."""
-    side: int = 32
+    side: Annotated[int, Range(1, 4096)] = 32
     """Rows and columns of the learned pattern of a class; for a network without maps, its values."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

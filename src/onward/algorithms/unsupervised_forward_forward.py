@@ -9,19 +9,19 @@ paper names but does not print. The paper's locally connected network is `LocalF
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, each
+from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Range, Whole, each
 from onward.nets.net import Net
 from onward.parts.goodness import MeanSquare
 from onward.parts.handoff import Handoff, UnitLength
 from onward.parts.inference import LinearReadout
 from onward.parts.objectives import Threshold
 from onward.parts.peer_norm import PeerNormalisation
-from onward.parts.unsupervised import HybridImages
+from onward.parts.unsupervised import Blurs, HybridImages
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,21 @@ class UnsupervisedForwardForward(Algorithm):
 
     standardise: ClassVar[bool] = False  # as the supervised method: pixels in their own range
 
-    threshold: float = 0.15
+    threshold: Finite = 0.15
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
-    sharpness: float = 200.0
+    sharpness: Positive = 200.0
     """How fast that probability moves with the mean goodness; the width of a layer gives the paper's sum."""
-    blurs: int = 6
+    blurs: Blurs = 6
     """How often a mask is blurred: the more, the larger its regions."""
-    peer_weight: float = 0.03
+    peer_weight: NonNegative = 0.03
     """Weight of peer normalisation; 0: none."""
-    grid: int = 2
+    grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which the read-out sees a map."""
-    read_from: int = 1
+    read_from: Whole = 1
     """First layer that the read-out sees (of a shorter network: the last); the paper leaves out layer 0."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        """Fill the slots of a network. Raises ValueError for a negative layer to read from."""
-        if self.read_from < 0:
-            raise ValueError(f"read_from must be 0 or more, got {self.read_from}")
+        """Fill the slots of a network."""
         blocks = [
             LocalBlock(
                 body if k else nn.Sequential(UnitLength(), body),

@@ -4,8 +4,21 @@ from onward.core.block import LocalBlock, detach
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
+from onward.core.ranges import (
+    Count,
+    Finite,
+    NonNegative,
+    Positive,
+    Range,
+    Seed,
+    Share,
+    ShareBelowOne,
+    Size,
+    Whole,
+    check_fields,
+)
 from onward.core.seeds import current_seed, derive_seed, seeded
-from onward.core.settings import TrainerSettings, check_choices
+from onward.core.settings import TrainerSettings
 from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
 from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
@@ -14,23 +27,33 @@ from onward.core.update import local_update
 __all__ = [
     "Auxiliary",
     "BlockOptimizer",
+    "Count",
     "Evidence",
     "Evidences",
+    "Finite",
     "Goodness",
     "InferenceRule",
     "Learner",
     "LocalBlock",
     "LocalTrainer",
+    "NonNegative",
     "Objective",
     "Piece",
+    "Positive",
+    "Range",
+    "Seed",
+    "Share",
+    "ShareBelowOne",
+    "Size",
     "Span",
     "Stream",
     "Supervision",
     "Target",
     "TrainerSettings",
     "Turns",
+    "Whole",
     "alternating",
-    "check_choices",
+    "check_fields",
     "chunks",
     "current_seed",
     "derive_seed",

@@ -4,6 +4,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from typing import cast
 
 import torch
 from jaxtyping import Float, Int64
@@ -36,6 +37,9 @@ class Learner(nn.Module):
         super().__init__()
         if not rules:
             raise ValueError("a learner needs at least one inference rule; see onward.parts.inference")
+        for name, rule in rules.items():
+            if not isinstance(rule, InferenceRule):
+                raise ValueError(f"rule {name} must be an InferenceRule, got {type(rule).__name__}")
         # A module list is no Sequence to a type checker, though it behaves as one.
         self.blocks: Sequence[LocalBlock] = nn.ModuleList(blocks)  # pyright: ignore[reportAttributeAccessIssue]
         self.supervision = supervision
@@ -123,9 +127,7 @@ class Learner(nn.Module):
     def _rule(self, name: str | None) -> InferenceRule:
         if name is not None and name not in self.rules:
             raise ValueError(f"unknown inference rule {name!r}; this learner has {', '.join(self.rules)}")
-        rule = self.rules[name or self.headline]
-        assert isinstance(rule, InferenceRule)
-        return rule
+        return cast(InferenceRule, self.rules[name or self.headline])
 
     def _look(self, images: Tensor, batch_size: int) -> Iterator["Evidence"]:
         for part in torch.as_tensor(images).split(batch_size):

@@ -2,10 +2,12 @@
 
 import math
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args, get_origin
+from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import torch
+
+from onward.core.ranges import Count, NonNegative, Positive, Range, ShareBelowOne, check_fields
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,31 +20,31 @@ class TrainerSettings:
     optimizer: Literal["adamw", "adam", "sgd", "adafactor", "muon"] = "adamw"
     """One such optimizer per block (adam: weight decay enters the gradient; adafactor: keeps row and column sums alone;
     muon: for the weight matrices of bodies that normalise, adamw for all other parameters)."""
-    learning_rate: float = 1e-3
+    learning_rate: NonNegative = 1e-3
     """Peak learning rate."""
-    final_learning_rate: float = 0.0
+    final_learning_rate: NonNegative = 0.0
     """Learning rate that the schedule ends at."""
     schedule: Literal["cosine", "linear", "constant"] = "cosine"
     """How the learning rate falls."""
     schedule_every: Literal["step", "epoch"] = "step"
     """Whether the learning rate moves every step or every epoch."""
-    warmup: float = 0.0
+    warmup: ShareBelowOne = 0.0
     """Fraction of the training over which the learning rate rises from 0."""
-    weight_decay: float = 0.0
+    weight_decay: NonNegative = 0.0
     """Weight decay of every trained parameter."""
-    momentum: float = 0.9
+    momentum: ShareBelowOne = 0.9
     """Momentum of sgd and muon."""
-    adamw_share: float = 0.02
+    adamw_share: NonNegative = 0.02
     """muon: learning rate of adamw, as a share of that of muon."""
-    clip_norm: float | None = None
+    clip_norm: Positive | None = None
     """Largest gradient norm of a block; None: no clipping."""
-    averaging: float | None = None
+    averaging: Annotated[float, Range(0, 1, above=True, below=True)] | None = None
     """Decay per step of the weight average that is evaluated and saved; None: the last weights."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the bodies; bf16 is autocast, weights stay fp32."""
     channels_last: bool = True
     """Memory layout of image batches and convolutions."""
-    micro_batches: int = 1
+    micro_batches: Count = 1
     """Pieces of a batch that go through a span one after the other; their gradients add up."""
     recompute: bool = False
     """Inside a span, keep only what enters each block and compute the rest again: activation checkpointing."""
@@ -52,20 +54,7 @@ class TrainerSettings:
     """cascade: store what the frozen blocks hand on, instead of computing it again every epoch."""
 
     def __post_init__(self):
-        check_choices(self)
-        for field in ("learning_rate", "final_learning_rate", "weight_decay", "adamw_share"):
-            value = getattr(self, field)
-            if not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{field} must be a finite number >= 0, got {value}")
-        for field in ("momentum", "warmup"):
-            if not 0 <= getattr(self, field) < 1:
-                raise ValueError(f"{field} must be in [0, 1), got {getattr(self, field)}")
-        if self.clip_norm is not None and not self.clip_norm > 0:
-            raise ValueError(f"clip_norm must be positive, got {self.clip_norm}; leave it out for no clipping")
-        if self.averaging is not None and not 0 < self.averaging < 1:
-            raise ValueError(f"averaging must be a decay in (0, 1), got {self.averaging}; leave it out for none")
-        if self.micro_batches < 1:
-            raise ValueError(f"micro_batches must be at least 1, got {self.micro_batches}")
+        check_fields(self)
         if self.cache_activations and self.order != "cascade":
             raise ValueError("cache_activations needs order cascade: jointly trained blocks change at every step")
 
@@ -87,12 +76,3 @@ class TrainerSettings:
         if self.precision == "fp32":
             return nullcontext()
         return torch.autocast(device.type, dtype=torch.bfloat16)
-
-
-def check_choices(settings: Any) -> None:
-    """Raise ValueError where a field that allows certain values only has another one."""
-    for field in fields(settings):
-        value = getattr(settings, field.name)
-        if get_origin(field.type) is Literal and value not in get_args(field.type):
-            known = ", ".join(str(choice) for choice in get_args(field.type))
-            raise ValueError(f"{field.name} must be one of {known}, got {value!r}")

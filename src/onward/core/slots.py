@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from onward.core.ranges import check_fields
+
 if TYPE_CHECKING:
     from onward.core.learner import Evidence
 
@@ -54,6 +56,9 @@ class Objective(ABC):
     couples_samples: ClassVar[bool] = False
     """Whether a term compares images of a batch, so that a share of the batch has other terms."""
 
+    def __post_init__(self):
+        check_fields(self)
+
     @abstractmethod
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
 
@@ -74,6 +79,9 @@ class Supervision(ABC):
     signed: ClassVar[bool]
     mixes_images: ClassVar[bool] = True
     """Whether a view may be made of several images of the batch; where it is not, nobody loads images of others."""
+
+    def __post_init__(self):
+        check_fields(self)
 
     @abstractmethod
     def train_view(

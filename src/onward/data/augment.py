@@ -3,12 +3,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Annotated, Literal
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.core import Range, Share, check_fields
+
+Pixels = Annotated[int, Range(0, 2**16)]
 Padding = Literal["zeros", "reflect"]
 
 
@@ -16,7 +19,7 @@ Padding = Literal["zeros", "reflect"]
 class Augmentation:
     """What may happen to a training image; everything is off by default. Raises ValueError on values out of range."""
 
-    crop: int = 0
+    crop: Pixels = 0
     """Pad by this many pixels and crop back at random; 0 = off."""
     padding: Padding = "zeros"
     """What a crop finds outside the image."""
@@ -24,26 +27,19 @@ class Augmentation:
     """Mirror left and right with probability one half."""
     alternate_flip: bool = False
     """Mirror each image in every other epoch; chance decides which epochs."""
-    resized_crop: float = 0.0
+    resized_crop: Share = 0.0
     """Smallest share of the area that a random crop, scaled back to full size, may keep; 0 = off."""
-    color_jitter: float = 0.0
+    color_jitter: Share = 0.0
     """Strength of brightness, contrast and saturation changes, 0 to 1; hue changes by a quarter of it."""
-    grayscale: float = 0.0
+    grayscale: Share = 0.0
     """Probability of removing the colours."""
-    cutout: int = 0
+    cutout: Pixels = 0
     """Side in pixels of a random square that is set to zero; 0 = off."""
 
     def __post_init__(self):
-        for name in ("crop", "cutout"):
-            if getattr(self, name) < 0:
-                raise ValueError(f"{name} {getattr(self, name)} is negative: give pixels, or 0 to switch it off")
-        if self.padding not in get_args(Padding):
-            raise ValueError(f"padding must be one of {', '.join(get_args(Padding))}, got {self.padding!r}")
+        check_fields(self)
         if self.flip and self.alternate_flip:
             raise ValueError("flip and alternate_flip exclude each other: choose one way to mirror")
-        for name in ("resized_crop", "color_jitter", "grayscale"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} {getattr(self, name)} must lie between 0 (off) and 1")
 
     @property
     def enabled(self) -> bool:

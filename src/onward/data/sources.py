@@ -4,9 +4,11 @@ import difflib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+
+from onward.core import Count, Range, Seed, check_fields
 
 from .augment import PLAIN, Augmentation
 from .cache import cached
@@ -31,27 +33,21 @@ class DataSettings:
 
     name: str = "digits"
     """digits, a named set (mnist, cifar10, ...), or the path of a folder with one sub-folder per class."""
-    size: int | None = None
+    size: Annotated[int, Range(1, 2**16)] | None = None
     """Side in pixels that images are brought to; None keeps the native size."""
-    validation_fraction: float = 0.1
+    validation_fraction: Annotated[float, Range(0, 1, above=True, below=True)] = 0.1
     """Share of the training images that is set aside to select on."""
-    split_seed: int = 0
+    split_seed: Seed = 0
     """Decides which images are set aside; the test split never depends on it."""
     augmentation: Augmentation = PLAIN
     """Random changes to training images; all off by default."""
-    buffer: int | None = None
+    buffer: Count | None = None
     """Stream a named set and shuffle among this many images, such as 10000; None holds the whole set in memory."""
 
     def __post_init__(self):
+        check_fields(self)
         if not self.name:
             raise ValueError(f"name is empty: choose one of {_names()} or the path of a folder")
-        if self.size is not None and self.size < 1:
-            raise ValueError(f"size {self.size} must be 1 pixel or more, or None for the native size")
-        if self.buffer is not None and self.buffer < 1:
-            raise ValueError(f"buffer {self.buffer} must be 1 image or more, or None to hold the set in memory")
-        if not 0 < self.validation_fraction < 1:
-            remedy = "choose a share between 0 and 1, for example 0.1"
-            raise ValueError(f"validation_fraction {self.validation_fraction} leaves nothing to select on: {remedy}")
 
 
 def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
@@ -108,7 +104,7 @@ def _data_dir(given: Path | None) -> Path | None:
     return given
 
 
-def _digits(size: int | None) -> Decoded:
+def _digits(size: Annotated[int, Range(1, 2**16)] | None) -> Decoded:
     from sklearn.datasets import load_digits
 
     bunch: Any = load_digits()

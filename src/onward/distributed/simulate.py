@@ -3,19 +3,20 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from onward.core import NonNegative, Positive, check_fields
+
 
 @dataclass(frozen=True)
 class Wires:
     """What connects two stages. Raises ValueError for a bandwidth or latency that cannot be."""
 
-    bandwidth: float
+    bandwidth: Positive
     """Bytes per second."""
-    latency: float = 0.0
+    latency: NonNegative = 0.0
     """Seconds before the first byte of a message arrives."""
 
     def __post_init__(self):
-        if not self.bandwidth > 0 or not self.latency >= 0:
-            raise ValueError(f"bandwidth must be positive and latency not negative, got {self}")
+        check_fields(self)
 
     def seconds(self, sent: float | int) -> float:
         """Return how long a message of so many bytes takes."""

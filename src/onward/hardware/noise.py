@@ -1,7 +1,6 @@
 """Noise: what a device does to values, where it does it, and how long one draw lasts."""
 # V the shape of what is disturbed
 
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -9,6 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from onward.core import NonNegative, check_fields
 
 Site = Literal["pixels", "inputs", "activities", "weights", "updates", "memory"]
 """Images in [0, 1]; what enters a body; what leaves it; weights as a body reads them; what an optimizer adds to a
@@ -27,6 +28,9 @@ class Noise(ABC):
 
     site: ClassVar[Site]
     lifetime: ClassVar[Lifetime]
+
+    def __post_init__(self):
+        check_fields(self)
 
     @property
     @abstractmethod
@@ -50,11 +54,8 @@ class Noise(ABC):
 class NormalNoise(Noise):
     """A noise of one strength, with a standard normal number for each value. Raises ValueError for a negative sigma."""
 
-    sigma: float
+    sigma: NonNegative
     """Standard deviation, as a fraction of what the class names; 0: no noise."""
-
-    def __post_init__(self):
-        check_strengths(self, "sigma")
 
     @property
     def ideal(self) -> bool:
@@ -77,19 +78,3 @@ def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor,
 def full_scale(weight: Float[Tensor, "*V"]) -> Float[Tensor, ""]:
     """Return the largest magnitude of a tensor: the weight that a device's largest conductance stands for."""
     return weight.abs().amax()
-
-
-def check_strengths(noise: Noise, *names: str) -> None:
-    """Raise ValueError unless these fields are finite numbers >= 0."""
-    for name in names:
-        value = getattr(noise, name)
-        if not (math.isfinite(value) and value >= 0):
-            raise ValueError(f"{name} of {type(noise).__name__} must be a finite number >= 0, got {value}")
-
-
-def check_probabilities(noise: Noise, *names: str) -> None:
-    """Raise ValueError unless these fields are probabilities that add up to at most 1."""
-    values = [getattr(noise, name) for name in names]
-    if not (all(value >= 0 for value in values) and sum(values) <= 1):
-        what = " + ".join(names)
-        raise ValueError(f"{what} of {type(noise).__name__} must be in [0, 1], got {' + '.join(map(str, values))}")

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.hardware.noise import Lifetime, Noise, Site, check_strengths, full_scale, normal
+from onward.core import Finite, NonNegative
+from onward.hardware.noise import Lifetime, Noise, Site, full_scale, normal
 
 
 @dataclass(frozen=True)
@@ -25,13 +26,13 @@ class PolynomialNoise(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "programming"
 
-    coefficients: tuple[float, ...]
+    coefficients: tuple[Finite, ...]
     """c_0, c_1, ... as fractions of the largest conductance."""
-    scale: float = 1.0
+    scale: NonNegative = 1.0
     """Multiplies the measured noise; 0 switches it off."""
 
     def __post_init__(self):
-        check_strengths(self, "scale")
+        super().__post_init__()
         if not self.coefficients:
             raise ValueError("PolynomialNoise needs at least one coefficient; (0.02,) is noise of 2 % everywhere")
 
@@ -67,17 +68,14 @@ class PhaseChange(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "programming"
 
-    seconds: float = 0.0
+    seconds: NonNegative = 0.0
     """Time between the end of programming and the use of the weights."""
-    programming: float = 1.0
+    programming: NonNegative = 1.0
     """Multiplies the programming noise."""
-    drift: float = 1.0
+    drift: NonNegative = 1.0
     """Multiplies the drift exponents."""
-    read: float = 1.0
+    read: NonNegative = 1.0
     """Multiplies the accumulated noise."""
-
-    def __post_init__(self):
-        check_strengths(self, "seconds", "programming", "drift", "read")
 
     @property
     def ideal(self) -> bool:

@@ -2,27 +2,23 @@
 # V the shape of what is rounded, B images or rows
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.core import Positive, Range
 from onward.hardware.noise import Lifetime, Noise, Site, uniform
 
-_FEWEST, _MOST = 2, 16
+Bits = Annotated[int, Range(2, 16)]
 
 
 class Quantised(Noise):
     """Values on a grid: what all that have `bits` share. Raises ValueError for bits outside 2 to 16."""
 
-    bits: int | None
+    bits: Bits | None
     stochastic: bool
-
-    def __post_init__(self):
-        if self.bits is not None and not _FEWEST <= self.bits <= _MOST:
-            known = f"from {_FEWEST} to {_MOST}, or None"
-            raise ValueError(f"bits of {type(self).__name__} must be {known}, got {self.bits}")
 
     @property
     def ideal(self) -> bool:
@@ -43,7 +39,7 @@ class QuantisedWeights(Quantised):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "programming"
 
-    bits: int | None
+    bits: Bits | None
     """Bits of a weight; None: not quantised."""
     per_channel: bool = False
     """Whether each output channel has a step of its own."""
@@ -68,16 +64,12 @@ class QuantisedActivities(Quantised):
     site: ClassVar[Site] = "activities"
     lifetime: ClassVar[Lifetime] = "use"
 
-    bits: int | None
+    bits: Bits | None
     """Bits of the converter; None: not quantised."""
-    full_scale: float | None = None
+    full_scale: Positive | None = None
     """Largest magnitude that the converter knows, in units of the activity; None: each image's own."""
     stochastic: bool = False
     """Round up with the probability that makes the mean right, instead of to the nearest."""
-
-    def __post_init__(self):
-        super().__post_init__()
-        _check_full_scale(self, self.full_scale)
 
     def apply(self, x: Float[Tensor, "B ..."], draw: Tensor) -> Float[Tensor, "B ..."]:
         top = _largest(x, 1) if self.full_scale is None else torch.full_like(x[:1], self.full_scale)
@@ -102,7 +94,7 @@ class QuantisedUpdates(Quantised):
     site: ClassVar[Site] = "updates"
     lifetime: ClassVar[Lifetime] = "use"
 
-    bits: int | None
+    bits: Bits | None
     """Bits of a change; None: not quantised."""
     stochastic: bool = True
     """Round up with the probability that makes the mean right, instead of to the nearest."""
@@ -123,7 +115,7 @@ class QuantisedMemory(Quantised):
     site: ClassVar[Site] = "memory"
     lifetime: ClassVar[Lifetime] = "use"
 
-    bits: int | None
+    bits: Bits | None
     """Bits of a weight; None: not quantised."""
     per_channel: bool = False
     """Whether each output channel has a step of its own."""
@@ -175,8 +167,3 @@ def _on_grid(x: Tensor, bits: int | None, step: Tensor, draw: Tensor) -> Tensor:
 def _levels(bits: int | None) -> int:
     assert bits is not None, "an ideal quantisation is never applied"
     return 2 ** (bits - 1) - 1
-
-
-def _check_full_scale(noise: Noise, value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise ValueError(f"full_scale of {type(noise).__name__} must be positive, or None, got {value}")

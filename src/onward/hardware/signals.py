@@ -3,13 +3,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.hardware.noise import Lifetime, Noise, NormalNoise, Site, check_probabilities, normal, uniform
+from onward.core import Range, Share
+from onward.hardware.noise import Lifetime, Noise, NormalNoise, Site, normal, uniform
 
 
 @dataclass(frozen=True)
@@ -23,16 +24,12 @@ class ShotNoise(Noise):
     site: ClassVar[Site] = "pixels"
     lifetime: ClassVar[Lifetime] = "use"
 
-    photons: float = math.inf
+    photons: Annotated[float, Range(0, math.inf, above=True)] = math.inf
     """Photons that a white pixel receives on average; infinitely many: no noise."""
-
-    def __post_init__(self):
-        if not self.photons > 0:
-            raise ValueError(f"photons of ShotNoise must be more than 0, got {self.photons}; inf: no noise")
 
     @property
     def ideal(self) -> bool:
-        return math.isinf(self.photons)
+        return self.photons > 1e15  # below what fp32 can tell
 
     def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
         return torch.poisson(x.float().clamp(min=0) * self.photons, generator=generator)
@@ -51,11 +48,8 @@ class ImpulseNoise(Noise):
     site: ClassVar[Site] = "pixels"
     lifetime: ClassVar[Lifetime] = "use"
 
-    probability: float
+    probability: Share
     """Fraction of values that are lost."""
-
-    def __post_init__(self):
-        check_probabilities(self, "probability")
 
     @property
     def ideal(self) -> bool:

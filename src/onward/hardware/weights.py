@@ -9,13 +9,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.core import NonNegative, Positive, Share
 from onward.hardware.noise import (
     Lifetime,
     Noise,
     NormalNoise,
     Site,
-    check_probabilities,
-    check_strengths,
     full_scale,
     normal,
     uniform,
@@ -91,20 +90,20 @@ class Drift(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "chip"
 
-    nu: float
+    nu: NonNegative
     """Mean drift exponent."""
-    nu_sigma: float = 0.0
+    nu_sigma: NonNegative = 0.0
     """Standard deviation of the exponent between devices."""
-    seconds: float = 86400.0
+    seconds: NonNegative = 86400.0
     """Time t since programming at which weights are read, in seconds."""
-    t0: float = 20.0
+    t0: Positive = 20.0
     """Time of the first reading, in seconds, from which drift counts."""
     compensated: bool = False
     """Whether a tensor's mean decay is undone by one factor."""
 
     def __post_init__(self):
-        check_strengths(self, "nu", "nu_sigma", "seconds", "t0")
-        if not 0 < self.t0 <= self.seconds:
+        super().__post_init__()
+        if self.t0 > self.seconds:
             raise ValueError(f"Drift needs 0 < t0 <= seconds, got t0 {self.t0} and seconds {self.seconds}")
 
     @property
@@ -134,13 +133,15 @@ class StuckCells(Noise):
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "chip"
 
-    off: float = 0.0
+    off: Share = 0.0
     """Fraction of weights stuck at 0."""
-    on: float = 0.0
+    on: Share = 0.0
     """Fraction of weights stuck at plus or minus full scale."""
 
     def __post_init__(self):
-        check_probabilities(self, "off", "on")
+        super().__post_init__()
+        if self.off + self.on > 1:
+            raise ValueError(f"off + on of StuckCells must be in [0, 1], got {self.off} + {self.on}")
 
     @property
     def ideal(self) -> bool:

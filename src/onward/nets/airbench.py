@@ -5,7 +5,8 @@ from typing import ClassVar
 
 from torch import nn
 
-from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
+from onward.core import Size
+from onward.nets.net import Architecture, Carry, Net, Shape
 
 _GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halves the map
 
@@ -23,11 +24,8 @@ class Airbench(Architecture):
 
     whiten: ClassVar[int] = 2
 
-    width: int = 64
+    width: Size = 64
     """Channels of the first two layers."""
-
-    def __post_init__(self):
-        check_sizes(self.width, 0.0)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         inputs, *sides = shape

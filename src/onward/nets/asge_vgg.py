@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from onward.core import ShareBelowOne, Size
 from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
+from onward.nets.net import Architecture, Carry, Net, Shape
 from onward.nets.pool import Pooling, halve
 
 
@@ -18,15 +19,12 @@ class VGG8(Architecture):
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 128
+    width: Size = 128
     """Channels of the first layer."""
     pooling: Pooling = "average"
     """average: the released code; rms: the paper's text; max."""
-    dropout: float = 0.1
+    dropout: ShareBelowOne = 0.1
     """Probability of dropping a value of what enters a layer; the image is kept whole."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 2, 2, 4, 4, 4, 4)]
@@ -41,15 +39,12 @@ class VGG11(Architecture):
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 128
+    width: Size = 128
     """Channels of the first layer."""
     pooling: Pooling = "average"
     """average: the released code; rms: the paper's text; max."""
-    dropout: float = 0.1
+    dropout: ShareBelowOne = 0.1
     """Probability of dropping a value of what enters a layer; the image is kept whole."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 2, 2, *[4] * 7)]

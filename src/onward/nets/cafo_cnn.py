@@ -5,7 +5,8 @@ from itertools import pairwise
 
 from torch import nn
 
-from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
+from onward.core import Size
+from onward.nets.net import Architecture, Net, Shape, plain
 
 
 @dataclass(frozen=True)
@@ -16,11 +17,8 @@ class CaFoCNN(Architecture):
     Raises ValueError for a width below 1.
     """
 
-    width: int = 32
+    width: Size = 32
     """Channels of the first block."""
-
-    def __post_init__(self):
-        check_sizes(self.width, 0.0)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 4, 16)]

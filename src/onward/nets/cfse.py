@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
+from onward.core import Size
+from onward.nets.net import Architecture, Net, Shape, plain
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,10 @@ class CFSE(Architecture):
     Raises ValueError for a width below 1.
     """
 
-    width: int = 2
+    width: Size = 2
     """Channels per class of the first layer."""
     grouped: bool = True
     """Whether every second convolution keeps to its class group (CFSE); else all are of all channels (FFCNN)."""
-
-    def __post_init__(self):
-        check_sizes(self.width, 0.0)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [num_classes * self.width * factor for factor in (1, 4, 12, 24)]
@@ -39,15 +37,10 @@ class CFSE6(Architecture):
     below 1.
     """
 
-    width: int = 1
+    width: Size = 1
     """Multiple of the published number of channels."""
-    superclasses: int = 20
+    superclasses: Size = 20
     """Groups of the first four layers."""
-
-    def __post_init__(self):
-        check_sizes(self.width, 0.0)
-        if self.superclasses < 1:
-            raise ValueError(f"superclasses must be at least 1, got {self.superclasses}")
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         coarse = [self.superclasses * self.width * factor for factor in (3, 6, 12, 20)]

@@ -3,13 +3,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.nets.net import Architecture, Net, Shape, check_sizes, plain
+from onward.core import Range, Size
+from onward.nets.net import Architecture, Depth, Net, Shape, plain
+
+Field = Annotated[int, Range(1, 1024)]
+"""Pixels on a side of what a unit sees."""
 
 
 class LocallyConnected(nn.Module):
@@ -51,15 +56,12 @@ class LocalFields(Architecture):
     Raises ValueError for a size below 1.
     """
 
-    width: int = 128
+    width: Size = 128
     """Channels at each place of the first layer."""
-    field: int = 10
+    field: Field = 10
     """Side in pixels of what a unit of the first layer sees."""
-    stride: int = 6
+    stride: Size = 6
     """Pixels from place to place of the first layer."""
-
-    def __post_init__(self):
-        _check(self.width, {"field": self.field, "stride": self.stride})
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         first = LocallyConnected(shape, self.width, field=self.field, stride=self.stride)
@@ -76,15 +78,15 @@ class TopographicMaps(Architecture):
     2 for colour images of 32x32. Raises ValueError for a size below 1 or an even field.
     """
 
-    width: int = 3
+    width: Size = 3
     """Units at each pixel."""
-    depth: int = 2
+    depth: Depth = 2
     """Number of layers."""
-    field: int = 11
+    field: Field = 11
     """Side in pixels of what a unit sees; odd."""
 
     def __post_init__(self):
-        _check(self.width, {"depth": self.depth, "field": self.field})
+        super().__post_init__()
         if self.field % 2 == 0:
             raise ValueError(f"field must be odd, so that it has a middle, got {self.field}")
 
@@ -99,10 +101,3 @@ class TopographicMaps(Architecture):
 def _net(layers: Sequence[LocallyConnected]) -> Net:
     bodies = [nn.Sequential(layer, nn.ReLU(inplace=True)) for layer in layers]
     return plain(bodies, [layer.bias.numel() for layer in layers])
-
-
-def _check(width: int, sizes: dict[str, int]) -> None:
-    check_sizes(width, 0.0)
-    for name, size in sizes.items():
-        if size < 1:
-            raise ValueError(f"{name} must be at least 1, got {size}")

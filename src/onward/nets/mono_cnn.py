@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from onward.core import ShareBelowOne, Size
 from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
+from onward.nets.net import Architecture, Carry, Net, Shape
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,10 @@ class MonoCNN(Architecture):
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 64
+    width: Size = 64
     """Channels of the first layer."""
-    dropout: float = 0.0
+    dropout: ShareBelowOne = 0.0
     """Probability of dropping a value of what enters a layer; the image is kept whole."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 2, 4, 8)]

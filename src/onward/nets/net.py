@@ -3,19 +3,19 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar, NamedTuple
+from typing import Annotated, ClassVar, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Stream
+from onward.core import Range, Stream, check_fields
 from onward.nets.relu_dropout import ReluDropout
+
+Depth = Annotated[int, Range(1, 10_000)]
+"""Number of layers."""
 
 Shape = tuple[int, int, int]
 """Image channels, height, width."""
-
-LARGEST = 2**31 - 1
-"""The largest width: beyond it, sizes of weights are numbers that torch cannot hold."""
 
 
 class Net(NamedTuple):
@@ -36,10 +36,16 @@ def plain(bodies: Sequence[nn.Module], widths: Sequence[int]) -> Net:
 
 
 class Architecture(ABC):
-    """A frozen dataclass: its fields are sizes; called with the shape of its input, it builds the net."""
+    """A frozen dataclass: its fields are sizes; called with the shape of its input, it builds the net.
+
+    Fields are checked against their types and ranges. Raises ValueError for one outside them.
+    """
 
     whiten: ClassVar[int] = 0
     """Side of the patches that the network wants whitened; 0: it takes the images as they are."""
+
+    def __post_init__(self):
+        check_fields(self)
 
     @abstractmethod
     def __call__(self, shape: Shape, num_classes: int) -> Net:
@@ -62,13 +68,3 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     activation = ReluDropout(dropout) if dropout else nn.ReLU(inplace=True)
     return nn.Sequential(*([nn.AvgPool2d(2, ceil_mode=True)] if pool else []), conv, activation)
-
-
-def check_sizes(width: int, dropout: float) -> None:
-    """Raise ValueError unless `width` is from 1 to 2**31 - 1 and `dropout` a probability below 1."""
-    if width < 1:
-        raise ValueError(f"width must be at least 1, got {width}")
-    if width > LARGEST:
-        raise ValueError(f"width must be at most {LARGEST}, got {width}")
-    if not 0 <= dropout < 1:
-        raise ValueError(f"dropout must be in [0, 1), got {dropout}")

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from onward.nets.net import Architecture, Net, Shape, check_sizes, conv_body, plain
+from onward.core import ShareBelowOne, Size
+from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 
 
 @dataclass(frozen=True)
@@ -13,13 +14,10 @@ class Plain17(Architecture):
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 100
+    width: Size = 100
     """Channels of the first stage; each later stage has twice as many."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a unit, after every ReLU."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width, *(self.width * 2**stage for stage in range(4) for _ in range(4))]

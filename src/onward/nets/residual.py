@@ -2,14 +2,14 @@
 # B batch, D E G channels, H W map
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Stream
-from onward.nets.net import Carry, Net, check_sizes, conv_body
+from onward.nets.net import Carry, Net, conv_body
 
 ConcatOrder = Literal["append", "by_class"]
 """append: old channels follow new ones, as in the released code; by_class: each class's old follow its new ones."""
@@ -128,13 +128,6 @@ class Drop(nn.Module):
 
     def forward(self, x: Float[Tensor, "B ..."], skip: Tensor) -> Stream:
         return (x,)
-
-
-def check_residual(width: int, dropout: float, concat: str) -> None:
-    """Raise ValueError unless these can be the settings of a residual network."""
-    check_sizes(width, dropout)
-    if concat not in get_args(ConcatOrder):
-        raise ValueError(f"concat must be one of {', '.join(get_args(ConcatOrder))}, got {concat!r}")
 
 
 def _concat(order: ConcatOrder, num_classes: int, width: int) -> nn.Module:

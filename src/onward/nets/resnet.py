@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from onward.core import ShareBelowOne, Size
 from onward.nets.net import Architecture, Net, Shape
-from onward.nets.residual import ConcatOrder, Conv, Unit, check_residual, residual
+from onward.nets.residual import ConcatOrder, Conv, Unit, residual
 
 
 @dataclass(frozen=True)
@@ -16,19 +18,14 @@ class ResNet17(Architecture):
     (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout, concat or stride.
     """
 
-    width: int = 100
+    width: Size = 100
     """Channels of the first stage; each later stage has twice as many."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a unit, after every ReLU."""
     concat: ConcatOrder = "append"
     """How a concatenated skip connection's channels are placed."""
-    last_stride: int = 2
+    last_stride: Literal[1, 2] = 2
     """Stride with which the last stage begins; 1 keeps its map, as in HCL-FF's released code."""
-
-    def __post_init__(self):
-        check_residual(self.width, self.dropout, self.concat)
-        if self.last_stride not in (1, 2):
-            raise ValueError(f"last_stride must be 1 or 2, got {self.last_stride}")
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         units = []
@@ -49,15 +46,12 @@ class ResNet19(Architecture):
     Raises ValueError for a width below 1 or a bad dropout or concat.
     """
 
-    width: int = 100
+    width: Size = 100
     """Channels of the first stage; each later stage has twice as many."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a unit, after every ReLU."""
     concat: ConcatOrder = "append"
     """How a concatenated skip connection's channels are placed."""
-
-    def __post_init__(self):
-        check_residual(self.width, self.dropout, self.concat)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         stem, units = Conv(shape[0], self.width), _basic_units(self.width, (3, 3, 3))
@@ -71,15 +65,12 @@ class ResNet33(Architecture):
     Basic units as in ResNet19 (DeeperForward, released code). Raises ValueError as ResNet19.
     """
 
-    width: int = 100
+    width: Size = 100
     """Channels of the first stage; each later stage has twice as many."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a unit, after every ReLU."""
     concat: ConcatOrder = "append"
     """How a concatenated skip connection's channels are placed."""
-
-    def __post_init__(self):
-        check_residual(self.width, self.dropout, self.concat)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         stem, units = Conv(shape[0], self.width), _basic_units(self.width, (3, 4, 6, 3))
@@ -96,15 +87,12 @@ class ResNet100(Architecture):
     Raises ValueError for a width below 1 or a bad dropout or concat.
     """
 
-    width: int = 70
+    width: Size = 70
     """Channels of the first layer and inside the first stage's bottlenecks; each later stage has twice as many."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a unit, after every ReLU."""
     concat: ConcatOrder = "append"
     """How a concatenated skip connection's channels are placed."""
-
-    def __post_init__(self):
-        check_residual(self.width, self.dropout, self.concat)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         stem, units = Conv(shape[0], self.width), _bottlenecks(self.width, (3, 4, 23, 3))

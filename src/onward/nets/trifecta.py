@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 from torch import nn
 
+from onward.core import ShareBelowOne, Size
 from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
+from onward.nets.net import Architecture, Carry, Net, Shape
 
 
 @dataclass(frozen=True)
@@ -19,13 +20,10 @@ class Trifecta6(Architecture):
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 128
+    width: Size = 128
     """Channels of the first layer."""
-    dropout: float = 0.0
+    dropout: ShareBelowOne = 0.0
     """Probability of dropping a unit, after every ReLU."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         return _build(shape[0], [self.width * factor for factor in (1, 1, 2, 2, 2, 4)], {0, 2, 5}, self.dropout)
@@ -39,13 +37,10 @@ class Trifecta12(Architecture):
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 64
+    width: Size = 64
     """Channels of the first layer."""
-    dropout: float = 0.0
+    dropout: ShareBelowOne = 0.0
     """Probability of dropping a unit, after every ReLU."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         factors = (1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8)

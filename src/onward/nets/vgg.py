@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from onward.nets.net import Architecture, Net, Shape, check_sizes, conv_body, plain
+from onward.core import ShareBelowOne, Size
+from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 
 
 @dataclass(frozen=True)
@@ -12,13 +13,10 @@ class VGG14(Architecture):
     17.774 M parameters at width 70 for colour images. Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 70
+    width: Size = 70
     """Channels of the first stage."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a unit, after every ReLU."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         stages = [(1, 2), (2, 3), (4, 3), (8, 3), (8, 3)]

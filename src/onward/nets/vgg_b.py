@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from onward.nets.net import Architecture, Carry, Net, Shape, check_sizes
+from onward.core import ShareBelowOne, Size
+from onward.nets.net import Architecture, Carry, Net, Shape
 
 _SLOPE = 0.01
 _LAYERS = ((1, False), (2, True), (2, False), (4, True), (4, True), (4, True))  # times the width; pooled afterwards?
@@ -22,13 +23,10 @@ class VGG8b(Architecture):
     pixel long is not halved. Raises ValueError for a width below 1 or a bad dropout.
     """
 
-    width: int = 128
+    width: Size = 128
     """Channels of the first layer."""
-    dropout: float = 0.2
+    dropout: ShareBelowOne = 0.2
     """Probability of dropping a channel, or a unit of the linear layer's input."""
-
-    def __post_init__(self):
-        check_sizes(self.width, self.dropout)
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         inputs, *sides = shape

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import Finite, Objective, Share, Target
 from onward.parts.objectives import CrossEntropy
 
 
@@ -23,7 +23,7 @@ class PositiveNegative(Objective):
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
-    threshold: float = 2.0
+    threshold: Finite = 2.0
     """Goodness at which a class counts as present with probability one half."""
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "N"]:
@@ -45,13 +45,9 @@ class Mixture(Objective):
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
-    share: float = 0.28
+    share: Share = 0.28
     """Weight of the cross-entropy."""
     against: PositiveNegative = field(default_factory=PositiveNegative)
-
-    def __post_init__(self):
-        if not 0 <= self.share <= 1:
-            raise ValueError(f"share must lie between 0 and 1, got {self.share}")
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "N"]:
         competing = CrossEntropy()(scores, target).repeat(2)

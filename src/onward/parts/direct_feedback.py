@@ -94,7 +94,8 @@ class _Inject(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         (feedback,) = ctx.saved_tensors
         error = ctx.wire.error
-        assert error is not None, "a block asked for the error before the top had one"
+        if error is None:
+            raise ValueError("the last block, whose error trains all others, is missing: go on with the whole network")
         sent = (error.to(feedback.dtype) @ feedback.flatten(1)).view(-1, *feedback.shape[1:])
         sent = F.interpolate(sent, ctx.shape[2:]) if len(ctx.shape) == 4 else sent.flatten(1)
         return sent.to(ctx.dtype), None, None

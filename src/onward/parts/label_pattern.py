@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from onward.core import Stream, Supervision, Target
+from onward.core import Count, NonNegative, Stream, Supervision, Target
 from onward.parts.supervision import check_wrong_labels, draw_wrong_labels, signed_target
 
 
@@ -27,13 +27,14 @@ class LabelPattern(Supervision):
     signed: ClassVar[bool] = True
     mixes_images: ClassVar[bool] = False
 
-    num_classes: int
-    wrong_labels: int = 1
+    num_classes: Count
+    wrong_labels: Count = 1
     """Contrastive views of each image, all with different labels."""
-    strength: float = 0.5
+    strength: NonNegative = 0.5
     """Amplitude of the wave, in the unit of the pixels."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_wrong_labels(self.wrong_labels, self.num_classes)
 
     def train_view(

@@ -2,14 +2,15 @@
 # B images, C classes, K negatives of an image, N views of all images (K + 1 of each)
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import NonNegative, Objective, Positive, Target, check_fields
+from onward.parts.views import by_view
 
 Form = Literal["mean", "hardest", "soft"]
 """How the negatives of an image are brought together."""
@@ -28,23 +29,17 @@ class NPairMargin:
     Raises ValueError for a value outside its range.
     """
 
-    margin: float = 1.0
+    margin: NonNegative = 1.0
     """By how much the positive has to win."""
-    penalty: float = 0.0
+    penalty: NonNegative = 0.0
     """Weight of the negatives' own scores."""
     form: Form = "mean"
     """How the negatives are brought together."""
-    sharpness: float = 1.0
+    sharpness: Positive = 1.0
     """soft: how closely it follows the largest gap."""
 
     def __post_init__(self):
-        if self.form not in get_args(Form):
-            raise ValueError(f"form must be one of {', '.join(get_args(Form))}, got {self.form!r}")
-        for name in ("margin", "penalty"):
-            if not 0 <= getattr(self, name) < float("inf"):
-                raise ValueError(f"{name} must be a finite number >= 0, got {getattr(self, name)}")
-        if not 0 < self.sharpness < float("inf"):
-            raise ValueError(f"sharpness must be a finite number > 0, got {self.sharpness}")
+        check_fields(self)
 
     def __call__(self, positive: Float[Tensor, "B"], negatives: Float[Tensor, "B K"]) -> Float[Tensor, "B"]:
         if self.form == "hardest":  # a term rises with its negative, so the largest score has the largest term
@@ -71,9 +66,8 @@ class ViewMargin(Objective):
     reduce: NPairMargin = field(default_factory=NPairMargin)
 
     def __call__(self, scores: Float[Tensor, "N"], target: Target) -> Float[Tensor, "B"]:
-        assert target.views > 1
-        positive, *negatives = scores.unflatten(0, (target.views, -1))
-        return self.reduce(positive, torch.stack(negatives, dim=1))
+        positive, negatives = by_view(scores, target)
+        return self.reduce(positive, negatives.T.contiguous())
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import Finite, Objective, Positive, ShareBelowOne, Target
+from onward.parts.views import sign_of
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,11 @@ class Threshold(Objective):
     per_class: ClassVar[bool] = False
     signed: ClassVar[bool] = True
 
-    threshold: float = 2.0
-    sharpness: float = 1.0
+    threshold: Finite = 2.0
+    sharpness: Positive = 1.0
 
     def __call__(self, scores: Float[Tensor, "B"], target: Target) -> Float[Tensor, "B"]:
-        assert target.sign is not None
-        return F.softplus(self.sharpness * target.sign * (self.threshold - scores))
+        return F.softplus(self.sharpness * sign_of(target) * (self.threshold - scores))
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class CrossEntropy(Objective):
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
-    label_smoothing: float = 0.0
+    label_smoothing: ShareBelowOne = 0.0
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)

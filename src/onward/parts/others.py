@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Goodness, Objective, Stream, Target
+from onward.core import Finite, Goodness, Objective, Stream, Target
 
 
 class TellGoodness(nn.Module):
@@ -38,9 +38,10 @@ class WithOthers(Objective):
     """
 
     objective: Objective
-    weight: float = 1.0
+    weight: Finite = 1.0
 
     def __post_init__(self):
+        super().__post_init__()
         vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from onward.core import Stream, Supervision, Target
+from onward.core import Count, Stream, Supervision, Target
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,12 @@ class LabelledViews(Supervision):
     signed: ClassVar[bool] = True
     mixes_images: ClassVar[bool] = False
 
-    num_classes: int
-    wrong_labels: int = 1
+    num_classes: Count
+    wrong_labels: Count = 1
     """Contrastive views of each image, all with different labels."""
 
     def __post_init__(self):
+        super().__post_init__()
         check_wrong_labels(self.wrong_labels, self.num_classes)
 
     @abstractmethod

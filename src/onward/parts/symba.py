@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import Objective, Positive, Target
+from onward.parts.views import by_view
 
 
 @dataclass(frozen=True)
@@ -22,14 +23,9 @@ class PairSoftplus(Objective):
     per_class: ClassVar[bool] = False
     signed: ClassVar[bool] = True
 
-    sharpness: float = 4.0
+    sharpness: Positive = 4.0
     """How fast the loss falls with the lead of the real view."""
 
-    def __post_init__(self):
-        if not 0 < self.sharpness < float("inf"):
-            raise ValueError(f"sharpness must be a finite number > 0, got {self.sharpness}")
-
     def __call__(self, scores: Float[Tensor, "N"], target: Target) -> Float[Tensor, "M"]:
-        assert target.views > 1
-        views = scores.unflatten(0, (target.views, -1))
-        return F.softplus(self.sharpness * (views[1:] - views[:1])).flatten()
+        real, contrastive = by_view(scores, target)
+        return F.softplus(self.sharpness * (contrastive - real)).flatten()

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import Objective, Positive, Target
 
 
 @dataclass(frozen=True)
@@ -18,12 +18,8 @@ class TemperedCrossEntropy(Objective):
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
-    temperature: float = 0.1
+    temperature: Positive = 0.1
     """The smaller, the closer to the hardest wrong class alone."""
-
-    def __post_init__(self):
-        if not 0 < self.temperature < float("inf"):
-            raise ValueError(f"temperature must be a finite number > 0, got {self.temperature}")
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         return F.cross_entropy(scores / self.temperature, target.label, reduction="none")

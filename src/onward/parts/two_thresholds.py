@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import Finite, NonNegative, Objective, Positive, Target
+from onward.parts.views import sign_of
 
 
 @dataclass(frozen=True)
@@ -22,17 +23,16 @@ class TwoThresholds(Objective):
     per_class: ClassVar[bool] = False
     signed: ClassVar[bool] = True
 
-    real: float = 0.5
+    real: Finite = 0.5
     """Threshold that real views ought to exceed."""
-    contrastive: float = 0.5
+    contrastive: Finite = 0.5
     """Threshold that contrastive views ought to stay below."""
-    sharpness: float = 1.0
+    sharpness: Positive = 1.0
     """How fast the loss moves with the mean goodness."""
-    decay: float = 0.0
+    decay: NonNegative = 0.0
     """Weight of the real views' goodness itself."""
 
     def __call__(self, scores: Float[Tensor, "B"], target: Target) -> Float[Tensor, "B"]:
-        assert target.sign is not None
-        real = target.sign > 0
+        real = sign_of(target) > 0
         gap = torch.where(real, self.real - scores, scores - self.contrastive)
         return F.softplus(self.sharpness * gap) + self.decay * torch.where(real, scores, 0.0)

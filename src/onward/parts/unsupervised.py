@@ -2,16 +2,19 @@
 # B batch, N views of all images (real, then contrastive), H W map
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 
-from onward.core import Stream, Supervision, Target
+from onward.core import Range, Stream, Supervision, Target
 from onward.parts.handoff import UnitLength
 from onward.parts.supervision import signed_target
+
+Blurs = Annotated[int, Range(0, 1000)]
+"""How often a mask is blurred."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +29,8 @@ class HybridImages(Supervision):
 
     signed: ClassVar[bool] = True
 
-    blurs: int = 6
+    blurs: Blurs = 6
     """How often the mask is blurred: the more, the larger its regions."""
-
-    def __post_init__(self):
-        if self.blurs < 0:
-            raise ValueError(f"a mask cannot be blurred {self.blurs} times")
 
     def train_view(
         self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator

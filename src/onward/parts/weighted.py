@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Objective, Target
+from onward.core import NonNegative, Objective, Target
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,10 @@ class Weighted(Objective):
     """Another objective's terms times a weight."""
 
     objective: Objective
-    weight: float
+    weight: NonNegative
 
     def __post_init__(self):
+        super().__post_init__()
         vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:

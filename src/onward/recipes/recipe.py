@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from onward.algorithms import Algorithm, Backprop, DeepSupervision
-from onward.core import TrainerSettings
+from onward.core import Count, Seed, Share, TrainerSettings, check_fields
 from onward.data import DataSettings
 from onward.nets import Architecture
 
@@ -19,12 +19,15 @@ NotAFlag = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]
 class Published:
     """A number to meet: test accuracy as a fraction, and where it was printed."""
 
-    test_accuracy: float
+    test_accuracy: Share
     source: str
-    deviation: float | None = None
+    deviation: Share | None = None
     """Its standard deviation over `seeds` trials, a fraction, where that was printed."""
-    seeds: int | None = None
+    seeds: Count | None = None
     """How many trials it is the mean of."""
+
+    def __post_init__(self):
+        check_fields(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,11 +46,11 @@ class Recipe:
     """The data set and its splits."""
     trainer: TrainerSettings
     """How every block is optimised."""
-    epochs: int
+    epochs: Count
     """Times through the training split (cascade: for each span)."""
-    batch_size: int = 128
+    batch_size: Count = 128
     """Images per step."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides weights, order, augmentation and dropout; the split has its own seed."""
     published: NotAFlag[Published | None] = None
     """The number this recipe must meet."""
@@ -55,11 +58,7 @@ class Recipe:
     """The recipe that trains the same network on the same budget by backpropagation."""
 
     def __post_init__(self):
-        for name in ("epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed must be in [0, 2**63), got {self.seed}")
+        check_fields(self)
 
     def identity(self) -> "Recipe":
         """Return what decides the result but for the seed: two recipes of one identity are the same training."""

@@ -3,11 +3,12 @@
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from onward.algorithms import Backprop
+from onward.core import Count, Range, Whole, check_fields
 from onward.data import Augmentation, Splits, load
 from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
@@ -28,26 +29,21 @@ class Question:
 
     conditions: tuple[Condition, ...] = ()
     """Noise to evaluate under."""
-    chips: int = 5
+    chips: Count = 5
     """Chips of every condition in which chips differ."""
-    test_images: int | None = None
+    test_images: Count | None = None
     """Evaluate on the first images of the test split; None: on all."""
     recovery: tuple[Condition, ...] = ()
     """Chips to learn on."""
     stream: Stream = field(default_factory=Stream)
     """What a chip learns from."""
-    steps: int = 5
+    steps: Whole = 5
     """Timed steps of each method; 0: no memory, time and energy."""
-    target: float | None = None
+    target: Annotated[float, Range(0, 1, above=True)] | None = None
     """Validation accuracy for energy and time to a target, a fraction; None: the best that every method reaches."""
 
     def __post_init__(self):
-        for name, least in (("chips", 1), ("steps", 0), ("test_images", 1)):
-            value = getattr(self, name)
-            if value is not None and value < least:
-                raise ValueError(f"--{name.replace('_', '-')} must be at least {least}, got {value}")
-        if self.target is not None and not 0 < self.target <= 1:
-            raise ValueError(f"--target must be a share of the validation images in (0, 1], got {self.target}")
+        check_fields(self)
 
 
 @dataclass(frozen=True)

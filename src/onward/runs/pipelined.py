@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer
+from onward.core import Count, Learner, LocalTrainer, Positive, check_fields
 from onward.data import Splits, TrainLoader
 from onward.distributed import (
     PATIENCE,
@@ -54,16 +54,19 @@ Outcome = tuple[RunFolder, dict[str, Any]]
 class Pipelining:
     """How a training is spread over processes; only bf16 messages change its result."""
 
-    stages: tuple[int, ...] = ()
+    stages: tuple[Count, ...] = ()
     """Blocks of each stage, such as 4 4 9; nothing: balanced by cost, cut where least is sent."""
-    replicas: int = 1
+    replicas: Count = 1
     """Processes that share the batches of each stage."""
     messages: Wire = "exact"
     """exact, or bf16: half the bytes between stages, not the same bits."""
     balance: Balance = "measured"
     """What stages are balanced by: measured seconds, or counted operations."""
-    patience: float = PATIENCE
+    patience: Positive = PATIENCE
     """Seconds that one step, or one batch of an evaluation, may take before its rank counts as hung."""
+
+    def __post_init__(self):
+        check_fields(self)
 
 
 def train_pipelined(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice
 
-from onward.core import Learner, TrainerSettings
+from onward.core import Count, Learner, Positive, Seed, TrainerSettings, check_fields
 from onward.data import Batch, Images, Splits, TrainLoader
 from onward.hardware import Noise, noisy
 from onward.measure import MemoryMeter
@@ -20,20 +20,19 @@ class Stream:
     Raises ValueError for a stream that is shorter than one batch, or for a share that is not positive.
     """
 
-    images: int = 2000
+    images: Count = 2000
     """Images that the chip sees; more than the training split has are shown again, in another order."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Images per step."""
-    rate: float = 0.1
+    rate: Positive = 0.1
     """Learning rate, as a share of the recipe's."""
-    seed: int = 0
+    seed: Seed = 0
     """Decides the order of the images."""
 
     def __post_init__(self):
-        if self.batch_size < 1 or self.images < self.batch_size:
+        check_fields(self)
+        if self.images < self.batch_size:
             raise ValueError(f"a stream of {self.images} images has no batch of {self.batch_size}; take at least one")
-        if not self.rate > 0:
-            raise ValueError(f"the share of the learning rate must be more than 0, got {self.rate}")
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from onward.algorithms import Algorithm
-from onward.core import Learner, TrainerSettings
+from onward.core import Learner, NonNegative, Range, TrainerSettings, check_fields
 from onward.data import Augmentation, Splits
 from onward.nets import Architecture
 from onward.recipes import Recipe
@@ -42,16 +42,15 @@ class Place:
     """Where run folders are made."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
-    checkpoint_every: float = 60.0
+    checkpoint_every: NonNegative = 60.0
     """Seconds between checkpoints."""
-    workers: int | None = None
+    workers: Annotated[int, Range(0, 1024)] | None = None
     """Processes that decode a streamed set; None: one per core that is left over; 0: none."""
     compile: bool = False
     """Compile every body with torch.compile; the same result up to rounding."""
 
     def __post_init__(self):
-        if self.workers is not None and self.workers < 0:
-            raise ValueError(f"workers must be 0 or more, got {self.workers}")
+        check_fields(self)
 
 
 def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
