@@ -15,6 +15,23 @@ from onward.runs.codec import decode, encode
 from onward.runs.disk import make_folder
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
+from onward.runs.forms import check_object
+
+RESULT: Mapping[str, Any] = {
+    "recipe": str,
+    "seed": int,
+    "test_accuracy": float,
+    "test_accuracy_by_rule": dict[str, float],
+    "validation_accuracy": float,
+    "data": str,
+    "data_note": str,
+    "epochs": int,
+    "parameters": int,
+    "train_seconds": float,
+    "device": str,
+    "config": dict[str, Any],
+}
+"""What every result has, by type."""
 
 
 @dataclass(frozen=True)
@@ -94,8 +111,7 @@ def make_record(
 
 def record(folder: Path, result: dict[str, Any]) -> Path:
     """File a finished run under `record_path`. Raises ValueError if recipe and seed are not those of its settings."""
-    recipe = decode(result["config"])
-    assert isinstance(recipe, Recipe)
+    recipe = decode(result["config"], Recipe, "the settings of a result")
     told = result["recipe"], result["seed"]
     if told != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
         raise ValueError(
@@ -120,9 +136,9 @@ def read_record(path: Path) -> Record:
     """Read a filed run. Raises ValueError naming the file if it is damaged or of settings that are not known."""
     result = read_json(path)
     try:
-        recipe = decode(result["config"])
-        assert isinstance(recipe, Recipe)
-    except (ValueError, KeyError, AssertionError) as error:
+        check_object(result, RESULT, str(path))
+        recipe = decode(result["config"], Recipe, "config")
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
     return Record(recipe, result)
 

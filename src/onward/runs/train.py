@@ -13,6 +13,7 @@ from onward.data import Augmentation, Splits
 from onward.nets import Architecture
 from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
+from onward.runs.codec import encode
 from onward.runs.compiling import check_compiler, compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
@@ -58,6 +59,7 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
 
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
+    encode(recipe)  # what cannot be written down is not trained
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
