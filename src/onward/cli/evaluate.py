@@ -11,7 +11,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.known import model_folder
 from onward.cli.tables import show_table
-from onward.data import load
+from onward.data import load_again
 from onward.runs import Evaluator, RunFolder, load_model
 from onward.runs.environment import choose_device
 from onward.runs.train import check_data
@@ -26,7 +26,7 @@ class EvaluateArguments:
     split: Literal["test", "validation", "train"] = "test"
     """Which images."""
     data_dir: Path | None = None
-    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
+    """Folder with one parquet folder per named set, else $ONWARD_DATA, else the hub; or a moved folder's new place."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
 
@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> None:
     folder = RunFolder.open(model_folder(order.run))
     recipe = folder.recipe()
     learner, _ = load_model(order.run)
-    data = load(recipe.data, data_dir=order.data_dir)
+    data = load_again(recipe.data, data_dir=order.data_dir)
     if (order.run / "environment.json").is_file():  # an export has none
         check_data(folder, data)
     learner.to(choose_device(order.device))

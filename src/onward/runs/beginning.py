@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from onward.core import Learner
-from onward.data import Splits, load
+from onward.data import Splits, load, load_again
 from onward.recipes import Recipe
 from onward.runs.environment import device_name
 from onward.screen import say
@@ -16,10 +16,14 @@ from onward.screen import say
 _SOON = 1.0  # seconds that a reading of images may take before it is said
 
 
-def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None) -> Splits:
-    """Load the images of a recipe; what takes longer than a second is said. Raises ValueError as `load` does."""
+def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None, *, begun: bool = False) -> Splits:
+    """Load the images of a recipe, or of a run that has begun; what takes longer than a second is said.
+
+    Raises ValueError as `load` and `load_again` do.
+    """
     with _said_later(f"reading the images of {recipe.data.name}"):
-        return load(recipe.data, data_dir=data_dir, workers=workers)
+        read = load_again if begun else load
+        return read(recipe.data, data_dir=data_dir, workers=workers)
 
 
 def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.device, folder: Path) -> None:

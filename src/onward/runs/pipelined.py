@@ -116,7 +116,7 @@ class _Run:
         recipe, ranks = self.recipe, self.ranks
         if recipe.trainer.order != "joint":
             raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
-        data = images_of(recipe, self.where.data_dir, self.where.workers)
+        data = images_of(recipe, self.where.data_dir, self.where.workers, begun=self.resumed is not None)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
         _check_rules(learner)

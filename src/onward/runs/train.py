@@ -88,7 +88,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
-        data = images_of(recipe, place.data_dir, place.workers)
+        data = images_of(recipe, place.data_dir, place.workers, begun=True)
         check_data(folder, data)
         return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
@@ -99,7 +99,7 @@ def check_data(folder: RunFolder, data: Splits) -> None:
     if data.checksum != begun:
         raise ValueError(
             f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}; "
-            "name the folder of the data that it began on with --data-dir"
+            "name the place of the data that it began on with --data-dir"
         )
 
 
