@@ -46,31 +46,31 @@ def _refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def _published():
-    return next(recipe for recipe in RECIPES if recipe.published and recipe.name == "predsim-cifar10-fast")
+    return next(recipe for recipe in RECIPES if recipe.published and recipe.name == "symba-mnist-fast")
 
 
 def test_a_run_on_ones_own_images_is_named_after_them(pets: Path, capsys: pytest.CaptureFixture[str]):
-    words = ["predsim-cifar10-fast", "--epochs", "1", "--device", "cpu", "--data.size", "32", "--batch-size", "8"]
+    words = ["symba-mnist-fast", "--epochs", "1", "--device", "cpu", "--data.size", "28", "--batch-size", "8", "--net.width", "20"]
     assert main(["train", *words, "--data.name", "my pets"]) == 0
-    out, run = capsys.readouterr().out, Path("runs/predsim-fast-on-my_pets/seed-0")
+    out, run = capsys.readouterr().out, Path("runs/symba-fast-on-my_pets/seed-0")
     assert str(run) in out and "published" not in out and "not recorded" in out
     config, result = read_json(run / "config.json")["recipe"], read_json(run / "result.json")
     assert config["data"]["name"] == str(pets)
-    assert (result["recipe"], result["data"]) == ("predsim-fast-on-my_pets", "my pets")
+    assert (result["recipe"], result["data"]) == ("symba-fast-on-my_pets", "my pets")
     assert result["published"] is None and result["backprop_recipe"] is None
-    assert "cifar" not in config["name"]
+    assert "mnist" not in config["name"]
 
 
 def test_python_prints_no_published_number_beside_other_images_either(pets: Path, capsys: pytest.CaptureFixture[str]):
     recipe = _published()
-    data = replace(recipe.data, name=str(pets), size=32)
+    data = replace(recipe.data, name=str(pets), size=28)
     folder, result = train(replace(recipe, data=data, epochs=1, batch_size=8), Place(device="cpu"))
     assert result["published"] is None
     write_json(folder.path / "result.json", {**result, "published": {"test_accuracy": 0.9, "source": "old version"}})
     assert main(["train", "--resume", str(folder.path)]) == 0
     out = capsys.readouterr().out
     assert "published" not in out
-    assert "not recorded: these are not the images of cifar10 but of my pets" in out
+    assert "not recorded: these are not the images of mnist but of my pets" in out
 
 
 def test_another_named_set_is_told_in_the_name():
@@ -104,30 +104,30 @@ def test_a_moved_folder_is_named_with_data_dir(pets: Path, tmp_path: Path, capsy
 
 
 def test_a_data_dir_of_class_folders_is_not_passed_over(pets: Path, capsys: pytest.CaptureFixture[str]):
-    for recipe in ("deeper_forward-digits", "predsim-mnist-fast"):
+    for recipe in ("deeper_forward-digits", "symba-mnist-fast"):
         line = _refused(capsys, "train", recipe, "--data-dir", str(pets))
         assert f"--data-dir {pets}" in line and f"--data.name {pets}" in line
     assert not Path("runs").exists()
 
 
 def test_a_shortened_set_is_trained_on_but_not_recorded(parquet_set, monkeypatch: pytest.MonkeyPatch, capsys):
-    listed = next(recipe for recipe in RECIPES if recipe.name == "predsim-mnist-fast")
-    quick = replace(listed, epochs=1)
+    listed = next(recipe for recipe in RECIPES if recipe.name == "symba-mnist-fast")
+    quick = replace(listed, epochs=1, net=replace(listed.net, width=20))
     monkeypatch.setattr(known, "RECIPES", (quick,))
     place = ["--data-dir", str(parquet_set()), "--device", "cpu"]
-    assert main(["train", "predsim-mnist-fast", *place]) == 0
+    assert main(["train", "symba-mnist-fast", *place]) == 0
     out = capsys.readouterr().out
     told = "not the images of mnist (290 train images, 60,000 expected)"
     assert f"data          {told}" in out and f"not recorded: these are {told}" in out
     assert "published" not in out and not Path("results").exists()
-    run = Path("runs/predsim-mnist-fast/seed-0")
+    run = Path("runs/symba-mnist-fast/seed-0")
     assert main(["evaluate", str(run), *place]) == 0
     assert "not the images of mnist" in " ".join(capsys.readouterr().out.split())
     result = read_json(run / "result.json")
     write_json(run / "result.json", {**result, "data_note": ""})  # as an older version wrote it
     assert main(["train", "--resume", str(run)]) == 0
     assert f"not recorded: these are {told}" in capsys.readouterr().out
-    assert main(["reproduce", "predsim-mnist-fast", "--seeds", "1", *place]) == 0
+    assert main(["reproduce", "symba-mnist-fast", "--seeds", "1", *place]) == 0
     assert "published" not in capsys.readouterr().out and not Path("results").exists()
 
 
