@@ -4,7 +4,6 @@ import contextlib
 import os
 import sys
 import unicodedata
-import warnings
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -42,17 +41,6 @@ def open_ended() -> Iterator[None]:
         yield
     finally:
         sys.stdout, sys.stderr = before
-
-
-@contextlib.contextmanager
-def plain_warnings() -> Iterator[None]:
-    """Show a warning as one line like an error, without the place in the code that it comes from."""
-    before = warnings.formatwarning
-    warnings.formatwarning = lambda message, *_, **__: f"onward: {shown(message)}\n"
-    try:
-        yield
-    finally:
-        warnings.formatwarning = before
 
 
 class _OpenEnded:

@@ -50,7 +50,19 @@ def _published():
 
 
 def test_a_run_on_ones_own_images_is_named_after_them(pets: Path, capsys: pytest.CaptureFixture[str]):
-    words = ["symba-mnist-fast", "--epochs", "1", "--device", "cpu", "--data.size", "28", "--batch-size", "8", "--net.width", "20"]
+    words = [
+        "symba-mnist-fast",
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--data.size",
+        "28",
+        "--batch-size",
+        "8",
+        "--net.width",
+        "20",
+    ]
     assert main(["train", *words, "--data.name", "my pets"]) == 0
     out, run = capsys.readouterr().out, Path("runs/symba-fast-on-my_pets/seed-0")
     assert str(run) in out and "published" not in out and "not recorded" in out

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 
 from onward.cli.words import CommandLineError, Mistakes, nearest
-from onward.screen import open_ended, plain_warnings, say
+from onward.screen import open_ended, say
 
 _USAGE = """usage: onward COMMAND ...
 
@@ -57,7 +57,7 @@ _LIGHT = ("list", "completion")  # they import no torch
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; return its exit code: 0, 2 for a user's error with one line, 128 + signal if stopped."""
     words = sys.argv[1:] if arguments is None else arguments
-    with open_ended(), plain_warnings():
+    with open_ended():
         try:
             code = _main(words)
             sys.stdout.flush()
