@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
     if recipe.trainer.channels_last:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = getattr(data, order.split)
-    accuracy = Evaluator(learner, recipe.trainer).accuracy(images)
+    accuracy = Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size).accuracy(images)
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
     show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])

@@ -111,6 +111,9 @@ class InferenceRule(nn.Module, ABC):
     pipelined: bool = True
     """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
 
+    tell: Callable[[int, int], None] = staticmethod(lambda done, steps: None)
+    """Told while `fit` goes on, by rules that take steps of their own: how many are done, and how many there are."""
+
     @abstractmethod
     def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...
 

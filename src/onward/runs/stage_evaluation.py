@@ -9,7 +9,7 @@ from torch import Tensor
 from onward.core import Evidence, Evidences, InferenceRule, Learner, Stream, TrainerSettings
 from onward.data import Source, Splits, batches
 from onward.distributed import Message, Ranks, StageForward, evaluating
-from onward.runs.evaluation import Accuracy, fit_rule, tally
+from onward.runs.evaluation import Accuracy, evaluated_together, fit_rule, tally
 
 Seen = list[tuple[Evidence, Tensor]]
 
@@ -20,10 +20,9 @@ class StageEvaluation:
     All stages call the same methods in the same order; nothing comes back, so that none waits for a later one.
     """
 
-    def __init__(
-        self, learner: Learner, settings: TrainerSettings, ranks: Ranks, owned: range, *, batch_size: int = 500
-    ):
-        self.learner, self.settings, self.ranks, self.batch_size = learner, settings, ranks, batch_size
+    def __init__(self, learner: Learner, settings: TrainerSettings, ranks: Ranks, owned: range, *, batch_size: int):
+        self.learner, self.settings, self.ranks = learner, settings, ranks
+        self.batch_size = evaluated_together(settings, batch_size)
         self.device = learner.device
         self.forward = StageForward(learner, owned)
 
