@@ -9,6 +9,7 @@ from onward.core import TrainerSettings
 from onward.data import Images, Splits, from_arrays
 from onward.measure import MemoryMeter
 from onward.nets import MLP, Architecture, TinyCNN
+from onward.parts.inference import LinearReadout
 from onward.runs import Training, spec_for
 
 BATCH = 16
@@ -24,8 +25,8 @@ def _trained(algorithm: Algorithm, net: Architecture, images: int) -> Training:
     data = _images(images)
     learner = spec_for(algorithm, net, data).build(seed=0)
     for rule in learner.rules.modules():
-        if hasattr(rule, "steps"):
-            rule.steps = 20  # pyright: ignore[reportAttributeAccessIssue]
+        if isinstance(rule, LinearReadout):
+            rule.steps = 20
     return Training(learner, data, TrainerSettings(learning_rate=0.01), epochs=1, batch_size=BATCH)
 
 

@@ -14,6 +14,7 @@ from onward.cli.tables import show_table
 from onward.data import load_again
 from onward.runs import Evaluator, RunFolder, load_model
 from onward.runs.environment import choose_device
+from onward.runs.progress import stages
 from onward.runs.train import check_data
 
 _ADVICE = "a run is evaluated on the images that it was trained on, which --data-dir says where to find"
@@ -44,7 +45,8 @@ def run(words: Sequence[str]) -> None:
     if recipe.trainer.channels_last:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = getattr(data, order.split)
-    accuracy = Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size).accuracy(images)
+    with stages() as watch:
+        accuracy = Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size, watch=watch).accuracy(images)
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
     show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])

@@ -147,7 +147,7 @@ def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidence
         rule.fit(train, validation)
     finally:
         for part in told:
-            part.__dict__.pop("tell", None)
+            del part.tell
 
 
 def tally(learner: Learner, seen: Seen, names: list[str], count: int) -> Accuracy:

@@ -41,7 +41,7 @@ from onward.runs.folder import RunFolder
 from onward.runs.interrupt import StopWish, stop_wish
 from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, save_model, spec_for
-from onward.runs.progress import Display
+from onward.runs.progress import Display, stages
 from onward.runs.records import make_record
 from onward.runs.stage_training import StageStopped, StageTraining
 from onward.runs.train import Interrupted, Place, check_data
@@ -262,6 +262,8 @@ class _Run:
         if self.ranks.replica:
             self._part()
             return None
+        if self.ranks.writes:
+            training.evaluation.watch = self.held.enter_context(stages())
         found = training.evaluation.finish(data)
         weights = _gather(self.ranks, training.learner, training.owned)
         result = None

@@ -155,10 +155,13 @@ def _carry_out(
     if checkpoint is not None:
         training.load_state(*checkpoint)
     folder.keep_metrics(training.epoch)
-    _run(training, folder, place.checkpoint_every)
-    training.finish()
-    validation = training.evaluator.accuracy(data.validation)
-    test = training.evaluator.accuracy(data.test)  # read once, after everything has been chosen
+    with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
+        training.evaluator.watch = display.stage
+        _run(training, folder, place.checkpoint_every, display)
+        display.trained()
+        training.finish()
+        validation = training.evaluator.accuracy(data.validation, "validating")
+        test = training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
     machine = folder.environment()
     result = make_record(
         recipe,
@@ -175,10 +178,9 @@ def _carry_out(
     return result
 
 
-def _run(training: Training, folder: RunFolder, checkpoint_every: float) -> None:
+def _run(training: Training, folder: RunFolder, checkpoint_every: float, display: Display) -> None:
     saved = time.monotonic()
-    display = Display(training.total_epochs, training.epoch, len(training.loader))
-    with stop_wish() as wish, display:
+    with stop_wish() as wish:
         for event in training:
             if isinstance(event, EpochDone):
                 folder.append_metrics(asdict(event))
