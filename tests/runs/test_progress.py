@@ -61,6 +61,13 @@ def test_without_a_terminal_an_epoch_is_one_plain_line(screen: Callable[..., io.
     assert written.getvalue() == ("epoch 1/3  loss 0.750  val 90.00%  blocks 80.0 90.0  1,234 img/s  about 4 s left\n")
 
 
+def test_without_scored_blocks_none_are_told(screen: Callable[..., io.StringIO]):
+    written = screen(60)
+    with Display(total_epochs=3, done_epochs=0, steps=10) as display:
+        display.epoch(replace(_EPOCH, block_accuracy=()))
+    assert any(line.strip() == "epoch 1/3  loss 0.750  val 90.00%  1,234 img/s" for line in _seen(written))
+
+
 def test_without_a_terminal_a_long_stage_says_how_far_it_is(screen: Callable[..., io.StringIO]):
     written = screen(terminal=False)
     with stages() as watch:

@@ -65,7 +65,6 @@ def run(words: Sequence[str]) -> None:
         if getattr(order, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
     device = choose_device(order.device)
-    say(f"measuring a step of {recipe.name} on {device_name(device)}, beside backprop", error=True)
     with stages() as watch:
         found = measure(
             replace(order.recipe, epochs=1),
@@ -73,6 +72,7 @@ def run(words: Sequence[str]) -> None:
             data_dir=order.data_dir,
             steps=order.steps,
             micro_batches=order.micro_batches,
+            say=lambda line: say(f"{line} on {device_name(device)}", error=True),
             watch=watch,
         )
     _show(found)

@@ -99,17 +99,19 @@ class Evaluator:
         """
         read = self.learner._rule(rule)
         with self._evaluating():
-            for evidence, _ in self._evidence(images):
+            for evidence, _ in self._evidence(images, "predicting"):
                 yield read(evidence), evidence.block_scores
 
     def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
         """Count, for each true class (row), what the headline rule takes its images for (column)."""
         rule = self.learner.rules[self.learner.headline]
         with self._evaluating():
-            seen = [(y, rule(evidence)) for evidence, y in self._evidence(images, "evaluating")]
-        classes = seen[0][1].shape[1]
-        pairs = torch.cat([torch.stack([y, scores.argmax(dim=1)]) for y, scores in seen], dim=1)
-        true, taken = pairs.cpu()
+            classes, pairs = 0, []
+            for evidence, y in self._evidence(images, "evaluating"):
+                scores = rule(evidence)
+                classes = scores.shape[1]
+                pairs.append(torch.stack([y, scores.argmax(dim=1)]))
+        true, taken = torch.cat(pairs, dim=1).cpu()
         return torch.bincount(true * classes + taken, minlength=classes**2).reshape(classes, classes)
 
     def _evidence(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:

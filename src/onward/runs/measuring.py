@@ -152,6 +152,7 @@ def measure(
     data_dir: Path | None = None,
     steps: int = 5,
     micro_batches: int = 4,
+    say: Callable[[str], None] = lambda _: None,
     watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Measure a step of a recipe beside its controls; return plain JSON values, bytes and seconds.
@@ -163,9 +164,10 @@ def measure(
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)
+    entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
+    say(f"measuring a step of {', '.join(entrant.contender.name for entrant in entrants)}")
     watch("measuring the rate of large products", 0, 1)
     rate = peak_rate(device, recipe.trainer.arithmetic)
-    entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
     rows = side_by_side(entrants, device, rate, steps=steps, watch=watch)
     for k, (row, entrant) in enumerate(zip(rows, entrants, strict=True)):
         watch("measuring processes of their own", k, len(rows))

@@ -106,10 +106,11 @@ class Display:
         epoch, rate = f"epoch {done.epoch + 1}/{self.total_epochs}", f"{done.images_per_second:,.0f} img/s"
         lines = ["  ".join([epoch, *_told(done), rate])]
         if self.console.is_terminal:  # time left is on the bar
-            loss, accuracy, blocks = _told(done)
-            lines += [" ".join([epoch, loss, accuracy, blocks, rate])]
-            short, (low, bars, high) = epoch.removeprefix("epoch "), _range(done.block_accuracy)
-            lines += [" ".join([short, loss, accuracy, text, rate]) for text in (f"{low}{bars}{high}", f"{low}-{high}")]
+            lines.append(" ".join([epoch, *_told(done), rate]))
+            short = [epoch.removeprefix("epoch "), *_told(done)[:2]]
+            if done.block_accuracy:
+                low, bars, high = _range(done.block_accuracy)
+                lines += [" ".join([*short, text, rate]) for text in (f"{low}{bars}{high}", f"{low}-{high}")]
             self.console.print(_fitting(lines, self.console.width), soft_wrap=True)
         else:
             left = (self.total_epochs - done.epoch - 1) * done.train_seconds / (done.epoch + 1)
@@ -145,7 +146,8 @@ def _left(done: int, whole: int, seconds: float) -> str:
 
 def _told(done: EpochDone) -> list[str]:
     loss = sum(done.losses.values()) / len(done.losses)
-    return [f"loss {loss:.3f}", f"val {done.validation_accuracy:.2%}", f"blocks {compact(done.block_accuracy)}"]
+    blocks = [f"blocks {compact(done.block_accuracy)}"] if done.block_accuracy else []
+    return [f"loss {loss:.3f}", f"val {done.validation_accuracy:.2%}", *blocks]
 
 
 def compact(accuracies: tuple[float, ...]) -> str:
