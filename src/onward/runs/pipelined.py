@@ -45,7 +45,7 @@ from onward.runs.progress import Display, stages
 from onward.runs.records import make_record
 from onward.runs.stage_training import StageStopped, StageTraining
 from onward.runs.train import Interrupted, Place, check_data
-from onward.screen import shown
+from onward.screen import let_the_first_speak, shown
 
 Outcome = tuple[RunFolder, dict[str, Any]]
 
@@ -354,6 +354,7 @@ def _told(error: BaseException) -> str:
 
 def leave(fault: str) -> None:
     """End this process when it does not end by itself; nothing that it could still do would count."""
+    let_the_first_speak()
     os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {shown(fault)}\n".encode())
     os._exit(1)
 
