@@ -15,8 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from run_toys import same_tensors
 
-from onward.algorithms import ALGORITHMS, DeeperForward, MonoForward
+from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, MonoForward
 from onward.core import TrainerSettings
+from onward.data import from_arrays
 from onward.nets import MLP, NETS, ResNet17, TinyCNN
 from onward.recipes import CONTROLS, RECIPES
 from onward.runs import Evaluator, ModelSpec, load_model, save_model, spec_for
@@ -56,12 +57,26 @@ def test_weights_depend_on_the_seed_alone(toy_data):
 
 
 def test_backprop_starts_from_the_weights_of_the_algorithm_it_stands_beside(toy_data):
-    from onward.algorithms import Backprop
-
     local = spec_for(DeeperForward(), TinyCNN(width=6), toy_data).build(seed=4).state_dict()
     control = spec_for(Backprop(), TinyCNN(width=6), toy_data).build(seed=4).state_dict()
     bodies = [name for name in local if ".body." in name]
     assert bodies and all(torch.equal(local[name], control[name]) for name in bodies)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 4, 6, 7, 8, 12, 20])
+def test_a_width_that_does_not_suit_the_classes_is_refused_with_one_that_does(classes: int):
+    pixels, labels = torch.zeros(9 * classes, 1, 8, 8, dtype=torch.uint8), torch.arange(9 * classes) % classes
+    data = from_arrays(pixels, labels)
+    assert spec_for(Backprop(), TinyCNN(width=50), data).build()  # which has no groups of classes
+    assert spec_for(DeeperForward(), TinyCNN(width=50 - 50 % classes), data).build()
+    grouped = ((DeeperForward(), TinyCNN(width=50)), (MonoForward(), ResNet17(width=50, concat="by_class")))
+    for algorithm, net in grouped:
+        if 50 % classes:
+            with pytest.raises(ValueError, match=rf": --net\.width \d+ fits {classes} classes$") as refused:
+                spec_for(algorithm, net, data).build()
+            width = int(str(refused.value).rpartition("--net.width ")[2].partition(" ")[0])
+            assert 50 < width < 50 + classes
+            assert spec_for(algorithm, replace(net, width=width), data).build()
 
 
 def test_only_label_in_input_keeps_the_pixel_range(toy_data):

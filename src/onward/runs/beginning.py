@@ -14,6 +14,7 @@ from onward.runs.environment import device_name
 from onward.screen import say
 
 _SOON = 1.0  # seconds that a reading of images may take before it is said
+_FEW = 100  # steps that hardly any method learns from
 
 
 def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None, *, begun: bool = False) -> Splits:
@@ -34,6 +35,13 @@ def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.devic
         f"on {device_name(device)}, in {folder}",
         error=True,
     )
+    each = len(data.train) // recipe.batch_size
+    if each * recipe.epochs < _FEW:
+        say(
+            f"only {each * recipe.epochs} steps in all, which may be too few to learn from: "
+            "take more epochs (--epochs) or smaller batches (--batch-size)",
+            error=True,
+        )
 
 
 @contextmanager

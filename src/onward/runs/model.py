@@ -64,8 +64,11 @@ class ModelSpec:
 
     def build(self, *, seed: int = 0) -> Learner:
         """Build the learner with fresh weights drawn from `seed`. Raises ValueError if the parts do not fit."""
-        with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
-            learner = self._network()
+        try:
+            with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
+                learner = self._network()
+        except ValueError as error:
+            raise ValueError(f"{error}{self._fitting()}") from None
         learner.prepare = self._preparation()
         return learner
 
@@ -86,6 +89,19 @@ class ModelSpec:
             channels, height, width = 2 * channels * side**2, height - side + 1, width - side + 1
         learner = self.algorithm(self.net((channels, height, width), classes), classes)
         return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
+
+    def _fitting(self) -> str:
+        """Return the flag that mends a network which cannot be built, where a width that suits the classes does."""
+        width, classes = getattr(self.net, "width", None), len(self.class_names)
+        if not isinstance(width, int) or not classes or width % classes == 0:
+            return ""
+        fitting = width + -width % classes
+        try:
+            with torch.device("meta"):
+                replace(self, net=replace(self.net, width=fitting))._network()  # pyright: ignore[reportCallIssue]
+        except (ValueError, NotImplementedError):
+            return ""
+        return f": --net.width {fitting} fits {classes} classes"
 
     def _preparation(self) -> nn.Module:
         """Return what turns images into the network's input."""
