@@ -89,6 +89,7 @@ def test_a_folder_in_the_working_directory_needs_no_slash(class_folders, monkeyp
             r"images has no folder mnist: put the parquet files of ylecun/mnist there, or .*--data.name",
         ),
         ({"name": "mnist", "buffer": 9}, "images has no folder mnist"),
+        ({"name": "./nowhere"}, "images is for named sets and is not used with --data.name ./nowhere: leave it out$"),
         (
             {"name": "./cat"},
             r"images is for named sets and is not used with --data.name ./cat: .*--data.name .*images/cat",
@@ -99,6 +100,11 @@ def test_a_data_dir_that_would_not_be_used_is_refused(class_folders, settings, m
     root = class_folders({"cat": 4, "dog": 4}, root="images")
     with pytest.raises(ValueError, match=rf"--data-dir .*{message}"):
         load(DataSettings(**settings), data_dir=root)
+
+
+def test_a_name_that_is_mistyped_is_told_before_the_data_dir(tmp_path):
+    with pytest.raises(ValueError, match="unknown data set 'mnits': did you mean mnist"):
+        load(DataSettings(name="mnits"), data_dir=tmp_path)
 
 
 def test_a_data_dir_that_is_no_folder_is_refused(tmp_path):

@@ -138,11 +138,13 @@ def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path |
         )
     if settings.name == "digits":
         raise ValueError(f"--data-dir {data_dir} is not used: digits come with scikit-learn; leave it out, or {own}")
-    below = data_dir / settings.name
-    raise ValueError(
-        f"--data-dir {data_dir} is for named sets and is not used with --data.name {settings.name}: leave it out"
-        + (f", or give --data.name {below}" if below.is_dir() else "")
-    )
+    if is_folder(settings.name):
+        below = data_dir / settings.name
+        also = f", or give --data.name {below}" if below.is_dir() else ""
+        raise ValueError(
+            f"--data-dir {data_dir} is for named sets and is not used with --data.name {settings.name}: "
+            f"leave it out{also}"
+        )
 
 
 def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:
