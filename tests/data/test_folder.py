@@ -160,7 +160,7 @@ def only_train(root):
     ("damage", "message"),
     [
         (empty_class, "class folder .*eel is empty"),
-        (program_in_a_class, "bark.exe cannot be read as an image"),
+        (program_in_a_class, "bark.exe is not an image of a known format"),
         (capital_train, r"Train looks like a training split: call it train, and the other one test"),
         (train_and_eval, r"has train/ but no test/ \(but eval: call the one to test on test/\)"),
         (unsorted, r"has no class folders, but 4 images that are not sorted into classes"),

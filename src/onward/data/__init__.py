@@ -7,13 +7,11 @@ from .decode import read_image
 from .images import Images, Source, Splits
 from .loader import Batch, TrainLoader, batches
 from .named import NAMED_SETS, NamedSet
-from .public import KNOWN_NOTES, note_on_counts
-from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
+from .sources import DATA_SETS, DataSettings, load, local_folder
 from .stream import Streamed
 
 __all__ = [
     "DATA_SETS",
-    "KNOWN_NOTES",
     "NAMED_SETS",
     "Augment",
     "Augmentation",
@@ -28,11 +26,7 @@ __all__ = [
     "batches",
     "carve",
     "from_arrays",
-    "is_folder",
     "load",
-    "load_again",
     "local_folder",
-    "located",
-    "note_on_counts",
     "read_image",
 ]

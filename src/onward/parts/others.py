@@ -42,8 +42,7 @@ class WithOthers(Objective):
 
     def __post_init__(self):
         super().__post_init__()
-        inner = self.objective
-        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
+        vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
         others = target.beside[0].detach() if target.beside else torch.zeros_like(scores)

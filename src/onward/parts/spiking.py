@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Goodness, Learner, Target, WrappedGoodness
+from onward.core import Goodness, Learner, Target
 
 Coding = Literal["rate", "latency", "current"]
 """rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: they are no spikes but a
@@ -95,14 +95,19 @@ class SpikingLayer(nn.Module):
         return self.body(train.flatten(0, 1)).unflatten(0, train.shape[:2])
 
 
-class OfPotential(WrappedGoodness):
+class OfPotential(Goodness):
     """Another goodness, read from the potential of a spiking layer."""
 
-    def forward(self, activity: Float[Tensor, "B U ..."]) -> Float[Tensor, "B *C"]:
-        return self.goodness(self.seen(activity))
+    def __init__(self, goodness: Goodness):
+        super().__init__()
+        vars(self)["per_class"] = goodness.per_class
+        self.goodness = goodness
 
-    def seen(self, activity: Float[Tensor, "B U ..."]) -> Float[Tensor, "B ..."]:
-        return activity[:, 0]
+    def forward(self, activity: Float[Tensor, "B U ..."]) -> Float[Tensor, "B *C"]:
+        return self.goodness(activity[:, 0])
+
+    def follow(self, activity: Float[Tensor, "B U ..."], target: Target) -> None:
+        self.goodness.follow(activity[:, 0], target)
 
 
 class SpikesOnly(nn.Module):
@@ -119,7 +124,7 @@ class SpikesOnly(nn.Module):
         return self.pool(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2])
 
 
-class ClassDifficulty(WrappedGoodness):
+class ClassDifficulty(Goodness):
     """Another goodness, whose scores are lowered for hard classes while training.
 
     For each class, the share of its training images that were taken for another one is followed with momentum 0.99.
@@ -131,7 +136,8 @@ class ClassDifficulty(WrappedGoodness):
     errors: Tensor
 
     def __init__(self, goodness: Goodness, num_classes: int, *, strength: float):
-        super().__init__(goodness)
+        super().__init__()
+        self.goodness = goodness
         self.strength = strength
         self.register_buffer("errors", torch.zeros(num_classes))
 
@@ -141,11 +147,8 @@ class ClassDifficulty(WrappedGoodness):
 
     @torch.no_grad()
     def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        if self.training:
-            self._count(activity, target)
-        super().follow(activity, target)
-
-    def _count(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+        if not self.training:
+            return
         members = torch.nn.functional.one_hot(target.label, len(self.errors)).to(self.errors.dtype)
         wrong = (self.goodness(activity).argmax(dim=1) != target.label).to(self.errors.dtype)
         counts = members.sum(dim=0)

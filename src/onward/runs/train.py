@@ -13,7 +13,6 @@ from onward.data import Augmentation, Splits
 from onward.nets import Architecture
 from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
-from onward.runs.codec import encode
 from onward.runs.compiling import check_compiler, compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
@@ -59,7 +58,6 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
 
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
-    encode(recipe)  # what cannot be written down is not trained
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
@@ -88,7 +86,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
-        data = images_of(recipe, place.data_dir, place.workers, begun=True)
+        data = images_of(recipe, place.data_dir, place.workers)
         check_data(folder, data)
         return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
@@ -99,7 +97,7 @@ def check_data(folder: RunFolder, data: Splits) -> None:
     if data.checksum != begun:
         raise ValueError(
             f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}; "
-            "name the place of the data that it began on with --data-dir"
+            "name the folder of the data that it began on with --data-dir"
         )
 
 
@@ -155,13 +153,10 @@ def _carry_out(
     if checkpoint is not None:
         training.load_state(*checkpoint)
     folder.keep_metrics(training.epoch)
-    with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
-        training.evaluator.watch = display.stage
-        _run(training, folder, place.checkpoint_every, display)
-        display.trained()
-        training.finish()
-        validation = training.evaluator.accuracy(data.validation, "validating")
-        test = training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
+    _run(training, folder, place.checkpoint_every)
+    training.finish()
+    validation = training.evaluator.accuracy(data.validation)
+    test = training.evaluator.accuracy(data.test)  # read once, after everything has been chosen
     machine = folder.environment()
     result = make_record(
         recipe,
@@ -178,9 +173,10 @@ def _carry_out(
     return result
 
 
-def _run(training: Training, folder: RunFolder, checkpoint_every: float, display: Display) -> None:
+def _run(training: Training, folder: RunFolder, checkpoint_every: float) -> None:
     saved = time.monotonic()
-    with stop_wish() as wish:
+    display = Display(training.total_epochs, training.epoch, len(training.loader))
+    with stop_wish() as wish, display:
         for event in training:
             if isinstance(event, EpochDone):
                 folder.append_metrics(asdict(event))
