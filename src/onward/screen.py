@@ -26,7 +26,9 @@ def _shown(letter: str) -> str:
 
 def say(text: object, *, error: bool = False) -> None:
     """Print one line at once, to standard output or standard error; control characters in it are written out."""
-    print(shown(text), file=sys.stderr if error else sys.stdout, flush=True)
+    stream = sys.stderr if error else sys.stdout
+    if stream is not None:  # a process may have none
+        print(shown(text), file=stream, flush=True)
 
 
 @contextlib.contextmanager

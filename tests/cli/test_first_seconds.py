@@ -1,7 +1,9 @@
 """What a user types first: it answers at once, and what it lists is what there is."""
 
 import json
+import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -138,20 +140,50 @@ def test_completion_knows_commands_recipes_and_shells():
     assert main(["completion", "tcsh"]) == 2
 
 
-def test_bash_completes_with_the_script(tmp_path: Path):
-    tool = tmp_path / "onward"
+_ZSH = """compdef() { :; }; compadd() { print -l -- ${(P)2}; }; _files() { print files; }
+eval "$(onward completion zsh)"
+words=(onward train deeper_forward-dig); CURRENT=3; _onward
+words=(onward eval); CURRENT=2; _onward
+words=(onward predict ""); CURRENT=3; _onward
+print $(words=(onward train ""); CURRENT=3; _onward | grep -c .)
+"""
+_FISH = """onward completion fish | source
+complete -C "onward train deeper_forward-dig"
+complete -C "onward eval"
+complete -C "onward predict "
+complete -C "onward train " | grep -vc files
+"""
+_BASH = """eval "$(onward completion bash)"
+COMP_WORDS=(onward train deeper_forward-dig); COMP_CWORD=2; _onward; printf '%s\n' "${COMPREPLY[@]}"
+COMP_WORDS=(onward eval); COMP_CWORD=1; _onward; printf '%s\n' "${COMPREPLY[@]}"
+COMP_WORDS=(onward predict ""); COMP_CWORD=2; _onward; printf '%s\n' "${COMPREPLY[@]:-files}"
+COMP_WORDS=(onward train ""); COMP_CWORD=2; _onward; printf '%s\n' "${#COMPREPLY[@]}"
+[ "$(complete -p onward)" = "complete -o default -F _onward onward" ]
+"""
+
+
+@pytest.mark.parametrize(("shell", "script"), [("bash", _BASH), ("zsh", _ZSH), ("fish", _FISH)])
+def test_a_shell_completes_with_the_script(shell: str, script: str, tmp_path: Path):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    tool, folder = tmp_path / "bin" / "onward", tmp_path / "folder"
+    tool.parent.mkdir()
+    folder.mkdir()
+    (folder / "files").touch()  # the only one that can be completed
     tool.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m onward "$@"\n')
     tool.chmod(0o755)
-    script = f"""PATH="{tmp_path}:$PATH"; eval "$(onward completion bash)"
-COMP_WORDS=(onward train deeper_forward-dig); COMP_CWORD=2; _onward; echo "${{COMPREPLY[@]}}"
-COMP_WORDS=(onward eval); COMP_CWORD=1; _onward; echo "${{COMPREPLY[@]}}"
-COMP_WORDS=(onward predict ""); COMP_CWORD=2; _onward; echo "none:${{COMPREPLY[@]}}"
-complete -p onward"""
-    found = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
-    assert found.stdout.splitlines() == [
-        "deeper_forward-digits",
-        "evaluate",
-        "none:",
-        "complete -o default -F _onward onward",
-    ]
+    environment = {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    found = subprocess.run([shell, "-c", script], capture_output=True, text=True, cwd=folder, env=environment)
     assert not found.stderr
+    recipes = str(len(RECIPES) + len(CONTROLS))
+    assert found.stdout.split() == ["deeper_forward-digits", "evaluate", "files", recipes]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_script_asks_for_words_and_names_the_command(shell: str, capsys: pytest.CaptureFixture[str]):
+    assert main(["completion", shell]) == 0
+    script = capsys.readouterr().out
+    assert "onward completion words" in script and script.endswith("\n")
+    assert {"bash": "complete -o default -F _onward", "zsh": "compdef _onward", "fish": "complete -c onward"}[
+        shell
+    ] in script

@@ -60,7 +60,8 @@ def main(arguments: list[str] | None = None) -> int:
     with open_ended():
         try:
             code = _main(words)
-            sys.stdout.flush()
+            if sys.stdout is not None:
+                sys.stdout.flush()
             return code
         except KeyboardInterrupt:
             say("onward: stopped", error=True)

@@ -36,8 +36,10 @@ complete -o default -F _onward onward
 compdef _onward onward
 """,
     "fish": r"""function __onward_words
-    set -l before (commandline -opc)
-    onward completion words $before[2..-1] (commandline -ct | string collect -a) 2>/dev/null
+    set -l token (commandline -ct)
+    set -l words (commandline -opc) "$token"
+    set -e words[1]
+    onward completion words $words 2>/dev/null
 end
 complete -c onward -a '(__onward_words)'
 """,

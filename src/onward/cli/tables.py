@@ -22,8 +22,8 @@ _PAPER = 160  # width of a file or a pipe, unless COLUMNS says otherwise
 
 def console(*, stderr: bool = False) -> Console:
     """Return a console that prints text as it is: no markup, no emoji codes, no colors of its own."""
-    stream: TextIO = sys.stderr if stderr else sys.stdout
-    free = not stream.isatty() and "COLUMNS" not in os.environ
+    stream: TextIO | None = sys.stderr if stderr else sys.stdout
+    free = not (stream and stream.isatty()) and "COLUMNS" not in os.environ
     return Console(stderr=stderr, highlight=False, markup=False, emoji=False, width=_PAPER if free else None)
 
 
