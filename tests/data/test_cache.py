@@ -1,6 +1,7 @@
 """The cache: same bits back, nothing damaged trusted, no disk needed."""
 
 import errno
+import hashlib
 import json
 import os
 
@@ -84,7 +85,29 @@ def test_a_truncated_file_is_found_and_repaired(source, cache, file, keep):
 def test_a_lost_file_is_repaired(source, cache, file):
     cached("set", [], source)
     (next(cache.iterdir()) / file).unlink()
-    with pytest.warns(UserWarning, match="incomplete"):
+    with pytest.warns(UserWarning, match="damaged"):
+        assert same(cached("set", [], source)[0], source.made)
+    assert source.calls == 2
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("file", FILES)
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(source, cache, file):
+    cached("set", [], source)
+    path = next(cache.iterdir()) / file
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.warns(UserWarning, match="damaged .*named pipe"):
+        assert same(cached("set", [], source)[0], source.made)
+    assert source.calls == 2
+
+
+@pytest.mark.parametrize("body", ["[" * 100_000, "[]", '{"sha256": []}', '{"sha256": 3}'])
+def test_a_sealed_entry_of_another_form_is_decoded_again(source, cache, body):
+    cached("set", [], source)
+    entry = next(cache.iterdir()) / "entry.json"
+    entry.write_text(hashlib.sha256(body.encode()).hexdigest() + "\n" + body)
+    with pytest.warns(UserWarning, match="damaged"):
         assert same(cached("set", [], source)[0], source.made)
     assert source.calls == 2
 

@@ -113,6 +113,10 @@ def train_and_eval(root):
         shutil.rmtree(root / name)
 
 
+def lost_class(root):
+    (root / "eel").symlink_to(root / "nowhere")
+
+
 def unsorted(root):
     for file in (root / "dog").iterdir():
         file.rename(root / file.name)
@@ -163,6 +167,7 @@ def only_train(root):
         (program_in_a_class, "bark.exe is not an image of a known format"),
         (capital_train, r"Train looks like a training split: call it train, and the other one test"),
         (train_and_eval, r"has train/ but no test/ \(but eval: call the one to test on test/\)"),
+        (lost_class, "eel is a link that leads to no folder: repair or remove it"),
         (unsorted, r"has no class folders, but 4 images that are not sorted into classes"),
         (shards, r"but parquet files, which are read for the named sets alone"),
         (nested_class, "small is a folder inside the class 'dog'"),
@@ -201,6 +206,12 @@ def test_litter_beside_images_is_skipped_and_counted(class_folders):
 def test_a_class_may_be_called_train(class_folders):
     root = class_folders({"bus": 5, "car": 5, "train": 5})
     assert read(root).class_names == ("bus", "car", "train")
+
+
+def test_a_class_may_begin_with_underscores(class_folders):
+    root = class_folders({"__background__": 5, "car": 5})
+    (root / "__MACOSX").mkdir()
+    assert read(root).class_names == ("__background__", "car")
 
 
 def test_a_file_is_not_a_folder(tmp_path):

@@ -231,6 +231,20 @@ def test_damaged_shards_are_named(look_alike, shard, damage, message):
         load(DataSettings(name="mnist"), data_dir=data)
 
 
+@pytest.mark.parametrize("buffer", [None, 16])
+def test_labels_that_are_no_numbers_are_refused(tmp_path, shard, buffer):
+    import pyarrow
+    from pyarrow import parquet
+
+    path = shard(tmp_path / "svhn" / "train-00000-of-00001.parquet", [0, 1] * 4)
+    shard(tmp_path / "svhn" / "test-00000-of-00001.parquet", [0, 1])
+    table = parquet.read_table(path)
+    for labels, shown in (([True, False] * 4, "True"), ([0.0, 1.0] * 4, "0.0"), (["0", "1"] * 4, "'0'")):
+        parquet.write_table(pyarrow.table({"image": table["image"], "label": labels}), path)
+        with pytest.raises(ValueError, match=rf"row 0, column 'label': label {shown}, but svhn has the classes 0..9"):
+            load(DataSettings(name="svhn", buffer=buffer), data_dir=tmp_path, workers=0)
+
+
 def test_the_table_is_consistent():
     assert list(NAMED) == [
         "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn", "imagenette", "tiny_imagenet", "imagenet",

@@ -16,6 +16,7 @@ import PIL
 import torch
 
 from .images import Decoded, Images, checksum
+from .source_files import stamp
 
 # Raise it whenever the same source would decode to other pixels, labels or files.
 FORMAT = 1
@@ -68,23 +69,23 @@ def cached_entry(name: str, identity: Any, make: Callable[[], Entry]) -> Entry:
 
 
 def _read(place: Path) -> Entry | None:
+    if not place.is_dir():
+        return None
     try:
+        stamp(place / "entry.json")
         seal, body = (place / "entry.json").read_text().split("\n", 1)
         if hashlib.sha256(body.encode()).hexdigest() != seal:
             raise ValueError("entry.json does not match its hash")
         facts = json.loads(body)
         hashes = facts.pop("sha256").items()
         return Entry({array: _map(place / f"{array}.npy", expected) for array, expected in hashes}, facts)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        if place.is_dir():
-            _warn(f"cache entry {place} is incomplete ({error}): decoding again")
-        return None
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         _warn(f"cache entry {place} is damaged ({error}): decoding again")
         return None
 
 
 def _map(file: Path, expected: str) -> torch.Tensor:
+    stamp(file)
     if hashlib.sha256(np.memmap(file, dtype=np.uint8, mode="r").data).hexdigest() != expected:
         raise ValueError(f"{file.name} does not match its hash")
     # Copy-on-write, not "r": torch warns about read-only arrays, and the file stays as it is all the same.

@@ -118,9 +118,12 @@ def _is_litter(file: Path) -> bool:
 
 
 def _subfolders(root: Path) -> list[Path]:
-    # Hidden folders and "__MACOSX" are left behind by archives and desktops, never meant as classes.
-    hidden = (".", "__")
-    return sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(hidden))
+    # Hidden folders and these two are left behind by archives, desktops and Python, never meant as classes.
+    entries = [entry for entry in root.iterdir() if not entry.name.startswith(".")]
+    for entry in entries:
+        if entry.is_symlink() and not (entry.is_dir() or entry.is_file()):
+            raise ValueError(f"{entry} is a link that leads to no folder: repair or remove it")
+    return sorted(entry for entry in entries if entry.is_dir() and entry.name not in ("__MACOSX", "__pycache__"))
 
 
 def _no_folder(root: Path) -> str:

@@ -168,7 +168,7 @@ def _read_split(named: NamedSet, parts: list[Part], *, size: int) -> tuple[Image
             label_column = find_column(named.label_column, "label", batch, part.where)
             class_names = class_names or class_names_of(named, (features or {}).get(label_column), part.where)
             for cell, label in zip(batch[image_column], batch[label_column], strict=True):
-                if not isinstance(label, int) or not 0 <= label < named.num_classes:
+                if type(label) is not int or not 0 <= label < named.num_classes:
                     raise wrong_label(named, label, f"{part.where}, row {row}, column '{label_column}'")
                 buffer.append(encoded(cell, part.where, row), label, where=f"{part.where}, row {row}")
                 row += 1
