@@ -3,9 +3,12 @@
 import contextlib
 import os
 import sys
+import time
 import unicodedata
 from collections.abc import Iterable, Iterator
 from typing import Any
+
+_FIRST = 5.0  # seconds that the other processes of torchrun leave to the first
 
 
 def shown(text: object) -> str:
@@ -29,6 +32,15 @@ def say(text: object, *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     if stream is not None:  # a process may have none
         print(shown(text), file=stream, flush=True)
+
+
+def let_the_first_speak() -> None:
+    """Of several processes that torchrun started on a host and that have the same to say, hold back all but the first.
+
+    torchrun ends them when the first has ended; one that is alone with what it has to say comes to say it.
+    """
+    if os.environ.get("LOCAL_RANK", "0") != "0" and "TORCHELASTIC_RUN_ID" in os.environ:
+        time.sleep(_FIRST)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,16 @@
 import pytest
 import torch
 
-from onward.algorithms import ASGE, Algorithm, Backprop, DeeperForward, DistanceForward, DistanceForwardPairs
+from onward.algorithms import (
+    ASGE,
+    HCLFF,
+    Algorithm,
+    Backprop,
+    CwComp,
+    DeeperForward,
+    DistanceForward,
+    DistanceForwardPairs,
+)
 from onward.core import LocalTrainer, TrainerSettings
 from onward.nets import VGG8, Architecture, TinyCNN, Trifecta6
 
@@ -36,3 +45,12 @@ def test_deeper_forward_has_a_group_of_channels_for_every_class(classes: int):
             assert [len(a[0]) // classes for a in activities][:4] == [1, 2, 4, 4]
     scores = DeeperForward()(TinyCNN(width=100)(SHAPE, 100), 100).eval().score_blocks(torch.rand(2, *SHAPE))
     assert scores.shape[1:] == (2, 100)
+
+
+@pytest.mark.parametrize("classes", [3, 7])
+@pytest.mark.parametrize("of", [DeeperForward(), CwComp(), HCLFF()], ids=lambda of: type(of).__name__)
+def test_plain_backprop_needs_no_width_that_is_a_multiple_of_the_classes(of: Algorithm, classes: int):
+    learner = Backprop(of=of)(TinyCNN(width=8)(SHAPE, classes), classes)
+    labels = torch.arange(8) % classes
+    assert LocalTrainer(learner, TrainerSettings()).step(torch.rand(8, *SHAPE), labels, step=0).isfinite().all()
+    assert learner.eval()(torch.rand(2, *SHAPE)).shape == (2, classes)

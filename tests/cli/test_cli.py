@@ -341,7 +341,7 @@ def test_torchrun_without_a_pipeline_is_refused_and_the_first_process_speaks(
         monkeypatch.setenv(name, value)
     assert "torchrun started 2 processes, and each would train the whole run" in _error(capsys, "train")
     assert not slept
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("LOCAL_RANK", "1")
     assert "add --pipeline" in _error(capsys, "train")
     assert slept == [5.0]
     assert not Path("runs").exists()

@@ -131,7 +131,7 @@ def test_off_by_default():
     [
         (Augmentation(color_jitter=0.4), (1, 8, 8), "needs RGB but images have 1 channel"),
         (Augmentation(grayscale=0.4), (1, 8, 8), "needs RGB"),
-        (Augmentation(crop=8), (3, 8, 9), "choose at most 7"),
+        (Augmentation(crop=8), (3, 8, 9), "whole image of 9x8 pixels: choose at most 7"),
         (Augmentation(cutout=8), (3, 9, 8), "choose at most 7"),
     ],
 )

@@ -89,7 +89,7 @@ def test_missing_files_and_non_images_are_named(tmp_path):
     (tmp_path / "notes.png").write_text("not an image")
     with pytest.raises(
         ValueError,
-        match=r"notes.png is not an image of a known format \(PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM\): remove it",
+        match=r"notes.png cannot be read as an image \(none of PNG, JPEG, WEBP, GIF, BMP, TIFF, PPM\): repair or",
     ):
         read_image(tmp_path / "notes.png", channels=3, size=(4, 4))
     with pytest.raises(ValueError, match="channels is 2"):
@@ -152,7 +152,7 @@ def test_ghostscript_is_never_started(tmp_path, monkeypatch):
     image = Image.new("RGB", (4, 4), "red")
     image.save(tmp_path / "x.eps")
     (tmp_path / "x.eps").rename(tmp_path / "x.png")
-    with pytest.raises(ValueError, match=r"x.png is not an image of a known format"):
+    with pytest.raises(ValueError, match=r"x.png cannot be read as an image"):
         read_image(tmp_path / "x.png", channels=3, size=(4, 4))
     assert not started
 

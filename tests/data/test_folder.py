@@ -164,7 +164,7 @@ def only_train(root):
     ("damage", "message"),
     [
         (empty_class, "class folder .*eel is empty"),
-        (program_in_a_class, "bark.exe is not an image of a known format"),
+        (program_in_a_class, "bark.exe cannot be read as an image"),
         (capital_train, r"Train looks like a training split: call it train, and the other one test"),
         (train_and_eval, r"has train/ but no test/ \(but eval: call the one to test on test/\)"),
         (lost_class, "eel is a link that leads to no folder: repair or remove it"),

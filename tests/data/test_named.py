@@ -45,7 +45,9 @@ def test_look_alikes_load(look_alike, name, own_columns):
     named = NAMED[name]
     made = load(DataSettings(name=name), data_dir=look_alike(name, own_columns=own_columns))
     assert made.shape == (3, named.default_size, named.default_size)
-    assert made.num_classes == named.num_classes and made.class_names[1] == "class 1" and made.note == ""
+    assert made.num_classes == named.num_classes and made.class_names[1] == "class 1"
+    few = f"({2 * named.num_classes} train images, {named.num_train:,} expected)"
+    assert made.note == f"not the images of {name} {few}"
     assert (len(made.train), len(made.validation), len(made.test)) == (named.num_classes,) * 3
     assert made.test.labels.tolist() == list(range(named.num_classes))
 
@@ -83,12 +85,13 @@ def test_shards_are_read_once_then_cached(look_alike, monkeypatch, cache):
         load(DataSettings(name="svhn"), data_dir=data)
 
 
-def test_unreachable_names_folder_and_hub(tmp_path, offline):
+def test_unreachable_names_folder_and_hub(tmp_path, offline, monkeypatch):
+    with pytest.raises(ValueError, match="ONWARD_DATA is not set"):
+        load(DataSettings(name="cifar100"))
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
     with pytest.raises(
         ValueError, match=r"uoft-cs/cifar100 .*no route.*cifar100 is not in .*cifar100 either; put train-"
     ):
-        load(DataSettings(name="cifar100"), data_dir=tmp_path)
-    with pytest.raises(ValueError, match="ONWARD_DATA is not set"):
         load(DataSettings(name="cifar100"))
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from onward.data import DATA_SETS, DataSettings, load
+from onward.data import DATA_SETS, DataSettings, load, load_again, located
 
 
 def test_digits_are_scaled_and_complete():
@@ -49,6 +49,8 @@ def test_digits_can_be_enlarged():
         ({"validation_fraction": 0.0}, "validation_fraction of .*, got 0.0"),
         ({"validation_fraction": 1.0}, "validation_fraction of .*, got 1.0"),
         ({"name": ""}, "name is empty"),
+        ({"split_seed": 2**64}, r"split_seed of DataSettings must be .*, got 18446744073709551616"),
+        ({"split_seed": -1}, r"split_seed of .*, got -1"),
     ],
 )
 def test_settings_out_of_range(values, message):
@@ -75,10 +77,70 @@ def test_a_folder_in_the_working_directory_needs_no_slash(class_folders, monkeyp
     assert load(DataSettings(name="pets")).class_names == ("cat", "dog")
 
 
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {},
+            r"images is not used: digits come with scikit-learn; leave it out, or for a folder .*--data.name .*images",
+        ),
+        (
+            {"name": "mnist"},
+            r"images has no folder mnist: put the parquet files of ylecun/mnist there, or .*--data.name",
+        ),
+        ({"name": "mnist", "buffer": 9}, "images has no folder mnist"),
+        ({"name": "./nowhere"}, "images is for named sets and is not used with --data.name ./nowhere: leave it out$"),
+        (
+            {"name": "./cat"},
+            r"images is for named sets and is not used with --data.name ./cat: .*--data.name .*images/cat",
+        ),
+    ],
+)
+def test_a_data_dir_that_would_not_be_used_is_refused(class_folders, settings, message):
+    root = class_folders({"cat": 4, "dog": 4}, root="images")
+    with pytest.raises(ValueError, match=rf"--data-dir .*{message}"):
+        load(DataSettings(**settings), data_dir=root)
+
+
+def test_a_name_that_is_mistyped_is_told_before_the_data_dir(tmp_path):
+    with pytest.raises(ValueError, match="unknown data set 'mnits': did you mean mnist"):
+        load(DataSettings(name="mnits"), data_dir=tmp_path)
+
+
+def test_a_data_dir_that_is_no_folder_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"--data-dir .*nowhere is not a folder"):
+        load(DataSettings(name="mnist"), data_dir=tmp_path / "nowhere")
+
+
+def test_onward_data_need_not_hold_every_set(tmp_path, monkeypatch):
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
+    assert load(DataSettings()).name == "digits"
+
+
+def test_a_moved_folder_is_found_again_by_its_new_place(class_folders, tmp_path):
+    settings = DataSettings(name=str(class_folders({"cat": 5, "dog": 5})))
+    begun = load_again(settings).checksum
+    (tmp_path / "pets").rename(tmp_path / "animals")
+    with pytest.raises(ValueError, match="pets is not a folder"):
+        load_again(settings)
+    assert load_again(settings, data_dir=tmp_path / "animals").checksum == begun
+    (tmp_path / "new").mkdir()
+    (tmp_path / "animals").rename(tmp_path / "new" / "pets")
+    assert load_again(settings, data_dir=tmp_path / "new").checksum == begun
+
+
+def test_a_located_folder_does_not_depend_on_the_working_directory(class_folders, tmp_path, monkeypatch):
+    class_folders({"cat": 5, "dog": 5})
+    monkeypatch.chdir(tmp_path)
+    for name in ("pets", "./pets"):
+        assert located(DataSettings(name=name)).name == str(tmp_path / "pets")
+    assert located(DataSettings()).name == "digits" and located(DataSettings(name="mnits")).name == "mnits"
+
+
 REAL = [
     ("mnist", (1, 28, 28), 60_000, (0.1307, 0.3081), ""),
     ("fashion_mnist", (1, 28, 28), 60_000, (0.2860, 0.3530), ""),
-    ("cifar10", (3, 32, 32), None, (0.4914, 0.2470), None),
+    ("cifar10", (3, 32, 32), None, (0.4914, 0.2470), None),  # with or without its fifth batch
 ]
 
 

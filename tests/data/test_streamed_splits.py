@@ -168,5 +168,6 @@ def test_unreachable_names_folder_and_hub(tmp_path, monkeypatch):
         raise ConnectionError("no route to the hub")
 
     monkeypatch.setattr(datasets, "load_dataset_builder", unreachable)
+    monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
     with pytest.raises(ValueError, match=r"ILSVRC/imagenet-1k .*no route.*imagenet is not in .*imagenet either; put"):
-        load(DataSettings(name="imagenet", buffer=100), data_dir=tmp_path)
+        load(DataSettings(name="imagenet", buffer=100))

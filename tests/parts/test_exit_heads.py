@@ -53,13 +53,13 @@ def test_thresholds_are_the_lowest_that_keep_the_promise_for_those_still_inside(
 
 def test_a_head_learns_from_those_alone_whom_earlier_ones_let_through(monkeypatch: pytest.MonkeyPatch):
     seen: list[Tensor] = []
-    original = LinearReadout._descend
+    original = LinearReadout.learn
 
-    def watched(self, features, labels):
-        seen.append(features)
-        original(self, features, labels)
+    def watched(self, rows, labels, among):
+        seen.append(rows.take(among))
+        original(self, rows, labels, among)
 
-    monkeypatch.setattr(LinearReadout, "_descend", watched)
+    monkeypatch.setattr(LinearReadout, "learn", watched)
     rule, (evidence, _) = _fitted(), _made_up(0)
     left = rule.leaves(0, rule.head_scores(0, evidence.handed_on[0]))
     assert 20 < int(left.sum()) < 220

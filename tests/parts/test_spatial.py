@@ -165,7 +165,7 @@ def test_maps_are_drawn_from_the_global_generator_each_anew():
 
 
 def test_a_map_smaller_than_the_grid_is_refused():
-    with pytest.raises(ValueError, match="a map of 2x3 pixels cannot be cut into 4x4 cells; take larger images"):
+    with pytest.raises(ValueError, match="a map of 3x2 pixels cannot be cut into 4x4 cells; take larger images"):
         SpatialGoodness(3, 4, 4)(torch.rand(2, 4, 2, 3))
     with pytest.raises(ValueError, match="1x1 pixels cannot be cut into 2x2"):
         SpatialGoodness(3, 4, 2)(torch.rand(2, 4))

@@ -60,6 +60,8 @@ def test_wrong_sizes_are_named():
         Whiten(3, 2, torch.eye(4).tolist())
     with pytest.raises(ValueError, match="images of 9x9 pixels have no patches of 10x10"):
         patch_covariance(photographs(1), MEAN, DEVIATION, 10)
+    with pytest.raises(ValueError, match="images of 9x4 pixels"):  # width x height, as everywhere
+        patch_covariance(photographs(1)[:, :, :4], MEAN, DEVIATION, 10)
 
 
 def test_whitening_is_exact_in_half_precision_arithmetic_too():

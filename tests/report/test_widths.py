@@ -15,6 +15,7 @@ from report_toys import comparison, cost
 import onward.runs.measuring as measuring
 from onward.cli import compare, main, measure
 from onward.cli.tables import console, show_table
+from onward.nets import TinyCNN
 from onward.recipes import RECIPES
 from onward.runs.files import read_json
 
@@ -41,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def measured() -> dict[str, Any]:
-    recipe = replace(RECIPES[0], net=replace(RECIPES[0].net, width=10), batch_size=16)
+    recipe = replace(RECIPES[0], net=TinyCNN(width=10), batch_size=16)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
         patch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))

@@ -38,6 +38,9 @@ def _runs(
                 "validation_accuracy": validation,
                 "data": changed.get("data", recipe.data).name,
                 "data_note": note,
+                "n_train": 54_000,
+                "n_validation": 6_000,
+                "n_test": 10_000,
             },
         )
         for seed, accuracy in enumerate(test)

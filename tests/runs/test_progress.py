@@ -1,13 +1,18 @@
-"""What a person sees: compact accuracies, plain lines without a terminal, a bar with one."""
+"""What a person sees: compact accuracies, plain lines without a terminal; with one, a bar and lines that stay."""
 
 import io
+import re
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 import onward.runs.progress as progress
-from onward.runs import EpochDone, StepDone
-from onward.runs.progress import Display, compact
+from onward.data import Splits
+from onward.recipes import Recipe
+from onward.runs import EpochDone, Evaluator, Place, StepDone, train
+from onward.runs.progress import Display, compact, stages
 
 _EPOCH = EpochDone(
     epoch=0,
@@ -19,13 +24,24 @@ _EPOCH = EpochDone(
     peak_memory_bytes=1,
     memory_meter="a meter",
 )
+_DEEP = replace(_EPOCH, epoch=98, block_accuracy=tuple(0.5 + k / 50 for k in range(17)))
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]")
 
 
-def _display(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> tuple[Display, io.StringIO]:
-    written = io.StringIO()
-    console = Console(file=written, force_terminal=terminal, width=120, legacy_windows=False)
-    monkeypatch.setattr(progress, "Console", lambda stderr: console)
-    return Display(total_epochs=3, done_epochs=0, steps=10), written
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Callable[..., io.StringIO]:
+    def make(width: int = 120, *, terminal: bool = True) -> io.StringIO:
+        written = io.StringIO()
+        console = Console(file=written, force_terminal=terminal, width=width, legacy_windows=False, highlight=False)
+        monkeypatch.setattr(progress, "Console", lambda **_: console)
+        return written
+
+    return make
+
+
+def _seen(written: io.StringIO) -> list[str]:
+    """Return everything that stood on a line at some time, without colors."""
+    return [line for line in re.split(r"[\n\r]+", _CONTROL.sub("", written.getvalue())) if line.strip()]
 
 
 def test_few_blocks_are_numbers_and_many_are_bars():
@@ -36,20 +52,93 @@ def test_few_blocks_are_numbers_and_many_are_bars():
     assert "▁" * 6 in compact((0.5,) * 6)
 
 
-def test_without_a_terminal_an_epoch_is_one_plain_line(monkeypatch: pytest.MonkeyPatch):
-    display, written = _display(monkeypatch, terminal=False)
-    with display:
+def test_without_a_terminal_an_epoch_is_one_plain_line(screen: Callable[..., io.StringIO]):
+    written = screen(terminal=False)
+    with Display(total_epochs=3, done_epochs=0, steps=10) as display:
         display.step(StepDone(epoch=0, step=1, steps=10, images=4))
         display.epoch(_EPOCH)
+        display.stage("validating", 1, 10)
     assert written.getvalue() == ("epoch 1/3  loss 0.750  val 90.00%  blocks 80.0 90.0  1,234 img/s  about 4 s left\n")
 
 
-def test_on_a_terminal_a_bar_shows_epoch_loss_blocks_and_rate(monkeypatch: pytest.MonkeyPatch):
-    display, written = _display(monkeypatch, terminal=True)
-    with display:
-        display.epoch(_EPOCH)
-        display.since -= 10
-        display.step(StepDone(epoch=1, step=5, steps=10, images=1000))
-    text = written.getvalue()
-    for part in ("epoch 2/3", "loss 0.750", "val 90.00%", "80.0 90.0", "img/s"):
-        assert part in text
+def test_without_scored_blocks_none_are_told(screen: Callable[..., io.StringIO]):
+    written = screen(60)
+    with Display(total_epochs=3, done_epochs=0, steps=10) as display:
+        display.epoch(replace(_EPOCH, block_accuracy=()))
+    assert any(line.strip() == "epoch 1/3  loss 0.750  val 90.00%  1,234 img/s" for line in _seen(written))
+
+
+def test_without_a_terminal_a_long_stage_says_how_far_it_is(screen: Callable[..., io.StringIO]):
+    written = screen(terminal=False)
+    with stages() as watch:
+        watch("testing", 0, 2000)
+        watch.since, watch.shown = watch.since - 30, watch.shown - 30
+        watch("testing", 500, 2000)
+        watch("testing", 600, 2000)
+        watch("testing", 2000, 2000)
+    assert written.getvalue() == "testing: 500 of 2,000, about 90 s left\n"
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+@pytest.mark.parametrize("done", [replace(_DEEP, block_accuracy=(0.8, 0.85, 0.9, 0.95)), _DEEP])
+def test_a_bar_shows_rate_and_time_left_and_epochs_stay(
+    screen: Callable[..., io.StringIO], width: int, done: EpochDone
+):
+    written = screen(width)
+    with Display(total_epochs=100, done_epochs=98, steps=10) as display:
+        display.epoch(done)
+        for step in (2, 5):
+            display.since -= 10
+            display.step(StepDone(epoch=99, step=step, steps=10, images=123_456))
+        display.bar.tasks[0]._progress[0] = display.bar.tasks[0]._progress[0]._replace(timestamp=-40_000)
+        display.bar.refresh()
+    lines = _seen(written)
+    assert max(map(len, lines)) <= width
+    bar = [line for line in lines if "━" in line][-1]
+    assert re.search(r"epoch 100/100 .*━{8,}.* 1[12],\d{3} img/s +\d+:\d\d:\d\d *$", bar), bar
+    (epoch,) = {line.strip() for line in lines if "12,34" not in line and " 1,234 img/s" in line}
+    low, high = (f"{100 * value:.1f}" for value in (min(done.block_accuracy), max(done.block_accuracy)))
+    assert all(text in epoch for text in ("99/100", "loss 0.750", "val 90.00%", low, high)), epoch
+    if width == 200:
+        assert all(text in bar for text in ("loss 0.750", "val 90.00%", low, high))
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_a_stage_shows_how_far_it_is_its_rate_and_time_left(screen: Callable[..., io.StringIO], width: int):
+    written = screen(width)
+    with stages() as watch:
+        for done in (0, 12_000, 24_000, 36_000):
+            watch.since, watch.shown = watch.since - 1, watch.shown - 1
+            watch("fitting linear_readout", done, 48_000)
+        watch.bar.refresh()
+    lines = _seen(written)
+    assert max(map(len, lines)) <= width
+    assert re.search(r"fitting linear_readout .*━.* \d+,\d{3}/s +[-\d]:[-\d]{2}:[-\d]{2} *$", lines[-1]), lines[-1]
+    if width > 60:
+        assert "36,000 of 48,000" in lines[-1]
+
+
+def test_what_follows_the_last_epoch_is_shown(
+    screen: Callable[..., io.StringIO], toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    screen()
+    seen: list[tuple[str, int, int]] = []
+    monkeypatch.setattr(progress.Stages, "__call__", lambda self, *told: seen.append(told))
+    train(replace(toy_recipe, epochs=1), place)
+    last = max(k for k, (what, *_) in enumerate(seen) if what == "testing")
+    assert seen[last][1] == seen[last][2] == 359
+    assert {"fitting best_range", "validating", "testing"} <= {what for what, *_ in seen}
+
+
+def test_a_readout_tells_of_its_steps(toy_data: Splits, make_training: Callable):
+    from onward.algorithms import ForwardForward
+    from onward.nets import MLP
+
+    training = make_training(algorithm=ForwardForward(), net=MLP(width=8, depth=2))
+    seen: list[tuple[str, int, int]] = []
+    evaluator = Evaluator(training.learner, training.settings, watch=lambda *told: seen.append(told))
+    evaluator.fit_rules(toy_data.train, toy_data.validation)
+    steps = [told for told in seen if "steps" in told[0]]
+    (name,) = {what for what, *_ in steps}
+    assert steps[-1][1] == steps[-1][2] == len(steps) and name.startswith("fitting ")
+    assert (name.removesuffix(", steps"), len(toy_data.train), len(toy_data.train)) in seen

@@ -3,7 +3,8 @@
 The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
 objective remain on the last block alone, as a linear head on averaged maps and softmax cross-entropy; a last block that
 is just that, such as fusion or a softmax head, keeps it, and so does one that smooths labels. Where the local algorithm
-reads an image and its mirror image together, so does its control. The same trainer runs it.
+reads an image and its mirror image together, so does its control. The same trainer runs it. Widths need not be
+multiples of the classes: where one is not, what normalises class groups takes all channels as one group.
 """
 
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import Learner, LocalBlock, whole
 from onward.nets.net import Net
+from onward.parts.class_groups import UnevenGroups
 from onward.parts.feedback import with_exact_feedback
 from onward.parts.frozen import thawed
 from onward.parts.goodness import LinearHead
@@ -35,10 +37,15 @@ class Backprop(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
-        learner = self.of(net, num_classes)
+        groups = num_classes
+        try:
+            learner = self.of(net, groups)
+        except UnevenGroups:
+            learner = self.of(net, groups := 1)
         *local, last = learner.blocks
         kept = LinearHead | PooledLinear if isinstance(last.body, nn.Identity) else LinearHead
-        head = last.goodness if isinstance(last.goodness, kept) else LinearHead(num_classes, net.widths[-1])
+        kept = isinstance(last.goodness, kept) and groups == num_classes
+        head = last.goodness if kept else LinearHead(num_classes, net.widths[-1])
         objective = last.objective.objective if isinstance(last.objective, Weighted) else last.objective
         objective = objective if isinstance(objective, CrossEntropy) else CrossEntropy()
         mirrored = isinstance(learner.rules[learner.headline], Mirrored)

@@ -3,14 +3,12 @@
 A file per command. A command's file is imported when it is asked for: torch takes seconds to import.
 """
 
-import os
 import sys
-import time
 from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 
 from onward.cli.words import CommandLineError, Mistakes, nearest
-from onward.screen import open_ended, say
+from onward.screen import let_the_first_speak, open_ended, say
 
 _USAGE = """usage: onward COMMAND ...
 
@@ -50,7 +48,6 @@ COMMANDS = {
 }
 """Of each command, the file and the function below this package."""
 
-_FIRST = 5.0  # seconds that other processes of torchrun leave to the first
 _LIGHT = ("list", "completion")  # they import no torch
 
 
@@ -73,12 +70,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(lines: Iterable[object]) -> int:
-    """Say what a user can mend. Of the processes that torchrun started, the first speaks for those that say the same.
-
-    The others wait for a moment: torchrun ends them when the first has ended.
-    """
-    if os.environ.get("RANK", "0") != "0" and "TORCHELASTIC_RUN_ID" in os.environ:
-        time.sleep(_FIRST)
+    """Say what a user can mend."""
+    let_the_first_speak()
     for line in lines:
         say(f"onward: {line}", error=True)
     return 2

@@ -11,7 +11,7 @@ from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import CommandLineError
-from onward.data import load
+from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.report import page, summary, verdicts
 from onward.report.heading import control_names, title
@@ -180,7 +180,7 @@ def _by_recipe(runs: Sequence[Finished]) -> list[list[Finished]]:
 
 
 def _method(runs: Sequence[Finished], place: Place) -> Method:
-    data = load(runs[0].recipe.data, data_dir=place.data_dir, workers=place.workers)
+    data = load_again(runs[0].recipe.data, data_dir=place.data_dir, workers=place.workers)
     for run in runs:
         if run.result["data_checksum"] != data.checksum:
             raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has")

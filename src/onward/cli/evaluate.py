@@ -11,9 +11,10 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.known import model_folder
 from onward.cli.tables import show_table
-from onward.data import load
+from onward.data import load_again
 from onward.runs import Evaluator, RunFolder, load_model
 from onward.runs.environment import choose_device
+from onward.runs.progress import stages
 from onward.runs.train import check_data
 
 _ADVICE = "a run is evaluated on the images that it was trained on, which --data-dir says where to find"
@@ -26,7 +27,7 @@ class EvaluateArguments:
     split: Literal["test", "validation", "train"] = "test"
     """Which images."""
     data_dir: Path | None = None
-    """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
+    """Folder with one parquet folder per named set, else $ONWARD_DATA, else the hub; or a moved folder's new place."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
 
@@ -37,14 +38,15 @@ def run(words: Sequence[str]) -> None:
     folder = RunFolder.open(model_folder(order.run))
     recipe = folder.recipe()
     learner, _ = load_model(order.run)
-    data = load(recipe.data, data_dir=order.data_dir)
+    data = load_again(recipe.data, data_dir=order.data_dir)
     if (order.run / "environment.json").is_file():  # an export has none
         check_data(folder, data)
     learner.to(choose_device(order.device))
     if recipe.trainer.channels_last:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = getattr(data, order.split)
-    accuracy = Evaluator(learner, recipe.trainer).accuracy(images)
+    with stages() as watch:
+        accuracy = Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size, watch=watch).accuracy(images)
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
     show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])

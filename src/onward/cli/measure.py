@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +16,7 @@ from onward.recipes import Recipe
 from onward.runs.environment import choose_device, device_name
 from onward.runs.files import write_json
 from onward.runs.measuring import measure
+from onward.runs.progress import stages
 from onward.screen import say
 
 USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
@@ -65,15 +65,16 @@ def run(words: Sequence[str]) -> None:
         if getattr(order, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
     device = choose_device(order.device)
-    say(f"measuring a step of {recipe.name} on {device_name(device)}, beside backprop", error=True)
-    found = measure(
-        replace(order.recipe, epochs=1),
-        device,
-        data_dir=order.data_dir,
-        steps=order.steps,
-        micro_batches=order.micro_batches,
-        say=partial(say, error=True),
-    )
+    with stages() as watch:
+        found = measure(
+            replace(order.recipe, epochs=1),
+            device,
+            data_dir=order.data_dir,
+            steps=order.steps,
+            micro_batches=order.micro_batches,
+            say=lambda line: say(f"{line} on {device_name(device)}", error=True),
+            watch=watch,
+        )
     _show(found)
     if order.json is not None:
         write_json(order.json, found)

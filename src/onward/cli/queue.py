@@ -43,11 +43,11 @@ def run(words: Sequence[str]) -> None:
     order = parse(QueueArguments, "queue", words)
     jobs, device = read_plan(order.plan, find_recipe), choose_device(order.device)
     options = ["--device", order.device, "--runs-dir", str(order.runs_dir)]
-    options += ["--data-dir", str(order.data_dir)] if order.data_dir else []
+    named = ["--data-dir", str(order.data_dir)] if order.data_dir else []
 
     @cache
     def note(data: DataSettings) -> str:
-        return load(data, data_dir=order.data_dir).note
+        return load(data, data_dir=None if data.name == "digits" else order.data_dir).note
 
     def done(recipe: Recipe) -> bool:
         return is_recorded(recipe, RESULTS, note(replace(recipe.data, augmentation=type(recipe.data.augmentation)())))
@@ -58,7 +58,9 @@ def run(words: Sequence[str]) -> None:
     queue = Queue(
         jobs,
         order.runs_dir,
-        command=lambda recipe, stopped: train_command(recipe, stopped, options),
+        command=lambda recipe, stopped: train_command(
+            recipe, stopped, [*options, *(named if recipe.data.name != "digits" else [])]
+        ),
         done=done,
         remaining=remaining,
         parallel=order.parallel,

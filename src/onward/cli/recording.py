@@ -6,7 +6,7 @@ from onward.cli.known import known_recipes
 from onward.recipes import Recipe
 from onward.runs import RunFolder
 from onward.runs.pipelined import Pipelining
-from onward.runs.records import record, record_path
+from onward.runs.records import foreign_result, record, record_path
 from onward.screen import say
 
 RESULTS = Path("results")
@@ -17,7 +17,7 @@ def report(folder: RunFolder, result: dict) -> None:
     """Print the numbers of a finished run and where it lies."""
     others = [f"{rule} {value:.2%}" for rule, value in result["test_accuracy_by_rule"].items()]
     say(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})")
-    if result["published"]:
+    if result["published"] and not foreign_result(folder.recipe(), result):
         say(f"published     {result['published']['test_accuracy']:.2%}  {result['published']['source']}")
     if result["data_note"]:
         say(f"data          {result['data_note']}")
@@ -26,6 +26,10 @@ def report(folder: RunFolder, result: dict) -> None:
 
 def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
+    other = foreign_result(recipe, result)
+    if other:
+        say(f"not recorded: {other}")
+        return
     known, begun = known_recipes().get(recipe.name), result.get("pipeline", {})
     if known is None:
         say(f"not recorded: `onward list` shows no recipe {recipe.name!r}")

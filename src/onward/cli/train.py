@@ -13,6 +13,7 @@ from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
 from onward.cli.words import CommandLineError
+from onward.data import located
 from onward.recipes import Recipe
 from onward.runs import Place, resume, train
 from onward.runs.beginning import images_of
@@ -30,7 +31,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --epochs INT             times through the training split
   --batch-size INT         images per step
   --seed INT               weights, order, augmentation and dropout
-  --data-dir PATH          local data sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
+  --data-dir PATH          local named sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
   --device NAME            cpu, cuda, cuda:1 or auto
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
@@ -91,6 +92,7 @@ def run(words: Sequence[str]) -> None:
         recipe = find_recipe(words[0]) if named else known.RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
+        order = replace(order, recipe=_titled(order.recipe, recipe))
         recipe, path = _within(order), None
     _check_processes(order.pipeline)
     if order.pipeline:
@@ -115,6 +117,14 @@ def _check_processes(pipeline: bool) -> None:
             f"torchrun started {world} processes, and each would train the whole run: add --pipeline to spread the "
             "blocks over them, or start onward without torchrun"
         )
+
+
+def _titled(ordered: Recipe, listed: Recipe) -> Recipe:
+    """Return the ordered recipe under a name of its own where it has other images than the listed one."""
+    data = located(ordered.data)
+    if data.name == listed.data.name:
+        return ordered
+    return replace(ordered, data=listed.data).on_other_images(data, Path(data.name).name)
 
 
 def _within(order: TrainArguments) -> Recipe:

@@ -19,7 +19,17 @@ from onward.core.ranges import (
 )
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
-from onward.core.slots import Auxiliary, Evidences, Goodness, InferenceRule, Objective, Stream, Supervision, Target
+from onward.core.slots import (
+    Auxiliary,
+    Evidences,
+    Goodness,
+    InferenceRule,
+    Objective,
+    Stream,
+    Supervision,
+    Target,
+    WrappedGoodness,
+)
 from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
 from onward.core.update import local_update
@@ -52,6 +62,7 @@ __all__ = [
     "TrainerSettings",
     "Turns",
     "Whole",
+    "WrappedGoodness",
     "alternating",
     "check_fields",
     "chunks",

@@ -1,18 +1,21 @@
 """The learner: blocks, how the label enters, which spans train, and how a class is read out."""
 # B batch, C classes, L blocks that have a goodness
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
-from typing import cast
+from functools import cached_property, partial
+from typing import TypeVar, cast
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from onward.core.block import LocalBlock
+from onward.core.block import LocalBlock, shared
 from onward.core.slots import InferenceRule, Stream, Supervision
 from onward.core.span import Span, Turns, as_turns, clip
+
+T = TypeVar("T")
 
 
 class Learner(nn.Module):
@@ -100,6 +103,22 @@ class Learner(nn.Module):
             activity, stream = block(*stream)
             yield block, activity, stream
 
+    def readings(self, stream: Stream, read: Callable[[LocalBlock, Tensor], T]) -> Iterator[tuple[T, Tensor]]:
+        """Carry a stream through all blocks; yield what is read of each activity, and what its block hands on.
+
+        Nothing else is held: without a graph, a handoff may take its activity's place, as in a training step.
+        """
+        for block in self.blocks:
+            x, *skips = stream
+            del stream
+            activity = block.body(x)
+            found = read(block, activity)
+            hand_on = block.handoff if shared(activity, x) or torch.is_grad_enabled() else block.hand_on
+            del x
+            stream = hand_on(activity, *skips)
+            del activity, skips
+            yield found, stream[0]
+
     def forward(self, images: Tensor, *, rule: str | None = None) -> Float[Tensor, "B C"]:
         """Return the class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1]."""
         return self.rules[rule or self.headline](Evidence(self, images))
@@ -171,14 +190,45 @@ class Evidence:
         """What each block hands to the next on a neutral view of the batch."""
         return [stream[0] for _, _, stream in self.learner.walk(self.learner.supervision.neutral_view(self.x))]
 
+    def cells(self, grid: int) -> list[Float[Tensor, "B D"]]:
+        """What each block hands on, maps averaged in `grid` x `grid` cells, in fp32 or wider.
+
+        It is kept. Whole maps are let go block by block, so that never those of all blocks are held.
+        """
+        if grid not in self._cells:
+            if "handed_on" in self.__dict__:
+                whole = iter(self.handed_on)
+            else:
+                view = self.learner.supervision.neutral_view(self.x)
+                whole = (handed_on for _, handed_on in self.learner.readings(view, lambda *_: None))
+            self._cells[grid] = list(map(partial(_in_cells, grid=grid), whole))
+        return self._cells[grid]
+
+    @cached_property
+    def _cells(self) -> dict[int, list[Float[Tensor, "B D"]]]:
+        return {}
+
     @cached_property
     def mirrored(self) -> "Evidence":
         """What the learner says about the same images, mirrored left and right."""
         return Evidence(self.learner, self.images.flip(-1))
 
     def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
-        walk = self.learner.walk(stream)
-        return torch.stack([block.goodness(activity).float() for block, activity, _ in walk if block.goodness])
+        read = self.learner.readings(stream, _goodness_of)
+        return torch.stack([goodness for goodness, _ in read if goodness is not None])
+
+
+def _goodness_of(block: LocalBlock, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"] | None:
+    return None if block.goodness is None else block.goodness(activity).float()
+
+
+def _in_cells(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B D"]:
+    if handed_on.ndim > 2:
+        if handed_on.ndim < 4 or grid == 1:
+            handed_on = handed_on.mean(dim=tuple(range(2, handed_on.ndim)))
+        else:
+            handed_on = F.adaptive_avg_pool2d(handed_on, grid).flatten(1)
+    return handed_on.float() if handed_on.dtype.itemsize < 4 else handed_on
 
 
 def _check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:

@@ -48,6 +48,28 @@ class Goodness(nn.Module, ABC):
         return None
 
 
+class WrappedGoodness(Goodness):
+    """Another goodness, read in another way: whatever that one learns from a training batch, it goes on learning.
+
+    Raises ValueError where scores per class are wanted and the other goodness gives one per sample.
+    """
+
+    def __init__(self, goodness: Goodness):
+        super().__init__()
+        vars(self)["per_class"] = getattr(type(self), "per_class", goodness.per_class)
+        if self.per_class and not goodness.per_class:
+            name, inner = type(self).__name__, type(goodness).__name__
+            raise ValueError(f"{name} needs scores per class, but {inner} gives one per sample")
+        self.goodness = goodness
+
+    def seen(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """Return what the other goodness reads of an activity: all of it, unless told otherwise."""
+        return activity
+
+    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+        self.goodness.follow(self.seen(activity), target)
+
+
 class Objective(ABC):
     """Turns scores and targets into a vector of loss terms, unreduced. A frozen dataclass: its fields are settings."""
 
@@ -110,6 +132,9 @@ class InferenceRule(nn.Module, ABC):
     """Whether `fit` goes over the training split."""
     pipelined: bool = True
     """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
+
+    tell: Callable[[int, int], None] = staticmethod(lambda done, steps: None)
+    """Told while `fit` goes on, by rules that take steps of their own: how many are done, and how many there are."""
 
     @abstractmethod
     def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...

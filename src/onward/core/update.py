@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core.block import LocalBlock, detach
+from onward.core.block import LocalBlock, detach, shared
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece
 from onward.core.recompute import recomputed
@@ -78,7 +78,7 @@ def _descend(
     if loss.requires_grad:  # a goodness may learn from statistics alone
         loss.backward()
     if left is None:
-        hand_on = last.handoff if _shared(activity, x) else last.hand_on
+        hand_on = last.handoff if shared(activity, x) else last.hand_on
         del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():
             left = detach(hand_on(activity.detach(), *detach(skips)))
@@ -95,8 +95,3 @@ def _through(
         told = None if target is None else target._replace(beside=tuple(skips))
         loss = None if told is None or block.objective is None else block.loss(activity, told)
     return loss, block.handoff(activity, *skips)
-
-
-def _shared(activity: Tensor, x: Tensor) -> bool:
-    """Whether a body that changes nothing returned its own input, which others may hold."""
-    return activity.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()

@@ -7,11 +7,13 @@ from .decode import read_image
 from .images import Images, Source, Splits
 from .loader import Batch, TrainLoader, batches
 from .named import NAMED_SETS, NamedSet
-from .sources import DATA_SETS, DataSettings, load, local_folder
+from .public import KNOWN_NOTES, note_on_counts
+from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
 from .stream import Streamed
 
 __all__ = [
     "DATA_SETS",
+    "KNOWN_NOTES",
     "NAMED_SETS",
     "Augment",
     "Augmentation",
@@ -26,7 +28,11 @@ __all__ = [
     "batches",
     "carve",
     "from_arrays",
+    "is_folder",
     "load",
+    "load_again",
     "local_folder",
+    "located",
+    "note_on_counts",
     "read_image",
 ]

@@ -58,7 +58,7 @@ class Augment:
         side = min(height, width)
         for name in ("crop", "cutout"):
             if getattr(settings, name) >= side:
-                wrong = f"{name} {getattr(settings, name)} can hide a whole image of {height}x{width} pixels"
+                wrong = f"{name} {getattr(settings, name)} can hide a whole image of {width}x{height} pixels"
                 raise ValueError(f"{wrong}: choose at most {side - 1}")
         for name in ("color_jitter", "grayscale"):
             if getattr(settings, name) and channels != 3:

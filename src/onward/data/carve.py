@@ -13,8 +13,10 @@ def carve(
 ) -> tuple[Int64[Tensor, "K"], Int64[Tensor, "V"]]:
     """Sorted indices (kept, carved): of each class a `fraction`, at least one image on each side.
 
-    Raises ValueError for a fraction outside (0, 1) and for a class with a single image.
+    Raises ValueError for a fraction outside (0, 1), a seed outside [0, 2**63) and a class with a single image.
     """
+    if not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ValueError(f"seed {seed} must be a whole number in [0, 2**63), for example 0")
     if not 0 < fraction < 1:
         raise ValueError(f"fraction {fraction} must lie between 0 and 1, for example 0.1: something has to select")
     if len(labels) == 0 or int(labels.min()) < 0:

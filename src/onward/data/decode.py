@@ -4,11 +4,12 @@
 import io
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import UInt8
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .images import Images
@@ -18,6 +19,8 @@ from .source_files import stamp
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 GREY_MODES = ("1", "L")
 COLOUR_MODES = ("P", "PA", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+
+_MEND = "repair or remove it"
 
 
 def read_image(path: str | Path, *, channels: int, size: tuple[int, int]) -> UInt8[Tensor, "C H W"]:
@@ -38,37 +41,40 @@ def open_image(content: Path | bytes, *, where: str) -> Image.Image:
     """The decoded, upright image; `where` names it in errors. Raises ValueError when it cannot be used."""
     try:
         with _opened(content) as image:
-            deeper = _bits(image) > 8
-            if not deeper:
+            bits = _bits(image)
+            if bits > 8:
+                upright = None
+            else:
                 image.load()
-                image = ImageOps.exif_transpose(image)
+                upright = ImageOps.exif_transpose(image)
     except UnidentifiedImageError:
-        raise ValueError(f"{where} is not an image of a known format ({', '.join(FORMATS)}): remove it") from None
+        raise ValueError(f"{where} cannot be read as an image (none of {', '.join(FORMATS)}): {_MEND}") from None
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # where Pillow no longer warns but raises
         raise ValueError(f"{where} is too large, the limit is {limit // 10**6} megapixels: scale it down") from None
     except Exception as error:
         # Pillow and its codecs raise a dozen types for files that are cut short or damaged.
-        raise ValueError(f"{where} cannot be read as an image ({error}): repair or remove it") from error
-    if deeper or image.mode not in GREY_MODES + COLOUR_MODES:
-        kind = f"mode {image.mode} with {_bits(image)} bits" if deeper else f"mode {image.mode}, not 8 bits"
+        raise ValueError(f"{where} cannot be read as an image ({error}): {_MEND}") from error
+    if upright is None or upright.mode not in GREY_MODES + COLOUR_MODES:
+        kind = f"mode {image.mode} with {bits} bits" if upright is None else f"mode {upright.mode}, not 8 bits"
         raise ValueError(f"{where} has {kind} per channel: convert it to 8-bit grey or RGB")
-    return image
+    return upright
 
 
-def _opened(content: Path | bytes) -> Image.Image:
+def _opened(content: Path | bytes) -> ImageFile.ImageFile:
     with warnings.catch_warnings():
         # Pillow warns from half its limit on; up to the limit an image is read, beyond it is refused.
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         return Image.open(io.BytesIO(content) if isinstance(content, bytes) else content, formats=FORMATS)
 
 
-def _bits(image: Image.Image) -> int:
+def _bits(image: ImageFile.ImageFile) -> int:
     """Bits of a channel as stored: Pillow opens deep colour as 8 bits, and drops the lower ones without a word."""
     if image.format == "TIFF":
         stored = getattr(image, "tag_v2", {}).get(258, 1)  # BitsPerSample
         return max(stored) if isinstance(stored, tuple) else stored
-    coded = [part for tile in image.tile for part in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    layouts: list[Any] = [tile[3] for tile in image.tile]
+    coded = [part for layout in layouts for part in (layout if isinstance(layout, tuple) else (layout,))]
     if image.format == "PNG":
         return 16 if any(";16" in str(raw) for raw in coded) else 8
     if image.format == "PPM":

@@ -25,6 +25,8 @@ class NamedSet:
     default_size: int
     channels: int
     num_classes: int
+    num_train: int
+    num_test: int
     description: str
     # The hub's own parquet export, for a repository that is a loading script: `datasets` 4 runs no scripts.
     revision: str | None = None
@@ -33,35 +35,43 @@ class NamedSet:
 NAMED_SETS = (
     NamedSet(
         "mnist", "ylecun/mnist", "mnist", "image", "label", "train", "test",
-        28, 1, 10, "handwritten digits, 60k + 10k, 28x28 grey",
+        28, 1, 10, 60_000, 10_000,
+        "handwritten digits, 60k + 10k, 28x28 grey",
     ),
     NamedSet(
         "fashion_mnist", "zalando-datasets/fashion_mnist", "fashion_mnist", "image", "label", "train", "test",
-        28, 1, 10, "articles of clothing, 60k + 10k, 28x28 grey",
+        28, 1, 10, 60_000, 10_000,
+        "articles of clothing, 60k + 10k, 28x28 grey",
     ),
     NamedSet(
         "cifar10", "uoft-cs/cifar10", "plain_text", "img", "label", "train", "test",
-        32, 3, 10, "small photographs, 50k + 10k, 32x32 colour",
+        32, 3, 10, 50_000, 10_000,
+        "small photographs, 50k + 10k, 32x32 colour",
     ),
     NamedSet(
         "cifar100", "uoft-cs/cifar100", "cifar100", "img", "fine_label", "train", "test",
-        32, 3, 100, "small photographs of 100 classes, 50k + 10k, 32x32 colour",
+        32, 3, 100, 50_000, 10_000,
+        "small photographs of 100 classes, 50k + 10k, 32x32 colour",
     ),
     NamedSet(
         "svhn", "ufldl-stanford/svhn", "cropped_digits", "image", "label", "train", "test",
-        32, 3, 10, "street view house numbers, 73k + 26k, 32x32 colour",
+        32, 3, 10, 73_257, 26_032,
+        "street view house numbers, 73k + 26k, 32x32 colour",
     ),
     NamedSet(
         "imagenette", "frgfm/imagenette", "160px", "image", "label", "train", "validation",
-        128, 3, 10, "ten easy ImageNet classes, 9.5k + 3.9k, brought to 128x128 colour", "refs/convert/parquet",
+        128, 3, 10, 9_469, 3_925,
+        "ten easy ImageNet classes, 9.5k + 3.9k, brought to 128x128 colour", "refs/convert/parquet",
     ),
     NamedSet(
         "tiny_imagenet", "zh-plus/tiny-imagenet", None, "image", "label", "train", "valid",
-        64, 3, 200, "200 ImageNet classes, 100k + 10k, 64x64 colour",
+        64, 3, 200, 100_000, 10_000,
+        "200 ImageNet classes, 100k + 10k, 64x64 colour",
     ),
     NamedSet(
         "imagenet", "ILSVRC/imagenet-1k", None, "image", "label", "train", "validation",
-        64, 3, 1000, "ImageNet-1k, 1.28M + 50k, brought to 64x64 colour (16 GB, or streamed); accept its licence first",
+        64, 3, 1000, 1_281_167, 50_000,
+        "ImageNet-1k, 1.28M + 50k, brought to 64x64 colour (16 GB, or streamed); accept its licence first",
     ),
 )  # fmt: skip
 

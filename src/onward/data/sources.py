@@ -17,6 +17,7 @@ from .decode import resize
 from .folder import read_folder, scan
 from .images import Decoded, Images, Splits, checksum
 from .named import NAMED_SETS, NamedSet, hub_shards, read_hub, read_shards, shards
+from .public import note_on, note_on_counts
 from .source_files import stamp
 from .streamed_splits import streamed_splits
 from .workers import spare_cores
@@ -54,10 +55,12 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
     """Read, split and check an image set; `data_dir` (default: ONWARD_DATA) holds named sets as parquet shards.
 
     With a `buffer` training images are streamed: `workers` processes decode (default: one per spare core; 0: none).
-    Raises ValueError with the file, folder or name at fault and what to do about it.
+    Raises ValueError with the file, folder or name at fault and what to do about it, and for a `data_dir` that would
+    not be used.
     """
     name, note = settings.name, ""
     named = next((known for known in NAMED_SETS if known.name == name), None)
+    _check_used(settings, named, data_dir)
     if settings.buffer is not None:
         if named is None:
             streamed = ", ".join(known.name for known in NAMED_SETS)
@@ -67,9 +70,10 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         decoded = _digits(settings.size)
         digest = checksum(decoded.train, decoded.test)
     elif named is not None:
-        decoded, digest = _named(named, settings.size or named.default_size, data_dir)
-        note = _note(named, len(decoded.train))
-    elif "/" in name or os.sep in name or Path(name).is_dir():
+        size = settings.size or named.default_size
+        decoded, digest = _named(named, size, data_dir)
+        note = note_on(named, decoded, digest, size=size)
+    elif is_folder(name):
         root = Path(name).expanduser()
         folders = scan(root)
         name = root.resolve().name
@@ -79,7 +83,10 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         near = difflib.get_close_matches(name, _names(), n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
         known = ", ".join(_names())
-        raise ValueError(f"unknown data set '{name}': {hint}choose one of {known}, or the path of a folder")
+        raise ValueError(
+            f"unknown data set '{name}': {hint}choose one of {known}, or the path of a folder "
+            f"(there is no folder {name} in {Path.cwd()})"
+        )
     return carve_validation(
         decoded.train,
         decoded.test,
@@ -90,6 +97,54 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         digest=digest,
         note=note,
     )
+
+
+def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
+    """Read the images of a run that has begun; of a folder that was moved, `data_dir` is the new place.
+
+    That is the folder itself, or the one in which it lies under its old name. Raises ValueError as `load` does.
+    """
+    if data_dir is None or settings.name in _names():
+        return load(settings, data_dir=data_dir, workers=workers)
+    below = data_dir / Path(settings.name).name
+    return load(replace(settings, name=os.path.abspath(below if below.is_dir() else data_dir)), workers=workers)
+
+
+def located(settings: DataSettings) -> DataSettings:
+    """Return settings that find a folder of one's own from every working directory."""
+    if settings.name in _names() or not is_folder(settings.name):
+        return settings
+    return replace(settings, name=os.path.abspath(Path(settings.name).expanduser()))
+
+
+def is_folder(name: str) -> bool:
+    """Whether a name of images means a folder of one's own."""
+    return "/" in name or os.sep in name or Path(name).is_dir()
+
+
+def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path | None):
+    """Raise ValueError for a `data_dir` that was named and would not be used: somebody means other images."""
+    if data_dir is None or (named is not None and (data_dir / named.name).is_dir()):
+        return
+    own = f"for a folder of your own with a sub-folder for each class give --data.name {data_dir}"
+    if not data_dir.is_dir():
+        raise ValueError(
+            f"--data-dir {data_dir} is not a folder: name one that holds a folder of parquet files per set"
+        )
+    if named is not None:
+        raise ValueError(
+            f"--data-dir {data_dir} has no folder {named.name}: put the parquet files of {named.hub_id} there, or "
+            f"leave --data-dir out to read them from the hub; {own}"
+        )
+    if settings.name == "digits":
+        raise ValueError(f"--data-dir {data_dir} is not used: digits come with scikit-learn; leave it out, or {own}")
+    if is_folder(settings.name):
+        below = data_dir / settings.name
+        also = f", or give --data.name {below}" if below.is_dir() else ""
+        raise ValueError(
+            f"--data-dir {data_dir} is for named sets and is not used with --data.name {settings.name}: "
+            f"leave it out{also}"
+        )
 
 
 def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:
@@ -148,14 +203,7 @@ def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, wo
         buffer=settings.buffer or 1,
         workers=workers,
     )
-    return replace(splits, note=_note(named, len(splits.train) + len(splits.validation)))
-
-
-def _note(named: NamedSet, num_train: int) -> str:
-    # Some copies of CIFAR-10 lack the genuine test set; a number measured on them must say so wherever it is printed.
-    if named.name == "cifar10" and num_train == 40_000:
-        return "CIFAR-10, 40k train, batch 5 as test"
-    return ""
+    return replace(splits, note=note_on_counts(named, len(splits.train) + len(splits.validation), len(splits.test)))
 
 
 def _names() -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any
 from onward.distributed.work import BUSY, Work
 
 BEAT, LOST_AFTER, GRACE = 0.5, 7.0, 1.5  # seconds; together below ten
+_OWN_GRACE = 10.0  # seconds that a rank has to say what it came upon itself
 PATIENCE = 600.0  # seconds
 
 
@@ -142,7 +143,7 @@ class Watch:
         return None
 
     def _take_out(self) -> None:
-        if not self._stop.wait(GRACE) and self.fault is not None:
+        if not self._stop.wait(_OWN_GRACE if self._own else GRACE) and self.fault is not None:
             self.leave(self.fault)
 
 

@@ -8,13 +8,17 @@ from torch import Tensor
 from onward.parts.activity import map_mean, widen
 
 
+class UnevenGroups(ValueError):
+    """Channels cannot be shared out evenly among the classes."""
+
+
 def check_groups(num_classes: int, channels: int) -> None:
-    """Raise ValueError unless every class gets the same number of channels."""
+    """Raise UnevenGroups unless every class gets the same number of channels."""
     if channels % num_classes == 0 and channels > 0:
         return
     below, above = channels // num_classes * num_classes, (channels // num_classes + 1) * num_classes
     nearest = f"{below} or {above}" if below else f"{above}"
-    raise ValueError(
+    raise UnevenGroups(
         f"{channels} channels cannot be split into {num_classes} equal class groups; the nearest widths are {nearest}"
     )
 

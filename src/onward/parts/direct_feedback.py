@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Auxiliary, Goodness, Target
+from onward.core import Auxiliary, Target, WrappedGoodness
 from onward.parts.pooled import PooledLinear
 
 
@@ -55,19 +55,11 @@ class DirectFeedback(nn.Module):
         return _Inject.apply(activity, self.feedback, self.wire)
 
 
-class Detached(Goodness):
+class Detached(WrappedGoodness):
     """Another goodness that teaches nothing to the body it reads."""
-
-    def __init__(self, goodness: Goodness):
-        super().__init__()
-        vars(self)["per_class"] = goodness.per_class
-        self.goodness = goodness
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]:
         return self.goodness(activity.detach())
-
-    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        self.goodness.follow(activity, target)
 
 
 class _Emit(torch.autograd.Function):

@@ -1,18 +1,17 @@
 """Exit heads: linear classifiers at the exits of a network, each learned from what earlier exits let through."""
 # B batch, C classes, N samples
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
 from onward.core import Evidence, Evidences, InferenceRule, Learner
-from onward.parts.activity import map_mean, widen
 from onward.parts.early_exit import confidence, lowest_threshold
 from onward.parts.inference import LinearReadout
+from onward.parts.rows import Rows
 
 
 class ExitHeads(InferenceRule):
@@ -53,27 +52,33 @@ class ExitHeads(InferenceRule):
 
     def head_scores(self, k: int, handed_on: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
         """Return what head k says of what block k hands on."""
-        return self.heads[k](_evidence(handed_on))
+        return self.heads[k](Evidence.collected(handed_on.new_zeros(0, len(handed_on), 0), [handed_on]))
 
     def leaves(self, k: int, scores: Float[Tensor, "B C"]) -> Bool[Tensor, "B"]:
         """Return whom head k lets out."""
         sure, predicted = confidence(scores[None])
-        return sure[0] >= self.thresholds[k, predicted[0]]
+        return sure[0] >= self.thresholds[k].to(scores.device)[predicted[0]]
 
     def fit(self, train: Evidences, validation: Evidences) -> None:
         with torch.no_grad():
             known, checked = (_Split.of(split, self.grid) for split in (train, validation))
         for k, head in enumerate(self.heads):
             inside = known.inside if known.inside.any() else torch.ones_like(known.inside)
-            learned = [(_evidence(known.handed_on[k][inside]), known.labels[inside])]
-            head.fit(lambda learned=learned: learned, lambda: ())
+            head.tell = self._telling(k)
+            head.learn(known.handed_on[k], known.labels, inside.nonzero()[:, 0])
             with torch.no_grad():
                 self._calibrate(k, checked)
                 for split in (known, checked):
-                    split.inside.logical_and_(~self.leaves(k, self.head_scores(k, split.handed_on[k])))
+                    split.inside.logical_and_(~self.leaves(k, self._scores_of(k, split)))
+
+    def _telling(self, k: int) -> Callable[[int, int], None]:
+        return lambda done, steps: self.tell(k * steps + done, len(self.heads) * steps)
+
+    def _scores_of(self, k: int, split: "_Split") -> Float[Tensor, "N C"]:
+        return torch.cat([self.head_scores(k, rows).cpu() for rows in split.handed_on[k].batches()])
 
     def _calibrate(self, k: int, checked: "_Split") -> None:
-        sure, predicted = (values[0] for values in confidence(self.head_scores(k, checked.handed_on[k])[None]))
+        sure, predicted = (values[0] for values in confidence(self._scores_of(k, checked)[None]))
         right = predicted == checked.labels
         for c in range(self.thresholds.shape[1]):
             own = checked.final == c
@@ -86,7 +91,7 @@ class ExitHeads(InferenceRule):
         left = torch.full((len(scores),), len(self.heads), device=scores.device)
         for k in reversed(range(len(self.heads))):
             if self.thresholds[k].isfinite().any():  # not so before it is fitted
-                own = self.head_scores(k, evidence.handed_on[k])
+                own = self.head_scores(k, evidence.cells(self.grid)[k])
                 out = self.leaves(k, own)
                 scores, left = torch.where(out[:, None], own, scores), left.masked_fill(out, k)
         return scores, left
@@ -123,27 +128,21 @@ def predict_through_heads(
 class _Split(NamedTuple):
     """What every block hands on of a data split, what the whole network says, and who is still inside."""
 
-    handed_on: list[Tensor]
+    handed_on: list[Rows]
     final: Tensor
     labels: Tensor
     inside: Tensor
 
     @classmethod
     def of(cls, split: Evidences, grid: int) -> "_Split":
-        rows = [
-            ([_small(h, grid) for h in e.handed_on], e.block_scores.sum(dim=0).argmax(dim=1), y) for e, y in split()
-        ]
-        blocks = [torch.cat(parts) for parts in zip(*[row[0] for row in rows], strict=True)]
-        labels = torch.cat([row[2] for row in rows])
-        return cls(blocks, torch.cat([row[1] for row in rows]), labels, torch.ones_like(labels, dtype=torch.bool))
-
-
-def _small(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B ..."]:
-    """Keep of a map what a read-out looks at."""
-    if handed_on.ndim < 4 or grid == 1:
-        return widen(map_mean(handed_on))
-    return widen(F.adaptive_avg_pool2d(handed_on, grid))
-
-
-def _evidence(handed_on: Float[Tensor, "B ..."]) -> Evidence:
-    return Evidence.collected(handed_on.new_zeros(0, len(handed_on), 0), [handed_on])
+        blocks: list[Rows] = []
+        final, labels = [], []
+        for evidence, y in split():
+            cells = evidence.cells(grid)
+            blocks = blocks or [Rows() for _ in cells]
+            for rows, own in zip(blocks, cells, strict=True):
+                rows.append(own)
+            final.append(evidence.block_scores.sum(dim=0).argmax(dim=1).cpu())
+            labels.append(y.cpu())
+        told = torch.cat(labels)
+        return cls(blocks, torch.cat(final), told, torch.ones_like(told, dtype=torch.bool))

@@ -1,6 +1,7 @@
 """Inference rules: from what the blocks say to class scores."""
-# B batch, C classes, L scored blocks, N samples, D features of all blocks read
+# B batch, C classes, K images that are learned from, L scored blocks, N samples, D features of all blocks read
 
+from collections.abc import Callable
 from typing import ClassVar
 
 import torch
@@ -9,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from onward.core import Evidence, Evidences, InferenceRule
-from onward.parts.activity import map_mean, widen
+from onward.parts.rows import Rows
 
 
 class SumGoodness(InferenceRule):
@@ -113,9 +114,9 @@ class LinearReadout(InferenceRule):
     """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
 
     Reads all blocks from `start` on, maps averaged, or in `grid` x `grid` cells; fitted on the training split by
-    `steps` steps of AdamW on features that are computed once, in fp32. The features' scale is taken as it comes, or
-    each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less. Their number
-    is known once it is fitted. Raises ValueError if it is asked before that.
+    `steps` steps of AdamW on features that are computed once, in fp32, and wait on disk. The features' scale is taken
+    as it comes, or each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less.
+    Their number is known once it is fitted. Raises ValueError if it is asked before that.
     """
 
     reads_handed_on: ClassVar[bool] = True
@@ -152,37 +153,51 @@ class LinearReadout(InferenceRule):
             return F.linear(features, self.weight, self.bias)
 
     def fit(self, train: Evidences, validation: Evidences) -> None:
+        rows, labels = Rows(), []
         with torch.no_grad():
-            seen = [(self._features(evidence), y) for evidence, y in train()]
-        features, labels = torch.cat([f for f, _ in seen]), torch.cat([y for _, y in seen])
-        # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
-        with torch.enable_grad(), torch.autocast(features.device.type, enabled=False):
-            if self.standardise:
-                self._descend_standardised(features, labels)
-            else:
-                self._descend(features, labels)
+            for evidence, y in train():
+                rows.append(self._features(evidence))
+                labels.append(y.cpu())
+        self.learn(rows, torch.cat(labels))
 
-    def _descend_standardised(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
-        """Fit on standardised features, which are overwritten, and write their scale into the weights."""
-        mean, variance = features.mean(dim=0), features.var(dim=0, correction=0)
+    def learn(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"] | None = None) -> None:
+        """Fit on features of images, which are as many as labels; `among` are those to learn from, all unless given."""
+        among = torch.arange(len(rows)) if among is None else among
+        # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
+        with torch.enable_grad(), torch.autocast(rows.device.type, enabled=False):
+            if self.standardise:
+                self._descend_standardised(rows, labels, among)
+            else:
+                self._descend(rows.take, rows, labels, among)
+
+    def _descend_standardised(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
+        """Fit on standardised features, and write their scale into the weights."""
+        mean, variance = rows.moments()
         scale = (variance + 0.01 * variance.mean()).rsqrt()
-        self._descend(features.sub_(mean).mul_(scale), labels)
+        self._descend(lambda index: rows.take(index).sub_(mean).mul_(scale), rows, labels, among)
         self.weight = self.weight * scale
         self.bias = self.bias - self.weight @ mean
 
-    def _descend(self, features: Float[Tensor, "N D"], labels: Int64[Tensor, "N"]) -> None:
+    def _descend(
+        self,
+        features: Callable[[Tensor], Tensor],
+        rows: Rows,
+        labels: Int64[Tensor, "N"],
+        among: Int64[Tensor, "K"],
+    ) -> None:
         generator = torch.Generator().manual_seed(0)
-        weight = features.new_zeros(len(self.bias), features.shape[1], requires_grad=True)
-        bias = features.new_zeros(len(self.bias), requires_grad=True)
+        weight = torch.zeros(len(self.bias), rows.size, dtype=rows.dtype, device=rows.device, requires_grad=True)
+        bias = torch.zeros(len(self.bias), dtype=rows.dtype, device=rows.device, requires_grad=True)
         optimizer = torch.optim.AdamW([weight, bias], lr=self.learning_rate)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        chosen = [torch.randint(len(features), (250,), generator=generator) for _ in range(self.steps)]
-        for index in torch.stack(chosen).to(features.device):  # at once: a GPU would wait for a copy in every step
-            loss = F.cross_entropy(F.linear(features[index], weight, bias), labels[index])
+        for step in range(self.steps):
+            index = among[torch.randint(len(among), (250,), generator=generator)]
+            loss = F.cross_entropy(F.linear(features(index), weight, bias), labels[index].to(rows.device))
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             schedule.step()
+            self.tell(step + 1, self.steps)
         self.weight, self.bias = weight.detach(), bias.detach()
 
     def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
@@ -192,12 +207,7 @@ class LinearReadout(InferenceRule):
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:
-        return torch.cat([widen(self._cells(activity)) for activity in evidence.handed_on[self.start :]], dim=1)
-
-    def _cells(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B D"]:
-        if activity.ndim < 4 or self.grid == 1:
-            return map_mean(activity)
-        return F.adaptive_avg_pool2d(activity, self.grid).flatten(1)
+        return torch.cat(evidence.cells(self.grid)[self.start :], dim=1)
 
 
 def _correct_by_range(scores: Float[Tensor, "L B C"], labels: Int64[Tensor, "B"]) -> Int64[Tensor, "L L"]:

@@ -42,7 +42,8 @@ class WithOthers(Objective):
 
     def __post_init__(self):
         super().__post_init__()
-        vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
+        inner = self.objective
+        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
         others = target.beside[0].detach() if target.beside else torch.zeros_like(scores)

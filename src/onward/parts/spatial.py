@@ -84,7 +84,7 @@ def encode_cells(activity: Float[Tensor, "B D ..."], grid: int, power: Literal[1
     if min(activity.shape[2:]) < grid:
         height, width = activity.shape[2:]
         raise ValueError(
-            f"a map of {height}x{width} pixels cannot be cut into {grid}x{grid} cells; "
+            f"a map of {width}x{height} pixels cannot be cut into {grid}x{grid} cells; "
             "take larger images, a smaller alpha, or a network whose widths differ less"
         )
     return _Cells.apply(activity, grid, power).flatten(1)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Goodness, Learner, Target
+from onward.core import Goodness, Learner, Target, WrappedGoodness
 
 Coding = Literal["rate", "latency", "current"]
 """rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: they are no spikes but a
@@ -95,19 +95,14 @@ class SpikingLayer(nn.Module):
         return self.body(train.flatten(0, 1)).unflatten(0, train.shape[:2])
 
 
-class OfPotential(Goodness):
+class OfPotential(WrappedGoodness):
     """Another goodness, read from the potential of a spiking layer."""
 
-    def __init__(self, goodness: Goodness):
-        super().__init__()
-        vars(self)["per_class"] = goodness.per_class
-        self.goodness = goodness
-
     def forward(self, activity: Float[Tensor, "B U ..."]) -> Float[Tensor, "B *C"]:
-        return self.goodness(activity[:, 0])
+        return self.goodness(self.seen(activity))
 
-    def follow(self, activity: Float[Tensor, "B U ..."], target: Target) -> None:
-        self.goodness.follow(activity[:, 0], target)
+    def seen(self, activity: Float[Tensor, "B U ..."]) -> Float[Tensor, "B ..."]:
+        return activity[:, 0]
 
 
 class SpikesOnly(nn.Module):
@@ -124,7 +119,7 @@ class SpikesOnly(nn.Module):
         return self.pool(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2])
 
 
-class ClassDifficulty(Goodness):
+class ClassDifficulty(WrappedGoodness):
     """Another goodness, whose scores are lowered for hard classes while training.
 
     For each class, the share of its training images that were taken for another one is followed with momentum 0.99.
@@ -136,8 +131,7 @@ class ClassDifficulty(Goodness):
     errors: Tensor
 
     def __init__(self, goodness: Goodness, num_classes: int, *, strength: float):
-        super().__init__()
-        self.goodness = goodness
+        super().__init__(goodness)
         self.strength = strength
         self.register_buffer("errors", torch.zeros(num_classes))
 
@@ -147,8 +141,11 @@ class ClassDifficulty(Goodness):
 
     @torch.no_grad()
     def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        if not self.training:
-            return
+        if self.training:
+            self._count(activity, target)
+        super().follow(activity, target)
+
+    def _count(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         members = torch.nn.functional.one_hot(target.label, len(self.errors)).to(self.errors.dtype)
         wrong = (self.goodness(activity).argmax(dim=1) != target.label).to(self.errors.dtype)
         counts = members.sum(dim=0)

@@ -8,10 +8,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Goodness
+from onward.core import Goodness, Target, WrappedGoodness
 
 
-class Superclasses(Goodness):
+class Superclasses(WrappedGoodness):
     """One score per class: the goodness of its superclass, less the logarithm of how many classes that has.
 
     Their softmax is that over superclasses, shared out evenly among the members. So the cross-entropy of a class is
@@ -27,14 +27,11 @@ class Superclasses(Goodness):
 
     def __init__(self, goodness: Goodness, member_of: Sequence[int]):
         """`goodness` scores superclasses; `member_of` names the superclass of each class."""
-        super().__init__()
-        if not goodness.per_class:
-            raise ValueError(f"superclasses need scores per class, but {type(goodness).__name__} gives one per sample")
+        super().__init__(goodness)
         members = list(member_of)
         if not members or set(members) != set(range(max(members) + 1)):
             raise ValueError(f"superclasses must be numbered from 0 without gaps, got {members}")
         sizes = torch.tensor([members.count(group) for group in members], dtype=torch.float64)
-        self.goodness = goodness
         self.register_buffer("member_of", torch.tensor(members), persistent=False)
         self.register_buffer("offset", sizes.log(), persistent=False)
 
@@ -42,8 +39,13 @@ class Superclasses(Goodness):
         scores = self.goodness(activity)
         return scores[:, self.member_of] - self.offset.to(scores.dtype)
 
+    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+        if not isinstance(self.goodness, MergedClasses):  # which still has classes inside
+            target = target._replace(label=self.member_of[target.label])
+        super().follow(activity, target)
 
-class MergedClasses(Goodness):
+
+class MergedClasses(WrappedGoodness):
     """One score per superclass: the mean of its members' scores (HCL-FF, eq. of the hierarchical competition)."""
 
     per_class: ClassVar[bool] = True
@@ -51,8 +53,7 @@ class MergedClasses(Goodness):
 
     def __init__(self, goodness: Goodness, member_of: Sequence[int]):
         """`goodness` scores classes; `member_of` names the superclass of each."""
-        super().__init__()
-        self.goodness = goodness
+        super().__init__(goodness)
         groups = torch.arange(max(member_of) + 1)
         members = (torch.tensor(list(member_of))[:, None] == groups).float()
         self.register_buffer("shares", members / members.sum(dim=0), persistent=False)

@@ -84,7 +84,10 @@ class LabelInInput(LabelledViews):
     def _overwrite(self, x: Float[Tensor, "B ..."], values: Tensor) -> Float[Tensor, "B ..."]:
         flat = x.flatten(1)
         if flat.shape[1] < self.num_classes:
-            raise ValueError(f"images of {flat.shape[1]} values cannot carry a label of {self.num_classes} values")
+            raise ValueError(
+                f"images of {flat.shape[1]} values cannot carry a label of {self.num_classes} values: bring them to a "
+                "larger size (--data.size), or take a method that leaves the input alone, such as DeeperForward"
+            )
         return torch.cat([values.to(flat.dtype), flat[:, self.num_classes :]], dim=1).view(x.shape)
 
 

@@ -18,7 +18,8 @@ class Weighted(Objective):
 
     def __post_init__(self):
         super().__post_init__()
-        vars(self).update(per_class=self.objective.per_class, signed=self.objective.signed)
+        inner = self.objective
+        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
         return self.weight * self.objective(scores, target)

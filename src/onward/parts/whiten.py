@@ -53,7 +53,7 @@ def patch_covariance(
     The first `images` images are enough. Raises ValueError for images smaller than a patch.
     """
     if min(pixels.shape[2:]) < side:
-        raise ValueError(f"images of {pixels.shape[2]}x{pixels.shape[3]} pixels have no patches of {side}x{side}")
+        raise ValueError(f"images of {pixels.shape[3]}x{pixels.shape[2]} pixels have no patches of {side}x{side}")
     centre, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, deviation))
     total, count = torch.zeros((), dtype=torch.float64), 0
     for part in pixels[:images].split(500):

@@ -1,5 +1,6 @@
 """A recipe: everything that decides a training's result, but the machine."""
 
+import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Annotated, Any, TypeVar
 
@@ -63,6 +64,18 @@ class Recipe:
     def identity(self) -> "Recipe":
         """Return what decides the result but for the seed: two recipes of one identity are the same training."""
         return replace(self, name="", description="", published=None, backprop=None, seed=0)
+
+    def on_other_images(self, data: DataSettings, label: str) -> "Recipe":
+        """Return this recipe on other images, called METHOD-on-LABEL: it has no published number and no control."""
+        words = [word for word in self.name.split("-") if word != self.data.name]
+        return replace(
+            self,
+            name=f"{'-'.join(words)}-on-{re.sub(r'[^A-Za-z0-9_.]+', '_', label).strip('.') or 'images'}",
+            description=f"{self.name} on the images of {label}",
+            data=data,
+            published=None,
+            backprop=None,
+        )
 
     def budget(self) -> tuple[Any, ...]:
         """Return what a control has to share: network, data, epochs, batch size and precision."""

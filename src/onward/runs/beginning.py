@@ -8,18 +8,23 @@ from pathlib import Path
 import torch
 
 from onward.core import Learner
-from onward.data import Splits, load
+from onward.data import Splits, load, load_again
 from onward.recipes import Recipe
 from onward.runs.environment import device_name
 from onward.screen import say
 
 _SOON = 1.0  # seconds that a reading of images may take before it is said
+_FEW = 100  # steps that hardly any method learns from
 
 
-def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None) -> Splits:
-    """Load the images of a recipe; what takes longer than a second is said. Raises ValueError as `load` does."""
+def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None, *, begun: bool = False) -> Splits:
+    """Load the images of a recipe, or of a run that has begun; what takes longer than a second is said.
+
+    Raises ValueError as `load` and `load_again` do.
+    """
     with _said_later(f"reading the images of {recipe.data.name}"):
-        return load(recipe.data, data_dir=data_dir, workers=workers)
+        read = load_again if begun else load
+        return read(recipe.data, data_dir=data_dir, workers=workers)
 
 
 def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.device, folder: Path) -> None:
@@ -30,6 +35,13 @@ def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.devic
         f"on {device_name(device)}, in {folder}",
         error=True,
     )
+    each = len(data.train) // recipe.batch_size
+    if each * recipe.epochs < _FEW:
+        say(
+            f"only {each * recipe.epochs} steps in all, which may be too few to learn from: "
+            "take more epochs (--epochs) or smaller batches (--batch-size)",
+            error=True,
+        )
 
 
 @contextmanager

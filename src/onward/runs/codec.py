@@ -1,40 +1,110 @@
-"""Settings as JSON and back: a closed set of dataclasses, each written with its class name."""
+"""Settings as JSON and back: a closed set of dataclasses, each written with its class name and read by its fields."""
 
-from dataclasses import fields, is_dataclass
-from typing import Any
+import math
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
 
-from onward.algorithms import ALGORITHMS
+from onward.algorithms import ALGORITHMS, Algorithm
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
-from onward.nets import NETS
+from onward.nets import NETS, Architecture
 from onward.recipes import Published, Recipe
+from onward.runs.forms import check_value, is_union, shown
 
-_CLASSES = {
+_CLASSES: Mapping[str, type] = {
     cls.__name__: cls for cls in (*ALGORITHMS, *NETS, Augmentation, DataSettings, Published, Recipe, TrainerSettings)
 }
 
 
-def encode(value: Any) -> Any:
-    """Turn settings into plain JSON values."""
-    if is_dataclass(value):
-        assert type(value).__name__ in _CLASSES, type(value)
-        return {"type": type(value).__name__, **{f.name: encode(getattr(value, f.name)) for f in fields(value)}}
+def encode(value: Any, where: str = "settings") -> Any:
+    """Turn settings into plain JSON values. Raises ValueError for a class or a value that cannot be read back."""
+    if is_dataclass(value) and not isinstance(value, type):
+        _check_known(type(value))
+        inner = {field.name: encode(getattr(value, field.name), field.name) for field in fields(value)}
+        return {"type": type(value).__name__, **inner}
     if isinstance(value, list | tuple):
-        return [encode(item) for item in value]
-    assert value is None or isinstance(value, bool | int | float | str), value
+        return [encode(item, where) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError(f"{where} is {value}, which no file of a run can hold: give a finite number")
+    if value is not None and not isinstance(value, bool | int | float | str):
+        kind = "the class" if isinstance(value, type) else type(value).__name__
+        raise ValueError(f"{where} is {kind} {shown(value)}: give an object of onward, or a plain number or text")
     return value
 
 
-def decode(value: Any) -> Any:
-    """Turn what `encode` made back into settings. Raises ValueError for an unknown class, field or value."""
-    if isinstance(value, list):
-        return tuple(decode(item) for item in value)
+def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
+    """Turn what `encode` made back into settings of the class `expected`, or of one that derives from it.
+
+    Raises ValueError that names `where` and the field, for an unknown or another class, a field that is missing or not
+    known, and a value of another type or out of range.
+    """
     if not isinstance(value, dict):
-        return value
+        raise ValueError(f"{where} must be settings{_of(expected)}, got {shown(value)}")
     name = value.get("type")
-    if name not in _CLASSES:
-        raise ValueError(f"unknown kind of settings {name!r}; this version of onward knows {', '.join(_CLASSES)}")
+    cls = _CLASSES.get(name) if isinstance(name, str) else None
+    if cls is None:
+        raise ValueError(f"{where} is of an unknown kind, {shown(name)}; this version knows {', '.join(_CLASSES)}")
+    if not issubclass(cls, expected):
+        raise ValueError(f"{where} must be settings{_of(expected)}, got those of {name}")
+    known = _fields(cls)
+    strange = sorted(value.keys() - known.keys() - {"type"})
+    missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
+    if strange or missing:
+        told = ", ".join([*(f"{key!r} is not known" for key in strange), *(f"{key!r} is missing" for key in missing)])
+        raise ValueError(f"{where}: settings of {name} do not fit this version of onward: {told}")
+    inner = {key: _value(value[key], known[key][1], f"{key} of {where}") for key in value if key != "type"}
     try:
-        return _CLASSES[name](**{key: decode(item) for key, item in value.items() if key != "type"})
-    except TypeError as error:
-        raise ValueError(f"settings of {name} do not fit this version of onward: {error}") from None
+        return cls(**inner)
+    except (ValueError, TypeError, ArithmeticError) as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def _value(value: Any, kind: Any, where: str) -> Any:
+    """Turn the JSON value of a field back into what its annotation asks for."""
+    if is_union(kind):
+        settings = [each for each in get_args(kind) if _of_settings(each)]
+        if isinstance(value, dict) and settings:
+            return _value(value, settings[0], where)
+    if _of_settings(kind):
+        return decode(value, kind, where)
+    inner = get_args(kind)
+    if get_origin(kind) is tuple and isinstance(value, list) and any(map(_of_settings, inner)):
+        return tuple(decode(item, inner[0], f"entry {k} of {where}") for k, item in enumerate(value))
+    check_value(value, kind, where)
+    if type(value) is int and float in (kind, *inner) and int not in inner:
+        return float(value)
+    return _as_tuple(value)
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, list) else value
+
+
+def _of_settings(kind: Any) -> bool:
+    return isinstance(kind, type) and (is_dataclass(kind) or issubclass(kind, Algorithm | Architecture))
+
+
+@cache
+def _fields(cls: type) -> dict[str, tuple[Field, Any]]:
+    hints = get_type_hints(cls)
+    return {field.name: (field, hints[field.name]) for field in fields(cls)}
+
+
+def _needed(field: Field) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
+def _of(expected: type) -> str:
+    return "" if expected is object else f" of {expected.__name__}"
+
+
+def _check_known(cls: type) -> None:
+    """Raise ValueError unless a file that names this class would be read back as this very class."""
+    if _CLASSES.get(cls.__name__) is not cls:
+        raise ValueError(
+            f"{cls.__module__}.{cls.__qualname__} is not one of onward's own classes, and a run folder or model file "
+            "holds no other: train it with onward.fit and keep learner.state_dict(), for example by "
+            "safetensors.torch.save_file"
+        )

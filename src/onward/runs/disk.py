@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import BinaryIO
 
@@ -63,22 +63,35 @@ def replace(path: Path, write: Callable[[Path], object]) -> None:
 
     A link at `path` is replaced; what it leads to stays. Raises OSError if that cannot be done.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    replace_all({path: write})
+
+
+def replace_all(writes: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Replace several files as `replace` does one: all of them are written before the first is put in place."""
+    drafts = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}") for path in writes}
+    path = next(iter(writes))
     try:
-        handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE | _NO_LINK, 0o666)
-        mode = stat.S_IMODE(os.fstat(handle).st_mode)  # what the umask leaves
-        os.close(handle)
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(mode)  # the writer may have made a file of its own
-        os.replace(temporary, path)
+        for path, write in writes.items():
+            _fill(drafts[path], write)
+        for path, draft in drafts.items():
+            os.replace(draft, path)
     except (OSError, SafetensorError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise OSError(f"cannot write {path}: {reason}; what was there before is untouched") from error
     finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        for draft in drafts.values():
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+
+def _fill(draft: Path, write: Callable[[Path], object]) -> None:
+    handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE | _NO_LINK, 0o666)
+    mode = stat.S_IMODE(os.fstat(handle).st_mode)  # what the umask leaves
+    os.close(handle)
+    write(draft)
+    with draft.open("rb") as file:
+        os.fsync(file.fileno())
+    draft.chmod(mode)  # the writer may have made a file of its own
 
 
 def write_text(path: Path, text: str) -> None:

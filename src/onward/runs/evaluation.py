@@ -1,9 +1,10 @@
 """Evaluation: accuracy of every inference rule and of every block on one split."""
 # N inference rules, then scored blocks; C classes
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from jaxtyping import Int64
@@ -13,6 +14,21 @@ from onward.core import Evidence, Evidences, InferenceRule, Learner, TrainerSett
 from onward.data import Source, batches
 
 Seen = Iterable[tuple[Evidence, Tensor]]
+
+Watch = Callable[[str, int, int], None]
+"""Told what is done, how far it is, and how far it goes."""
+
+LARGEST_BATCH = 500
+"""Images that are evaluated together, unless fewer are trained together."""
+
+
+def evaluated_together(settings: TrainerSettings, batch_size: int) -> int:
+    """Return how many images are evaluated together: what a device can train on at once, it can evaluate."""
+    return min(LARGEST_BATCH, max(1, batch_size // settings.micro_batches))
+
+
+def unwatched(what: str, done: int, whole: int) -> None:
+    """Tell nobody."""
 
 
 @dataclass(frozen=True)
@@ -28,31 +44,53 @@ class Accuracy:
 
 
 class Evaluator:
-    """Runs a learner over data splits in the arithmetic of its training, batch by batch."""
+    """Runs a learner over data splits in the arithmetic of its training, batch by batch; `watch` is told how far it is.
 
-    def __init__(self, learner: Learner, settings: TrainerSettings, *, batch_size: int = 500):
+    `batch_size` is that of the training.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        settings: TrainerSettings,
+        *,
+        batch_size: int = LARGEST_BATCH,
+        watch: Watch = unwatched,
+    ):
         self.learner = learner
         self.settings = settings
-        self.batch_size = batch_size
+        self.batch_size = evaluated_together(settings, batch_size)
+        self.watch = watch
 
     def validate(self, train: Source, validation: Source) -> Accuracy:
-        """Fit the headline rule and report it and every block on the validation split, in one pass over it."""
+        """Fit the headline rule and report it and every block on the validation split.
+
+        Scores of blocks are kept and not computed twice; a rule that reads more goes over the images again.
+        """
+        name = self.learner.headline
+        rule, what = self.learner.rules[name], "validating"
+        assert isinstance(rule, InferenceRule)
         with self._evaluating():
-            seen = list(self._evidence(validation))  # keeps each batch's scores, so that nothing is computed twice
-            rule = self.learner.headline
-            fit_rule(self.learner, rule, lambda: self._evidence(train), lambda: seen)
-            return tally(self.learner, seen, [rule], len(validation))
+            kept = [] if rule.reads_handed_on or not rule.pipelined else list(self._scores(validation, what))
+
+            def seen() -> Seen:
+                return kept or self._evidence(validation, what)
+
+            fit_rule(self.learner, name, lambda: self._evidence(train, f"fitting {name}"), seen, self.watch)
+            return tally(self.learner, seen(), [name], len(validation))
 
     def fit_rules(self, train: Source, validation: Source) -> None:
         """Let every inference rule fit what it has to fit; what selects sees the validation split alone."""
         with self._evaluating():
             for name in self.learner.rules:
-                fit_rule(self.learner, name, lambda: self._evidence(train), lambda: self._evidence(validation))
+                what = f"fitting {name}"
+                known, checked = (partial(self._evidence, images, what) for images in (train, validation))
+                fit_rule(self.learner, name, known, checked, self.watch)
 
-    def accuracy(self, images: Source) -> Accuracy:
+    def accuracy(self, images: Source, what: str = "evaluating") -> Accuracy:
         """Report every inference rule and every block on one split."""
         with self._evaluating():
-            return tally(self.learner, self._evidence(images), list(self.learner.rules), len(images))
+            return tally(self.learner, self._evidence(images, what), list(self.learner.rules), len(images))
 
     def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield, batch by batch, what a rule makes of images [B, C], and the scores of every block [L, B, C].
@@ -61,23 +99,33 @@ class Evaluator:
         """
         read = self.learner._rule(rule)
         with self._evaluating():
-            for evidence, _ in self._evidence(images):
+            for evidence, _ in self._evidence(images, "predicting"):
                 yield read(evidence), evidence.block_scores
 
     def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
         """Count, for each true class (row), what the headline rule takes its images for (column)."""
         rule = self.learner.rules[self.learner.headline]
         with self._evaluating():
-            pairs = torch.cat(
-                [torch.stack([y, rule(evidence).argmax(dim=1)]) for evidence, y in self._evidence(images)], 1
-            )
-            classes = rule(next(self._evidence(images))[0]).shape[1]
-        true, taken = pairs.cpu()
+            classes, pairs = 0, []
+            for evidence, y in self._evidence(images, "evaluating"):
+                scores = rule(evidence)
+                classes = scores.shape[1]
+                pairs.append(torch.stack([y, scores.argmax(dim=1)]))
+        true, taken = torch.cat(pairs, dim=1).cpu()
         return torch.bincount(true * classes + taken, minlength=classes**2).reshape(classes, classes)
 
-    def _evidence(self, images: Source) -> Iterator[tuple[Evidence, Tensor]]:
+    def _evidence(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:
+        done = 0
         for x, y in batches(images, batch_size=self.batch_size, device=self.learner.device):
+            self.watch(what, done, len(images))
             yield Evidence(self.learner, x), y
+            done += len(y)
+            del x, y  # or they would wait beside the next batch
+        self.watch(what, len(images), len(images))
+
+    def _scores(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:
+        for evidence, y in self._evidence(images, what):
+            yield Evidence.collected(evidence.block_scores, []), y
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -90,11 +138,18 @@ class Evaluator:
             self.learner.train(training)
 
 
-def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences) -> None:
-    """Let one inference rule fit what it has to fit."""
+def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences, watch: Watch = unwatched) -> None:
+    """Let one inference rule fit what it has to fit; `watch` is told of the steps that it takes."""
     rule = learner.rules[name]
     assert isinstance(rule, InferenceRule)
-    rule.fit(train, validation)
+    told = [part for part in rule.modules() if isinstance(part, InferenceRule)]
+    try:
+        for part in told:
+            part.tell = partial(watch, f"fitting {name}, steps")
+        rule.fit(train, validation)
+    finally:
+        for part in told:
+            del part.tell
 
 
 def tally(learner: Learner, seen: Seen, names: list[str], count: int) -> Accuracy:

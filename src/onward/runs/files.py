@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,14 @@ from onward.runs.strict_json import parse
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
     """Write a JSON object with its own checksum, atomically. Raises OSError if it cannot be written."""
+    replace(path, json_writer(content))
+
+
+def json_writer(content: Mapping[str, Any]) -> Callable[[Path], object]:
+    """Return what writes a JSON object with its own checksum to a path. Raises ValueError for NaN or infinity."""
     body = {**content, "sha256": json_digest(content)}
     text = json.dumps(body, indent=2, allow_nan=False) + "\n"
-    replace(path, lambda temporary: temporary.write_text(text))
+    return lambda path: path.write_text(text)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -39,10 +44,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write tensors and JSON notes as one safetensors file with a checksum, atomically; OSError if it cannot."""
+    replace(path, tensor_writer(tensors, notes)[0])
+
+
+def tensor_writer(tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> tuple[Callable[[Path], object], str]:
+    """Return what writes tensors and JSON notes to a path, and their digest."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(dict(notes))
-    metadata = {"notes": text, "sha256": _tensor_digest(plain, text)}
-    replace(path, lambda temporary: save_file(plain, temporary, metadata))
+    digest = _tensor_digest(plain, text)
+    return lambda path: save_file(plain, path, {"notes": text, "sha256": digest}), digest
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

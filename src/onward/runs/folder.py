@@ -50,10 +50,8 @@ class RunFolder:
 
     def recipe(self) -> Recipe:
         """Read the recipe that this run carries out."""
-        recipe = decode(read_json(self.path / "config.json").get("recipe"))
-        if not isinstance(recipe, Recipe):
-            raise ValueError(f"{self.path / 'config.json'} holds no recipe")
-        return recipe
+        path = self.path / "config.json"
+        return decode(read_json(path).get("recipe"), Recipe, f"the recipe in {path}")
 
     def environment(self) -> dict[str, Any]:
         return read_json(self.path / "environment.json")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
@@ -28,6 +29,7 @@ from onward.measure import (
 )
 from onward.recipes import Recipe
 from onward.runs.environment import environment
+from onward.runs.evaluation import Watch, unwatched
 from onward.runs.fresh_process import fresh_process
 from onward.runs.model import spec_for
 from onward.runs.spike_costs import spike_costs, summary
@@ -151,6 +153,7 @@ def measure(
     steps: int = 5,
     micro_batches: int = 4,
     say: Callable[[str], None] = lambda _: None,
+    watch: Watch = unwatched,
 ) -> dict[str, Any]:
     """Measure a step of a recipe beside its controls; return plain JSON values, bytes and seconds.
 
@@ -161,13 +164,13 @@ def measure(
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)
-    rate = peak_rate(device, recipe.trainer.arithmetic)
     entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
-    names = ", ".join(entrant.contender.name for entrant in entrants)
-    say(f"operations, memory and time of a step, batches of {recipe.batch_size}: {names}")
-    rows = side_by_side(entrants, device, rate, steps=steps)
-    for row, entrant in zip(rows, entrants, strict=True):
-        say(f"memory of a process of its own: {entrant.contender.name}")
+    say(f"measuring a step of {', '.join(entrant.contender.name for entrant in entrants)}")
+    watch("measuring the rate of large products", 0, 1)
+    rate = peak_rate(device, recipe.trainer.arithmetic)
+    rows = side_by_side(entrants, device, rate, steps=steps, watch=watch)
+    for k, (row, entrant) in enumerate(zip(rows, entrants, strict=True)):
+        watch("measuring processes of their own", k, len(rows))
         row["process"] = fresh_process(
             entrant.contender.algorithm,
             recipe.net,
@@ -176,6 +179,7 @@ def measure(
             num_classes=data.num_classes,
             device=device,
         )
+    watch("measuring processes of their own", len(rows), len(rows))
     return {
         "recipe": recipe.name,
         "batch_size": recipe.batch_size,
@@ -193,27 +197,47 @@ def fitting(recipe: Recipe, data: Splits) -> Recipe:
 
 
 def side_by_side(
-    entrants: Sequence[Entrant], device: torch.device, rate: PeakRate, *, steps: int
+    entrants: Sequence[Entrant],
+    device: torch.device,
+    rate: PeakRate,
+    *,
+    steps: int,
+    watch: Watch = unwatched,
 ) -> list[dict[str, Any]]:
-    """Measure a step of every entrant; their timed steps alternate."""
+    """Measure a step of every entrant; their timed steps alternate. `watch` is told how far it is."""
     stands = [Stand(*entrant, device) for entrant in entrants]
-    rows = [{"name": stand.name, "flops": stand.flops(), "memory": stand.memory()} for stand in stands]
-    for row, seconds in zip(rows, interleave([stand.seconds for stand in stands], steps), strict=True):
+    rows: list[dict[str, Any]] = []
+    for k, stand in enumerate(stands):
+        watch("counting operations and memory", k, len(stands))
+        rows.append({"name": stand.name, "flops": stand.flops(), "memory": stand.memory()})
+    timed = interleave([stand.seconds for stand in stands], steps, partial(watch, "timing steps"))
+    for row, seconds in zip(rows, timed, strict=True):
         row |= {"step_seconds": median(seconds), "steps": seconds}
     meter = energy_meter(device)
     idle = 0.0 if meter is None else idle_power(meter)
-    for row, stand in zip(rows, stands, strict=True):
+    for k, (row, stand) in enumerate(zip(rows, stands, strict=True)):
+        watch("timing phases and counting energy", k, len(rows))
         row["images_per_second"] = per_second(stand.batch_size, row["step_seconds"])
         row["fraction_of_peak"] = per_second(row["flops"]["total"], row["step_seconds"]) / rate.best
         row["phases"] = stand.phases(min(steps, 3))
         row["energy"] = stand.energy(meter, idle, steps)
         row["spikes"] = stand.spikes()
+    watch("timing phases and counting energy", len(rows), len(rows))
     return rows
 
 
-def interleave(timed: Sequence[Callable[[], float]], steps: int) -> list[list[float]]:
-    """Call each in turn, A B A B ..., and return what each said `steps` times; a first round is not counted."""
-    rounds = [[seconds() for seconds in timed] for _ in range(steps + 1)]
+def interleave(
+    timed: Sequence[Callable[[], float]], steps: int, tell: Callable[[int, int], None] = lambda done, rounds: None
+) -> list[list[float]]:
+    """Call each in turn, A B A B ..., and return what each said `steps` times; a first round is not counted.
+
+    `tell` hears of each round before it begins, and of the end.
+    """
+    rounds: list[list[float]] = []
+    for k in range(steps + 1):
+        tell(k, steps + 1)
+        rounds.append([seconds() for seconds in timed])
+    tell(steps + 1, steps + 1)
     return [list(times) for times in zip(*rounds[1:], strict=True)]
 
 

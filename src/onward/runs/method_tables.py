@@ -8,7 +8,7 @@ from typing import Any
 
 from onward.core import TrainerSettings
 from onward.recipes import RECIPES, Published, Recipe
-from onward.runs.records import Record, Records, Row
+from onward.runs.records import Record, Records, Row, foreign_result
 
 Printed = Mapping[str, Mapping[str, float]]
 """By method and image set, the published test accuracy."""
@@ -45,7 +45,9 @@ def control_of(row: Row, records: Records) -> list[Record]:
 
 
 def published_of(run: Record) -> Published | None:
-    """Return the number that a record has to meet: what its recipe says today, or else what was recorded."""
+    """Return the number that a record of its images has to meet: what its recipe says today, or else the record."""
+    if foreign_result(run.recipe, run.result):
+        return None
     return _KNOWN.get(run.recipe.name, run.recipe).published
 
 

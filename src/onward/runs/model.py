@@ -1,7 +1,10 @@
 """The model file: safetensors plus JSON, from which the same learner is built again."""
 
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -12,10 +15,34 @@ from onward.data import Splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardise
 from onward.parts.whiten import Whiten, patch_covariance
+from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
-from onward.runs.files import read_json, read_tensors, write_json, write_tensors
+from onward.runs.disk import replace_all
+from onward.runs.files import json_digest, json_writer, read_header, read_json, read_tensors, tensor_writer
+from onward.runs.forms import check_object, shown
+from onward.runs.model_form import (
+    Form,
+    blocks_of,
+    check_finite,
+    check_forms,
+    check_sizes,
+    forms_of,
+    prepared_forms,
+    without_numbers,
+)
 
 FORMAT = "onward-model-1"
+_FORM: Mapping[str, Any] = {
+    "algorithm": dict[str, Any],
+    "net": dict[str, Any],
+    "shape": tuple[int, int, int],
+    "class_names": list[str],
+    "mean": list[float],
+    "deviation": list[float],
+    "covariance": list[list[float]],
+    "blocks": int | None,
+    "rule": str | None,
+}
 
 
 @dataclass(frozen=True)
@@ -37,20 +64,54 @@ class ModelSpec:
 
     def build(self, *, seed: int = 0) -> Learner:
         """Build the learner with fresh weights drawn from `seed`. Raises ValueError if the parts do not fit."""
-        prepare, shape = self._preparation()
-        with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
-            learner = self.algorithm(self.net(shape, len(self.class_names)), len(self.class_names))
-        learner.prepare = prepare
+        try:
+            with seeded(derive_seed(seed, "weights"), torch.device("cpu")):
+                learner = self._network()
+        except ValueError as error:
+            raise ValueError(f"{error}{self._fitting()}") from None
+        learner.prepare = self._preparation()
+        return learner
+
+    def forms(self, found: Mapping[str, Form]) -> dict[str, Form]:
+        """Return the form of every tensor of the learner, without making any.
+
+        Raises ValueError if the parts do not fit, or ask for far more than a file of the tensors `found` holds.
+        """
+        for settings in (self.algorithm, self.net):
+            check_sizes(settings, found)
+        with without_numbers(found):
+            learner = self._network()
+        return forms_of(blocks_of(learner)) | prepared_forms(self.shape, self.net.whiten)
+
+    def _network(self) -> Learner:
+        (channels, height, width), side, classes = self.shape, self.net.whiten, len(self.class_names)
+        if side:
+            channels, height, width = 2 * channels * side**2, height - side + 1, width - side + 1
+        learner = self.algorithm(self.net((channels, height, width), classes), classes)
         return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
 
-    def _preparation(self) -> tuple[nn.Module, tuple[int, int, int]]:
-        """Return what turns images into the network's input, and the shape of that."""
+    def _fitting(self) -> str:
+        """Return the flag that mends a network which cannot be built, where a width that suits the classes does."""
+        width, classes = getattr(self.net, "width", None), len(self.class_names)
+        if not isinstance(width, int) or not classes or width % classes == 0:
+            return ""
+        fitting = width + -width % classes
+        try:
+            with torch.device("meta"):
+                replace(self, net=replace(self.net, width=fitting))._network()  # pyright: ignore[reportCallIssue]
+        except (ValueError, NotImplementedError):
+            return ""
+        return f": --net.width {fitting} fits {classes} classes"
+
+    def _preparation(self) -> nn.Module:
+        """Return what turns images into the network's input."""
         standardise, side = Standardise(self.shape, self.mean, self.deviation), self.net.whiten
         if not side:
-            return standardise, self.shape
-        channels, height, width = self.shape
-        whiten = Whiten(channels, side, self.covariance or torch.eye(channels * side**2).tolist())
-        return nn.Sequential(standardise, whiten), (len(whiten.weight), height - side + 1, width - side + 1)
+            return standardise
+        channels = self.shape[0]
+        return nn.Sequential(
+            standardise, Whiten(channels, side, self.covariance or torch.eye(channels * side**2).tolist())
+        )
 
 
 def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
@@ -80,47 +141,118 @@ def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tupl
     return shorter, replace(spec, blocks=len(shorter.blocks), rule=shorter.headline)
 
 
-def save_model(folder: Path | str, learner: Learner, spec: ModelSpec) -> None:
-    """Write `model.safetensors` and `model.json`. Raises OSError if they cannot be written."""
-    folder = Path(folder)
-    write_tensors(folder / "model.safetensors", learner.state_dict(), {"format": FORMAT})
-    write_json(
-        folder / "model.json",
-        {
-            "format": FORMAT,
-            "algorithm": encode(spec.algorithm),
-            "net": encode(spec.net),
-            "shape": list(spec.shape),
-            "class_names": list(spec.class_names),
-            "mean": list(spec.mean),
-            "deviation": list(spec.deviation),
-            "covariance": [list(row) for row in spec.covariance],
-            "blocks": spec.blocks,
-            "rule": spec.rule,
-        },
-    )
+def save_model(folder: Path | str, learner: Learner, spec: ModelSpec, *, config: str | None = None) -> None:
+    """Write `model.safetensors` and `model.json` into a folder, which is made if it is not there.
+
+    `config` is the digest of the configuration that lies beside them, if there is one. Raises ValueError, before
+    anything is written, for classes that are not onward's own, for weights that are not finite, and for a description
+    that is not that of the learner; OSError if a file cannot be written, and then the model before it is untouched.
+    """
+    folder, tensors = Path(folder), learner.state_dict()
+    content = _described(spec)
+    try:
+        check_forms(spec.forms(forms_of(tensors)), forms_of(tensors))
+    except ValueError as error:
+        raise ValueError(f"learner and description do not fit ({error}): give those that belong together") from None
+    check_finite(tensors)
+    write, digest = tensor_writer(tensors, {"format": FORMAT})
+    content |= {"weights_sha256": digest, "config_sha256": config}
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_all({folder / "model.safetensors": write, folder / "model.json": json_writer(content)})
 
 
 def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
-    """Read a learner back, in evaluation mode. Raises ValueError for a missing, damaged or foreign model."""
+    """Read a learner back, in evaluation mode; a model file stands for its folder.
+
+    Raises ValueError for a missing, damaged or foreign model, before anything of its size is built.
+    """
     folder = Path(folder)
-    content = read_json(folder / "model.json")
-    if content.get("format") != FORMAT:
-        raise ValueError(f"{folder / 'model.json'} has format {content.get('format')!r}, expected {FORMAT!r}")
-    spec = ModelSpec(
-        decode(content["algorithm"]),
-        decode(content["net"]),
-        (content["shape"][0], content["shape"][1], content["shape"][2]),
-        *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
-        covariance=tuple(tuple(row) for row in content.get("covariance", [])),
-        blocks=content.get("blocks"),
-        rule=content.get("rule"),
-    )
-    tensors, _ = read_tensors(folder / "model.safetensors")
-    learner = spec.build()
+    if folder.name in ("model.safetensors", "model.json") and folder.is_file():
+        folder = folder.parent
+    weights, described = folder / "model.safetensors", folder / "model.json"
+    if not described.exists() and (folder / "config.json").exists():
+        raise ValueError(f"{folder} has not finished; go on with: onward train --resume {folder}")
+    content = read_json(described)
+    header = read_header(weights)
+    check_digests(folder, content, header.digest)
+    spec = _spec(content, described)
+    with _naming(described):
+        wanted = spec.forms(header.forms)
     try:
+        check_forms(wanted, header.forms)
+        tensors, _ = read_tensors(weights)
+        check_finite(tensors)
+    except ValueError as error:
+        raise ValueError(f"{weights} does not fit {described}: {error}") from None
+    with _naming(described):
+        learner = spec.build()
         learner.load_state_dict(tensors)
-    except RuntimeError as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(f"{folder / 'model.safetensors'} does not fit {folder / 'model.json'}: {reason}") from None
     return learner.eval(), spec
+
+
+def check_digests(folder: Path, content: Mapping[str, Any], weights: str) -> None:
+    """Raise ValueError unless weights and configuration in a folder are those that its `model.json` was made with."""
+    described = folder / "model.json"
+    if content.get("weights_sha256", weights) != weights:
+        raise ValueError(f"{folder / 'model.safetensors'} does not belong to {described}: it is of another run")
+    config = content.get("config_sha256")
+    beside = folder / "config.json"
+    if config is not None and beside.exists() and json_digest(read_json(beside)) != config:
+        raise ValueError(f"{beside} does not belong to {described}: it is of another run")
+
+
+def check_recipe(recipe: Recipe, spec: ModelSpec, folder: Path) -> None:
+    """Raise ValueError if a folder's recipe and model are of different algorithms or networks."""
+    for name in ("algorithm", "net"):
+        if getattr(recipe, name) != getattr(spec, name):
+            raise ValueError(
+                f"{folder / 'config.json'} does not belong to {folder / 'model.json'}: the {name} is another"
+            )
+
+
+def _described(spec: ModelSpec) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "algorithm": encode(spec.algorithm, "algorithm"),
+        "net": encode(spec.net, "net"),
+        "shape": list(spec.shape),
+        "class_names": list(spec.class_names),
+        "mean": list(spec.mean),
+        "deviation": list(spec.deviation),
+        "covariance": [list(row) for row in spec.covariance],
+        "blocks": spec.blocks,
+        "rule": spec.rule,
+    }
+
+
+def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
+    if content.get("format") != FORMAT:
+        raise ValueError(f"{path} has format {shown(content.get('format'))}, expected {FORMAT!r}")
+    content = {"covariance": [], "blocks": None, "rule": None} | content  # which models had not before
+    check_object(content, _FORM, str(path))
+    shape, classes = content["shape"], content["class_names"]
+    channels = shape[0]
+    if min(shape) < 1 or len(classes) < 2 or any(len(content[name]) != channels for name in ("mean", "deviation")):
+        raise ValueError(
+            f"{path} describes images of shape {shape} with {len(classes)} classes, {len(content['mean'])} means and "
+            f"{len(content['deviation'])} deviations, which do not fit each other"
+        )
+    return ModelSpec(
+        decode(content["algorithm"], Algorithm, f"algorithm in {path}"),
+        decode(content["net"], Architecture, f"net in {path}"),
+        (channels, shape[1], shape[2]),
+        *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
+        covariance=tuple(tuple(row) for row in content["covariance"]),
+        blocks=content["blocks"],
+        rule=content["rule"],
+    )
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn whatever goes wrong when a learner is built from a file into a ValueError that names it."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{path} describes no model that can be built: {reason}") from None

@@ -41,11 +41,11 @@ from onward.runs.folder import RunFolder
 from onward.runs.interrupt import StopWish, stop_wish
 from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, save_model, spec_for
-from onward.runs.progress import Display
+from onward.runs.progress import Display, stages
 from onward.runs.records import make_record
 from onward.runs.stage_training import StageStopped, StageTraining
 from onward.runs.train import Interrupted, Place, check_data
-from onward.screen import shown
+from onward.screen import let_the_first_speak, shown
 
 Outcome = tuple[RunFolder, dict[str, Any]]
 
@@ -116,7 +116,7 @@ class _Run:
         recipe, ranks = self.recipe, self.ranks
         if recipe.trainer.order != "joint":
             raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
-        data = images_of(recipe, self.where.data_dir, self.where.workers)
+        data = images_of(recipe, self.where.data_dir, self.where.workers, begun=self.resumed is not None)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
         _check_rules(learner)
@@ -262,6 +262,8 @@ class _Run:
         if self.ranks.replica:
             self._part()
             return None
+        if self.ranks.writes:
+            training.evaluation.watch = self.held.enter_context(stages())
         found = training.evaluation.finish(data)
         weights = _gather(self.ranks, training.learner, training.owned)
         result = None
@@ -352,6 +354,7 @@ def _told(error: BaseException) -> str:
 
 def leave(fault: str) -> None:
     """End this process when it does not end by itself; nothing that it could still do would count."""
+    let_the_first_speak()
     os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {shown(fault)}\n".encode())
     os._exit(1)
 

@@ -1,33 +1,80 @@
 """What a person sees while a run trains: a bar on a terminal, plain lines elsewhere."""
 
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from onward.runs.training import EpochDone, StepDone
 
 _BARS = "▁▂▃▄▅▆▇█"
+_OTHERS = 34  # columns of a line that bar, rate, time left and the gaps between them take at least
+_SILENCE = 10.0  # seconds without a word in a plain text, at most
+
+
+class Stages:
+    """Shows what is being done beside the steps of a training, how far it is, how fast, and the time left.
+
+    Without a terminal it is a plain line, once in a while.
+    """
+
+    def __init__(self, bar: Progress):
+        self.bar, self.console = bar, bar.console
+        self.task: TaskID | None = None
+        self.what, self.since, self.shown = "", 0.0, 0.0
+
+    def __call__(self, what: str, done: int, whole: int) -> None:
+        """Show `what`, of which `done` of `whole` is done; all of it takes the line away."""
+        now = time.perf_counter()
+        if what != self.what:
+            self.close()
+            self.what, self.since, self.shown = what, now, now
+        if done >= whole:
+            self.close()
+        elif not self.console.is_terminal:
+            if now - self.shown >= _SILENCE:
+                self.shown = now
+                self.console.print(f"{what}: {done:,} of {whole:,}{_left(done, whole, now - self.since)}")
+        elif self.task is None or now - self.shown >= 0.1:
+            self.shown = now
+            rate = f"{done / (now - self.since):,.0f}/s" if done else ""
+            if self.task is None:
+                self.task = self.bar.add_task("", total=whole, rate="")
+            text = _fitting([f"{what}  {done:,} of {whole:,}", what], self.console.width - _OTHERS)
+            self.bar.update(self.task, completed=done, total=whole, description=text, rate=rate)
+
+    def close(self) -> None:
+        """Take the line away."""
+        if self.task is not None:
+            self.bar.remove_task(self.task)
+        self.task, self.what = None, ""
+
+
+@contextmanager
+def stages() -> Iterator[Stages]:
+    """Show, inside the `with`, the stages of a work that trains nothing."""
+    bar = _bar()
+    with bar:
+        yield Stages(bar)
 
 
 class Display:
-    """Shows epoch, loss, accuracy per block, images/s and time left; a plain line per epoch when not on a terminal."""
+    """Shows epoch, loss, accuracy per block, images/s and time left, and a line for every epoch that stays.
+
+    On a terminal the first of these is a bar at the bottom, and so is what lies between epochs and after the last one.
+    """
 
     def __init__(self, total_epochs: int, done_epochs: int, steps: int):
-        self.console = Console(stderr=True)
         self.total_epochs = total_epochs
         self.last: EpochDone | None = None
         self.images, self.since = 0, time.perf_counter()
-        self.bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=None),
-            TextColumn("{task.fields[rate]}"),
-            TimeRemainingColumn(),
-            console=self.console,
-            disable=not self.console.is_terminal,
-        )
+        self.bar = _bar()
+        self.console = self.bar.console
         self.task = self.bar.add_task("", total=total_epochs * steps, completed=done_epochs * steps, rate="")
+        self.stage = Stages(self.bar)
 
     def __enter__(self) -> "Display":
         self.bar.start()
@@ -43,32 +90,74 @@ class Display:
             return
         rate = f"{self.images / passed:,.0f} img/s"
         self.images, self.since = 0, time.perf_counter()
+        epoch = f"epoch {done.epoch + 1}/{self.total_epochs}"
+        told = [] if self.last is None else _told(self.last)
+        candidates = ["  ".join([epoch, *told[:count]]) for count in range(len(told), -1, -1)]
         self.bar.update(
             self.task,
             completed=done.epoch * done.steps + done.step,
-            description=f"epoch {done.epoch + 1}/{self.total_epochs}{_summary(self.last)}",
+            description=_fitting(candidates, self.console.width - _OTHERS),
             rate=rate,
         )
 
     def epoch(self, done: EpochDone) -> None:
+        self.stage.close()
         self.last = done
-        if not self.console.is_terminal:
-            line = f"epoch {done.epoch + 1}/{self.total_epochs}{_summary(done)}  {done.images_per_second:,.0f} img/s"
+        epoch, rate = f"epoch {done.epoch + 1}/{self.total_epochs}", f"{done.images_per_second:,.0f} img/s"
+        lines = ["  ".join([epoch, *_told(done), rate])]
+        if self.console.is_terminal:  # time left is on the bar
+            lines.append(" ".join([epoch, *_told(done), rate]))
+            short = [epoch.removeprefix("epoch "), *_told(done)[:2]]
+            if done.block_accuracy:
+                low, bars, high = _range(done.block_accuracy)
+                lines += [" ".join([*short, text, rate]) for text in (f"{low}{bars}{high}", f"{low}-{high}")]
+            self.console.print(_fitting(lines, self.console.width), soft_wrap=True)
+        else:
             left = (self.total_epochs - done.epoch - 1) * done.train_seconds / (done.epoch + 1)
-            self.console.print(f"{line}  about {left:,.0f} s left", highlight=False, soft_wrap=True)
+            self.console.print(f"{lines[0]}  about {left:,.0f} s left", soft_wrap=True)
+        self.images, self.since = 0, time.perf_counter()  # validation took its time too
+
+    def trained(self) -> None:
+        """Take the bar away: what follows has lines of its own."""
+        self.bar.update(self.task, visible=False)
 
 
-def _summary(done: EpochDone | None) -> str:
-    if done is None:
-        return ""
+def _bar() -> Progress:
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    return Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[rate]}", markup=False),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+        transient=True,
+    )
+
+
+def _fitting(texts: Sequence[str], room: int) -> str:
+    """Return the first text that fits, the last one if none does."""
+    return next((text for text in texts if len(text) <= room), texts[-1])
+
+
+def _left(done: int, whole: int, seconds: float) -> str:
+    return f", about {seconds * (whole - done) / done:,.0f} s left" if done else ""
+
+
+def _told(done: EpochDone) -> list[str]:
     loss = sum(done.losses.values()) / len(done.losses)
-    return f"  loss {loss:.3f}  val {done.validation_accuracy:.2%}  blocks {compact(done.block_accuracy)}"
+    blocks = [f"blocks {compact(done.block_accuracy)}"] if done.block_accuracy else []
+    return [f"loss {loss:.3f}", f"val {done.validation_accuracy:.2%}", *blocks]
 
 
 def compact(accuracies: tuple[float, ...]) -> str:
     """Write accuracies per block in percent; many blocks become a small bar chart between the worst and the best."""
     if len(accuracies) <= 5:
         return " ".join(f"{100 * value:.1f}" for value in accuracies)
+    return " ".join(_range(accuracies))
+
+
+def _range(accuracies: tuple[float, ...]) -> tuple[str, str, str]:
     low, high = min(accuracies), max(accuracies)
     bars = (_BARS[int((value - low) / max(high - low, 1e-9) * (len(_BARS) - 1))] for value in accuracies)
-    return f"{100 * low:.1f} {''.join(bars)} {100 * high:.1f}"
+    return f"{100 * low:.1f}", "".join(bars), f"{100 * high:.1f}"

@@ -8,13 +8,32 @@ from pathlib import Path
 from typing import Any
 
 from onward.core import Learner
-from onward.data import Splits
+from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
 from onward.measure import peak_memory
-from onward.recipes import Recipe
+from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.runs.codec import decode, encode
 from onward.runs.disk import make_folder
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
+from onward.runs.forms import check_object
+
+RESULT: Mapping[str, Any] = {
+    "recipe": str,
+    "seed": int,
+    "test_accuracy": float,
+    "test_accuracy_by_rule": dict[str, float],
+    "validation_accuracy": float,
+    "data": str,
+    "data_note": str,
+    "epochs": int,
+    "parameters": int,
+    "train_seconds": float,
+    "device": str,
+    "config": dict[str, Any],
+}
+"""What every result has, by type."""
+
+_LISTED = {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
 
 
 @dataclass(frozen=True)
@@ -76,7 +95,7 @@ def make_record(
         "test_accuracy_by_block": list(test.by_block),
         "validation_accuracy": validation.headline,
         "backprop_recipe": recipe.backprop,
-        "published": encode(recipe.published),
+        "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
         "data": data.name,
         "data_note": data.note,
         "n_train": len(data.train),
@@ -92,10 +111,26 @@ def make_record(
     }
 
 
+def foreign(recipe: Recipe, data: str, note: str) -> str:
+    """Say why images, by name and note of their data set, are not those that a recipe is listed with; else nothing."""
+    listed = _LISTED.get(recipe.name, recipe).data.name
+    if recipe.data.name != listed:
+        return f"these are not the images of {listed} but of {data}"
+    return "" if note in KNOWN_NOTES else f"these are {note}"
+
+
+def foreign_result(recipe: Recipe, result: Mapping[str, Any]) -> str:
+    """Say the same of a result; one that an older version wrote has no note, but numbers of images."""
+    named = next((known for known in NAMED_SETS if known.name == recipe.data.name), None)
+    note = result["data_note"]
+    if named is not None and not note:
+        note = note_on_counts(named, result["n_train"] + result["n_validation"], result["n_test"])
+    return foreign(recipe, result["data"], note)
+
+
 def record(folder: Path, result: dict[str, Any]) -> Path:
     """File a finished run under `record_path`. Raises ValueError if recipe and seed are not those of its settings."""
-    recipe = decode(result["config"])
-    assert isinstance(recipe, Recipe)
+    recipe = decode(result["config"], Recipe, "the settings of a result")
     told = result["recipe"], result["seed"]
     if told != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
         raise ValueError(
@@ -120,9 +155,9 @@ def read_record(path: Path) -> Record:
     """Read a filed run. Raises ValueError naming the file if it is damaged or of settings that are not known."""
     result = read_json(path)
     try:
-        recipe = decode(result["config"])
-        assert isinstance(recipe, Recipe)
-    except (ValueError, KeyError, AssertionError) as error:
+        check_object(result, RESULT, str(path))
+        recipe = decode(result["config"], Recipe, "config")
+    except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
     return Record(recipe, result)
 

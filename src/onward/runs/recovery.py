@@ -9,7 +9,7 @@ from onward.core import Count, Learner, Positive, Seed, TrainerSettings, check_f
 from onward.data import Batch, Images, Splits, TrainLoader
 from onward.hardware import Noise, noisy
 from onward.measure import MemoryMeter
-from onward.runs.evaluation import Evaluator
+from onward.runs.evaluation import LARGEST_BATCH, Evaluator
 from onward.runs.online import OnlineLearning
 
 
@@ -63,16 +63,17 @@ def recover(
     chip: int,
     stream: Stream,
     test: Images | None = None,
+    batch_size: int = LARGEST_BATCH,
 ) -> Recovery:
     """Let a copy of a learner train on the chip of this seed, span by span as its algorithm does.
 
     Settings are the recipe's, but for what needs to know the end of a training: the schedule, averages, and the order
-    span after span. The headline rule is fitted again on the chip at the end, as after every training.
-    Raises ValueError if the noise finds nothing to touch.
+    span after span. The headline rule is fitted again on the chip at the end, as after every training. `batch_size` is
+    that of the recipe, for evaluation. Raises ValueError if the noise finds nothing to touch.
     """
     settings = online_settings(settings, stream.rate)
     test, learner = test or data.test, copy.deepcopy(learner)
-    evaluator = Evaluator(learner, settings)
+    evaluator = Evaluator(learner, settings, batch_size=batch_size)
     clean = evaluator.accuracy(test).headline
     loader = TrainLoader(data.train, batch_size=stream.batch_size, device=learner.device, seed=stream.seed)
     with noisy(learner, noises, seed=chip):

@@ -38,12 +38,16 @@ class OnTest:
             self._learner = load_learner(self.run, self.device)
         return self._learner
 
+    def _evaluator(self) -> Evaluator:
+        recipe = self.run.recipe
+        return Evaluator(self.learner, recipe.trainer, batch_size=recipe.batch_size)
+
     def clean(self, say: Say) -> dict[str, Any]:
         """Return accuracy, accuracy by rule and by block, and the confusion matrix, on no chip."""
         asked = self._question([], 0)
         found = self.evaluations.answer(asked)
         if found is None:
-            evaluator = Evaluator(self.learner, self.run.recipe.trainer)
+            evaluator = self._evaluator()
             found = _found(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
             self.evaluations.keep(asked, found)
             say(f"{self.run.folder.path}  clean: {found['accuracy']:.2%}")
@@ -60,7 +64,7 @@ class OnTest:
             found = self.evaluations.answer(asked)
             if found is None:
                 with noisy(self.learner, condition.noises, seed=chip):
-                    found = _found(Evaluator(self.learner, self.run.recipe.trainer), self.test)
+                    found = _found(self._evaluator(), self.test)
                 found |= {"sweep": condition.sweep, "level": condition.level}
                 self.evaluations.keep(asked, found)
                 new = True
@@ -91,6 +95,7 @@ class OnTest:
                         chip=chip,
                         stream=stream,
                         test=self.test,
+                        batch_size=self.run.recipe.batch_size,
                     )
                 )
                 self.recoveries.keep(asked, row)

@@ -9,7 +9,7 @@ from torch import Tensor
 from onward.core import Evidence, Evidences, InferenceRule, Learner, Stream, TrainerSettings
 from onward.data import Source, Splits, batches
 from onward.distributed import Message, Ranks, StageForward, evaluating
-from onward.runs.evaluation import Accuracy, fit_rule, tally
+from onward.runs.evaluation import Accuracy, Watch, evaluated_together, fit_rule, tally, unwatched
 
 Seen = list[tuple[Evidence, Tensor]]
 
@@ -20,10 +20,10 @@ class StageEvaluation:
     All stages call the same methods in the same order; nothing comes back, so that none waits for a later one.
     """
 
-    def __init__(
-        self, learner: Learner, settings: TrainerSettings, ranks: Ranks, owned: range, *, batch_size: int = 500
-    ):
-        self.learner, self.settings, self.ranks, self.batch_size = learner, settings, ranks, batch_size
+    def __init__(self, learner: Learner, settings: TrainerSettings, ranks: Ranks, owned: range, *, batch_size: int):
+        self.learner, self.settings, self.ranks = learner, settings, ranks
+        self.batch_size = evaluated_together(settings, batch_size)
+        self.watch: Watch = unwatched
         self.device = learner.device
         self.forward = StageForward(learner, owned)
 
@@ -49,7 +49,7 @@ class StageEvaluation:
             return None
         with evaluating(self.learner), self.settings.arithmetic(self.device):
             for name, rule in rules.items():
-                fit_rule(self.learner, name, _told(name, rule, train), lambda: validation)
+                fit_rule(self.learner, name, _told(name, rule, train), lambda: validation, self.watch)
             names = list(rules)
             return (
                 tally(self.learner, validation, names, len(data.validation)),
@@ -72,6 +72,7 @@ class StageEvaluation:
                     self.ranks.outbox.put(message)
                 else:
                     seen.add(message)
+                    self.watch("carrying images through the stages", seen.count, len(images))
         if self.ranks.outbox is not None:
             self.ranks.outbox.put(Message("passed"))
         return seen.batches
@@ -95,6 +96,7 @@ class _Collected:
 
     def __init__(self):
         self.batches: Seen = []
+        self.count = 0
         self._views: list[Tensor] = []
 
     def add(self, message: Message) -> None:
@@ -105,6 +107,7 @@ class _Collected:
             scores = self._scores(y, signed=message.notes["signed"])
             handed_on = found if message.kind == "handed_on" else []
             self.batches.append((Evidence.collected(scores, handed_on), y))
+            self.count += len(y)
             self._views = []
 
     def _scores(self, y: Tensor, *, signed: bool) -> Tensor:

@@ -75,7 +75,7 @@ class StageTraining:
             optimizers: list[Any] = self.trainer.optimizers
             optimizers[:] = [SharedOptimizer(optimizer, ranks.peers) for optimizer in optimizers]
             see_whole_batch([learner.blocks[k] for k in owned], ranks.peers)
-        self.evaluation = StageEvaluation(learner, settings, ranks, owned)
+        self.evaluation = StageEvaluation(learner, settings, ranks, owned, batch_size=batch_size)
         self.loader = TrainLoader(
             data.train,
             batch_size=batch_size,

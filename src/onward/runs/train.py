@@ -13,6 +13,7 @@ from onward.data import Augmentation, Splits
 from onward.nets import Architecture
 from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
+from onward.runs.codec import encode
 from onward.runs.compiling import check_compiler, compile_bodies
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
@@ -58,6 +59,7 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
 
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
+    encode(recipe)  # what cannot be written down is not trained
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
@@ -86,7 +88,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
-        data = images_of(recipe, place.data_dir, place.workers)
+        data = images_of(recipe, place.data_dir, place.workers, begun=True)
         check_data(folder, data)
         return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
 
@@ -97,7 +99,7 @@ def check_data(folder: RunFolder, data: Splits) -> None:
     if data.checksum != begun:
         raise ValueError(
             f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}; "
-            "name the folder of the data that it began on with --data-dir"
+            "name the place of the data that it began on with --data-dir"
         )
 
 
@@ -153,10 +155,13 @@ def _carry_out(
     if checkpoint is not None:
         training.load_state(*checkpoint)
     folder.keep_metrics(training.epoch)
-    _run(training, folder, place.checkpoint_every)
-    training.finish()
-    validation = training.evaluator.accuracy(data.validation)
-    test = training.evaluator.accuracy(data.test)  # read once, after everything has been chosen
+    with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
+        training.evaluator.watch = display.stage
+        _run(training, folder, place.checkpoint_every, display)
+        display.trained()
+        training.finish()
+        validation = training.evaluator.accuracy(data.validation, "validating")
+        test = training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
     machine = folder.environment()
     result = make_record(
         recipe,
@@ -173,10 +178,9 @@ def _carry_out(
     return result
 
 
-def _run(training: Training, folder: RunFolder, checkpoint_every: float) -> None:
+def _run(training: Training, folder: RunFolder, checkpoint_every: float, display: Display) -> None:
     saved = time.monotonic()
-    display = Display(training.total_epochs, training.epoch, len(training.loader))
-    with stop_wish() as wish, display:
+    with stop_wish() as wish:
         for event in training:
             if isinstance(event, EpochDone):
                 folder.append_metrics(asdict(event))

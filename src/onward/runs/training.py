@@ -70,7 +70,7 @@ class Training:
             learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         self.learner, self.data, self.settings, self.epochs = learner, data, settings, epochs
         self.trainer = LocalTrainer(learner, settings, seed=seed)
-        self.evaluator = Evaluator(learner, settings)
+        self.evaluator = Evaluator(learner, settings, batch_size=batch_size)
         self.loader = TrainLoader(
             data.train, batch_size=batch_size, device=learner.device, augmentation=augmentation, seed=seed
         )

@@ -1,0 +1,84 @@
+"""Forms: whether a JSON value is of the type that a field asks for, and words for what is wrong."""
+
+import types
+from collections.abc import Mapping
+from typing import Any, Literal, Union, get_args, get_origin
+
+_WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+_LARGEST = 2**63  # what a tensor can hold and measure
+
+
+def check_object(content: Any, form: Mapping[str, Any], where: str) -> None:
+    """Raise ValueError naming the field unless `content` is an object with at least the fields of `form`, by type."""
+    if not isinstance(content, dict):
+        raise ValueError(f"{where} must be an object, got {shown(content)}")
+    for name, kind in form.items():
+        if name not in content:
+            raise ValueError(f"{where} has no {name}: it is not from onward, or from another version")
+        check_value(content[name], kind, f"{name} in {where}")
+
+
+def check_value(value: Any, kind: Any, where: str) -> None:
+    """Raise ValueError unless a JSON value is of a type: a plain one, a Literal, a union, a list, tuple or dict."""
+    if kind in (Any, object):
+        return
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (list, tuple):
+        _check_list(value, kind, where)
+    elif origin is dict:
+        if not isinstance(value, dict):
+            raise ValueError(f"{where} must be an object, got {shown(value)}")
+        for key, item in value.items():
+            check_value(item, inner[1], f"{key!r} of {where}")
+    elif not _is(value, kind):
+        raise ValueError(f"{where} must be {_said(kind)}, got {shown(value)}")
+
+
+def shown(value: Any) -> str:
+    """Write a value so that it fits a line."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, types.UnionType)
+
+
+def _check_list(value: Any, kind: Any, where: str) -> None:
+    inner = get_args(kind)
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"{where} must be a list, got {shown(value)}")
+    if get_origin(kind) is list or inner[-1] is Ellipsis:
+        inner = (inner[0],) * len(value)
+    if len(value) != len(inner):
+        raise ValueError(f"{where} must have {len(inner)} entries, got {len(value)}")
+    for index, (item, each) in enumerate(zip(value, inner, strict=True)):
+        check_value(item, each, f"entry {index} of {where}")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    if is_union(kind):
+        return any(_fits(value, each) for each in get_args(kind))
+    if get_origin(kind) is Literal:
+        return any(type(value) is type(choice) and value == choice for choice in get_args(kind))
+    if kind in (int, float) and isinstance(value, int) and not isinstance(value, bool):
+        return -_LARGEST <= value < _LARGEST
+    return type(value) is kind
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    try:
+        check_value(value, kind, "")
+    except ValueError:
+        return False
+    return True
+
+
+def _said(kind: Any) -> str:
+    if is_union(kind):
+        return " or ".join(_said(each) for each in get_args(kind))
+    if get_origin(kind) is Literal:
+        return "one of " + ", ".join(str(choice) for choice in get_args(kind))
+    if get_origin(kind) in (list, tuple, dict):
+        return "a list" if get_origin(kind) is not dict else "an object"
+    return _WORDS.get(kind, kind.__name__ if isinstance(kind, type) else str(kind))

@@ -1,0 +1,104 @@
+"""Settings as JSON: what is read back is what was written, or the field at fault is named."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from onward.algorithms import ForwardForward as BuiltIn
+from onward.algorithms import MonoForward
+from onward.nets import MLP, Architecture
+from onward.recipes import Recipe
+from onward.runs.codec import decode, encode
+
+
+@dataclass(frozen=True)
+class OwnNet(MLP):
+    """A network that is not onward's."""
+
+
+@dataclass(frozen=True)
+class ForwardForward(BuiltIn):
+    """A method that has the name of one of onward's."""
+
+
+_MISSING = object()
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "says"),
+    [
+        ("epochs", "3", "epochs of here must be a whole number, got '3'"),
+        ("epochs", True, "epochs of here must be a whole number, got True"),
+        ("epochs", 2.0, "epochs of here must be a whole number, got 2.0"),
+        ("epochs", 2**63, "epochs of here must be a whole number"),
+        ("epochs", 0, "here: epochs of Recipe must be .*, got 0"),
+        ("epochs", None, "epochs of here must be a whole number, got None"),
+        ("epochs", _MISSING, "here: .*'epochs' is missing"),
+        ("color", "blue", "here: .*'color' is not known"),
+        ("type", _MISSING, "here is of an unknown kind, None"),
+        ("type", ["Recipe"], "here is of an unknown kind"),
+        ("type", {}, "here is of an unknown kind"),
+        ("type", "os.system", "here is of an unknown kind, 'os.system'"),
+        ("type", "MLP", "here must be settings of Recipe, got those of MLP"),
+        ("algorithm", {"type": "MLP"}, "algorithm of here must be settings of Algorithm, got those of MLP"),
+        ("algorithm", "DeeperForward", "algorithm of here must be settings of Algorithm, got 'DeeperForward'"),
+        (
+            "algorithm",
+            {"type": "DeeperForward", "goodness": "max"},
+            "goodness of algorithm of here must be one of mean",
+        ),
+        (
+            "algorithm",
+            {"type": "DeeperForward", "temperature": []},
+            "temperature of algorithm of here must be a number",
+        ),
+        ("net", {"type": "MLP", "width": {"type": "MLP"}}, "width of net of here must be a whole number"),
+        ("net", {"type": "MLP", "width": -1}, "net of here: width of MLP must be .*, got -1"),
+        ("published", 0.9, "published of here must be Published or null, got 0.9"),
+        ("backprop", 3, "backprop of here must be text or null, got 3"),
+        ("data", None, "data of here must be settings of DataSettings, got None"),
+    ],
+)
+def test_a_wrong_form_names_the_field(place: str, value: Any, says: str, toy_recipe: Recipe):
+    content = {**encode(toy_recipe), place: value}
+    if value is _MISSING:
+        del content[place]
+    with pytest.raises(ValueError, match=says):
+        decode(content, Recipe, "here")
+
+
+@pytest.mark.parametrize("value", [None, 3, "Recipe", [], [[]], True])
+def test_what_is_no_object_is_no_recipe(value: Any):
+    with pytest.raises(ValueError, match="here must be settings of Recipe"):
+        decode(value, Recipe, "here")
+
+
+def test_a_whole_number_is_a_number_too(toy_recipe: Recipe):
+    content = encode(toy_recipe)
+    content["trainer"]["learning_rate"] = 1
+    assert decode(content, Recipe, "here").trainer.learning_rate == 1
+
+
+@pytest.mark.parametrize("own", [OwnNet(), ForwardForward()])
+def test_a_class_of_ones_own_is_refused_by_name_whatever_it_is_called(own: Any):
+    with pytest.raises(ValueError, match=rf"test_codec\.{type(own).__name__} is not one of onward's own classes.*keep"):
+        encode(own)
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (object(), "settings is object"),
+        (MonoForward, "settings is the class"),
+        ([float("nan")], "settings is nan"),
+        ({1}, "settings is set"),
+    ],
+)
+def test_a_value_that_cannot_be_read_back_is_refused(value: Any, says: str):
+    with pytest.raises(ValueError, match=says):
+        encode(value)
+
+
+def test_a_network_is_read_as_a_network():
+    assert decode(encode(MLP(width=7)), Architecture, "here") == MLP(width=7)
