@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install train test test-slow check format docs bench index results clean
+.PHONY: install train test test-slow fuzz check format docs bench index results clean
 
 install: .venv/.installed
 
@@ -19,6 +19,12 @@ test: install  ## the default tests
 
 test-slow: install  ## every test, also those that take minutes
 	$(BIN)/python -m pytest -m 'slow or not slow'
+
+CASES ?= 20000
+SEED ?= 1
+fuzz: install  ## damaged and odd inputs; CASE=N carries out one of them again, TARGET=NAME those of one kind
+	$(BIN)/python tests/fuzz/fuzzing.py --cases $(CASES) --seed $(SEED) $(if $(CASE),--case $(CASE)) \
+		$(if $(FIRST),--first $(FIRST)) $(if $(TARGET),--target $(TARGET))
 
 check: install  ## format, lint, types
 	$(BIN)/ruff format --check .

@@ -1,0 +1,294 @@
+"""Run folders whose files are damaged, edited, mixed or replaced: the same answers as before, or refused by name."""
+
+import contextlib
+import hashlib
+import io
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from fuzz_case import Case, Target, Unclear, Wrong, told
+from fuzz_images import damaged
+from fuzz_json import changed, sealed
+from PIL import Image
+
+from onward.algorithms import DeeperForward
+from onward.cli import main
+from onward.core import TrainerSettings
+from onward.data import DataSettings
+from onward.nets import MLP
+from onward.recipes import Recipe
+from onward.runs import Place, RunFolder, export_model, load_model, resume, train
+from onward.runs.finished import open_run
+
+_TIMES = ("seconds", "memory", "commit", "per_second", "sha256", "written", "date")
+"""Parts of the names of what differs between two runs of one training."""
+
+
+@dataclass
+class World:
+    """A finished run, a stopped one, those of another seed and of another recipe, and what they answer undamaged."""
+
+    finished: Path
+    stopped: Path
+    others: tuple[Path, ...]
+    images: torch.Tensor
+    answers: dict[str, Any]
+    data: Path
+
+
+def class_folders(root: Path, names: tuple[str, ...] = ("a", "b", "c"), each: int = 8) -> Path:
+    """Write small images of classes; return their folder."""
+    rng = np.random.default_rng(0)
+    for label, name in enumerate(names):
+        (root / name).mkdir(parents=True)
+        for number in range(each):
+            pixels = rng.integers(0, 90, (8, 8), dtype="u1")
+            pixels[:, 2 * label : 2 * label + 2] += 150
+            Image.fromarray(pixels).save(root / name / f"{number}.png")
+    return root
+
+
+def recipe_on(data: Path, name: str = "toy", seed: int = 0) -> Recipe:
+    """Return a recipe of two short epochs."""
+    return Recipe(
+        name=name,
+        description="a toy",
+        algorithm=DeeperForward(),
+        net=MLP(width=6, depth=2),
+        data=DataSettings(name=str(data), validation_fraction=0.2),
+        trainer=TrainerSettings(learning_rate=0.02),
+        epochs=2,
+        batch_size=4,
+        seed=seed,
+    )
+
+
+def prepare(folder: Path) -> World:
+    data = class_folders(folder / "images")
+    place = Place(runs_dir=folder / "runs", device="cpu", checkpoint_every=0)
+    recipe = recipe_on(data)
+    stopped, save = folder / "stopped", RunFolder.save_checkpoint
+
+    def saving(run: RunFolder, *given: Any, **more: Any) -> None:
+        save(run, *given, **more)
+        if not stopped.exists() and run.metrics():  # in the second epoch
+            shutil.copytree(run.path, stopped)
+
+    with patch.object(RunFolder, "save_checkpoint", saving), contextlib.redirect_stderr(io.StringIO()):
+        finished = train(recipe, place)[0].path
+    with contextlib.redirect_stderr(io.StringIO()):
+        others = [train(replace(recipe, seed=1), place)[0].path]
+        others.append(train(replace(recipe, name="other", net=MLP(width=9, depth=2)), place)[0].path)
+    images = torch.randint(0, 256, (5, 1, 8, 8), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    world = World(finished, stopped, tuple(others), images, {}, data)
+    for name, (source, ask) in _QUESTIONS.items():
+        run = folder / "asked"
+        shutil.copytree(getattr(world, source), run)
+        world.answers[name] = ask(run, world)
+        shutil.rmtree(run)
+    return world
+
+
+def case(case: Case, world: World) -> None:
+    name = case.draw.choices(tuple(_QUESTIONS), (8, 3, 2, 3, 3, 2, 1))[0]
+    source, ask = _QUESTIONS[name]
+    run = case.folder / "run"
+    shutil.copytree(getattr(world, source), run)
+    case.note(name)
+    victim = case.draw.choice(sorted(path for path in run.rglob("*") if path.is_file()))
+    case.names = (str(run), "run")
+    meaning = case.draw.choices((_raw, _edited, _mixed, _replaced), (6, 6, 2, 2))[0](case, world, run, victim)
+    before = _content(case.folder)
+    try:
+        found = ask(run, world)
+    except (ValueError, OSError):
+        after = _content(case.folder)
+        lost = [path for path, digest in before.items() if after.get(path) != digest]
+        if lost:
+            raise Wrong(f"refused, but {lost[0]} changed") from None
+        raise
+    wanted = world.answers[name]
+    if found == wanted:
+        return
+    if meaning == "another model" and name in ("load", "export") and found is not None:
+        return  # whoever writes both files of a model and their checksums makes another model
+    raise Wrong(f"answers {told(_difference(found, wanted))}")
+
+
+def _difference(found: Any, wanted: Any) -> Any:
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        return {k: found.get(k) for k in {**found, **wanted} if found.get(k) != wanted.get(k)}
+    return found
+
+
+def _raw(case: Case, world: World, run: Path, victim: Path) -> str:
+    case.note(victim.name)
+    victim.write_bytes(damaged(case, victim.read_bytes()))
+    return ""
+
+
+def _edited(case: Case, world: World, run: Path, victim: Path) -> str:
+    """Change a value inside a file of JSON, with or without a new checksum."""
+    texts = [path for path in run.rglob("*") if path.suffix in (".json", ".jsonl")]
+    victim = case.draw.choice(sorted(texts))
+    case.note(victim.name)
+    renewed = case.chance(0.5)
+    if victim.suffix == ".jsonl":
+        rows = victim.read_text().splitlines()
+        at = case.draw.randrange(len(rows)) if rows else 0
+        rows[at : at + 1] = [changed(case, json.loads(rows[at]) if rows else {})]
+        victim.write_text("\n".join(rows) + "\n")
+        return "row"
+    content = json.loads(victim.read_text())
+    if renewed:
+        content.pop("sha256", None)
+    text = changed(case, content)
+    victim.write_text(sealed(text) if renewed else text)
+    case.note("checksum renewed" if renewed else "checksum kept")
+    return "another model" if renewed and victim.name == "model.json" else ""
+
+
+def _mixed(case: Case, world: World, run: Path, victim: Path) -> str:
+    other = case.draw.choice(world.others)
+    theirs = [path for path in other.iterdir() if path.is_file()]
+    chosen = case.draw.sample(sorted(theirs), case.draw.choice((1, 1, 1, 2, 3)))
+    case.note(f"{', '.join(path.name for path in chosen)} of {other.parent.name}/{other.name}")
+    for path in chosen:
+        shutil.copyfile(path, run / path.name)
+    return ""
+
+
+def _replaced(case: Case, world: World, run: Path, victim: Path) -> str:
+    """Put something else in the place of a file; a link leads to what must stay as it is."""
+    way = case.pick(tuple(_INSTEAD))
+    case.note(victim.name)
+    precious = case.folder / "precious"
+    precious.write_bytes(b"no line end")
+    victim.unlink()
+    _INSTEAD[way](victim, precious)
+    return ""
+
+
+_INSTEAD: dict[str, Callable[[Path, Path], Any]] = {
+    "nothing": lambda path, precious: None,
+    "a folder": lambda path, precious: path.mkdir(),
+    "a named pipe": lambda path, precious: os.mkfifo(path),
+    "a link to itself": lambda path, precious: path.symlink_to(path),
+    "a link to nothing": lambda path, precious: path.symlink_to(precious.with_name("nothing")),
+    "a link to a precious file": lambda path, precious: path.symlink_to(precious),
+    "a hard link of a precious file": lambda path, precious: path.hardlink_to(precious),
+    "a link to endless zeros": lambda path, precious: path.symlink_to("/dev/zero"),
+    "deep lists": lambda path, precious: path.write_text("[" * 1000 + "]" * 1000),
+    "deep objects": lambda path, precious: path.write_text(sealed('{"a":' * 1000 + "1" + "}" * 1000)),
+    "a list": lambda path, precious: path.write_text("[1, 2]"),
+    "null": lambda path, precious: path.write_text("null"),
+    "an empty object": lambda path, precious: path.write_text(sealed("{}")),
+    "not text": lambda path, precious: path.write_bytes(b"\xff\xfe\x00"),
+    "a lone surrogate": lambda path, precious: path.write_text(sealed('{"a": "\\ud800"}')),
+    "a huge header": lambda path, precious: path.write_bytes(b"\xff" * 8 + b"{}"),
+}
+
+
+def _load(run: Path, world: World) -> Any:
+    learner, spec = load_model(run)
+    scores = learner.predict_scores(world.images)
+    if any(not value.isfinite().all() for value in learner.state_dict().values() if value.is_floating_point()):
+        raise Wrong("weights that are not finite")
+    if scores.shape != (5, len(spec.class_names)) or not scores.isfinite().all():
+        raise Wrong(f"scores of shape {tuple(scores.shape)} that are not finite or do not fit the class names")
+    return {"scores": scores.tolist(), "names": list(spec.class_names), "headline": learner.headline}
+
+
+def _export(run: Path, world: World) -> Any:
+    out = run.parent / "out"
+    export_model(run, out, rule="best_range")
+    return _load(out, world)
+
+
+def _open(run: Path, world: World) -> Any:
+    found = open_run(run)
+    return _plain({"recipe": repr(found.recipe), "result": found.result, "metrics": found.folder.metrics()})
+
+
+def _resume_finished(run: Path, world: World) -> Any:
+    return _plain(_quietly(run)[1])
+
+
+def _resume_stopped(run: Path, world: World) -> Any:
+    folder, result = _quietly(run)
+    return _plain({**result, "metrics": folder.metrics(), "model": _load(run, world)})
+
+
+def _quietly(run: Path) -> tuple[RunFolder, dict[str, Any]]:
+    with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+        return resume(run, Place(runs_dir=run.parent / "runs", device="cpu"))
+
+
+def _plain(value: Any) -> Any:
+    """Return a value without what differs between two runs of one training."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items() if not any(part in k for part in _TIMES)}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def command(words: list[str], names: tuple[str, ...] = ()) -> str:
+    """Carry out a command line; return what it printed. Raises ValueError with what it says of a user's mistake."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = main(words)
+        except SystemExit as stop:  # after --help
+            code = stop.code or 0
+    said = err.getvalue()
+    if code == 0:
+        return out.getvalue()
+    if code != 2 or not said.strip():
+        raise Wrong(f"exit code {code}, said {said[-200:]!r}")
+    last = said.rstrip("\n").split("\n")[-1]
+    if not last.startswith("onward: "):
+        raise Unclear(f"ends in {last[-300:]!r}")
+    raise ValueError(last.removeprefix("onward: "))
+
+
+def _evaluate(run: Path, world: World) -> Any:
+    return command(["evaluate", str(run), "--device", "cpu"])
+
+
+def _report(run: Path, world: World) -> Any:
+    out = run.parent / "page"
+    command(["report", str(run), "--no-cost", "--device", "cpu", "--out", str(out)])
+    return _plain(json.loads(out.with_suffix(".json").read_text()))
+
+
+_QUESTIONS: dict[str, tuple[str, Callable[[Path, World], Any]]] = {
+    "load": ("finished", _load),
+    "open": ("finished", _open),
+    "export": ("finished", _export),
+    "resume finished": ("finished", _resume_finished),
+    "resume stopped": ("stopped", _resume_stopped),
+    "evaluate": ("finished", _evaluate),
+    "report": ("finished", _report),
+}
+"""By name: the run that is asked, and how its answer is found."""
+
+
+def _content(folder: Path) -> dict[str, str]:
+    """Return a digest of each file below a folder; links by where they lead."""
+    found = {}
+    for path in folder.rglob("*"):
+        if path.is_symlink():
+            found[str(path)] = f"link to {os.readlink(path)}"
+        elif path.is_file():
+            found[str(path)] = hashlib.sha1(path.read_bytes()).hexdigest()
+    return found
+
+
+TARGET = Target("run_files", 25, prepare, case)
