@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from onward.algorithms import ALGORITHMS
-from onward.cli import completion, index, main
+from onward.cli import completion, index, listing, main
 from onward.recipes import CONTROLS, RECIPES
 
 _HEAVY = ("torch", "datasets", "kornia", "pandas", "numpy", "sklearn")
@@ -97,6 +97,21 @@ def test_list_chooses_by_word_method_and_data(capsys: pytest.CaptureFixture[str]
     assert any(
         "backprop-hcl_ff-cifar100" in line for line in _list(capsys, "--data", "CIFAR100", "--method", "Backprop")
     )
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_list_says_how_far_a_gradient_reaches(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    known = {**index.read_index(), "locality": {"asge-cifar100": "two layers", "asge-digits": "one layer"}}
+    monkeypatch.setattr(listing, "read_index", lambda: known)
+    lines = _list(capsys, "--method", "asge")
+    assert max(map(len, lines)) <= columns
+    at = next(k for k, line in enumerate(lines) if "asge-cifar100" in line.split())
+    told = " ".join(" ".join(lines[at : at + 2]).split())
+    assert ("asge-cifar100 two layers VGG8" if columns == 200 else "asge-cifar100 two layers; VGG8") in told
+    assert "algorithms" not in lines and _list(capsys, "two layers")[-1].count("asge")
 
 
 @pytest.mark.parametrize(

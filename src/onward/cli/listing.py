@@ -14,8 +14,8 @@ from onward.screen import shown
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
 
 Names algorithms, recipes and data sets. Beside a recipe: test accuracy in percent (mean of its recorded seeds), minutes
-of a training on the machine of the record, and what it trains. Records below results/ here count before those that came
-with onward.
+of a training on the machine of the record, how far the gradient of an objective reaches, and what is trained. Records
+below results/ here count before those that came with onward.
 
   WORD                     recipes with this word in name, method, data set or description
   --method METHOD          recipes of one method, such as DeeperForward
@@ -33,7 +33,9 @@ def run(words: Sequence[str]) -> None:
     order = _order(words)
     index = read_index()
     records = {**index["records"], **summarised(Path("results"))}
-    rows = [row for row in _chosen(index["recipes"], order) if row["control"] or _filtered(order)]
+    reach = index.get("locality", {})
+    recipes = [{**row, "reach": reach.get(row["name"], "")} for row in index["recipes"]]
+    rows = [row for row in _chosen(recipes, order) if row["control"] or _filtered(order)]
     width = shutil.get_terminal_size((200, 50)).columns
     if not _filtered(order):
         _print_columns("algorithms", index["algorithms"], width)
@@ -94,11 +96,17 @@ def _print_recipes(rows: Sequence[dict[str, str]], records: dict[str, Any], widt
     for method, group in methods.items():
         print(f" {method}")
         said = group[0]["description"].partition(", ")[0] + ", "  # by the title already
-        names = max(len(row["name"]) for row in group)
+        names, reaches = (max(len(row[key]) for row in group) for key in ("name", "reach"))
+        apart = reaches > 0 and width - len(_numbers(None)) - names - reaches - 4 >= _LEAST
         for row in group:
             about = row["description"].removeprefix(said)
             about += f"; control: {row['control']}" if detailed and row["control"] else ""
-            _print_row(_numbers(records.get(row["name"])), row["name"], names, about, width)
+            name, beside = row["name"], names
+            if apart:
+                name, beside = f"{name:<{names}}  {row['reach']}", names + 2 + reaches
+            elif row["reach"]:
+                about = f"{row['reach']}; {about}"
+            _print_row(_numbers(records.get(row["name"])), name, beside, about, width)
 
 
 def _numbers(record: dict[str, Any] | None) -> str:
@@ -111,7 +119,7 @@ def _numbers(record: dict[str, Any] | None) -> str:
 def _print_row(numbers: str, name: str, names: int, about: str, width: int) -> None:
     """Print numbers, name and description: on one line, below each other where that is too narrow."""
     indent = len(numbers) + names + 2
-    if width - indent >= _LEAST:
+    if width - indent >= max(_LEAST, *map(len, about.split())):  # a name in a description stays whole
         first, *rest = _wrapped(about, width - indent) or [""]
         print(f"{numbers}{name:<{names}}  {first}".rstrip())
         _print_indented(rest, indent)
@@ -124,7 +132,7 @@ def _print_row(numbers: str, name: str, names: int, about: str, width: int) -> N
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(shown(text), width, break_on_hyphens=False)  # a name of a recipe stays whole
+    return textwrap.wrap(shown(text), width, break_on_hyphens=False)
 
 
 def _print_indented(lines: Sequence[str], indent: int) -> None:
