@@ -65,6 +65,12 @@ def comparison(methods: int = 3, classes: int = 10) -> dict[str, Any]:
     }
 
 
+def _epoch(e: int, *, blocks: int) -> dict[str, Any]:
+    accuracy = 0.3 * (e + 1)
+    block_accuracy = [accuracy - 0.05 * (blocks - 1 - k) for k in range(blocks)]
+    return {"validation_accuracy": accuracy, "block_accuracy": block_accuracy, "train_seconds": 20.0 * (e + 1)}
+
+
 def _method(k: int, classes: int, sweeps: list[dict[str, Any]]) -> dict[str, Any]:
     backprop, clean = k == 0, 0.95 - 0.01 * k
     noise = [
@@ -93,7 +99,7 @@ def _method(k: int, classes: int, sweeps: list[dict[str, Any]]) -> dict[str, Any
         "trained_on": "a processor",
         "runs": [f"runs/{k}"],
         "seeds": [0],
-        "curves": [[{"validation_accuracy": 0.3 * (e + 1), "train_seconds": 20.0 * (e + 1)} for e in range(3)]],
+        "curves": [[_epoch(e, blocks=1 if backprop else 3) for e in range(3)]],
         "clean": _spread(clean, 1),
         "by_block": [clean] if backprop else [0.6, 0.8, clean],
         "confusion": confusion,

@@ -7,7 +7,7 @@ import pytest
 from report_toys import comparison, cost
 
 from onward.report import page, summary, verdicts
-from onward.report.figures import BarChart, Line, LineChart, Look, Matrix, worst_pairs
+from onward.report.figures import BarChart, Line, LineChart, Look, Matrix, lines_of, worst_pairs
 from onward.report.heading import control_names, title
 from onward.report.scale import Scale, bounds, number, plain, ticks
 
@@ -59,14 +59,55 @@ def test_a_page_is_whole_and_loads_nothing():
         "energy",
         "blocks",
         "curves",
+        "block-curves",
         "confusion",
     ):
         assert f'<section id="{name}">' in html, name
-    assert found.figures == 2 + 1 + 1 + 3 + 3 + 1 + 2 + 3
+    assert found.figures == 2 + 1 + 1 + 3 + 3 + 1 + 2 + 2 + 3
     assert html.count("<svg viewBox") >= found.figures
-    assert html.count("<polyline") == 3 + 3 + 2 + 3 + 3 and 'points=""' not in html
+    assert html.count("<polyline") == 3 + 3 + 2 + 3 + 3 + 3 + 3 and 'points=""' not in html
     assert "prefers-color-scheme: dark" in html and "@media print" in html and 'name="viewport"' in html
     assert len(html.encode()) < LIMIT
+
+
+def test_accuracy_comes_first_then_robustness():
+    html = page(comparison())
+    order = re.findall(r'<section id="([\w-]+)">', html)
+    first = ["summary", "curves", "blocks", "block-curves", "claims", "noise", "devices", "recovery"]
+    assert order[: len(first)] == first, order
+
+
+def test_accuracy_of_each_block_is_drawn_over_epochs():
+    found = comparison(methods=2)
+    found["methods"][1]["curves"] = [
+        [{**row, "block_accuracy": [0.1, 0.2 + shift, 0.3]} for row in curve]
+        for shift in (0.0, 0.1)
+        for curve in found["methods"][1]["curves"]
+    ]
+    html = page(found)
+    (section,) = re.findall(r'<section id="block-curves">.*?</section>', html, re.DOTALL)
+    assert section.count("<polyline") == 3 and section.count("</svg>block ") == 3
+    assert section.count("<title>block 2: 25.00 %</title>") == 3, "a mean over seeds, at every epoch"
+    many = [{**row, "block_accuracy": [k / 40 for k in range(20)]} for row in found["methods"][1]["curves"][0]]
+    found["methods"][1]["curves"] = [many]
+    (section,) = re.findall(r'<section id="block-curves">.*?</section>', page(found), re.DOTALL)
+    assert section.count("<polyline") == 8 and "</svg>block 1<" in section and "</svg>block 20<" in section
+    found["methods"][1]["curves"] = [[{**row, "block_accuracy": []} for row in many], []]
+    assert "block-curves" not in page(found)
+
+
+def test_long_names_are_broken_or_shortened_and_none_is_lost():
+    assert lines_of("deeper_forward (epochs 1, width 50, learning rate 0.001)") == [
+        "deeper_forward (epochs 1, width 50,",
+        "learning rate 0.001)",
+    ]
+    assert [len(line) for line in lines_of("x" * 90)] == [38, 38, 14] and lines_of("") == []
+    assert all(len(line) <= 20 for line in lines_of("漢" * 50)) and "".join(lines_of("漢" * 50)) == "漢" * 50
+    matrix = Matrix(Look("a", 0, False), ["a name that is rather long", "b"], [[3, 1], [0, 0]])
+    assert matrix.short("b") == "b" and matrix.short(matrix.names[0]) == "a name that…", matrix.short(matrix.names[0])
+    found = comparison()
+    found["methods"][1]["class_names"][0] = "x" * 60
+    assert f"<title>{'x' * 60}</title>" in page(found)
 
 
 def test_text_is_text():

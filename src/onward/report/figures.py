@@ -1,9 +1,14 @@
 """Figures: what is drawn, and where each of its parts lies; the templates put it on paper."""
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
+
 from onward.report.scale import Number, Scale, bounds, plain, ticks
+
+_NAME = 15  # letters of a class beside a matrix
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,8 @@ class LineChart:
     """Curves of fractions, drawn as percent, on one pair of axes.
 
     `places` are the numbers to write below the x axis with their texts; without them, round numbers. `floor` is a level
-    that means nothing was learned; it is drawn if it lies on the chart. `within` are the bounds of the y axis.
+    that means nothing was learned; it is drawn if it lies on the chart. `within` are the bounds of the y axis. A
+    `legend` of its own is for lines that are not methods.
     """
 
     template = "lines.svg"
@@ -52,7 +58,9 @@ class LineChart:
         within: tuple[Number, Number] | None = None,
         floor: Number | None = None,
         unit: str = "test accuracy, %",
+        legend: Sequence[Look] = (),
     ):
+        self.legend = legend
         self.title, self.axis, self.lines, self.floor, self.unit = title, axis, lines, floor, unit
         xs = [x for line in lines for x, _ in line.points] or [0.0]
         ys = [y for line in lines for _, y in line.points] or [0.0]
@@ -102,27 +110,66 @@ class Bar:
         return sum(value for _, value in self.parts)
 
 
+def lines_of(text: str, most: int = 40) -> list[str]:
+    """Break a text between words, or inside a word that is too long, into lines that stay within a figure."""
+    wide = _size(text) / max(1, len(text))
+    return textwrap.wrap(text, max(1, int(most / max(1, wide))), break_on_hyphens=False)
+
+
+def _size(text: str) -> Number:
+    """Return about how many small letters a text is as wide as; no font is known here."""
+    wide = sum(0.7 * (letter in "MWmw@%") + 0.3 * letter.isupper() for letter in text)
+    return 1.05 * cell_len(text) + wide  # other scripts have letters as wide as two
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a figure: its top, its name in lines, its note in lines, and the place of what is drawn below them."""
+
+    top: int
+    name: tuple[tuple[int, str], ...]
+    note: tuple[tuple[int, str], ...]
+    below: int
+
+    @classmethod
+    def of(cls, top: int, name: str, note: str = "") -> "Row":
+        names, notes = lines_of(name), lines_of(note, 48)
+        places = [top + 12 + 15 * k for k in range(len(names) + len(notes))]
+        below = places[-1] + 7 if places else top
+        return cls(
+            top,
+            tuple(zip(places[: len(names)], names, strict=True)),
+            tuple(zip(places[len(names) :], notes, strict=True)),
+            below,
+        )
+
+
 class BarChart:
     """Horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several."""
 
     template = "bars.svg"
-    width, left, right, top, step, thick = 420, 2, 112, 4, 42, 14
+    width, left, right, top, gap, thick = 420, 2, 112, 4, 10, 14
 
     def __init__(self, title: str, unit: str, bars: Sequence[Bar], *, kinds: Sequence[str] = ()):
         self.title, self.unit, self.bars, self.kinds = title, unit, bars, kinds
-        self.height = self.top + self.step * len(bars) + 6
+        self.places, at = [], self.top
+        for bar in bars:
+            row = Row.of(at, bar.look.label, bar.note)
+            self.places.append(row)
+            at = row.below + self.thick + self.gap
+        self.height = at
         most = max((bar.total for bar in bars), default=0.0) or 1.0
         self.scale = Scale(0.0, most, self.left, self.width - self.right)
 
-    def rows(self) -> list[tuple[int, Bar, list[tuple[Number, Number, int, Number]]]]:
-        """Return each bar with its y and its parts: x, width, kind and value."""
+    def rows(self) -> list[tuple[Row, Bar, list[tuple[Number, Number, int, Number]]]]:
+        """Return each bar with its place and its parts: x, width, kind and value."""
         found = []
-        for k, bar in enumerate(self.bars):
+        for place, bar in zip(self.places, self.bars, strict=True):
             x, parts = 0.0, []
             for kind, value in bar.parts:
                 parts.append((self.scale(x), round(self.scale(x + value) - self.scale(x), 1), kind, value))
                 x += value
-            found.append((self.top + k * self.step, bar, parts))
+            found.append((place, bar, parts))
         return found
 
 
@@ -134,16 +181,23 @@ class Matrix:
 
     def __init__(self, look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]):
         self.look, self.names, self.title = look, names, look.label
-        longest = 7 * max(map(len, names)) + 12
-        self.left = min(130, longest)
+        longest = round(8 * min(_NAME, max(map(_size, names)))) + 12
+        self.left = longest
         self.cell = round((self.width - self.left - 4) / len(names), 2)
-        self.height = round(self.top + self.cell * len(names) + min(110, 0.85 * longest) + 10)
+        self.height = round(self.top + self.cell * len(names) + 0.85 * longest + 10)
         self.cells = [
             (row, column, count, count / max(1, sum(line)))
             for row, line in enumerate(counts)
             for column, count in enumerate(line)
             if count
         ]
+
+    def short(self, name: str) -> str:
+        """Return a name as far as there is room for it."""
+        if _size(name) <= _NAME:
+            return name
+        kept = max(k for k in range(len(name)) if k == 1 or _size(name[:k]) <= _NAME - 1)
+        return f"{name[:kept].rstrip()}…"
 
     @property
     def names_fit(self) -> bool:
@@ -175,15 +229,19 @@ class Recovery:
     """One row for each method: accuracy on a chip before and after it learned there, and off the chip."""
 
     template = "recovery.svg"
-    width, left, right, top, step = 420, 14, 20, 20, 50
+    width, left, right, top, gap = 420, 14, 20, 20, 12
 
     def __init__(self, title: str, rows: Sequence[tuple[Look, Number, Number, Number, str]]):
         self.title = title
-        self.height = self.top + self.step * len(rows) + 34
+        places, at = [], self.top - 10
+        for look, _, _, _, text in rows:
+            places.append(Row.of(at, look.label, text))
+            at = places[-1].below + 20 + self.gap
+        self.height = at + 34
         low, _ = bounds([value for _, *values, _ in rows for value in values])
         x = Scale(max(0.0, low), 1.0, self.left, self.width - self.right)
         self.ticks = [(x(value), plain(round(100 * value, 6))) for value in ticks(x.low, x.high)]
         self.rows = [
-            (self.top + k * self.step, look, x(met), x(recovered), x(clean), text)
-            for k, (look, met, recovered, clean, text) in enumerate(rows)
+            (place, look, x(met), x(recovered), x(clean))
+            for place, (look, met, recovered, clean, _) in zip(places, rows, strict=True)
         ]

@@ -1,5 +1,6 @@
 """The page: every figure of a comparison, with its numbers, in one HTML file."""
 
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,8 @@ from onward.report.verdict import points, summary, verdicts
 
 Found = Mapping[str, Any]
 _MANY = 20  # classes, beyond which a matrix is a blur
+_SHOWN = 8  # blocks in one figure: as many as there are colors
+_WIDE = 8  # columns of a table that stand side by side on a screen
 
 
 @dataclass(frozen=True)
@@ -39,14 +42,13 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
     `measured` are what `onward measure --json` wrote: the steps of further recipes beside their controls.
     """
     looks = [Look(method["label"], _colour(found, k), method["backprop"]) for k, method in enumerate(found["methods"])]
-    panels = [
+    accuracy = [_curves(found, looks), _blocks(found, looks), _blocks_by_epoch(found, looks)]
+    others = [
         _noise(found, looks),
         _devices(found, looks),
         _recovery(found, looks),
         *_costs(found, looks),
         *[_measured(steps) for steps in measured],
-        _blocks(found, looks),
-        _curves(found, looks),
         _confusion(found, looks),
     ]
     names = " · ".join(dict.fromkeys(method["data"] for method in found["methods"]))
@@ -66,8 +68,10 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
         seeds=seeds(found),
         fewest_seeds=fewest_seeds(found),
         methods=list(zip(found["methods"], looks, strict=True)),
-        panels=[panel for panel in panels if panel.figures],
+        accuracy=[panel for panel in accuracy if panel.figures],
+        others=[panel for panel in others if panel.figures],
         verdicts=found_out,
+        wide=_WIDE,
         summary=summary(found_out),
         pairs=_mistakes(found, looks),
     )
@@ -242,6 +246,32 @@ def _blocks(found: Found, looks: Sequence[Look]) -> Panel:
     figures = [LineChart("Accuracy per block", "block that is scored", lines)] if lines else []
     about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
     return Panel("blocks", "Accuracy per block", about, figures, [look for _, look in several])
+
+
+def _blocks_by_epoch(found: Found, looks: Sequence[Look]) -> Panel:
+    figures, some = [], False
+    for method, look in _each(found, looks):
+        curves = [[row.get("block_accuracy", ()) for row in curve] for curve in method["curves"]]
+        epochs = [[list(seeds) for seeds in zip(*rows, strict=False)] for rows in zip(*curves, strict=False)]
+        if not epochs or len(epochs[0]) < 2:
+            continue
+        chosen = _spaced(min(map(len, epochs)))
+        some = some or len(chosen) < len(epochs[0])
+        own = [Look(f"block {k + 1}", number, False) for number, k in enumerate(chosen)]
+        lines = [
+            Line(block, tuple((float(e), statistics.mean(blocks[k])) for e, blocks in enumerate(epochs, 1)))
+            for block, k in zip(own, chosen, strict=True)
+        ]
+        figures.append(LineChart(look.label, "epochs", lines, unit="validation accuracy, %", legend=own))
+    about = "Accuracy on the validation split if each scored block were asked alone, after each epoch; mean over seeds."
+    more = f" Of many blocks {_SHOWN} are shown, the first and the last among them." if some else ""
+    return Panel("block-curves", "Accuracy per block over epochs", about + more, figures)
+
+
+def _spaced(count: int) -> list[int]:
+    """Choose at most `_SHOWN` of so many blocks, from the first to the last, evenly."""
+    shown = min(count, _SHOWN)
+    return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
 def _curves(found: Found, looks: Sequence[Look]) -> Panel:
