@@ -58,6 +58,7 @@ if TYPE_CHECKING:
         VGG8b,
     )
     from onward.recipes import RECIPES, Recipe
+    from onward.registry import register
     from onward.runs import export_model, fit, load_model, save_model, spec_for
 
 _NAMES = {
@@ -112,6 +113,7 @@ _NAMES = {
         "VGG8b",
     ),
     "recipes": ("RECIPES", "Recipe"),
+    "registry": ("register",),
     "runs": ("export_model", "fit", "load_model", "save_model", "spec_for"),
 }
 """By room, the names that this package has from it."""
@@ -177,6 +179,7 @@ __all__ = [
     "from_arrays",
     "load",
     "load_model",
+    "register",
     "save_model",
     "spec_for",
 ]

@@ -1,5 +1,6 @@
 """One short file per algorithm; ALGORITHMS names them all."""
 
+from onward import registry
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
@@ -48,6 +49,8 @@ ALGORITHMS = (
     HCLFF,
     RecurrentForwardForward,
 )
+for _algorithm in ALGORITHMS:
+    registry.ALGORITHMS.add(_algorithm.__name__, _algorithm)
 
 __all__ = [
     "ALGORITHMS",

@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
+from onward import registry
 from onward.core import Learner, check_fields
 from onward.nets.net import Net
 
@@ -12,6 +13,8 @@ class Algorithm(ABC):
 
     Fields are checked against their types and ranges. Raises ValueError for one outside them.
     """
+
+    registered_in: ClassVar[registry.Registry] = registry.ALGORITHMS
 
     standardise: ClassVar[bool] = True
     """Whether each image channel is brought to mean 0 and deviation 1, or enters with values in [0, 1]."""

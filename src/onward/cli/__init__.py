@@ -10,7 +10,7 @@ from importlib import import_module, metadata
 from onward.cli.words import CommandLineError, Mistakes, nearest
 from onward.screen import let_the_first_speak, open_ended, say
 
-_USAGE = """usage: onward COMMAND ...
+_USAGE = """usage: onward [--with FILE.py] COMMAND ...
 
   list [WORD]              algorithms, recipes and data sets; recipes with test accuracy and minutes
   train [RECIPE]           carry out a recipe; without a name, the default on scikit-learn's digits
@@ -28,6 +28,7 @@ _USAGE = """usage: onward COMMAND ...
   completion SHELL         a script that completes commands and recipes in bash, zsh or fish
 
 `onward COMMAND --help` explains a command; `onward train RECIPE --help` lists what can be changed in a recipe.
+`--with FILE.py` imports a file first that registers methods, networks, data sets or recipes of your own.
 `onward --version` names the versions of onward, torch and Python.
 """
 
@@ -78,6 +79,9 @@ def _refuse(lines: Iterable[object]) -> int:
 
 
 def _main(words: Sequence[str]) -> int:
+    words = list(words)
+    while words[:1] == ["--with"]:
+        words = _with(words)
     if not words or words[0] in ("-h", "--help"):
         print(_USAGE, end="")
         return 0 if words else 2
@@ -93,6 +97,18 @@ def _main(words: Sequence[str]) -> int:
     from onward.cli.working import work
 
     return work(getattr(import_module(f"onward.cli.{file}"), function), words[1:])
+
+
+def _with(words: list[str]) -> list[str]:
+    """Import the Python file that stands after --with; return the words after it."""
+    from pathlib import Path
+
+    from onward.cli.known import import_file
+
+    if len(words) < 2:
+        raise CommandLineError("--with needs a Python file, which is imported first; see onward --help")
+    import_file(Path(words[1]))
+    return words[2:]
 
 
 def _versions() -> str:

@@ -9,6 +9,7 @@ import statistics
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,9 @@ _MADE_FROM = ("algorithms/*.py", "recipes/*.py", "data/named.py", "data/sources.
 def read_index() -> dict[str, Any]:
     """Return algorithms, recipes, the names of further controls, data sets, and records by recipe."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
-    if kept["sources"] == sources():
-        return kept
-    return {**described(), "records": kept["records"]}
+    own = kept if kept["sources"] == sources() else {**described(), "records": kept["records"]}
+    announced = any(metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes"))
+    return _with_packages(own) if announced else own
 
 
 def recipe_names() -> list[str]:
@@ -49,21 +50,44 @@ def described() -> dict[str, Any]:
     from onward.recipes.controls import DERIVED
 
     return {
-        "algorithms": [[cls.__name__, (cls.__doc__ or "").splitlines()[0]] for cls in ALGORITHMS],
-        "recipes": [
-            {
-                "name": recipe.name,
-                "method": type(recipe.algorithm).__name__,
-                "data": recipe.data.name,
-                "control": recipe.backprop or "",
-                "description": recipe.description,
-            }
-            for recipe in RECIPES
-        ],
+        "algorithms": [[cls.__name__, _first_line(cls)] for cls in ALGORITHMS],
+        "recipes": [_recipe_row(recipe) for recipe in RECIPES],
         "controls": [recipe.name for recipe in CONTROLS],
         "derived": [list(item) for item in DERIVED.items()],
         "data_sets": [list(item) for item in DATA_SETS],
     }
+
+
+def _recipe_row(recipe: Any) -> dict[str, str]:
+    return {
+        "name": recipe.name,
+        "method": type(recipe.algorithm).__name__,
+        "data": recipe.data.name,
+        "control": recipe.backprop or "",
+        "description": recipe.description,
+    }
+
+
+def _with_packages(index: dict[str, Any]) -> dict[str, Any]:
+    """Add what installed packages announce; they are imported for it, and torch with them."""
+    from onward import registry
+    from onward.cli.known import known_recipes
+
+    listed = {row["name"] for row in index["recipes"]} | set(index["controls"])
+    added = [recipe for name, recipe in known_recipes().items() if name not in listed]
+    methods = {name for name, _ in index["algorithms"]}
+    others = {name: cls for name, cls in registry.ALGORITHMS.values().items() if name not in methods}
+    data = [[name, _first_line(made)] for name, made in registry.DATA.values().items()]
+    return {
+        **index,
+        "algorithms": [*index["algorithms"], *([name, _first_line(cls)] for name, cls in others.items())],
+        "recipes": [*index["recipes"], *map(_recipe_row, added)],
+        "data_sets": [*index["data_sets"], *data],
+    }
+
+
+def _first_line(described: Any) -> str:
+    return ((described.__doc__ or "").strip().splitlines() or [""])[0]
 
 
 def summarised(folder: Path) -> dict[str, dict[str, Any]]:

@@ -1,13 +1,24 @@
-"""The recipes that the command line knows by name."""
+"""The recipes that the command line knows: onward's own, those of installed packages, and rows of a file."""
 
+import importlib.util
+import sys
+from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 
+from onward import registry
 from onward.cli.words import nearest
 from onward.recipes import CONTROLS, RECIPES, Recipe
 
 
 def find_recipe(name: str) -> Recipe:
-    """Return a recipe by name. Raises ValueError naming the nearest ones."""
+    """Return a recipe by name, or by `path/to/rows.py:NAME`.
+
+    Raises ValueError naming the nearest ones, and for a file that cannot be run or has no such row.
+    """
+    file, colon, row = name.rpartition(":")
+    if colon and file.endswith(".py"):
+        return _row(import_file(Path(file)), row)
     recipes = known_recipes()
     if name not in recipes:
         raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
@@ -15,14 +26,52 @@ def find_recipe(name: str) -> Recipe:
 
 
 def known_recipes() -> dict[str, Recipe]:
-    """Return the recipes and their derived controls by name."""
-    return {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
+    """Return the recipes and their derived controls by name, those that other packages registered too.
+
+    Raises ValueError if a package cannot be imported, or gives a recipe a name that another one has.
+    """
+    known = {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
+    for value in registry.RECIPES.values().values():
+        for recipe in _rows(value):
+            if known.setdefault(recipe.name, recipe) != recipe:
+                raise ValueError(f"two packages have a recipe {recipe.name!r}: uninstall one of them")
+    return known
 
 
-def model_folder(path: Path) -> Path:
-    """Return the folder of a model. Raises ValueError for a file in it, and for a run that has not finished."""
-    if path.is_file():
-        raise ValueError(f"{path} is a file: name the folder of the run, {path.parent}")
-    if (path / "config.json").is_file() and not (path / "model.json").exists():
-        raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
-    return path
+def import_file(path: Path) -> ModuleType:
+    """Run a Python file that the user named, once, so that what it registers is known.
+
+    Raises ValueError for a file that does not exist or fails.
+    """
+    if not path.is_file():
+        raise ValueError(f"{path} does not exist; name a Python file with recipes")
+    name = f"{registry.FILE_PREFIX}{path.resolve().stem}"
+    known = sys.modules.get(name)
+    if known is not None and known.__file__ == str(path.resolve()):
+        return known
+    found = importlib.util.spec_from_file_location(name, path.resolve())
+    assert found is not None and found.loader is not None, path
+    module = importlib.util.module_from_spec(found)
+    sys.modules[name] = module  # dataclasses look their module up
+    try:
+        found.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise ValueError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
+    return module
+
+
+def _row(module: ModuleType, name: str) -> Recipe:
+    """Return a recipe of a module by its own name or that of the variable."""
+    found = {recipe.name: recipe for value in vars(module).values() for recipe in _rows(value)}
+    found |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
+    if name not in found:
+        rows = ", ".join(sorted(found)) or "none at all"
+        raise ValueError(f"{module.__file__} has no recipe {name!r}{nearest(name, found)}; it has {rows}")
+    return found[name]
+
+
+def _rows(value: object) -> Iterable[Recipe]:
+    if isinstance(value, Recipe):
+        return (value,)
+    return [each for each in value if isinstance(each, Recipe)] if isinstance(value, tuple | list) else ()

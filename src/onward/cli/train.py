@@ -23,6 +23,7 @@ from onward.runs.pipelined import Pipelining, train_pipelined
 from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
+       onward train FILE.py:RECIPE [--FLAG VALUE ...]
        onward train --resume RUN
 
 Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,

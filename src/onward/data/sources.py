@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import torch
 
+from onward import registry
 from onward.core import Count, Range, Seed, check_fields
 
 from .augment import PLAIN, Augmentation
@@ -66,6 +67,8 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
             streamed = ", ".join(known.name for known in NAMED_SETS)
             raise ValueError(f"'{name}' cannot be streamed, only {streamed}: leave --data.buffer out")
         return _streamed(named, settings, data_dir, spare_cores() if workers is None else workers)
+    if named is None and name in registry.DATA:
+        return _registered(settings, data_dir)
     if name == "digits":
         decoded = _digits(settings.size)
         digest = checksum(decoded.train, decoded.test)
@@ -104,7 +107,7 @@ def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers:
 
     That is the folder itself, or the one in which it lies under its old name. Raises ValueError as `load` does.
     """
-    if data_dir is None or settings.name in _names():
+    if data_dir is None or _is_named(settings.name):
         return load(settings, data_dir=data_dir, workers=workers)
     below = data_dir / Path(settings.name).name
     return load(replace(settings, name=os.path.abspath(below if below.is_dir() else data_dir)), workers=workers)
@@ -112,7 +115,7 @@ def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers:
 
 def located(settings: DataSettings) -> DataSettings:
     """Return settings that find a folder of one's own from every working directory."""
-    if settings.name in _names() or not is_folder(settings.name):
+    if _is_named(settings.name) or not is_folder(settings.name):
         return settings
     return replace(settings, name=os.path.abspath(Path(settings.name).expanduser()))
 
@@ -145,6 +148,17 @@ def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path |
             f"--data-dir {data_dir} is for named sets and is not used with --data.name {settings.name}: "
             f"leave it out{also}"
         )
+
+
+def _registered(settings: DataSettings, data_dir: Path | None) -> Splits:
+    """Call the function that another package registered for a name. Raises ValueError if it returns no splits."""
+    splits = registry.DATA.find(settings.name)(settings, data_dir)
+    if not isinstance(splits, Splits):
+        raise ValueError(
+            f"the function registered for the data set {settings.name!r} returned {type(splits).__name__}: it must "
+            "return Splits, for example those of onward.from_arrays"
+        )
+    return splits
 
 
 def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:
@@ -208,3 +222,7 @@ def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, wo
 
 def _names() -> list[str]:
     return [name for name, _ in DATA_SETS]
+
+
+def _is_named(name: str) -> bool:
+    return name in _names() or name in registry.DATA

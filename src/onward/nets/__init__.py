@@ -1,5 +1,6 @@
 """Networks: bodies, and how skip connections travel. What is learned from an activity is the algorithm's business."""
 
+from onward import registry
 from onward.nets.airbench import Airbench
 from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.cafo_cnn import CaFoCNN
@@ -37,6 +38,8 @@ NETS = (
     LocalFields,
     TopographicMaps,
 )
+for _net in NETS:
+    registry.NETS.add(_net.__name__, _net)
 
 __all__ = [
     "CFSE",

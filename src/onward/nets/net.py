@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from onward import registry
 from onward.core import Range, Stream, check_fields
 from onward.nets.relu_dropout import ReluDropout
 
@@ -40,6 +41,8 @@ class Architecture(ABC):
 
     Fields are checked against their types and ranges. Raises ValueError for one outside them.
     """
+
+    registered_in: ClassVar[registry.Registry] = registry.NETS
 
     whiten: ClassVar[int] = 0
     """Side of the patches that the network wants whitened; 0: it takes the images as they are."""

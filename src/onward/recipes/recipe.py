@@ -2,10 +2,11 @@
 
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import tyro
 
+from onward import registry
 from onward.algorithms import Algorithm, Backprop, DeepSupervision
 from onward.core import Count, Seed, Share, TrainerSettings, check_fields
 from onward.data import DataSettings
@@ -34,6 +35,8 @@ class Published:
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """An algorithm on a network and data, with its budget. Raises ValueError for an impossible value."""
+
+    registered_in: ClassVar[registry.Registry] = registry.RECIPES
 
     name: NotAFlag[str]
     """What `onward train` calls it."""

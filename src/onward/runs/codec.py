@@ -1,4 +1,8 @@
-"""Settings as JSON and back: a closed set of dataclasses, each written with its class name and read by its fields."""
+"""Settings as JSON and back: registered dataclasses, each written with its name and read by its fields.
+
+A file holds names alone. What other packages registered is written with the package it came from, so that a reader
+without it can say what to install; nothing is imported by what a file says.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,24 +10,27 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, get_args, get_origin, get_type_hints
 
-from onward.algorithms import ALGORITHMS, Algorithm
+from onward import registry
+from onward.algorithms import Algorithm
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
-from onward.nets import NETS, Architecture
+from onward.nets import Architecture
 from onward.recipes import Published, Recipe
 from onward.runs.forms import check_value, is_union, shown
 
-_CLASSES: Mapping[str, type] = {
-    cls.__name__: cls for cls in (*ALGORITHMS, *NETS, Augmentation, DataSettings, Published, Recipe, TrainerSettings)
+_OWN: Mapping[str, type] = {
+    cls.__name__: cls for cls in (Augmentation, DataSettings, Published, Recipe, TrainerSettings)
 }
+_REGISTRIES = (registry.ALGORITHMS, registry.NETS)
+_NOT_FIELDS = {"type", "package"}
 
 
 def encode(value: Any, where: str = "settings") -> Any:
     """Turn settings into plain JSON values. Raises ValueError for a class or a value that cannot be read back."""
     if is_dataclass(value) and not isinstance(value, type):
-        _check_known(type(value))
+        named = _named(type(value))
         inner = {field.name: encode(getattr(value, field.name), field.name) for field in fields(value)}
-        return {"type": type(value).__name__, **inner}
+        return {**named, **inner}
     if isinstance(value, list | tuple):
         return [encode(item, where) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
@@ -42,19 +49,17 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
     """
     if not isinstance(value, dict):
         raise ValueError(f"{where} must be settings{_of(expected)}, got {shown(value)}")
-    name = value.get("type")
-    cls = _CLASSES.get(name) if isinstance(name, str) else None
-    if cls is None:
-        raise ValueError(f"{where} is of an unknown kind, {shown(name)}; this version knows {', '.join(_CLASSES)}")
+    name, package = value.get("type"), value.get("package")
+    cls = _class_of(name, package, expected, where)
     if not issubclass(cls, expected):
         raise ValueError(f"{where} must be settings{_of(expected)}, got those of {name}")
     known = _fields(cls)
-    strange = sorted(value.keys() - known.keys() - {"type"})
+    strange = sorted(value.keys() - known.keys() - _NOT_FIELDS)
     missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
     if strange or missing:
         told = ", ".join([*(f"{key!r} is not known" for key in strange), *(f"{key!r} is missing" for key in missing)])
         raise ValueError(f"{where}: settings of {name} do not fit this version of onward: {told}")
-    inner = {key: _value(value[key], known[key][1], f"{key} of {where}") for key in value if key != "type"}
+    inner = {key: _value(value[key], known[key][1], f"{key} of {where}") for key in value if key not in _NOT_FIELDS}
     try:
         return cls(**inner)
     except (ValueError, TypeError, ArithmeticError) as error:
@@ -100,11 +105,36 @@ def _of(expected: type) -> str:
     return "" if expected is object else f" of {expected.__name__}"
 
 
-def _check_known(cls: type) -> None:
-    """Raise ValueError unless a file that names this class would be read back as this very class."""
-    if _CLASSES.get(cls.__name__) is not cls:
+def _named(cls: type) -> dict[str, str]:
+    """Return what a file says of a class. Raises ValueError if that would not be read back as this very class."""
+    if _OWN.get(cls.__name__) is cls:
+        return {"type": cls.__name__}
+    names: registry.Registry | None = getattr(cls, "registered_in", None)
+    name = names.name_of(cls) if names is not None else None
+    if names is None or name is None:
         raise ValueError(
-            f"{cls.__module__}.{cls.__qualname__} is not one of onward's own classes, and a run folder or model file "
-            "holds no other: train it with onward.fit and keep learner.state_dict(), for example by "
-            "safetensors.torch.save_file"
+            f"{cls.__module__}.{cls.__qualname__} is not registered, and a run folder or model file holds registered "
+            f"names alone: call onward.register({cls.__name__}) where it is defined, or keep learner.state_dict(), for "
+            "example by safetensors.torch.save_file"
         )
+    package = names.package_of(cls)
+    return {"type": name, "package": package} if package else {"type": name}
+
+
+def _class_of(name: Any, package: Any, expected: type, where: str) -> type:
+    """Return the class that a file names. Raises ValueError saying what to install or register."""
+    if not isinstance(name, str) or not (package is None or isinstance(package, str)):
+        raise ValueError(f"{where} is of an unknown kind, {shown(name)}")
+    if name in _OWN:
+        return _OWN[name]
+    wanted: registry.Registry | None = getattr(expected, "registered_in", None)
+    for names in (wanted,) if wanted in _REGISTRIES else _REGISTRIES:
+        if names is not None and name in names:
+            return names.find(name)
+    for names in _REGISTRIES:  # of another kind than is expected here
+        if name in names:
+            return names.find(name)
+    try:
+        return (wanted if wanted in _REGISTRIES and wanted else registry.ALGORITHMS).find(name, package=package)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None

@@ -1,0 +1,207 @@
+"""What every algorithm must do, as checks for anybody's: `check_algorithm(MyMethod())` in a test of one's own.
+
+Each check takes a `Case`, an algorithm on a network, and fails with an AssertionError. Images are made up: every class
+lights four cells of its own on a grid of sixteen, seen through noise.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from functools import cache, cached_property
+
+import torch
+from torch import Tensor
+
+from onward.algorithms import Algorithm
+from onward.core import Evidence, InferenceRule, Learner, LocalTrainer, TrainerSettings
+from onward.measure import reached_blocks
+from onward.nets import MLP, Architecture, TinyCNN
+
+SHAPE, CLASSES, EPOCHS, BATCH = (1, 8, 8), 4, 12, 32
+TRAIN, VALIDATION, TEST = slice(0, 384), slice(384, 512), slice(512, 1024)
+NETS: tuple[Architecture, ...] = (MLP(width=64, depth=3), TinyCNN(width=8))
+SETTINGS = TrainerSettings(learning_rate=0.005)
+
+
+class Case:
+    """An algorithm on a network, trained once for all checks that need it."""
+
+    def __init__(self, algorithm: Algorithm, net: Architecture):
+        self.algorithm = algorithm
+        self.net = net
+
+    def build(self) -> Learner:
+        """Return the learner with fresh weights. Raises ValueError if the method cannot train the network."""
+        torch.manual_seed(0)
+        return self.algorithm(self.net(SHAPE, CLASSES), CLASSES)
+
+    def accepted(self) -> bool:
+        """Whether the method can train the network."""
+        try:
+            self.build()
+        except ValueError:
+            return False
+        return True
+
+    @cached_property
+    def trained(self) -> Learner:
+        """A learner trained on what can be learned; copy it before it is changed."""
+        return self.train(images()[1])
+
+    def train(self, labels: Tensor, *, epochs: int = EPOCHS, global_seed: int = 0, device: str = "cpu") -> Learner:
+        """Train on the first images and fit the inference rules, as a run does."""
+        learner, pixels, labels = self.build().to(device), images()[0].to(device), labels.to(device)
+        torch.manual_seed(global_seed)  # nothing below may depend on it
+        trainer = LocalTrainer(learner, SETTINGS, seed=5)
+        generator = torch.Generator().manual_seed(2)
+        steps, order = TRAIN.stop // BATCH, torch.arange(TRAIN.stop)
+        for step in range(steps * epochs):
+            if step % steps == 0:
+                order = torch.randperm(TRAIN.stop, generator=generator)
+            chosen = order[step % steps * BATCH :][:BATCH]
+            trainer.set_learning_rate(SETTINGS.learning_rate_at(step, steps, epochs))
+            trainer.step(pixels[chosen], labels[chosen], step=step)
+        learner.eval()
+        for rule in learner.rules.values():
+            assert isinstance(rule, InferenceRule)
+            parts = (TRAIN, VALIDATION)
+            rule.fit(*[lambda part=part: [(Evidence(learner, pixels[part]), labels[part])] for part in parts])
+        return learner.train()
+
+    def __repr__(self) -> str:
+        return f"{self.algorithm} on {self.net}"
+
+
+@cache
+def images() -> tuple[Tensor, Tensor]:
+    """Return images with values in [0, 1] and their labels."""
+    generator = torch.Generator().manual_seed(11)
+    cells = torch.randperm(16, generator=generator).view(CLASSES, 4)
+    patterns = torch.zeros(CLASSES, 16).scatter(1, cells, 1.0).view(CLASSES, 1, 4, 4)
+    patterns = patterns.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    labels = torch.randint(0, CLASSES, (TEST.stop,), generator=generator)
+    noise = torch.rand(TEST.stop, *SHAPE, generator=generator)
+    return 0.7 * patterns[labels] + 0.3 * noise, labels
+
+
+def accuracy(learner: Learner, labels: Tensor, rule: str) -> float:
+    """Return the share of the test images that a rule gives these labels."""
+    predicted = learner.predict(images()[0][TEST], rule=rule).cpu()
+    return float((predicted == labels[TEST]).float().mean())
+
+
+def check_spans(case: Case) -> None:
+    """Each objective trains exactly the blocks of its span."""
+    learner, (pixels, labels) = case.build(), images()
+    learned = {k for k, block in enumerate(learner.blocks) if any(p.requires_grad for p in block.parameters())}
+    expected = [[k for k in range(span.first, span.last + 1) if k in learned] for span in learner.spans]
+    reached = reached_blocks(learner, pixels[:8], labels[:8])
+    assert reached == expected, f"gradients reach the blocks {reached}, but the spans are {expected}"
+
+
+def check_learning(case: Case) -> None:
+    """It learns what can be learned, and every other rule knows more than chance."""
+    learner = case.trained
+    found = {rule: accuracy(learner, images()[1], rule) for rule in learner.rules}
+    assert found[learner.headline] > 0.8, found
+    assert min(found.values()) > 0.35, found  # chance is 0.25
+
+
+def check_chance(case: Case) -> None:
+    """It stays at chance on labels that mean nothing."""
+    labels = torch.randint(0, CLASSES, (TEST.stop,), generator=torch.Generator().manual_seed(8))
+    learner = case.train(labels, epochs=2)
+    chance, count = 1 / CLASSES, TEST.stop - TEST.start
+    sigma = (chance * (1 - chance) / count) ** 0.5
+    found = {rule: accuracy(learner, labels, rule) for rule in learner.rules}
+    assert all(abs(value - chance) < 3.5 * sigma for value in found.values()), found
+
+
+def check_seed(case: Case) -> None:
+    """The same seed gives the same weights bit for bit, whatever the process drew before."""
+    first = case.train(images()[1], epochs=1).state_dict()
+    second = case.train(images()[1], epochs=1, global_seed=99).state_dict()
+    assert first.keys() == second.keys()
+    differing = [name for name in first if not torch.equal(first[name], second[name])]
+    assert not differing, f"these differ between two trainings with one seed: {differing}"
+
+
+def check_state(case: Case) -> None:
+    """A learner that is given another's state gives the same scores."""
+    learner, pixels = case.trained, images()[0][TEST]
+    torch.manual_seed(1)
+    other = case.algorithm(case.net(SHAPE, CLASSES), CLASSES)
+    other.load_state_dict({name: value.clone() for name, value in learner.state_dict().items()})
+    for rule in learner.rules:
+        same = torch.equal(learner.predict_scores(pixels, rule=rule), other.predict_scores(pixels, rule=rule))
+        assert same, f"{rule} gives other scores: something it reads is in no parameter and no buffer"
+
+
+def check_parameters(case: Case) -> None:
+    """Every parameter is trained, or fitted by a rule; what stays as it was drawn needs no gradient."""
+    learner, (pixels, labels) = case.build(), images()
+    reached: set[str] = set()
+    trained = {name: parameter for name, parameter in learner.named_parameters() if parameter.requires_grad}
+    for name, parameter in trained.items():
+        parameter.register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
+    trainer = LocalTrainer(learner, SETTINGS)
+    for step in range(len(learner.turns)):  # where spans alternate, a block may wait for its turn
+        trainer.step(pixels[:BATCH], labels[:BATCH], step=step)
+    missing = set(trained) - reached
+    assert all(name.startswith("rules.") for name in missing), f"no gradient reaches {sorted(missing)}"
+
+
+def check_prediction(case: Case) -> None:
+    """Predicting is repeatable, in training mode too: nothing is dropped."""
+    pixels = images()[0][TEST]
+    learner = copy.deepcopy(case.trained).train()
+    assert torch.equal(learner.predict_scores(pixels), learner.predict_scores(pixels))
+
+
+def check_side_effects(case: Case) -> None:
+    """Predicting changes neither mode nor state."""
+    for training in (True, False):
+        learner = copy.deepcopy(case.trained).train(training)
+        before = copy.deepcopy(learner.state_dict())
+        learner.predict(images()[0][TEST])
+        assert all(module.training == training for module in learner.modules()), "a prediction changed the mode"
+        changed = [name for name, value in learner.state_dict().items() if not torch.equal(value, before[name])]
+        assert not changed, f"a prediction changed {changed}"
+
+
+def check_independence(case: Case) -> None:
+    """Scores of an image do not depend on the others of its batch, but for rounding."""
+    learner, pixels = case.trained, images()[0][TEST][:20]
+    for rule in learner.rules:
+        together = learner.predict_scores(pixels, rule=rule)
+        in_parts = learner.predict_scores(pixels, rule=rule, batch_size=3)
+        torch.testing.assert_close(in_parts, together, rtol=1e-3, atol=1e-3)
+
+
+CHECKS: tuple[Callable[[Case], None], ...] = (
+    check_spans,
+    check_parameters,
+    check_learning,
+    check_chance,
+    check_seed,
+    check_state,
+    check_prediction,
+    check_side_effects,
+    check_independence,
+)
+"""All of them, the quick ones first."""
+
+
+def check_algorithm(algorithm: Algorithm, nets: Sequence[Architecture] = NETS) -> None:
+    """Run all checks on an algorithm, on each of the networks that it can train; seconds for each network.
+
+    Raises AssertionError naming the check, the network and what was found, and ValueError if it can train none of them.
+    """
+    cases = [case for case in (Case(algorithm, net) for net in nets) if case.accepted()]
+    if not cases:
+        raise ValueError(f"{algorithm} can train none of {', '.join(map(str, nets))}: name a network that it can train")
+    for case in cases:
+        for check in CHECKS:
+            try:
+                check(case)
+            except AssertionError as error:
+                raise AssertionError(f"{check.__name__}, {case}: {check.__doc__} {error}") from error
