@@ -76,7 +76,7 @@ def test_it_stands_beside_backprop(installed: Path, run: Path):
 
 
 def test_it_is_pipelined_over_two_processes(installed: Path, run: Path):
-    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-port", "0")
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     words = ("train", ROW, "--pipeline", "--no-record", "--runs-dir", "pipelined")
     said = _said(_onward(installed, *words, launcher=launcher))
     assert "test accuracy" in said
@@ -132,4 +132,4 @@ def test_rows_of_a_file_are_trained_and_read_back(installed: Path):
     assert done.returncode == 2 and "unknown algorithm 'Mine'" in done.stderr and "--with" in done.stderr
     assert "last_block" in _said(_onward(installed, "--with", "rows.py", "evaluate", run))
     done = _onward(installed, "train", "rows.py:mine-digist")
-    assert done.returncode == 2 and "has no recipe 'mine-digist' (did you mean mine-digits?)" in done.stderr
+    assert done.returncode == 2 and "has no recipe 'mine-digist' (did you mean mine-digits" in done.stderr

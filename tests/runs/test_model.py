@@ -177,7 +177,7 @@ def test_what_cannot_be_read_back_is_not_written_over_a_good_model(fault: str, t
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     learner, says = spec.build(), "not finite"
     if fault == "own class":
-        spec, says = replace(spec, net=OwnNet(width=6, depth=2)), "OwnNet is not one of onward's own classes"
+        spec, says = replace(spec, net=OwnNet(width=6, depth=2)), "OwnNet is not registered"
     elif fault == "NaN weights":
         next(learner.parameters()).data[0] = float("nan")
     elif fault == "infinite statistics":

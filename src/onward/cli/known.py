@@ -63,11 +63,13 @@ def import_file(path: Path) -> ModuleType:
 
 def _row(module: ModuleType, name: str) -> Recipe:
     """Return a recipe of a module by its own name or that of the variable."""
-    found = {recipe.name: recipe for value in vars(module).values() for recipe in _rows(value)}
+    imported = {recipe.name for recipe in (*CONTROLS, *RECIPES)}
+    rows = (recipe for value in vars(module).values() for recipe in _rows(value))
+    found = {recipe.name: recipe for recipe in rows if recipe.name not in imported}
     found |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
     if name not in found:
-        rows = ", ".join(sorted(found)) or "none at all"
-        raise ValueError(f"{module.__file__} has no recipe {name!r}{nearest(name, found)}; it has {rows}")
+        names = ", ".join(sorted(found)) or "none at all"
+        raise ValueError(f"{module.__file__} has no recipe {name!r}{nearest(name, found)}; it has {names}")
     return found[name]
 
 
@@ -75,3 +77,12 @@ def _rows(value: object) -> Iterable[Recipe]:
     if isinstance(value, Recipe):
         return (value,)
     return [each for each in value if isinstance(each, Recipe)] if isinstance(value, tuple | list) else ()
+
+
+def model_folder(path: Path) -> Path:
+    """Return the folder of a model. Raises ValueError for a file in it, and for a run that has not finished."""
+    if path.is_file():
+        raise ValueError(f"{path} is a file: name the folder of the run, {path.parent}")
+    if (path / "config.json").is_file() and not (path / "model.json").exists():
+        raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
+    return path
