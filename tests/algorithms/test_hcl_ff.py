@@ -116,7 +116,7 @@ def test_the_classifier_and_blocks_behind_the_range_can_be_left_out():
     for last, kept in ((-1, 4), (1, 2)):
         ranged = learner.rules["best_range"]
         assert isinstance(ranged, FirstBlocks) and isinstance(ranged.rule, BestRange)
-        ranged.rule.last.fill_(last)
+        ranged.rule.choose(1, last)
         shorter = learner.truncated("best_range")
         assert len(shorter.blocks) == kept
         assert torch.equal(shorter.predict_scores(images), learner.predict_scores(images, rule="best_range"))

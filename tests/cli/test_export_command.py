@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from onward.cli import main
+from onward.parts.inference import BestRange
 from onward.runs import load_model, save_model
 from onward.runs.files import read_json
 
@@ -25,8 +26,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> str:
     assert main(["train", "--epochs", "1", "--net.width", "10", "--device", "cpu"]) == 0
     path = Path("runs/deeper_forward-digits/seed-0")
     learner, spec = load_model(path)
-    learner.rules["best_range"].get_buffer("first").fill_(0)
-    learner.rules["best_range"].get_buffer("last").fill_(1)
+    rule = learner.rules["best_range"]
+    assert isinstance(rule, BestRange)
+    rule.choose(0, 1)
     save_model(path, learner, spec)
     capsys.readouterr()
     return str(path)

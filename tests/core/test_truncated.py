@@ -38,8 +38,7 @@ def _learner(first: int, last: int, depth: int = 5) -> Learner:
 def _set_range(learner: Learner, first: int, last: int) -> None:
     rule = learner.rules["best_range"]
     assert isinstance(rule, BestRange)
-    rule.first.fill_(first)
-    rule.last.fill_(last)
+    rule.choose(first, last)
 
 
 @pytest.mark.parametrize(("first", "last", "kept"), [(0, 0, 1), (1, 2, 3), (3, 3, 4), (2, 4, 5), (1, -1, 5)])
@@ -96,7 +95,7 @@ def test_a_shorter_learner_can_go_on_learning():
 def test_rules_know_how_far_they_read():
     """None where the answer would change with the number of blocks."""
     fitted = BestBlock()
-    fitted.chosen.fill_(2)
+    fitted.choose(2)
     open_ended = (SumGoodness(), LastGoodness(), BestBlock(), BlockGoodness(-2))
     assert [rule.reach(6) for rule in open_ended] == [None] * 4
     assert [rule.reach(6) for rule in (fitted, BlockGoodness(0), BestRange())] == [3, 1, 6]

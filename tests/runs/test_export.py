@@ -21,8 +21,7 @@ def _saved(data: Splits, folder: Path, *, last: int = 5) -> tuple[Learner, Model
     learner = spec.build(seed=2).eval()
     rule = learner.rules["best_range"]
     assert isinstance(rule, BestRange)
-    rule.first.fill_(2)
-    rule.last.fill_(last)
+    rule.choose(2, last)
     folder.mkdir()
     save_model(folder, learner, spec)
     return learner, spec

@@ -3,6 +3,7 @@
 
 from collections.abc import Iterable
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -55,6 +56,8 @@ class LocalBlock(nn.Module):
 
 def shared(activity: Tensor, x: Tensor) -> bool:
     """Whether a body that changes nothing returned its own input, which others may hold."""
+    if torch.compiler.is_exporting():  # what is traced has no place in memory: nothing is overwritten
+        return True
     return activity.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
 
 

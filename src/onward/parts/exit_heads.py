@@ -52,7 +52,7 @@ class ExitHeads(InferenceRule):
 
     def head_scores(self, k: int, handed_on: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
         """Return what head k says of what block k hands on."""
-        return self.heads[k](Evidence.collected(handed_on.new_zeros(0, len(handed_on), 0), [handed_on]))
+        return self.heads[k](Evidence.collected(handed_on.new_zeros(0, handed_on.shape[0], 0), [handed_on]))
 
     def leaves(self, k: int, scores: Float[Tensor, "B C"]) -> Bool[Tensor, "B"]:
         """Return whom head k lets out."""
@@ -88,9 +88,9 @@ class ExitHeads(InferenceRule):
 
     def _walk(self, evidence: Evidence) -> tuple[Float[Tensor, "B C"], Int64[Tensor, "B"]]:
         scores = evidence.block_scores.sum(dim=0)
-        left = torch.full((len(scores),), len(self.heads), device=scores.device)
+        left = torch.full((scores.shape[0],), len(self.heads), device=scores.device)
         for k in reversed(range(len(self.heads))):
-            if self.thresholds[k].isfinite().any():  # not so before it is fitted
+            if torch.compiler.is_exporting() or self.thresholds[k].isfinite().any():  # not so before it is fitted
                 own = self.head_scores(k, evidence.cells(self.grid)[k])
                 out = self.leaves(k, own)
                 scores, left = torch.where(out[:, None], own, scores), left.masked_fill(out, k)

@@ -55,7 +55,8 @@ class BlockGoodness(InferenceRule):
 class BestBlock(InferenceRule):
     """Reads the one block that is most accurate on the validation split, the earliest of equals.
 
-    The last `leave_out` scored blocks are not considered. Before `fit` it is the last that is.
+    The last `leave_out` scored blocks are not considered. Before `fit` it is the last that is. What was chosen is kept
+    as a number beside the buffer of the state_dict: a program that is exported reads it as a constant.
     """
 
     chosen: Tensor
@@ -64,18 +65,28 @@ class BestBlock(InferenceRule):
         super().__init__()
         self.leave_out = leave_out
         self.register_buffer("chosen", torch.tensor(-1 - leave_out))
+        self.index = -1 - leave_out  # what `chosen` holds
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        return evidence.block_scores[int(self.chosen)]
+        return evidence.block_scores[self.index]
 
     def reach(self, num_scored: int) -> int | None:
-        return int(self.chosen) + 1 if self.chosen >= 0 else None
+        return self.index + 1 if self.index >= 0 else None
 
     @torch.no_grad()
     def fit(self, train: Evidences, validation: Evidences) -> None:
         correct = sum((seen.block_scores.argmax(dim=2) == y).sum(dim=1) for seen, y in validation())
         assert isinstance(correct, Tensor)
-        self.chosen.fill_(int(correct[: len(correct) - self.leave_out].argmax()))
+        self.choose(int(correct[: len(correct) - self.leave_out].argmax()))
+
+    def choose(self, index: int) -> None:
+        """Read this scored block from now on, counted from the end if it is negative."""
+        self.index = index
+        self.chosen.fill_(index)
+
+    def _load_from_state_dict(self, *stored) -> None:
+        super()._load_from_state_dict(*stored)
+        self.index = int(self.chosen)
 
 
 class BestRange(InferenceRule):
@@ -92,22 +103,33 @@ class BestRange(InferenceRule):
         super().__init__()
         self.register_buffer("first", torch.tensor(1))
         self.register_buffer("last", torch.tensor(-1))
+        self.range = (1, -1)  # what `first` and `last` hold
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         scores = evidence.block_scores
         stop = self.reach(len(scores))
-        return scores[min(int(self.first), stop - 1) : stop].sum(dim=0)
+        return scores[min(self.range[0], stop - 1) : stop].sum(dim=0)
 
     def reach(self, num_scored: int) -> int:
-        return num_scored if self.last < 0 else int(self.last) + 1
+        last = self.range[1]
+        return num_scored if last < 0 else last + 1
 
     @torch.no_grad()
     def fit(self, train: Evidences, validation: Evidences) -> None:
         correct = sum(_correct_by_range(evidence.block_scores, y) for evidence, y in validation())
         assert isinstance(correct, Tensor)
         best = int(correct.argmax())  # ends are rows, starts are columns: the first maximum is the documented tie-break
-        self.last.fill_(best // correct.shape[1])
-        self.first.fill_(best % correct.shape[1])
+        self.choose(best % correct.shape[1], best // correct.shape[1])
+
+    def choose(self, first: int, last: int) -> None:
+        """Add the scores of these scored blocks from now on; last -1: of all from the first on."""
+        self.range = (first, last)
+        self.first.fill_(first)
+        self.last.fill_(last)
+
+    def _load_from_state_dict(self, *stored) -> None:
+        super()._load_from_state_dict(*stored)
+        self.range = (int(self.first), int(self.last))
 
 
 class LinearReadout(InferenceRule):

@@ -101,7 +101,8 @@ class _Cells(torch.autograd.Function):
     def forward(ctx, activity: Tensor, grid: int, power: int) -> Tensor:
         ctx.save_for_backward(activity)
         ctx.power = power
-        pieces = activity.split(_PIECE if activity.device.type == "cpu" else len(activity))
+        small = activity.device.type == "cpu" and not torch.compiler.is_exporting()  # a program is for any batch
+        pieces = activity.split(_PIECE) if small else (activity,)
         return torch.cat([_cell_mean(widen(piece), grid, power) for piece in pieces])
 
     @staticmethod

@@ -63,8 +63,9 @@ class LabelledViews(Supervision):
         return (views,), signed_target(labels, self.wrong_labels + 1)
 
     def test_views(self, x: Float[Tensor, "B ..."]) -> Iterator[Stream]:
+        batch = x.shape[0]  # its length would be fixed where a program is exported
         for label in torch.arange(self.num_classes, device=x.device):  # one at a time: with many classes they are large
-            yield (self.write(x, label.expand(len(x))),)
+            yield (self.write(x, label.expand(batch)),)
 
 
 @dataclass(frozen=True)
