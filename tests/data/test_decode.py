@@ -164,3 +164,16 @@ def test_an_image_of_many_megapixels_is_read_without_a_warning_up_to_the_limit(t
     path = save(tmp_path / "b.png", np.zeros((9, 9), np.uint8))
     with pytest.raises(ValueError, match=r"b.png is too large, the limit is 0 megapixels: scale it down"):
         read_image(path, channels=3, size=(6, 9))
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, -1)])
+def test_a_size_is_two_whole_numbers_of_pixels(tmp_path, size):
+    Image.new("L", (4, 4)).save(tmp_path / "x.png")
+    with pytest.raises(ValueError, match="give .height, width. in whole pixels"):
+        read_image(tmp_path / "x.png", channels=1, size=size)
+
+
+def test_a_damaged_number_in_a_file_is_not_told_in_the_words_of_python(tmp_path):
+    (tmp_path / "x.ppm").write_bytes(b"P5\n4 \xff5\n255\n" + b"0" * 16)
+    with pytest.raises(ValueError, match=r"x\.ppm cannot be read as an image .its content is damaged"):
+        read_image(tmp_path / "x.ppm", channels=1, size=(4, 4))

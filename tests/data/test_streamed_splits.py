@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from pyarrow import parquet
 
 import onward.data.shards
 from onward.data import DataSettings, load
@@ -171,3 +172,24 @@ def test_unreachable_names_folder_and_hub(tmp_path, monkeypatch):
     monkeypatch.setenv("ONWARD_DATA", str(tmp_path))
     with pytest.raises(ValueError, match=r"ILSVRC/imagenet-1k .*no route.*imagenet is not in .*imagenet either; put"):
         load(DataSettings(name="imagenet", buffer=100))
+
+
+@pytest.mark.parametrize("buffer", [None, 16])
+@pytest.mark.parametrize("change", ["doubled", "float", "metadata"])
+def test_a_shard_in_a_folder_with_braces_is_named_in_one_line(parquet_set, buffer, change):
+    data_dir = parquet_set(**SIZES)
+    root = data_dir.rename(data_dir.with_name(f"{data_dir.name}-{{a,b}}"))
+    shard = root / "mnist" / "train-00001-of-00003.parquet"
+    table = parquet.read_table(shard)
+    if change == "doubled":
+        table = table.append_column("label", table["label"])
+    if change == "float":
+        table = table.set_column(1, "label", table["label"].cast("double"))
+    if change == "metadata":
+        table = table.replace_schema_metadata({"huggingface": '{"info": {"features": 3}}'})
+    parquet.write_table(table, shard)
+    with pytest.raises(ValueError, match=r"a,b.*train-00001") as refused:
+        load(DataSettings(name="mnist", buffer=buffer), data_dir=root, workers=0)
+    assert "\n" not in str(refused.value) and "iterable" not in str(refused.value)
+    says = {"doubled": "two columns are called 'label'", "float": "label ", "metadata": "cannot be read"}
+    assert says[change] in str(refused.value)

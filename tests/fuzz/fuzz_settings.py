@@ -16,7 +16,7 @@ from onward.cli.known import find_recipe
 from onward.runs import RunFolder
 
 _RECIPES = (
-    *("deeper_forward-digits", "backprop-digits-mlp", "mono_forward-digits", "scff-digits", "symba-digits"),
+    *("deeper_forward-digits", "backprop-digits-mlp", "mono_forward-digits", "symba-digits"),
     *("distance_forward-digits", "hff-digits", "cafo-digits", "random_features-digits", "forward_forward-digits"),
 )
 _SMALL = {"width": "12", "depth": "2"}
@@ -67,7 +67,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "data.buffer": _NUMBERS,
     "data.augmentation.crop": _NUMBERS,
     "data.augmentation.cutout": _NUMBERS,
-    "data.name": ("digits", "mnist", "digit", "", ".", "/", "nothing", "./nothing", "[red]", "\x1b[2J"),
+    "data.name": ("mnist", "digit", "", ".", "/", "nothing", "./nothing", "[red]", "\x1b[2J"),
     "trainer.learning-rate": _NUMBERS,
     "trainer.final-learning-rate": _NUMBERS,
     "trainer.weight-decay": _NUMBERS,

@@ -110,13 +110,30 @@ def _meant(words: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(_ELSEWHERE[name] for name in names if name in _ELSEWHERE))
 
 
+_NUMBER = (
+    (r"invalid literal for int\(\) with base 10: (.*)", "a whole number"),
+    (r"could not convert string to float: (.*)", "a number"),
+    (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\. Got errors.*", "a whole number or None"),
+    (r"no type matching \{None\}\|FLOAT could be instantiated from \[(.*?)\]\. Got errors.*", "a number or None"),
+)
+"""What Python says of text that is no number, and what was wanted."""
+
+
+def _plainly(told: str) -> str:
+    """Return a complaint of a flag's value in the words of a command line."""
+    for pattern, wanted in _NUMBER:
+        if found := re.fullmatch(rf"Error parsing (\S+): {pattern}", told):
+            return f"{found[1]} takes {wanted}, not {found[2]}"
+    return told
+
+
 def _one_line(boxed: str) -> str:
     """Keep what a boxed message says and the nearest flags; leave out frame, title and explanations of flags."""
     lines = [line.strip("│╰╯ ") for line in boxed.splitlines()[1:]]
     sections = [part for part in re.split(r"[─-]{5,}", "\n".join(lines)) if part.strip()]
     if not sections:
         return "the command line cannot be understood; see --help"
-    told = [" ".join(sections[0].split())]
+    told = [_plainly(" ".join(sections[0].split()))]
     for section in sections[1:]:
         if section.strip().startswith("Perhaps you meant"):
             told.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")

@@ -13,7 +13,7 @@ from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from .images import Images
-from .source_files import stamp
+from .source_files import cause, stamp
 
 # A closed list: of the others, EPS starts Ghostscript, and each is one more parser for whoever made the file to attack.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
@@ -29,7 +29,10 @@ def read_image(path: str | Path, *, channels: int, size: tuple[int, int]) -> UIn
     Raises ValueError when the file is missing, is no image, or has more than 8 bits per channel.
     """
     if channels not in (1, 3):
-        raise ValueError(f"channels is {channels}: images have 1 channel (grey) or 3 (RGB)")
+        raise ValueError(f"channels is {channels!r}: images have 1 channel (grey) or 3 (RGB)")
+    sides = size if isinstance(size, tuple | list) else ()
+    if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
+        raise ValueError(f"size is {size!r}: give (height, width) in whole pixels, such as (28, 28)")
     path = Path(path)
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not an image: name the image files inside it")
@@ -52,9 +55,13 @@ def open_image(content: Path | bytes, *, where: str) -> Image.Image:
     except Image.DecompressionBombError:
         limit = 2 * (Image.MAX_IMAGE_PIXELS or 0)  # where Pillow no longer warns but raises
         raise ValueError(f"{where} is too large, the limit is {limit // 10**6} megapixels: scale it down") from None
+    except MemoryError:
+        raise
     except Exception as error:
-        # Pillow and its codecs raise a dozen types for files that are cut short or damaged.
-        raise ValueError(f"{where} cannot be read as an image ({error}): {_MEND}") from error
+        # Pillow and its codecs raise a dozen types for files that are cut short or damaged; some only name their own
+        # line of code.
+        said = cause(error) if isinstance(error, OSError | SyntaxError | EOFError) else "its content is damaged"
+        raise ValueError(f"{where} cannot be read as an image ({said}): {_MEND}") from error
     if upright is None or upright.mode not in GREY_MODES + COLOUR_MODES:
         kind = f"mode {image.mode} with {bits} bits" if upright is None else f"mode {upright.mode}, not 8 bits"
         raise ValueError(f"{where} has {kind} per channel: convert it to 8-bit grey or RGB")

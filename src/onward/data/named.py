@@ -9,6 +9,7 @@ from typing import Any
 from .decode import PixelBuffer
 from .images import Decoded, Images
 from .parquet import batches, shard_files
+from .source_files import cause
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,7 @@ def hub_shards(named: NamedSet, *, looked_in: Path | None) -> tuple[list[str], l
         files: Any = builder.config.data_files
         train, test = ([str(file) for file in files[split]] for split in (named.train_split, named.test_split))
     except Exception as error:
-        reason, remedy = f"{type(error).__name__}: {error}", _offline_remedy(named, looked_in)
+        reason, remedy = cause(error), _offline_remedy(named, looked_in)
         raise ValueError(f"{named.hub_id} on the hub cannot be read ({reason}): {remedy}") from error
     return train, test
 
@@ -192,7 +193,7 @@ def _batches(part: Part) -> Iterator[tuple[dict[str, list], Any]]:
     try:
         yield from part.open()
     except Exception as error:
-        raise ValueError(f"{part.where} cannot be read ({type(error).__name__}: {error}): {part.remedy}") from error
+        raise ValueError(f"{part.where} cannot be read ({cause(error)}): {part.remedy}") from error
 
 
 def find_column(wanted: str, plain: str, columns: Collection[str], where: str) -> str:

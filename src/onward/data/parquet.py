@@ -34,9 +34,17 @@ def batches(file: Path) -> Iterator[tuple[dict[str, list], dict[str, Any]]]:
 
     with open(file, "rb") as content:
         parquet = ParquetFile(content)
+        check_names(parquet.schema_arrow.names)
         features = Features.from_arrow_schema(parquet.schema_arrow)
         for rows in parquet.iter_batches(batch_size=256):
             yield rows.to_pydict(), features
+
+
+def check_names(columns: list[str]):
+    """Raise ValueError where two columns have one name: readers differ in which of them they take."""
+    doubled = next((name for name in columns if columns.count(name) > 1), None)
+    if doubled is not None:
+        raise ValueError(f"two columns are called {doubled!r}")
 
 
 def _check_series(found: list[Path]):

@@ -17,6 +17,8 @@ from torch import Tensor
 from .cache import Entry, cached_entry
 from .decode import open_image, to_array
 from .named import NamedSet, class_names_of, encoded, find_column, wrong_label
+from .parquet import check_names
+from .source_files import cause
 
 T = TypeVar("T")
 Request = tuple[int, np.ndarray]
@@ -141,13 +143,14 @@ def _scan(named: NamedSet, file: str, *, remedy: str) -> _Scan:
     with _tried(partial(_open, file), file, remedy) as content:
         parquet = _tried(lambda: ParquetFile(content), file, remedy)
         names = parquet.schema_arrow.names
+        _tried(lambda: check_names(names), file, remedy)
         column = find_column(named.image_column, "image", names, file)
         label_column = find_column(named.label_column, "label", names, file)
         features = _tried(lambda: Features.from_arrow_schema(parquet.schema_arrow), file, remedy)
         labels = _tried(lambda: parquet.read(columns=[label_column]).column(0), file, remedy)
         footer = _tried(lambda: _footer(content), file, remedy)
     class_names = class_names_of(named, features[label_column], file)
-    indices = _class_indices(named, labels, f"{file}, row {{row}}, column '{label_column}'")
+    indices = _class_indices(named, labels, file, label_column)
     sizes = [parquet.metadata.row_group(group).num_rows for group in range(parquet.metadata.num_row_groups)]
     digest = hashlib.sha256(f"{file.rpartition('/')[2]} {parquet.metadata.num_rows}\n".encode())
     digest.update(footer)
@@ -155,19 +158,22 @@ def _scan(named: NamedSet, file: str, *, remedy: str) -> _Scan:
     return _Scan(sizes, indices, column, class_names, digest.hexdigest())
 
 
-def _class_indices(named: NamedSet, labels: Any, where: str) -> Int64[np.ndarray, "R"]:
+def _class_indices(named: NamedSet, labels: Any, file: str, column: str) -> Int64[np.ndarray, "R"]:
     import pyarrow
 
+    def wrong(label: Any, row: int) -> ValueError:
+        return wrong_label(named, label, f"{file}, row {row}, column '{column}'")
+
     if not pyarrow.types.is_integer(labels.type) and len(labels):
-        raise wrong_label(named, labels[0].as_py(), where.format(row=0))
+        raise wrong(labels[0].as_py(), 0)
     missing = labels.is_null().to_numpy()
     if missing.any():
-        raise wrong_label(named, None, where.format(row=int(missing.argmax())))
+        raise wrong(None, int(missing.argmax()))
     indices = labels.to_numpy().astype(np.int64)
     outside = (indices < 0) | (indices >= named.num_classes)
     if outside.any():
         row = int(outside.argmax())
-        raise wrong_label(named, int(indices[row]), where.format(row=row))
+        raise wrong(int(indices[row]), row)
     return indices
 
 
@@ -201,4 +207,4 @@ def _tried(read: Callable[[], T], file: str, remedy: str) -> T:
     try:
         return read()
     except Exception as error:
-        raise ValueError(f"{file} cannot be read ({type(error).__name__}: {error}): {remedy}") from error
+        raise ValueError(f"{file} cannot be read ({cause(error)}): {remedy}") from error

@@ -26,6 +26,14 @@ def stamp(file: Path) -> Stamp:
     return os.path.abspath(file), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
 
 
+def cause(error: Exception) -> str:
+    """Return an error of a library in one line: its kind and, shortened, what it says."""
+    if isinstance(error, TypeError | AttributeError | LookupError):  # such a text is for whoever mends the library
+        return "its content is not understood"
+    text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(error)).split())
+    return f"{type(error).__name__}: {text if len(text) <= 200 else text[:200] + ' ...'}".removesuffix(": ")
+
+
 def _kind(mode: int) -> str:
     kinds = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a named pipe"), (stat.S_ISSOCK, "a socket"))
     return next((kind for test, kind in kinds if test(mode)), "a device")
