@@ -169,7 +169,7 @@ def test_an_image_of_many_megapixels_is_read_without_a_warning_up_to_the_limit(t
 @pytest.mark.parametrize("size", [(0, 4), (4, -1)])
 def test_a_size_is_two_whole_numbers_of_pixels(tmp_path, size):
     Image.new("L", (4, 4)).save(tmp_path / "x.png")
-    with pytest.raises(ValueError, match="give .height, width. in whole pixels"):
+    with pytest.raises(ValueError, match=r"give .height, width. in whole pixels"):
         read_image(tmp_path / "x.png", channels=1, size=size)
 
 
