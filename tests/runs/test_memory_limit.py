@@ -95,7 +95,11 @@ def test_pieces_that_batch_normalisation_refuses_are_left_out(digits: Splits):
         fit_memory(recipe, digits, 100_000, CPU)
 
 
-def _out_of_memory(monkeypatch: pytest.MonkeyPatch, first_pieces: int) -> None:
+_CUDA = torch.OutOfMemoryError("CUDA out of memory")
+_PROCESSOR = RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+
+def _out_of_memory(monkeypatch: pytest.MonkeyPatch, first_pieces: int, error: RuntimeError = _CUDA) -> None:
     """Let every step run out of memory that takes fewer than `first_pieces`, with gradients left behind."""
     step = LocalTrainer.step
 
@@ -104,14 +108,17 @@ def _out_of_memory(monkeypatch: pytest.MonkeyPatch, first_pieces: int) -> None:
         if len(x) > 2 and trainer.settings.micro_batches < first_pieces:
             weight = next(trainer.learner.parameters())
             weight.grad = torch.ones_like(weight)
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            raise error
         return step(trainer, x, y, **settings)
 
     monkeypatch.setattr(LocalTrainer, "step", greedy)
 
 
-def test_a_way_that_runs_out_of_memory_is_passed_over(digits: Splits, monkeypatch: pytest.MonkeyPatch):
-    _out_of_memory(monkeypatch, first_pieces=4)
+@pytest.mark.parametrize("error", [_CUDA, _PROCESSOR], ids=["cuda", "cpu"])
+def test_a_way_that_runs_out_of_memory_is_passed_over(
+    error: RuntimeError, digits: Splits, monkeypatch: pytest.MonkeyPatch
+):
+    _out_of_memory(monkeypatch, first_pieces=4, error=error)
     assert fit_memory(_recipe(), digits, 10**9, CPU).settings.micro_batches == 4
 
 
@@ -134,7 +141,7 @@ def test_pieces_refused_after_a_way_that_ran_out_of_memory_are_left_out(
 
 
 def _no_memory(*_: object) -> None:
-    raise torch.OutOfMemoryError("CUDA out of memory")
+    raise _PROCESSOR
 
 
 def test_too_small_a_limit_names_the_floor(digits: Splits):

@@ -9,6 +9,7 @@ from onward.core import Learner, LocalTrainer, TrainerSettings
 from onward.data import Batch, Splits
 from onward.measure import MemoryMeter, memory_floor
 from onward.recipes import Recipe
+from onward.runs.allocator import is_out_of_memory
 from onward.runs.model import spec_for
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -92,7 +93,9 @@ def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Ba
             f". Weights and optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest "
             f"block at least {floor.block / 1e6:,.1f} MB for a whole batch"
         )
-    except torch.OutOfMemoryError:  # not even one block takes a whole batch in
+    except (RuntimeError, MemoryError) as error:  # not even one block takes a whole batch in
+        if not is_out_of_memory(error):
+            raise
         least = ""
     return (
         f"a training step does not fit into {limit / 1e6:,.1f} MB: {found}{least}; choose a smaller --batch-size or "
@@ -107,8 +110,10 @@ def _peak(trainer: LocalTrainer, batch: Batch) -> int | None:
             for turn in range(len(trainer.learner.turns)):
                 trainer.step(*batch, step=turn)
         return meter.peak
-    except torch.OutOfMemoryError:
-        pass  # what the step held is free once the error is forgotten
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # what the step held is free once the error is forgotten
     trainer.learner.zero_grad()
     if trainer.learner.device.type == "cuda":
         torch.cuda.empty_cache()
