@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from onward.core import Learner, LocalBlock, Span, chunks, each, pairs, whole
-from onward.measure import reached_blocks
+from onward.core import Auxiliary, Learner, LocalBlock, Span, Target, chunks, each, pairs, whole
+from onward.measure import Locality, locality_of, reached_blocks
 from onward.parts.goodness import LinearHead
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
@@ -72,3 +72,85 @@ def test_the_learner_is_left_as_it_is():
     reached_blocks(learner, X, Y)
     assert all(torch.equal(p, q) for p, q in zip(learner.parameters(), before, strict=True))
     assert all(p.grad is None for p in learner.parameters())
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected", "words"),
+    [
+        (each, Locality(1, 1, 4), "one layer"),
+        (pairs, Locality(2, 2, 4), "two layers"),
+        (lambda n: chunks(n, 3), Locality(3, 3, 4), "3 layers"),
+        (whole, Locality(4, 4, 4), "all"),
+        (lambda n: whole(n, deep=True), Locality(4, 4, 4), "all"),
+    ],
+)
+def test_locality_is_that_of_the_farthest_objective(spans, expected: Locality, words: str):
+    found = locality_of(_learner(spans, _linear(4)), X, Y)
+    assert found == expected
+    assert str(found) == words
+
+
+def test_a_leak_makes_two_layers():
+    first = nn.Linear(5, 5)
+    found = locality_of(_learner(each, [first, _Leaky(first), nn.Linear(5, 5)]), X, Y)
+    assert str(found) == "two layers"
+
+
+def test_layers_of_one_block_are_told():
+    bodies = [nn.Sequential(*_linear(3)), nn.Linear(5, 5)]
+    assert str(locality_of(_learner(each, list(bodies)), X, Y)) == "one block of 3 layers"
+
+
+class _Sum(nn.Module):
+    """Two matrices side by side, as in a layer that looks down and up."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(5, 5), nn.Linear(5, 5, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.left(x) + self.right(x)).relu()
+
+
+def test_matrices_that_add_up_are_one_layer():
+    assert locality_of(_learner(each, [_Sum(), _Sum()]), X, Y) == Locality(1, 1, 2)
+    assert locality_of(_learner(whole, [_Sum(), _Sum()]), X, Y) == Locality(2, 2, 2)
+
+
+def test_read_outs_of_frozen_layers_reach_none():
+    frozen = [layer.requires_grad_(False) for layer in _linear(2)]
+    found = locality_of(_learner(each, list(frozen)), X, Y)
+    assert found == Locality(0, 0, 0)
+    assert str(found) == "read-outs alone"
+
+
+class _Hidden(Auxiliary):
+    def __init__(self, trained: bool):
+        super().__init__()
+        self.project = nn.Linear(5, 7).requires_grad_(trained)
+
+    def forward(self, activity: torch.Tensor, target: Target) -> torch.Tensor:
+        return self.project(activity).square().mean(dim=1)
+
+
+@pytest.mark.parametrize(("trained", "words"), [(True, "one layer, auxiliary network"), (False, "one layer")])
+def test_a_trained_auxiliary_is_told(trained: bool, words: str):
+    learner = _learner(each, _linear(2))
+    learner.blocks[0].auxiliary = _Hidden(trained)
+    assert str(locality_of(learner, X, Y)) == words
+
+
+def test_a_hidden_layer_before_the_scores_is_an_auxiliary_network():
+    learner = _learner(each, _linear(2))
+    head = LinearHead(3, 5)
+    head.add_module("linear", nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 3)))
+    learner.blocks[1].goodness = head
+    assert str(locality_of(learner, X, Y)) == "one layer, auxiliary network"
+
+
+def test_measuring_locality_leaves_the_learner_as_it_is():
+    learner = _learner(pairs, _linear(3))
+    before = [p.detach().clone() for p in learner.parameters()]
+    locality_of(learner, X, Y)
+    assert all(torch.equal(p, q) and p.grad is None for p, q in zip(learner.parameters(), before, strict=True))
+    assert "loss" not in vars(learner.blocks[0])

@@ -3,7 +3,7 @@
 from onward.measure.energy import PICOJOULES, PICOJOULES_PER_BYTE, Operations, operations_of, step_operations
 from onward.measure.flops import Flops, step_flops
 from onward.measure.ledger import CATEGORIES, Floor, Held, MemoryMeter, memory_floor
-from onward.measure.locality import reached_blocks
+from onward.measure.locality import Locality, locality_of, reached_blocks
 from onward.measure.memory import SavedBytes, peak_memory
 from onward.measure.phases import PHASES, Phases, clock
 from onward.measure.power import EnergyMeter, Measured, energy_meter, idle_power, measured_energy
@@ -18,6 +18,7 @@ __all__ = [
     "Floor",
     "Flops",
     "Held",
+    "Locality",
     "Measured",
     "MemoryMeter",
     "Operations",
@@ -27,6 +28,7 @@ __all__ = [
     "clock",
     "energy_meter",
     "idle_power",
+    "locality_of",
     "measured_energy",
     "memory_floor",
     "operations_of",

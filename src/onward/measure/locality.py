@@ -1,12 +1,51 @@
-"""Locality: which blocks an objective really trains."""
+"""Locality: which blocks an objective really trains, and through how many layers its gradient passes."""
 # B batch
 
 import copy
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from jaxtyping import Float, Int64
-from torch import Tensor
+from torch import Tensor, nn
 
-from onward.core import Learner, LocalTrainer, TrainerSettings
+from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings
+
+READ_OUTS, ONE, TWO, ALL = "read-outs alone", "one layer", "two layers", "all"
+"""The words for a gradient that reaches no layer, one, two, and every layer of the network."""
+
+
+@dataclass(frozen=True)
+class Locality:
+    """How far the gradient of an objective reaches, of all objectives the one that reaches farthest.
+
+    A layer is a module of a body with a trained `weight` of two or more dimensions. Counted are layers in series: two
+    that add up in one activity are one layer. A linear read-out onto scores (a classifier, a projection to the classes,
+    prototypes, anchors) is no auxiliary network, though it is trained with its layer: one matrix stands between layer
+    and loss. An auxiliary network is more than that: a trained weight in the auxiliary slot, whose values are no scores
+    of classes (the projection of similarity matching, of supervised contrast), or two trained weights in a goodness.
+    Error that is sent to a layer past those above it, as in direct feedback alignment, reaches that layer.
+    """
+
+    layers: int
+    """Layers in series that one objective trains; 0: nothing learns by gradient but read-outs of layers left alone."""
+    blocks: int
+    """Blocks in which these layers are."""
+    network: int
+    """Layers in series that are trained in the whole network."""
+    auxiliary: bool = False
+    """Whether an auxiliary network stands between a layer and its loss."""
+
+    def __str__(self) -> str:
+        """Return it in words: `one layer`, `one layer, auxiliary network`, `two layers`, `all`, ..."""
+        if self.layers == self.network > 1:
+            return ALL
+        return self._span() + (", auxiliary network" if self.auxiliary else "")
+
+    def _span(self) -> str:
+        if self.layers > 1 and self.blocks == 1:
+            return f"one block of {self.layers} layers"
+        return {0: READ_OUTS, 1: ONE, 2: TWO}.get(self.layers, f"{self.layers} layers")
 
 
 def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> list[list[int]]:
@@ -14,16 +53,116 @@ def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor,
 
     Trains a copy on one batch, span by span, through the trainer; the learner itself is left as it is.
     """
-    trainer = LocalTrainer(copy.deepcopy(learner), TrainerSettings(channels_last=False))
-    reached: set[int] = set()
-    for index, block in enumerate(trainer.learner.blocks):
-        for parameter in block.parameters():
-            if parameter.requires_grad:
-                parameter.register_post_accumulate_grad_hook(lambda _, index=index: reached.add(index))
-    found = []
+    copied = copy.deepcopy(learner)
+    owner = {id(p): k for k, block in enumerate(copied.blocks) for p in block.parameters()}
+    return [sorted({owner[parameter] for parameter in update.arrived}) for update in _updates(copied, x, y)]
+
+
+def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Locality:
+    """Measure how far the gradients of a learner's objectives reach, by training a copy on one batch.
+
+    Objectives that share a span, as in deep supervision, are told apart.
+    """
+    copied = copy.deepcopy(learner)
+    layers = [{id(weight) for weight in _layer_weights(block.body)} for block in copied.blocks]
+    every = set().union(*layers)
+    beside = [_beside(block) for block in copied.blocks]
+    farthest, auxiliary, own = (0, 0), False, [0] * len(layers)
+    for arrived, losses, activities in _updates(copied, x, y):
+        for k, loss in losses:
+            found = _leaves(loss)
+            within = sum(bool(found & arrived & block) for block in layers)
+            farthest = max(farthest, (_in_series(loss, every & arrived), within))
+            goodness, extra = (of & found & arrived for of in beside[k])
+            auxiliary |= bool(extra) or len(goodness) > 1
+        for k, activity in activities:
+            own[k] = max(own[k], _in_series(activity, layers[k] & arrived))
+    return Locality(*farthest, network=sum(own), auxiliary=auxiliary)
+
+
+class _Update(NamedTuple):
+    """What one span did: parameters that a gradient arrived at, by id, and the graphs behind losses and activities."""
+
+    arrived: set[int]
+    losses: list[tuple[int, Any]]
+    activities: list[tuple[int, Any]]
+
+
+def _updates(learner: Learner, x: Tensor, y: Tensor) -> Iterator[_Update]:
+    """Train each span of a learner on a batch and tell what it did."""
+    trainer = LocalTrainer(learner, TrainerSettings(channels_last=False))
+    arrived: set[int] = set()
+    losses: list[tuple[int, Any]] = []
+    activities: list[tuple[int, Any]] = []
+    for parameter in (p for block in learner.blocks for p in block.parameters() if p.requires_grad):
+        parameter.register_post_accumulate_grad_hook(lambda parameter: arrived.add(id(parameter)))
+    for k, block in enumerate(learner.blocks):
+        vars(block)["loss"] = _kept(block.loss, lambda loss, k=k: losses.append((k, loss.grad_fn)))
+        block.body.register_forward_hook(lambda _, __, activity, k=k: activities.append((k, activity.grad_fn)))
     stream, target = trainer.enter(x, y, step=0)
     for span in learner.spans:
-        reached.clear()
-        trainer.update(stream, target, [span], step=0)
-        found.append(sorted(reached))
-    return found
+        for kept in (arrived, losses, activities):
+            kept.clear()
+        trainer.update(stream, target, [Span(span.first, span.last, span.deep)], step=0)
+        yield _Update(arrived, losses, activities)
+
+
+def _kept(function: Callable[..., Tensor], keep: Callable[[Tensor], None]) -> Callable[..., Tensor]:
+    def keeping(*arguments: Any) -> Tensor:
+        result = function(*arguments)
+        keep(result)
+        return result
+
+    return keeping
+
+
+def _layer_weights(body: nn.Module) -> Iterator[nn.Parameter]:
+    for module in body.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if name == "weight" and parameter.ndim > 1:
+                yield parameter
+
+
+def _beside(block: LocalBlock) -> tuple[set[int], set[int]]:
+    """Return the weights of two or more dimensions in the goodness and in the auxiliary of a block, by id."""
+    slots = (block.goodness, block.auxiliary)
+    goodness, extra = ({id(p) for p in slot.parameters() if p.ndim > 1} if slot else set() for slot in slots)
+    return goodness, extra
+
+
+def _leaves(root: Any) -> set[int]:
+    """Return the parameters in the graph behind a node, by id."""
+    return {id(node.variable) for node in _below(root) if hasattr(node, "variable")}
+
+
+def _in_series(root: Any, weights: Collection[int]) -> int:
+    """Return how many of these weights lie behind each other in the graph, along the longest way through it.
+
+    A weight may be transposed or cast before it meets an input; these steps take one tensor. Where it meets the input,
+    it comes after all that the input went through.
+    """
+    length: dict[Any, int] = {}
+    alone: dict[Any, bool] = {}  # nodes that do no more than carry one of the weights
+    for node in _below(root):
+        if hasattr(node, "variable"):
+            length[node], alone[node] = 0, id(node.variable) in weights
+            continue
+        inputs = [before for before, _ in node.next_functions if before is not None]
+        carries = [alone[before] for before in inputs]
+        alone[node] = len(node.next_functions) == 1 and any(carries)
+        length[node] = max((length[before] for before in inputs), default=0)
+        length[node] += any(carries) and not alone[node]
+    return length.get(root, 0)
+
+
+def _below(root: Any) -> Iterator[Any]:
+    """Yield the nodes of a graph, each after those that it was computed from."""
+    seen, stack = set(), [(root, False)] if root is not None else []
+    while stack:
+        node, expanded = stack.pop()
+        if expanded:
+            yield node
+        elif node not in seen:
+            seen.add(node)
+            stack.append((node, True))
+            stack += [(before, False) for before, _ in node.next_functions if before is not None]
