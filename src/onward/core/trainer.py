@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
 from onward.core.learner import Learner
@@ -18,6 +18,9 @@ from onward.core.settings import TrainerSettings
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
 from onward.core.update import Context, local_update
+
+Images = Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."]
+"""A batch of images, raw or prepared."""
 
 
 class LocalTrainer:
@@ -34,12 +37,12 @@ class LocalTrainer:
         self.first_piece = first_piece  # the number of the first micro-batch, where others train those before it
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
 
-    def step(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
+    def step(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
         """Update every span on one batch of prepared or raw images and return the loss of each, without a graph."""
         stream, target = self.enter(x, y, step=step)
         return self.update(stream, target, self.learner.turns[step % len(self.learner.turns)], step=step)
 
-    def enter(self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
+    def enter(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
         """Prepare a batch and give it its label: what block 0 and the objectives see."""
         with seeded(derive_seed(self.seed, step, "prepare"), x.device):
             x = self.learner.prepare(x)

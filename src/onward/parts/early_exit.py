@@ -1,5 +1,5 @@
 """Early exits: an image leaves the network at the first block that is sure enough of its class."""
-# B batch, C classes, L scored blocks, M margins, N samples
+# B batch, C classes, K samples that calibrate, L scored blocks, M margins, N samples
 
 from collections.abc import Sequence
 
@@ -126,8 +126,8 @@ def predict_early(learner: Learner, images: Tensor, rule: EarlyExit) -> tuple[Fl
 
 
 def trade_off(
-    scores: tuple[Float[Tensor, "L N C"], Float[Tensor, "L N C"]],
-    labels: tuple[Int64[Tensor, "N"], Int64[Tensor, "N"]],
+    scores: tuple[Float[Tensor, "L K C"], Float[Tensor, "L N C"]],
+    labels: tuple[Int64[Tensor, "K"], Int64[Tensor, "N"]],
     costs: Sequence[float],
     margins: Sequence[float],
 ) -> list[tuple[float, float, float]]:
