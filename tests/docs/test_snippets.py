@@ -88,7 +88,8 @@ def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer digits, one epoch."""
-    digits, fit = sklearn.datasets.load_digits(), onward.fit
+    digits: Any = sklearn.datasets.load_digits()
+    fit = onward.fit
     few = {**digits, "images": digits.images[:300], "target": digits.target[:300]}
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: sklearn.utils.Bunch(**few))
     monkeypatch.setattr(onward, "fit", lambda *given, epochs, **more: fit(*given, epochs=min(epochs, 1), **more))

@@ -88,6 +88,7 @@ def _method(k: int, classes: int, sweeps: list[dict[str, Any]]) -> dict[str, Any
         "description": "a <b>method</b> & more",
         "backprop": backprop,
         "network": "TinyCNN()",
+        "locality": "all" if backprop else "one layer, auxiliary network",
         "data": "digits",
         "class_names": [f"class {index}" for index in range(classes)],
         "epochs": 3,

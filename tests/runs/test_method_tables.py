@@ -15,6 +15,7 @@ from onward.runs.method_tables import overview, printed, shared
 from onward.runs.records import Record, Row
 
 METHODS: dict[str, Algorithm] = {"ASGE": ASGE(), "CaFo": CaFo(), "HFF": HFF(), "Backprop": Backprop()}
+_LOCALITY = {"ASGE": "one layer", "CaFo": "read-outs alone", "HFF": "one layer", "Backprop": "all"}
 
 
 def _runs(
@@ -41,6 +42,7 @@ def _runs(
                 "n_train": 54_000,
                 "n_validation": 6_000,
                 "n_test": 10_000,
+                "locality": _LOCALITY[method],
             },
         )
         for seed, accuracy in enumerate(test)
@@ -63,8 +65,11 @@ def test_a_cell_has_the_mean_the_published_number_and_the_control():
         _runs("Backprop", 0.95, name="c"),
     )
     lines = overview(records)
-    assert "| method | digits | mnist |" in lines
-    assert _rows(lines) == ["| `ASGE` |  | 91.00 / 99.00 / 95.00 |", "| `CaFo` | 80.00 / – / – |  |"]
+    assert "| method | locality | digits | mnist |" in lines
+    assert _rows(lines) == [
+        "| `ASGE` | one layer |  | 91.00 / 99.00 / 95.00 |",
+        "| `CaFo` | read-outs alone | 80.00 / – / – |  |",
+    ]
 
 
 def test_a_recipe_that_names_another_control_today_stands_beside_that_one():
@@ -73,7 +78,9 @@ def test_a_recipe_that_names_another_control_today_stands_beside_that_one():
         _runs("Backprop", 0.95, name="c"),
         _runs("Backprop", 0.97, name="backprop-distance_forward-mnist-fast"),
     )
-    assert _rows(overview(records)) == ["| `ASGE` | 90.00 / 99.58 / 97.00 |"]  # and the published number of today
+    assert _rows(overview(records)) == [
+        "| `ASGE` | one layer | 90.00 / 99.58 / 97.00 |"
+    ]  # and the published number of today
 
 
 def test_a_noted_copy_of_the_images_has_a_column_and_a_control_of_its_own():
@@ -83,15 +90,18 @@ def test_a_noted_copy_of_the_images_has_a_column_and_a_control_of_its_own():
         _runs("Backprop", 0.97, name="c"),
     )
     lines = overview(records)
-    assert "| method | MNIST, half | mnist |" in lines
-    assert _rows(lines) == ["| `ASGE` | 90.00 / – / – | 80.00 / – / 97.00 |"]
+    assert "| method | locality | MNIST, half | mnist |" in lines
+    assert _rows(lines) == ["| `ASGE` | one layer | 90.00 / – / – | 80.00 / – / 97.00 |"]
 
 
 def test_published_numbers_stand_where_nothing_was_run():
     records = _records(_runs("ASGE", 0.9))
     lines = overview(records, published={"ASGE": {"cifar100": 0.5}, "CaFo": {"mnist": 0.98}})
-    assert "| method | cifar100 | mnist |" in lines
-    assert _rows(lines) == ["| `ASGE` | – / 50.00 / – | 90.00 / – / – |", "| `CaFo` |  | – / 98.00 / – |"]
+    assert "| method | locality | cifar100 | mnist |" in lines
+    assert _rows(lines) == [
+        "| `ASGE` | one layer | – / 50.00 / – | 90.00 / – / – |",
+        "| `CaFo` |  |  | – / 98.00 / – |",
+    ]
     known = printed()
     assert known["CwComp"]["cifar100"] == 0.5123 and known["ASGE"]["mnist"] == 0.9965
     assert known["DeeperForward"]["mnist"] == 0.9965  # of VGG14 and ResNet17 the higher one
@@ -100,15 +110,20 @@ def test_published_numbers_stand_where_nothing_was_run():
 def test_a_row_without_a_published_number_of_its_own_has_the_highest_of_its_method():
     own = _runs("ASGE", 0.9, published=Published(test_accuracy=0.95, source="somebody"))
     known = {"ASGE": {"mnist": 0.99}}
-    assert _rows(overview(_records(own), published=known)) == ["| `ASGE` | 90.00 / 95.00 / – |"]
-    assert _rows(overview(_records(_runs("ASGE", 0.9)), published=known)) == ["| `ASGE` | 90.00 / 99.00 / – |"]
+    assert _rows(overview(_records(own), published=known)) == ["| `ASGE` | one layer | 90.00 / 95.00 / – |"]
+    assert _rows(overview(_records(_runs("ASGE", 0.9)), published=known)) == [
+        "| `ASGE` | one layer | 90.00 / 99.00 / – |"
+    ]
 
 
 def test_what_a_step_costs_stands_beside_where_it_was_measured():
     costs = {"ASGE": {"parameters_M": 1.234, "memory_of_backprop": 0.345, "step_of_backprop": 0.678}}
     lines = overview(_records(_runs("ASGE", 0.9), _runs("CaFo", 0.8)), costs)
-    assert "| method | mnist | weights | memory | step |" in lines
-    assert _rows(lines) == ["| `ASGE` | 90.00 / – / – | 1.23 M | 0.34 | 0.68 |", "| `CaFo` | 80.00 / – / – |  |  |  |"]
+    assert "| method | locality | mnist | weights | memory | step |" in lines
+    assert _rows(lines) == [
+        "| `ASGE` | one layer | 90.00 / – / – | 1.23 M | 0.34 | 0.68 |",
+        "| `CaFo` | read-outs alone | 80.00 / – / – |  |  |  |",
+    ]
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 
 
@@ -116,7 +131,7 @@ def test_of_several_recipes_validation_chooses_and_not_the_test_split():
     good = _runs("ASGE", 0.8, name="good", validation=0.9)
     lucky = _runs("ASGE", 0.99, name="lucky", validation=0.7)
     for order in ((good, lucky), (lucky, good)):
-        assert _rows(overview(_records(*order))) == ["| `ASGE` | 80.00 / – / – |"]
+        assert _rows(overview(_records(*order))) == ["| `ASGE` | one layer | 80.00 / – / – |"]
 
 
 def test_without_a_local_method_there_is_no_table():
@@ -134,11 +149,11 @@ def _alike(**changed: Any) -> dict[Row, list[Record]]:
 
 def test_three_methods_trained_alike_are_listed_best_first_beside_their_controls():
     lines = shared(_alike(trainer=TrainerSettings(adamw_share=0.1)))  # which a method's own read-out needs
-    assert "| method | test % | backprop % | recipe |" in lines
+    assert "| method | locality | test % | backprop % | recipe |" in lines
     assert _rows(lines) == [
-        "| `CaFo` | 90.00 | 95.00 | `b` |",
-        "| `HFF` | 80.00 |  | `c` |",
-        "| `ASGE` | 70.00 |  | `a` |",
+        "| `CaFo` | read-outs alone | 90.00 | 95.00 | `b` |",
+        "| `HFF` | one layer | 80.00 |  | `c` |",
+        "| `ASGE` | one layer | 70.00 |  | `a` |",
     ]
 
 

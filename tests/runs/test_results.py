@@ -64,7 +64,7 @@ def test_the_table_has_mean_interval_seeds_control_gap_and_published(tmp_path: P
     table = results_page(tmp_path)
     row = next(line for line in table.splitlines() if line.startswith("| `local`"))
     assert (
-        "| 92.00 ± 2.00 | 87.03 to 96.97 | 3 | 97.50 ± 0.71 | -6.50 ± 6.35 "
+        "| one layer | 92.00 ± 2.00 | 87.03 to 96.97 | 3 | 97.50 ± 0.71 | -6.50 ± 6.35 "
         "| 95.00 ± 0.10 (somebody, table 1) | not shown, -3.00 "
         "| last_block 82.00 ± 2.00 | 1.23 M | 2 | 1.5 | a machine |"
     ) in row
@@ -84,7 +84,7 @@ def test_each_method_has_a_page_of_its_own_rows(tmp_path: Path):
     record(tmp_path, _result("spatial", 0, 0.7, other))
     pages = method_pages(tmp_path)
     assert set(pages) == {"DeeperForward", "ASGE"}
-    assert [line[:30] for line in pages["DeeperForward"].splitlines()[2:]] == ["| `local` | 85.00 ± 7.07 | 21."]
+    assert [line[:30] for line in pages["DeeperForward"].splitlines()[2:]] == ["| `local` | one layer | 85.00 "]
     assert write_results(tmp_path).read_text() == results_page(tmp_path)
     assert (tmp_path / "methods" / "ASGE.md").read_text() == pages["ASGE"]
 

@@ -223,13 +223,15 @@ def _show_summary(found: dict[str, Any]) -> None:
     costed = "cost" in found["methods"][0]
     if costed:
         heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(found['target'])} %"]
+    heads += ["locality"]
     for method in found["methods"]:
         row = [spread(method["clean"]), f"{method['parameters']:,}"]
-        rows.append((method["label"], row + (_cost_cells(method["cost"], method["energy"]) if costed else [])))
+        row += _cost_cells(method["cost"], method["energy"]) if costed else []
+        rows.append((method["label"], [*row, method["locality"]]))
     names, legend = control_names(found["controls"])
     for name, control in zip(names, found["controls"], strict=True):
         energy = {"joules_per_epoch": None, "joules_to_target": None}
-        rows.append((name, ["", "", *_cost_cells(control, energy)]))
+        rows.append((name, ["", "", *_cost_cells(control, energy), "all"]))
     show_table(title(found), heads, rows)
     for line in legend:
         say(line)

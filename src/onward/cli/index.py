@@ -19,9 +19,10 @@ _MADE_FROM = ("algorithms/*.py", "recipes/*.py", "data/named.py", "data/sources.
 
 
 def read_index() -> dict[str, Any]:
-    """Return algorithms, recipes, the names of further controls, data sets, and records by recipe."""
+    """Return algorithms, recipes, the names of further controls, data sets, and records and locality by recipe."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
-    own = kept if kept["sources"] == sources() else {**described(), "records": kept["records"]}
+    filed = {"records": kept["records"], "locality": kept["locality"]}
+    own = kept if kept["sources"] == sources() else {**described(), **filed}
     announced = any(metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes"))
     return _with_packages(own) if announced else own
 
@@ -109,9 +110,20 @@ def summarised(folder: Path) -> dict[str, dict[str, Any]]:
     }
 
 
+def localities(folder: Path) -> dict[str, str]:
+    """Return by recipe how far its gradient reaches, where that is known; measure it for what is on record."""
+    from onward.recipes import RECIPES
+    from onward.runs.localities import kept, write
+    from onward.runs.records import read_records
+
+    recorded = [run.recipe for runs in read_records(folder).values() for run in runs if "locality" not in run.result]
+    write(recorded, RECIPES)
+    return {recipe.name: kept(recipe) for recipe in RECIPES if kept(recipe)}
+
+
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
-    content = {"sources": sources(), **described(), "records": summarised(records)}
+    content = {"sources": sources(), **described(), "records": summarised(records), "locality": localities(records)}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
 
 

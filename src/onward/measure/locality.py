@@ -4,6 +4,7 @@
 import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 from jaxtyping import Float, Int64
@@ -97,14 +98,18 @@ def _updates(learner: Learner, x: Tensor, y: Tensor) -> Iterator[_Update]:
     for parameter in (p for block in learner.blocks for p in block.parameters() if p.requires_grad):
         parameter.register_post_accumulate_grad_hook(lambda parameter: arrived.add(id(parameter)))
     for k, block in enumerate(learner.blocks):
-        vars(block)["loss"] = _kept(block.loss, lambda loss, k=k: losses.append((k, loss.grad_fn)))
-        block.body.register_forward_hook(lambda _, __, activity, k=k: activities.append((k, activity.grad_fn)))
+        block.__dict__["loss"] = _kept(block.loss, lambda loss, k=k: losses.append((k, loss.grad_fn)))
+        block.body.register_forward_hook(partial(_keep_graph, activities, k))
     stream, target = trainer.enter(x, y, step=0)
     for span in learner.spans:
         for kept in (arrived, losses, activities):
             kept.clear()
         trainer.update(stream, target, [Span(span.first, span.last, span.deep)], step=0)
         yield _Update(arrived, losses, activities)
+
+
+def _keep_graph(activities: list[tuple[int, Any]], block: int, _module: Any, _inputs: Any, activity: Tensor) -> None:
+    activities.append((block, activity.grad_fn))
 
 
 def _kept(function: Callable[..., Tensor], keep: Callable[[Tensor], None]) -> Callable[..., Tensor]:

@@ -1,4 +1,4 @@
-"""CIFAR-10 as fast as it goes on two cores without a gradient that leaves a layer, and the short rows of other methods.
+"""CIFAR-10 as fast as it goes on two cores, each layer by a gradient of its own, and the short rows of other methods.
 
 After the airbench speed runs (Jordan 2024): whitened patches, a small network, few epochs, Muon. In place of backprop
 every layer has a linear read-out of its own and learns by its cross-entropy. Not taken from there: the scaled

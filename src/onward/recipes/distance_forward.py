@@ -23,7 +23,7 @@ def digits() -> Recipe:
     """scikit-learn's 8x8 digits; seconds on a laptop."""
     return Recipe(
         name="distance_forward-digits",
-        description="Distance-Forward (reconstruction), 6 conv, digits",
+        description="Distance-Forward over two layers (reconstruction), 6 conv, digits",
         algorithm=_ANCHORS,
         net=Trifecta6(width=16),
         data=DataSettings(name="digits"),
@@ -38,7 +38,7 @@ def digits_pairs() -> Recipe:
     """Labels in the input; scikit-learn's 8x8 digits."""
     return Recipe(
         name="distance_forward_pairs-digits",
-        description="Distance-Forward with image-label pairs (reconstruction), MLP, digits",
+        description="Distance-Forward with image-label pairs over two layers (reconstruction), MLP, digits",
         algorithm=DistanceForwardPairs(wrong_labels=3),
         net=MLP(width=500, depth=3),
         data=DataSettings(name="digits"),
@@ -52,7 +52,7 @@ def digits_pairs() -> Recipe:
 def _row(data: str, accuracy: float, images: DataSettings) -> Recipe:
     return Recipe(
         name=f"distance_forward-{data}",
-        description=f"Distance-Forward (reconstruction), 12 conv, {data}",
+        description=f"Distance-Forward over two layers (reconstruction), 12 conv, {data}",
         algorithm=_IMAGES,
         net=Trifecta12(),
         data=replace(images, validation_fraction=0.1),
@@ -103,7 +103,8 @@ def plain(row: Recipe) -> Recipe:
 
 def random_feedback(row: Recipe) -> Recipe:
     """The same with random feedback inside the pairs: DF-R."""
-    return _variant(row, "random_feedback", _RANDOM, "Distance-Forward with random feedback (reconstruction)")
+    title = "Distance-Forward with random feedback over two layers (reconstruction)"
+    return _variant(row, "random_feedback", _RANDOM, title)
 
 
 def fast(row: Recipe) -> Recipe:

@@ -69,7 +69,7 @@ def deeper_forward_row() -> Recipe:
 
 
 _ROWS = (
-    _row("distance_forward", "Distance-Forward (reconstruction)", _ANCHORS),
+    _row("distance_forward", "Distance-Forward over two layers (reconstruction)", _ANCHORS),
     _row(
         "distance_forward-plain",
         "Distance-Forward without collaboration (reconstruction)",
@@ -77,7 +77,7 @@ _ROWS = (
     ),
     _row(
         "distance_forward-random_feedback",
-        "Distance-Forward with random feedback (reconstruction)",
+        "Distance-Forward with random feedback over two layers (reconstruction)",
         replace(_ANCHORS, random_feedback=True),
     ),
     _row("asge", "ASGE", ASGE(map_scale="features"), alone=True, trainer=_HEAD),

@@ -47,9 +47,9 @@ _METHODS: dict[str, tuple[str, Algorithm]] = {
     "deeper_forward": ("DeeperForward", DeeperForward()),
     "hcl_ff": ("HCL-FF", HCLFF(tree=class_trees.FASHION_MNIST)),
     "asge": ("ASGE", ASGE(map_scale="features")),
-    "distance_forward": ("Distance-Forward (reconstruction)", DistanceForward()),
+    "distance_forward": ("Distance-Forward over two layers (reconstruction)", DistanceForward()),
     "distance_forward_pairs": (
-        "Distance-Forward with image-label pairs (reconstruction)",
+        "Distance-Forward with image-label pairs over two layers (reconstruction)",
         DistanceForwardPairs(wrong_labels=3),
     ),
     "predsim": ("predsim", PredSim()),

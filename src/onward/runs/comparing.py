@@ -14,6 +14,7 @@ from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Finished, obtain
+from onward.runs.localities import in_words
 from onward.runs.method_costs import epochs_to, measure_methods, short
 from onward.runs.recovery import Stream
 from onward.runs.robustness import OnTest, Say
@@ -237,6 +238,7 @@ def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
         "description": recipe.description,
         "backprop": isinstance(recipe.algorithm, Backprop),
         "network": short(recipe.net),
+        "locality": result.get("locality") or in_words(recipe, (method.data.shape, len(method.data.class_names))),
         "data": method.data.note or method.data.name,
         "data_checksum": method.data.checksum,
         "validation_split": [recipe.data.validation_fraction, recipe.data.split_seed],

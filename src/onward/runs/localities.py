@@ -1,6 +1,7 @@
 """How far the gradient of a recipe reaches, in words, measured on its network; what was measured is kept in a file.
 
-`localities.json` lies beside this file and is made anew by `make index`; what it does not have is measured when asked.
+`localities.json` lies beside this file. `make index` adds what is on record and not in it yet; to measure every recipe,
+which takes minutes: `python -m onward.runs.localities`. What the file does not have is measured when it is asked for.
 """
 
 import hashlib
@@ -11,57 +12,62 @@ from pathlib import Path
 
 import torch
 
-from onward.core import Learner, derive_seed, seeded
+from onward.core import derive_seed, seeded
 from onward.data import NAMED_SETS
 from onward.measure import Locality, locality_of
-from onward.recipes import Recipe
+from onward.recipes import RECIPES, Recipe
 from onward.runs.codec import encode
 from onward.runs.model import ModelSpec
+
+Sizes = tuple[tuple[int, int, int], int]
+"""The shape of images, and the number of their classes."""
 
 KEPT = Path(__file__).with_name("localities.json")
 _DIGITS = (1, 8), 10
 _BATCH = 4  # how far a gradient reaches does not depend on the images
 
 
-def in_words(recipe: Recipe) -> str:
+def in_words(recipe: Recipe, sizes: Sizes | None = None) -> str:
     """Return the locality of a recipe in words, as kept or else measured; nothing where its images are not known."""
-    sizes = _sizes(recipe)
+    sizes = sizes or sizes_of(recipe)
     if sizes is None:
         return ""
-    found = _kept().get(_key(recipe))
-    return found if found is not None else str(measured(recipe))
+    found = _kept().get(_key(recipe, sizes))
+    return found if found is not None else str(measured(recipe, sizes))
 
 
-def measured(recipe: Recipe) -> Locality:
-    """Build the learner of a recipe on a known image set, and measure its locality."""
-    sizes = _sizes(recipe)
-    assert sizes is not None, f"{recipe.data.name} is no image set of known size"
+def measured(recipe: Recipe, sizes: Sizes) -> Locality:
+    """Build the learner of a recipe and measure its locality on random images."""
     shape, classes = sizes
     names = tuple(str(k) for k in range(classes))
     spec = ModelSpec(recipe.algorithm, recipe.net, shape, names, (0.5,) * shape[0], (0.5,) * shape[0])
-    return of_learner(spec.build(), shape, classes)
+    with seeded(derive_seed(0, "locality"), torch.device("cpu")):
+        return locality_of(spec.build(), torch.rand(_BATCH, *shape), torch.arange(_BATCH) % classes)
 
 
-def of_learner(learner: Learner, shape: tuple[int, int, int], classes: int) -> Locality:
-    """Measure the locality of a learner for images of a shape; it is left as it is."""
-    with seeded(derive_seed(0, "locality"), learner.device):
-        images = torch.rand(_BATCH, *shape, device=learner.device)
-        return locality_of(learner, images, torch.arange(_BATCH, device=learner.device) % classes)
+def kept(recipe: Recipe) -> str:
+    """Return the locality of a recipe in words if it has been measured; else nothing."""
+    sizes = sizes_of(recipe)
+    return "" if sizes is None else _kept().get(_key(recipe, sizes), "")
 
 
-def write(recipes: Iterable[Recipe]) -> None:
-    """Make the file for these recipes anew; what was measured before is kept. Delete the file to measure all again."""
+def write(recipes: Iterable[Recipe], also: Iterable[Recipe] = ()) -> None:
+    """Make the file anew for these recipes; what was measured before is kept, of `also` no more than that."""
     found = {}
     for recipe in recipes:
-        if _sizes(recipe) is not None and _key(recipe) not in found:
-            found[_key(recipe)] = in_words(recipe)
+        sizes = sizes_of(recipe)
+        if sizes is not None and _key(recipe, sizes) not in found:
+            found[_key(recipe, sizes)] = in_words(recipe, sizes)
+    for recipe in also:
+        if kept(recipe):
+            found[_key(recipe, sizes_of(recipe))] = kept(recipe)
     lines = [f"{json.dumps(key)}: {json.dumps(words)}" for key, words in sorted(found.items())]
     KEPT.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
     _kept.cache_clear()
 
 
-def _sizes(recipe: Recipe) -> tuple[tuple[int, int, int], int] | None:
-    """Return the shape of a recipe's images and the number of their classes; None for images of one's own."""
+def sizes_of(recipe: Recipe) -> Sizes | None:
+    """Return the sizes of a recipe's images; None for images of one's own."""
     if recipe.data.name == "digits":
         (channels, side), classes = _DIGITS
     else:
@@ -73,11 +79,15 @@ def _sizes(recipe: Recipe) -> tuple[tuple[int, int, int], int] | None:
     return (channels, side, side), classes
 
 
-def _key(recipe: Recipe) -> str:
-    what = [encode(recipe.algorithm), encode(recipe.net), _sizes(recipe)]
+def _key(recipe: Recipe, sizes: Sizes | None) -> str:
+    what = [encode(recipe.algorithm), encode(recipe.net), sizes]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 
 @cache
 def _kept() -> dict[str, str]:
     return json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
+
+
+if __name__ == "__main__":
+    write(RECIPES)

@@ -20,7 +20,8 @@ _CONTROLS = ("Backprop", "DeepSupervision")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
     "best on its validation split. A recipe without a published number of its own, and a set without a run, have the",
-    "method's highest one, on whatever network.",
+    "method's highest one, on whatever network. `locality`: how far the gradient of an objective reaches in the rows,",
+    "measured on their networks; `docs/concepts.md` says what the words mean. Backprop's reaches all.",
 )
 _COSTS = (
     "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, both in one",
@@ -77,11 +78,12 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
     numbers: Printed = published or {}
     methods = sorted((best.keys() | numbers.keys()) - {*_CONTROLS})
     columns = sorted({data for method in methods for data in (*best.get(method, ()), *numbers.get(method, ()))})
-    head = [*columns, *(["weights", "memory", "step"] if costs else [])]
+    head = ["locality", *columns, *(["weights", "memory", "step"] if costs else [])]
     lines = ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *_head("method", head)]
     for method in methods:
         cells = [_cell(best[method].get(data), records, numbers.get(method, {}).get(data)) for data in columns]
-        lines.append(_line(f"`{method}`", cells + (_prices(costs.get(method)) if costs else [])))
+        reach = _locality([records[row] for row in best[method].values()])
+        lines.append(_line(f"`{method}`", [reach, *cells] + (_prices(costs.get(method)) if costs else [])))
     return lines
 
 
@@ -97,7 +99,7 @@ def shared(records: Records) -> list[str]:
             continue
         first = records[rows[0]][0].recipe
         title = f"{rows[0].data}, {type(first.net).__name__}, {first.epochs} epochs:"
-        lines += ["", title, "", *_head("method", ["test %", "backprop %", "recipe"])]
+        lines += ["", title, "", *_head("method", ["locality", "test %", "backprop %", "recipe"])]
         lines += [_row(row, records) for row in sorted(rows, key=lambda row: -_test(records[row]))]
     return ["## The same training", "", *_SHARED, *lines] if lines else []
 
@@ -105,7 +107,8 @@ def shared(records: Records) -> list[str]:
 def _row(row: Row, records: Records) -> str:
     control = control_of(row, records)
     beside = _percent(_test(control)) if control else ""
-    return _line(f"`{records[row][0].method}`", [_percent(_test(records[row])), beside, f"`{row.recipe}`"])
+    runs = records[row]
+    return _line(f"`{runs[0].method}`", [runs[0].locality, _percent(_test(runs)), beside, f"`{row.recipe}`"])
 
 
 def _but_method(recipe: Recipe) -> tuple[Any, ...]:
@@ -122,6 +125,11 @@ def _cell(row: Row | None, records: Records, known: float | None) -> str:
     met = published.test_accuracy if published else known
     numbers = (_test(runs), met, _test(control) if control else None)
     return " / ".join("–" if number is None else _percent(number) for number in numbers)
+
+
+def _locality(rows: Sequence[Sequence[Record]]) -> str:
+    """Write how far the gradient reaches in some rows; where they differ, each of the words once."""
+    return " / ".join(sorted({runs[0].locality for runs in rows if runs[0].locality}))
 
 
 def _prices(cost: Mapping[str, Any] | None) -> list[str]:

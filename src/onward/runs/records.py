@@ -16,6 +16,7 @@ from onward.runs.disk import make_folder
 from onward.runs.evaluation import Accuracy
 from onward.runs.files import read_json, write_json
 from onward.runs.forms import check_object
+from onward.runs.localities import in_words
 
 RESULT: Mapping[str, Any] = {
     "recipe": str,
@@ -52,6 +53,11 @@ class Record:
     def data(self) -> str:
         """The images: the name of the set, or what sets this copy of it apart from the public one."""
         return self.result["data_note"] or self.result["data"]
+
+    @property
+    def locality(self) -> str:
+        """How far the gradient reaches, in words; of a run that did not note it, measured on its network."""
+        return self.result.get("locality") or in_words(self.recipe)
 
     @property
     def accuracy(self) -> float:
@@ -94,6 +100,7 @@ def make_record(
         "test_accuracy_by_rule": test.by_rule,
         "test_accuracy_by_block": list(test.by_block),
         "validation_accuracy": validation.headline,
+        "locality": in_words(recipe, (data.shape, len(data.class_names))),
         "backprop_recipe": recipe.backprop,
         "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
         "data": data.name,

@@ -21,12 +21,13 @@ _PREFACE = (
     "changed after one, the page of its method says so. `backprop` is the same network on the same budget, `gap` what",
     "the row has more at equal seeds, paired, with its 95 % interval; both are empty where backprop was not trained on",
     "that. `shown` says met or short where a one-sided test against the published number does so at a risk of 5 %",
-    "(Welch's if that was printed with a deviation). With fewer than 5 seeds a row is preliminary.",
+    "(Welch's if that was printed with a deviation). With fewer than 5 seeds a row is preliminary. `locality`: how far",
+    "the gradient of an objective reaches, measured; docs/concepts.md says what the words mean.",
 )
 _HEAD = (
-    "| recipe | test % | 95 % | seeds | backprop % | gap | published % | shown | other % | weights | epochs | minutes "
-    "| device |",
-    f"|{'---|' * 13}",
+    "| recipe | locality | test % | 95 % | seeds | backprop % | gap | published % | shown | other % | weights | epochs "
+    "| minutes | device |",
+    f"|{'---|' * 14}",
 )
 
 
@@ -138,6 +139,7 @@ def _row(row: Row, records: Records) -> str:
     others = list(first["test_accuracy_by_rule"])[1:]
     cells = [
         f"`{row.recipe}`",
+        runs[0].locality,
         spread(accuracies),
         interval(accuracies),
         str(len(runs)),
