@@ -9,7 +9,7 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
-from onward.cli.tables import show_table
+from onward.cli.tables import show_table, tell
 from onward.cli.words import CommandLineError
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
@@ -200,7 +200,7 @@ def _show(found: dict[str, Any]) -> None:
     _show_summary(found)
     for method in found["methods"]:
         if method["differs"]:
-            say(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
+            tell(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
     for sweep in found["sweeps"]:
         heads = ["accuracy" if level is None else plain(level) for level in sweep["levels"]]
         rows = [
@@ -215,7 +215,7 @@ def _show(found: dict[str, Any]) -> None:
         show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
     told = verdicts(found)
     for line in (*told, summary(told)):
-        say(line)
+        tell(str(line))
 
 
 def _show_summary(found: dict[str, Any]) -> None:
@@ -234,7 +234,7 @@ def _show_summary(found: dict[str, Any]) -> None:
         rows.append((name, ["", "", *_cost_cells(control, energy), "all"]))
     show_table(title(found), heads, rows)
     for line in legend:
-        say(line)
+        tell(str(line))
 
 
 def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:

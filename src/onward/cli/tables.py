@@ -42,6 +42,11 @@ def show_table(title: str, heads: Sequence[str], rows: Sequence[Row], *, out: Co
         out.print(_table(names, [columns[k] for k in part], widths[0], [widths[1 + k] for k in part]))
 
 
+def tell(text: str) -> None:
+    """Print a sentence: a terminal breaks it between words, a file or a pipe gets it on one line."""
+    console().print(Text(shown(text)), soft_wrap=not sys.stdout.isatty())
+
+
 def _table(names: Sequence[str], columns: Sequence[Sequence[str]], first: int, widths: Sequence[int]) -> Table:
     table = Table()
     table.add_column(Text(names[0]), width=first, overflow="fold")

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from onward.runs.training import EpochDone, StepDone
 
@@ -40,11 +40,14 @@ class Stages:
                 self.console.print(f"{what}: {done:,} of {whole:,}{_left(done, whole, now - self.since)}")
         elif self.task is None or now - self.shown >= 0.1:
             self.shown = now
-            rate = f"{done / (now - self.since):,.0f}/s" if done else ""
+            passed = now - self.since
+            rate = f"{done / passed:,.0f}/s" if done else ""
             if self.task is None:
-                self.task = self.bar.add_task("", total=whole, rate="")
+                self.task = self.bar.add_task("", total=whole, rate="", left="")
             text = _fitting([f"{what}  {done:,} of {whole:,}", what], self.console.width - _OTHERS)
-            self.bar.update(self.task, completed=done, total=whole, description=text, rate=rate)
+            self.bar.update(
+                self.task, completed=done, total=whole, description=text, rate=rate, left=_clock(done, whole, passed)
+            )
 
     def close(self) -> None:
         """Take the line away."""
@@ -71,9 +74,11 @@ class Display:
         self.total_epochs = total_epochs
         self.last: EpochDone | None = None
         self.images, self.since = 0, time.perf_counter()
+        self.first: tuple[int, float] | None = None  # the first step that was seen, and when
         self.bar = _bar()
         self.console = self.bar.console
-        self.task = self.bar.add_task("", total=total_epochs * steps, completed=done_epochs * steps, rate="")
+        self.whole = total_epochs * steps
+        self.task = self.bar.add_task("", total=self.whole, completed=done_epochs * steps, rate="", left="")
         self.stage = Stages(self.bar)
 
     def __enter__(self) -> "Display":
@@ -84,20 +89,25 @@ class Display:
         self.bar.stop()
 
     def step(self, done: StepDone) -> None:
+        steps, now = done.epoch * done.steps + done.step, time.perf_counter()
+        self.first = self.first or (steps, now)
         self.images += done.images
-        passed = time.perf_counter() - self.since
+        passed = now - self.since
         if passed < 0.5:
             return
         rate = f"{self.images / passed:,.0f} img/s"
-        self.images, self.since = 0, time.perf_counter()
+        self.images, self.since = 0, now
+        before, begun = self.first
+        left = _clock(steps - before, self.whole - before, now - begun)
         epoch = f"epoch {done.epoch + 1}/{self.total_epochs}"
         told = [] if self.last is None else _told(self.last)
         candidates = ["  ".join([epoch, *told[:count]]) for count in range(len(told), -1, -1)]
         self.bar.update(
             self.task,
-            completed=done.epoch * done.steps + done.step,
+            completed=steps,
             description=_fitting(candidates, self.console.width - _OTHERS),
             rate=rate,
+            left=left,
         )
 
     def epoch(self, done: EpochDone) -> None:
@@ -128,7 +138,7 @@ def _bar() -> Progress:
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         TextColumn("{task.fields[rate]}", markup=False),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
         console=console,
         disable=not console.is_terminal,
         transient=True,
@@ -142,6 +152,14 @@ def _fitting(texts: Sequence[str], room: int) -> str:
 
 def _left(done: int, whole: int, seconds: float) -> str:
     return f", about {seconds * (whole - done) / done:,.0f} s left" if done else ""
+
+
+def _clock(done: int, whole: int, seconds: float) -> str:
+    """Write the time left as hours, minutes and seconds, if what is left takes as long as what is done took."""
+    if done < 1:
+        return "-:--:--"
+    left = round(seconds * (whole - done) / done)
+    return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
 
 
 def _told(done: EpochDone) -> list[str]:
