@@ -52,6 +52,11 @@ def test_few_blocks_are_numbers_and_many_are_bars():
     assert "▁" * 6 in compact((0.5,) * 6)
 
 
+def test_bars_are_numbers_where_the_encoding_has_none(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    assert compact(tuple(k / 20 for k in range(8))) == "0.0 12345678 35.0"
+
+
 def test_without_a_terminal_an_epoch_is_one_plain_line(screen: Callable[..., io.StringIO]):
     written = screen(terminal=False)
     with Display(total_epochs=3, done_epochs=0, steps=10) as display:

@@ -1,5 +1,6 @@
 """What a person sees while a run trains: a bar on a terminal, plain lines elsewhere."""
 
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from onward.runs.training import EpochDone, StepDone
 
-_BARS = "▁▂▃▄▅▆▇█"
+_BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "12345678"
 _OTHERS = 34  # columns of a line that bar, rate, time left and the gaps between them take at least
 _SILENCE = 10.0  # seconds without a word in a plain text, at most
 
@@ -177,5 +178,7 @@ def compact(accuracies: tuple[float, ...]) -> str:
 
 def _range(accuracies: tuple[float, ...]) -> tuple[str, str, str]:
     low, high = min(accuracies), max(accuracies)
-    bars = (_BARS[int((value - low) / max(high - low, 1e-9) * (len(_BARS) - 1))] for value in accuracies)
+    encoding = getattr(sys.stderr, "encoding", None) or ""
+    heights = _BARS if encoding.lower().startswith("utf") else _PLAIN_BARS
+    bars = (heights[int((value - low) / max(high - low, 1e-9) * (len(heights) - 1))] for value in accuracies)
     return f"{100 * low:.1f}", "".join(bars), f"{100 * high:.1f}"
