@@ -28,6 +28,12 @@ def same_seed() -> None:
 
 
 @pytest.fixture
+def types_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Annotations are not checked: what a user gives may be of any type, and the library has to say what is wrong."""
+    monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+
+
+@pytest.fixture
 def real_data_dir() -> Path:
     """The folder that holds real image sets: what ONWARD_DATA names."""
     folder = os.environ.get("ONWARD_DATA")

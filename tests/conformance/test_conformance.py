@@ -10,6 +10,7 @@ from functools import cache
 
 import pytest
 import torch
+from torch import Tensor
 
 from onward.algorithms import (
     ALGORITHMS,
@@ -25,8 +26,10 @@ from onward.algorithms import (
     Trifecta,
     UnsupervisedForwardForward,
 )
+from onward.core import TrainerSettings
 from onward.nets import CFSE, Airbench, Architecture, LocalFields, Trifecta6
-from onward.testing import CHECKS, NETS, TEST, Case, accuracy, images
+from onward.runs import OnlineLearning
+from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, images
 
 VARIANTS = {
     "CaFo-sparsemax": CaFo(predictor="sparsemax"),
@@ -88,6 +91,60 @@ def test_dropout_is_off_in_a_prediction_and_on_in_training(algorithm: Algorithm,
     without.load_state_dict(learner.state_dict())
     assert torch.equal(without.predict_scores(pixels), learner.predict_scores(pixels))
     assert learner.training and not torch.equal(learner(pixels), learner(pixels))
+
+
+def _everything(online: OnlineLearning) -> dict[str, Tensor]:
+    """Weights, buffers of any kind, optimizer state, the counter and the global random state."""
+    found = {
+        name: t.detach().clone() for name, t in (*online.learner.named_parameters(), *online.learner.named_buffers())
+    }
+    for k, optimizer in enumerate(online.trainer.optimizers):
+        found |= {f"optimizer.{k}.{name}": value.clone() for name, value in optimizer.state().items()}
+    return found | {"step": torch.tensor(online.step), "random": torch.get_rng_state()}
+
+
+def _same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
+    return left.keys() == right.keys() and all(torch.equal(value, right[name]) for name, value in left.items())
+
+
+@every_algorithm
+def test_a_refused_sample_leaves_an_online_learner_untouched(algorithm, net):
+    pixels, labels = images()[0][:12], images()[1][:12]
+    online, other = (OnlineLearning(Case(algorithm, net).build(), SETTINGS, seed=5) for _ in range(2))
+    for learning in (online, other):
+        learning.partial_fit(pixels, labels)
+    before = _everything(online)
+    broken, wrong = pixels.clone(), labels.clone()
+    broken[3, 0, 1, 2], wrong[4] = float("nan"), CLASSES
+    for x, y, message in (
+        (broken, labels, r"images\[3\] holds NaN"),
+        (pixels, -labels - 1, r"labels\[\d+\] is -\d: classes are numbered from 0"),
+        (pixels, wrong, r"labels\[4\] is 4: classes are numbered 0..3"),
+        (pixels, labels + 0.5, "must be integers"),
+        (pixels, labels[1:], "give one label each"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            online.partial_fit(x, y)
+        assert _same(_everything(online), before)
+    for learning in (online, other):
+        learning.partial_fit(pixels, labels)
+    assert _same(_everything(online), _everything(other))
+
+
+@every_algorithm
+def test_a_step_that_overflows_is_taken_back(algorithm, net):
+    if not any(p.requires_grad for block in Case(algorithm, net).build().blocks for p in block.parameters()):
+        pytest.skip("nothing is trained by gradients")
+    pixels, labels = images()[0][:12], images()[1][:12]
+    online = OnlineLearning(Case(algorithm, net).build(), TrainerSettings(optimizer="sgd"), seed=5)
+    online.partial_fit(pixels, labels)
+    before = _everything(online)
+    online.trainer.set_learning_rate(float("inf"))
+    with pytest.raises(
+        ValueError, match="not finite in step 1, so nothing was learned from this batch; lower the lear"
+    ):
+        online.partial_fit(pixels, labels)
+    assert _same(_everything(online), before)
 
 
 @on_a_gpu

@@ -1,6 +1,8 @@
 """from_arrays: every accepted layout gives the same pixels, everything else says what to do."""
 
 import numpy as np
+import pandas
+import PIL.Image
 import pytest
 import torch
 from hypothesis import given, settings
@@ -91,6 +93,87 @@ def test_the_arrays_stay_the_callers_own():
     assert made.train.pixels.sum() > 0 and made.test.pixels.sum() == digest
 
 
+@pytest.mark.parametrize("setting", [{"validation_fraction": None}, {"test_fraction": "x"}, {"test_fraction": 1.0}])
+def test_fractions_that_are_none_are_refused_by_name(setting, types_unchecked):
+    with pytest.raises(ValueError, match=f"{next(iter(setting))} must be a number in"):
+        from_arrays(grey(), LABELS, **setting)
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", 2**64, True])
+def test_seeds_that_are_none_are_refused(seed, types_unchecked):
+    with pytest.raises(ValueError, match=r"seed must be a whole number in \[0"):
+        from_arrays(grey(), LABELS, seed=seed)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        list,
+        lambda x: x.tolist() if x.ndim == 1 else [torch.from_numpy(image) for image in x],
+        lambda x: [PIL.Image.fromarray(image) for image in x] if x.ndim == 3 else pandas.Series(x, index=range(9, 39)),
+        lambda x: x[::-1].copy()[::-1],
+        lambda x: pandas.array(x) if x.ndim == 1 else x,
+    ],
+)
+def test_containers_of_all_kinds_agree(form):
+    plain, other = from_arrays(grey(), LABELS), from_arrays(form(grey()), form(LABELS))
+    assert plain.checksum == other.checksum
+
+
+def test_a_tensor_that_needs_a_gradient_or_is_sparse_is_read():
+    floats = torch.from_numpy(grey()).double() / 255
+    plain = from_arrays(floats, LABELS).checksum
+    assert from_arrays(floats.clone().requires_grad_(), LABELS).checksum == plain
+    assert from_arrays(floats.to_sparse(), LABELS).checksum == plain
+
+
+def _faint(kind: str) -> np.ndarray:
+    """Pictures whose differences are far below a grey level."""
+    x = (
+        np.random.default_rng(0).random((30, 12, 12))
+        * {"dark": 0.0015, "tiny": 2e-7, "grey": 0.01, "hot": 0.0015}[kind]
+    )
+    x[:: 1 if kind == "hot" else 30, 0, 0] = 1.0  # a hot pixel, in one image or in all of them
+    return x + 0.5 * (kind == "grey")
+
+
+@pytest.mark.parametrize("kind", ["dark", "tiny", "hot"])
+def test_floats_that_8_bits_would_make_equal_are_refused(kind):
+    x = _faint(kind)
+    with pytest.raises(
+        ValueError, match=r"98 % of the pixels of images lie between .* stretch them, for example \("
+    ) as caught:
+        from_arrays(x, LABELS)
+    stretched = eval(str(caught.value).partition("for example ")[2], {"images": x})  # the remedy works as written
+    assert len(from_arrays(stretched, LABELS).train.pixels.unique()) > 200
+
+
+def test_a_low_contrast_is_refused_as_well():
+    with pytest.raises(ValueError, match=r"fall on [34] of them; stretch them, for example \(\(images - 0.5\)"):
+        from_arrays(np.clip(_faint("grey"), 0, 1), LABELS)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.random.default_rng(0).random((30, 12, 12)),
+        np.random.default_rng(0).random((30, 12, 12)) * 0.05,
+        grey() / 255,
+        (grey() % 3 + 100) / 255,  # three grey levels, all of them kept
+        grey() // 16 / 16,
+        (grey() > 200).astype(float) + 1e-9 * grey() * (grey() <= 200),  # masks, interpolated
+        np.full((30, 5, 5), 0.3) * (1 + 1e-8 * grey()),
+        np.zeros((30, 5, 5)),
+        (np.random.default_rng(0).random((30, 12, 12)) < 0.004).astype(float),
+        np.where(
+            np.random.default_rng(0).random((30, 12, 12)) < 0.05, np.random.default_rng(1).random((30, 12, 12)), 0
+        ),
+    ],
+)
+def test_ordinary_floats_are_taken(images):
+    assert len(from_arrays(np.clip(images, 0, 1), LABELS).train)
+
+
 def test_class_names_allow_a_class_without_images():
     made = from_arrays(grey(), LABELS * 2, class_names=("a", "b", "c", "d", "e"))
     assert made.num_classes == 5
@@ -100,15 +183,27 @@ def test_class_names_allow_a_class_without_images():
     ("images", "message"),
     [
         (grey().reshape(30, 25), r"reshape it to \[N, H, W\]"),
-        (grey().astype(np.float32), r"float images must lie in \[0, 1\] but reaches from 0 to 255: divide"),
-        (grey() / 255 * 16, r"to 16: divide by the largest possible value, for example images / 16"),
-        (grey() / 255 - 0.5, "shift and scale"),
-        (np.where(grey() == grey()[0, 0, 0], np.nan, 0.5), "NaN"),
+        (grey().astype(np.float32), r"lie in \[0, 1\] but reach from 0 to 255, first in images\[0\]: divide .* / 255"),
+        (grey() / 255 * 16, r"to 16, .*: divide by the largest possible value, for example images / 16"),
+        (grey() / 255 - 0.5, r"from -0.5 to 0.5, first in images\[0\]: shift and scale .* \(images \+ 1\) / 2"),
+        (grey() / 255 * 3.0 - 2, r"shift and scale them, for example \(images \+ 2\) / 3"),
+        (grey() / 255 * 1.02 - 0.01, "clip them, images.clip"),
+        (np.where(np.arange(30)[:, None, None] > 27, np.nan, grey() / 255), r"images\[28\] holds NaN, as do 1 others"),
+        (
+            np.where(np.arange(30)[:, None, None] == 3, np.inf, grey() / 255),
+            r"images\[3\] holds an infinite value: rep",
+        ),
+        (np.ma.masked_equal(grey(), grey()[0, 0, 0]), "masked entries"),
+        ([np.zeros((5, 5)), np.zeros((5, 6))], "entries of different shapes"),
+        ([torch.zeros(5, 5), torch.zeros(5, 6)], "entries of different shapes"),
+        (pandas.DataFrame(grey().reshape(30, 25)), r"for example .reshape\(-1, 5, 5\)"),
+        (None, "images is a NoneType"),
+        (np.full((30, 5, 5), 1j), "dtype complex128"),
         (grey().astype(np.int64), "torch.int64: convert it to uint8"),
         (np.zeros((30, 5, 5, 4), dtype=np.uint8), "C = 1 or 3"),
         (np.zeros((30, 5, 0), dtype=np.uint8), "empty"),
         (grey(29), "29 entries but there are 30 labels"),
-        (np.full((30, 5, 5), "x"), "dtype <U1"),
+        (np.full((30, 5, 5), "x"), r"dtype <U1, images\[0\] is x: give numbers"),
     ],
 )
 def test_images_refused(images, message):
@@ -132,11 +227,20 @@ def changed(position: int, value: int) -> np.ndarray:
         (np.eye(3, dtype=np.int64)[LABELS], None, "one class index per image"),
         (np.array(["cat"] * 30), None, "class indices 0, 1, 2"),
         (LABELS * 2, None, "no image has label 1"),
+        (LABELS + 1, None, "no image has label 0 though labels reach 3: give labels - 1"),
+        (LABELS[:, None], None, r"for example labels\[:, 0\]"),
+        (["cat"] * 30, None, r"labels\[0\] is cat: .*numpy.unique"),
+        (changed(4, -1).astype(np.uint32), None, r"labels\[4\] is 4294967295 though there are 30 labels"),
+        (changed(4, -1).astype(np.uint64), None, r"labels\[4\] is 9223372036854775807 though there are 30 labels"),
+        (changed(4, 2**40), None, "number the classes from 0"),
+        (LABELS, ("a", "b", "a"), "class_names has 'a' 2 times"),
+        (LABELS, "abc", "a name for each class"),
+        (LABELS, (1, 2, 3), "a name for each class"),
         (LABELS * 0, None, "two or more"),
         (changed(9, 3), None, "class '3' has a single image"),
     ],
 )
-def test_labels_refused(labels, names, message):
+def test_labels_refused(labels, names, message, types_unchecked):
     with pytest.raises(ValueError, match=message):
         from_arrays(grey(), labels, class_names=names)
 

@@ -1,6 +1,7 @@
-"""How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch alone."""
+"""How anything here learns: blocks, spans, one update, one trainer, one learner. Imports no other room."""
 
 from onward.core.block import LocalBlock, detach
+from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
@@ -16,6 +17,7 @@ from onward.core.ranges import (
     Size,
     Whole,
     check_fields,
+    check_value,
 )
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
@@ -27,9 +29,11 @@ from onward.core.slots import (
     Objective,
     Stream,
     Supervision,
+    TakesImages,
     Target,
     WrappedGoodness,
 )
+from onward.core.snapshot import Snapshot
 from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
 from onward.core.update import local_update
@@ -55,16 +59,23 @@ __all__ = [
     "Share",
     "ShareBelowOne",
     "Size",
+    "Snapshot",
     "Span",
     "Stream",
     "Supervision",
+    "TakesImages",
     "Target",
     "TrainerSettings",
     "Turns",
     "Whole",
     "WrappedGoodness",
     "alternating",
+    "as_numbers",
     "check_fields",
+    "check_images",
+    "check_labels",
+    "check_pairs",
+    "check_value",
     "chunks",
     "current_seed",
     "derive_seed",

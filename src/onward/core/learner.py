@@ -4,7 +4,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -12,7 +12,9 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core.block import LocalBlock, shared
-from onward.core.slots import InferenceRule, Stream, Supervision
+from onward.core.inputs import check_finite, check_images
+from onward.core.ranges import Count, check_value
+from onward.core.slots import InferenceRule, Stream, Supervision, TakesImages
 from onward.core.span import Span, Turns, as_turns, clip
 
 T = TypeVar("T")
@@ -64,6 +66,26 @@ class Learner(nn.Module):
     @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
+
+    @property
+    def image_shape(self) -> tuple[int, ...] | None:
+        """Channels, height and width of the images that this learner takes; None if its preparation does not say."""
+        return next((part.shape for part in self.prepare.modules() if isinstance(part, TakesImages)), None)
+
+    def check_inputs(self, images: Any) -> Tensor:
+        """Return images as `prepare` takes them: [B, channels, H, W], uint8 or floats in [0, 1].
+
+        Takes what `onward.core.check_images` takes; a learner whose preparation names no image shape takes finite
+        numbers of any shape. Raises ValueError with the value and the remedy.
+        """
+        shape = self.image_shape
+        return check_finite(images, "images") if shape is None else check_images(images, shape=shape)
+
+    def place(self, images: Tensor) -> Tensor:
+        """Return checked images as floats on the learner's device, in the width of its weights."""
+        width = torch.float64 if next(self.parameters()).dtype == torch.float64 else torch.float32
+        x = images.to(self.device)
+        return x.to(width) / 255 if x.dtype == torch.uint8 else x.to(width)
 
     def truncated(self, rule: str | None = None) -> "Learner":
         """Return a learner without the blocks behind the last one that a rule reads; it predicts exactly the same.
@@ -124,33 +146,40 @@ class Learner(nn.Module):
         return self.rules[rule or self.headline](Evidence(self, images))
 
     @torch.no_grad()
-    def predict_scores(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
-        """Return class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1].
+    def predict_scores(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
+        """Return class scores [B, C] of images as `from_arrays` takes them: uint8 or floats in [0, 1].
 
-        Raises ValueError for an unknown rule, or for images of another shape than the network was built for.
+        Raises ValueError for an unknown rule, for images of another shape than the network was built for, for values
+        that are no pixels, and for scores that are not finite.
         """
         read = self._rule(rule)
-        with self._evaluating():
-            return torch.cat([read(seen) for seen in self._look(images, batch_size)])
+        return self._read(images, batch_size, read, dim=0)
 
-    def predict(self, images: Tensor, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
+    def predict(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
         """Return the most likely class of each image; see `predict_scores`."""
         return self.predict_scores(images, rule=rule, batch_size=batch_size).argmax(dim=1)
 
     @torch.no_grad()
-    def score_blocks(self, images: Tensor, *, batch_size: int = 500) -> Float[Tensor, "L B C"]:
+    def score_blocks(self, images: Any, *, batch_size: int = 500) -> Float[Tensor, "L B C"]:
         """Return the class scores of every block that has a goodness; see `predict_scores`."""
+        return self._read(images, batch_size, lambda evidence: evidence.block_scores, dim=1)
+
+    def _read(self, images: Any, batch_size: int, read: Callable[["Evidence"], Tensor], *, dim: int) -> Tensor:
+        """Return what is read from images, batch by batch; `dim` numbers the images."""
+        x, size = self.check_inputs(images), check_value("batch_size", batch_size, Count)
+        if len(x) == 0:  # one image tells the shape of the answer
+            return self._read(x.new_zeros(1, *x.shape[1:]), 1, read, dim=dim).narrow(dim, 0, 0)
         with self._evaluating():
-            return torch.cat([seen.block_scores for seen in self._look(images, batch_size)], dim=1)
+            scores = torch.cat([read(Evidence(self, self.place(part))) for part in x.split(size)], dim=dim)
+        if not scores.isfinite().all():
+            first = int((~scores.isfinite()).movedim(dim, 0).flatten(1).any(1).int().argmax())
+            raise ValueError(f"the scores of images[{first}] are not finite; the weights of this learner are not good")
+        return scores
 
     def _rule(self, name: str | None) -> InferenceRule:
         if name is not None and name not in self.rules:
             raise ValueError(f"unknown inference rule {name!r}; this learner has {', '.join(self.rules)}")
         return cast(InferenceRule, self.rules[name or self.headline])
-
-    def _look(self, images: Tensor, batch_size: int) -> Iterator["Evidence"]:
-        for part in torch.as_tensor(images).split(batch_size):
-            yield Evidence(self, part.to(self.device))
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

@@ -74,6 +74,18 @@ def check_fields(settings: Any) -> None:
             object.__setattr__(settings, name, plain)
 
 
+def check_value(name: str, value: Any, kind: Any) -> Any:
+    """Return an argument that is of this type and range, a number as one of Python's own.
+
+    Raises ValueError with the argument, what it must be, and its value.
+    """
+    plain = _plain(value)
+    wrong = _wrong(plain, kind)
+    if wrong is not None:
+        raise ValueError(f"{name} must be {wrong}, got {_given(value)}")
+    return plain
+
+
 @cache
 def _kinds(cls: type) -> tuple[tuple[str, Any], ...]:
     try:

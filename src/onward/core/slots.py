@@ -95,6 +95,12 @@ class Auxiliary(nn.Module, ABC):
     def forward(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]: ...
 
 
+class TakesImages(nn.Module, ABC):
+    """Prepares images of one shape: channels, height, width. What a learner is given is checked against it."""
+
+    shape: tuple[int, ...]
+
+
 class Supervision(ABC):
     """Decides how the label reaches the blocks. A frozen dataclass; its randomness comes from the generator alone."""
 
@@ -135,6 +141,9 @@ class InferenceRule(nn.Module, ABC):
 
     tell: Callable[[int, int], None] = staticmethod(lambda done, steps: None)
     """Told while `fit` goes on, by rules that take steps of their own: how many are done, and how many there are."""
+
+    num_classes: int | None = None
+    """How many classes it tells apart, where it knows that without the scores of blocks."""
 
     @abstractmethod
     def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...

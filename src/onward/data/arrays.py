@@ -1,120 +1,122 @@
 """Image sets from the user's own arrays."""
 # N images, C channels (1 or 3), H W map
 
-import numpy as np
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
+from onward.core import Seed, check_images, check_labels, check_pairs, check_value
+
 from .carve import carve, carve_validation
 from .images import Images, Splits
 
-Array = Tensor | np.ndarray
+_SAMPLE = 2**20  # pixels that are looked at for what 8 bits would lose
+_LEVELS = 8  # of 256: pixels that keep to fewer are pictures no longer
 
 
 def from_arrays(
-    images: Array,
-    labels: Array,
+    images: Any,
+    labels: Any,
     *,
-    test_images: Array | None = None,
-    test_labels: Array | None = None,
+    test_images: Any = None,
+    test_labels: Any = None,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
     seed: int = 0,
-    class_names: tuple[str, ...] | None = None,
+    class_names: Sequence[str] | None = None,
     name: str = "arrays",
 ) -> Splits:
     """Splits from images [N H W], [N C H W] or [N H W C] (uint8, or floats in [0, 1]) and class indices [N].
 
-    Without test arrays a stratified `test_fraction` is carved out, fixed by `seed`. Channels come first when both
-    places could hold them. Raises ValueError on other shapes, dtypes, value ranges or labels.
+    Tensors, arrays, lists and tables are taken. Without test arrays a stratified `test_fraction` is carved out, fixed
+    by `seed`. Channels come first when both places could hold them. Images are kept as 8 bits per value. Raises
+    ValueError on other shapes, dtypes, value ranges or labels, and for floats that 8 bits would make equal.
     """
     if (test_images is None) != (test_labels is None):
         lacking = "test_images" if test_images is None else "test_labels"
         raise ValueError(f"{lacking} is missing: give both test arrays, or neither to carve a test split out")
-    targets = _class_indices(labels, "labels")
-    names = class_names or tuple(str(index) for index in range(int(targets.max()) + 1))
-    if class_names is None:
-        _refuse_gaps(targets, len(names))
+    check_value("seed", seed, Seed)
+    targets = check_labels(labels)
+    names = _numbered(targets) if class_names is None else _names(class_names)
     train = _images(images, targets, "images", len(names))
     if test_images is None or test_labels is None:
-        rest, held_out = carve(train.labels, test_fraction, seed, class_names=names)
+        rest, held_out = carve(train.labels, test_fraction, seed, class_names=names, what="test_fraction")
         train, test = train.subset(rest), train.subset(held_out)
     else:
-        test = _images(test_images, _class_indices(test_labels, "test_labels"), "test_images", len(names))
+        test = _images(test_images, check_labels(test_labels, "test_labels"), "test_images", len(names))
     return carve_validation(train, test, fraction=validation_fraction, seed=seed, name=name, class_names=names)
 
 
-def _images(images: Array, targets: Int64[Tensor, "N"], what: str, num_classes: int) -> Images:
-    high = int(targets.argmax())
-    if targets[high] >= num_classes:
-        labels = what.replace("images", "labels")
-        raise ValueError(f"{labels}[{high}] is {int(targets[high])}: classes are numbered 0..{num_classes - 1}")
-    pixels = _channels_first(_eight_bit(_tensor(images, what), what), what)
-    if len(pixels) != len(targets):
-        raise ValueError(f"{what} has {len(pixels)} entries but there are {len(targets)} labels: give one label each")
-    return Images(pixels, targets)
-
-
-def _tensor(array: Array, what: str) -> Tensor:
-    if isinstance(array, Tensor):
-        tensor = array.detach().cpu().clone()
-    elif array.dtype.kind in "biuf":
-        # One private, contiguous copy: torch can read neither negative strides nor foreign byte orders.
-        wide = array.dtype.kind == "f" and array.dtype.itemsize > 8
-        tensor = torch.from_numpy(np.array(array, dtype="f8" if wide else array.dtype.newbyteorder("="), order="C"))
-    else:
-        raise ValueError(f"{what} has dtype {array.dtype}: give numbers, for labels the class indices 0, 1, 2, ...")
-    if tensor.numel() == 0:
-        raise ValueError(f"{what} of shape {tuple(tensor.shape)} is empty: give at least two images of each class")
-    return tensor
+def _images(images: Any, targets: Int64[Tensor, "N"], what: str, num_classes: int) -> Images:
+    check_labels(targets, what.replace("images", "labels"), num_classes=num_classes)
+    pixels = check_images(images, what)
+    if pixels.numel() == 0:
+        raise ValueError(f"{what} of shape {tuple(pixels.shape)} is empty: give at least two images of each class")
+    check_pairs(pixels, targets, what)
+    # A private copy: the caller may go on writing into the arrays.
+    return Images(_eight_bit(pixels.cpu(), what).clone(), targets.cpu().clone())
 
 
 def _eight_bit(images: Tensor, what: str) -> UInt8[Tensor, "..."]:
     if images.dtype == torch.uint8:
         return images
-    if not images.is_floating_point():
-        raise ValueError(f"{what} has dtype {images.dtype}: convert it to uint8 0..255, or to floats in [0, 1]")
-    low, high = (float(bound) for bound in images.aminmax())
-    if not (low >= 0 and high <= 1):
-        if low >= 0 and high < float("inf"):
-            remedy = f"divide by the largest possible value, for example {what} / {high:g}"
-        else:
-            remedy = "replace NaN and infinite values and shift and scale the rest"
-        raise ValueError(f"float {what} must lie in [0, 1] but reaches from {low:g} to {high:g}: {remedy}")
+    _refuse_collapse(images, what)
     return (images * 255).round().to(torch.uint8)
 
 
-def _channels_first(images: UInt8[Tensor, "..."], what: str) -> UInt8[Tensor, "N C H W"]:
-    if images.ndim == 3:
-        return images[:, None]
-    if images.ndim == 4 and images.shape[1] in (1, 3):
-        return images
-    if images.ndim == 4 and images.shape[3] in (1, 3):
-        return images.permute(0, 3, 1, 2).contiguous()
-    remedy = "reshape it to [N, H, W] or [N, C, H, W], for example .reshape(-1, 28, 28)"
-    if images.ndim == 4:
-        remedy = "bring it to [N, C, H, W] or [N, H, W, C] with C = 1 or 3 channels"
-    raise ValueError(f"{what} has shape {tuple(images.shape)}: {remedy}")
+def _refuse_collapse(images: Tensor, what: str) -> None:
+    """Refuse floats whose differences are far below a grey level, and would be lost.
 
-
-def _class_indices(labels: Array, what: str) -> Int64[Tensor, "N"]:
-    targets = _tensor(labels, what)
-    if targets.ndim != 1:
-        raise ValueError(f"{what} has shape {tuple(targets.shape)}: give one class index per image, shape [N]")
-    if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
-        raise ValueError(f"{what}[0] is {targets[0].item()}: class indices must be integers, for example .astype(int)")
-    targets = targets.long()
-    low = int(targets.argmin())
-    if targets[low] < 0:
-        raise ValueError(f"{what}[{low}] is {int(targets[low])}: classes are numbered from 0 upwards")
-    return targets
-
-
-def _refuse_gaps(targets: Int64[Tensor, "N"], num_classes: int):
-    missing = (targets.bincount(minlength=num_classes) == 0).nonzero()
-    if len(missing):
+    Looked at is where 98 of 100 pixels lie, whatever a few hot ones do: fewer than eight grey levels there, although
+    the floats tell at least four times as many values apart. Rounding alone, a 100,000th of a value, tells nothing.
+    """
+    pixels = images.flatten()
+    pixels = pixels[:: -(-len(pixels) // _SAMPLE)].double().sort().values
+    cut = len(pixels) // 100
+    kept = pixels[cut : len(pixels) - cut]
+    low, high = float(kept[0]), float(kept[-1])
+    levels = len((kept * 255).round().unique())
+    if levels >= _LEVELS or high - low <= 1e-5 * high:
+        return
+    values = len(((kept - low) / (high - low) * 1000).round().unique())
+    if values >= 4 * levels:
+        shifted = f"({what} - {low:.3g})" if low else what
         raise ValueError(
-            f"no image has label {int(missing[0])} though labels reach {num_classes - 1}: renumber the classes "
+            f"98 % of the pixels of {what} lie between {low:.3g} and {high:.3g}: images are kept as 256 grey levels, "
+            f"and those would fall on {levels} of them; stretch them, for example "
+            f"({shifted} / {high - low:.3g}).clip(0, 1)"
+        )
+
+
+def _numbered(targets: Int64[Tensor, "N"]) -> tuple[str, ...]:
+    """Return the names of classes that have none. Raises ValueError where a number is left out."""
+    if not len(targets):
+        raise ValueError("labels is empty: give at least two images of each class")
+    high = int(targets.argmax())
+    if targets[high] >= len(targets):
+        raise ValueError(
+            f"labels[{high}] is {int(targets[high])} though there are {len(targets)} labels: number the classes from 0 "
             "without gaps, or name them all with class_names"
         )
+    missing = (targets.bincount() == 0).nonzero()
+    if len(missing):
+        remedy = "give labels - 1" if len(missing) == 1 and missing[0] == 0 else "renumber the classes without gaps"
+        raise ValueError(
+            f"no image has label {int(missing[0])} though labels reach {int(targets[high])}: {remedy}, "
+            "or name them all with class_names"
+        )
+    return tuple(str(index) for index in range(int(targets[high]) + 1))
+
+
+def _names(class_names: Sequence[str]) -> tuple[str, ...]:
+    names = () if isinstance(class_names, str) else tuple(class_names)
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"class_names must be a name for each class, got {class_names!r}")
+    name, count = Counter(names).most_common(1)[0]
+    if count > 1:
+        raise ValueError(f"class_names has {name!r} {count} times: give every class its own name")
+    return names

@@ -1,24 +1,32 @@
 """Setting images aside: which ones are held out is decided by class and seed alone."""
 # N images, K of them kept, V carved out
 
+from typing import Annotated
+
 import torch
 from jaxtyping import Int64
 from torch import Tensor
+
+from onward.core import Range, Seed, check_value
 
 from .images import Images, Splits, checksum
 
 
 def carve(
-    labels: Int64[Tensor, "N"], fraction: float, seed: int, *, class_names: tuple[str, ...] = ()
+    labels: Int64[Tensor, "N"],
+    fraction: float,
+    seed: int,
+    *,
+    class_names: tuple[str, ...] = (),
+    what: str = "validation_fraction",
 ) -> tuple[Int64[Tensor, "K"], Int64[Tensor, "V"]]:
     """Sorted indices (kept, carved): of each class a `fraction`, at least one image on each side.
 
-    Raises ValueError for a fraction outside (0, 1), a seed outside [0, 2**63) and a class with a single image.
+    Raises ValueError for a fraction outside (0, 1), which is called `what`, for a seed outside [0, 2**63) and for a
+    class with a single image.
     """
-    if not isinstance(seed, int) or not 0 <= seed < 2**63:
-        raise ValueError(f"seed {seed} must be a whole number in [0, 2**63), for example 0")
-    if not 0 < fraction < 1:
-        raise ValueError(f"fraction {fraction} must lie between 0 and 1, for example 0.1: something has to select")
+    check_value("seed", seed, Seed)
+    fraction = check_value(what, fraction, Annotated[float, Range(0, 1, above=True, below=True)])
     if len(labels) == 0 or int(labels.min()) < 0:
         found = f"label {int(labels.min())}" if len(labels) else "no labels"
         raise ValueError(f"carving needs class indices from 0 upwards, found {found}: renumber the classes")

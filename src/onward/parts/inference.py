@@ -158,6 +158,7 @@ class LinearReadout(InferenceRule):
         standardise: bool = False,
     ):
         super().__init__()
+        self.num_classes = num_classes
         self.start = start
         self.grid = grid
         self.standardise = standardise

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
+
+from onward.core import TakesImages
 
 
-class Standardise(nn.Module):
+class Standardise(TakesImages):
     """Checks the shape of images, brings uint8 to [0, 1], and standardises each channel.
 
     `shape` is (K, H, W). Mean 0 and deviation 1 leave values in [0, 1] as they are.

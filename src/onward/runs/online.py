@@ -1,13 +1,13 @@
 """Online learning: a learner that takes what comes, one small batch after another."""
 # B images at a time, S spans
 
-from collections.abc import Sequence
+import copy
+from typing import Any
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, TrainerSettings
+from onward.core import InferenceRule, Learner, LocalTrainer, Snapshot, TrainerSettings, check_labels, check_pairs
 
 
 class OnlineLearning:
@@ -27,29 +27,59 @@ class OnlineLearning:
             raise ValueError("averaging ends with a training, a stream does not; leave averaging out")
         self.trainer = LocalTrainer(learner, settings, seed=seed)
         self.step = step
+        self._num_classes: int | None = None
 
     @property
     def learner(self) -> Learner:
         return self.trainer.learner
 
-    def partial_fit(self, images: Tensor, labels: Tensor | Sequence[int]) -> Float[Tensor, "S"]:
+    def partial_fit(self, images: Any, labels: Any) -> Float[Tensor, "S"]:
         """Learn from images [B, channels, H, W], uint8 or floats in [0, 1], and their classes; return each span's loss.
 
-        Raises ValueError for an empty batch, for another number of labels than of images, or for labels that are not
-        whole numbers.
+        Takes what `from_arrays` takes. What is refused leaves the learner, its optimizers and `step` as they were, bit
+        for bit. Raises ValueError for images or labels that are none, for an empty batch, for another number of labels
+        than of images, and where losses or weights would no longer be finite.
         """
-        device = self.learner.device
-        x, y = torch.as_tensor(images).to(device), torch.as_tensor(labels)
-        if y.is_floating_point() and y.numel():
-            raise ValueError(f"labels must be whole numbers from 0, got {y.dtype}")
-        y = y.to(device, torch.int64)
-        if y.ndim != 1 or len(x) != len(y) or len(y) == 0:
-            raise ValueError(f"partial_fit needs one label per image, got {len(x)} images and labels {tuple(y.shape)}")
+        x, y = self._checked(images, labels)
+        before = Snapshot(self.learner, self.trainer.optimizers)
         training = self.learner.training
         self.learner.train()
         try:
             losses = self.trainer.step(x, y, step=self.step)
+            if not (losses.isfinite().all() and before.still_finite()):
+                raise ValueError(self._not_finite(losses))
+        except BaseException:
+            before.restore()
+            raise
         finally:
             self.learner.train(training)
         self.step += 1
         return losses
+
+    def _checked(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
+        x, y = self.learner.check_inputs(images), check_labels(labels)
+        check_pairs(x, y)
+        if len(x) == 0:
+            raise ValueError("images is empty: partial_fit learns from one image or more")
+        x = self.learner.place(x)
+        if self._num_classes is None:
+            self._num_classes = _classes(self.learner, x[:1])
+        return x, check_labels(y, num_classes=self._num_classes).to(x.device)
+
+    def _not_finite(self, losses: Tensor) -> str:
+        spans = self.learner.turns[self.step % len(self.learner.turns)]
+        bad = [span.last for span, fine in zip(spans, losses.isfinite().tolist(), strict=True) if not fine]
+        what = f"the loss of block {bad[0]}" if bad else "what this batch would teach"
+        return (
+            f"{what} is not finite in step {self.step}, so nothing was learned from this batch; lower the learning "
+            "rate (TrainerSettings.learning_rate) or clip gradients (clip_norm=1)"
+        )
+
+
+def _classes(learner: Learner, x: Tensor) -> int | None:
+    """Return how many classes a learner tells apart; None where no label takes part in its training."""
+    known = [rule.num_classes for rule in learner.rules.values() if isinstance(rule, InferenceRule)]
+    if any(known):
+        return next(count for count in known if count)
+    # Asked of a copy: on a chip, every reading draws noise.
+    return copy.deepcopy(learner).score_blocks(x).shape[-1] or None
