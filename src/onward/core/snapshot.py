@@ -17,7 +17,7 @@ class Snapshot:
     """
 
     def __init__(self, learner: Learner, optimizers: Iterable[BlockOptimizer]):
-        held = [
+        held: list[tuple[dict[str, Any], str, Tensor]] = [
             (content, name, tensor)
             for module in learner.modules()
             for content in (module._parameters, module._buffers)
