@@ -106,8 +106,8 @@ def test_rooms_import_only_the_rooms_below_them(path: Path):
 
 
 @pytest.mark.parametrize("path", [p for p in FILES if _room(p) == "core"], ids=lambda path: path.name)
-def test_the_core_needs_torch_and_jaxtyping_alone(path: Path):
-    assert _foreign(_parse(path), _package(path), {"torch", "jaxtyping"}) == []
+def test_the_core_needs_torch_numpy_and_jaxtyping_alone(path: Path):
+    assert _foreign(_parse(path), _package(path), {"torch", "numpy", "jaxtyping"}) == []
 
 
 @each_file

@@ -1,4 +1,4 @@
-"""How anything here learns: blocks, spans, one update, one trainer, one learner. Imports no other room."""
+"""How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
 from onward.core.block import LocalBlock, detach
 from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
