@@ -2,8 +2,9 @@
 
 The blocks of a page run one after the other in one empty folder, in which stand what they name: runs, images, records.
 So that this takes seconds, three things differ from what a reader does. `load_digits` gives 300 images. `fit` trains
-one epoch. A command that would train, measure or reach other machines is carried out up to there: its words are read,
-its recipe found and its settings checked. `pytest -m slow tests/docs` runs Python as written, and trains.
+one epoch, and a chip learns from 100 images. A command that would train, measure or reach other machines is carried out
+up to there: its words are read, its recipe found and its settings checked. `pytest -m slow tests/docs` runs all Python
+as written.
 """
 
 import shutil
@@ -72,8 +73,8 @@ def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """The working directory: what the pages name, by the names that they use."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ONWARD_DATA", raising=False)
-    shutil.copytree(finished / "runs", tmp_path / "runs")
-    shutil.copytree(finished / _DEFAULT, tmp_path / "RUN")
+    for place in (_DEFAULT, "RUN"):
+        shutil.copytree(finished / _DEFAULT, tmp_path / place)
     shutil.copy(ROOT / "constraints.txt", tmp_path)
     shutil.copytree(ROOT / "results" / "runs" / "backprop-digits", tmp_path / "results" / "runs" / "backprop-digits")
     shutil.copy(ROOT / "results" / "queue.txt", tmp_path / "results")
@@ -86,12 +87,21 @@ def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 
 
 @pytest.fixture
+def models(finished: Path, folder: Path) -> None:
+    """The models that are no finished runs."""
+    for name in _UNTRAINED:
+        shutil.copytree(finished / "runs" / name, folder / "runs" / name)
+
+
+@pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fewer digits, one epoch."""
     digits: Any = sklearn.datasets.load_digits()
     fit = onward.fit
     few = {**digits, "images": digits.images[:300], "target": digits.target[:300]}
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: sklearn.utils.Bunch(**few))
+    stream = onward.runs.Stream
+    monkeypatch.setattr(onward.runs, "Stream", lambda images, **more: stream(min(images, 100), **more))
     monkeypatch.setattr(onward, "fit", lambda *given, epochs, **more: fit(*given, epochs=min(epochs, 1), **more))
 
 
@@ -148,14 +158,14 @@ def _run_python(page: Path, install: Callable[[dict[str, Any]], None]) -> None:
         install(names)
 
 
-@pytest.mark.usefixtures("folder", "short")
+@pytest.mark.usefixtures("models", "short")
 @pytest.mark.parametrize("page", _PYTHON, ids=_named)
 def test_python_runs(page: Path, local_heads: Callable[[dict[str, Any]], None]):
     _run_python(page, local_heads)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("folder")
+@pytest.mark.usefixtures("models")
 @pytest.mark.parametrize("page", _PYTHON, ids=_named)
 def test_python_runs_as_written(page: Path, local_heads: Callable[[dict[str, Any]], None]):
     _run_python(page, local_heads)
@@ -174,8 +184,11 @@ def _run_shell(fence: Fence, words: list[str]) -> None:
             except _Begun:
                 return
             assert code == 0, f"{fence}: {' '.join(words)} ended with {code}"
-        case ["make", verb]:
-            assert f"\n{verb}:" in (ROOT / "Makefile").read_text(), f"{fence}: the Makefile has no {verb}"
+        case ["make", verb, *settings]:
+            makefile = (ROOT / "Makefile").read_text()
+            assert f"\n{verb}:" in makefile, f"{fence}: the Makefile has no {verb}"
+            for name, _, _ in (setting.partition("=") for setting in settings):
+                assert f"$({name})" in makefile or f"$(if $({name})" in makefile, f"{fence}: the Makefile has no {name}"
         case ["pip", "install", *options, "."]:
             assert options in ([], ["-c", "constraints.txt"]) and Path("constraints.txt").exists()
         case ["python", script, *_]:

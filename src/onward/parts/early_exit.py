@@ -128,7 +128,7 @@ def predict_early(learner: Learner, images: Tensor, rule: EarlyExit) -> tuple[Fl
 def trade_off(
     scores: tuple[Float[Tensor, "L K C"], Float[Tensor, "L N C"]],
     labels: tuple[Int64[Tensor, "K"], Int64[Tensor, "N"]],
-    costs: Sequence[float],
+    costs: Sequence[int] | Sequence[float],
     margins: Sequence[float],
 ) -> list[tuple[float, float, float]]:
     """Return the curve of accuracy against compute: for each margin (margin, accuracy, share of the whole compute).
