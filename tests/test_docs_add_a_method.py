@@ -22,7 +22,7 @@ def test_the_method_of_the_page_learns_and_is_local():
     for block in _blocks():
         exec(compile(block, str(PAGE), "exec"), names)
     assert names["accuracy"] > 0.9
-    algorithm = names["Centred"]()
+    algorithm = names["Centered"]()
     learner = algorithm(MLP(width=8, depth=3)((1, 4, 4), 3), 3)
     assert isinstance(learner, Learner)
     x, y = torch.rand(6, 1, 4, 4), torch.arange(6) % 3

@@ -6,7 +6,6 @@ A file holds a name, never the path of a module. A name is known because onward 
 """
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from typing import Any, Literal, TypeVar, cast
@@ -110,9 +109,9 @@ RECIPES = Registry("recipes")
 
 
 def _reloaded(one: Any, other: Any) -> bool:
-    """Whether two classes are one, imported twice: a notebook runs a cell again, a module is reloaded."""
+    """Whether two classes are one, made twice: a notebook runs a cell again, a module is reloaded."""
     places = [(getattr(value, "__module__", 1), getattr(value, "__qualname__", 2)) for value in (one, other)]
-    return places[0] == places[1] and places[0][0] in ("__main__", *sys.modules)
+    return places[0] == places[1]
 
 
 def _called(value: Any) -> str:
