@@ -66,3 +66,10 @@ def test_small_and_odd_maps_shrink_to_the_larger_half(architecture, size: int):
     for _ in range(3):
         expected = -(-expected // 2)
     assert x.shape[2:] == (expected, expected)
+
+
+@pytest.mark.parametrize("architecture", [Trifecta6, Trifecta12])
+def test_weights_may_begin_as_torch_draws_them(architecture):
+    for weights, square in (("kaiming", 2.0), ("uniform", 1 / 3)):
+        conv = architecture(width=16, weights=weights)((3, 16, 16), 4).bodies[-1][1]
+        assert float(conv.weight.detach().std()) ** 2 * conv.in_channels * 9 == pytest.approx(square, rel=0.05)

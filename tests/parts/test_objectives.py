@@ -6,8 +6,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from onward.core import Target
-from onward.parts.objectives import CrossEntropy, Threshold
+from onward.algorithms import CwComp
+from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Supervision, Target, TrainerSettings, each
+from onward.nets import CFSE
+from onward.parts.goodness import MeanSquare
+from onward.parts.inference import SumGoodness
+from onward.parts.margins import ViewMargin
+from onward.parts.objectives import CrossEntropy, SoftmaxTwice, Threshold
+from onward.parts.pooled import PooledLinear
+from onward.parts.symba import PairSoftplus
+from onward.parts.two_thresholds import TwoThresholds
 
 LABELS = torch.tensor([0, 3, 1, 1, 2])
 SIGNS = torch.tensor([1, -1, 1, -1, -1])
@@ -84,3 +92,49 @@ def test_objectives_give_one_term_per_sample_that_depends_on_it_alone(objective,
     kept = [3, 0]
     assert terms.shape == (5,)
     torch.testing.assert_close(objective(scores[kept], Target(LABELS[kept], SIGNS[kept])), terms[kept])
+
+
+def test_softmax_twice_against_a_loop():
+    scores, labels = torch.randn(5, 3), torch.tensor([0, 2, 1, 1, 0])
+    losses = SoftmaxTwice()(scores, Target(labels))
+    for row, label, loss in zip(scores.tolist(), labels.tolist(), losses.tolist(), strict=True):
+        shares = [math.exp(s) / sum(math.exp(t) for t in row) for s in row]
+        assert loss == pytest.approx(-shares[label] + math.log(sum(math.exp(p) for p in shares)), rel=1e-5)
+
+
+def test_the_released_head_of_cwcomp_is_a_setting():
+    for algorithm, objective in ((CwComp(), CrossEntropy), (CwComp(head="released"), SoftmaxTwice)):
+        last = algorithm(CFSE(width=1)((1, 8, 8), 3), 3).blocks[-1]
+        assert isinstance(last.objective, objective) and isinstance(last.goodness, PooledLinear)
+        assert bool(last.goodness.linear.weight.any()) == (algorithm.head == "released")
+
+
+class _Unsigned(Supervision):
+    """A user's own supervision that promises views and gives none."""
+
+    signed = True
+
+    def train_view(self, x, y, generator):
+        return (x,), Target(y)
+
+    def test_views(self, x):
+        return []
+
+    def neutral_view(self, x):
+        return (x,)
+
+
+@pytest.mark.parametrize(
+    ("objective", "says"),
+    [
+        (PairSoftplus(), "but the supervision gives 1"),
+        (ViewMargin(), "but the supervision gives 1"),
+        (Threshold(), "the supervision gives no sign"),
+        (TwoThresholds(), "the supervision gives no sign"),
+    ],
+)
+def test_a_supervision_that_gives_no_contrastive_views_is_told(objective: Objective, says: str):
+    block = LocalBlock(torch.nn.Linear(3, 2), goodness=MeanSquare(), objective=objective)
+    learner = Learner([block], supervision=_Unsigned(), spans=each(1), rules={"sum": SumGoodness()})
+    with pytest.raises(ValueError, match=says):
+        LocalTrainer(learner, TrainerSettings()).step(torch.rand(4, 3), torch.arange(4), step=0)

@@ -64,11 +64,12 @@ def test_what_is_inside_a_wrapper_learns_what_it_learns_alone(inner: str, wrappe
     shape = (12, 1, FEATURES) if wrapper == "OfPotential" else (12, FEATURES)
     activity, own = torch.rand(shape), torch.tensor(GROUPS)[labels] if classes == 2 else labels
     before = {name: value.clone() for name, value in inside.state_dict().items()}
-    block = LocalBlock(torch.nn.Identity(), goodness=wrap(inside).train(), objective=CrossEntropy())
+    wrapped = wrap(inside).train()
+    block = LocalBlock(torch.nn.Identity(), goodness=wrapped, objective=CrossEntropy())
     if wrapper != "MergedClasses":  # alone it scores superclasses, which no label names
         block.loss(activity, Target(labels))
     else:
-        block.goodness.follow(activity, Target(labels))
+        wrapped.follow(activity, Target(labels))
     alone.follow(activity.view(12, FEATURES), Target(own))
     assert any(not torch.equal(value, before[name]) for name, value in inside.state_dict().items())
     assert all(torch.equal(value, inside.state_dict()[name]) for name, value in alone.state_dict().items())

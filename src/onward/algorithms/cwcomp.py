@@ -22,7 +22,7 @@ from onward.parts.competition import Mixture, PositiveNegative
 from onward.parts.handoff import Handoff, UnitLength
 from onward.parts.inference import BlockGoodness, LastGoodness
 from onward.parts.kind import gives_maps
-from onward.parts.objectives import CrossEntropy
+from onward.parts.objectives import CrossEntropy, SoftmaxTwice
 from onward.parts.pooled import PooledLinear, largest_grid
 from onward.parts.superclasses import Superclasses, even_superclasses
 from onward.parts.supervision import LabelInLoss
@@ -46,6 +46,9 @@ class CwComp(Algorithm):
     """How many layers that are."""
     head_features: Count = 8192
     """Most values that the softmax head looks at."""
+    head: Literal["plain", "released"] = "plain"
+    """plain: begins at zero, cross-entropy of its scores; released: torch's first weights, softmax before that of the
+    cross-entropy."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -66,8 +69,10 @@ class CwComp(Algorithm):
         ]
         layers = interleaved(len(blocks), first_end=self.first_end, last_end=self.last_end)
         cells = largest_grid(net.widths[-1], self.head_features) if gives_maps(net.bodies[-1]) else (1, 1)
-        head = PooledLinear(num_classes, net.widths[-1], cells=cells)
-        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=CrossEntropy()))
+        released = self.head == "released"
+        head = PooledLinear(num_classes, net.widths[-1], cells=cells, zero=not released)
+        objective = SoftmaxTwice() if released else CrossEntropy()
+        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=objective))
         spans = (*layers, Span(len(layers), len(layers)))
         rules = {"softmax": LastGoodness(), "goodness": BlockGoodness(-2)}
         return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)

@@ -2,12 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
 from onward.nets.dropout import Dropout
 from onward.nets.net import Architecture, Carry, Net, Shape
+
+Weights = Literal["kaiming", "uniform"]
+"""kaiming: normal, fan in; uniform: as torch draws them, which the released code keeps."""
 
 
 @dataclass(frozen=True)
@@ -24,9 +28,12 @@ class Trifecta6(Architecture):
     """Channels of the first layer."""
     dropout: ShareBelowOne = 0.0
     """Probability of dropping a unit, after every ReLU."""
+    weights: Weights = "kaiming"
+    """How convolutions begin."""
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
-        return _build(shape[0], [self.width * factor for factor in (1, 1, 2, 2, 2, 4)], {0, 2, 5}, self.dropout)
+        factors = (1, 1, 2, 2, 2, 4)
+        return _build(shape[0], [self.width * factor for factor in factors], {0, 2, 5}, self.dropout, self.weights)
 
 
 @dataclass(frozen=True)
@@ -41,20 +48,24 @@ class Trifecta12(Architecture):
     """Channels of the first layer."""
     dropout: ShareBelowOne = 0.0
     """Probability of dropping a unit, after every ReLU."""
+    weights: Weights = "kaiming"
+    """How convolutions begin."""
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         factors = (1, 2, 2, 2, 2, 4, 4, 4, 4, 8, 8, 8)
-        return _build(shape[0], [self.width * factor for factor in factors], {1, 5, 9}, self.dropout)
+        return _build(shape[0], [self.width * factor for factor in factors], {1, 5, 9}, self.dropout, self.weights)
 
 
-def _build(channels: int, widths: Sequence[int], pooled: set[int], dropout: float) -> Net:
-    bodies = [_body(inputs, outputs, dropout) for inputs, outputs in zip([channels, *widths], widths, strict=False)]
+def _build(channels: int, widths: Sequence[int], pooled: set[int], dropout: float, start: Weights) -> Net:
+    sizes = zip([channels, *widths], widths, strict=False)
+    bodies = [_body(inputs, outputs, dropout, start) for inputs, outputs in sizes]
     pools = [nn.MaxPool2d(2, ceil_mode=True) if k in pooled else nn.Identity() for k in range(len(widths))]
     return Net(bodies, [Carry() for _ in bodies], widths, pools)
 
 
-def _body(inputs: int, outputs: int, dropout: float) -> nn.Sequential:
+def _body(inputs: int, outputs: int, dropout: float, start: Weights) -> nn.Sequential:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    if start == "kaiming":
+        nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     layers = [nn.BatchNorm2d(inputs), conv, nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, *([Dropout(dropout)] if dropout else []))

@@ -31,8 +31,10 @@ def group_mean(activity: Float[Tensor, "B D ..."], num_classes: int) -> Float[Te
 def group_norm(
     activity: Float[Tensor, "B D ..."], num_classes: int, eps: float, *, overwrite: bool = False
 ) -> Float[Tensor, "B D ..."]:
-    """Bring each class group to mean 0 and variance 1, without a graph; equal to torch's group norm up to rounding.
+    """Bring each class group to mean 0 and variance 1, without a graph, as torch's group norm does.
 
+    The variance is the mean of squares less the square of the mean, in fp32: within 2e-7 for activities of a trained
+    network, and off by 1e-3 where the mean of a map is 100 times its deviation.
     torch's kernel is several times slower on channels-last maps, and this runs in every block and step. `overwrite`
     puts the result in the activity's place.
     """

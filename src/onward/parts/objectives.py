@@ -42,3 +42,14 @@ class CrossEntropy(Objective):
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)
+
+
+@dataclass(frozen=True)
+class SoftmaxTwice(Objective):
+    """Softmax cross-entropy of probabilities in place of scores: the softmax head of CwComp's released code."""
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        return F.cross_entropy(scores.softmax(dim=1), target.label, reduction="none")

@@ -16,7 +16,8 @@ class PeerNormalisation(Auxiliary):
 
     Hinton 2022 (named, without an equation); this form is that of a re-implementation (loeweX/Forward-Forward): means
     are running ones, momentum 0.9, of real views alone, and the gradient passes through the newest batch's share. Units
-    of a map are its channels. It keeps units from being silent or active on everything.
+    of a map are its channels. It keeps units from being nearly silent, or active on everything. A unit that is silent
+    on all images has no gradient behind a plain ReLU and stays so; the re-implementation lets gradients through.
     Raises ValueError for a bad momentum or a negative weight.
     """
 

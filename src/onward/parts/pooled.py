@@ -22,11 +22,13 @@ class PooledLinear(Goodness):
 
     per_class: ClassVar[bool] = True
 
-    def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1)):
+    def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True):
+        """`zero`: whether weights begin at zero, or as torch draws them."""
         super().__init__()
         self.cells = cells
         self.linear = nn.Linear(channels * cells[0] * cells[1], num_classes)
-        nn.init.zeros_(self.linear.weight)
+        if zero:
+            nn.init.zeros_(self.linear.weight)
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
