@@ -35,7 +35,7 @@ DOORS = {
     "__init__": {*_ROOMS, "registry"},
 }
 
-MAX_FILE, MAX_ALGORITHM, MAX_FUNCTION = 400, 80, 60
+MAX_FILE, MAX_ALGORITHM, MAX_FUNCTION = 400, 120, 60
 
 
 def _room(path: Path) -> str:
