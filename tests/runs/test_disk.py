@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from run_toys import metrics_row
 
 from onward.recipes import RECIPES, Recipe
 from onward.runs import checkpoints
@@ -43,7 +44,7 @@ def _lock(path: Path) -> None:
         ("metrics.jsonl", lambda path: RunFolder(path.parent).metrics()),
         ("result.json", lambda path: RunFolder(path.parent).result()),
         ("config.json", _lock),
-        ("metrics.jsonl", lambda path: RunFolder(path.parent).append_metrics({"epoch": 0})),
+        ("metrics.jsonl", lambda path: RunFolder(path.parent).append_metrics(metrics_row(0))),
     ],
 )
 def test_a_named_pipe_is_refused_and_not_waited_for(name: str, read: Callable, tmp_path: Path):
@@ -80,7 +81,7 @@ def test_a_file_is_written_beside_what_a_link_leads_to(name: str, write: Callabl
     ("name", "write"),
     [
         ("evaluations.jsonl", lambda path: Kept(path).keep({"a": 1}, {})),
-        ("metrics.jsonl", lambda path: RunFolder(path.parent).append_metrics({"epoch": 0})),
+        ("metrics.jsonl", lambda path: RunFolder(path.parent).append_metrics(metrics_row(0))),
         ("README.md", lambda path: insert(path, "a table")),
     ],
 )
@@ -130,8 +131,8 @@ def test_the_umask_holds_for_every_file_and_folder(
     before = os.umask(umask)
     try:
         run = RunFolder.create(tmp_path / "runs", toy_recipe, {})
-        run.append_metrics({"epoch": 0})
-        run.keep_metrics(1)
+        run.append_metrics(metrics_row(0))
+        run.keep_metrics(1, resumed=True)
         run.save_checkpoint({"a": torch.zeros(1)}, {})
         checkpoints.save_part(run.path, checkpoints.Spot(0, 1), "rest", {}, {})
         Kept(run.path / "evaluations.jsonl").keep({}, {})

@@ -1,5 +1,7 @@
 """Export: a smaller model folder that predicts the same with the rule that it kept."""
 
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,19 @@ def test_a_model_written_before_there_were_exports_is_read(toy_data, tmp_path: P
     content = read_json(tmp_path / "model.json")
     write_json(tmp_path / "model.json", {key: content[key] for key in content if key not in ("blocks", "rule")})
     assert load_model(tmp_path)[1] == spec
+
+
+def test_a_full_disk_leaves_no_half_of_an_export(toy_data, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _saved(toy_data, tmp_path / "run")
+    (tmp_path / "there").mkdir()
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        for out in ("new", "there"):
+            with pytest.raises(OSError, match="No space left"):
+                export_model(tmp_path / "run", tmp_path / out)
+    assert not (tmp_path / "new").exists() and not list((tmp_path / "there").iterdir())
+    export_model(tmp_path / "run", tmp_path / "there")

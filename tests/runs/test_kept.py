@@ -1,5 +1,6 @@
 """What is kept with a run: asked once, found again, and damage that is said."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -67,5 +68,43 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
 def test_damage_is_said(tmp_path: Path, line: str):
     path = tmp_path / "a.jsonl"
     path.write_text(line + "\n")
-    with pytest.raises(ValueError, match=r"a\.jsonl holds a damaged line; delete that file"):
+    with pytest.raises(ValueError, match=r"^line 1 of .*a\.jsonl .*; delete that file to evaluate again"):
         Kept(path)
+
+
+def test_an_edited_line_is_named(tmp_path: Path):
+    path = tmp_path / "a.jsonl"
+    kept = Kept(path, weights="w")
+    for chip in range(3):
+        kept.keep({"chip": chip}, {"accuracy": 0.5})
+    path.write_text(
+        path.read_text().replace('"chip": 1}, "found": {"accuracy": 0.5', '"chip": 1}, "found": {"accuracy": 0.9')
+    )
+    with pytest.raises(ValueError, match=r"line 2 of .*a\.jsonl was edited or damaged; delete that file"):
+        Kept(path, weights="w")
+
+
+def test_a_line_about_other_weights_is_named(tmp_path: Path):
+    Kept(tmp_path / "a.jsonl", weights="others").keep({}, {})
+    with pytest.raises(ValueError, match=r"line 1 of .*a\.jsonl is about the weights of another run"):
+        Kept(tmp_path / "a.jsonl", weights="ours")
+
+
+def test_lines_from_before_there_were_digests_are_read_for_a_run_of_that_time(tmp_path: Path):
+    (tmp_path / "a.jsonl").write_text('{"asked": {}, "found": {"level": Infinity}}\n')
+    assert Kept(tmp_path / "a.jsonl").answer({}) == {"level": float("inf")}
+    with pytest.raises(ValueError, match=r"line 1 of .*a\.jsonl was edited or damaged"):
+        Kept(tmp_path / "a.jsonl", weights="ours")
+
+
+def test_what_cannot_be_written_is_said_once_and_known_all_the_same(tmp_path: Path, capsys, monkeypatch):
+    def read_only(path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr("onward.runs.kept.open_to_append", read_only)
+    kept = Kept(tmp_path / "a.jsonl")
+    for chip in range(3):
+        kept.keep({"chip": chip}, {"accuracy": 0.5})
+    assert kept.answer({"chip": 2}) == {"accuracy": 0.5}
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1 and "a.jsonl cannot be written (Read-only file system)" in said[0]

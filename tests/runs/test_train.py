@@ -7,15 +7,19 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from run_toys import same_tensors
+from run_toys import metrics_row, same_tensors
 
+from onward.algorithms import DeeperForward, MonoForward
+from onward.core import TrainerSettings
+from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs import Interrupted, Place, RunFolder, load_model, resume, train
+from onward.runs import Interrupted, Place, RunFolder, Training, export_model, fit, load_model, resume, train
 from onward.runs.files import read_json, write_json
+from onward.runs.finished import open_run
 from onward.runs.losses import LossLog
 
 _RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -61,8 +65,6 @@ def test_runs_of_one_seed_do_not_overwrite_each_other(toy_recipe: Recipe, place:
 
 
 def test_an_impossible_network_leaves_no_folder(toy_recipe: Recipe, place: Place):
-    from onward.nets import TinyCNN
-
     with pytest.raises(ValueError, match="nearest widths are 10 or 20"):
         train(replace(toy_recipe, net=TinyCNN(width=11)), place)
     assert not place.runs_dir.exists()
@@ -87,10 +89,10 @@ def test_resuming_on_other_data_is_refused(toy_recipe: Recipe, place: Place):
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Recipe, place: Place):
     _, whole = train(toy_recipe, place)
     folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]})
-    folder.append_metrics({"epoch": 0, "from": "before the stop"})
+    folder.append_metrics(metrics_row(0, begun="before the stop"))
     assert resume(folder.path, place)[1]["test_accuracy_by_rule"] == whole["test_accuracy_by_rule"]
     assert [row["epoch"] for row in folder.metrics()] == [0, 1, 2]
-    assert "from" not in folder.metrics()[0]
+    assert "begun" not in folder.metrics()[0]
 
 
 def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
@@ -128,6 +130,87 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
     assert (notes["epoch"], notes["step_in_epoch"]) == (1, 2)
 
 
+@pytest.mark.parametrize(
+    ("where", "says"),
+    [
+        ("weights", r"learner\.blocks\.1\.body\.\S+ is not finite after step 6"),
+        ("statistics", r"learner\.prepare\.mean is not finite after step 6"),
+        ("optimizer", r"optimizer\.1\.exp_avg\S+ is not finite after step 6"),
+    ],
+)
+def test_a_state_that_is_not_finite_keeps_the_last_good_checkpoint(
+    where: str, says: str, toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+):
+    """The losses of the step are finite, what it leaves behind is not: it overflowed in the update."""
+    state = Training.state
+
+    def overflown(training: Training):
+        if training.step == 6:
+            optimizer = training.trainer.optimizers[1].parts[0].optimizer
+            tensor = {
+                "weights": next(training.learner.blocks[1].parameters()),
+                "statistics": training.learner.prepare.mean,
+                "optimizer": next(iter(optimizer.state.values()))["exp_avg"],
+            }[where]
+            tensor.data.fill_(float("inf"))
+        return state(training)
+
+    monkeypatch.setattr(Training, "state", overflown)
+    with pytest.raises(ValueError, match=says):
+        train(toy_recipe, replace(place, checkpoint_every=0.0))
+    _, notes = RunFolder.open(place.runs_dir / "toy" / "seed-0").load_checkpoint() or ({}, {})
+    assert (notes["epoch"], notes["step_in_epoch"]) == (1, 1)
+
+
+@pytest.mark.parametrize("every", [0.0, 3600.0])
+def test_an_overflow_in_the_last_step_saves_no_model(toy_recipe: Recipe, place: Place, every: float):
+    """A step of 1e37 leaves finite losses, since they are of the weights before it, and no finite network after it."""
+    one_step = replace(toy_recipe, epochs=1, batch_size=5000, trainer=TrainerSettings(learning_rate=3e38))
+    with pytest.raises(ValueError, match="is not finite after step 1; lower the learning rate"):
+        train(one_step, replace(place, checkpoint_every=every))
+    run = place.runs_dir / "toy" / "seed-0"
+    assert {path.name for path in run.iterdir()} <= {"config.json", "environment.json", "metrics.jsonl"}
+
+
+def test_fit_returns_no_network_that_is_not_finite(toy_data):
+    with pytest.raises(ValueError, match="is not finite after step 1"):
+        fit(
+            DeeperForward(),
+            TinyCNN(width=6),
+            toy_data,
+            epochs=1,
+            batch_size=500,
+            trainer=TrainerSettings(learning_rate=3e38),
+        )
+
+
+def test_what_killed_writes_left_goes_with_the_resumed_run(toy_recipe: Recipe, place: Place):
+    _, whole = train(toy_recipe, place)
+    run = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]}).path
+    for name in (".checkpoint.safetensors.0123abcd", ".tmpAbCd12", "metrics.tmp"):
+        (run / name).write_bytes(b"half")
+    resume(run, place)
+    assert not [path.name for path in run.iterdir() if path.name.startswith(".") or path.name == "metrics.tmp"]
+
+
+@dataclass(frozen=True)
+class OwnMethod(MonoForward):
+    """A method that is not onward's."""
+
+
+def test_a_method_of_ones_own_is_refused_before_anything_is_written(toy_recipe: Recipe, place: Place):
+    with pytest.raises(ValueError, match="OwnMethod is not one of onward's own classes"):
+        train(replace(toy_recipe, algorithm=OwnMethod()), place)
+    assert not place.runs_dir.exists()
+
+
+def test_a_stopped_run_has_no_model_yet_and_says_how_to_go_on(toy_recipe: Recipe, place: Place):
+    run = RunFolder.create(place.runs_dir, toy_recipe, {}).path
+    for use in (load_model, open_run, lambda path: export_model(path, place.runs_dir / "out")):
+        with pytest.raises(ValueError, match=r"has not finished; go on with: onward train --resume .*seed-0"):
+            use(run)
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: Place, number: int, monkeypatch):
     note = LossLog.note
@@ -153,18 +236,18 @@ def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: Place, num
 
 def test_metrics_survive_a_row_that_was_cut_off(tmp_path: Path):
     folder = RunFolder(tmp_path)
-    folder.append_metrics({"epoch": 0})
+    folder.append_metrics(metrics_row(0))
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"epo')
-    assert folder.metrics() == [{"epoch": 0}]
-    folder.keep_metrics(1)
-    folder.append_metrics({"epoch": 1})
+    assert folder.metrics() == [metrics_row(0)]
+    folder.keep_metrics(1, resumed=True)
+    folder.append_metrics(metrics_row(1))
     assert [row["epoch"] for row in folder.metrics()] == [0, 1]
 
 
 def test_a_damaged_row_of_metrics_is_named(tmp_path: Path):
-    (tmp_path / "metrics.jsonl").write_text('{"epoch": 0}\n{"epo\n')
-    with pytest.raises(ValueError, match="damaged row"):
+    (tmp_path / "metrics.jsonl").write_text(json.dumps(metrics_row(0)) + '\n{"epo\n')
+    with pytest.raises(ValueError, match=r"line 2 of .*metrics\.jsonl is not readable JSON"):
         RunFolder(tmp_path).metrics()
 
 

@@ -14,6 +14,7 @@ from onward.cli.tables import show_table
 from onward.data import load_again
 from onward.runs import Evaluator, RunFolder, load_model
 from onward.runs.environment import choose_device
+from onward.runs.model import check_recipe
 from onward.runs.progress import stages
 from onward.runs.train import check_data
 
@@ -37,7 +38,8 @@ def run(words: Sequence[str]) -> None:
     order = parse(EvaluateArguments, "evaluate", words, advice=_ADVICE)
     folder = RunFolder.open(model_folder(order.run))
     recipe = folder.recipe()
-    learner, _ = load_model(order.run)
+    learner, spec = load_model(order.run)
+    check_recipe(recipe, spec, order.run)
     data = load_again(recipe.data, data_dir=order.data_dir)
     if (order.run / "environment.json").is_file():  # an export has none
         check_data(folder, data)

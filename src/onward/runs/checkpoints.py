@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from torch import Tensor
 
 from onward.runs.disk import make_folder
 from onward.runs.files import read_json, read_tensors, write_json, write_tensors
+from onward.runs.forms import check_object, naming
+from onward.runs.identity import identity_of
 
 _WHOLE, _PARTS, _SEAL = "checkpoint.safetensors", "checkpoint", "latest.json"
+_NOTES: Mapping[str, Any] = {"epoch": int, "step_in_epoch": int, "epoch_seconds": float, "train_seconds": float}
+_MOST_BLOCKS = 100_000
 
 
 @dataclass(frozen=True, order=True)
@@ -32,7 +37,13 @@ def save_part(run: Path, spot: Spot, name: str, tensors: dict[str, Tensor], note
     folder = run / _PARTS / spot.folder
     make_folder(folder.parent)
     make_folder(folder)
-    write_tensors(folder / f"{name}.safetensors", tensors, notes)
+    tie = {"config_sha256": identity_of(run).digest, "spot": spot.folder}
+    write_tensors(folder / f"{name}.safetensors", tensors, notes | tie)
+
+
+def save_whole(run: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
+    """Write a checkpoint of one process."""
+    write_tensors(run / _WHOLE, tensors, {**notes, "config_sha256": identity_of(run).digest})
 
 
 def seal(run: Path, spot: Spot, num_blocks: int) -> None:
@@ -40,7 +51,8 @@ def seal(run: Path, spot: Spot, num_blocks: int) -> None:
 
     A later one may be there: the first stages run ahead of the last.
     """
-    write_json(run / _PARTS / _SEAL, {**vars(spot), "blocks": num_blocks})
+    tie = {"config_sha256": identity_of(run).digest}
+    write_json(run / _PARTS / _SEAL, {**vars(spot), "blocks": num_blocks, **tie})
     (run / _WHOLE).unlink(missing_ok=True)
     for folder in (run / _PARTS).iterdir():
         numbers = re.fullmatch(r"(\d+)-(\d+)", folder.name)
@@ -52,11 +64,10 @@ def latest(run: Path) -> tuple[Spot, str] | None:
     """Return where the last complete checkpoint was made, and which kind it is; None if there is none."""
     found = []
     if (run / _WHOLE).exists():
-        notes = read_tensors(run / _WHOLE)[1]
+        notes = _whole(run)[1]
         found.append((Spot(notes["epoch"], notes["step_in_epoch"]), _WHOLE))
     if (run / _PARTS / _SEAL).exists():
-        sealed = read_json(run / _PARTS / _SEAL)
-        found.append((Spot(sealed["epoch"], sealed["step_in_epoch"]), _PARTS))
+        found.append((_sealed(run)[0], _PARTS))
     return max(found, default=None)
 
 
@@ -66,15 +77,16 @@ def read(run: Path, kind: str, owned: range | None = None) -> tuple[dict[str, Te
     Raises ValueError if a part is missing or damaged.
     """
     if kind == _WHOLE:
-        tensors, notes = read_tensors(run / _WHOLE)
+        tensors, notes = _whole(run)
         return {name: value for name, value in tensors.items() if _wanted(name, owned)}, notes
-    sealed = read_json(run / _PARTS / _SEAL)
-    folder = run / _PARTS / Spot(sealed["epoch"], sealed["step_in_epoch"]).folder
-    tensors, notes = read_tensors(folder / "rest.safetensors")
-    sums, bad = torch.zeros(sealed["blocks"], dtype=torch.float64), torch.full((sealed["blocks"],), -1)
-    for k in range(sealed["blocks"]) if owned is None else owned:
-        block, _ = read_tensors(folder / f"block-{k}.safetensors")
-        sums[k], bad[k] = block.pop(f"loss_sum.{k}"), block.pop(f"first_bad.{k}")
+    spot, blocks = _sealed(run)
+    tensors, notes = _part(run, spot, "rest")
+    check_object(notes, _NOTES, f"the notes in {run / _PARTS / spot.folder / 'rest.safetensors'}")
+    sums, bad = torch.zeros(blocks, dtype=torch.float64), torch.full((blocks,), -1)
+    for k in range(blocks) if owned is None else owned:
+        block, _ = _part(run, spot, f"block-{k}")
+        with naming(f"{run / _PARTS / spot.folder / f'block-{k}.safetensors'} is no block of a checkpoint"):
+            sums[k], bad[k] = block.pop(f"loss_sum.{k}"), block.pop(f"first_bad.{k}")
         tensors |= block
     return tensors | {"loss_sum": sums, "first_bad": bad}, notes
 
@@ -83,6 +95,33 @@ def drop(run: Path) -> None:
     """Remove every checkpoint of a run."""
     (run / _WHOLE).unlink(missing_ok=True)
     shutil.rmtree(run / _PARTS, ignore_errors=True)
+
+
+def _whole(run: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    tensors, notes = read_tensors(run / _WHOLE)
+    check_object(notes, _NOTES, f"the notes in {run / _WHOLE}")
+    identity_of(run).check(notes, run / _WHOLE)
+    return tensors, notes
+
+
+def _sealed(run: Path) -> tuple[Spot, int]:
+    """Return spot and number of blocks of the last complete checkpoint of a pipeline."""
+    path = run / _PARTS / _SEAL
+    sealed = read_json(path)
+    check_object(sealed, {"epoch": int, "step_in_epoch": int, "blocks": int}, str(path))
+    if not 1 <= sealed["blocks"] <= _MOST_BLOCKS:
+        raise ValueError(f"blocks in {path} must be from 1 to {_MOST_BLOCKS}, got {sealed['blocks']}")
+    identity_of(run).check(sealed, path)
+    return Spot(sealed["epoch"], sealed["step_in_epoch"]), sealed["blocks"]
+
+
+def _part(run: Path, spot: Spot, name: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    path = run / _PARTS / spot.folder / f"{name}.safetensors"
+    tensors, notes = read_tensors(path)
+    identity_of(run).check(notes, path)
+    if notes.get("spot", spot.folder) != spot.folder:
+        raise ValueError(f"{path} is of another step: it was put there from elsewhere")
+    return tensors, notes
 
 
 def _wanted(name: str, owned: range | None) -> bool:

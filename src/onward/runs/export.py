@@ -1,11 +1,12 @@
 """Export: the model of a run without the blocks that its inference rule does not read."""
 
-import shutil
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from onward.core import Learner
-from onward.runs.model import load_model, save_model, truncate
+from onward.runs.files import json_digest, read_json, write_json
+from onward.runs.model import load_model, model_folder, save_model, truncate
 
 
 @dataclass(frozen=True)
@@ -32,16 +33,38 @@ def export_model(run: Path | str, out: Path | str, *, rule: str | None = None) -
     `out` also gets the run's recipe, if there is one, so that it can be evaluated. Raises ValueError if there is no
     model, if the rule (the headline unless named) reads all blocks, or if `out` is not empty.
     """
-    run, out = Path(run), Path(out)
+    run, out = model_folder(Path(run)), Path(out)
     learner, spec = load_model(run)
     shorter, shorter_spec = truncate(learner, spec, rule)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is not an empty folder; name a new one with --out")
-    out.mkdir(parents=True, exist_ok=True)
-    if (run / "config.json").is_file():
-        shutil.copyfile(run / "config.json", out / "config.json")
-    save_model(out, shorter, shorter_spec)
+    new = not out.exists()
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        config = _copy_config(run, out)
+        save_model(out, shorter, shorter_spec, config=config)
+    except BaseException:
+        _take_back(out, new)
+        raise
     return Export(shorter.headline, _size(learner, run), _size(shorter, out))
+
+
+def _copy_config(run: Path, out: Path) -> str | None:
+    """Copy a run's configuration, if there is one; return its digest."""
+    if not (run / "config.json").exists():
+        return None
+    content = read_json(run / "config.json")
+    write_json(out / "config.json", content)
+    return json_digest(content)
+
+
+def _take_back(out: Path, new: bool) -> None:
+    """Leave no half of an export, so that it can be tried again."""
+    with contextlib.suppress(OSError):
+        for name in ("config.json", "model.safetensors", "model.json"):
+            (out / name).unlink(missing_ok=True)
+        if new:
+            out.rmdir()
 
 
 def _size(learner: Learner, folder: Path) -> Size:

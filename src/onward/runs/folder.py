@@ -1,19 +1,26 @@
 """The run folder: where each file of a run lies, and how it is written and read."""
 
-import json
 import secrets
 import shutil
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from onward.core import Learner
 from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
-from onward.runs.disk import make_folder, open_to_append, read_plain, write_text
-from onward.runs.files import read_json, write_json, write_tensors
+from onward.runs.disk import make_folder, sweep
+from onward.runs.files import json_digest, read_header, read_json, write_json
+from onward.runs.forms import check_object
+from onward.runs.identity import Identity, identity_of
+from onward.runs.lines import Metrics
+from onward.runs.model import ModelSpec, check_digests, save_model
+from onward.runs.records import RESULT
+from onward.screen import say
 
 
 class RunFolder:
@@ -34,8 +41,9 @@ class RunFolder:
         except OSError as error:
             raise OSError(f"no run folder can be made in {base}: {error.strerror}; name another --runs-dir") from error
         try:
-            write_json(draft / "config.json", {"recipe": encode(recipe)})
-            write_json(draft / "environment.json", environment)
+            write_json(draft / "config.json", {"run": secrets.token_hex(16), "recipe": encode(recipe)})
+            tie = {"config_sha256": identity_of(draft).digest}
+            write_json(draft / "environment.json", {**environment, **tie})
             return cls(_rename_to_free(draft, base, f"seed-{recipe.seed}"))
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -44,7 +52,9 @@ class RunFolder:
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """Open an existing run. Raises ValueError if there is none at `path`."""
-        if not (path / "config.json").is_file():
+        if path.is_file():
+            raise ValueError(f"{path} is a file; name the folder that it lies in: {path.parent}")
+        if not (path / "config.json").exists():
             raise ValueError(f"{path} is not a run folder: it has no config.json")
         return cls(path)
 
@@ -53,49 +63,100 @@ class RunFolder:
         path = self.path / "config.json"
         return decode(read_json(path).get("recipe"), Recipe, f"the recipe in {path}")
 
+    @cached_property
+    def identity(self) -> Identity:
+        """Which run this is; it is read once."""
+        return identity_of(self.path)
+
+    @cached_property
+    def _metrics(self) -> Metrics:
+        return Metrics(self.path / "metrics.jsonl", self.identity.digest, old=self.identity.old)
+
     def environment(self) -> dict[str, Any]:
-        return read_json(self.path / "environment.json")
+        """Return where the run began. Raises ValueError for a file that is damaged or of another run."""
+        path = self.path / "environment.json"
+        content = read_json(path)
+        check_object(content, {"data_checksum": str}, str(path))
+        self.identity.check(content, path)
+        return {name: value for name, value in content.items() if name != "config_sha256"}
 
     def save_checkpoint(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-        write_tensors(self.path / "checkpoint.safetensors", tensors, notes)
+        checkpoints.save_whole(self.path, tensors, notes)
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the last checkpoint, of one process or of many; None if the run was stopped before its first."""
         found = checkpoints.latest(self.path)
         return None if found is None else checkpoints.read(self.path, found[1])
 
-    def drop_checkpoint(self) -> None:
-        """A finished run is not resumed; its weights are in the model file."""
-        checkpoints.drop(self.path)
-
     def append_metrics(self, row: Mapping[str, Any]) -> None:
-        with open_to_append(self.path / "metrics.jsonl") as file:
-            file.write(json.dumps(dict(row)).encode() + b"\n")
+        self._metrics.append(row)
 
     def metrics(self) -> list[dict[str, Any]]:
         """Read all whole rows; a last row that was cut off by a stop is left out. ValueError if one is damaged."""
-        path = self.path / "metrics.jsonl"
-        if not path.exists():
-            return []
-        rows = read_plain(path).split(b"\n")[:-1]  # what follows the last line end was never finished
-        try:
-            return [json.loads(row) for row in rows]
-        except ValueError:
-            raise ValueError(f"{path} holds a damaged row; delete that row to go on") from None
+        return self._metrics.rows()
 
-    def keep_metrics(self, epochs: int) -> None:
-        """Drop the rows of epochs that a resumed run will do again."""
-        path = self.path / "metrics.jsonl"
-        rows = [row for row in self.metrics() if row["epoch"] < epochs]
-        write_text(path, "".join(json.dumps(row) + "\n" for row in rows))
+    def keep_metrics(self, epochs: int, *, resumed: bool) -> None:
+        """Drop the rows of epochs that a resumed run will do again; say so where a checkpoint or rows are lost."""
+        dropped = self._metrics.keep(epochs)
+        missing = epochs - len(self.metrics())
+        if dropped and not resumed:
+            say(
+                f"{self.path} has no checkpoint: the training begins again, also the {dropped} epochs in metrics.jsonl",
+                error=True,
+            )
+        if missing > 0:
+            say(f"{self.path / 'metrics.jsonl'} lacks {missing} of the {epochs} epochs that are done", error=True)
 
-    def write_result(self, result: Mapping[str, Any]) -> None:
-        write_json(self.path / "result.json", result)
+    def finish(self, learner: Learner, spec: ModelSpec, result: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the model, then the result with the digests of all files; the checkpoint goes. Return the result."""
+        save_model(self.path, learner, spec, config=self.identity.digest)
+        seals = {
+            "config": self.identity.digest,
+            "model": json_digest(read_json(self.path / "model.json")),
+            "metrics": self._metrics.digest(),
+        }
+        sealed = {**result, "seals": seals}
+        write_json(self.path / "result.json", sealed)
+        checkpoints.drop(self.path)
+        sweep(self.path)
+        return sealed
 
     def result(self) -> dict[str, Any] | None:
-        """Return the result of a finished run, or None."""
+        """Return the result of a finished run, or None.
+
+        Raises ValueError naming the file that is damaged, edited or of another run.
+        """
         path = self.path / "result.json"
-        return read_json(path) if path.exists() else None
+        if not path.exists():
+            return None
+        result, recipe = read_json(path), self.recipe()
+        check_object(result, RESULT, str(path))
+        found = decode(result["config"], Recipe, f"config in {path}")
+        if found != recipe or (result["recipe"], result["seed"]) != (recipe.name, recipe.seed):
+            raise ValueError(f"{path} does not belong to {self.path / 'config.json'}: it is of another run")
+        if "seals" in result or not self.identity.old:
+            self._check_seals(path, result)
+        return result
+
+    def weights(self) -> str | None:
+        """Return the digest of a finished run's weights; None for a run from before there were any."""
+        content = read_json(self.path / "model.json")
+        return content.get("weights_sha256")
+
+    def _check_seals(self, path: Path, result: Mapping[str, Any]) -> None:
+        check_object(result.get("seals"), {"config": str, "model": str, "metrics": str}, f"seals in {path}")
+        seals = result["seals"]
+        self.identity.check({"config_sha256": seals["config"]}, path)
+        described = self.path / "model.json"
+        if described.exists():  # weights may be deleted to save space
+            content = read_json(described)
+            if json_digest(content) != seals["model"]:
+                raise ValueError(f"{described} does not belong to {path}: it is of another run, or was made anew")
+            check_digests(self.path, content, read_header(self.path / "model.safetensors").digest)
+        if self._metrics.digest() != seals["metrics"]:
+            raise ValueError(
+                f"{self.path / 'metrics.jsonl'} does not belong to {path}: lines are missing, or of another run"
+            )
 
 
 def _rename_to_free(draft: Path, base: Path, name: str) -> Path:

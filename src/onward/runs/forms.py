@@ -1,7 +1,8 @@
 """Forms: whether a JSON value is of the type that a field asks for, and words for what is wrong."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Literal, Union, get_args, get_origin
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
@@ -32,6 +33,16 @@ def check_value(value: Any, kind: Any, where: str) -> None:
             check_value(item, inner[1], f"{key!r} of {where}")
     elif not _is(value, kind):
         raise ValueError(f"{where} must be {_said(kind)}, got {shown(value)}")
+
+
+@contextmanager
+def naming(said: str) -> Iterator[None]:
+    """Turn whatever goes wrong when something is made of a file's content into a ValueError that begins with `said`."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(f"{said}: {reason}") from None
 
 
 def shown(value: Any) -> str:

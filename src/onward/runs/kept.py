@@ -2,30 +2,49 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from onward.runs.disk import open_to_append, read_plain
+from onward.runs.disk import open_to_append
+from onward.runs.forms import check_object
+from onward.runs.lines import digest_of, whole_lines
 from onward.runs.locks import wait_for
+from onward.screen import say
+
+_REMEDY = "delete that file to evaluate again"
+
+
+Check = Callable[[dict[str, Any], dict[str, Any], str], None]
 
 
 class Kept:
     """A file of lines, each a question and its answer as JSON. A line that a stop cut off counts as not written.
 
-    Several processes may add lines to it. Raises ValueError when it is read and a whole line is damaged.
+    Several processes may add lines to it. `weights` is the digest of the run's weights, which every line names; without
+    it the run is from before there were digests, and lines without one count. `check` raises ValueError for a question
+    or an answer that has not its form.
+
+    Raises ValueError naming file, line and field for a line that is damaged, edited or about another run.
     """
 
-    def __init__(self, path: Path):
-        self.path = path
+    def __init__(self, path: Path, check: Check | None = None, *, weights: str | None = None):
+        self.path, self.weights = path, weights
+        self._told = False
         self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
-        text = read_plain(path) if path.exists() else b""
-        try:
-            for line in text[: text.rfind(b"\n") + 1].splitlines():
-                content = json.loads(line)
-                self._answers[_text(content["asked"])] = content["asked"], content["found"]
-        except (ValueError, TypeError, KeyError):
-            raise ValueError(f"{path} holds a damaged line; delete that file to evaluate again") from None
+        for where, line in whole_lines(path, _REMEDY, infinite=True):  # older files have infinite levels
+            said = line.pop("sha256", None)
+            if said != digest_of(line) and not (said is None and weights is None):
+                raise ValueError(f"{where} was edited or damaged; {_REMEDY}")
+            try:
+                check_object(line, {"asked": dict[str, Any], "found": dict[str, Any]}, where)
+                if check is not None:
+                    check(line["asked"], line["found"], where)
+            except ValueError as error:
+                raise ValueError(f"{error}; {_REMEDY}") from None
+            if line.get("weights") != weights and weights is not None:
+                raise ValueError(f"{where} is about the weights of another run; {_REMEDY}")
+            self._answers[_text(line["asked"])] = line["asked"], line["found"]
 
     def __iter__(self):
         """Yield every question with its answer, the oldest first."""
@@ -37,13 +56,19 @@ class Kept:
         return None if known is None else known[1]
 
     def keep(self, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-        """Add a line. Raises OSError if it cannot be written."""
-        line = json.dumps({"asked": dict(asked), "found": dict(found)}) + "\n"
-        with open_to_append(self.path) as file:
-            wait_for(file)
-            _drop_cut_off(file)
-            file.write(line.encode())
-        self._answers[_text(asked)] = json.loads(line)["asked"], json.loads(line)["found"]
+        """Add a line; where it cannot be written, as on a read-only disk, say so once. ValueError for a link."""
+        line = {"asked": dict(asked), "found": dict(found)}
+        line = json.loads(json.dumps(line if self.weights is None else {**line, "weights": self.weights}))
+        try:
+            with open_to_append(self.path) as file:
+                wait_for(file)
+                _drop_cut_off(file)
+                file.write(json.dumps({**line, "sha256": digest_of(line)}).encode() + b"\n")
+        except OSError as error:
+            if not self._told:
+                say(f"{self.path} cannot be written ({error.strerror}): what is found out is not kept", error=True)
+            self._told = True
+        self._answers[_text(asked)] = line["asked"], line["found"]
 
 
 def _drop_cut_off(file: BinaryIO) -> None:

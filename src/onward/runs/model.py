@@ -1,7 +1,6 @@
 """The model file: safetensors plus JSON, from which the same learner is built again."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
 from onward.runs.disk import replace_all
 from onward.runs.files import json_digest, json_writer, read_header, read_json, read_tensors, tensor_writer
-from onward.runs.forms import check_object, shown
+from onward.runs.forms import check_object, naming, shown
 from onward.runs.model_form import (
     Form,
     blocks_of,
@@ -166,9 +165,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
 
     Raises ValueError for a missing, damaged or foreign model, before anything of its size is built.
     """
-    folder = Path(folder)
-    if folder.name in ("model.safetensors", "model.json") and folder.is_file():
-        folder = folder.parent
+    folder = model_folder(Path(folder))
     weights, described = folder / "model.safetensors", folder / "model.json"
     if not described.exists() and (folder / "config.json").exists():
         raise ValueError(f"{folder} has not finished; go on with: onward train --resume {folder}")
@@ -176,7 +173,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     header = read_header(weights)
     check_digests(folder, content, header.digest)
     spec = _spec(content, described)
-    with _naming(described):
+    with naming(f"{described} describes no model that can be built"):
         wanted = spec.forms(header.forms)
     try:
         check_forms(wanted, header.forms)
@@ -184,10 +181,15 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
         check_finite(tensors)
     except ValueError as error:
         raise ValueError(f"{weights} does not fit {described}: {error}") from None
-    with _naming(described):
+    with naming(f"{described} describes no model that can be built"):
         learner = spec.build()
         learner.load_state_dict(tensors)
     return learner.eval(), spec
+
+
+def model_folder(path: Path) -> Path:
+    """Return the folder of a model, which one of its files may stand for."""
+    return path.parent if path.name in ("model.safetensors", "model.json") and path.is_file() else path
 
 
 def check_digests(folder: Path, content: Mapping[str, Any], weights: str) -> None:
@@ -246,13 +248,3 @@ def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
         blocks=content["blocks"],
         rule=content["rule"],
     )
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Turn whatever goes wrong when a learner is built from a file into a ValueError that names it."""
-    try:
-        yield
-    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
-        raise ValueError(f"{path} describes no model that can be built: {reason}") from None

@@ -36,11 +36,14 @@ from onward.runs.beginning import announce, images_of
 from onward.runs.block_costs import Balance, block_costs
 from onward.runs.codec import encode
 from onward.runs.compiling import compile_bodies
+from onward.runs.disk import sweep
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
+from onward.runs.forms import naming
 from onward.runs.interrupt import StopWish, stop_wish
 from onward.runs.locks import trained_here
-from onward.runs.model import ModelSpec, save_model, spec_for
+from onward.runs.model import ModelSpec, spec_for
+from onward.runs.model_form import check_finite
 from onward.runs.progress import Display, stages
 from onward.runs.records import make_record
 from onward.runs.stage_training import StageStopped, StageTraining
@@ -139,7 +142,8 @@ class _Run:
         with stop_wish() as wish:
             training = self._training(carve(learner, owned).to(self.device), data, owned, folder, wish)
             if kind is not None:
-                training.load_state(*checkpoints.read(folder.path, kind, owned))
+                with naming(f"the checkpoint in {folder.path} does not fit this run"):
+                    training.load_state(*checkpoints.read(folder.path, kind, owned))
             self._train(training, folder)
         return self._finish(training, folder, data, spec)
 
@@ -185,6 +189,7 @@ class _Run:
         if self.ranks.writes:
             folder = self._open(data, stages)
             self.held.enter_context(trained_here(folder.path))
+            sweep(folder.path)
             found = checkpoints.latest(folder.path)
             kind = "finished" if folder.result() is not None else None if found is None else found[1]
             self.ranks.tell("run", {"folder": str(folder.path.resolve()), "kind": kind})
@@ -216,6 +221,8 @@ class _Run:
         def save(training: StageTraining) -> None:
             nonlocal saved
             blocks, rest, notes = training.state()
+            for tensors in (*blocks.values(), rest):
+                check_finite(tensors, f" after step {training.step}")  # a checkpoint must be a good one
             spot = checkpoints.Spot(notes["epoch"], notes["step_in_epoch"])
             if self.ranks.replica == 0:
                 for k, tensors in blocks.items():
@@ -241,7 +248,7 @@ class _Run:
 
     def _train(self, training: StageTraining, folder: RunFolder) -> None:
         if self.ranks.writes:
-            folder.keep_metrics(training.epoch)
+            folder.keep_metrics(training.epoch, resumed=training.step > 0)
         try:
             if not self.ranks.writes:
                 for _ in training:
@@ -272,14 +279,13 @@ class _Run:
             validation, test = found
             whole = spec.build()
             whole.load_state_dict({**training.learner.state_dict(), **weights})
+            check_finite(whole.state_dict(), f" after step {training.step}")
             whole.to(self.device)
             seconds, machine = training.train_seconds, folder.environment()
             result = make_record(
                 self.recipe, data, whole, train_seconds=seconds, test=test, validation=validation, machine=machine
             )
-            save_model(folder.path, whole, spec)
-            folder.write_result(result)
-            folder.drop_checkpoint()
+            result = folder.finish(whole, spec, result)
         self._part()
         return None if result is None else (folder, result)
 

@@ -1,8 +1,8 @@
 """Accuracy of a finished run under noise, chip by chip, and how much of it comes back when it learns on the chip."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, fields
+from typing import Any, Literal
 
 import torch
 
@@ -11,8 +11,9 @@ from onward.data import Images, Splits
 from onward.hardware import Condition, noisy
 from onward.runs.evaluation import Evaluator
 from onward.runs.finished import Finished
+from onward.runs.forms import check_object
 from onward.runs.kept import Kept
-from onward.runs.model import load_model
+from onward.runs.model import check_recipe, load_model
 from onward.runs.recovery import Recovery, Stream, recover
 
 Say = Callable[[str], None]
@@ -27,8 +28,9 @@ class OnTest:
     def __init__(self, run: Finished, data: Splits, device: torch.device, *, images: int | None = None):
         self.run, self.data, self.device = run, data, device
         self.test = data.test if images is None else first(data.test, images)
-        self.evaluations = Kept(run.folder.path / "evaluations.jsonl")
-        self.recoveries = Kept(run.folder.path / "recoveries.jsonl")
+        path, weights = run.folder.path, run.folder.weights()
+        self.evaluations = Kept(path / "evaluations.jsonl", _check_evaluation, weights=weights)
+        self.recoveries = Kept(path / "recoveries.jsonl", _check_recovery, weights=weights)
         self._learner: Learner | None = None
 
     @property
@@ -65,7 +67,7 @@ class OnTest:
             if found is None:
                 with noisy(self.learner, condition.noises, seed=chip):
                     found = _found(self._evaluator(), self.test)
-                found |= {"sweep": condition.sweep, "level": condition.level}
+                found |= {"sweep": condition.sweep, "level": condition.json_level}
                 self.evaluations.keep(asked, found)
                 new = True
             accuracies.append(found["accuracy"])
@@ -77,7 +79,8 @@ class OnTest:
         """Yield sweep, level and chip of every noisy evaluation that is kept for these images."""
         for asked, found in self.evaluations:
             if asked["noises"] and asked == self._question(asked["noises"], asked["chip"]):
-                yield found["sweep"], found["level"], asked["chip"]
+                level = found["level"]
+                yield found["sweep"], None if level is None else float(level), asked["chip"]
 
     def recovered(self, condition: Condition, stream: Stream, *, chips: int, say: Say) -> list[Recovery]:
         """Return how far the learner recovers on chips 0, 1, ..., each time from the finished run."""
@@ -108,9 +111,23 @@ class OnTest:
         return {"noises": kept, "chip": chip, "images": len(self.test), "checksum": self.data.checksum}
 
 
+def _check_evaluation(asked: dict[str, Any], found: dict[str, Any], where: str) -> None:
+    check_object(asked, {"noises": list[str], "chip": int}, f"asked in {where}")
+    of_chip: dict[str, Any] = {"sweep": str, "level": float | Literal["inf"] | None}
+    more = of_chip if asked["noises"] else {"confusion": list[list[int]]}
+    check_object(found, {"accuracy": float, "by_rule": dict[str, float], "by_block": list[float]} | more, where)
+
+
+def _check_recovery(asked: dict[str, Any], found: dict[str, Any], where: str) -> None:
+    check_object(found, {field.name: field.type for field in fields(Recovery)}, where)
+    if len(found) > len(fields(Recovery)):
+        raise ValueError(f"{where} has more than a recovery: {', '.join(found)}")
+
+
 def load_learner(run: Finished, device: torch.device) -> Learner:
     """Read a run's learner onto a device, in the memory layout of its training."""
-    learner, _ = load_model(run.folder.path)
+    learner, spec = load_model(run.folder.path)
+    check_recipe(run.recipe, spec, run.folder.path)
     learner.to(device)
     if run.recipe.trainer.channels_last:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]

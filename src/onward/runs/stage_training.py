@@ -24,7 +24,7 @@ from onward.distributed import (
 from onward.measure import peak_memory
 from onward.runs.losses import LossLog, ends_of
 from onward.runs.stage_evaluation import StageEvaluation
-from onward.runs.training import EpochDone, load_weights, per_second, set_modes
+from onward.runs.training import EpochDone, load_weights, per_second, set_modes, spot_of
 
 _CHECK_EVERY = 50  # steps between looks at the losses
 
@@ -118,7 +118,7 @@ class StageTraining:
     def load_state(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Continue from a checkpoint that holds at least the owned blocks. Raises ValueError if it does not fit."""
         load_weights(self.trainer, tensors, self.owned)
-        self.epoch, self.step_in_epoch = notes["epoch"], notes["step_in_epoch"]
+        self.epoch, self.step_in_epoch = spot_of(notes, self.epochs, len(self.loader))
         self.epoch_seconds, self.train_seconds = notes["epoch_seconds"], notes["train_seconds"]
         own = slice(self.owned.start, self.owned.stop)
         self.log.sum[own] = tensors["loss_sum"].to(self.log.sum)[own]

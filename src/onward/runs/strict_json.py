@@ -8,12 +8,12 @@ from typing import Any
 _DEEPEST = 64  # far more than anything that is written here
 
 
-def parse(text: bytes, where: str) -> Any:
-    """Read JSON. Raises ValueError that begins with `where` for anything else."""
+def parse(text: bytes, where: str, *, infinite: bool = False) -> Any:
+    """Read JSON, or also Infinity. Raises ValueError that begins with `where` for anything else."""
     try:
         content = json.loads(
             text.decode("utf-8-sig"),
-            parse_constant=_constant,
+            parse_constant=_infinite if infinite else _constant,
             parse_float=_finite,
             object_pairs_hook=_once,
         )
@@ -29,6 +29,10 @@ def parse(text: bytes, where: str) -> Any:
 
 def _constant(word: str) -> float:
     raise ValueError(f"{word} is no number in JSON")
+
+
+def _infinite(word: str) -> float:
+    return math.inf if word == "Infinity" else _constant(word)
 
 
 def _finite(word: str) -> float:

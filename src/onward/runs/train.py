@@ -15,11 +15,14 @@ from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
 from onward.runs.codec import encode
 from onward.runs.compiling import check_compiler, compile_bodies
+from onward.runs.disk import sweep
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
+from onward.runs.forms import naming
 from onward.runs.interrupt import stop_wish
 from onward.runs.locks import trained_here
-from onward.runs.model import ModelSpec, save_model, spec_for
+from onward.runs.model import ModelSpec, spec_for
+from onward.runs.model_form import check_finite
 from onward.runs.progress import Display
 from onward.runs.records import make_record
 from onward.runs.training import EpochDone, Training
@@ -85,6 +88,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         return folder, result
     recipe, device = folder.recipe(), choose_device(place.device)
     with trained_here(path):
+        sweep(path)  # what killed writes have left
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
@@ -153,8 +157,9 @@ def _carry_out(
     )
     checkpoint = folder.load_checkpoint()
     if checkpoint is not None:
-        training.load_state(*checkpoint)
-    folder.keep_metrics(training.epoch)
+        with naming(f"the checkpoint in {folder.path} does not fit this run"):
+            training.load_state(*checkpoint)
+    folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
     with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
         training.evaluator.watch = display.stage
         _run(training, folder, place.checkpoint_every, display)
@@ -172,10 +177,7 @@ def _carry_out(
         validation=validation,
         machine=machine,
     )
-    save_model(folder.path, learner, spec)
-    folder.write_result(result)
-    folder.drop_checkpoint()
-    return result
+    return folder.finish(learner, spec, result)
 
 
 def _run(training: Training, folder: RunFolder, checkpoint_every: float, display: Display) -> None:
@@ -196,5 +198,7 @@ def _run(training: Training, folder: RunFolder, checkpoint_every: float, display
 
 
 def _save(training: Training, folder: RunFolder) -> None:
-    training.check()  # a checkpoint must be a good one
-    folder.save_checkpoint(*training.state())
+    training.check()
+    tensors, notes = training.state()
+    check_finite(tensors, f" after step {training.step}")  # a checkpoint must be a good one
+    folder.save_checkpoint(tensors, notes)

@@ -15,6 +15,7 @@ from onward.parts.frozen import follow_data
 from onward.runs.cascade import FrozenInputs, check_cacheable
 from onward.runs.evaluation import Evaluator
 from onward.runs.losses import LossLog, ends_of
+from onward.runs.model_form import check_finite
 
 _CHECK_EVERY = 50  # steps between looks at the losses: each look waits for the device
 
@@ -108,7 +109,9 @@ class Training:
     def finish(self) -> None:
         """Adopt averaged weights, if any, and fit every inference rule; call it once, after the last epoch."""
         self.trainer.adopt_average()
+        check_finite(self.learner.state_dict(), f" after step {self.step}")
         self.evaluator.fit_rules(self.data.train, self.data.validation)
+        check_finite(self.learner.state_dict(), " after its rules were fitted")
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return all that the rest of the training depends on: tensors, and plain notes."""
@@ -126,7 +129,7 @@ class Training:
     def load_state(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError if it belongs to another training."""
         load_weights(self.trainer, tensors, range(len(self.learner.blocks)))
-        self.epoch, self.step_in_epoch = notes["epoch"], notes["step_in_epoch"]
+        self.epoch, self.step_in_epoch = spot_of(notes, self.total_epochs, len(self.loader))
         self.epoch_seconds, self.train_seconds = notes["epoch_seconds"], notes["train_seconds"]
         self.log.sum = tensors["loss_sum"].to(self.learner.device)
         self.log.first_bad = tensors["first_bad"].to(self.learner.device)
@@ -240,6 +243,14 @@ def set_modes(learner: Learner, turns: Turns) -> None:
 
 def _blocks(turns: Turns) -> set[int]:
     return {k for turn in turns for span in turn for k in range(span.first, span.last + 1)}
+
+
+def spot_of(notes: dict[str, Any], epochs: int, steps: int) -> tuple[int, int]:
+    """Return epoch and step of a checkpoint. Raises ValueError for a spot that the training does not pass."""
+    epoch, step = notes["epoch"], notes["step_in_epoch"]
+    if not (0 <= epoch <= epochs and 0 <= step <= steps and min(notes["epoch_seconds"], notes["train_seconds"]) >= 0):
+        raise ValueError(f"it is of epoch {epoch}, step {step}; this training has {epochs} epochs of {steps} steps")
+    return epoch, step
 
 
 def load_weights(trainer: LocalTrainer, tensors: dict[str, Tensor], blocks: range) -> None:

@@ -1,0 +1,32 @@
+"""Which run a file belongs to: the digest of its configuration, which has a name of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onward.runs.files import json_digest, read_json
+
+
+@dataclass(frozen=True)
+class Identity:
+    """The digest of a run's configuration; `old` runs began before their files were tied to it."""
+
+    digest: str
+    old: bool
+
+    def check(self, content: Mapping[str, Any], path: Path, key: str = "config_sha256") -> None:
+        """Raise ValueError unless what a file says of its run is this run."""
+        said = content.get(key)
+        if said is None and not self.old:
+            raise ValueError(f"{path} names no run that it belongs to: it was edited, or put here from an older run")
+        if said not in (None, self.digest):
+            raise ValueError(f"{path} does not belong to {path.parent / 'config.json'}: it is of another run")
+
+
+def identity_of(run: Path) -> Identity:
+    """Return which run a folder is. Raises ValueError if its configuration is damaged."""
+    if not (run / "config.json").exists():
+        return Identity("", True)
+    content = read_json(run / "config.json")
+    return Identity(json_digest(content), "run" not in content)
