@@ -174,7 +174,8 @@ def _rank(order: dict[str, Any]) -> int:
         enter_host(order["environment"].get(os.environ["RANK"], {}))
         notes_taken.take()
         faults_made.make()
-        train_pipelined(decode(order["recipe"]), Place(**place), how, resume=resume)
+        recipe = None if order["recipe"] is None else decode(order["recipe"])
+        train_pipelined(recipe, Place(**place), how, resume=resume)
     except Interrupted as stop:
         print(stop, flush=True)  # nothing is flushed on the way out
         return stop.exit_code
