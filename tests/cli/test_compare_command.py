@@ -217,7 +217,9 @@ def test_a_run_that_is_missing_or_damaged_is_one_line(capsys: pytest.CaptureFixt
 
     assert "is not readable JSON" in damaged("result.json", "{")
     assert "does not match its checksum" in damaged("config.json", json.dumps({"recipe": {}, "sha256": "0"}))
-    assert "holds a damaged row" in damaged("metrics.jsonl", "x\n")
+    assert "line 1 of runs/deeper_forward-digits/seed-0/metrics.jsonl is not readable JSON" in damaged(
+        "metrics.jsonl", "x\n"
+    )
     assert "not a readable safetensors file" in damaged("model.safetensors", "x")
     (run / "evaluations.jsonl").write_text("")
     assert "holds a damaged line" in damaged("evaluations.jsonl", "x\n")

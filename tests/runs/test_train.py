@@ -199,7 +199,7 @@ class OwnMethod(MonoForward):
 
 
 def test_a_method_of_ones_own_is_refused_before_anything_is_written(toy_recipe: Recipe, place: Place):
-    with pytest.raises(ValueError, match="OwnMethod is not one of onward's own classes"):
+    with pytest.raises(ValueError, match="OwnMethod is not registered"):
         train(replace(toy_recipe, algorithm=OwnMethod()), place)
     assert not place.runs_dir.exists()
 
