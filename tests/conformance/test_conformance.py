@@ -26,7 +26,7 @@ from onward.algorithms import (
     Trifecta,
     UnsupervisedForwardForward,
 )
-from onward.core import TrainerSettings
+from onward.core import LocalTrainer, TrainerSettings
 from onward.nets import CFSE, Airbench, Architecture, LocalFields, Trifecta6
 from onward.runs import OnlineLearning
 from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, images
@@ -105,6 +105,17 @@ def _everything(online: OnlineLearning) -> dict[str, Tensor]:
 
 def _same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(value, right[name]) for name, value in left.items())
+
+
+@every_algorithm
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_a_step_learns_where_gradients_are_switched_off(algorithm: Algorithm, net: Architecture, off: Callable):
+    plain, other = (LocalTrainer(Case(algorithm, net).build(), SETTINGS, seed=5) for _ in range(2))
+    for step in range(2):
+        plain.step(images()[0][:12], images()[1][:12], step=step)
+        with off():  # what is made inside, no graph may hold
+            other.step(images()[0][:12].clone(), images()[1][:12].clone(), step=step)
+    assert _same(dict(other.learner.state_dict()), dict(plain.learner.state_dict()))
 
 
 @every_algorithm

@@ -272,3 +272,15 @@ def test_a_spent_activity_may_be_overwritten_but_never_what_the_caller_holds(bod
     local_update([block], pieces, LocalTrainer(learner, PLAIN).optimizers, [lambda _: nullcontext()])
     assert torch.equal(pieces[0].stream[0], expected)
     assert torch.equal(x, given)
+
+
+def test_a_step_that_would_teach_nothing_is_an_error():
+    class Detached(nn.Linear):
+        def forward(self, x):
+            return super().forward(x).detach()
+
+    learner = make_learner(depth=1, body=lambda _: Detached(FEATURES, WIDTH))
+    assert learner.blocks[0].goodness is not None
+    learner.blocks[0].goodness.requires_grad_(False)
+    with pytest.raises(ValueError, match="the loss of CrossEntropy depends on no weight that is trained"):
+        LocalTrainer(learner, TrainerSettings()).step(*batch(), step=0)

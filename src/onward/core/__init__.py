@@ -1,6 +1,7 @@
 """How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
 from onward.core.block import LocalBlock, detach
+from onward.core.gradients import gradients_on
 from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
@@ -81,6 +82,7 @@ __all__ = [
     "derive_seed",
     "detach",
     "each",
+    "gradients_on",
     "interleaved",
     "local_update",
     "pairs",

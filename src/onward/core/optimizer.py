@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from onward.core.block import LocalBlock
+from onward.core.gradients import gradients_on
 from onward.core.muon import Muon
 from onward.core.settings import TrainerSettings
 
@@ -69,6 +70,7 @@ class BlockOptimizer:
             tensors["averaged_steps"] = self.average.n_averaged
         return tensors
 
+    @gradients_on()
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """Restore what `state` returned. Raises ValueError if it belongs to another block or optimizer."""
         entries: dict[int, dict[str, Tensor]] = {}

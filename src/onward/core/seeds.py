@@ -4,10 +4,13 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from threading import RLock
 
 import torch
 
 _OPEN: ContextVar[int | None] = ContextVar("seed of the innermost `seeded`", default=None)
+
+_DRAWING = RLock()  # torch's generators are the process's: trainings in other threads draw before or after, not between
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -21,7 +24,15 @@ def derive_seed(*parts: int | str) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` on the CPU and on `device` inside the `with`; the caller's random state is back afterwards."""
+    """Draw from `seed` on the CPU and on `device` inside the `with`; the caller's random state is back afterwards.
+
+    One thread at a time is inside, so that several trainings in one process draw what each would draw alone.
+    """
+    with _DRAWING:
+        yield from _seeded(seed, device)
+
+
+def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     generators = [torch.default_generator]
     if device.type == "cuda":
         generators.append(torch.cuda.default_generators[device.index or 0])

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor
 
+from onward.core.gradients import gradients_on, make_trainable, ordinary
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
@@ -28,9 +29,11 @@ class LocalTrainer:
 
     Randomness depends on (seed, step, block) alone: supervision draws from one generator per step, each body from its
     own seed per step, also where overlapping spans compute a block twice; there a batch enters running statistics once.
+    Gradients are computed whatever the caller has switched off.
     """
 
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, first_piece: int = 0):
+        make_trainable(learner)
         self.learner = learner
         self.settings = settings
         self.seed = seed
@@ -42,8 +45,10 @@ class LocalTrainer:
         stream, target = self.enter(x, y, step=step)
         return self.update(stream, target, self.learner.turns[step % len(self.learner.turns)], step=step)
 
+    @gradients_on()
     def enter(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
         """Prepare a batch and give it its label: what block 0 and the objectives see."""
+        x, y = ordinary(x), ordinary(y)
         with seeded(derive_seed(self.seed, step, "prepare"), x.device):
             x = self.learner.prepare(x)
         if self.settings.channels_last and x.ndim == 4:
@@ -51,6 +56,7 @@ class LocalTrainer:
         generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, "supervision"))
         return self.learner.supervision.train_view(x, y, generator)
 
+    @gradients_on()
     def update(
         self, stream: Stream, target: Target, spans: Sequence[Span], *, step: int, at: int = 0
     ) -> Float[Tensor, "S"]:
@@ -59,6 +65,7 @@ class LocalTrainer:
         del stream
         return torch.stack(self.update_pieces(pieces, spans, step=step, at=at))
 
+    @gradients_on()
     def update_pieces(
         self, pieces: list[Piece], spans: Sequence[Span], *, step: int, at: int = 0, stop: int | None = None
     ) -> list[Float[Tensor, ""]]:
@@ -66,6 +73,7 @@ class LocalTrainer:
 
         Each piece's stream gives way to what the last span hands on, or to what enters block `stop`, if given.
         """
+        pieces[:] = [_ordinary(piece) for piece in pieces]
         target = pieces[0].target  # tells the device
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
@@ -129,3 +137,9 @@ class LocalTrainer:
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
         with seeded(seed, device), self.settings.arithmetic(device), counted:
             yield
+
+
+def _ordinary(piece: Piece) -> Piece:
+    label, sign = ordinary(piece.target.label), piece.target.sign
+    target = piece.target._replace(label=label, sign=None if sign is None else ordinary(sign))
+    return piece._replace(stream=tuple(map(ordinary, piece.stream)), target=target)

@@ -75,8 +75,13 @@ def _descend(
     with contexts[-1]():
         activity = last.body(x)
         loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))) * share)
-    if loss.requires_grad:  # a goodness may learn from statistics alone
+    if loss.requires_grad:
         loss.backward()
+    elif any(p.requires_grad for block in blocks for p in block.parameters()):  # else statistics alone are learned
+        raise ValueError(
+            f"the loss of {type(last.objective).__name__} depends on no weight that is trained, so nothing would be "
+            "learned: does a body, goodness or objective detach what it computes?"
+        )
     if left is None:
         hand_on = last.handoff if shared(activity, x) else last.hand_on
         del x, stream  # the handoff needs neither its block's input nor a graph

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Range, Share, check_fields
+from onward.core import Range, Share, check_fields, seeded
 
 Pixels = Annotated[int, Range(0, 2**16)]
 Padding = Literal["zeros", "reflect"]
@@ -73,13 +73,7 @@ class Augment:
         """A changed copy of `x` (values in [0, 1]): every image drawn on its own, all of it decided by (x, seed)."""
         if tuple(x.shape[1:]) != self.shape:
             raise ValueError(f"images of shape {tuple(x.shape[1:])} but the augmentation was made for {self.shape}")
-        on_cuda = x.device.type == "cuda"
-        with torch.random.fork_rng(devices=[x.device] if on_cuda else []):
-            # Not torch.manual_seed: it would also reseed the devices that are not forked here.
-            torch.default_generator.manual_seed(seed)
-            if on_cuda:
-                with torch.cuda.device(x.device):
-                    torch.cuda.manual_seed(seed)
+        with seeded(seed, x.device):
             for step in self.steps:
                 x = step(x)
         return x

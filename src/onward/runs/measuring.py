@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import torch
 
 from onward.algorithms import Algorithm, Backprop
-from onward.core import LocalTrainer, TrainerSettings
+from onward.core import LocalTrainer, TrainerSettings, gradients_on
 from onward.data import NAMED_SETS, Batch, Splits, TrainLoader, from_arrays, load, local_folder
 from onward.measure import (
     EnergyMeter,
@@ -145,6 +145,7 @@ class Stand:
         return [{"block": block, "phase": phase, "seconds": value} for (block, phase), value in seconds.items()]
 
 
+@gradients_on()
 def measure(
     recipe: Recipe,
     device: torch.device,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm
-from onward.core import Learner, derive_seed, seeded
+from onward.core import Learner, derive_seed, gradients_on, seeded
 from onward.data import Splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardise
@@ -61,6 +61,7 @@ class ModelSpec:
     rule: str | None = None
     """The inference rule that a truncated model keeps; None: all."""
 
+    @gradients_on()
     def build(self, *, seed: int = 0) -> Learner:
         """Build the learner with fresh weights drawn from `seed`. Raises ValueError if the parts do not fit."""
         try:
@@ -114,7 +115,11 @@ class ModelSpec:
 
 
 def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
-    """Describe a learner for a data set; the training split's statistics standardise its images."""
+    """Describe a learner for a data set; the training split's statistics standardise its images.
+
+    Raises ValueError for what is no algorithm, no architecture or no data set, and says what to give.
+    """
+    _check_kinds(algorithm, net, data)
     mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
     if not algorithm.standardise:
         mean, deviation = [0.0] * len(mean), [1.0] * len(deviation)
@@ -128,6 +133,27 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
         tuple(deviation),
         tuple(tuple(row) for row in covariance),
     )
+
+
+def _check_kinds(algorithm: object, net: object, data: object) -> None:
+    """Raise ValueError for what people of other libraries hand over, with what to hand over instead."""
+    for name, value in (("algorithm", algorithm), ("net", net)):
+        if isinstance(value, type):
+            raise ValueError(f"{name} is the class {value.__name__}: give an object, {value.__name__}()")
+    if not isinstance(algorithm, Algorithm):
+        raise ValueError(f"algorithm is a {type(algorithm).__name__}: give one of onward's, such as DeeperForward()")
+    if isinstance(net, nn.Module):
+        raise ValueError(
+            f"net is a torch module, {type(net).__name__}, which cannot be cut into blocks: give one of onward's "
+            "networks, such as TinyCNN(width=50), or an Architecture of your own"
+        )
+    if not isinstance(net, Architecture):
+        raise ValueError(f"net is a {type(net).__name__}: give one of onward's networks, such as TinyCNN(width=50)")
+    if not isinstance(data, Splits):
+        raise ValueError(
+            f"data is a {type(data).__name__}: give the images and labels themselves to "
+            "onward.from_arrays(images, labels) and pass on what it returns"
+        )
 
 
 def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tuple[Learner, ModelSpec]:

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, Piece, Target, TrainerSettings, split
+from onward.core import Learner, LocalTrainer, Piece, Target, TrainerSettings, gradients_on, split
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.distributed import (
     Message,
@@ -49,6 +49,7 @@ class StageTraining:
     so that a stage knows that all before it have saved. `wish` tells whether to save, and the signal to stop by.
     """
 
+    @gradients_on()
     def __init__(
         self,
         learner: Learner,
@@ -96,9 +97,10 @@ class StageTraining:
 
     def __iter__(self) -> Iterator[EpochDone]:
         while self.epoch < self.epochs:
-            with self.ranks.watch.work.expected():
-                self._steps()
-            done = self._finish_epoch()
+            with gradients_on():
+                with self.ranks.watch.work.expected():
+                    self._steps()
+                done = self._finish_epoch()
             if done is not None:
                 yield done
 

@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import torch
 
 from onward.algorithms import Algorithm
-from onward.core import Learner, NonNegative, Range, TrainerSettings, check_fields
+from onward.core import (
+    Count,
+    Learner,
+    NonNegative,
+    Range,
+    Seed,
+    TrainerSettings,
+    check_fields,
+    check_value,
+    gradients_on,
+)
 from onward.data import Augmentation, Splits
 from onward.nets import Architecture
 from onward.recipes import Recipe
@@ -57,6 +67,7 @@ class Place:
         check_fields(self)
 
 
+@gradients_on()
 def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     """Train from the start in a new run folder; return it with the result.
 
@@ -76,6 +87,7 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         return folder, _carry_out(folder, recipe, data, spec, device, place)
 
 
+@gradients_on()
 def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
@@ -107,6 +119,7 @@ def check_data(folder: RunFolder, data: Splits) -> None:
         )
 
 
+@gradients_on()
 def fit(
     algorithm: Algorithm,
     net: Architecture,
@@ -121,8 +134,11 @@ def fit(
 ) -> Learner:
     """Train a network on data in memory, without a run folder; return the learner, ready to predict.
 
-    Raises ValueError if the parts do not fit each other, or if a loss is no longer finite.
+    Raises ValueError for arguments that are none, if the parts do not fit each other, or if a loss is no longer finite.
     """
+    epochs, batch_size = check_value("epochs", epochs, Count), check_value("batch_size", batch_size, Count)
+    seed = check_value("seed", seed, Seed)
+    check_value("trainer", trainer, TrainerSettings | None)
     learner = spec_for(algorithm, net, data).build(seed=seed).to(choose_device(device))
     training = Training(
         learner,

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns
+from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns, gradients_on
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.parts.frozen import follow_data
@@ -53,6 +53,7 @@ class Training:
     Raises ValueError when a loss is no longer finite, naming block and step.
     """
 
+    @gradients_on()
     def __init__(
         self,
         learner: Learner,
@@ -98,6 +99,15 @@ class Training:
         return tuple(tuple(span for span in turn if now in span.window(self.epochs)) for turn in phase)
 
     def __iter__(self) -> Iterator[StepDone | EpochDone]:
+        events = self._events()
+        while True:
+            with gradients_on():  # around our own work, not around the caller's
+                event = next(events, None)
+            if event is None:
+                return
+            yield event
+
+    def _events(self) -> Iterator[StepDone | EpochDone]:
         while self.epoch < self.total_epochs:
             yield from self._steps()
             yield self._finish_epoch()
@@ -106,6 +116,7 @@ class Training:
         """Raise ValueError if a loss was not finite, naming the block and the step where that first happened."""
         self.log.check(len(self.loader))
 
+    @gradients_on()
     def finish(self) -> None:
         """Adopt averaged weights, if any, and fit every inference rule; call it once, after the last epoch."""
         self.trainer.adopt_average()
@@ -126,6 +137,7 @@ class Training:
             "train_seconds": self.train_seconds,
         }
 
+    @gradients_on()
     def load_state(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
         """Continue from what `state` returned. Raises ValueError if it belongs to another training."""
         load_weights(self.trainer, tensors, range(len(self.learner.blocks)))
