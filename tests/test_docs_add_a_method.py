@@ -44,6 +44,6 @@ def test_distances_equal_a_loop():
     goodness, activity = names["Nearness"](3, 4), torch.rand(2, 4, 3, 3)
     for b in range(2):
         for c in range(3):
-            gaps = [float(activity[b, d].mean() - goodness.centres[c, d].detach()) for d in range(4)]
+            gaps = [float(activity[b, d].mean() - goodness.centers[c, d].detach()) for d in range(4)]
             expected = -sum(gap**2 for gap in gaps) / 4
             torch.testing.assert_close(float(goodness(activity)[b, c].detach()), expected, rtol=1e-4, atol=1e-5)
