@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from onward.data import NAMED_SETS, DataSettings, load
+from onward.data.parquet import check_rows
 
 NAMED = {named.name: named for named in NAMED_SETS}
 
@@ -114,7 +115,7 @@ def test_the_hub_is_asked_for_the_right_repository(tmp_path, shard, monkeypatch)
     assert asked[3] == (("frgfm/imagenette",), exported)
 
 
-GLOBS = ["x[1]", "x*", "x?", "**", "a::b", "[!x]", "{x}"]
+GLOBS = ["{a,b}", "x[1]", "x*", "x?", "**", "a::b", "[!x]", "{x}"]
 
 
 @pytest.mark.parametrize("buffer", [None, 16])
@@ -246,6 +247,47 @@ def test_labels_that_are_no_numbers_are_refused(tmp_path, shard, buffer):
         parquet.write_table(pyarrow.table({"image": table["image"], "label": labels}), path)
         with pytest.raises(ValueError, match=rf"row 0, column 'label': label {shown}, but svhn has the classes 0..9"):
             load(DataSettings(name="svhn", buffer=buffer), data_dir=tmp_path, workers=0)
+
+
+@pytest.mark.parametrize("buffer", [None, 16])
+@pytest.mark.parametrize("root", ["data", "{a,b}"])
+def test_two_columns_of_one_name_and_a_wrong_label_in_a_braced_folder(tmp_path, shard, buffer, root):
+    import pyarrow
+    from pyarrow import parquet
+
+    path = shard(tmp_path / root / "svhn" / "train-00000-of-00001.parquet", [0, 1] * 4)
+    shard(tmp_path / root / "svhn" / "test-00000-of-00001.parquet", [0, 1])
+    table = parquet.read_table(path)
+    parquet.write_table(table.append_column("label", table["label"].take([1, 0] * 4)), path)
+    with pytest.raises(ValueError, match="two columns are called 'label'"):
+        load(DataSettings(name="svhn", buffer=buffer), data_dir=tmp_path / root, workers=0)
+    parquet.write_table(pyarrow.table({"image": table["image"], "label": [10, 1] * 4}), path)
+    with pytest.raises(ValueError, match="row 0, column 'label': label 10"):
+        load(DataSettings(name="svhn", buffer=buffer), data_dir=tmp_path / root, workers=0)
+
+
+@pytest.mark.parametrize("buffer", [None, 16])
+def test_a_flipped_bit_in_a_page_that_has_a_checksum_is_found(tmp_path, shard, buffer):
+    from pyarrow import parquet
+
+    path = shard(tmp_path / "svhn" / "train-00000-of-00001.parquet", list(range(10)) * 4)
+    shard(tmp_path / "svhn" / "test-00000-of-00001.parquet", [0, 1])
+    table = parquet.read_table(path)
+    parquet.write_table(table, path, compression="none", use_dictionary=False, write_page_checksum=True)
+    content = bytearray(path.read_bytes())
+    labels = table["label"].to_numpy().astype("<i8").tobytes()
+    place = content.index(labels)
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"train-00000-of-00001.parquet cannot be read .*copy the shard again"):
+        load(DataSettings(name="svhn", buffer=buffer), data_dir=tmp_path, workers=0)
+
+
+@pytest.mark.parametrize(("told", "found"), [(3, 2), (0, 1)])
+def test_rows_are_counted(told, found):
+    check_rows(found, found)
+    with pytest.raises(OSError, match=rf"says that it has {told} rows, but has {found}"):
+        check_rows(told, found)
 
 
 def test_the_table_is_consistent():

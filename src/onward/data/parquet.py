@@ -30,14 +30,35 @@ def shard_files(places: tuple[Path, ...], names: tuple[str, ...]) -> list[Path]:
 def batches(file: Path) -> Iterator[tuple[dict[str, list], dict[str, Any]]]:
     """Yield the rows of a file, some at a time, as columns of plain values, and the features of the columns."""
     from datasets import Features
-    from pyarrow.parquet import ParquetFile
 
     with open(file, "rb") as content:
-        parquet = ParquetFile(content)
+        parquet = opened(content)
         check_names(parquet.schema_arrow.names)
         features = Features.from_arrow_schema(parquet.schema_arrow)
+        found = 0
         for rows in parquet.iter_batches(batch_size=256):
+            found += len(rows)
             yield rows.to_pydict(), features
+        check_rows(parquet.metadata.num_rows, found)
+
+
+def opened(content: Any) -> Any:
+    """Return a parquet file that is read with the checksums of its pages, where it has some.
+
+    Raises OSError if it does not say the same of its rows twice: the description at its end has no checksum.
+    """
+    from pyarrow.parquet import ParquetFile
+
+    parquet = ParquetFile(content, page_checksum_verification=True)
+    about = parquet.metadata
+    check_rows(about.num_rows, sum(about.row_group(group).num_rows for group in range(about.num_row_groups)))
+    return parquet
+
+
+def check_rows(told: int, found: int):
+    """Raise OSError unless a file has as many rows as it says."""
+    if told != found:
+        raise OSError(f"it says that it has {told} rows, but has {found}")
 
 
 def check_names(columns: list[str]):

@@ -17,7 +17,7 @@ from torch import Tensor
 from .cache import Entry, cached_entry
 from .decode import open_image, to_array
 from .named import NamedSet, class_names_of, encoded, find_column, wrong_label
-from .parquet import check_names
+from .parquet import check_names, check_rows, opened
 from .source_files import cause
 
 T = TypeVar("T")
@@ -138,16 +138,16 @@ def _entry(named: NamedSet, files: list[str], remedy: str) -> Entry:
 
 def _scan(named: NamedSet, file: str, *, remedy: str) -> _Scan:
     from datasets import Features
-    from pyarrow.parquet import ParquetFile
 
     with _tried(partial(_open, file), file, remedy) as content:
-        parquet = _tried(lambda: ParquetFile(content), file, remedy)
+        parquet = _tried(lambda: opened(content), file, remedy)
         names = parquet.schema_arrow.names
         _tried(lambda: check_names(names), file, remedy)
         column = find_column(named.image_column, "image", names, file)
         label_column = find_column(named.label_column, "label", names, file)
         features = _tried(lambda: Features.from_arrow_schema(parquet.schema_arrow), file, remedy)
         labels = _tried(lambda: parquet.read(columns=[label_column]).column(0), file, remedy)
+        _tried(lambda: check_rows(parquet.metadata.num_rows, len(labels)), file, remedy)
         footer = _tried(lambda: _footer(content), file, remedy)
     class_names = class_names_of(named, features[label_column], file)
     indices = _class_indices(named, labels, file, label_column)
@@ -186,10 +186,10 @@ def _footer(content: Any) -> bytes:
 
 
 def _cells(file: str, group: int, column: str, rows: np.ndarray) -> list[Any]:
-    from pyarrow.parquet import ParquetFile
-
     with _open(file) as content:
-        found = ParquetFile(content).read_row_group(group, columns=[column], use_threads=False)
+        parquet = opened(content)
+        found = parquet.read_row_group(group, columns=[column], use_threads=False)
+        check_rows(parquet.metadata.row_group(group).num_rows, len(found))
     return found.column(0).take(rows).to_pylist()
 
 
