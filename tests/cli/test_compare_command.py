@@ -222,7 +222,7 @@ def test_a_run_that_is_missing_or_damaged_is_one_line(capsys: pytest.CaptureFixt
     )
     assert "not a readable safetensors file" in damaged("model.safetensors", "x")
     (run / "evaluations.jsonl").write_text("")
-    assert "holds a damaged line" in damaged("evaluations.jsonl", "x\n")
+    assert "delete that file to evaluate again" in damaged("evaluations.jsonl", "x\n")
     (run / "model.safetensors").unlink()
     assert "model.safetensors does not exist" in _error(capsys, "report", str(run), "--no-cost", *HERE)
     (run / "result.json").unlink()
