@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 import pytest
@@ -108,4 +109,5 @@ def test_arguments_that_are_none_are_refused(arguments: dict, message: str, toy_
 
 
 def test_numbers_of_numpy_are_numbers(toy_data: Splits, types_unchecked):
-    fit(DeeperForward(), TinyCNN(width=6), toy_data, epochs=np.int64(1), batch_size=np.uint8(16), seed=np.int32(3))
+    numbers: dict[str, Any] = {"epochs": np.int64(1), "batch_size": np.uint8(16), "seed": np.int32(3)}
+    fit(DeeperForward(), TinyCNN(width=6), toy_data, **numbers)
