@@ -87,7 +87,7 @@ def test_a_name_is_plain(fresh: Registry, name: str):
         fresh.add(name, Mine)
 
 
-@pytest.mark.parametrize("value", [3, "Mine", object(), None, int], ids=str)
+@pytest.mark.parametrize("value", [3, "Mine", object(), None, int], ids=["number", "text", "object", "none", "class"])
 def test_what_is_none_of_the_kinds_is_refused(value: object):
     with pytest.raises(ValueError, match="cannot be registered: give a class of Algorithm or Architecture, a recipe"):
         onward.register(value)
