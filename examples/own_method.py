@@ -1,7 +1,4 @@
-"""A method of one's own: every block has a learned center per class, and the nearest one is the class.
-
-python examples/own_method.py
-"""
+"""A method of one's own: the nearest learned center of a class. python examples/own_method.py"""
 
 from dataclasses import dataclass
 
