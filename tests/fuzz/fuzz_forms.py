@@ -31,6 +31,7 @@ SAME: dict[str, Form] = {
     "tuple of arrays": lambda x: tuple(x[:, 0]),
     "nested lists": lambda x: (x / 255).tolist(),
     "read only": lambda x: _locked(x),
+    "sparse": lambda x: torch.from_numpy(x / 255).to_sparse(),
     "channels last": lambda x: torch.from_numpy(x.copy()).contiguous(memory_format=torch.channels_last),
 }
 """By name: what makes another form of uint8 images [N 1 H W]; it must be taken for the same or be refused."""
@@ -81,7 +82,6 @@ REFUSED: dict[str, Form] = {
     "lists of nothing": lambda x: [None] * len(x),
     "no height": lambda x: x[:, :, :0],
     "a generator": lambda x: (image for image in x),
-    "sparse": lambda x: torch.from_numpy(x / 255).to_sparse(),
     "on no device": lambda x: torch.from_numpy(x / 255).to("meta"),
     "quantised": lambda x: torch.quantize_per_tensor(torch.from_numpy((x / 255).astype("f4")), 0.1, 0, torch.quint8),
 }

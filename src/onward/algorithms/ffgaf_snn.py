@@ -23,7 +23,7 @@ from onward.parts.inference import BestRange, LastGoodness, SumGoodness
 from onward.parts.kind import gives_maps
 from onward.parts.objectives import CrossEntropy
 from onward.parts.projection import Projection
-from onward.parts.spiking import ClassDifficulty, Coding, OfPotential, SpikesOnly, SpikingLayer
+from onward.parts.spiking import ClassDifficulty, Coding, EachStep, OfPotential, SpikesOnly, SpikingLayer
 from onward.parts.supervision import LabelInLoss
 
 
@@ -56,7 +56,7 @@ class FFGAFSNN(Algorithm):
                 self._spiking(body, first=k == 0),
                 goodness=ClassDifficulty(OfPotential(read), num_classes, strength=self.difficulty),
                 objective=CrossEntropy(),
-                handoff=Handoff(SpikesOnly(pool), join),
+                handoff=Handoff(SpikesOnly(pool), EachStep(join)),
             )
             blocks.append(block)
         rules = {"best_range": BestRange(), "all_blocks": SumGoodness(), "last_block": LastGoodness()}

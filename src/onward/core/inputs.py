@@ -107,7 +107,8 @@ def _as_array(values: Any, what: str) -> np.ndarray:
     except (TypeError, RuntimeError) as error:
         raise ValueError(f"{what} cannot be read as numbers ({error}): give a NumPy array or a tensor") from None
     if array.ndim == 0:
-        raise ValueError(f"{what} is a {type(values).__name__}: give a NumPy array, a tensor or a list")
+        kind = "None" if values is None else f"a {type(values).__name__}"
+        raise ValueError(f"{what} is {kind}: give a NumPy array, a tensor or a list")
     return array
 
 

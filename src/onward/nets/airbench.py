@@ -19,7 +19,7 @@ class Airbench(Architecture):
     that what is kept is small. 2.0 M parameters at width 64 for colour images, which arrive as 24 channels.
 
     Differs from the source: no bias, which batch normalisation has; usual initial weights; maps of one pixel are not
-    halved; the classifier is the algorithm's. Raises ValueError for a width below 1.
+    halved; the classifier is the algorithm's. Raises ValueError for images smaller than a patch.
     """
 
     whiten: ClassVar[int] = 2
@@ -29,6 +29,9 @@ class Airbench(Architecture):
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         inputs, *sides = shape
+        if min(sides) < 1:
+            side = self.whiten
+            raise ValueError(f"images must be at least {side}x{side} pixels: the network reads patches of that size")
         bodies, widths = [], []
         for group in _GROUPS:
             outputs = group * self.width

@@ -81,7 +81,8 @@ def with_label_beside(
     names = [name for name, module in body.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]
     first = body.get_submodule(names[0]) if names else None
     if not isinstance(first, nn.Linear | nn.Conv2d) or (isinstance(first, nn.Conv2d) and first.groups > 1):
-        raise ValueError(f"a label beside the image needs a first layer that sees all of it, got {body}")
+        kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in body.modules() if module is not body))
+        raise ValueError(f"a label beside the image needs a first layer that sees all of it, got {kinds}: take an MLP")
     maps = isinstance(first, nn.Conv2d)
     inputs = first.weight.shape[1]
     _widen(first, 1 if maps else side)

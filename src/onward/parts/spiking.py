@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Goodness, Learner, Target, WrappedGoodness
+from onward.core import Goodness, Learner, Stream, Target, WrappedGoodness
 
 Coding = Literal["rate", "latency", "current"]
 """rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: they are no spikes but a
@@ -117,6 +117,20 @@ class SpikesOnly(nn.Module):
             return self.pool(activity)
         spikes = activity[:, 1:]
         return self.pool(spikes.flatten(0, 1)).unflatten(0, spikes.shape[:2])
+
+
+class EachStep(nn.Module):
+    """Ends and starts skip connections of spikes as `join` does those of activities: step by step."""
+
+    def __init__(self, join: nn.Module):
+        super().__init__()
+        self.join = join
+
+    def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
+        if x.ndim % 2 == 0:  # a control that does not spike has no steps
+            return self.join(x, *skips)
+        stream = self.join(*(tensor.flatten(0, 1) for tensor in (x, *skips)))
+        return tuple(tensor.unflatten(0, x.shape[:2]) for tensor in stream)
 
 
 class ClassDifficulty(WrappedGoodness):

@@ -36,6 +36,7 @@ from onward.runs.model_form import check_finite
 from onward.runs.progress import Display
 from onward.runs.records import make_record
 from onward.runs.training import EpochDone, Training
+from onward.runs.trial import try_out
 
 
 class Interrupted(Exception):
@@ -77,7 +78,7 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers)
     spec = spec_for(recipe.algorithm, recipe.net, data)
-    spec.build(seed=recipe.seed)  # an impossible network leaves no folder behind
+    try_out(spec, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if place.compile:
         check_compiler(device)  # nor does a machine that cannot compile
     if device.type == "cuda":
