@@ -25,3 +25,8 @@ def test_small_images_are_not_shrunk_to_nothing(side: int):
     for body in Airbench(width=2)((8, side, side), 10).bodies:
         x = body(x)
     assert x.shape[1] == 8 and min(x.shape[2:]) >= 1
+
+
+def test_images_smaller_than_a_patch_are_refused():
+    with pytest.raises(ValueError, match="images must be at least 2x2 pixels"):
+        Airbench(width=2)((4, 0, 3), 10)

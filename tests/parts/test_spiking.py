@@ -7,9 +7,11 @@ from torch import nn
 from onward.algorithms import FFGAFSNN, Backprop
 from onward.core import LocalTrainer, Target, TrainerSettings
 from onward.nets import TinyCNN, Trifecta6
+from onward.nets.residual import Append, Fork
 from onward.parts.goodness import LinearHead
 from onward.parts.spiking import (
     ClassDifficulty,
+    EachStep,
     OfPotential,
     SpikesOnly,
     SpikingLayer,
@@ -144,3 +146,19 @@ def test_what_cannot_be_is_refused():
         FFGAFSNN()(Trifecta6(width=4)((1, 8, 8), 4), 4)
     with pytest.raises(ValueError, match=r"got 0, 0\.9, 1\.0"):
         SpikingLayer(nn.Linear(2, 2), steps=0, leak=0.9, threshold=1.0)
+
+
+@pytest.mark.parametrize("join", [Fork(pool=True), Append()])
+def test_skip_connections_of_spikes_are_joined_step_by_step(join: nn.Module):
+    spikes, skip = torch.rand(2, 3, 4, 6, 6).round(), torch.rand(2, 3, 5, 6, 6).round()
+    streams = (spikes,) if isinstance(join, Fork) else (spikes, skip)
+
+    class Both(nn.Module):
+        def forward(self, *stream: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            found = join(*stream)
+            return found if isinstance(found, tuple) else (found,)
+
+    found = EachStep(Both())(*streams)
+    for step in range(3):
+        wanted = Both()(*(tensor[:, step] for tensor in streams))
+        assert all(torch.equal(tensor[:, step], want) for tensor, want in zip(found, wanted, strict=True))

@@ -86,4 +86,4 @@ class SampleNorm(nn.Module):
         self.eps = eps
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        return F.group_norm(x, 1, eps=self.eps)
+        return torch.group_norm(x, 1, eps=self.eps)  # which takes a sample of one value as well

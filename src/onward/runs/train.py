@@ -140,11 +140,15 @@ def fit(
     epochs, batch_size = check_value("epochs", epochs, Count), check_value("batch_size", batch_size, Count)
     seed = check_value("seed", seed, Seed)
     check_value("trainer", trainer, TrainerSettings | None)
-    learner = spec_for(algorithm, net, data).build(seed=seed).to(choose_device(device))
+    check_value("augmentation", augmentation, Augmentation | None)
+    settings, spec = trainer or TrainerSettings(), spec_for(algorithm, net, data)
+    on = choose_device(device)
+    try_out(spec, settings, batch_size=batch_size)
+    learner = spec.build(seed=seed).to(on)
     training = Training(
         learner,
         data,
-        trainer or TrainerSettings(),
+        settings,
         epochs=epochs,
         batch_size=batch_size,
         seed=seed,

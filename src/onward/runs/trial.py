@@ -11,7 +11,7 @@ from onward.runs.model import ModelSpec
 
 
 def try_out(spec: ModelSpec, settings: TrainerSettings, *, batch_size: int, seed: int = 0) -> None:
-    """Build a learner, train a step of it and read its blocks, on two images, or on one where a batch may be cut into pieces of one.
+    """Build a learner, train a step of it and read its blocks, on two images, or one where pieces of a batch have one.
 
     Raises ValueError where algorithm, network, images and batch do not fit each other.
     """

@@ -1,0 +1,71 @@
+"""The trial before a run: what cannot be trained is refused with a remedy, and nothing is drawn for it."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from onward.algorithms import ASGE, Backprop, DeeperForward, ForwardForward
+from onward.core import TrainerSettings
+from onward.data import Splits, from_arrays
+from onward.nets import MLP, VGG8, VGG8b
+from onward.recipes import Recipe
+from onward.runs import ModelSpec, OnlineLearning, Place, fit, spec_for, train
+from onward.runs.trial import try_out
+
+
+def _spec(algorithm, net, side: int = 2) -> ModelSpec:
+    return ModelSpec(algorithm, net, (1, side, side), tuple("0123456789"), (0.5,), (0.3,))
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "net", "says"),
+    [
+        (ForwardForward(), MLP(width=10, depth=2), "cannot carry a label of 10 values"),
+        (ASGE(), VGG8(width=4), "cannot be cut into"),
+    ],
+)
+def test_parts_that_do_not_fit_the_images_are_refused(algorithm, net, says: str):
+    with pytest.raises(ValueError, match=says):
+        try_out(_spec(algorithm, net), TrainerSettings(), batch_size=8)
+
+
+@pytest.mark.parametrize(("batch_size", "pieces"), [(1, 1), (4, 4), (3, 2)])
+def test_a_batch_norm_that_would_see_one_value_is_refused_with_the_flags_that_help(batch_size: int, pieces: int):
+    spec, settings = _spec(Backprop(), VGG8b(width=2), side=1), TrainerSettings(micro_batches=pieces)
+    with pytest.raises(ValueError, match=r"needs more than one value of each channel.*--batch-size.*--data.size"):
+        try_out(spec, settings, batch_size=batch_size)
+    try_out(spec, replace(settings, micro_batches=1), batch_size=2)
+
+
+def test_online_learning_says_the_same_of_a_single_image():
+    online = OnlineLearning(_spec(Backprop(), VGG8b(width=2), side=1).build(), TrainerSettings())
+    with pytest.raises(ValueError, match="needs more than one value of each channel"):
+        online.partial_fit(torch.zeros(1, 1, 1, 1), [0])
+
+
+def test_a_trial_draws_no_random_number_and_leaves_a_learner_as_it_was():
+    spec, before = _spec(DeeperForward(), MLP(width=10, depth=2), side=4), torch.random.get_rng_state()
+    first = spec.build(seed=3).state_dict()
+    try_out(spec, TrainerSettings(averaging=0.9), batch_size=4)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert all(torch.equal(value, first[name]) for name, value in spec.build(seed=3).state_dict().items())
+
+
+def test_a_run_that_cannot_be_trained_leaves_no_folder(toy_recipe: Recipe, place: Place):
+    with pytest.raises(ValueError, match="cannot carry a label"):
+        recipe = replace(toy_recipe, algorithm=ForwardForward(), net=MLP(width=10, depth=2))
+        train(replace(recipe, data=replace(recipe.data, size=3)), place)
+    assert not Path(place.runs_dir).exists()
+
+
+def test_fit_says_it_too(toy_data: Splits):
+    images = toy_data.train.pixels[:, :, :1, :1]
+    labels = toy_data.train.labels
+    with pytest.raises(ValueError, match="cannot carry a label"):
+        fit(ForwardForward(), MLP(width=10, depth=2), from_arrays(images, labels), epochs=1, device="cpu")
+
+
+def test_a_spec_of_a_data_set_can_be_tried(toy_data: Splits):
+    try_out(spec_for(DeeperForward(), MLP(width=12, depth=2), toy_data), TrainerSettings(), batch_size=16)
