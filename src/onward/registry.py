@@ -130,7 +130,7 @@ def _unknown(registry: Registry, name: str, package: str | None) -> str:
         remedy = f"it came with the file {package}: onward --with path/to/{package} COMMAND"
     else:
         remedy = f"it came with {package!r}: install that package, or import it where it calls onward.register"
-    return f"unknown {_ONE[registry.kind]} {name!r}; {remedy}"
+    return f"unknown {_ONE[registry.kind]} {name[:60]!r}; {remedy}"
 
 
 def register(value: T, *, name: str | None = None, aliases: tuple[str, ...] = ()) -> T:

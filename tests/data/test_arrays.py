@@ -197,7 +197,7 @@ def test_class_names_allow_a_class_without_images():
         ([np.zeros((5, 5)), np.zeros((5, 6))], "entries of different shapes"),
         ([torch.zeros(5, 5), torch.zeros(5, 6)], "entries of different shapes"),
         (pandas.DataFrame(grey().reshape(30, 25)), r"for example .reshape\(-1, 5, 5\)"),
-        (None, "images is a NoneType"),
+        (None, "images is None"),
         (np.full((30, 5, 5), 1j), "dtype complex128"),
         (grey().astype(np.int64), "torch.int64: convert it to uint8"),
         (np.zeros((30, 5, 5, 4), dtype=np.uint8), "C = 1 or 3"),

@@ -51,6 +51,7 @@ def test_splits_know_their_shape(random_images):
     ("changes", "message"),
     [
         ({"class_names": ("only",)}, "two or more"),
+        ({"class_names": ("a", "b", "c\udcff")}, "'c.udcff' is not text"),
         ({"class_names": ("a", "b")}, "label 2"),
         ({"test": Images(torch.zeros(2, 3, 9, 8).byte(), torch.zeros(2).long())}, r"test images are \(3, 9, 8\)"),
         ({"validation": Images(torch.zeros(1, 3, 8, 8).byte(), torch.tensor([-1]))}, "validation holds label -1"),

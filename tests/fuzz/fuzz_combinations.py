@@ -149,4 +149,4 @@ def _settings(case: Case) -> TrainerSettings:
     )
 
 
-TARGET = Target("combinations", 4, prepare, case)
+TARGET = Target("combinations", 3, prepare, case)

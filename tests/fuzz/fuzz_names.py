@@ -226,4 +226,4 @@ def _data_places(case: Case, world: World) -> None:
         raise Wrong(f"it was taken: {text[:200]!r}")
 
 
-TARGET = Target("names", 8, prepare, case)
+TARGET = Target("names", 6, prepare, case)

@@ -110,7 +110,7 @@ def _fit(case: Case, world: World) -> None:
 
 _BAD: tuple[tuple[str, Any], ...] = (
     *(("epochs", value) for value in (0, -1, 1.5, "1", None, float("nan"), True, 2**70)),
-    *(("batch_size", value) for value in (0, -1, 1.5, "8", None, 10**6, float("inf"), [8])),
+    *(("batch_size", value) for value in (0, -1, 1.5, "8", None, float("inf"), [8])),
     *(("seed", value) for value in (-1, 1.5, "0", None, 2**64, float("nan"))),
     *(("device", value) for value in ("hpu", "privateuseone", "", "cuda:99", "CPU", None, 3, "cpu\x1b[2J", "meta")),
     *(("trainer", value) for value in (3, "adamw", {"learning_rate": 0.1})),

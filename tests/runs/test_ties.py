@@ -223,3 +223,14 @@ def test_a_row_of_another_form_names_file_line_and_field(change: dict, says: str
     (tmp_path / "metrics.jsonl").write_text(json.dumps(metrics_row(0) | change) + "\n")
     with pytest.raises(ValueError, match=says):
         Metrics(tmp_path / "metrics.jsonl", "", old=True).rows()
+
+
+@pytest.mark.parametrize("change", [{"test_accuracy": 0.99}, {"n_validation": 7}, {"data_note": "all of it"}])
+def test_an_edited_number_of_a_result_is_refused_even_with_a_new_checksum(
+    change: dict[str, Any], finished: dict[str, Path], tmp_path: Path, place: Place
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished["a"], run)
+    write_json(run / "result.json", read_json(run / "result.json") | change)
+    with pytest.raises(ValueError, match=r"result\.json does not belong to .*model\.json: its numbers"):
+        _use(run, place)

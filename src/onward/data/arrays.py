@@ -113,7 +113,7 @@ def _numbered(targets: Int64[Tensor, "N"]) -> tuple[str, ...]:
 
 
 def _names(class_names: Sequence[str]) -> tuple[str, ...]:
-    names = () if isinstance(class_names, str) else tuple(class_names)
+    names = tuple(class_names) if isinstance(class_names, Sequence) and not isinstance(class_names, str) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"class_names must be a name for each class, got {class_names!r}")
     name, count = Counter(names).most_common(1)[0]

@@ -134,6 +134,9 @@ class Splits:
     def __post_init__(self):
         if self.num_classes < 2:
             raise ValueError(f"{self.name} has only the classes {self.class_names}: a classifier needs two or more")
+        for name in self.class_names:
+            if any("\ud800" <= letter <= "\udfff" for letter in name):  # no file of a run could hold it
+                raise ValueError(f"the class name {name!r} is not text: give the class, or its folder, another name")
         for split, images in (("validation", self.validation), ("test", self.test)):
             if images.shape != self.shape:
                 raise ValueError(

@@ -109,7 +109,7 @@ class RunFolder:
 
     def finish(self, learner: Learner, spec: ModelSpec, result: Mapping[str, Any]) -> dict[str, Any]:
         """Write the model, then the result with the digests of all files; the checkpoint goes. Return the result."""
-        save_model(self.path, learner, spec, config=self.identity.digest)
+        save_model(self.path, learner, spec, config=self.identity.digest, result=json_digest(result))
         seals = {
             "config": self.identity.digest,
             "model": json_digest(read_json(self.path / "model.json")),
@@ -152,6 +152,9 @@ class RunFolder:
             content = read_json(described)
             if json_digest(content) != seals["model"]:
                 raise ValueError(f"{described} does not belong to {path}: it is of another run, or was made anew")
+            told = json_digest({name: value for name, value in result.items() if name != "seals"})
+            if content.get("result_sha256") not in (None, told):
+                raise ValueError(f"{path} does not belong to {described}: its numbers are of another run, or edited")
             check_digests(self.path, content, read_header(self.path / "model.safetensors").digest)
         if self._metrics.digest() != seals["metrics"]:
             raise ValueError(

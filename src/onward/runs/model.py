@@ -166,12 +166,15 @@ def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tupl
     return shorter, replace(spec, blocks=len(shorter.blocks), rule=shorter.headline)
 
 
-def save_model(folder: Path | str, learner: Learner, spec: ModelSpec, *, config: str | None = None) -> None:
+def save_model(
+    folder: Path | str, learner: Learner, spec: ModelSpec, *, config: str | None = None, result: str | None = None
+) -> None:
     """Write `model.safetensors` and `model.json` into a folder, which is made if it is not there.
 
-    `config` is the digest of the configuration that lies beside them, if there is one. Raises ValueError, before
-    anything is written, for classes that are not onward's own, for weights that are not finite, and for a description
-    that is not that of the learner; OSError if a file cannot be written, and then the model before it is untouched.
+    `config` and `result` are the digests of the files that lie beside them, where there are such. Raises ValueError,
+    before anything is written, for classes that are not onward's own, for weights that are not finite, and for a
+    description that is not that of the learner; OSError if a file cannot be written, and then the model before it is
+    untouched.
     """
     folder, tensors = Path(folder), learner.state_dict()
     content = _described(spec)
@@ -181,7 +184,7 @@ def save_model(folder: Path | str, learner: Learner, spec: ModelSpec, *, config:
         raise ValueError(f"learner and description do not fit ({error}): give those that belong together") from None
     check_finite(tensors)
     write, digest = tensor_writer(tensors, {"format": FORMAT})
-    content |= {"weights_sha256": digest, "config_sha256": config}
+    content |= {"weights_sha256": digest, "config_sha256": config, "result_sha256": result}
     folder.mkdir(parents=True, exist_ok=True)
     replace_all({folder / "model.safetensors": write, folder / "model.json": json_writer(content)})
 

@@ -8,7 +8,6 @@ from jaxtyping import Float
 from torch import Tensor
 
 from onward.core import InferenceRule, Learner, LocalTrainer, Snapshot, TrainerSettings, check_labels, check_pairs
-from onward.runs.trial import enough_values
 
 
 class OnlineLearning:
@@ -46,8 +45,7 @@ class OnlineLearning:
         training = self.learner.training
         self.learner.train()
         try:
-            with enough_values():
-                losses = self.trainer.step(x, y, step=self.step)
+            losses = self.trainer.step(x, y, step=self.step)
             if not (losses.isfinite().all() and before.still_finite()):
                 raise ValueError(self._not_finite(losses))
         except BaseException:
