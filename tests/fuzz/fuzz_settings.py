@@ -199,4 +199,4 @@ def _same_number(value: Any, text: str) -> bool:
         return False
 
 
-TARGET = Target("settings", 1, prepare, case)
+TARGET = Target("settings", 2, prepare, case)
