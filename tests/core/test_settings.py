@@ -80,3 +80,9 @@ def test_activities_can_be_cached_when_earlier_blocks_are_frozen():
 def test_precision_decides_the_arithmetic_of_matrix_products(precision, dtype):
     with TrainerSettings(precision=precision).arithmetic(torch.device("cpu")):
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "constant"])
+def test_a_final_rate_far_above_the_first_does_not_round_the_first_away(schedule):
+    settings = TrainerSettings(learning_rate=0.002, final_learning_rate=1e38, schedule=schedule)
+    assert settings.learning_rate_at(0, 10, 1) == 0.002

@@ -69,7 +69,9 @@ class TrainerSettings:
             return self.learning_rate * (step + 1) / (warm + 1)
         progress = (step - warm) / max(total - warm, 1)
         remaining = {"cosine": 0.5 * (1 + math.cos(math.pi * progress)), "linear": 1 - progress, "constant": 1.0}
-        return self.final_learning_rate + (self.learning_rate - self.final_learning_rate) * remaining[self.schedule]
+        first, final, share = self.learning_rate, self.final_learning_rate, remaining[self.schedule]
+        # From the smaller of the two: beside a far larger one it would be rounded away.
+        return final + (first - final) * share if final <= first else first + (final - first) * (1 - share)
 
     def arithmetic(self, device: torch.device) -> AbstractContextManager:
         """Open the precision in which bodies compute on `device`."""
