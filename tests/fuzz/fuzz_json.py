@@ -72,7 +72,9 @@ def _near(case: Case, old: Any) -> Any:
 
 def _add(case: Case, holder: Any) -> None:
     if isinstance(holder, dict):
-        holder[case.draw.choice(("x", "type", "sha", "__class__", "blocks"))] = case.draw.choice(_ODD)
+        holder[case.draw.choice(("x", "type", "sha", "__class__", "blocks", "test_accuracy", "recipe", "n_test"))] = (
+            case.draw.choice(_ODD)
+        )
     else:
         holder.append(case.draw.choice(_ODD))
 

@@ -235,7 +235,8 @@ def _resume_stopped(run: Path, world: World) -> Any:
     if "metrics.jsonl lacks" in told:  # the training is the same all the same
         found["metrics"] = world.answers["resume stopped"]["metrics"]
     # Of a run that has not finished nothing says on which machine it began.
-    return {name: value for name, value in found.items() if name not in _MACHINE}
+    known = world.answers.get("resume stopped", found)
+    return {name: value for name, value in found.items() if name in known and name not in _MACHINE}
 
 
 def _resumed(run: Path) -> tuple[RunFolder, dict[str, Any], str]:

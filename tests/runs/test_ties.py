@@ -234,3 +234,19 @@ def test_an_edited_number_of_a_result_is_refused_even_with_a_new_checksum(
     write_json(run / "result.json", read_json(run / "result.json") | change)
     with pytest.raises(ValueError, match=r"result\.json does not belong to .*model\.json: its numbers"):
         _use(run, place)
+
+
+def test_the_environment_of_a_stopped_run_cannot_say_what_the_run_says(
+    finished: dict[str, Path], tmp_path: Path, place: Place
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished["a"], run)
+    wanted = read_json(run / "result.json")
+    for name in ("result.json", "model.json", "model.safetensors", "metrics.jsonl"):
+        (run / name).unlink()
+    environment = read_json(run / "environment.json")
+    write_json(run / "environment.json", environment | {"test_accuracy": 0.999, "recipe": "another", "n_test": 9})
+    found = resume(run, place)[1]
+    assert [found[name] for name in ("test_accuracy", "recipe", "n_test")] == [
+        wanted[name] for name in ("test_accuracy", "recipe", "n_test")
+    ]

@@ -94,6 +94,7 @@ def make_record(
     memory, meter = peak_memory(learner.device)
     parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
     return {
+        **machine,  # first: it may not say what the run says
         "recipe": recipe.name,
         "seed": recipe.seed,
         "test_accuracy": test.headline,
@@ -114,7 +115,6 @@ def make_record(
         "peak_memory_bytes": memory,
         "peak_memory_meter": meter,
         "config": encode(recipe),
-        **machine,
     }
 
 
