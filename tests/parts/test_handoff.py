@@ -156,3 +156,10 @@ def test_nothing_is_overwritten_while_a_graph_needs_it():
     before = activity.detach().clone()
     Handoff(UnitLength(), Carry())(activity, overwrite=True)[0].sum().backward()
     assert torch.equal(activity, before)
+
+
+@pytest.mark.parametrize("normalise", [ClassNorm(4, 4), SampleNorm()])
+def test_one_value_to_normalise_becomes_zero_with_a_graph_or_without(normalise: nn.Module):
+    shape = (1, 4) if isinstance(normalise, ClassNorm) else (1, 1)
+    for x in (torch.ones(shape), torch.ones(shape, requires_grad=True)):
+        assert not normalise(x).any()

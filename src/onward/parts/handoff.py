@@ -4,7 +4,6 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -74,7 +73,7 @@ class ClassNorm(nn.Module):
 
     def forward(self, activity: Float[Tensor, "B D ..."], *, overwrite: bool = False) -> Float[Tensor, "B D ..."]:
         if torch.is_grad_enabled() and activity.requires_grad:
-            return F.group_norm(activity, self.num_classes, eps=self.eps)
+            return torch.group_norm(activity, self.num_classes, eps=self.eps)
         return group_norm(activity, self.num_classes, self.eps, overwrite=overwrite)
 
 
