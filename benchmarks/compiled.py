@@ -4,9 +4,9 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from onward.costs.contenders import Stand, contenders, interleave, shapes_like
 from onward.recipes import RECIPES, Recipe
-from onward.runs.compiling import compile_bodies
-from onward.runs.measuring import Stand, contenders, interleave, shapes_like
+from onward.training.compiling import compile_bodies
 from report import Order, begin, finish
 from subjects import subject
 

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
+from onward.costs.contenders import Stand, contenders, shapes_like
 from onward.data import Augmentation
-from onward.runs.measuring import Stand, contenders, shapes_like
 from report import begin, finish
 from subjects import subject
 

@@ -19,8 +19,9 @@ from onward import DistanceForward, DistanceForwardPairs, Trifecta6
 from onward.algorithms import Algorithm
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, load
-from onward.runs import Training, spec_for
-from onward.runs.files import read_json, write_json
+from onward.runs import spec_for
+from onward.storage.files import read_json, write_json
+from onward.training import Training
 
 COLLABORATIONS = ("none", "alternating", "sliding", "disjoint", "random feedback")
 AXES = ("reading", "kind", "collaboration", "form", "margin", "penalty")

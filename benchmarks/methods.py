@@ -5,8 +5,8 @@ from pathlib import Path
 from statistics import median
 
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
+from onward.costs.contenders import Stand, contenders, interleave, shapes_like
 from onward.recipes import RECIPES, Recipe
-from onward.runs.measuring import Stand, contenders, interleave, shapes_like
 from report import Order, begin, finish
 
 _NO_DATA = Path("no-data-needed")  # random images of the shape of MNIST's

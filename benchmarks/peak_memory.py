@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
+from onward.costs.contenders import Contender, Stand, contenders, shapes_like
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
-from onward.runs.measuring import Contender, Stand, contenders, shapes_like
 from report import Order, begin, finish
 from subjects import subject
 

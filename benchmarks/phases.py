@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from onward.costs.contenders import Stand, contenders, shapes_like
 from onward.recipes import Recipe
-from onward.runs.measuring import Stand, contenders, shapes_like
 from report import Order, begin, finish
 from subjects import subject
 

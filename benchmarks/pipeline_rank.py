@@ -8,14 +8,14 @@ from statistics import median
 import torch
 
 from onward.core import LocalTrainer
+from onward.costs.blocks import block_costs
 from onward.data import Splits, TrainLoader, from_arrays
-from onward.distributed import Message, Ranks, Wires, carve, join, place, possible_cuts, simulate
+from onward.pipeline import Message, Ranks, Wires, carve, join, place, possible_cuts, simulate
+from onward.pipeline.run import leave
+from onward.pipeline.training import StageTraining
 from onward.recipes import Recipe
-from onward.runs.allocator import keep_freed_memory
-from onward.runs.block_costs import block_costs
 from onward.runs.model import ModelSpec, spec_for
-from onward.runs.pipelined import leave
-from onward.runs.stage_training import StageTraining
+from onward.training.process import keep_freed_memory
 from subjects import subject
 
 _EPOCHS, _BATCH = 4, 64  # the first epoch fills the pipeline and is not counted

@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from onward.costs.contenders import Stand, contenders, interleave, shapes_like
 from onward.nets import TinyCNN
-from onward.runs.measuring import Stand, contenders, interleave, shapes_like
 from report import begin, finish
 from subjects import subject
 

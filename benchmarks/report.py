@@ -11,8 +11,8 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from onward.runs.allocator import keep_freed_memory
 from onward.runs.environment import choose_device, environment
+from onward.training.process import keep_freed_memory
 
 _FOLDER = Path(__file__).parent.parent / "results" / "benchmarks"
 

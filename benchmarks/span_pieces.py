@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+from onward.costs.contenders import Contender, Stand, contenders, interleave, shapes_like
 from onward.recipes import Recipe
-from onward.runs.measuring import Contender, Stand, contenders, interleave, shapes_like
 from report import Order, begin, finish
 from subjects import subject
 

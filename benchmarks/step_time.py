@@ -3,9 +3,9 @@
 from pathlib import Path
 from statistics import median
 
+from onward.costs.contenders import Stand, contenders, interleave, shapes_like
 from onward.measure import peak_rate
 from onward.recipes import Recipe
-from onward.runs.measuring import Stand, contenders, interleave, shapes_like
 from report import Order, begin, finish
 from subjects import subject
 

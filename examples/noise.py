@@ -8,7 +8,7 @@ import copy
 import onward
 from onward.core import TrainerSettings
 from onward.hardware import Mismatch, ReadNoise, noisy
-from onward.runs import OnlineLearning
+from onward.training import OnlineLearning
 
 NOISES = (Mismatch(0.5), ReadNoise(0.05))
 

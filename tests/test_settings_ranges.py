@@ -13,6 +13,8 @@ import pytest
 
 import onward
 from onward.algorithms import ALGORITHMS, Algorithm, Backprop, DeeperForward
+from onward.compare.recovery import Stream
+from onward.compare.study import Question
 from onward.core import Objective, Supervision, TrainerSettings
 from onward.core.ranges import LARGEST, Range
 from onward.data import Augmentation, DataSettings
@@ -20,10 +22,8 @@ from onward.hardware import Noise
 from onward.nets import MLP, NETS, Architecture
 from onward.parts.margins import NPairMargin
 from onward.parts.objectives import CrossEntropy
+from onward.pipeline.run import Pipelining
 from onward.recipes import Published, Recipe
-from onward.runs.comparing import Question
-from onward.runs.pipelined import Pipelining
-from onward.runs.recovery import Stream
 from onward.runs.train import Place
 
 NEEDED = {

@@ -1,5 +1,7 @@
 """HCL-FF: which block learns which superclasses, its losses by hand, and a tree from its own classifier."""
 
+from typing import Literal
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -132,7 +134,8 @@ def test_the_trees_of_named_sets_have_their_classes():
 
 
 def test_a_last_stage_at_stride_one_keeps_its_map():
-    for stride, side in ((1, 8), (2, 4)):
+    strides: tuple[tuple[Literal[1, 2], int], ...] = ((1, 8), (2, 4))
+    for stride, side in strides:
         net, x = ResNet17(width=2, last_stride=stride)((3, 32, 32), 2), (torch.rand(1, 3, 32, 32),)
         with torch.no_grad():
             for body, join in zip(net.bodies, net.joins, strict=True):

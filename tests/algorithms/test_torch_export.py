@@ -17,7 +17,8 @@ from onward.algorithms import (
 from onward.core import LocalTrainer, TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.nets import MLP, TinyCNN
-from onward.runs import Evaluator, spec_for
+from onward.runs import spec_for
+from onward.training import Evaluator
 
 QUICK = (DeeperForward, ForwardForward, ASGE, RandomFeatures)  # one for each way to read a class
 EACH = [

@@ -22,7 +22,7 @@ from onward.cli.known import find_recipe
 from onward.data import load
 from onward.recipes import RECIPES
 from onward.runs import beginning, train
-from onward.runs.files import read_json, write_json
+from onward.storage.files import read_json, write_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
 _SCREEN = 50  # lines

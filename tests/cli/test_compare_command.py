@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 import onward.cli.known as known
-import onward.runs.method_costs as costs
+import onward.costs.methods as costs
 from onward.algorithms import Backprop
 from onward.cli import main
 from onward.core import TrainerSettings
 from onward.measure import PeakRate
 from onward.nets import MLP
 from onward.recipes import RECIPES
-from onward.runs.files import read_json, write_json
+from onward.storage.files import read_json, write_json
 
 QUICK = replace(
     RECIPES[0], epochs=1, net=MLP(width=20, depth=2), batch_size=300, trainer=TrainerSettings(learning_rate=0.02)
@@ -78,7 +78,9 @@ def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[s
     assert len(list(Path("runs").glob("*/seed-0"))) == 3
 
     monkeypatch.setattr("onward.runs.finished.train", lambda *_: pytest.fail("everything has been trained"))
-    monkeypatch.setattr("onward.runs.robustness.load_learner", lambda *_: pytest.fail("everything has been evaluated"))
+    monkeypatch.setattr(
+        "onward.compare.robustness.load_learner", lambda *_: pytest.fail("everything has been evaluated")
+    )
     assert main([*words, "--no-cost", "--out", "again"]) == 0
     again = read_json(Path("again.json"))
     assert [method["noise"] for method in again["methods"]] == [method["noise"] for method in found["methods"]]

@@ -10,7 +10,7 @@ from PIL import Image
 from onward.cli import main
 from onward.parts.inference import BestRange
 from onward.runs import load_model, save_model
-from onward.runs.files import read_json
+from onward.storage.files import read_json
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from onward.cli.known import find_recipe
 from onward.nets import MLP
 from onward.recipes import RECIPES
 from onward.runs import Place, train
-from onward.runs.files import read_json, write_json
+from onward.storage.files import read_json, write_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
 

@@ -7,6 +7,7 @@ that is their own: with batch norm, groups of channels or no weight sharing.
 import dataclasses
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import pytest
 import torch
@@ -28,8 +29,8 @@ from onward.algorithms import (
 )
 from onward.core import LocalTrainer, TrainerSettings
 from onward.nets import CFSE, Airbench, Architecture, LocalFields, Trifecta6
-from onward.runs import OnlineLearning
 from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, images
+from onward.training import OnlineLearning
 
 VARIANTS = {
     "CaFo-sparsemax": CaFo(predictor="sparsemax"),
@@ -87,7 +88,8 @@ def test_dropout_is_off_in_a_prediction_and_on_in_training(algorithm: Algorithm,
     if not hasattr(net, "dropout"):
         pytest.skip("a network without dropout")
     learner, pixels = _case(algorithm, net).trained, images()[0][TEST]
-    without = Case(algorithm, dataclasses.replace(net, dropout=0.0)).build()
+    settings: Any = net
+    without = Case(algorithm, dataclasses.replace(settings, dropout=0.0)).build()
     without.load_state_dict(learner.state_dict())
     assert torch.equal(without.predict_scores(pixels), learner.predict_scores(pixels))
     assert learner.training and not torch.equal(learner(pixels), learner(pixels))

@@ -12,8 +12,9 @@ from torch import Tensor
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
 from onward.core import Learner, TrainerSettings
 from onward.nets import NETS
-from onward.runs import ModelSpec, OnlineLearning
+from onward.runs import ModelSpec
 from onward.runs.trial import try_out
+from onward.training import OnlineLearning
 
 _HEAVY = ("ResNet100", "ResNet33", "Plain17", "ResNet17", "VGG14", "Trifecta12", "TopographicMaps")
 """Networks of so many layers or weights that they are drawn seldom."""

@@ -263,6 +263,8 @@ def _asked(case: Case) -> None:
     """What is asked of an image may be impossible as well."""
     path = case.folder / "image.png"
     Image.fromarray(np.zeros((4, 4), dtype="u1")).save(path)
+    channels: Any
+    size: Any
     channels, size = case.draw.choice(
         (
             *((channels, (4, 4)) for channels in (2, 0, 4, -1, "L", None, 1.5)),

@@ -15,7 +15,8 @@ from torch import Tensor
 from onward.algorithms import ALGORITHMS
 from onward.core import Learner, TrainerSettings
 from onward.nets import MLP
-from onward.runs import OnlineLearning, fit
+from onward.runs import fit
+from onward.training import OnlineLearning
 
 
 @dataclass

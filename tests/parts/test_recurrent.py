@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from onward.algorithms import Backprop, RecurrentForwardForward
 from onward.core import Learner, LocalTrainer, TrainerSettings, each
-from onward.distributed.placement import possible_cuts
 from onward.nets import MLP, TinyCNN
 from onward.parts.recurrent import LabelOnTop, RecurrentLayer
+from onward.pipeline.placement import possible_cuts
 
 SHAPE, CLASSES = (1, 2, 3), 3
 

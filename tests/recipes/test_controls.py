@@ -15,8 +15,9 @@ from onward.nets import TinyCNN
 from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.recipes.controls import DERIVED, accumulated, further_controls, recomputed
 from onward.recipes.recipe import control, deep_supervision, renamed
-from onward.runs import Training, spec_for
+from onward.runs import spec_for
 from onward.runs.codec import decode, encode
+from onward.training import Training
 
 _LOCAL = Recipe(
     name="method-set",

@@ -18,8 +18,9 @@ from onward.data.named import NAMED_SETS
 from onward.nets import TinyCNN
 from onward.nets.net import Carry
 from onward.recipes import CONTROLS, RECIPES, Recipe
-from onward.runs import StepDone, Training, spec_for
+from onward.runs import spec_for
 from onward.runs.codec import decode, encode
+from onward.training import StepDone, Training
 
 _ALL = RECIPES
 _NAMES = [recipe.name for recipe in _ALL]

@@ -11,7 +11,8 @@ from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs import Place, Training, spec_for
+from onward.runs import Place, spec_for
+from onward.training import Training
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from onward.algorithms import PredSim
 from onward.core import Learner, LocalTrainer, TrainerSettings
 from onward.nets import MLP, TinyCNN
 from onward.nets.net import Architecture
-from onward.runs import compiling
-from onward.runs.compiling import compile_bodies
+from onward.training import compiling
+from onward.training.compiling import compile_bodies
 
 _SHAPE = (1, 8, 8)
 

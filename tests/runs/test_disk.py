@@ -10,16 +10,16 @@ import pytest
 import torch
 from run_toys import metrics_row
 
+from onward.compare.kept import Kept
 from onward.recipes import RECIPES, Recipe
+from onward.results.pages import insert, write_results
 from onward.runs import checkpoints
 from onward.runs.codec import encode
-from onward.runs.disk import open_to_append, read_plain, sweep, write_text
-from onward.runs.files import read_header, read_json, read_tensors, write_json, write_tensors
 from onward.runs.folder import RunFolder
-from onward.runs.kept import Kept
-from onward.runs.locks import trained_here
 from onward.runs.records import record
-from onward.runs.results import insert, write_results
+from onward.storage.disk import open_to_append, read_plain, sweep, write_text
+from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
+from onward.storage.locks import trained_here
 
 _posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 

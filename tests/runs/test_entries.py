@@ -12,7 +12,8 @@ from onward.core import Learner, TrainerSettings
 from onward.data import from_arrays
 from onward.hardware import Offset, noisy
 from onward.nets import MLP, TinyCNN
-from onward.runs import OnlineLearning, spec_for
+from onward.runs import spec_for
+from onward.training import OnlineLearning
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (30, 3, 8, 8), dtype=np.uint8)
 LABELS = np.arange(30) % 3

@@ -10,7 +10,8 @@ from onward.data import Images, Splits, from_arrays
 from onward.measure import MemoryMeter
 from onward.nets import MLP, Architecture, TinyCNN
 from onward.parts.inference import LinearReadout
-from onward.runs import Training, spec_for
+from onward.runs import spec_for
+from onward.training import Training
 
 BATCH = 16
 

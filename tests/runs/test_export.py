@@ -14,7 +14,7 @@ from onward.data import Splits
 from onward.nets import MLP, ResNet17, TinyCNN
 from onward.parts.inference import BestRange
 from onward.runs import ModelSpec, export_model, load_model, save_model, spec_for, truncate
-from onward.runs.files import read_json, write_json
+from onward.storage.files import read_json, write_json
 
 
 def _saved(data: Splits, folder: Path, *, last: int = 5) -> tuple[Learner, ModelSpec]:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from onward.runs.files import read_json, read_tensors, write_json, write_tensors
+from onward.storage.files import read_json, read_tensors, write_json, write_tensors
 
 _TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(7, dtype=torch.int64), "empty": torch.zeros(0)}
 _NOTES = {"epoch": 3, "list": [1, "x", None]}
@@ -106,7 +106,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_litter(tmp_path: Path, monkeypat
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
 def test_a_really_full_device_becomes_an_os_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(
-        "onward.runs.files.save_file", lambda plain, path, metadata: Path("/dev/full").write_bytes(b"x")
+        "onward.storage.files.save_file", lambda plain, path, metadata: Path("/dev/full").write_bytes(b"x")
     )
     with pytest.raises(OSError, match=r"x\.safetensors.*No space left"):
         write_tensors(tmp_path / "x.safetensors", _TENSORS, {})

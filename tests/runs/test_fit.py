@@ -13,7 +13,8 @@ from onward.algorithms import DeeperForward, MonoForward, RandomFeatures
 from onward.core import Learner, TrainerSettings
 from onward.data import Augmentation, Splits
 from onward.nets import MLP, TinyCNN
-from onward.runs import OnlineLearning, fit, spec_for
+from onward.runs import fit, spec_for
+from onward.training import OnlineLearning
 
 OFF = {"no_grad": torch.no_grad, "inference_mode": torch.inference_mode, "set_grad_enabled": lambda: _switched_off()}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from onward.runs.kept import Kept
-from onward.runs.locks import wait_for
+from onward.compare.kept import Kept
+from onward.storage.locks import wait_for
 
 
 def test_an_answer_is_found_again_by_its_question(tmp_path: Path):
@@ -50,7 +50,7 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
     wait_for(held)
     held.write(b'{"asked": {"chip": 0}, "fou')
     held.flush()
-    code = "import sys; from pathlib import Path; from onward.runs.kept import Kept; print(flush=True); "
+    code = "import sys; from pathlib import Path; from onward.compare.kept import Kept; print(flush=True); "
     code += "Kept(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
@@ -101,7 +101,7 @@ def test_what_cannot_be_written_is_said_once_and_known_all_the_same(tmp_path: Pa
     def read_only(path: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("onward.runs.kept.open_to_append", read_only)
+    monkeypatch.setattr("onward.compare.kept.open_to_append", read_only)
     kept = Kept(tmp_path / "a.jsonl")
     for chip in range(3):
         kept.keep({"chip": chip}, {"accuracy": 0.5})

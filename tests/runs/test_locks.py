@@ -13,13 +13,13 @@ import pytest
 
 from onward.recipes import Recipe
 from onward.runs import Interrupted, Place, resume, train
-from onward.runs.locks import trained_here
-from onward.runs.losses import LossLog
+from onward.storage.locks import trained_here
+from onward.training.losses import LossLog
 
 _HOLD_AND_DIE = """
 import os, signal, sys, time
 from pathlib import Path
-from onward.runs.locks import trained_here
+from onward.storage.locks import trained_here
 with trained_here(Path(sys.argv[1])):
     worker = os.fork()
     if worker == 0:

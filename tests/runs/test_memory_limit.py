@@ -7,11 +7,11 @@ import torch
 
 from onward.algorithms import Backprop, DeeperForward, DistanceForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
+from onward.costs.memory_limit import fit_memory, parse_bytes, ways
 from onward.data import DataSettings, Splits, load
 from onward.measure import MemoryMeter
 from onward.nets import MLP, TinyCNN, VGG8b
 from onward.recipes import Recipe
-from onward.runs.memory_limit import fit_memory, parse_bytes, ways
 from onward.runs.model import spec_for
 
 CPU = torch.device("cpu")
@@ -126,7 +126,7 @@ def test_a_device_too_small_for_every_way_is_said(digits: Splits, monkeypatch: p
     _out_of_memory(monkeypatch, first_pieces=1000)
     with pytest.raises(ValueError, match=r"every way runs out of the device's memory\. Weights.*batch-size"):
         fit_memory(_recipe(), digits, 10**9, CPU)
-    monkeypatch.setattr("onward.runs.memory_limit.memory_floor", _no_memory)
+    monkeypatch.setattr("onward.costs.memory_limit.memory_floor", _no_memory)
     with pytest.raises(ValueError, match=r"runs out of the device's memory; choose a smaller --batch-size"):
         fit_memory(_recipe(), digits, 10**9, CPU)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-import onward.runs.method_costs as costs
+import onward.costs.methods as costs
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits

@@ -11,7 +11,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Published, Recipe
-from onward.runs.method_tables import overview, printed, shared
+from onward.results.tables import overview, printed, shared
 from onward.runs.records import Record, Row
 
 METHODS: dict[str, Algorithm] = {"ASGE": ASGE(), "CaFo": CaFo(), "HFF": HFF(), "Backprop": Backprop()}

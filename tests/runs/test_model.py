@@ -20,8 +20,9 @@ from onward.core import TrainerSettings
 from onward.data import from_arrays
 from onward.nets import MLP, NETS, ResNet17, TinyCNN
 from onward.recipes import CONTROLS, RECIPES
-from onward.runs import Evaluator, ModelSpec, load_model, save_model, spec_for
-from onward.runs.files import read_header, read_json, read_tensors, write_json, write_tensors
+from onward.runs import ModelSpec, load_model, save_model, spec_for
+from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
+from onward.training import Evaluator
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -181,7 +182,7 @@ def test_what_cannot_be_read_back_is_not_written_over_a_good_model(fault: str, t
     elif fault == "NaN weights":
         next(learner.parameters()).data[0] = float("nan")
     elif fault == "infinite statistics":
-        learner.prepare.deviation.fill_(float("inf"))
+        dict(learner.prepare.named_buffers())["deviation"].fill_(float("inf"))
     elif fault == "another description":
         spec, says = replace(spec, net=MLP(width=9, depth=2)), "learner and description do not fit"
     else:

@@ -15,7 +15,7 @@ from onward.parts.handoff import Handoff, SampleNorm
 from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
 from onward.parts.supervision import LabelInLoss
-from onward.runs import OnlineLearning
+from onward.training import OnlineLearning
 
 SETTINGS = TrainerSettings(learning_rate=0.005)
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-import onward.runs.progress as progress
+import onward.training.progress as progress
 from onward.data import Splits
 from onward.recipes import Recipe
-from onward.runs import EpochDone, Evaluator, Place, StepDone, train
-from onward.runs.progress import Display, compact, stages
+from onward.runs import Place, train
+from onward.training import EpochDone, Evaluator, StepDone
+from onward.training.progress import Display, compact, stages
 
 _EPOCH = EpochDone(
     epoch=0,

@@ -12,10 +12,10 @@ from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import TinyCNN
 from onward.recipes import RECIPES, Published, Recipe
+from onward.results.pages import insert, method_pages, results_page, spread, summary, write_results
 from onward.runs.codec import encode
-from onward.runs.files import read_json, write_json
 from onward.runs.records import read_records, record
-from onward.runs.results import insert, method_pages, results_page, spread, summary, write_results
+from onward.storage.files import read_json, write_json
 
 _RECIPE = replace(RECIPES[0], backprop=None, published=None, epochs=2)
 

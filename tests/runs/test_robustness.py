@@ -7,16 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
-import onward.runs.method_costs as costs
+import onward.costs.methods as costs
 from onward.algorithms import Backprop, DeeperForward
-from onward.core import TrainerSettings
-from onward.data import Augmentation, DataSettings, load
-from onward.hardware import Mismatch, Offset, conditions
-from onward.measure import PeakRate
-from onward.nets import MLP, TinyCNN
-from onward.recipes import Recipe
-from onward.runs import Place, fit
-from onward.runs.comparing import (
+from onward.compare.recovery import Stream, online_settings, recover
+from onward.compare.robustness import OnTest
+from onward.compare.study import (
     Method,
     Question,
     as_first,
@@ -28,11 +23,16 @@ from onward.runs.comparing import (
     short_names,
     with_kept,
 )
+from onward.core import TrainerSettings
+from onward.costs.methods import epochs_to
+from onward.data import Augmentation, DataSettings, load
+from onward.hardware import Mismatch, Offset, conditions
+from onward.measure import PeakRate
+from onward.nets import MLP, TinyCNN
+from onward.recipes import Recipe
+from onward.runs import Place, fit
 from onward.runs.finished import obtain, open_run
-from onward.runs.locks import trained_here
-from onward.runs.method_costs import epochs_to
-from onward.runs.recovery import Stream, online_settings, recover
-from onward.runs.robustness import OnTest
+from onward.storage.locks import trained_here
 
 CPU = torch.device("cpu")
 
@@ -93,7 +93,7 @@ def test_a_stopped_run_goes_on(quick: Recipe, place: Place):
 
 
 def test_evaluations_are_right_and_kept(quick: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
-    import onward.runs.robustness as robustness
+    import onward.compare.robustness as robustness
 
     data = load(quick.data)
     run = obtain(quick, data, place)

@@ -6,6 +6,7 @@ from torch import nn
 
 from onward.algorithms import FFGAFSNN, DeeperForward
 from onward.core import Learner, LocalBlock, each
+from onward.costs.spikes import spike_costs, summary
 from onward.nets import MonoCNN, TinyCNN
 from onward.nets.net import Carry
 from onward.parts.goodness import LinearHead
@@ -14,7 +15,6 @@ from onward.parts.inference import LastGoodness
 from onward.parts.objectives import CrossEntropy
 from onward.parts.spiking import Coding, OfPotential, SpikesOnly, SpikingLayer, encode, spike_rates
 from onward.parts.supervision import LabelInLoss
-from onward.runs.spike_costs import spike_costs, summary
 
 
 def _two_layers(steps: int, first: Coding = "rate") -> Learner:

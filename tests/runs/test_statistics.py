@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from onward.recipes import Published
-from onward.runs.statistics import difference, estimate, verdict
+from onward.results.statistics import difference, estimate, verdict
 
 OURS = (0.9958, 0.9961, 0.9964, 0.9959, 0.9968)
 

@@ -12,7 +12,8 @@ from run_toys import same_tensors
 
 from onward.data import Augmentation, DataSettings, Splits, Streamed, load
 from onward.recipes import RECIPES, Recipe
-from onward.runs import Evaluator, Interrupted, Place, Training, load_model, resume, spec_for, train
+from onward.runs import Interrupted, Place, load_model, resume, spec_for, train
+from onward.training import Evaluator, Training
 
 STREAMED = DataSettings(name="mnist", buffer=50, augmentation=Augmentation(crop=1, flip=True))
 

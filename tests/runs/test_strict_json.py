@@ -2,7 +2,7 @@
 
 import pytest
 
-from onward.runs.strict_json import parse
+from onward.storage.strict_json import parse
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from onward.data import DataSettings
 from onward.nets import MLP
 from onward.recipes import Recipe
 from onward.runs import Place, RunFolder, checkpoints, load_model, resume, train
-from onward.runs.files import read_json, read_tensors, write_json, write_tensors
 from onward.runs.finished import open_run
-from onward.runs.lines import Metrics
+from onward.storage.files import read_json, read_tensors, write_json, write_tensors
+from onward.storage.lines import Metrics
 
 
 @pytest.fixture(scope="module")

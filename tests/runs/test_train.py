@@ -17,10 +17,11 @@ from onward.algorithms import DeeperForward, MonoForward
 from onward.core import TrainerSettings
 from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs import Interrupted, Place, RunFolder, Training, export_model, fit, load_model, resume, train
-from onward.runs.files import read_json, write_json
+from onward.runs import Interrupted, Place, RunFolder, export_model, fit, load_model, resume, train
 from onward.runs.finished import open_run
-from onward.runs.losses import LossLog
+from onward.storage.files import read_json, write_json
+from onward.training import Training
+from onward.training.losses import LossLog
 
 _RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
 _FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]

@@ -9,7 +9,7 @@ from run_toys import same_tensors
 from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, DeeperForward, ForwardForward, RandomFeatures
 from onward.data import Augmentation
 from onward.nets import MLP, Airbench, TinyCNN
-from onward.runs import EpochDone, StepDone, Training
+from onward.training import EpochDone, StepDone, Training
 
 
 def _finish(training: Training) -> list[EpochDone]:

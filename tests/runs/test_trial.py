@@ -11,8 +11,9 @@ from onward.core import TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.nets import MLP, VGG8, VGG8b
 from onward.recipes import Recipe
-from onward.runs import ModelSpec, OnlineLearning, Place, fit, spec_for, train
+from onward.runs import ModelSpec, Place, fit, spec_for, train
 from onward.runs.trial import try_out
+from onward.training import OnlineLearning
 
 
 def _spec(algorithm, net, side: int = 2) -> ModelSpec:

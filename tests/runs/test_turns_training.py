@@ -11,7 +11,8 @@ from run_toys import same_tensors
 from onward.algorithms import Algorithm, DeeperForward
 from onward.core import Learner, TrainerSettings, alternating
 from onward.nets import Net, TinyCNN
-from onward.runs import EpochDone, StepDone, Training, spec_for
+from onward.runs import spec_for
+from onward.training import EpochDone, StepDone, Training
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table, tell
 from onward.cli.words import CommandLineError
+from onward.compare.recovery import Stream
+from onward.compare.report import page, summary, verdicts
+from onward.compare.report.heading import control_names, title
+from onward.compare.report.page import percent, spread
+from onward.compare.report.scale import number, plain
+from onward.compare.study import Method, Question, as_first, compare, describe, with_kept
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
-from onward.report import page, summary, verdicts
-from onward.report.heading import control_names, title
-from onward.report.page import percent, spread
-from onward.report.scale import number, plain
 from onward.runs import Place
-from onward.runs.comparing import Method, Question, as_first, compare, describe, with_kept
-from onward.runs.disk import write_text
-from onward.runs.files import read_json, write_json
 from onward.runs.finished import Finished, open_run
-from onward.runs.recovery import Stream
 from onward.screen import say
+from onward.storage.disk import write_text
+from onward.storage.files import read_json, write_json
 
 USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
 

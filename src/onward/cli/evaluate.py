@@ -12,11 +12,12 @@ from onward.cli.arguments import parse
 from onward.cli.known import model_folder
 from onward.cli.tables import show_table
 from onward.data import load_again
-from onward.runs import Evaluator, RunFolder, load_model
+from onward.runs import RunFolder, load_model
 from onward.runs.environment import choose_device
 from onward.runs.model import check_recipe
-from onward.runs.progress import stages
 from onward.runs.train import check_data
+from onward.training import Evaluator
+from onward.training.progress import stages
 
 _ADVICE = "a run is evaluated on the images that it was trained on, which --data-dir says where to find"
 

@@ -11,13 +11,13 @@ from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import CommandLineError
+from onward.costs.contenders import measure
 from onward.measure import CATEGORIES, PHASES
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device, device_name
-from onward.runs.files import write_json
-from onward.runs.measuring import measure
-from onward.runs.progress import stages
 from onward.screen import say
+from onward.storage.files import write_json
+from onward.training.progress import stages
 
 USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
 

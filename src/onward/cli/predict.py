@@ -16,7 +16,8 @@ from onward.cli.tables import show_table
 from onward.cli.words import Mistakes
 from onward.core import TrainerSettings
 from onward.data import Images, read_image
-from onward.runs import Evaluator, ModelSpec, RunFolder, load_model
+from onward.runs import ModelSpec, RunFolder, load_model
+from onward.training import Evaluator
 
 _BATCH = 500  # images that are read and computed at once
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from onward.cli.known import known_recipes
+from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.runs import RunFolder
-from onward.runs.pipelined import Pipelining
 from onward.runs.records import foreign_result, record, record_path
 from onward.screen import say
 

@@ -9,11 +9,11 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import RESULTS, file_result, report
+from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
+from onward.results.pages import spread
 from onward.runs import Place, train
-from onward.runs.pipelined import Pipelining
 from onward.runs.records import foreign_result, read_record, record_path
-from onward.runs.results import spread
 from onward.screen import say
 
 

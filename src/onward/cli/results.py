@@ -9,7 +9,7 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS
-from onward.runs.results import insert, summary, write_results
+from onward.results.pages import insert, summary, write_results
 from onward.screen import say
 
 

@@ -13,12 +13,12 @@ from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import CommandLineError
 from onward.core import LocalTrainer
+from onward.costs.blocks import BlockCosts, block_costs
+from onward.costs.contenders import shapes_like
 from onward.data import TrainLoader
-from onward.distributed import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
+from onward.pipeline import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
 from onward.recipes import Recipe
-from onward.runs.block_costs import BlockCosts, block_costs
 from onward.runs.environment import choose_device
-from onward.runs.measuring import shapes_like
 from onward.runs.model import spec_for
 from onward.screen import say
 

@@ -13,13 +13,13 @@ from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
 from onward.cli.words import CommandLineError
+from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
+from onward.pipeline.run import Pipelining, train_pipelined
 from onward.recipes import Recipe
 from onward.runs import Place, resume, train
 from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
-from onward.runs.memory_limit import fit_memory, parse_bytes
-from onward.runs.pipelined import Pipelining, train_pipelined
 from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]

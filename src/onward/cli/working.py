@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from onward.distributed import PipelineFault
+from onward.pipeline import PipelineFault
+from onward.pipeline.run import leave
 from onward.runs import Interrupted
-from onward.runs.allocator import is_out_of_memory, keep_freed_memory
-from onward.runs.pipelined import leave
 from onward.screen import say
+from onward.training.process import is_out_of_memory, keep_freed_memory
 
 
 def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:

@@ -1,36 +1,41 @@
-"""Runs: a recipe carried out, and a folder with everything needed to trust, resume, use and compare it."""
+"""Runs: a recipe carried out, and a folder with everything needed to trust, resume and use it."""
 
-from onward.runs.evaluation import Accuracy, Evaluator
+import warnings
+from importlib import import_module
+from typing import Any
+
 from onward.runs.export import Export, Size, export_model
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
-from onward.runs.online import OnlineLearning
-from onward.runs.recovery import Recovery, Stream, recover
 from onward.runs.train import Interrupted, Place, fit, resume, train
-from onward.runs.training import EpochDone, StepDone, Training
 
 __all__ = [
-    "Accuracy",
-    "EpochDone",
-    "Evaluator",
     "Export",
     "Interrupted",
     "ModelSpec",
-    "OnlineLearning",
     "Place",
-    "Recovery",
     "RunFolder",
     "Size",
-    "StepDone",
-    "Stream",
-    "Training",
     "export_model",
     "fit",
     "load_model",
-    "recover",
     "resume",
     "save_model",
     "spec_for",
     "train",
     "truncate",
 ]
+
+_MOVED = {
+    **dict.fromkeys(("Accuracy", "EpochDone", "Evaluator", "OnlineLearning", "StepDone", "Training"), "training"),
+    **dict.fromkeys(("Recovery", "Stream", "recover"), "compare"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Find a name in the room that it has moved to. Raises AttributeError for an unknown name."""
+    if name not in _MOVED:
+        raise AttributeError(f"module 'onward.runs' has no attribute {name!r}")
+    room = f"onward.{_MOVED[name]}"
+    warnings.warn(f"import {name} from {room}: it has left onward.runs", DeprecationWarning, stacklevel=2)
+    return getattr(import_module(room), name)

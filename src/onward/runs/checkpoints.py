@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.runs.disk import make_folder
-from onward.runs.files import read_json, read_tensors, write_json, write_tensors
-from onward.runs.forms import check_object, naming
 from onward.runs.identity import identity_of
+from onward.storage.disk import make_folder
+from onward.storage.files import read_json, read_tensors, write_json, write_tensors
+from onward.storage.forms import check_object, naming
 
 _WHOLE, _PARTS, _SEAL = "checkpoint.safetensors", "checkpoint", "latest.json"
 _NOTES: Mapping[str, Any] = {"epoch": int, "step_in_epoch": int, "epoch_seconds": float, "train_seconds": float}

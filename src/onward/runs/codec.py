@@ -16,7 +16,7 @@ from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import Architecture
 from onward.recipes import Published, Recipe
-from onward.runs.forms import check_value, is_union, shown
+from onward.storage.forms import check_value, is_union, shown
 
 _OWN: Mapping[str, type] = {
     cls.__name__: cls for cls in (Augmentation, DataSettings, Published, Recipe, TrainerSettings)

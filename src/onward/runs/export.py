@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onward.core import Learner
-from onward.runs.files import json_digest, read_json, write_json
 from onward.runs.model import load_model, model_folder, save_model, truncate
+from onward.storage.files import json_digest, read_json, write_json
 
 
 @dataclass(frozen=True)

@@ -13,14 +13,14 @@ from onward.core import Learner
 from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
-from onward.runs.disk import make_folder, sweep
-from onward.runs.files import json_digest, read_header, read_json, write_json
-from onward.runs.forms import check_object
 from onward.runs.identity import Identity, identity_of
-from onward.runs.lines import Metrics
 from onward.runs.model import ModelSpec, check_digests, save_model
 from onward.runs.records import RESULT
 from onward.screen import say
+from onward.storage.disk import make_folder, sweep
+from onward.storage.files import json_digest, read_header, read_json, write_json
+from onward.storage.forms import check_object
+from onward.storage.lines import Metrics
 
 
 class RunFolder:

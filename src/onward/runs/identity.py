@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onward.runs.files import json_digest, read_json
+from onward.storage.files import json_digest, read_json
 
 
 @dataclass(frozen=True)

@@ -16,19 +16,19 @@ from onward.parts.prepare import Standardise
 from onward.parts.whiten import Whiten, patch_covariance
 from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
-from onward.runs.disk import replace_all
-from onward.runs.files import json_digest, json_writer, read_header, read_json, read_tensors, tensor_writer
-from onward.runs.forms import check_object, naming, shown
 from onward.runs.model_form import (
     Form,
     blocks_of,
-    check_finite,
     check_forms,
     check_sizes,
     forms_of,
     prepared_forms,
     without_numbers,
 )
+from onward.storage.disk import replace_all
+from onward.storage.files import json_digest, json_writer, read_header, read_json, read_tensors, tensor_writer
+from onward.storage.forms import check_object, naming, shown
+from onward.training.finite import check_finite
 
 FORMAT = "onward-model-1"
 _FORM: Mapping[str, Any] = {
@@ -92,13 +92,14 @@ class ModelSpec:
 
     def _fitting(self) -> str:
         """Return the flag that mends a network which cannot be built, where a width that suits the classes does."""
-        width, classes = getattr(self.net, "width", None), len(self.class_names)
+        net: Any = self.net
+        width, classes = getattr(net, "width", None), len(self.class_names)
         if not isinstance(width, int) or not classes or width % classes == 0:
             return ""
         fitting = width + -width % classes
         try:
             with torch.device("meta"):
-                replace(self, net=replace(self.net, width=fitting))._network()  # pyright: ignore[reportCallIssue]
+                replace(self, net=replace(net, width=fitting))._network()
         except (ValueError, NotImplementedError):
             return ""
         return f": --net.width {fitting} fits {classes} classes"

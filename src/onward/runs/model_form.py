@@ -105,20 +105,6 @@ def prepared_forms(shape: tuple[int, int, int], side: int) -> dict[str, Form]:
     return forms
 
 
-def check_finite(tensors: Mapping[str, Tensor], when: str = "") -> None:
-    """Raise ValueError naming a tensor that holds NaN or infinity; a threshold that nobody reaches is infinite."""
-    watched = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
-    if not watched:
-        return
-    good = torch.stack([_good(name, tensor) for name, tensor in watched.items()])  # waits for the device once
-    for name, fine in zip(watched, good.tolist(), strict=True):
-        if not fine:
-            raise ValueError(
-                f"{name} is not finite{when}; lower the learning rate (--trainer.learning-rate) "
-                "or clip gradients (--trainer.clip-norm 1)"
-            )
-
-
 def blocks_of(learner: Learner) -> dict[str, Tensor]:
     """Return the state of a learner but for what prepares its images."""
     return {name: value for name, value in learner.state_dict().items() if not name.startswith("prepare.")}
@@ -132,11 +118,6 @@ class _NothingDrawn(TorchFunctionMode):
         if getattr(func, "__name__", "") in ("normal_", "uniform_"):
             return args[0] if args else kwargs["tensor"]
         return func(*args, **kwargs)
-
-
-def _good(name: str, tensor: Tensor) -> Tensor:
-    bad = tensor.isnan() if name.endswith("thresholds") else ~tensor.isfinite()
-    return ~bad.any()
 
 
 def _count(found: Mapping[str, Form]) -> int:

@@ -12,11 +12,11 @@ from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
 from onward.measure import peak_memory
 from onward.recipes import CONTROLS, RECIPES, Recipe
 from onward.runs.codec import decode, encode
-from onward.runs.disk import make_folder
-from onward.runs.evaluation import Accuracy
-from onward.runs.files import read_json, write_json
-from onward.runs.forms import check_object
 from onward.runs.localities import in_words
+from onward.storage.disk import make_folder
+from onward.storage.files import read_json, write_json
+from onward.storage.forms import check_object
+from onward.training.evaluation import Accuracy
 
 RESULT: Mapping[str, Any] = {
     "recipe": str,

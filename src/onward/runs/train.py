@@ -24,19 +24,19 @@ from onward.nets import Architecture
 from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
 from onward.runs.codec import encode
-from onward.runs.compiling import check_compiler, compile_bodies
-from onward.runs.disk import sweep
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
-from onward.runs.forms import naming
-from onward.runs.interrupt import stop_wish
-from onward.runs.locks import trained_here
 from onward.runs.model import ModelSpec, spec_for
-from onward.runs.model_form import check_finite
-from onward.runs.progress import Display
 from onward.runs.records import make_record
-from onward.runs.training import EpochDone, Training
 from onward.runs.trial import try_out
+from onward.storage.disk import sweep
+from onward.storage.forms import naming
+from onward.storage.locks import trained_here
+from onward.training.compiling import check_compiler, compile_bodies
+from onward.training.finite import check_finite
+from onward.training.interrupt import stop_wish
+from onward.training.loop import EpochDone, Training
+from onward.training.progress import Display
 
 
 class Interrupted(Exception):

@@ -6,6 +6,7 @@ import torch
 
 from onward.core import LocalTrainer, TrainerSettings
 from onward.runs.model import ModelSpec
+from onward.training.batch_norm import enough_values
 
 
 def try_out(spec: ModelSpec, settings: TrainerSettings, *, batch_size: int, seed: int = 0) -> None:

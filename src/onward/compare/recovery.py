@@ -1,0 +1,108 @@
+"""Recovery: a finished learner meets a chip, loses accuracy, and learns on that chip to get it back."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import count, islice
+
+from onward.core import Count, Learner, Positive, Seed, TrainerSettings, check_fields
+from onward.data import Batch, Images, Splits, TrainLoader
+from onward.hardware import Noise, noisy
+from onward.measure import MemoryMeter
+from onward.training.evaluation import LARGEST_BATCH, Evaluator
+from onward.training.online import OnlineLearning
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a chip learns from: training images one small batch after another, at a constant learning rate.
+
+    Raises ValueError for a stream that is shorter than one batch, or for a share that is not positive.
+    """
+
+    images: Count = 2000
+    """Images that the chip sees; more than the training split has are shown again, in another order."""
+    batch_size: Count = 16
+    """Images per step."""
+    rate: Positive = 0.1
+    """Learning rate, as a share of the recipe's."""
+    seed: Seed = 0
+    """Decides the order of the images."""
+
+    def __post_init__(self):
+        check_fields(self)
+        if self.images < self.batch_size:
+            raise ValueError(f"a stream of {self.images} images has no batch of {self.batch_size}; take at least one")
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """Accuracies on the test split, as fractions, and the most memory that a step on the chip held, in bytes."""
+
+    chip: int
+    clean: float
+    """Off the chip, before."""
+    met: float
+    """On the chip, before it has learned."""
+    recovered: float
+    """On the chip, after the stream."""
+    memory_bytes: int
+
+    @property
+    def share(self) -> float | None:
+        """What came back of what was lost; None if nothing was lost."""
+        return (self.recovered - self.met) / (self.clean - self.met) if self.clean > self.met else None
+
+
+def recover(
+    learner: Learner,
+    settings: TrainerSettings,
+    data: Splits,
+    noises: tuple[Noise, ...],
+    *,
+    chip: int,
+    stream: Stream,
+    test: Images | None = None,
+    batch_size: int = LARGEST_BATCH,
+) -> Recovery:
+    """Let a copy of a learner train on the chip of this seed, span by span as its algorithm does.
+
+    Settings are the recipe's, but for what needs to know the end of a training: the schedule, averages, and the order
+    span after span. The headline rule is fitted again on the chip at the end, as after every training. `batch_size` is
+    that of the recipe, for evaluation. Raises ValueError if the noise finds nothing to touch.
+    """
+    settings = online_settings(settings, stream.rate)
+    test, learner = test or data.test, copy.deepcopy(learner)
+    evaluator = Evaluator(learner, settings, batch_size=batch_size)
+    clean = evaluator.accuracy(test).headline
+    loader = TrainLoader(data.train, batch_size=stream.batch_size, device=learner.device, seed=stream.seed)
+    with noisy(learner, noises, seed=chip):
+        met = evaluator.accuracy(test).headline
+        online, peak, steps = OnlineLearning(learner, settings, seed=stream.seed), 0, stream.images // stream.batch_size
+        for step, (x, y) in enumerate(islice(_endless(loader), steps)):
+            if step < min(2, steps):  # from the second step on there is optimizer state
+                with MemoryMeter(online.trainer, (x, y)) as meter:
+                    online.partial_fit(x, y)
+                peak = meter.peak
+            else:
+                online.partial_fit(x, y)
+        evaluator.validate(data.train, data.validation)  # fits the headline rule, which alone is asked
+        recovered = evaluator.accuracy(test).headline
+    return Recovery(chip, clean, met, recovered, peak)
+
+
+def online_settings(settings: TrainerSettings, rate: float) -> TrainerSettings:
+    """Return what a stream can keep of a recipe's settings, at a share of its learning rate."""
+    return replace(
+        settings,
+        learning_rate=rate * settings.learning_rate,
+        order="joint",
+        cache_activations=False,
+        averaging=None,
+        micro_batches=1,
+    )
+
+
+def _endless(loader: TrainLoader) -> Iterator[Batch]:
+    for epoch in count():
+        yield from loader.epoch(epoch)

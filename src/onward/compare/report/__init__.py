@@ -1,0 +1,6 @@
+"""Reports: what a comparison found, as one HTML page that needs no network, and as plain sentences."""
+
+from onward.compare.report.page import page
+from onward.compare.report.verdict import Verdict, summary, verdicts
+
+__all__ = ["Verdict", "page", "summary", "verdicts"]

@@ -1,0 +1,171 @@
+"""Verdicts: whether a method loses less to a noise than backprop does, with the numbers."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onward.compare.report.heading import test_images
+from onward.compare.report.scale import plain
+
+_CLEAR = 2.0  # standard errors
+_NAMED = ("network", "validation_split")
+_BUDGET = ("epochs", "batch_size", "precision")
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What noise costs a method beside what it costs backprop, as fractions of the test images.
+
+    Compared is the accuracy lost on the way from clean to noisy, averaged over the levels: what is far ahead without
+    noise has no advantage. A difference counts if it exceeds two standard errors: of what chips, seeds and test images
+    scatter. It must have the same sign as a share of what was there above chance: who has little, has little to lose.
+    """
+
+    noise: str
+    strongest: str
+    """The noise at its last level."""
+    averaged: bool
+    method: str
+    control: str
+    unlike: tuple[str, ...]
+    """In what the control is another training than the method, beside backprop: network, split, epochs, batch, ..."""
+    lost: float
+    control_lost: float
+    error: float
+    """Standard error of the difference of the two."""
+    share: float
+    """What was lost, as a share of the clean accuracy above chance."""
+    control_share: float
+    left: float
+    """Accuracy at the last level."""
+    control_left: float
+
+    @property
+    def gap(self) -> float:
+        """How much less the method loses."""
+        return self.control_lost - self.lost
+
+    @property
+    def word(self) -> str:
+        """more, less or same."""
+        if abs(self.gap) <= _CLEAR * self.error or self.gap * (self.control_share - self.share) <= 0:
+            return "same"
+        return "more" if self.gap > 0 else "less"
+
+    def __str__(self) -> str:
+        said = {"same": "no clear difference"}.get(self.word, f"{self.word} robust by {abs(100 * self.gap):.1f}")
+        unlike = f" ({'; '.join(self.unlike)})" if self.unlike else ""
+        return (
+            f"{self.noise}: {self.method} loses {points(self.lost)} points"
+            f"{' on average over the levels' if self.averaged else ''}, {self.control}{unlike} "
+            f"{points(self.control_lost)}: {said} (standard error {points(self.error)}). "
+            f"At {self.strongest}: {100 * self.left:.1f} % and {100 * self.control_left:.1f} %."
+        )
+
+
+def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
+    """Compare every method that is not backprop with backprop on the same images, noise by noise."""
+    methods = found["methods"]
+    controls = [method for method in methods if method["backprop"]]
+    pairs = [(method, _control(method, controls)) for method in methods if not method["backprop"]]
+    return [
+        _verdict(sweep, (method, test_images(found, method)), (control, test_images(found, control)))
+        for sweep in found["sweeps"]
+        for method, control in pairs
+        if control is not None
+    ]
+
+
+def summary(found: Sequence[Verdict]) -> str:
+    """Return the answer in a sentence, or nothing where nothing was compared."""
+    if not found:
+        return ""
+    counts = {word: sum(verdict.word == word for verdict in found) for word in ("more", "less", "same")}
+    answer = "Partly" if counts["more"] else "No"
+    if counts["more"] == len(found):
+        answer = "Yes"
+    return (
+        f"{answer}. In {len(found)} comparisons with backprop, a method loses clearly less to noise in "
+        f"{counts['more']}, clearly more in {counts['less']}, and there is no clear difference in {counts['same']}. "
+        f"Under the strongest noise it is ahead of backprop in {sum(v.left > v.control_left for v in found)}."
+    )
+
+
+def _control(method: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """Return backprop on the same images: through the same network and the method's own first, then the most alike."""
+    alike = [control for control in controls if _same_images(method, control)]
+    return min(alike, key=lambda control: _distance(method, control), default=None)
+
+
+def _distance(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[bool, bool, int]:
+    other_network = control["network"] != method["network"]
+    own = not other_network and control["name"].endswith(method["name"])
+    return other_network, not own, len(_unlike(method, control))
+
+
+def _same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two methods have the same images; older comparisons have no checksum, and then the names decide."""
+    known = [key for key in ("data_checksum", "test_images") if key in one and key in other]
+    if "data_checksum" not in known:
+        known += ["data", "class_names"]
+    return all(one[key] == other[key] for key in known)
+
+
+def _unlike(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say in what a control is another training than the method."""
+    others = [f"another {key.replace('_', ' ')}" for key in _NAMED if control.get(key) != method.get(key)]
+    told = [(key.replace("_", " "), method[key], control[key]) for key in _BUDGET if control[key] != method[key]]
+    return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in told))
+
+
+def _verdict(sweep: Mapping[str, Any], one: tuple[Mapping, int], other: tuple[Mapping, int]) -> Verdict:
+    """Compare a method with its control, each with the number of its test images."""
+    (method, _), (control, _) = one, other
+    lost, error = _lost(sweep, *one)
+    control_lost, control_error = _lost(sweep, *other)
+    level, chance = sweep["levels"][-1], 1 / len(method["class_names"])
+    return Verdict(
+        noise=sweep["title"],
+        strongest=sweep["title"] if level is None else f"{sweep['title']} {plain(level)}",
+        averaged=len(sweep["levels"]) > 1,
+        method=method["label"],
+        control=control["label"],
+        unlike=_unlike(method, control),
+        lost=lost,
+        control_lost=control_lost,
+        error=(error**2 + control_error**2) ** 0.5,
+        share=_share(lost, method, chance),
+        control_share=_share(control_lost, control, chance),
+        left=_rows(sweep, method)[-1]["mean"],
+        control_left=_rows(sweep, control)[-1]["mean"],
+    )
+
+
+def _share(lost: float, method: Mapping[str, Any], chance: float) -> float:
+    return lost / max(method["clean"]["mean"] - chance, 1e-9)
+
+
+def _rows(sweep: Mapping[str, Any], method: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [row for row in method["noise"] if row["sweep"] == sweep["name"]]
+
+
+def _lost(sweep: Mapping[str, Any], method: Mapping[str, Any], images: int) -> tuple[float, float]:
+    """Return the mean accuracy lost over the levels, and its standard error.
+
+    A chip is the same chip at every level, so what it loses is averaged over levels first. Other images would give
+    other losses: a share p of images that turn wrong has a variance of p over their number.
+    """
+    rows, clean = _rows(sweep, method), [seed[0] for seed in method["clean"]["values"]]
+    losses = [
+        clean[seed] - sum(row["values"][seed][chip] for row in rows) / len(rows)
+        for seed in range(len(clean))
+        for chip in range(len(rows[0]["values"][seed]))
+    ]
+    mean = sum(losses) / len(losses)
+    chips = sum((loss - mean) ** 2 for loss in losses) / max(1, len(losses) - 1) / len(losses)
+    return mean, (chips + max(abs(mean), 1 / images) / images) ** 0.5
+
+
+def points(fraction: float) -> str:
+    """Write a fraction as points of a hundred."""
+    return f"{100 * fraction:.1f}".replace("-0.0", "0.0")

@@ -1,0 +1,144 @@
+"""Accuracy of a finished run under noise, chip by chip, and how much of it comes back when it learns on the chip."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, fields
+from typing import Any, Literal
+
+import torch
+
+from onward.compare.kept import Kept
+from onward.compare.recovery import Recovery, Stream, recover
+from onward.core import Learner
+from onward.data import Images, Splits
+from onward.hardware import Condition, noisy
+from onward.runs.finished import Finished
+from onward.runs.model import check_recipe, load_model
+from onward.storage.forms import check_object
+from onward.training.evaluation import Evaluator
+
+Say = Callable[[str], None]
+
+
+class OnTest:
+    """Asks a finished run things about the first `images` of the test split (None: all); keeps the answers with it.
+
+    An answer is kept for the noise models with their strengths, the chip, the images and the data: what it depends on.
+    """
+
+    def __init__(self, run: Finished, data: Splits, device: torch.device, *, images: int | None = None):
+        self.run, self.data, self.device = run, data, device
+        self.test = data.test if images is None else first(data.test, images)
+        path, weights = run.folder.path, run.folder.weights()
+        self.evaluations = Kept(path / "evaluations.jsonl", _check_evaluation, weights=weights)
+        self.recoveries = Kept(path / "recoveries.jsonl", _check_recovery, weights=weights)
+        self._learner: Learner | None = None
+
+    @property
+    def learner(self) -> Learner:
+        """The run's learner, loaded when it is first needed."""
+        if self._learner is None:
+            self._learner = load_learner(self.run, self.device)
+        return self._learner
+
+    def _evaluator(self) -> Evaluator:
+        recipe = self.run.recipe
+        return Evaluator(self.learner, recipe.trainer, batch_size=recipe.batch_size)
+
+    def clean(self, say: Say) -> dict[str, Any]:
+        """Return accuracy, accuracy by rule and by block, and the confusion matrix, on no chip."""
+        asked = self._question([], 0)
+        found = self.evaluations.answer(asked)
+        if found is None:
+            evaluator = self._evaluator()
+            found = _found(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
+            self.evaluations.keep(asked, found)
+            say(f"{self.run.folder.path}  clean: {found['accuracy']:.2%}")
+        return found
+
+    def under(self, condition: Condition, *, chips: int, say: Say) -> list[float]:
+        """Return the accuracy on chips 0, 1, ...; on one alone where chips do not differ.
+
+        Raises ValueError if a noise finds nothing to touch.
+        """
+        accuracies, new = [], False
+        for chip in range(chips if condition.random else 1):
+            asked = self._question(condition.noises, chip)
+            found = self.evaluations.answer(asked)
+            if found is None:
+                with noisy(self.learner, condition.noises, seed=chip):
+                    found = _found(self._evaluator(), self.test)
+                found |= {"sweep": condition.sweep, "level": condition.json_level}
+                self.evaluations.keep(asked, found)
+                new = True
+            accuracies.append(found["accuracy"])
+        if new:
+            say(f"{self.run.folder.path}  {condition}: {sum(accuracies) / len(accuracies):.2%}")
+        return accuracies
+
+    def met_before(self) -> Iterator[tuple[str, float | None, int]]:
+        """Yield sweep, level and chip of every noisy evaluation that is kept for these images."""
+        for asked, found in self.evaluations:
+            if asked["noises"] and asked == self._question(asked["noises"], asked["chip"]):
+                level = found["level"]
+                yield found["sweep"], None if level is None else float(level), asked["chip"]
+
+    def recovered(self, condition: Condition, stream: Stream, *, chips: int, say: Say) -> list[Recovery]:
+        """Return how far the learner recovers on chips 0, 1, ..., each time from the finished run."""
+        found = []
+        for chip in range(chips):
+            asked = self._question(condition.noises, chip) | {"stream": asdict(stream)}
+            row = self.recoveries.answer(asked)
+            if row is None:
+                row = asdict(
+                    recover(
+                        self.learner,
+                        self.run.recipe.trainer,
+                        self.data,
+                        condition.noises,
+                        chip=chip,
+                        stream=stream,
+                        test=self.test,
+                        batch_size=self.run.recipe.batch_size,
+                    )
+                )
+                self.recoveries.keep(asked, row)
+                say(f"{self.run.folder.path}  {condition}, chip {chip}: {row['met']:.2%} -> {row['recovered']:.2%}")
+            found.append(Recovery(**row))
+        return found
+
+    def _question(self, noises: Sequence[object], chip: int) -> dict[str, Any]:
+        kept = [str(noise) for noise in noises]
+        return {"noises": kept, "chip": chip, "images": len(self.test), "checksum": self.data.checksum}
+
+
+def _check_evaluation(asked: dict[str, Any], found: dict[str, Any], where: str) -> None:
+    check_object(asked, {"noises": list[str], "chip": int}, f"asked in {where}")
+    of_chip: dict[str, Any] = {"sweep": str, "level": float | Literal["inf"] | None}
+    more = of_chip if asked["noises"] else {"confusion": list[list[int]]}
+    check_object(found, {"accuracy": float, "by_rule": dict[str, float], "by_block": list[float]} | more, where)
+
+
+def _check_recovery(asked: dict[str, Any], found: dict[str, Any], where: str) -> None:
+    check_object(found, {field.name: field.type for field in fields(Recovery)}, where)
+    if len(found) > len(fields(Recovery)):
+        raise ValueError(f"{where} has more than a recovery: {', '.join(found)}")
+
+
+def load_learner(run: Finished, device: torch.device) -> Learner:
+    """Read a run's learner onto a device, in the memory layout of its training."""
+    learner, spec = load_model(run.folder.path)
+    check_recipe(run.recipe, spec, run.folder.path)
+    learner.to(device)
+    if run.recipe.trainer.channels_last:
+        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    return learner
+
+
+def first(images: Images, count: int) -> Images:
+    """Return the first images of a split; all of them if it has no more."""
+    return images if count >= len(images) else images.subset(torch.arange(count))
+
+
+def _found(evaluator: Evaluator, test: Images) -> dict[str, Any]:
+    found = evaluator.accuracy(test)
+    return {"accuracy": found.headline, "by_rule": found.by_rule, "by_block": list(found.by_block)}

@@ -1,0 +1,328 @@
+"""Methods side by side: finished runs, their accuracy under noise, and what a step of each costs, as plain values."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Any
+
+import torch
+
+from onward.algorithms import Backprop
+from onward.compare.recovery import Stream
+from onward.compare.robustness import OnTest, Say
+from onward.core import Count, Range, Whole, check_fields
+from onward.costs.methods import epochs_to, measure_methods, short
+from onward.data import Augmentation, Splits, load
+from onward.hardware import SWEEPS, Condition, conditions
+from onward.recipes import Recipe
+from onward.runs.environment import choose_device, environment
+from onward.runs.finished import Finished, obtain
+from onward.runs.localities import in_words
+from onward.runs.train import Place
+
+_WORDS = ("name", "description", "published", "backprop", "seed")  # of a recipe: they decide no method
+_LONGEST = 60  # characters that tell one recipe from another in a label
+
+
+@dataclass(frozen=True)
+class Question:
+    """What to find out about every method. Raises ValueError for impossible numbers."""
+
+    conditions: tuple[Condition, ...] = ()
+    """Noise to evaluate under."""
+    chips: Count = 5
+    """Chips of every condition in which chips differ."""
+    test_images: Count | None = None
+    """Evaluate on the first images of the test split; None: on all."""
+    recovery: tuple[Condition, ...] = ()
+    """Chips to learn on."""
+    stream: Stream = field(default_factory=Stream)
+    """What a chip learns from."""
+    steps: Whole = 5
+    """Timed steps of each method; 0: no memory, time and energy."""
+    target: Annotated[float, Range(0, 1, above=True)] | None = None
+    """Validation accuracy for energy and time to a target, a fraction; None: the best that every method reaches."""
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A recipe and its finished runs, one per seed, each with its data."""
+
+    recipe: Recipe
+    runs: tuple[Finished, ...]
+    data: Splits
+
+
+def compare(recipes: Sequence[Recipe], seeds: int, question: Question, place: Place, *, say: Say = print) -> dict:
+    """Train what is missing, evaluate and measure; return everything as plain JSON values.
+
+    Raises ValueError if the recipes have not the same images, and what training and evaluating raise.
+    """
+    check_same_images(recipes)
+    data = load(recipes[0].data, data_dir=place.data_dir)
+    methods = []
+    for recipe in recipes:
+        runs = []
+        for seed in range(seeds):
+            run = obtain(replace(recipe, seed=seed), data, place)
+            say(f"{run.folder.path}  test accuracy {run.result['test_accuracy']:.2%}")
+            runs.append(run)
+        methods.append(Method(recipe, tuple(runs), data))
+    return describe(methods, question, place, say=say)
+
+
+def describe(methods: Sequence[Method], question: Question, place: Place, *, say: Say = print) -> dict:
+    """Evaluate and measure methods whose runs have finished; return everything as plain JSON values."""
+    device = choose_device(place.device)
+    tests = [[OnTest(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
+    labels = labels_of([method.recipe for method in methods])
+    rows = [
+        _basics(method, methods[0].recipe, label)
+        | {"test_images": len(on_test[0].test)}
+        | _accuracy(on_test, question, say)
+        for method, label, on_test in zip(methods, labels, tests, strict=True)
+    ]
+    found = {
+        "methods": rows,
+        "sweeps": _sweeps(question.conditions),
+        "chips": question.chips,
+        "seeds": [run.recipe.seed for run in methods[0].runs],
+        "test_images": len(tests[0][0].test),
+        "data": methods[0].data.note or methods[0].data.name,
+        "stream": vars(question.stream) if question.recovery else None,
+        "environment": environment(device),
+        "controls": [],
+        "target": None,
+    }
+    if question.steps:
+        say("measuring memory, time and energy of a step")
+        found |= _costs(methods, rows, question, place)
+    return found
+
+
+def check_same_images(recipes: Sequence[Recipe]) -> None:
+    """Raise ValueError unless all train and test on the same images and each is named once."""
+    names = [recipe.name for recipe in recipes]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(f"recipe {name} is named twice")
+    first, *others = [replace(recipe.data, augmentation=Augmentation()) for recipe in recipes]
+    for name, data in zip(names[1:], others, strict=True):
+        if data != first:
+            told = "; ".join(f"{part} {short(b)}, not {short(a)}" for part, a, b in _unlike(first, data))
+            raise ValueError(f"{name} has other images than {names[0]}: {told}; compare recipes of one data set")
+
+
+def with_kept(methods: Sequence[Method], question: Question) -> Question:
+    """Ask for the noise and the chips that every run has been evaluated under already, so that nothing is computed."""
+    met: list[set[tuple[str, float | None, int]]] = []
+    for method in methods:
+        for run in method.runs:
+            on_test = OnTest(run, method.data, torch.device("cpu"), images=question.test_images)
+            met.append(set(on_test.met_before()))
+    chips: dict[tuple[str, float | None], int] = {}
+    for name, level, _ in set.intersection(*met):
+        chips[name, level] = chips.get((name, level), 0) + 1
+    levels: dict[str, list[float | None]] = {}
+    for name, level in sorted(chips, key=lambda place: (place[0], place[1] or 0.0)):
+        levels.setdefault(name, []).append(level)
+    found = tuple(c for name, each in levels.items() for c in conditions([_word(name, each)]))
+    fewest = min((chips[c.sweep, c.level] for c in found if c.random), default=question.chips)
+    return replace(question, conditions=found, chips=fewest)
+
+
+def as_first(recipes: Sequence[Recipe]) -> list[Recipe]:
+    """Give every recipe network, images, epochs, batch size and precision of the first one."""
+    first = recipes[0]
+    return [
+        replace(
+            recipe,
+            net=first.net,
+            data=first.data,
+            epochs=first.epochs,
+            batch_size=first.batch_size,
+            trainer=replace(recipe.trainer, precision=first.trainer.precision),
+        )
+        for recipe in recipes
+    ]
+
+
+def differences(recipe: Recipe, first: Recipe) -> list[str]:
+    """Say in what a recipe's network, data and budget differ from those of another, a phrase each."""
+    told = {
+        "network": lambda r: r.net,
+        "data set": lambda r: r.data.name,
+        "augmentation": lambda r: r.data.augmentation,
+        "validation split": lambda r: (r.data.validation_fraction, r.data.split_seed),
+        "epochs": lambda r: r.epochs,
+        "batch size": lambda r: r.batch_size,
+        "precision": lambda r: r.trainer.precision,
+    }
+    return [f"{what} {short(of(recipe))}" for what, of in told.items() if of(recipe) != of(first)]
+
+
+def short_names(names: Sequence[str]) -> list[str]:
+    """Leave out the words after a dash that all names have, unless names would become one."""
+    if len(names) < 2:
+        return list(names)
+    words = [name.split("-") for name in names]
+    shared = set.intersection(*(set(rest) for _, *rest in words))
+    found = ["-".join([first, *(word for word in rest if word not in shared)]) for first, *rest in words]
+    return found if len(set(found)) == len(set(names)) else list(names)
+
+
+def labels_of(recipes: Sequence[Recipe]) -> list[str]:
+    """Return a label of its own for every recipe: its short name; where several have one, with what differs.
+
+    Where that is long, or does not tell them apart, with a number.
+    """
+    names = short_names([recipe.name for recipe in recipes])
+    labels = list(names)
+    for name in set(names):
+        places = [k for k, other in enumerate(names) if other == name]
+        for number, (k, told) in enumerate(zip(places, _apart([recipes[k] for k in places]), strict=True), 1):
+            labels[k] = f"{name} ({told or number})" if len(places) > 1 else name
+    return labels
+
+
+def _apart(recipes: Sequence[Recipe]) -> list[str]:
+    """Tell recipes apart by the settings in which they differ; nothing where that is long or fails."""
+    settings = [_settings(recipe, ()) for recipe in recipes]
+    varying = [place for place in _places(settings) if len({row.get(place, "") for row in settings}) > 1]
+    told = [", ".join(f"{_word_of(place)} {row[place]}" for place in varying if place in row) for row in settings]
+    return told if len(set(told)) == len(told) and max(map(len, told)) <= _LONGEST else [""] * len(told)
+
+
+def _word_of(place: tuple[str, ...]) -> str:
+    """Name a setting by its field; what is called only `name`, as a data set is, by what it names."""
+    return (place[-2] if place[-1] == "name" else place[-1]).replace("_", " ")
+
+
+def _places(settings: Sequence[dict[tuple[str, ...], str]]) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(place for row in settings for place in row))
+
+
+def _settings(value: Any, place: tuple[str, ...]) -> dict[tuple[str, ...], str]:
+    """Write what decides a training, setting by setting: dataclasses field by field, under the class's name."""
+    if not hasattr(value, "__dataclass_fields__"):
+        return {place: str(value)}
+    found = {place: type(value).__name__} if place else {}
+    for each in fields(value):
+        if place or each.name not in _WORDS:
+            found |= _settings(getattr(value, each.name), (*place, each.name))
+    return found
+
+
+def _word(name: str, levels: Sequence[float | None]) -> str:
+    """Write a sweep as the command line does."""
+    known = next((sweep for sweep in SWEEPS if sweep.name == name), None)
+    if known is None:
+        return name
+    return f"{name}={','.join(str(float(level)) for level in levels if level is not None)}"
+
+
+def _unlike(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
+    pairs = [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]
+    return [pair for pair in pairs if pair[1] != pair[2]]
+
+
+def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
+    recipe, result = method.recipe, method.runs[0].result
+    return {
+        "name": recipe.name,
+        "label": label,
+        "algorithm": type(recipe.algorithm).__name__,
+        "description": recipe.description,
+        "backprop": isinstance(recipe.algorithm, Backprop),
+        "network": short(recipe.net),
+        "locality": result.get("locality") or in_words(recipe, (method.data.shape, len(method.data.class_names))),
+        "data": method.data.note or method.data.name,
+        "data_checksum": method.data.checksum,
+        "validation_split": [recipe.data.validation_fraction, recipe.data.split_seed],
+        "class_names": list(method.data.class_names),
+        "epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "precision": recipe.trainer.precision,
+        "differs": differences(recipe, first),
+        "parameters": result["parameters"],
+        "train_seconds": statistics.mean(run.result["train_seconds"] for run in method.runs),
+        "trained_on": result["device"],
+        "runs": [str(run.folder.path) for run in method.runs],
+        "seeds": [run.recipe.seed for run in method.runs],
+        "curves": [run.folder.metrics() for run in method.runs],
+    }
+
+
+def _accuracy(tests: Sequence[OnTest], question: Question, say: Say) -> dict[str, Any]:
+    clean = [on_test.clean(say) for on_test in tests]
+    noise = [
+        {"sweep": condition.sweep, "level": condition.json_level}
+        | _spread([on_test.under(condition, chips=question.chips, say=say) for on_test in tests])
+        for condition in question.conditions
+    ]
+    recovery = []
+    for condition in question.recovery:
+        runs = [on_test.recovered(condition, question.stream, chips=question.chips, say=say) for on_test in tests]
+        row: dict[str, Any] = {"sweep": condition.sweep, "level": condition.json_level}
+        row |= {name: _spread([[getattr(r, name) for r in run] for run in runs]) for name in ("met", "recovered")}
+        recovery.append(row | {"memory_bytes": max(r.memory_bytes for run in runs for r in run)})
+    by_block = [statistics.mean(values) for values in zip(*[row["by_block"] for row in clean], strict=True)]
+    return {
+        "clean": _spread([[row["accuracy"]] for row in clean]),
+        "by_block": by_block,
+        "confusion": torch.tensor([row["confusion"] for row in clean]).sum(dim=0).tolist(),
+        "noise": noise,
+        "recovery": recovery,
+    }
+
+
+def _spread(values: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return mean, deviation over chips (within a seed, pooled) and over seeds (of their means) of [seeds][chips]."""
+    means = [statistics.mean(chips) for chips in values]
+    within = [statistics.variance(chips) for chips in values if len(chips) > 1]
+    return {
+        "mean": statistics.mean(means),
+        "chip_deviation": statistics.mean(within) ** 0.5 if within else None,
+        "seed_deviation": statistics.stdev(means) if len(means) > 1 else None,
+        "values": [list(chips) for chips in values],
+    }
+
+
+def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+    """Describe the sweeps among conditions, each with its levels; a preset is a sweep of one level without a number."""
+    known = {sweep.name: sweep for sweep in SWEEPS}
+    found: list[dict[str, Any]] = []
+    for name in dict.fromkeys(condition.sweep for condition in conditions):
+        sweep = known.get(name)
+        levels = [condition.json_level for condition in conditions if condition.sweep == name]
+        texts = {"title": sweep.title, "axis": sweep.axis} if sweep else {"title": name, "axis": ""}
+        from_zero = sweep is not None and sweep.levels[0] < sweep.levels[-1]
+        row = {"name": name, **texts, "levels": levels, "from_zero": from_zero}
+        found.append(row | {"random": sweep is None or sweep.random})
+    return found
+
+
+def _costs(methods: Sequence[Method], rows: list[dict], question: Question, place: Place) -> dict[str, Any]:
+    """Give each row its cost; return the controls' costs, the target and the machine's rate by precision."""
+    costs, controls, rate = measure_methods(
+        [(m.recipe, m.data) for m in methods], choose_device(place.device), question.steps
+    )
+    target = question.target
+    if target is None:
+        target = min(max((e["validation_accuracy"] for e in c), default=0.0) for row in rows for c in row["curves"])
+    for row, cost, method in zip(rows, costs, methods, strict=True):
+        steps = len(method.data.train) // min(method.recipe.batch_size, len(method.data.train))
+        needed = [epochs_to(curve, target) for curve in row["curves"]]
+        reached = [epochs for epochs in needed if epochs is not None]
+        joules = cost["energy"]["joules"]
+        row["cost"] = cost
+        row["energy"] = {
+            "joules_per_epoch": joules * steps,
+            "epochs_to_target": statistics.mean(reached) if len(reached) == len(needed) and reached else None,
+        }
+        to_target = row["energy"]["epochs_to_target"]
+        row["energy"]["joules_to_target"] = None if to_target is None else to_target * joules * steps
+    return {"controls": controls, "target": target, "peak_rate": rate}

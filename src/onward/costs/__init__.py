@@ -1,0 +1,1 @@
+"""Costs: what a training step takes in operations, time, memory and energy, beside backprop's."""

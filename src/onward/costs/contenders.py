@@ -1,0 +1,266 @@
+"""What a step of a recipe costs, beside backpropagation through the same network: operations, time and memory."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import count
+from pathlib import Path
+from statistics import median
+from typing import Any, NamedTuple
+
+import torch
+
+from onward.algorithms import Algorithm, Backprop
+from onward.core import LocalTrainer, TrainerSettings, gradients_on
+from onward.costs.process import fresh_process
+from onward.costs.spikes import spike_costs, summary
+from onward.data import NAMED_SETS, Batch, Splits, TrainLoader, from_arrays, load, local_folder
+from onward.measure import (
+    EnergyMeter,
+    MemoryMeter,
+    PeakRate,
+    Phases,
+    clock,
+    energy_meter,
+    idle_power,
+    measured_energy,
+    memory_floor,
+    peak_rate,
+    step_flops,
+    step_operations,
+)
+from onward.recipes import Recipe
+from onward.runs.environment import environment
+from onward.runs.model import spec_for
+from onward.training.evaluation import Watch, unwatched
+from onward.training.loop import per_second
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One way to train the network of a recipe."""
+
+    name: str
+    algorithm: Algorithm
+    trainer: TrainerSettings
+
+
+def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Contender]:
+    """Return the recipe's own way, then backpropagation as it is, with recomputing, and with smaller batches added up.
+
+    Batch, precision and optimizer are the recipe's in all of them.
+    """
+    of = recipe.algorithm
+    control, plain = of if isinstance(of, Backprop) else Backprop(of=of), recipe.trainer
+    plain = replace(plain, micro_batches=1, recompute=False, order="joint", cache_activations=False)
+    own = [] if control is of else [Contender(type(of).__name__, of, recipe.trainer)]
+    return [
+        *own,
+        Contender("backprop", control, plain),
+        Contender("backprop, recompute", control, replace(plain, recompute=True)),
+        Contender(f"backprop, {micro_batches} micro-batches", control, replace(plain, micro_batches=micro_batches)),
+    ]
+
+
+class Entrant(NamedTuple):
+    """A contender with the recipe whose network, batch and seed it takes, and the data."""
+
+    contender: Contender
+    recipe: Recipe
+    data: Splits
+
+
+class Stand:
+    """A contender, built and ready to train step after step."""
+
+    def __init__(self, contender: Contender, recipe: Recipe, data: Splits, device: torch.device):
+        self.name, self.batch_size = contender.name, recipe.batch_size
+        self.learner = spec_for(contender.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
+        if contender.trainer.channels_last:
+            self.learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.trainer = LocalTrainer(self.learner, contender.trainer, seed=recipe.seed)
+        self.read = clock(device)
+        self.steps = count()
+        self.turns = range(len(self.learner.turns))
+        self.batches = _batches(recipe, data, device)
+
+    def step(self) -> None:
+        self.trainer.step(*next(self.batches), step=next(self.steps))
+
+    def seconds(self) -> float:
+        """Time one step, from asking for the batch until the device is done; the mean, where spans take turns."""
+        before = self.read()
+        for _ in self.turns:
+            self.step()
+        return (self.read() - before) / len(self.turns)
+
+    def memory(self) -> dict[str, Any]:
+        """Take a step of each turn under the memory meter, and return what the largest held."""
+        for _ in self.turns:
+            self.step()  # all optimizer state exists from now on
+        return max((self._metered() for _ in self.turns), key=lambda found: found["peak"])
+
+    def _metered(self) -> dict[str, Any]:
+        batch = next(self.batches)
+        with MemoryMeter(self.trainer, batch) as meter:
+            self.trainer.step(*batch, step=next(self.steps))
+        largest = [held for held in meter.largest if held.category not in ("parameters", "optimizer")]
+        return {
+            "peak": meter.peak,
+            "by_category": meter.by_category,
+            "largest": [vars(held) for held in largest[:10]],
+            "floor": memory_floor(self.trainer, *batch).total,
+        }
+
+    def flops(self) -> dict[str, Any]:
+        """Count the operations of one step."""
+        found = step_flops(self.trainer, *next(self.batches))
+        blocks = [found.of_block(k) for k in range(len(self.learner.blocks))]
+        return {"total": found.total, "ideal": found.ideal, "by_block": blocks}
+
+    def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> dict[str, Any]:
+        """Count what one step computes and moves, in joules; measure it too where there is a meter."""
+        found = step_operations(self.trainer, *next(self.batches))
+        counted = {"compute_joules": found.compute_joules, "memory_joules": found.memory_joules, "joules": found.joules}
+        row: dict[str, Any] = {"macs": found.macs, "bytes_moved": found.bytes_moved, **counted, "measured": None}
+        if meter is not None:
+            measured = measured_energy(lambda: [self.step() for _ in range(steps)], meter, idle_watts=idle_watts)
+            row["measured"] = {**measured._asdict(), "joules": measured.joules / steps}
+        return row
+
+    def spikes(self) -> dict[str, Any] | None:
+        """Count what a prediction costs a network that spikes, as it is after these few steps."""
+        images, _ = next(self.batches)
+        self.learner.eval()
+        costs = spike_costs(self.learner, images)
+        self.learner.train()
+        return summary(costs)
+
+    def phases(self, steps: int) -> list[dict[str, Any]]:
+        """Return the median seconds of each phase of each block, in the mean step where spans take turns."""
+        with Phases(self.trainer, self.read) as phases:
+            shares = [phases.of(lambda: [self.step() for _ in self.turns]) for _ in range(steps)]
+        places = dict.fromkeys(place for share in shares for place in share)
+        seconds = {place: median(share.get(place, 0.0) for share in shares) / len(self.turns) for place in places}
+        return [{"block": block, "phase": phase, "seconds": value} for (block, phase), value in seconds.items()]
+
+
+@gradients_on()
+def measure(
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    data_dir: Path | None = None,
+    steps: int = 5,
+    micro_batches: int = 4,
+    say: Callable[[str], None] = lambda _: None,
+    watch: Watch = unwatched,
+) -> dict[str, Any]:
+    """Measure a step of a recipe beside its controls; return plain JSON values, bytes and seconds.
+
+    What is measured next is said to `say`.
+
+    The timed steps of all contenders alternate, so that whatever else slows the machine slows all of them. Random
+    images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
+    """
+    data = shapes_like(recipe, data_dir)
+    recipe = fitting(recipe, data)
+    entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
+    say(f"measuring a step of {', '.join(entrant.contender.name for entrant in entrants)}")
+    watch("measuring the rate of large products", 0, 1)
+    rate = peak_rate(device, recipe.trainer.arithmetic)
+    rows = side_by_side(entrants, device, rate, steps=steps, watch=watch)
+    for k, (row, entrant) in enumerate(zip(rows, entrants, strict=True)):
+        watch("measuring processes of their own", k, len(rows))
+        row["process"] = fresh_process(
+            entrant.contender.algorithm,
+            recipe.net,
+            entrant.contender.trainer,
+            batch=(recipe.batch_size, *data.shape),
+            num_classes=data.num_classes,
+            device=device,
+        )
+    watch("measuring processes of their own", len(rows), len(rows))
+    return {
+        "recipe": recipe.name,
+        "batch_size": recipe.batch_size,
+        "precision": recipe.trainer.precision,
+        "data": data.name,
+        "environment": environment(device),
+        "peak_rate": rate._asdict(),
+        "contenders": rows,
+    }
+
+
+def fitting(recipe: Recipe, data: Splits) -> Recipe:
+    """Return a recipe with a batch that the data can fill, as the loader does."""
+    return replace(recipe, batch_size=min(recipe.batch_size, len(data.train)))
+
+
+def side_by_side(
+    entrants: Sequence[Entrant],
+    device: torch.device,
+    rate: PeakRate,
+    *,
+    steps: int,
+    watch: Watch = unwatched,
+) -> list[dict[str, Any]]:
+    """Measure a step of every entrant; their timed steps alternate. `watch` is told how far it is."""
+    stands = [Stand(*entrant, device) for entrant in entrants]
+    rows: list[dict[str, Any]] = []
+    for k, stand in enumerate(stands):
+        watch("counting operations and memory", k, len(stands))
+        rows.append({"name": stand.name, "flops": stand.flops(), "memory": stand.memory()})
+    timed = interleave([stand.seconds for stand in stands], steps, partial(watch, "timing steps"))
+    for row, seconds in zip(rows, timed, strict=True):
+        row |= {"step_seconds": median(seconds), "steps": seconds}
+    meter = energy_meter(device)
+    idle = 0.0 if meter is None else idle_power(meter)
+    for k, (row, stand) in enumerate(zip(rows, stands, strict=True)):
+        watch("timing phases and counting energy", k, len(rows))
+        row["images_per_second"] = per_second(stand.batch_size, row["step_seconds"])
+        row["fraction_of_peak"] = per_second(row["flops"]["total"], row["step_seconds"]) / rate.best
+        row["phases"] = stand.phases(min(steps, 3))
+        row["energy"] = stand.energy(meter, idle, steps)
+        row["spikes"] = stand.spikes()
+    watch("timing phases and counting energy", len(rows), len(rows))
+    return rows
+
+
+def interleave(
+    timed: Sequence[Callable[[], float]], steps: int, tell: Callable[[int, int], None] = lambda done, rounds: None
+) -> list[list[float]]:
+    """Call each in turn, A B A B ..., and return what each said `steps` times; a first round is not counted.
+
+    `tell` hears of each round before it begins, and of the end.
+    """
+    rounds: list[list[float]] = []
+    for k in range(steps + 1):
+        tell(k, steps + 1)
+        rounds.append([seconds() for seconds in timed])
+    tell(steps + 1, steps + 1)
+    return [list(times) for times in zip(*rounds[1:], strict=True)]
+
+
+def shapes_like(recipe: Recipe, data_dir: Path | None) -> Splits:
+    """Return a recipe's data if they are on this machine; random images of their shape and classes otherwise."""
+    settings = recipe.data
+    named = next((known for known in NAMED_SETS if known.name == settings.name), None)
+    if named is None or local_folder(named, data_dir) is not None:
+        return load(settings, data_dir=data_dir)
+    side, number = settings.size or named.default_size, max(4 * recipe.batch_size, 10 * named.num_classes)
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (number, named.channels, side, side), dtype=torch.uint8, generator=generator)
+    return from_arrays(pixels, torch.arange(number) % named.num_classes, name=f"random {tuple(pixels.shape[1:])}")
+
+
+def _batches(recipe: Recipe, data: Splits, device: torch.device) -> Iterator[Batch]:
+    loader = TrainLoader(
+        data.train,
+        batch_size=recipe.batch_size,
+        device=device,
+        augmentation=recipe.data.augmentation,
+        seed=recipe.seed,
+    )
+    for epoch in count():
+        yield from loader.epoch(epoch)

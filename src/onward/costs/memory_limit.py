@@ -1,0 +1,120 @@
+"""Training within a limit of memory: the settings that fit, found by measuring a step of each."""
+
+import re
+from dataclasses import dataclass, replace
+
+import torch
+
+from onward.core import Learner, LocalTrainer, TrainerSettings
+from onward.data import Batch, Splits
+from onward.measure import MemoryMeter, memory_floor
+from onward.recipes import Recipe
+from onward.runs.model import spec_for
+from onward.training.process import is_out_of_memory
+
+_UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+_MOST = 2.0**63  # bytes
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """Settings whose step stays within a limit, and the bytes that it needs at its peak."""
+
+    settings: TrainerSettings
+    peak: int
+
+    def __str__(self) -> str:
+        pieces, again = self.settings.micro_batches, ", recomputing" if self.settings.recompute else ""
+        return (
+            f"{pieces} micro-batch{'es' if pieces > 1 else ''}{again}: {self.peak / 1e6:,.1f} MB at the peak of a step"
+        )
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as 500MB or 1.5GiB. Raises ValueError for anything else."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if found is None or found[2].upper() not in _UNITS:
+        raise ValueError(f"{text!r} is no size in bytes; write a number and B, KB, MB, GB, KiB, MiB or GiB: 500MB")
+    size = float(found[1]) * _UNITS[found[2].upper()]
+    if size > _MOST:
+        raise ValueError(f"{text!r} is more than any machine has; write a size such as 500MB")
+    return round(size)
+
+
+def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
+    """List the settings to try, the fastest first: more and more pieces, then recomputing where it helps."""
+    given = recipe.trainer
+    pieces = [given.micro_batches]
+    while 2 * pieces[-1] <= recipe.batch_size:
+        pieces.append(2 * pieces[-1])
+    deep = any(span.last > span.first for span in learner.spans)
+    again = [given.recompute, True] if deep and not given.recompute else [given.recompute]
+    return [replace(given, micro_batches=count, recompute=recompute) for recompute in again for count in pieces]
+
+
+def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -> Fitting:
+    """Return the recipe's settings with the fewest micro-batches whose step holds at most `limit` bytes of tensors.
+
+    Where a span has several blocks, recomputing is tried next. Libraries and the data set come on top of the limit. An
+    order of span after span would save nothing: weights and optimizer state of all blocks exist at its end as well.
+    Micro-batches change no gradient, but batch normalisation sees smaller batches. Raises ValueError if nothing fits.
+    """
+    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
+    if recipe.trainer.channels_last:
+        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
+    batch = images.pixels.to(device).float() / 255, images.labels.to(device)
+    trainer = LocalTrainer(learner, replace(recipe.trainer, micro_batches=1))
+    for turn in range(len(learner.turns)):
+        trainer.step(batch[0][:2], batch[1][:2], step=turn)  # optimizer state exists from now on
+    tried: list[Fitting] = []
+    for k, settings in enumerate(ways(recipe, learner)):
+        trainer.settings = settings
+        try:
+            peak = _peak(trainer, batch)
+        except ValueError:
+            if k == 0:
+                raise
+            continue  # batch normalisation refuses a piece of one image
+        if peak is None:
+            continue
+        tried.append(Fitting(settings, peak))
+        if peak <= limit:
+            return tried[-1]
+    raise ValueError(_too_much(tried, limit, trainer, batch))
+
+
+def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Batch) -> str:
+    best = min(tried, key=lambda fitting: fitting.peak, default=None)
+    found = "every way runs out of the device's memory" if best is None else f"the leanest way found is {best}"
+    try:
+        floor = memory_floor(trainer, *batch)
+        least = (
+            f". Weights and optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest "
+            f"block at least {floor.block / 1e6:,.1f} MB for a whole batch"
+        )
+    except (RuntimeError, MemoryError) as error:  # not even one block takes a whole batch in
+        if not is_out_of_memory(error):
+            raise
+        least = ""
+    return (
+        f"a training step does not fit into {limit / 1e6:,.1f} MB: {found}{least}; choose a smaller --batch-size or "
+        "network"
+    )
+
+
+def _peak(trainer: LocalTrainer, batch: Batch) -> int | None:
+    """Train a step of every turn; return the most bytes that were held, None if the device had too few."""
+    try:
+        with MemoryMeter(trainer, batch) as meter:
+            for turn in range(len(trainer.learner.turns)):
+                trainer.step(*batch, step=turn)
+        return meter.peak
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+    # what the step held is free once the error is forgotten
+    trainer.learner.zero_grad()
+    if trainer.learner.device.type == "cuda":
+        torch.cuda.empty_cache()
+    return None

@@ -1,0 +1,99 @@
+"""What a step of several recipes costs, measured together: memory, time, operations and energy."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from onward.algorithms import Backprop
+from onward.core import TrainerSettings
+from onward.costs.contenders import Contender, Entrant, contenders, fitting, side_by_side
+from onward.data import Splits
+from onward.measure import PeakRate, peak_rate
+from onward.recipes import Recipe
+
+Row = dict[str, Any]
+
+
+def measure_methods(
+    methods: Sequence[tuple[Recipe, Splits]], device: torch.device, steps: int
+) -> tuple[list[Row], list[Row], dict[str, dict[str, float]]]:
+    """Return the cost of every recipe's own way, of the controls of every network, and the machine's rate by precision.
+
+    Controls are backprop, with recomputing and with micro-batches. They are measured once for each network, batch size,
+    precision and kind of optimizer; backprop itself is left out where it is among the recipes. Timed steps of all
+    alternate.
+    """
+    own, controls = [], []
+    for recipe, data in methods:
+        recipe = fitting(recipe, data)
+        own.append(Entrant(Contender(recipe.name, recipe.algorithm, recipe.trainer), recipe, data))
+    for group in _by_network(own):
+        leader = next((e for e in group if isinstance(e.recipe.algorithm, Backprop)), group[0])
+        known = {_remedies(e.contender) for e in group if isinstance(e.recipe.algorithm, Backprop)}
+        for control in contenders(leader.recipe):
+            if isinstance(control.algorithm, Backprop) and _remedies(control) not in known:
+                controls.append(Entrant(control, leader.recipe, leader.data))
+    entrants = [*own, *controls]
+    rates = _rates(entrants, device)
+    rows = side_by_side(entrants, device, next(iter(rates.values())), steps=steps)
+    for row, entrant in zip(rows, entrants, strict=True):
+        best = rates[entrant.contender.trainer.precision].best
+        row |= {"fraction_of_peak": row["flops"]["total"] / row["step_seconds"] / best, **_told(entrant)}
+    return rows[: len(own)], rows[len(own) :], {precision: rate._asdict() for precision, rate in rates.items()}
+
+
+def epochs_to(curve: Sequence[Row], target: float) -> int | None:
+    """Return how many epochs a run took to reach a validation accuracy; None if it never did."""
+    return next((k for k, row in enumerate(curve, 1) if row["validation_accuracy"] >= target), None)
+
+
+def short(value: Any) -> str:
+    """Write a setting with the fields that are not their defaults."""
+    if not hasattr(value, "__dataclass_fields__"):
+        return str(value)
+    changed = [
+        f"{f.name}={short(getattr(value, f.name))}" for f in fields(value) if getattr(value, f.name) != f.default
+    ]
+    return f"{type(value).__name__}({', '.join(changed)})"
+
+
+def _by_network(entrants: Sequence[Entrant]) -> list[list[Entrant]]:
+    """Group entrants whose backprop control would be one and the same step."""
+    groups: dict[Any, list[Entrant]] = {}
+    for entrant in entrants:
+        recipe, data = entrant.recipe, entrant.data
+        budget = recipe.batch_size, recipe.trainer.precision, _optimizer(recipe.trainer)
+        groups.setdefault((recipe.net, *budget, data.shape, data.num_classes), []).append(entrant)
+    return list(groups.values())
+
+
+def _rates(entrants: Sequence[Entrant], device: torch.device) -> dict[str, PeakRate]:
+    """Measure the machine's rate once in every precision."""
+    arithmetics = {e.contender.trainer.precision: e.contender.trainer.arithmetic for e in entrants}
+    return {precision: peak_rate(device, arithmetic) for precision, arithmetic in arithmetics.items()}
+
+
+def _told(entrant: Entrant) -> Row:
+    """Say beside what an entrant was measured, and what tells its step from that of the same way elsewhere."""
+    recipe, data = entrant.recipe, entrant.data
+    return {
+        "network": short(recipe.net),
+        "beside": recipe.name,
+        "batch_size": recipe.batch_size,
+        "precision": recipe.trainer.precision,
+        "optimizer": _optimizer(recipe.trainer),
+        "images": f"{'x'.join(map(str, data.shape))} of {data.num_classes} classes",
+    }
+
+
+def _optimizer(trainer: TrainerSettings) -> str:
+    """Name the optimizer with what decides the cost of its step: whether it has a momentum, and whether it averages."""
+    momentum = f" with{'' if trainer.momentum else 'out'} momentum" if trainer.optimizer == "sgd" else ""
+    return trainer.optimizer + momentum + ("" if trainer.averaging is None else ", averaging")
+
+
+def _remedies(contender: Contender) -> tuple[bool, int]:
+    """What backprop does to need less memory."""
+    return contender.trainer.recompute, contender.trainer.micro_batches

@@ -1,0 +1,85 @@
+"""What a process that does nothing but train holds at most: measured in a process of its own."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onward.algorithms import Algorithm
+from onward.core import LocalTrainer, TrainerSettings
+from onward.nets import Architecture
+from onward.runs.codec import decode, encode
+from onward.runs.model import ModelSpec
+from onward.training.process import keep_freed_memory
+
+_STEPS = 3
+
+
+def fresh_process(
+    algorithm: Algorithm,
+    net: Architecture,
+    settings: TrainerSettings,
+    *,
+    batch: tuple[int, int, int, int],
+    num_classes: int,
+    device: torch.device,
+) -> dict[str, Any]:
+    """Train a few steps on random images [batch, channels, height, width] in a new process.
+
+    Returns the bytes it held before the first step and at most: on a CPU the resident set with libraries, which Linux
+    alone tells; on CUDA what was allocated, and what was reserved. A process that dies is reported by its error.
+    """
+    order = {
+        "algorithm": encode(algorithm),
+        "net": encode(net),
+        "settings": encode(settings),
+        "batch": batch,
+        "num_classes": num_classes,
+        "device": str(device),
+        "threads": torch.get_num_threads(),
+    }
+    command = [sys.executable, "-m", "onward.costs.process"]
+    done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True)
+    if done.returncode:
+        return {"error": (done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"])[-1]}
+    return json.loads(done.stdout)
+
+
+def _train(order: dict[str, Any]) -> dict[str, Any]:
+    torch.set_num_threads(order["threads"])
+    device, (size, *shape) = torch.device(order["device"]), order["batch"]
+    names = tuple(str(index) for index in range(order["num_classes"]))
+    spec = ModelSpec(
+        decode(order["algorithm"]),
+        decode(order["net"]),
+        (shape[0], shape[1], shape[2]),
+        names,
+        (0.0,) * shape[0],
+        (1.0,) * shape[0],
+    )
+    learner = spec.build().to(device)
+    learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    trainer = LocalTrainer(learner, decode(order["settings"]))
+    x, y = torch.rand(order["batch"], device=device), torch.arange(size, device=device) % len(names)
+    before = torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
+    for step in range(_STEPS):
+        trainer.step(x, y, step=step)
+    if device.type == "cuda":
+        reserved = torch.cuda.max_memory_reserved(device)
+        return {"before": before, "peak": torch.cuda.max_memory_allocated(device), "reserved": reserved}
+    return {"before": before, "peak": _resident("VmHWM")}
+
+
+def _resident(name: str) -> int:
+    """Read a size of this process from Linux; getrusage would count the parent's peak as ours."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])
+
+
+if __name__ == "__main__":
+    keep_freed_memory()
+    torch.set_flush_denormal(True)
+    json.dump(_train(json.load(sys.stdin)), sys.stdout)

@@ -1,0 +1,38 @@
+"""Distributed: the same spans over many processes; what one stage hands on travels to the next, and nothing back."""
+
+from onward.pipeline.faults import PATIENCE, PipelineFault
+from onward.pipeline.message import Message, Wire
+from onward.pipeline.placement import Stages, place, possible_cuts, stages_of
+from onward.pipeline.ranks import Ranks, join
+from onward.pipeline.replicas import SharedOptimizer, add_up, check_replicas, greatest
+from onward.pipeline.simulate import Prediction, Wires, simulate
+from onward.pipeline.stage import StageForward, carve, evaluating, own_turns, reach, step_content, step_message
+from onward.pipeline.whole_batch import see_whole_batch
+
+__all__ = [
+    "PATIENCE",
+    "Message",
+    "PipelineFault",
+    "Prediction",
+    "Ranks",
+    "SharedOptimizer",
+    "StageForward",
+    "Stages",
+    "Wire",
+    "Wires",
+    "add_up",
+    "carve",
+    "check_replicas",
+    "evaluating",
+    "greatest",
+    "join",
+    "own_turns",
+    "place",
+    "possible_cuts",
+    "reach",
+    "see_whole_batch",
+    "simulate",
+    "stages_of",
+    "step_content",
+    "step_message",
+]

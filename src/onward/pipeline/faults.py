@@ -1,0 +1,168 @@
+"""Faults: a rank that dies, hangs or fails, or a connection that is cut, is noticed by all ranks, and named."""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from onward.pipeline.progress_tracker import BUSY, Work
+
+BEAT, LOST_AFTER, GRACE = 0.5, 7.0, 1.5  # seconds; together below ten
+_OWN_GRACE = 10.0  # seconds that a rank has to say what it came upon itself
+PATIENCE = 600.0  # seconds
+
+
+class PipelineFault(Exception):
+    """Another rank failed, so that this one cannot go on. The message names that rank and its reason."""
+
+
+class Watch:
+    """Threads that show the others that this process lives, watch one neighbour, and spread what they notice.
+
+    `store` is a key-value store that all ranks reach and no other thread uses. Every rank watches the next one, the
+    last the first. Whoever notices a fault writes it down; the first to do so is believed. A rank that does not come
+    out of its own work within `GRACE` seconds is taken out by `leave`.
+
+    A process may live and yet not get on. Each watches its own work: a piece that takes longer than `patience` seconds
+    is a fault, waiting for others is not. If every rank has waited that long, the first looks for the connection that
+    brings nothing. A third thread notices when the store itself cannot be reached.
+    """
+
+    def __init__(
+        self,
+        store: Any,
+        rank: int,
+        world: int,
+        name: str,
+        leave: Callable[[str], None],
+        *,
+        patience: float = PATIENCE,
+    ):
+        self.store, self.rank, self.world, self.name, self.leave = store, rank, world, name, leave
+        self.patience, self.work = patience, Work()
+        self.fault: str | None = None
+        self._own = False
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._answered = time.monotonic()  # when the store last did
+        self.store.set(f"beat/{rank}", "0")
+        self._threads = [
+            threading.Thread(target=self._run, name="watch", daemon=True),
+            threading.Thread(target=self._guard, name="guard", daemon=True),
+        ]
+
+    def start(self) -> None:
+        """Begin to watch, once every rank has shown its first beat."""
+        self.store.wait([f"beat/{rank}" for rank in range(self.world)])
+        self._answered = time.monotonic()
+        for thread in self._threads:
+            thread.start()
+
+    def check(self) -> None:
+        """Raise PipelineFault if some rank has failed."""
+        if self.fault is not None and not self._own:
+            raise PipelineFault(self.fault)
+
+    def report(self, text: str, *, own: bool = False) -> str:
+        """Write a fault down for all ranks, unless one was already; return the one that stands."""
+        self._own = own
+        stands = self._ask(lambda: self.store.compare_set("fault", "", text).decode(), text)
+        self.fault = self.fault or stands
+        return stands
+
+    def end(self) -> None:
+        """Tell the others that this rank is done, and stop watching."""
+        self._stop.set()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(LOST_AFTER)
+        self._ask(lambda: self.store.set(f"beat/{self.rank}", "done"), None)
+
+    def _ask(self, question: Callable[[], Any], otherwise: Any) -> Any:
+        """Ask the store, unless it is gone or another thread has waited in vain for its answer."""
+        if not self._lock.acquire(timeout=GRACE):
+            return otherwise
+        try:
+            return question()
+        except Exception:  # noqa: BLE001 (whatever a lost store raises)
+            return otherwise
+        finally:
+            self._lock.release()
+
+    def _run(self) -> None:
+        neighbour = (self.rank + 1) % self.world
+        seen, since, count = "", time.monotonic(), 0
+        while not self._stop.wait(BEAT):
+            count += 1
+            state = self.work.state
+            try:
+                with self._lock:
+                    self.store.set(f"beat/{self.rank}", f"{count} {state.seconds:.3f} {state.doing}")
+                    beat = self.store.get(f"beat/{neighbour}").decode()
+                    fault = self.store.get("fault").decode() if self.store.check(["fault"]) else ""
+            except Exception:  # noqa: BLE001 (whatever a lost store raises)
+                self.fault = self.fault or "the process that holds the rendezvous is gone"
+                return self._take_out()
+            self._answered = time.monotonic()
+            if fault:
+                self.fault = self.fault or fault
+                return self._take_out()
+            if beat != seen:
+                seen, since = beat, time.monotonic()
+            elif beat != "done" and time.monotonic() - since > LOST_AFTER:
+                self.report(f"rank {neighbour} has not been heard of for {LOST_AFTER:.0f} seconds")
+                return self._take_out()
+            stuck = self._stuck()
+            if stuck:
+                self.report(stuck)
+                return self._take_out()
+
+    def _guard(self) -> None:
+        """Notice a store that does not answer, in which the watch itself is caught."""
+        while not self._stop.wait(BEAT):
+            if time.monotonic() - self._answered > LOST_AFTER:
+                self.fault = self.fault or (
+                    f"{self.name} is cut off: the process that holds the rendezvous has not answered for "
+                    f"{LOST_AFTER:.0f} seconds"
+                )
+                return self._take_out()
+
+    def _stuck(self) -> str | None:
+        """Say what does not get on: the work of this rank, or, as the first rank sees it, a connection."""
+        state = self.work.state
+        if state.seconds <= self.patience:
+            return None
+        if state.doing == BUSY:
+            return (
+                f"{self.name} lives but makes no progress: {self.patience:g} seconds on one piece of work, at "
+                f"{self.work.place()}; if work may take that long, raise --patience"
+            )
+        if self.rank == 0 and state.waits:
+            beats = self._ask(lambda: [self.store.get(f"beat/{rank}").decode() for rank in range(self.world)], ["gone"])
+            return silent_link(beats, self.patience)
+        return None
+
+    def _take_out(self) -> None:
+        if not self._stop.wait(_OWN_GRACE if self._own else GRACE) and self.fault is not None:
+            self.leave(self.fault)
+
+
+def silent_link(beats: Sequence[str], patience: float) -> str | None:
+    """Say which connection brings nothing, from the last beats of all ranks, if all have waited for too long.
+
+    A beat is a count, the seconds in a state, and the state. What a rank waits for has not been made if the other waits
+    for input too; otherwise it was made, and is lost between the two.
+    """
+    waits = {}
+    for rank, beat in enumerate(beats):
+        _, seconds, doing, *other = [*beat.split(), "", ""][:4]
+        if doing not in ("input", "room", "peers", "word") or float(seconds) <= patience:
+            return None
+        waits[rank] = (doing, other)
+    for rank, (doing, other) in waits.items():
+        if doing == "input" and waits[int(other[0])][0] != "input":
+            return (
+                f"nothing comes through from rank {other[0]} to rank {rank}: all ranks have waited for "
+                f"{patience:g} seconds, and the connection between these two is silent"
+            )
+    return f"all ranks have waited for each other for {patience:g} seconds: a connection between them is silent"

@@ -1,0 +1,374 @@
+"""Carrying out a recipe over many processes: who does what, one run folder, and what happens when a rank fails."""
+
+import hashlib
+import os
+import platform
+import socket
+import time
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onward.core import Count, Learner, LocalTrainer, Positive, check_fields
+from onward.costs.blocks import Balance, block_costs
+from onward.data import Splits, TrainLoader
+from onward.pipeline import (
+    PATIENCE,
+    Message,
+    PipelineFault,
+    Ranks,
+    Stages,
+    Wire,
+    carve,
+    check_replicas,
+    join,
+    place,
+    possible_cuts,
+    stages_of,
+)
+from onward.pipeline.placement import check_stages
+from onward.pipeline.training import StageStopped, StageTraining
+from onward.recipes import Recipe
+from onward.runs import checkpoints
+from onward.runs.beginning import announce, images_of
+from onward.runs.codec import encode
+from onward.runs.environment import choose_device, environment
+from onward.runs.folder import RunFolder
+from onward.runs.model import ModelSpec, spec_for
+from onward.runs.records import make_record
+from onward.runs.train import Interrupted, Place, check_data
+from onward.screen import let_the_first_speak, shown
+from onward.storage.disk import sweep
+from onward.storage.forms import naming
+from onward.storage.locks import trained_here
+from onward.training.compiling import compile_bodies
+from onward.training.finite import check_finite
+from onward.training.interrupt import StopWish, stop_wish
+from onward.training.progress import Display, stages
+
+Outcome = tuple[RunFolder, dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Pipelining:
+    """How a training is spread over processes; only bf16 messages change its result."""
+
+    stages: tuple[Count, ...] = ()
+    """Blocks of each stage, such as 4 4 9; nothing: balanced by cost, cut where least is sent."""
+    replicas: Count = 1
+    """Processes that share the batches of each stage."""
+    messages: Wire = "exact"
+    """exact, or bf16: half the bytes between stages, not the same bits."""
+    balance: Balance = "measured"
+    """What stages are balanced by: measured seconds, or counted operations."""
+    patience: Positive = PATIENCE
+    """Seconds that one step, or one batch of an evaluation, may take before its rank counts as hung."""
+
+    def __post_init__(self):
+        check_fields(self)
+
+
+def train_pipelined(
+    recipe: Recipe | None, where: Place, how: Pipelining, *, resume: Path | None = None
+) -> Outcome | None:
+    """Train as `train` and `resume` do, as one of the processes that torchrun started.
+
+    Weights, metrics and result are those of one process, bit for bit on the same CPU, if messages are exact and there
+    are no replicas. Returns run folder and result on the rank that writes, None on all others. After a restart by
+    torchrun the run goes on from its last checkpoint.
+
+    Raises ValueError for what a user can mend, Interrupted after a signal, PipelineFault if another rank failed.
+    """
+    ranks = join(leave, patience=how.patience)
+    try:
+        with ExitStack() as held:
+            return _Run(ranks, recipe, where, how, resume, held).carry_out()
+    except (Interrupted, PipelineFault):
+        raise
+    except BaseException as error:
+        ranks.watch.report(f"rank {ranks.rank} on {socket.gethostname()} stopped: {_told(error)}", own=True)
+        raise
+
+
+class _Run:
+    """The steps from a recipe to a result, on one rank."""
+
+    def __init__(
+        self,
+        ranks: Ranks,
+        recipe: Recipe | None,
+        where: Place,
+        how: Pipelining,
+        resume: Path | None,
+        held: ExitStack,
+    ):
+        """What is entered into `held` lasts until this process leaves the run."""
+        self.ranks, self.where, self.how, self.held = ranks, where, how, held
+        self.resumed = RunFolder.open(resume) if resume is not None else None
+        if recipe is None:
+            assert self.resumed is not None
+            recipe = self.resumed.recipe()
+        self.recipe = recipe
+        self.device = _device(where.device)
+
+    def carry_out(self) -> Outcome | None:
+        recipe, ranks = self.recipe, self.ranks
+        if recipe.trainer.order != "joint":
+            raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
+        data = images_of(recipe, self.where.data_dir, self.where.workers, begun=self.resumed is not None)
+        spec = spec_for(recipe.algorithm, recipe.net, data)
+        learner = spec.build(seed=recipe.seed)
+        _check_rules(learner)
+        ranks.agree(self._card(data))
+        batch_size = min(recipe.batch_size, len(data.train))
+        check_replicas(learner, self.how.replicas, batch_size, recipe.trainer.micro_batches)
+        stages = self._placement(data, spec, learner)
+        ranks.link(len(stages), self.how.replicas, self.device, self.how.messages)
+        owned = stages[ranks.stage]
+        host = socket.gethostname()
+        ranks.watch.name = f"rank {ranks.rank} on {host}, with blocks {owned.start} to {owned.stop - 1},"
+        folder, kind = self._folder(data, stages)
+        if kind == "finished":
+            result = folder.result()
+            assert result is not None
+            self._part()
+            return (folder, result) if ranks.writes else None
+        if ranks.writes:
+            announce(recipe, data, learner, self.device, folder.path)
+        with stop_wish() as wish:
+            training = self._training(carve(learner, owned).to(self.device), data, owned, folder, wish)
+            if kind is not None:
+                with naming(f"the checkpoint in {folder.path} does not fit this run"):
+                    training.load_state(*checkpoints.read(folder.path, kind, owned))
+            self._train(training, folder)
+        return self._finish(training, folder, data, spec)
+
+    def _card(self, data: Splits) -> dict[str, Any]:
+        return {
+            "version of the code": _source_digest(),
+            "version of torch": torch.__version__,
+            "recipe": encode(self.recipe),
+            "data checksum": data.checksum,
+            "kind of device": self.device.type,
+            "pipeline": asdict(self.how),
+            "byte order": platform.machine(),
+        }
+
+    def _placement(self, data: Splits, spec: ModelSpec, learner: Learner) -> Stages:
+        count, cuts = len(learner.blocks), possible_cuts(learner.turns, len(learner.blocks))
+        if self.how.replicas < 1 or self.ranks.world % self.how.replicas:
+            raise ValueError(f"--replicas {self.how.replicas} must divide the {self.ranks.world} processes that run")
+        if self.how.stages:
+            return stages_of(self.how.stages, cuts, count)
+        number = self.ranks.world // self.how.replicas
+        check_stages(number, cuts)
+        if number == 1:
+            return (range(count),)
+        if self.ranks.rank == 0:
+            costs = self._costs(data, spec)
+            chosen = place(costs.step, costs.entering, cuts, number)
+            self.ranks.tell("placement", [[stage.start, stage.stop] for stage in chosen])
+        return tuple(range(first, stop) for first, stop in self.ranks.hear("placement"))
+
+    def _costs(self, data: Splits, spec: ModelSpec):
+        learner = spec.build(seed=self.recipe.seed).to(self.device)
+        if self.recipe.trainer.channels_last:
+            learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        trainer = LocalTrainer(learner, self.recipe.trainer)
+        loader = TrainLoader(data.train, batch_size=self.recipe.batch_size, device=self.device)
+        return block_costs(trainer, *next(loader.epoch(0)), balance=self.how.balance)
+
+    def _folder(self, data: Splits, stages: Stages) -> tuple[RunFolder, str | None]:
+        """Return the run folder, and the checkpoint that all ranks go on from: its kind, None, or `finished`."""
+        if self.ranks.rank == 0:
+            self.ranks.tell("session", _session())
+        if self.ranks.writes:
+            folder = self._open(data, stages)
+            self.held.enter_context(trained_here(folder.path))
+            sweep(folder.path)
+            found = checkpoints.latest(folder.path)
+            kind = "finished" if folder.result() is not None else None if found is None else found[1]
+            self.ranks.tell("run", {"folder": str(folder.path.resolve()), "kind": kind})
+        told = self.ranks.hear("run")
+        if not (Path(told["folder"]) / "config.json").is_file():
+            raise ValueError(f"{told['folder']} cannot be seen here; --runs-dir must be a folder that all hosts share")
+        return RunFolder(Path(told["folder"])), told["kind"]
+
+    def _open(self, data: Splits, stages: Stages) -> RunFolder:
+        session = self.ranks.hear("session")
+        folder = self.resumed or _begun(self.where.runs_dir / self.recipe.name, session)
+        if folder is not None:
+            check_data(folder, data)
+            return folder
+        machine = {**environment(self.device), "data_checksum": data.checksum}
+        placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
+        return RunFolder.create(self.where.runs_dir, self.recipe, {**machine, "pipeline": placement})
+
+    def _training(
+        self, learner: Learner, data: Splits, owned: range, folder: RunFolder, stop: StopWish
+    ) -> StageTraining:
+        if self.where.compile:
+            compile_bodies(learner)
+        saved = time.monotonic()
+
+        def wish() -> tuple[bool, int | None]:
+            return stop.signal is not None or time.monotonic() - saved >= self.where.checkpoint_every, stop.signal
+
+        def save(training: StageTraining) -> None:
+            nonlocal saved
+            blocks, rest, notes = training.state()
+            for tensors in (*blocks.values(), rest):
+                check_finite(tensors, f" after step {training.step}")  # a checkpoint must be a good one
+            spot = checkpoints.Spot(notes["epoch"], notes["step_in_epoch"])
+            if self.ranks.replica == 0:
+                for k, tensors in blocks.items():
+                    checkpoints.save_part(folder.path, spot, f"block-{k}", tensors, {})
+            if self.ranks.writes:
+                checkpoints.save_part(folder.path, spot, "rest", rest, notes)
+                checkpoints.seal(folder.path, spot, len(learner.blocks))
+            saved = time.monotonic()
+
+        return StageTraining(
+            learner,
+            data,
+            self.recipe.trainer,
+            self.ranks,
+            owned,
+            epochs=self.recipe.epochs,
+            batch_size=self.recipe.batch_size,
+            seed=self.recipe.seed,
+            augmentation=self.recipe.data.augmentation,
+            wish=wish,
+            save=save,
+        )
+
+    def _train(self, training: StageTraining, folder: RunFolder) -> None:
+        if self.ranks.writes:
+            folder.keep_metrics(training.epoch, resumed=training.step > 0)
+        try:
+            if not self.ranks.writes:
+                for _ in training:
+                    pass
+                return
+            with Display(self.recipe.epochs, training.epoch, len(training.loader)) as display:
+                for event in training:
+                    folder.append_metrics(asdict(event))
+                    display.epoch(event)
+        except StageStopped as stop:
+            self._part()
+            if self.ranks.writes:
+                raise Interrupted(folder.path, stop.signal) from None
+            raise SystemExit(128 + stop.signal) from None
+
+    def _finish(self, training: StageTraining, folder: RunFolder, data: Splits, spec: ModelSpec) -> Outcome | None:
+        training.trainer.adopt_average()
+        if self.ranks.replica:
+            self._part()
+            return None
+        if self.ranks.writes:
+            training.evaluation.watch = self.held.enter_context(stages())
+        found = training.evaluation.finish(data)
+        weights = _gather(self.ranks, training.learner, training.owned)
+        result = None
+        if self.ranks.writes:
+            assert found is not None
+            validation, test = found
+            whole = spec.build()
+            whole.load_state_dict({**training.learner.state_dict(), **weights})
+            check_finite(whole.state_dict(), f" after step {training.step}")
+            whole.to(self.device)
+            seconds, machine = training.train_seconds, folder.environment()
+            result = make_record(
+                self.recipe, data, whole, train_seconds=seconds, test=test, validation=validation, machine=machine
+            )
+            result = folder.finish(whole, spec, result)
+        self._part()
+        return None if result is None else (folder, result)
+
+    def _part(self) -> None:
+        """Leave together: the rank that writes last of all, when everything is on disk."""
+        if self.ranks.outbox is not None:
+            self.ranks.outbox.put(Message("end"))
+            self.ranks.outbox.close()
+        self.ranks.tell(f"done/{self.ranks.rank}", True)
+        for rank in range(self.ranks.world):
+            self.ranks.hear(f"done/{rank}")
+        self.ranks.end()
+
+
+def _gather(ranks: Ranks, learner: Learner, owned: range) -> dict[str, Tensor]:
+    """Send the weights of all blocks to the last stage; return them there."""
+    weights: dict[str, Tensor] = {}
+
+    def on(message: Message) -> None:
+        if ranks.outbox is not None:
+            ranks.outbox.put(message)
+        else:
+            weights.update(zip(message.notes["names"], message.exact, strict=True))
+
+    if ranks.inbox is not None:
+        while (message := ranks.inbox.get("weights", "gathered")).kind == "weights":
+            on(message)
+    for k in owned:
+        state = learner.blocks[k].state_dict()
+        on(Message("weights", exact=list(state.values()), notes={"names": [f"blocks.{k}.{name}" for name in state]}))
+    if ranks.outbox is not None:
+        ranks.outbox.put(Message("gathered"))
+    return weights
+
+
+def _begun(parent: Path, session: str) -> RunFolder | None:
+    """Return the run that this launch of torchrun began before it restarted its processes."""
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0 or not parent.is_dir():
+        return None
+    for path in sorted(parent.glob("seed-*"), key=lambda path: path.stat().st_mtime, reverse=True):
+        if RunFolder(path).environment().get("pipeline", {}).get("session") == session:
+            return RunFolder(path)
+    return None
+
+
+def _session() -> str:
+    """Name this launch of torchrun: the same for all processes that it starts and starts again."""
+    return f"{os.environ.get('TORCHELASTIC_RUN_ID', 'none')}@{socket.gethostname()}:{os.getppid()}"
+
+
+def _device(name: str) -> torch.device:
+    """Choose a device; of several GPUs, each local process takes another one."""
+    device = choose_device(name)
+    if device.type == "cuda" and device.index is None:
+        device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
+        torch.cuda.set_device(device)
+    return device
+
+
+def _source_digest() -> str:
+    """Return a digest of this package's own source: what decides the numbers, committed or not."""
+    root = Path(__file__).resolve().parent.parent
+    digest = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(f"{path.relative_to(root)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _told(error: BaseException) -> str:
+    return f"{str(error) or type(error).__name__}".splitlines()[0]
+
+
+def leave(fault: str) -> None:
+    """End this process when it does not end by itself; nothing that it could still do would count."""
+    let_the_first_speak()
+    os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {shown(fault)}\n".encode())
+    os._exit(1)
+
+
+def _check_rules(learner: Learner) -> None:
+    for name, rule in learner.rules.items():
+        if not rule.pipelined:
+            raise ValueError(
+                f"the inference rule {name} reads more than a pipeline sends, which is scores and the mean of every "
+                "map that is handed on: train it in one process"
+            )

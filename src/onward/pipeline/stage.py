@@ -1,0 +1,96 @@
+"""A stage: some consecutive blocks of a learner on one rank, trained and evaluated on what comes along."""
+# B batch, C classes, L scored blocks so far
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Learner, LocalBlock, Piece, Span, Stream, Target, Turns, split
+from onward.pipeline.message import Message
+
+
+class Elsewhere(nn.Module):
+    """Stands where another rank's block would; it has no weights and computes nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise AssertionError("this block belongs to another rank")
+
+
+def carve(learner: Learner, owned: range) -> Learner:
+    """Take all blocks but `owned` out of a learner, in place; names of weights and numbers of blocks stay."""
+    for k in range(len(learner.blocks)):
+        if k not in owned:
+            learner.blocks[k] = LocalBlock(Elsewhere())  # pyright: ignore[reportIndexIssue] (a module list)
+    return learner
+
+
+def own_turns(turns: Turns, owned: range) -> Turns:
+    """Return the spans of every turn that lie in these blocks; no span may reach across their border."""
+    kept = tuple(tuple(span for span in turn if span.first in owned) for turn in turns)
+    assert all(span.last in owned for turn in kept for span in turn)
+    return kept
+
+
+def reach(turn: Sequence[Span], owned: range) -> int:
+    """Return the block before which a stage stops in a step: its own end, or that of the last span of all."""
+    return max(owned.start, min(owned.stop, turn[-1].last + 1))
+
+
+def step_message(pieces: Sequence[Piece], target: Target, notes: dict) -> Message:
+    """Return what a stage hands on after a step: the stream of every piece, and the target of the batch."""
+    stream = [tensor for piece in pieces for tensor in piece.stream]
+    exact = [target.label] if target.sign is None else [target.label, target.sign]
+    widths = [len(piece.stream) for piece in pieces]
+    return Message("step", stream, exact, {**notes, "widths": widths, "views": target.views})
+
+
+def step_content(message: Message, count: int, own: slice) -> tuple[list[Piece], Target]:
+    """Return the target that `step_message` packed, and those of its `count` pieces whose streams it packed."""
+    target = Target(message.exact[0], *(message.exact[1:] or [None]), views=message.notes["views"])
+    pieces, begin = split((), target, count)[own], 0
+    for number, width in enumerate(message.notes["widths"]):
+        pieces[number] = pieces[number]._replace(stream=tuple(message.stream[begin : begin + width]))
+        begin += width
+    return pieces, target
+
+
+class StageForward:
+    """Carries evaluation batches through the blocks of a stage, adding what its blocks say of them."""
+
+    def __init__(self, learner: Learner, owned: range):
+        self.learner, self.owned = learner, owned
+
+    def scores(self, stream: Stream) -> tuple[Stream, list[Float[Tensor, "B *C"]]]:
+        """Return what leaves the stage, and the goodness of every block that has one."""
+        found = []
+        for k in self.owned:
+            block = self.learner.blocks[k]
+            activity, stream = block(*stream)
+            if block.goodness is not None:
+                found.append(block.goodness(activity).float())
+        return stream, found
+
+    def handed_on(self, stream: Stream) -> tuple[Stream, list[Float[Tensor, "B D"]]]:
+        """Return what leaves the stage, and what each block hands on, averaged over its map."""
+        found = []
+        for k in self.owned:
+            _, stream = self.learner.blocks[k](*stream)
+            x = stream[0]
+            found.append(x.mean(dim=tuple(range(2, x.ndim))) if x.ndim > 2 else x)
+        return stream, found
+
+
+@contextmanager
+def evaluating(learner: Learner) -> Iterator[None]:
+    """Compute as in evaluation, without a graph; training goes on afterwards."""
+    modes = [(module, module.training) for module in learner.modules()]
+    learner.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for module, mode in modes:
+            module.training = mode

@@ -1,6 +1,0 @@
-"""Reports: what a comparison found, as one HTML page that needs no network, and as plain sentences."""
-
-from onward.report.page import page
-from onward.report.verdict import Verdict, summary, verdicts
-
-__all__ = ["Verdict", "page", "summary", "verdicts"]

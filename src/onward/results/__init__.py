@@ -1,0 +1,1 @@
+"""Results: statistics over recorded runs, and the tables and pages that are made from them."""

@@ -1,0 +1,177 @@
+"""Results: the pages of tables that are made from all records."""
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onward.recipes import RECIPES
+from onward.results.statistics import difference, estimate, verdict
+from onward.results.tables import control_of, overview, printed, published_of, shared
+from onward.runs.records import Record, Records, Row, read_records
+from onward.storage.disk import make_folder, write_text
+
+_MARKS = ("<!-- results -->", "<!-- /results -->")
+
+_PREFACE = (
+    "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent: mean, standard deviation and",
+    "95 % interval over seeds; a run reads the test split once, with the weights of the last epoch; where a recipe was",
+    "changed after one, the page of its method says so. `backprop` is the same network on the same budget, `gap` what",
+    "the row has more at equal seeds, paired, with its 95 % interval; both are empty where backprop was not trained on",
+    "that. `shown` says met or short where a one-sided test against the published number does so at a risk of 5 %",
+    "(Welch's if that was printed with a deviation). With fewer than 5 seeds a row is preliminary. `locality`: how far",
+    "the gradient of an objective reaches, measured; docs/concepts.md says what the words mean.",
+)
+_HEAD = (
+    "| recipe | locality | test % | 95 % | seeds | backprop % | gap | published % | shown | other % | weights | epochs "
+    "| minutes | device |",
+    f"|{'---|' * 14}",
+)
+
+
+def results_page(folder: Path) -> str:
+    """Return RESULTS.md for all records: methods side by side, a table per data set, and what has not been run.
+
+    Raises ValueError as `read_records` does.
+    """
+    records = read_records(folder)
+    by_data: dict[str, list[Row]] = defaultdict(list)
+    for row in records:
+        by_data[row.data].append(row)
+    lines = ["# Results", "", *_PREFACE, *_methods(records, folder)]
+    for data, rows in sorted(by_data.items()):
+        lines += ["", f"## {data}", "", *_HEAD, *(_row(row, records) for row in rows)]
+    return "\n".join([*lines, "", *_not_run(records)]) + "\n"
+
+
+def summary(folder: Path) -> str:
+    """Return what RESULTS.md says of methods side by side, for a text that has headings of its own above it.
+
+    Raises ValueError as `read_records` does.
+    """
+    return "\n".join(_methods(read_records(folder), folder)[1:]).replace("## ", "### ")
+
+
+def method_pages(folder: Path) -> dict[str, str]:
+    """Return, for each algorithm's class, the table of its recorded runs.
+
+    Raises ValueError as `read_records` does.
+    """
+    records = read_records(folder)
+    rows: dict[str, list[str]] = defaultdict(list)
+    for row, runs in records.items():
+        rows[runs[0].method].append(_row(row, records))
+    return {method: "\n".join([*_HEAD, *lines]) + "\n" for method, lines in rows.items()}
+
+
+def write_results(folder: Path) -> Path:
+    """Write RESULTS.md, which is returned, and `methods/CLASS.md` for the page of each method.
+
+    Raises ValueError as `read_records` does.
+    """
+    page = folder / "RESULTS.md"
+    write_text(page, results_page(folder))
+    methods = folder / "methods"
+    make_folder(methods)  # all pages in it are written anew
+    for old in methods.glob("*.md"):
+        old.unlink()
+    for method, table in method_pages(folder).items():
+        write_text(methods / f"{method}.md", table)
+    return page
+
+
+def insert(path: Path, tables: str) -> None:
+    """Put tables between the marks of a text file. Raises ValueError if it has no such marks."""
+    if path.is_symlink():
+        raise ValueError(f"{path} is a link; name the file that it leads to")
+    text = path.read_text()
+    before, opening, rest = text.partition(_MARKS[0])
+    _, closing, after = rest.partition(_MARKS[1])
+    if not (opening and closing):
+        raise ValueError(f"{path} has no lines {_MARKS[0]} and {_MARKS[1]} to put the results between")
+    write_text(path, f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
+
+
+def spread(values: Sequence[float]) -> str:
+    """Write fractions as a percentage with the deviation over seeds, where there are several."""
+    found = estimate(values)
+    mean = f"{100 * found.mean:.2f}"
+    return mean if found.deviation is None else f"{mean} ± {100 * found.deviation:.2f}"
+
+
+def interval(values: Sequence[float]) -> str:
+    """Write the 95 % interval of the mean over seeds as percentages; nothing with one seed."""
+    found = estimate(values)
+    if found.margin is None:
+        return ""
+    return f"{100 * (found.mean - found.margin):.2f} to {100 * (found.mean + found.margin):.2f}"
+
+
+def _methods(records: Records, folder: Path) -> list[str]:
+    tables = (overview(records, _costs(folder), printed()), shared(records))
+    return [line for table in tables if table for line in ("", *table)]
+
+
+def _costs(folder: Path) -> dict[str, Any]:
+    """Return what a step of each method costs, where that was measured."""
+    path = folder / "benchmarks" / "methods.json"
+    return {row["method"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+
+
+def _not_run(records: Records) -> list[str]:
+    """List the recipes with a published number that have no record."""
+    known = {row.recipe for row in records}
+    rows = [
+        f"| `{recipe.name}` | {100 * recipe.published.test_accuracy:.2f} ({recipe.published.source}) |"
+        for recipe in RECIPES
+        if recipe.published and recipe.name not in known
+    ]
+    return ["## Not run yet", "", "| recipe | published % |", "|---|---|", *sorted(rows)]
+
+
+def _row(row: Row, records: Records) -> str:
+    runs = records[row]
+    first = runs[0].result
+    accuracies = [run.accuracy for run in runs]
+    control = control_of(row, records)
+    others = list(first["test_accuracy_by_rule"])[1:]
+    cells = [
+        f"`{row.recipe}`",
+        runs[0].locality,
+        spread(accuracies),
+        interval(accuracies),
+        str(len(runs)),
+        spread([run.accuracy for run in control]) if control else "",
+        _gap(runs, control),
+        *_published(runs),
+        ", ".join(f"{rule} {spread([run.result['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others),
+        f"{first['parameters'] / 1e6:.2f} M",
+        str(first["epochs"]),
+        f"{statistics.mean(run.result['train_seconds'] for run in runs) / 60:.1f}",
+        first["device"],
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
+    """Write what a row has more than backprop at equal seeds, in points."""
+    ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
+    found = difference(ours, theirs)
+    if found is None:
+        return ""
+    return f"{100 * found.mean:+.2f}" + (f" ± {100 * found.margin:.2f}" if found.margin is not None else "")
+
+
+def _published(runs: Sequence[Record]) -> tuple[str, str]:
+    """Write the number to meet, with its source, and what the seeds show of it."""
+    published = published_of(runs[0])
+    if published is None:
+        return "", ""
+    ours = [run.accuracy for run in runs]
+    printed = f"{100 * published.test_accuracy:.2f}"
+    if published.deviation is not None:
+        printed += f" ± {100 * published.deviation:.2f}"
+    gap = 100 * (statistics.fmean(ours) - published.test_accuracy)
+    return f"{printed} ({published.source})", f"{verdict(ours, published)}, {gap:+.2f}"

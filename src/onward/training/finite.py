@@ -1,0 +1,25 @@
+"""Finite numbers: what is kept of a training is checked before it replaces what was good."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+
+def check_finite(tensors: Mapping[str, Tensor], when: str = "") -> None:
+    """Raise ValueError naming a tensor that holds NaN or infinity; a threshold that nobody reaches is infinite."""
+    watched = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
+    if not watched:
+        return
+    good = torch.stack([_good(name, tensor) for name, tensor in watched.items()])  # waits for the device once
+    for name, fine in zip(watched, good.tolist(), strict=True):
+        if not fine:
+            raise ValueError(
+                f"{name} is not finite{when}; lower the learning rate (--trainer.learning-rate) "
+                "or clip gradients (--trainer.clip-norm 1)"
+            )
+
+
+def _good(name: str, tensor: Tensor) -> Tensor:
+    bad = tensor.isnan() if name.endswith("thresholds") else ~tensor.isfinite()
+    return ~bad.any()

@@ -1,0 +1,321 @@
+"""The page: whole, small, without script or network, and right about its numbers; verdicts by hand."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+from report_toys import comparison, cost
+
+from onward.compare.report import page, summary, verdicts
+from onward.compare.report.figures import BarChart, Line, LineChart, Look, Matrix, lines_of, worst_pairs
+from onward.compare.report.heading import control_names, title
+from onward.compare.report.scale import Scale, bounds, number, plain, ticks
+
+LIMIT = 3 * 10**6
+
+
+class _Structure(HTMLParser):
+    """Checks that tags close in order; notes what could load something, and the titles of figures."""
+
+    def __init__(self):
+        super().__init__()
+        self.open: list[str] = []
+        self.loads: list[str] = []
+        self.figures = 0
+
+    def handle_starttag(self, tag: str, attrs: list) -> None:
+        self.loads += [value for name, value in attrs if name in ("src", "href", "xlink:href", "action")]
+        self.figures += tag == "figure"
+        if tag not in ("meta", "link", "br"):
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _parsed(html: str) -> _Structure:
+    found = _Structure()
+    found.feed(html)
+    assert found.open == []
+    return found
+
+
+def test_a_page_is_whole_and_loads_nothing():
+    html = page(comparison())
+    found = _parsed(html)
+    assert html.lstrip().startswith("<!doctype html>")
+    assert found.loads == ["data:,"]
+    assert "<script" not in html and "url(" not in html and "@import" not in html and "http://" not in html
+    for name in (
+        "claims",
+        "summary",
+        "noise",
+        "devices",
+        "recovery",
+        "cost",
+        "energy",
+        "blocks",
+        "curves",
+        "block-curves",
+        "confusion",
+    ):
+        assert f'<section id="{name}">' in html, name
+    assert found.figures == 2 + 1 + 1 + 3 + 3 + 1 + 2 + 2 + 3
+    assert html.count("<svg viewBox") >= found.figures
+    assert html.count("<polyline") == 3 + 3 + 2 + 3 + 3 + 3 + 3 and 'points=""' not in html
+    assert "prefers-color-scheme: dark" in html and "@media print" in html and 'name="viewport"' in html
+    assert len(html.encode()) < LIMIT
+
+
+def test_accuracy_comes_first_then_robustness():
+    html = page(comparison())
+    order = re.findall(r'<section id="([\w-]+)">', html)
+    first = ["summary", "curves", "blocks", "block-curves", "claims", "noise", "devices", "recovery"]
+    assert order[: len(first)] == first, order
+
+
+def test_accuracy_of_each_block_is_drawn_over_epochs():
+    found = comparison(methods=2)
+    found["methods"][1]["curves"] = [
+        [{**row, "block_accuracy": [0.1, 0.2 + shift, 0.3]} for row in curve]
+        for shift in (0.0, 0.1)
+        for curve in found["methods"][1]["curves"]
+    ]
+    html = page(found)
+    (section,) = re.findall(r'<section id="block-curves">.*?</section>', html, re.DOTALL)
+    assert section.count("<polyline") == 3 and section.count("</svg>block ") == 3
+    assert section.count("<title>block 2: 25.00 %</title>") == 3, "a mean over seeds, at every epoch"
+    many = [{**row, "block_accuracy": [k / 40 for k in range(20)]} for row in found["methods"][1]["curves"][0]]
+    found["methods"][1]["curves"] = [many]
+    (section,) = re.findall(r'<section id="block-curves">.*?</section>', page(found), re.DOTALL)
+    assert section.count("<polyline") == 8 and "</svg>block 1<" in section and "</svg>block 20<" in section
+    found["methods"][1]["curves"] = [[{**row, "block_accuracy": []} for row in many], []]
+    assert "block-curves" not in page(found)
+
+
+def test_long_names_are_broken_or_shortened_and_none_is_lost():
+    assert lines_of("deeper_forward (epochs 1, width 50, learning rate 0.001)") == [
+        "deeper_forward (epochs 1, width 50,",
+        "learning rate 0.001)",
+    ]
+    assert [len(line) for line in lines_of("x" * 90)] == [38, 38, 14] and lines_of("") == []
+    assert all(len(line) <= 20 for line in lines_of("漢" * 50)) and "".join(lines_of("漢" * 50)) == "漢" * 50
+    matrix = Matrix(Look("a", 0, False), ["a name that is rather long", "b"], [[3, 1], [0, 0]])
+    assert matrix.short("b") == "b" and matrix.short(matrix.names[0]) == "a name that…", matrix.short(matrix.names[0])
+    found = comparison()
+    found["methods"][1]["class_names"][0] = "x" * 60
+    assert f"<title>{'x' * 60}</title>" in page(found)
+
+
+def test_text_is_text():
+    html = page(comparison())
+    assert "a &lt;b&gt;method&lt;/b&gt; &amp; more" in html and "<b>method" not in html
+
+
+def test_numbers_are_where_they_belong():
+    html = page(comparison())
+    assert "95.00" in html and "epochs 5" in html and "not reached" in html
+    assert "preliminary: fewer than five seeds" in html
+    (first,) = re.findall(r"<title>local1: 84.00 % ± 0.40</title>", html)
+    assert first
+
+
+def test_what_was_not_asked_is_left_out():
+    found = comparison(methods=1)
+    found |= {"sweeps": [], "controls": [], "stream": None}
+    del found["peak_rate"]
+    for method in found["methods"]:
+        method |= {"noise": [], "recovery": [], "curves": [[]]}
+        del method["cost"], method["energy"]
+    html = page(found)
+    _parsed(html)
+    for name in ("claims", "noise", "devices", "recovery", "cost", "energy", "curves", "blocks"):
+        assert f'<section id="{name}">' not in html, name
+    assert '<section id="confusion">' in html
+
+
+def test_many_methods_and_many_classes_stay_small():
+    html = page(comparison(methods=16, classes=200))
+    _parsed(html)
+    assert '<section id="mistakes">' in html and "Confusion matrix" not in html
+    assert len(html.encode()) < LIMIT
+    assert len(page(comparison(methods=16, classes=20)).encode()) < LIMIT
+
+
+def test_methods_may_have_other_classes():
+    found = comparison()
+    found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
+    html = page(found)
+    _parsed(html)
+    assert html.count('aria-label="Confusion matrix') == 2 and html.count("taken for</th>") == 1
+
+
+def test_measured_steps_are_added():
+    steps = {
+        "recipe": "asge-cifar10",
+        "batch_size": 8,
+        "data": "random",
+        "precision": "bf16",
+        "environment": {"device": "x"},
+    }
+    steps["contenders"] = [cost("ASGE", 0.3), cost("backprop", 1.0)]  # pyright: ignore
+    html = page(comparison(), measured=[steps])
+    _parsed(html)
+    assert "Memory and time: asge-cifar10" in html
+
+
+def test_verdicts_are_those_of_the_numbers():
+    found = comparison()
+    first, second, *_ = verdicts(found)
+    assert (first.method, second.method, first.control) == ("local1", "local2", "backprop")
+    assert first.lost == pytest.approx((0.05 + 0.1) / 2) and first.control_lost == pytest.approx(0.0)
+    chips, images = (0.004**2 * 2.5 / 5), (0.075 + 1e-4) / 10_000
+    assert first.error == pytest.approx((2 * chips + images) ** 0.5, rel=1e-6)
+    assert first.word == "less" and "less robust by 7.5" in str(first)
+    assert "84.0 % and 95.0 %" in str(first)
+    assert summary(verdicts(found)).startswith("No. In 6 comparisons with backprop")
+    assert summary([]) == "" and verdicts(comparison(methods=1)) == []
+
+
+def test_a_verdict_can_be_for_a_method_or_open():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    control["noise"], method["noise"] = method["noise"], control["noise"]
+    method["clean"] = control["clean"]
+    assert {verdict.word for verdict in verdicts(found)} == {"more"}
+    assert summary(verdicts(found)).startswith("Yes.")
+    found["test_images"] = 20
+    assert {verdict.word for verdict in verdicts(found)} == {"same"}
+
+
+def test_a_verdict_is_for_one_data_set():
+    found = comparison()
+    control, first, second = found["methods"]
+    first["data"] = "mnist"
+    assert {verdict.method for verdict in verdicts(found)} == {"local2"}
+    for row, checksum in ((control, "a"), (first, "a"), (second, "b")):
+        row |= {"data": "folder", "data_checksum": checksum}
+    assert {verdict.method for verdict in verdicts(found)} == {"local1"}
+    other = control | {"name": "backprop-other", "label": "other", "data_checksum": "b", "network": "MLP()"}
+    found["methods"].append(other)
+    assert {(v.method, v.control) for v in verdicts(found)} == {("local1", "backprop"), ("local2", "other")}
+    html = page(found)
+    _parsed(html)
+    assert "beside other, another network</small>" in html
+
+
+def test_a_verdict_counts_the_images_of_its_own_methods():
+    found = comparison(methods=2)
+    found["methods"].insert(0, comparison()["methods"][2] | {"data": "mnist", "test_images": 10_000})
+    for row in found["methods"][1:]:
+        row["test_images"] = 20
+    (first, *_) = verdicts(found)
+    images = (0.075 + 0.05) / 20
+    assert first.method == "local1" and first.error == pytest.approx((2 * 0.004**2 * 0.5 + images) ** 0.5, rel=1e-6)
+    assert first.word == "same"
+
+
+def test_a_verdict_says_in_what_its_control_differs():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    assert {verdict.unlike for verdict in verdicts(found)} == {()}
+    control |= {"epochs": 9, "batch_size": 32, "precision": "bf16", "validation_split": [0.1, 0]}
+    method["validation_split"] = [0.1, 1]
+    said = "another validation split; epochs 9, not 3; batch size 32, not 64; precision bf16, not fp32"
+    assert f"backprop ({said}) 0.0" in str(verdicts(found)[0])
+    assert f"beside backprop, {said.replace('; ', ', ')}</small>" in page(found)
+    near = control | {"label": "near", "epochs": 3}
+    found["methods"].append(near)
+    assert {verdict.control for verdict in verdicts(found)} == {"near"}
+
+
+def test_titles_are_those_of_all_methods():
+    found = comparison()
+    assert title(found) == "10,000 test images of digits, 1 seed" and "10,000 test images · 1 seed ·" in page(found)
+    found["methods"][1] |= {"data": "mnist", "test_images": 360, "seeds": [0, 1, 2, 3, 4]}
+    found["seeds"] = found["methods"][1]["seeds"]
+    assert title(found) == "10,000 test images of digits and 360 of mnist, 1 to 5 seeds"
+    html = page(found)
+    assert "10,000 test images of digits and 360 of mnist · 1 to 5 seeds" in html and "fewer than five" in html
+    assert "the dotted line is chance" in html
+    found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
+    assert "the dotted line is chance" not in page(found)
+
+
+def test_controls_are_named_by_the_whole_network_and_what_differs():
+    controls = [
+        cost("backprop", 1.0) | {"network": net, "batch_size": batch, "precision": "fp32"}
+        for net, batch in (("MLP(width=1000)", 64), ("MLP(width=2000)", 64), ("MLP(width=2000)", 128))
+    ]
+    names, legend = control_names(controls[:2])
+    assert names == ["backprop [1]", "backprop [2]"]
+    assert legend == ["[1] trains MLP(width=1000)", "[2] trains MLP(width=2000)"]
+    assert control_names(controls)[1][2] == "[3] trains MLP(width=2000), batch 128"
+    controls[1] |= {"precision": "bf16"}
+    names, legend = control_names(controls)
+    assert legend[1] == "[2] trains MLP(width=2000), batch 64, bf16"
+    html = page(comparison() | {"controls": controls})
+    assert all(text in html for text in (*names, *legend))
+    names, legend = control_names(controls[:1] * 2)
+    assert names == ["backprop", "backprop"] and legend == ["backprop trains MLP(width=1000)"]
+    assert control_names([]) == ([], []) and "[1]" not in page(comparison())
+
+
+def test_infinitely_many_photons_are_drawn():
+    found = comparison(methods=2)
+    found["sweeps"][1]["levels"][0] = "inf"
+    for method in found["methods"]:
+        method["noise"][2]["level"] = "inf"
+    html = page(found)
+    _parsed(html)
+    assert "<th>inf</th>" in html
+    assert [plain(value) for value in ("inf", float("inf"))] == ["inf", "inf"] and number(float("inf")) == "inf"
+    found["sweeps"] = [found["sweeps"][1] | {"levels": ["inf"]}]
+    assert "At Weight bits inf:" in str(verdicts(found)[0])
+
+
+def test_who_has_little_has_little_to_lose():
+    found = comparison(methods=2)
+    control, method = found["methods"]
+    for row, clean, noisy in ((control, 0.9, 0.8), (method, 0.15, 0.1)):
+        row["clean"] = {"mean": clean, "values": [[clean]]}
+        row["noise"] = [{"sweep": "bits", "level": 3.0, "mean": noisy, "values": [[noisy]]}]
+    found["sweeps"] = [sweep | {"levels": [3.0]} for sweep in found["sweeps"] if sweep["name"] == "bits"]
+    (verdict,) = verdicts(found)
+    assert verdict.gap > 5 * verdict.error
+    assert (verdict.share, verdict.control_share) == (pytest.approx(1), pytest.approx(1 / 8))
+    assert verdict.word == "same"
+    assert "ahead of backprop in 0" in summary([verdict])
+
+
+def test_ticks_are_round_and_inside():
+    assert ticks(0, 1) == [0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert ticks(0.55, 0.98) == [0.6, 0.7, 0.8, 0.9]
+    assert ticks(3, 3) == [3]
+    low, high = bounds([0.62, 0.93])
+    assert low <= 0.62 and high >= 0.93 and (high - low) < 0.5
+    low, high = bounds([0.5, 0.5])
+    assert low < 0.5 < high
+    assert [number(v) for v in (0, 0.5, 12.34, 1234.5, 1e-7)] == ["0", "0.500", "12.3", "1,234", "1e-07"]
+    assert [plain(v) for v in (0.0, 0.05, 1000.0, 7.5)] == ["0", "0.05", "1,000", "7.5"]
+    scale = Scale(0, 2, 10, 20)
+    assert [scale(v) for v in (0, 1, 2)] == [10, 15, 20]
+
+
+def test_figures_stay_inside_their_frames():
+    look = Look("a", 0, False)
+    chart = LineChart("t", "x", [Line(look, ((0.0, 0.2), (1.0, 0.99)), (0.5, 0.5))])
+    for x, y in (place.split(",") for place in (chart.path(chart.lines[0]) + " " + chart.band(chart.lines[0])).split()):
+        assert 0 <= float(x) <= chart.width and 0 <= float(y) <= chart.height
+    one = LineChart("t", "x", [Line(look, ((1.0, 0.5),))])
+    assert one.path(one.lines[0])
+    epochs = LineChart("t", "x", [Line(look, ((1.0, 0.5), (2.0, 0.6), (3.0, 0.7)))])
+    assert [text for _, text in epochs.x_ticks] == ["1", "2", "3"]
+    bars = BarChart("t", "MB", [])
+    assert bars.rows() == []
+    matrix = Matrix(look, ["a", "b"], [[3, 1], [0, 0]])
+    assert matrix.cells == [(0, 0, 3, 0.75), (0, 1, 1, 0.25)]
+    assert worst_pairs(["a", "b"], [[3, 1], [0, 0]]) == [("a", "b", 1, 0.25)]
