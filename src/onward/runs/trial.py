@@ -1,7 +1,5 @@
 """A trial: a step of a learner that is dropped, so that what cannot be trained is refused before a run begins."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 
 import torch
@@ -25,21 +23,6 @@ def try_out(spec: ModelSpec, settings: TrainerSettings, *, batch_size: int, seed
     for step in range(len(learner.turns)):
         trainer.step(images, labels, step=step)
     learner.eval().score_blocks(images)  # rules may have to be fitted first
-
-
-@contextmanager
-def enough_values() -> Iterator[None]:
-    """Say what to do where a batch normalisation meets a single value of a channel. Raises ValueError."""
-    try:
-        yield
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ValueError(
-            "a batch normalisation needs more than one value of each channel, and a single image has but one here: "
-            "train on two or more images at a time (--batch-size, --trainer.micro-batches) or on larger ones "
-            "(--data.size)"
-        ) from None
 
 
 def _smallest_piece(batch_size: int, pieces: int) -> int:
