@@ -101,7 +101,7 @@ def _splits(case: Case, world: World) -> None:
     labels, label_kind = labels_of(case, world.labels)
     more, wanted = _settings(case)
     refused = "refused" in (kind, label_kind, wanted)
-    if case.chance(0.15):
+    if "test_fraction" not in more and case.chance(0.15):  # which is not read beside test images
         more["test_images"], kind = images_of(case, world.images[:9])
         more["test_labels"], label_kind = labels_of(case, world.labels[:9])
         refused = refused or "refused" in (kind, label_kind)

@@ -17,7 +17,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
 from onward.recipes import Recipe
-from onward.runs import Place, RunFolder, checkpoints, load_model, resume, train
+from onward.runs import Place, RunFolder, checkpoints, load_model, resume, save_model, train
 from onward.runs.finished import open_run
 from onward.storage.files import read_json, read_tensors, write_json, write_tensors
 from onward.storage.lines import Metrics
@@ -250,3 +250,18 @@ def test_the_environment_of_a_stopped_run_cannot_say_what_the_run_says(
     assert [found[name] for name in ("test_accuracy", "recipe", "n_test")] == [
         wanted[name] for name in ("test_accuracy", "recipe", "n_test")
     ]
+
+
+def test_a_model_that_is_not_that_of_the_result_is_refused_and_none_is_saved_there(
+    finished: dict[str, Path], tmp_path: Path
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished["a"], run)
+    learner, spec = load_model(run)
+    with pytest.raises(ValueError, match=r"holds a finished run.*name another folder"):
+        save_model(run, learner, spec)
+    load_model(run)
+    for name in ("config.json", "model.json", "model.safetensors"):
+        shutil.copy(finished["b"] / name, run / name)
+    with pytest.raises(ValueError, match=r"model\.json does not belong to .*result\.json"):
+        load_model(run)

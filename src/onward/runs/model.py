@@ -173,11 +173,13 @@ def save_model(
     """Write `model.safetensors` and `model.json` into a folder, which is made if it is not there.
 
     `config` and `result` are the digests of the files that lie beside them, where there are such. Raises ValueError,
-    before anything is written, for classes that are not onward's own, for weights that are not finite, and for a
-    description that is not that of the learner; OSError if a file cannot be written, and then the model before it is
-    untouched.
+    before anything is written, for the folder of a finished run, for classes that are not onward's own, for weights
+    that are not finite, and for a description that is not that of the learner; OSError if a file cannot be written,
+    and then the model before it is untouched.
     """
     folder, tensors = Path(folder), learner.state_dict()
+    if result is None and (folder / "result.json").exists():
+        raise ValueError(f"{folder} holds a finished run with the model of its result: name another folder")
     content = _described(spec)
     try:
         check_forms(spec.forms(forms_of(tensors)), forms_of(tensors))
@@ -202,6 +204,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     content = read_json(described)
     header = read_header(weights)
     check_digests(folder, content, header.digest)
+    _check_result(folder, content)
     spec = _spec(content, described)
     with naming(f"{described} describes no model that can be built"):
         wanted = spec.forms(header.forms)
@@ -215,6 +218,14 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
         learner = spec.build()
         learner.load_state_dict(tensors)
     return learner.eval(), spec
+
+
+def _check_result(folder: Path, content: Mapping[str, Any]) -> None:
+    """Raise ValueError where a result beside a model is that of another model."""
+    described, beside = folder / "model.json", folder / "result.json"
+    seals = read_json(beside).get("seals") if beside.exists() else None
+    if isinstance(seals, dict) and seals.get("model") != json_digest(content):
+        raise ValueError(f"{described} does not belong to {beside}: it is of another run, or was made anew")
 
 
 def model_folder(path: Path) -> Path:
