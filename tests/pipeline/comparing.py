@@ -10,6 +10,7 @@ from onward.storage.files import read_tensors
 _MACHINE = {"train_seconds", "peak_memory_bytes", "images_per_second", "sha256", "pipeline", "commit"} | {
     "config_sha256",
     "seals",
+    "result_sha256",
 }
 
 
