@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 
-from onward.cli.words import CommandLineError, Mistakes, nearest
+from onward.cli.words import CommandLineError, Mistakes, fitted, nearest
 from onward.screen import let_the_first_speak, open_ended, say
 
 _USAGE = """usage: onward [--with FILE.py] COMMAND ...
@@ -21,7 +21,7 @@ _USAGE = """usage: onward [--with FILE.py] COMMAND ...
   measure RECIPE           operations, time and memory of a training step, beside backprop's
   compare RECIPE...        accuracy, also under noise, memory, time and energy side by side; a page with figures
   report RUN...            the same page for finished runs
-  simulate RECIPE          a pipeline over many devices on paper: step time, utilisation, memory of each stage
+  simulate RECIPE          a pipeline over many devices on paper: step time, utilization, memory of each stage
   reproduce RECIPE         run it with several seeds and stand the result beside the published number
   queue FILE               train what a list of recipes and seeds names and is not on record yet
   results                  make results/RESULTS.md from the recorded runs
@@ -83,7 +83,7 @@ def _main(words: Sequence[str]) -> int:
     while words[:1] == ["--with"]:
         words = _with(words)
     if not words or words[0] in ("-h", "--help"):
-        print(_USAGE, end="")
+        print(fitted(_USAGE), end="")
         return 0 if words else 2
     if words[0] in ("-V", "--version"):
         print(_versions())

@@ -10,7 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table, tell
-from onward.cli.words import CommandLineError
+from onward.cli.words import CommandLineError, fitted
 from onward.compare.recovery import Stream
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
@@ -100,7 +100,7 @@ class CompareArguments(ReportArguments):
 def run(words: Sequence[str]) -> None:
     """Carry out `onward compare`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return
     order = parse(CompareArguments, "compare", _named_first(words, "recipe", "compare RECIPE..."))
     if order.seeds < 1:
@@ -117,7 +117,7 @@ def run(words: Sequence[str]) -> None:
 def run_report(words: Sequence[str]) -> None:
     """Carry out `onward report`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
-        print(REPORT_USAGE, end="")
+        print(fitted(REPORT_USAGE), end="")
         return
     order = parse(ReportArguments, "report", _named_first(words, "run", "report RUN..."))
     runs = [open_run(Path(name)) for name in order.names]

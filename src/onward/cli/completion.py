@@ -6,7 +6,7 @@ The scripts ask `onward completion words WORD...` for what can follow, which imp
 from collections.abc import Sequence
 
 from onward.cli.index import read_index, recipe_names
-from onward.cli.words import CommandLineError, nearest
+from onward.cli.words import CommandLineError, fitted, nearest
 
 _USAGE = """usage: onward completion bash|zsh|fish
 
@@ -55,7 +55,7 @@ def run(words: Sequence[str]) -> None:
         for word in possible(words[1:]):
             print(word)
     elif list(words[:1]) in (["-h"], ["--help"]):
-        print(_USAGE, end="")
+        print(fitted(_USAGE), end="")
     elif len(words) == 1 and words[0] in _SCRIPTS:
         print(_SCRIPTS[words[0]], end="")
     else:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.cli.index import read_index, summarised
-from onward.cli.words import CommandLineError, nearest
+from onward.cli.words import CommandLineError, fitted, nearest
 from onward.screen import shown
 
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
@@ -28,7 +28,7 @@ _LEAST = 30  # columns that a description needs beside a name
 def run(words: Sequence[str]) -> None:
     """Carry out `onward list`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
-        print(_USAGE, end="")
+        print(fitted(_USAGE), end="")
         return
     order = _order(words)
     index = read_index()

@@ -10,7 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
-from onward.cli.words import CommandLineError
+from onward.cli.words import CommandLineError, fitted
 from onward.costs.contenders import measure
 from onward.measure import CATEGORIES, PHASES
 from onward.recipes import Recipe
@@ -55,7 +55,7 @@ class MeasureArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward measure`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return
     if not words or words[0].startswith("-"):
         raise CommandLineError("no recipe named: onward measure RECIPE; `onward list` shows all")

@@ -11,7 +11,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.tables import show_table
-from onward.cli.words import CommandLineError
+from onward.cli.words import CommandLineError, fitted
 from onward.core import LocalTrainer
 from onward.costs.blocks import BlockCosts, block_costs
 from onward.costs.contenders import shapes_like
@@ -68,7 +68,7 @@ class SimulateArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward simulate`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return
     if not words or words[0].startswith("-"):
         raise CommandLineError("no recipe named: onward simulate RECIPE; `onward list` shows all")

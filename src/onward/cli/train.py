@@ -12,7 +12,7 @@ from onward.cli import known
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
-from onward.cli.words import CommandLineError
+from onward.cli.words import CommandLineError, fitted
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
@@ -79,7 +79,7 @@ class ResumeArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward train`. Raises ValueError for what a user can mend."""
     if list(words[:1]) in (["-h"], ["--help"]):
-        print(USAGE, end="")
+        print(fitted(USAGE), end="")
         return
     named = bool(words) and not words[0].startswith("-")
     if any(word == "--resume" or word.startswith("--resume=") for word in words):

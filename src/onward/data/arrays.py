@@ -86,7 +86,7 @@ def _refuse_collapse(images: Tensor, what: str) -> None:
     if values >= 4 * levels:
         shifted = f"({what} - {low:.3g})" if low else what
         raise ValueError(
-            f"98 % of the pixels of {what} lie between {low:.3g} and {high:.3g}: images are kept as 256 grey levels, "
+            f"98 % of the pixels of {what} lie between {low:.3g} and {high:.3g}: images are kept as 256 gray levels, "
             f"and those would fall on {levels} of them; stretch them, for example "
             f"({shifted} / {high - low:.3g}).clip(0, 1)"
         )

@@ -32,7 +32,7 @@ class Augmentation:
     color_jitter: Share = 0.0
     """Strength of brightness, contrast and saturation changes, 0 to 1; hue changes by a quarter of it."""
     grayscale: Share = 0.0
-    """Probability of removing the colours."""
+    """Probability of removing the colors."""
     cutout: Pixels = 0
     """Side in pixels of a random square that is set to zero; 0 = off."""
 

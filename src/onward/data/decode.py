@@ -29,7 +29,7 @@ def read_image(path: str | Path, *, channels: int, size: tuple[int, int]) -> UIn
     Raises ValueError when the file is missing, is no image, or has more than 8 bits per channel.
     """
     if channels not in (1, 3):
-        raise ValueError(f"channels is {channels!r}: images have 1 channel (grey) or 3 (RGB)")
+        raise ValueError(f"channels is {channels!r}: images have 1 channel (gray) or 3 (RGB)")
     sides = size if isinstance(size, tuple | list) else ()
     if len(sides) != 2 or not all(isinstance(side, int) and side >= 1 for side in sides):
         raise ValueError(f"size is {size!r}: give (height, width) in whole pixels, such as (28, 28)")
@@ -64,7 +64,7 @@ def open_image(content: Path | bytes, *, where: str) -> Image.Image:
         raise ValueError(f"{where} cannot be read as an image ({said}): {_MEND}") from error
     if upright is None or upright.mode not in GREY_MODES + COLOUR_MODES:
         kind = f"mode {image.mode} with {bits} bits" if upright is None else f"mode {upright.mode}, not 8 bits"
-        raise ValueError(f"{where} has {kind} per channel: convert it to 8-bit grey or RGB")
+        raise ValueError(f"{where} has {kind} per channel: convert it to 8-bit gray or RGB")
     return upright
 
 

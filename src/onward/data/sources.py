@@ -24,7 +24,7 @@ from .streamed_splits import streamed_splits
 from .workers import spare_cores
 
 DATA_SETS = (
-    ("digits", "scikit-learn's handwritten digits, 1.8k, 8x8 grey; needs no download"),
+    ("digits", "scikit-learn's handwritten digits, 1.8k, 8x8 gray; needs no download"),
     *((named.name, named.description) for named in NAMED_SETS),
 )
 

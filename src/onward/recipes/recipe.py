@@ -49,7 +49,7 @@ class Recipe:
     data: DataSettings
     """The data set and its splits."""
     trainer: TrainerSettings
-    """How every block is optimised."""
+    """How every block is optimized."""
     epochs: Count
     """Times through the training split (cascade: for each span)."""
     batch_size: Count = 128

@@ -35,10 +35,10 @@ def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.devic
         f"on {device_name(device)}, in {folder}",
         error=True,
     )
-    each = len(data.train) // recipe.batch_size
-    if each * recipe.epochs < _FEW:
+    steps = len(data.train) // recipe.batch_size * recipe.epochs
+    if steps < _FEW:
         say(
-            f"only {each * recipe.epochs} steps in all, which may be too few to learn from: "
+            f"only {steps} {'step' if steps == 1 else 'steps'} in all, which may be too few to learn from: "
             "take more epochs (--epochs) or smaller batches (--batch-size)",
             error=True,
         )
