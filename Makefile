@@ -15,10 +15,10 @@ train: install  ## train the default recipe on digits
 	$(BIN)/onward train --no-record
 
 test: install  ## the default tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: install  ## every test, also those that take minutes
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'slow or not slow'
 
 CASES ?= 20000
 SEED ?= 1
