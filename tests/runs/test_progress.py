@@ -148,3 +148,14 @@ def test_a_readout_tells_of_its_steps(toy_data: Splits, make_training: Callable)
     (name,) = {what for what, *_ in steps}
     assert steps[-1][1] == steps[-1][2] == len(steps) and name.startswith("fitting ")
     assert (name.removesuffix(", steps"), len(toy_data.train), len(toy_data.train)) in seen
+
+
+def test_digits_for_bars_do_not_run_into_the_numbers_of_a_narrow_screen(
+    screen: Callable[..., io.StringIO], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
+    written = screen(60)
+    with Display(99, 0, 1) as display:
+        display.epoch(_DEEP)
+    (line,) = [line for line in _seen(written) if "img/s" in line and "val" in line and "%" in line][:1]
+    assert "50.0-82.0" in line, line

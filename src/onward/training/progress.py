@@ -121,7 +121,8 @@ class Display:
             short = [epoch.removeprefix("epoch "), *_told(done)[:2]]
             if done.block_accuracy:
                 low, bars, high = _range(done.block_accuracy)
-                lines += [" ".join([*short, text, rate]) for text in (f"{low}{bars}{high}", f"{low}-{high}")]
+                drawn = [] if bars.isascii() else [f"{low}{bars}{high}"]  # digits for bars would run into the numbers
+                lines += [" ".join([*short, text, rate]) for text in (*drawn, f"{low}-{high}")]
             self.console.print(_fitting(lines, self.console.width), soft_wrap=True)
         else:
             left = (self.total_epochs - done.epoch - 1) * done.train_seconds / (done.epoch + 1)
