@@ -35,3 +35,9 @@ def test_a_type_checker_sees_the_same_names():
 def test_importing_the_package_imports_no_torch():
     code = "import sys, onward; assert 'torch' not in sys.modules; onward.Learner; assert 'torch' in sys.modules"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_checks_of_a_method_are_not_passed_where_python_leaves_them_out():
+    code = "from onward.testing import check_algorithm; from onward import Backprop; check_algorithm(Backprop())"
+    done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
+    assert "python -O leaves out all checks" in done.stderr and done.returncode == 1

@@ -194,8 +194,11 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
 def check_algorithm(algorithm: Algorithm, nets: Sequence[Architecture] = NETS) -> None:
     """Run all checks on an algorithm, on each of the networks that it can train; seconds for each network.
 
-    Raises AssertionError naming the check, the network and what was found, and ValueError if it can train none of them.
+    Raises AssertionError naming the check, the network and what was found, and ValueError if it can train none of them
+    or if Python leaves out assertions.
     """
+    if not __debug__:
+        raise ValueError("python -O leaves out all checks: run this without -O, and without PYTHONOPTIMIZE")
     cases = [case for case in (Case(algorithm, net) for net in nets) if case.accepted()]
     if not cases:
         raise ValueError(f"{algorithm} can train none of {', '.join(map(str, nets))}: name a network that it can train")

@@ -151,3 +151,9 @@ def test_a_handoff_that_returns_a_tensor_is_refused():
 def test_a_learner_without_an_inference_rule_is_refused():
     with pytest.raises(ValueError, match="at least one inference rule"):
         Learner([], supervision=LabelInLoss(), spans=(), rules={})
+
+
+def test_nested_tensors_are_refused():
+    nested = torch.nested.nested_tensor(list(batch()[0]), layout=torch.jagged)
+    with pytest.raises(ValueError, match=r"^images is a nested tensor: stack rows of one shape instead"):
+        make_learner().predict(nested)

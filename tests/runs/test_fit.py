@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,9 @@ from torch import nn
 
 from onward.algorithms import DeeperForward, MonoForward, RandomFeatures
 from onward.core import Learner, TrainerSettings
-from onward.data import Augmentation, Splits
+from onward.data import Augmentation, Splits, from_arrays
 from onward.nets import MLP, TinyCNN
-from onward.runs import fit, spec_for
+from onward.runs import fit, load_model, save_model, spec_for
 from onward.training import OnlineLearning
 
 OFF = {"no_grad": torch.no_grad, "inference_mode": torch.inference_mode, "set_grad_enabled": lambda: _switched_off()}
@@ -38,6 +39,34 @@ def test_fit_trains_where_gradients_are_switched_off(off: Callable, toy_data: Sp
     with off():
         assert _same(run(), plain)
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "usual"),
+    [
+        ("set_default_dtype", torch.float64, torch.float32),
+        ("set_default_dtype", torch.bfloat16, torch.float32),
+        ("set_default_device", "meta", None),
+    ],
+)
+def test_default_dtype_and_device_of_torch_change_no_training_and_no_model(
+    setting: str, value: Any, usual: Any, toy_data: Splits, tmp_path: Path
+):
+    algorithm, net = RandomFeatures(), TinyCNN(width=6)
+    plain, spec = fit(algorithm, net, toy_data, epochs=1), spec_for(algorithm, net, toy_data)
+    change = getattr(torch, setting)
+    change(value)
+    try:
+        again = fit(algorithm, net, toy_data, epochs=1)
+        assert _same(again, plain)
+        save_model(tmp_path, again, spec_for(algorithm, net, toy_data))
+        assert _same(load_model(tmp_path)[0], plain)
+        assert torch.equal(again.predict(toy_data.test.pixels), plain.predict(toy_data.test.pixels))
+        assert spec_for(algorithm, net, toy_data) == spec
+        data = from_arrays(np.random.default_rng(0).random((20, 6, 6)), [0, 1] * 10)
+        assert data.train.pixels.device.type == "cpu" and len(data.test) == 4
+    finally:
+        change(usual)
 
 
 def test_a_readout_is_fitted_under_inference_mode(toy_data: Splits):

@@ -217,3 +217,10 @@ def test_nothing_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     assert main(["queue", "plan.txt"]) == 0
     assert capsys.readouterr().out == "1 of 1 on record; nothing is left\n"
     assert not Path("runs").exists()
+
+
+def test_a_plan_of_a_thousand_million_seeds_is_refused(tmp_path: Path):
+    plan = tmp_path / "plan"
+    plan.write_text("backprop-digits-mlp 0-999999999\n")
+    with pytest.raises(ValueError, match=r"plan, line 1: '0-999999999' names 1000000000 seeds: name 10000 at most"):
+        read_plan(plan, find_recipe)

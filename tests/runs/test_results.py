@@ -192,3 +192,22 @@ def test_a_file_without_marks_is_left_alone(tmp_path: Path):
     with pytest.raises(ValueError, match="to put the results between"):
         insert(tmp_path / "README.md", "| a |")
     assert (tmp_path / "README.md").read_text() == "nothing here"
+
+
+def test_a_copy_of_a_record_is_no_other_seed(tmp_path: Path):
+    path = record(tmp_path, _result("local", 0, 0.9))
+    copy = path.with_name("seed-1.json")
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(ValueError, match=r"seed-1.json holds the record of .*seed-0.json: move it there, or delete"):
+        read_records(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("seed", 7), ("recipe", "other"), ("test_accuracy", 96.4), ("test_accuracy_by_rule", {"last_block": -0.1})],
+)
+def test_a_record_says_what_its_settings_say_and_fractions(tmp_path: Path, field: str, value: Any):
+    path = record(tmp_path, _result("local", 0, 0.9))
+    write_json(path, {**read_json(path), field: value})
+    with pytest.raises(ValueError, match=r"seed-0.json cannot be read \("):
+        read_records(tmp_path)

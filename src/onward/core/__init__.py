@@ -1,7 +1,7 @@
 """How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
 from onward.core.block import LocalBlock, detach
-from onward.core.gradients import gradients_on
+from onward.core.gradients import common_defaults, gradients_on
 from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
@@ -78,6 +78,7 @@ __all__ = [
     "check_pairs",
     "check_value",
     "chunks",
+    "common_defaults",
     "current_seed",
     "derive_seed",
     "detach",

@@ -1,7 +1,7 @@
-"""Gradients are ours: training computes them, whatever the caller has switched off around it."""
+"""Gradients are ours: training computes them, in fp32 and where it says, whatever the caller has set around it."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +9,24 @@ from torch import Tensor, nn
 
 @contextmanager
 def gradients_on() -> Iterator[None]:
-    """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`."""
-    with torch.inference_mode(False), torch.enable_grad():
+    """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`.
+
+    What is made there is fp32 and on the CPU unless told otherwise, whatever torch's default dtype and device are.
+    """
+    with torch.inference_mode(False), torch.enable_grad(), common_defaults():
+        yield
+
+
+@contextmanager
+def common_defaults() -> Iterator[None]:
+    """Make tensors as torch does unless told otherwise, fp32 and on the CPU, whatever the caller told it."""
+    dtype = torch.get_default_dtype()
+    with ExitStack() as stack:
+        if torch.get_default_device().type != "cpu":
+            stack.enter_context(torch.device("cpu"))
+        if dtype != torch.float32:
+            stack.callback(torch.set_default_dtype, dtype)
+            torch.set_default_dtype(torch.float32)
         yield
 
 

@@ -81,6 +81,10 @@ def as_numbers(values: Any, what: str, *, remedy: str = "give numbers") -> Tenso
             _refuse_ragged(what)
         values = torch.stack(list(values))
     if isinstance(values, Tensor):
+        if values.is_nested:
+            raise ValueError(
+                f"{what} is a nested tensor: stack rows of one shape instead, torch.stack({what}.unbind())"
+            )
         if values.is_meta or values.is_complex():
             raise ValueError(f"{what} is a {values.dtype} tensor on {values.device}: {remedy}")
         dense = values.detach().to_dense() if values.layout != torch.strided else values.detach()

@@ -12,6 +12,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core.block import LocalBlock, shared
+from onward.core.gradients import common_defaults
 from onward.core.inputs import check_finite, check_images
 from onward.core.ranges import Count, check_value
 from onward.core.slots import InferenceRule, Stream, Supervision, TakesImages
@@ -164,6 +165,7 @@ class Learner(nn.Module):
         """Return the class scores of every block that has a goodness; see `predict_scores`."""
         return self._read(images, batch_size, lambda evidence: evidence.block_scores, dim=1)
 
+    @common_defaults()
     def _read(self, images: Any, batch_size: int, read: Callable[["Evidence"], Tensor], *, dim: int) -> Tensor:
         """Return what is read from images, batch by batch; `dim` numbers the images."""
         x, size = self.check_inputs(images), check_value("batch_size", batch_size, Count)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from onward.core import Seed, check_images, check_labels, check_pairs, check_value
+from onward.core import Seed, check_images, check_labels, check_pairs, check_value, common_defaults
 
 from .carve import carve, carve_validation
 from .images import Images, Splits
@@ -18,6 +18,7 @@ _SAMPLE = 2**20  # pixels that are looked at for what 8 bits would lose
 _LEVELS = 8  # of 256: pixels that keep to fewer are pictures no longer
 
 
+@common_defaults()
 def from_arrays(
     images: Any,
     labels: Any,

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm
-from onward.core import Learner, derive_seed, gradients_on, seeded
+from onward.core import Learner, common_defaults, derive_seed, gradients_on, seeded
 from onward.data import Splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardise
@@ -115,6 +115,7 @@ class ModelSpec:
         )
 
 
+@common_defaults()
 def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
     """Describe a learner for a data set; the training split's statistics standardise its images.
 
@@ -167,6 +168,7 @@ def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tupl
     return shorter, replace(spec, blocks=len(shorter.blocks), rule=shorter.headline)
 
 
+@common_defaults()
 def save_model(
     folder: Path | str, learner: Learner, spec: ModelSpec, *, config: str | None = None, result: str | None = None
 ) -> None:
@@ -192,6 +194,7 @@ def save_model(
     replace_all({folder / "model.safetensors": write, folder / "model.json": json_writer(content)})
 
 
+@common_defaults()
 def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     """Read a learner back, in evaluation mode; a model file stands for its folder.
 

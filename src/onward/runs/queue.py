@@ -20,6 +20,7 @@ from onward.runs.folder import RunFolder
 from onward.runs.records import Records, read_record, record_path
 
 GRACE = 45.0  # seconds before a time limit in which trainings write their checkpoints and leave
+_SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
 Say = Callable[[str], object]
 
 
@@ -198,7 +199,10 @@ def _seeds(word: str) -> range:
     match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", word)
     if match is None or int(match[2] or match[1]) < int(match[1]):
         raise ValueError(f"{word!r} names no seeds; write 0 or 0-4")
-    return range(int(match[1]), int(match[2] or match[1]) + 1)
+    seeds = range(int(match[1]), int(match[2] or match[1]) + 1)
+    if len(seeds) > _SEEDS:
+        raise ValueError(f"{word!r} names {len(seeds)} seeds: name {_SEEDS} at most at once")
+    return seeds
 
 
 def _number(path: Path) -> int:

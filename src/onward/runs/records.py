@@ -164,19 +164,36 @@ def read_record(path: Path) -> Record:
     try:
         check_object(result, RESULT, str(path))
         recipe = decode(result["config"], Recipe, "config")
+        _check_told(result, recipe)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
     return Record(recipe, result)
 
 
+def _check_told(result: Mapping[str, Any], recipe: Recipe) -> None:
+    """Raise ValueError where a result is not that of its settings, or has an accuracy that is no fraction."""
+    for name, told, is_so in (("recipe", result["recipe"], recipe.name), ("seed", result["seed"], recipe.seed)):
+        if told != is_so:
+            raise ValueError(f"{name} is {told!r} but its settings say {is_so!r}: it was put together or edited")
+    accuracies = {"test_accuracy": result["test_accuracy"], "validation_accuracy": result["validation_accuracy"]}
+    accuracies |= result["test_accuracy_by_rule"]
+    for name, value in accuracies.items():
+        if not 0 <= value <= 1:
+            raise ValueError(f"{name} is {value!r}, which is no fraction")
+
+
 def read_records(folder: Path) -> dict[Row, list[Record]]:
     """Return all records by recipe and images, those of a row by seed.
 
-    Raises ValueError for a damaged record, and for seeds of a row that were trained in different ways.
+    Raises ValueError for a damaged record, for one that lies elsewhere than where it is filed, as a copy does, and for
+    seeds of a row that were trained in different ways.
     """
     rows: dict[Row, list[Record]] = defaultdict(list)
     for path in sorted((folder / "runs").rglob("seed-*.json")):
         found = read_record(path)
+        filed = record_path(folder, found.recipe.name, found.recipe.seed, found.result["data_note"])
+        if path != filed:
+            raise ValueError(f"{path} holds the record of {filed}: move it there, or delete it if it is a copy")
         seeds = rows[Row(found.result["recipe"], found.data)]
         if seeds and seeds[0].recipe.identity() != found.recipe.identity():
             raise ValueError(
