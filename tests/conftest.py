@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+# A screen is as wide as a test says: what runs the tests may have said something else.
+for name in ("COLUMNS", "LINES"):
+    os.environ.pop(name, None)
+
 # The same examples on every run: a failure of a random test must come back when it is looked for.
 hypothesis.settings.register_profile("onward", deadline=None, derandomize=True, max_examples=25, database=None)
 hypothesis.settings.load_profile("onward")

@@ -18,7 +18,7 @@ def _blocks() -> list[str]:
 
 
 def test_the_method_of_the_page_learns_and_is_local():
-    names: dict = {"__name__": "the_page"}
+    names: dict = {"__name__": "a_page"}
     for block in _blocks():
         exec(compile(block, str(PAGE), "exec"), names)
     assert names["accuracy"] > 0.9
@@ -39,7 +39,7 @@ def test_part_and_method_are_short():
 
 
 def test_distances_equal_a_loop():
-    names: dict = {"__name__": "the_page"}
+    names: dict = {"__name__": "a_page"}
     exec(compile(_blocks()[0], str(PAGE), "exec"), names)
     goodness, activity = names["Nearness"](3, 4), torch.rand(2, 4, 3, 3)
     for b in range(2):

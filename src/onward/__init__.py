@@ -118,6 +118,18 @@ _NAMES = {
 }
 """By room, the names that this package has from it."""
 
+_OTHER_ROOMS = (
+    "compare",
+    "costs",
+    "hardware",
+    "measure",
+    "parts",
+    "pipeline",
+    "results",
+    "storage",
+    "testing",
+    "training",
+)
 _ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
 
 __all__ = [
@@ -187,7 +199,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the room that has a name when the name is first asked for. Raises AttributeError for an unknown name."""
-    if name not in _ROOM_OF and name not in _NAMES:
+    if name not in _ROOM_OF and name not in _NAMES and name not in _OTHER_ROOMS:
         raise AttributeError(f"module 'onward' has no attribute {name!r}")
     room = import_module(f"onward.{_ROOM_OF.get(name, name)}")
     value = getattr(room, name) if name in _ROOM_OF else room
@@ -196,4 +208,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_NAMES})
+    return sorted({*globals(), *__all__, *_NAMES, *_OTHER_ROOMS})

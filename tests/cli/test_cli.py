@@ -83,16 +83,17 @@ def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyP
     quick = replace(RECIPES[0], epochs=1)
     monkeypatch.setattr(known, "RECIPES", (quick,))
     monkeypatch.setattr(train_command, "train_pipelined", lambda recipe, where, how, resume: train(recipe, where))
-    assert main(["train", "--pipeline", "--messages", "bf16", "--device", "cpu"]) == 0
-    assert "not recorded: messages were rounded to bf16" in capsys.readouterr().out
-    path = Path("runs") / quick.name / "seed-0" / "result.json"
-    write_json(path, read_json(path) | {"pipeline": {"messages": "bf16"}})  # as environment.json of a pipeline says
-    assert main(["train", "--resume", str(path.parent)]) == 0
-    assert "not recorded: messages were rounded to bf16" in capsys.readouterr().out
-    assert not Path("results").exists()
-    write_json(path, read_json(path) | {"pipeline": {"messages": "exact"}})
-    assert main(["train", "--resume", str(path.parent)]) == 0
-    assert (Path("results/runs") / quick.name / "seed-0.json").exists()
+    train_module = sys.modules["onward.runs.train"]
+    of_a_run = train_module.environment
+    for number, messages in enumerate(("bf16", "exact")):  # as environment.json of a pipeline says
+        told = {"pipeline": {"messages": messages}}
+        monkeypatch.setattr(train_module, "environment", lambda device, told=told: {**of_a_run(device), **told})
+        assert main(["train", "--seed", str(number), "--pipeline", "--messages", messages, "--device", "cpu"]) == 0
+        said = "not recorded: messages were rounded to bf16"
+        assert (said in capsys.readouterr().out) == (messages == "bf16")
+        assert main(["train", "--resume", f"runs/{quick.name}/seed-{number}"]) == 0
+        assert (said in capsys.readouterr().out) == (messages == "bf16")
+        assert (Path("results/runs") / quick.name / f"seed-{number}.json").exists() == (messages == "exact")
 
 
 def test_a_recipe_that_is_not_in_the_list_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
@@ -232,8 +233,9 @@ def test_a_corrupt_model_is_named(run: Path, capsys: pytest.CaptureFixture[str])
 
 def test_a_loss_that_is_not_finite_names_block_and_step(capsys: pytest.CaptureFixture[str]):
     words = ["train", "forward_forward-digits", "--epochs", "1", "--net.width", "10", "--net.depth", "2"]
-    line = _error(capsys, *words, "--trainer.optimizer", "sgd", "--trainer.learning-rate", "1e30")
-    assert "not finite since step" in line and "block" in line
+    assert main([*words, "--trainer.optimizer", "sgd", "--trainer.learning-rate", "1e30"]) == 2
+    line = capsys.readouterr().err.strip().splitlines()[-1]  # below what says that the run begins
+    assert line.startswith("onward: ") and "not finite since step" in line and "block" in line
 
 
 def test_without_a_command_the_usage_is_shown(capsys: pytest.CaptureFixture[str]):

@@ -25,6 +25,7 @@ from PIL import Image
 
 import onward
 from onward.cli import main
+from onward.compare import recovery
 from onward.recipes import RECIPES
 from onward.runs.model import save_model, spec_for
 
@@ -100,8 +101,8 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     fit = onward.fit
     few = {**digits, "images": digits.images[:300], "target": digits.target[:300]}
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: sklearn.utils.Bunch(**few))
-    stream = onward.runs.Stream
-    monkeypatch.setattr(onward.runs, "Stream", lambda images, **more: stream(min(images, 100), **more))
+    stream = recovery.Stream
+    monkeypatch.setattr("onward.compare.Stream", lambda images, **more: stream(min(images, 100), **more))
     monkeypatch.setattr(onward, "fit", lambda *given, epochs, **more: fit(*given, epochs=min(epochs, 1), **more))
 
 

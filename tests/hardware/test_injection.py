@@ -183,7 +183,7 @@ def _noisy_scores_of(learner: Learner, noise: Noise, images: Tensor) -> Tensor:
 def test_pixels_outside_their_range_are_refused():
     learner = make_learner()
     with (
-        pytest.raises(ValueError, match=r"images in \[0, 1\], got values from"),
+        pytest.raises(ValueError, match=r"float images must lie in \[0, 1\] but reach from"),
         noisy(learner, ShotNoise(9.0), seed=1),
     ):
         _scores(learner, X - 0.5)

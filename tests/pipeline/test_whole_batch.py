@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,7 +104,11 @@ _CASES: list[tuple[Algorithm, Architecture]] = [
 
 
 @pytest.mark.parametrize(("algorithm", "net"), _CASES, ids=lambda case: type(case).__name__)
-def test_gradients_and_statistics_of_shares_are_those_of_the_whole_batch(algorithm: Algorithm, net: Architecture):
+def test_gradients_and_statistics_of_shares_are_those_of_the_whole_batch(
+    algorithm: Algorithm, net: Architecture, monkeypatch: pytest.MonkeyPatch
+):
+    # Replicas are processes; here they are threads, which wait for each other while they draw.
+    monkeypatch.setattr("onward.core.seeds._DRAWING", nullcontext())
     torch.manual_seed(0)
     whole = algorithm(net(SHAPE, 10), 10).double().train()
     check_replicas(whole, REPLICAS, BATCH, 1)

@@ -14,8 +14,9 @@ def try_out(spec: ModelSpec, settings: TrainerSettings, *, batch_size: int, seed
     Raises ValueError where algorithm, network, images and batch do not fit each other.
     """
     learner = spec.build(seed=seed).train()
-    # What is learned here is thrown away: the optimizer that keeps nothing will do.
-    trainer = LocalTrainer(learner, replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, averaging=None))
+    # What is learned here is thrown away: the optimizer that keeps nothing will do, at a rate that ruins nothing.
+    brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, averaging=None)
+    trainer = LocalTrainer(learner, replace(brief, learning_rate=1e-6, final_learning_rate=0.0))
     count = min(2, _smallest_piece(batch_size, settings.micro_batches))
     values = torch.arange(count * torch.Size(spec.shape).numel()) * 37 % 256
     images = values.to(torch.uint8).view(count, *spec.shape)

@@ -204,6 +204,7 @@ class Training:
         losses = self.log.means(self.turns, self._steps_of_epoch)
         self.epoch_seconds += time.perf_counter() - started
         self.check()
+        check_finite(self.learner.state_dict(), f" after step {self.step}")
         with self.trainer.averaged():
             accuracy = self.evaluator.validate(self.data.train, self.data.validation)
         self.train_seconds += self.epoch_seconds
