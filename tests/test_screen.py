@@ -46,7 +46,9 @@ def test_a_reader_that_leaves_ends_no_work(name: str, monkeypatch: pytest.Monkey
             say("one", error=name == "stderr")
             getattr(sys, name).writelines(["two\n", "three\n"])
             getattr(sys, name).flush()
+            reached = True
         stream.write("what libraries write goes nowhere as well\n")
+    assert reached
 
 
 def test_without_it_the_work_would_end(monkeypatch: pytest.MonkeyPatch):

@@ -69,4 +69,8 @@ def test_fit_says_it_too(toy_data: Splits):
 
 
 def test_a_spec_of_a_data_set_can_be_tried(toy_data: Splits):
-    try_out(spec_for(DeeperForward(), MLP(width=12, depth=2), toy_data), TrainerSettings(), batch_size=16)
+    spec = spec_for(DeeperForward(), MLP(width=12, depth=2), toy_data)
+    before = spec.build(seed=0).state_dict()
+    try_out(spec, TrainerSettings(), batch_size=16)
+    after = spec.build(seed=0).state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())  # a trial leaves nothing behind

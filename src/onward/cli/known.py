@@ -2,12 +2,12 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from onward import registry
-from onward.cli.words import nearest
+from onward.cli.words import CommandLineError, nearest
 from onward.recipes import CONTROLS, RECIPES, Recipe
 
 
@@ -23,6 +23,13 @@ def find_recipe(name: str) -> Recipe:
     if name not in recipes:
         raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
     return recipes[name]
+
+
+def first_recipe(words: Sequence[str], command: str) -> Recipe:
+    """Return the recipe that a command's first word names. Raises CommandLineError if none stands there."""
+    if not words or words[0].startswith("-"):
+        raise CommandLineError(f"no recipe named: onward {command} RECIPE; `onward list` shows all")
+    return find_recipe(words[0])
 
 
 def known_recipes() -> dict[str, Recipe]:

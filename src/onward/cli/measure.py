@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.known import find_recipe
+from onward.cli.known import first_recipe
 from onward.cli.tables import show_table
-from onward.cli.words import CommandLineError, fitted
+from onward.cli.words import fitted
 from onward.costs.contenders import measure
 from onward.measure import CATEGORIES, PHASES
 from onward.recipes import Recipe
@@ -57,9 +57,7 @@ def run(words: Sequence[str]) -> None:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
-    if not words or words[0].startswith("-"):
-        raise CommandLineError("no recipe named: onward measure RECIPE; `onward list` shows all")
-    recipe = find_recipe(words[0])
+    recipe = first_recipe(words, "measure")
     order = parse(MeasureArguments, f"measure {recipe.name}", words[1:], default=MeasureArguments(recipe))
     for name in ("steps", "micro_batches"):
         if getattr(order, name) < 1:

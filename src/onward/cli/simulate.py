@@ -9,9 +9,9 @@ import torch
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.known import find_recipe
+from onward.cli.known import first_recipe
 from onward.cli.tables import show_table
-from onward.cli.words import CommandLineError, fitted
+from onward.cli.words import fitted
 from onward.core import LocalTrainer
 from onward.costs.blocks import BlockCosts, block_costs
 from onward.costs.contenders import shapes_like
@@ -70,9 +70,7 @@ def run(words: Sequence[str]) -> None:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
-    if not words or words[0].startswith("-"):
-        raise CommandLineError("no recipe named: onward simulate RECIPE; `onward list` shows all")
-    recipe = find_recipe(words[0])
+    recipe = first_recipe(words, "simulate")
     order = parse(SimulateArguments, f"simulate {recipe.name}", words[1:], default=SimulateArguments(recipe))
     wires = Wires(order.bandwidth, order.latency)
     batch, replicas = order.recipe.batch_size, order.replicas
