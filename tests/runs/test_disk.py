@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import torch
-from run_toys import metrics_row
 
 from onward.compare.kept import Kept
 from onward.recipes import RECIPES, Recipe
@@ -20,6 +19,7 @@ from onward.runs.records import record
 from onward.storage.disk import open_to_append, read_plain, sweep, write_text
 from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
 from onward.storage.locks import trained_here
+from toy_trainings import metrics_row
 
 _posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
 

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_toys import same_tensors
 
 from onward.algorithms import DeeperForward, ForwardForward
 from onward.core import Learner
@@ -15,6 +14,7 @@ from onward.nets import MLP, ResNet17, TinyCNN
 from onward.parts.inference import BestRange
 from onward.runs import ModelSpec, export_model, load_model, save_model, spec_for, truncate
 from onward.storage.files import read_json, write_json
+from toy_trainings import same_tensors
 
 
 def _saved(data: Splits, folder: Path, *, last: int = 5) -> tuple[Learner, ModelSpec]:

@@ -13,7 +13,6 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from run_toys import same_tensors
 
 from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, MonoForward
 from onward.core import TrainerSettings
@@ -23,6 +22,7 @@ from onward.recipes import CONTROLS, RECIPES
 from onward.runs import ModelSpec, load_model, save_model, spec_for
 from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
 from onward.training import Evaluator
+from toy_trainings import same_tensors
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import torch
-from run_toys import metrics_row
 
 from onward.algorithms import MonoForward
 from onward.core import TrainerSettings
@@ -21,6 +20,7 @@ from onward.runs import Place, RunFolder, checkpoints, load_model, resume, save_
 from onward.runs.finished import open_run
 from onward.storage.files import read_json, read_tensors, write_json, write_tensors
 from onward.storage.lines import Metrics
+from toy_trainings import metrics_row
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from run_toys import metrics_row, same_tensors
 
 from onward.algorithms import DeeperForward, MonoForward
 from onward.core import TrainerSettings
@@ -22,6 +21,7 @@ from onward.runs.finished import open_run
 from onward.storage.files import read_json, write_json
 from onward.training import Training
 from onward.training.losses import LossLog
+from toy_trainings import metrics_row, same_tensors
 
 _RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
 _FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]

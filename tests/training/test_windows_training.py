@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from run_toys import same_tensors
 
 from onward.algorithms import Algorithm, DeeperForward
 from onward.core import Learner, Span, TrainerSettings
 from onward.nets import Net, TinyCNN
 from onward.runs import spec_for
 from onward.training import EpochDone, StepDone, Training
+from toy_trainings import same_tensors
 
 EPOCHS = 4
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_toys import same_tensors
 
 from onward.data import Augmentation, DataSettings, Splits, Streamed, load
 from onward.recipes import RECIPES, Recipe
 from onward.runs import Interrupted, Place, load_model, resume, spec_for, train
 from onward.training import Evaluator, Training
+from toy_trainings import same_tensors
 
 STREAMED = DataSettings(name="mnist", buffer=50, augmentation=Augmentation(crop=1, flip=True))
 

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import pytest
 import torch
-from run_toys import same_tensors
 
 from onward.algorithms import Algorithm, DeeperForward
 from onward.core import Learner, TrainerSettings, alternating
 from onward.nets import Net, TinyCNN
 from onward.runs import spec_for
 from onward.training import EpochDone, StepDone, Training
+from toy_trainings import same_tensors
 
 
 @dataclass(frozen=True)

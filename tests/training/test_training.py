@@ -4,12 +4,12 @@ import copy
 
 import pytest
 import torch
-from run_toys import same_tensors
 
 from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, DeeperForward, ForwardForward, RandomFeatures
 from onward.data import Augmentation
 from onward.nets import MLP, Airbench, TinyCNN
 from onward.training import EpochDone, StepDone, Training
+from toy_trainings import same_tensors
 
 
 def _finish(training: Training) -> list[EpochDone]:

@@ -1,0 +1,77 @@
+"""Small trainings for the tests of several rooms, and comparisons of what they give."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from onward.algorithms import DeeperForward
+from onward.core import TrainerSettings
+from onward.data import Augmentation, DataSettings, Splits, from_arrays
+from onward.nets import TinyCNN
+from onward.recipes import Recipe
+from onward.runs import Place, spec_for
+from onward.training import Training
+
+
+@pytest.fixture
+def toy_data() -> Splits:
+    """Ninety 8x8 images of three classes: a bright bar whose place tells the class."""
+    draw = np.random.default_rng(0)
+    labels = np.arange(90) % 3
+    images = draw.uniform(0, 0.3, (90, 8, 8))
+    for image, label in zip(images, labels, strict=True):
+        image[:, 2 * label : 2 * label + 2] += 0.7
+    return from_arrays(images.astype("float32"), labels, name="bars")
+
+
+@pytest.fixture
+def toy_recipe() -> Recipe:
+    """Three epochs on scikit-learn's digits with everything random switched on."""
+    return Recipe(
+        name="toy",
+        description="a toy",
+        algorithm=DeeperForward(),
+        net=TinyCNN(width=10, dropout=0.3),
+        data=DataSettings(name="digits", augmentation=Augmentation(crop=1, cutout=2)),
+        trainer=TrainerSettings(learning_rate=0.02, averaging=0.9, clip_norm=1.0),
+        epochs=3,
+        batch_size=300,
+    )
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(runs_dir=tmp_path / "runs", device="cpu")
+
+
+@pytest.fixture
+def make_training(toy_data: Splits):
+    """Build a fresh, seeded training on the toy images; keyword arguments change its settings."""
+
+    def build(*, algorithm=None, net=None, epochs: int = 2, augmentation=None, **settings) -> Training:
+        spec = spec_for(algorithm or DeeperForward(), net or TinyCNN(width=6, dropout=0.3), toy_data)
+        return Training(
+            spec.build(seed=1),
+            toy_data,
+            replace(TrainerSettings(learning_rate=0.02), **settings),
+            epochs=epochs,
+            batch_size=16,
+            seed=3,
+            augmentation=augmentation,
+        )
+
+    return build
+
+
+def same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
+    """Whether two sets of tensors have the same names and the same bits."""
+    return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def metrics_row(epoch: int, **more: object) -> dict[str, object]:
+    """Return what the metrics of an epoch hold at least."""
+    row = {"losses": {"0": 1.5}, "validation_accuracy": 0.5, "block_accuracy": [0.5], "train_seconds": 2.0}
+    return {"epoch": epoch, **row, **more}
