@@ -13,7 +13,7 @@ import torch
 
 from onward import load_model
 from onward.data import load
-from onward.parts.early_exit import block_costs, trade_off
+from onward.parts.inference.early_exit import block_costs, trade_off
 from onward.runs.folder import RunFolder
 from report import Order, finish
 

@@ -9,11 +9,11 @@ import onward
 from onward.algorithms import Algorithm, Backprop
 from onward.core import Goodness, Learner, LocalBlock, each
 from onward.nets import Net, TinyCNN
-from onward.parts.activity import map_mean, widen
-from onward.parts.handoff import Handoff, SampleNorm
-from onward.parts.inference import SumGoodness
-from onward.parts.supervision import LabelInLoss
-from onward.parts.tempered import TemperedCrossEntropy
+from onward.parts.handoff.norms import Handoff, SampleNorm
+from onward.parts.inference.scores import SumGoodness
+from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.ops.activity import map_mean, widen
+from onward.parts.supervision.labels import LabelInLoss
 
 
 class Nearness(Goodness):

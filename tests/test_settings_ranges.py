@@ -20,8 +20,8 @@ from onward.core.ranges import LARGEST, Range
 from onward.data import Augmentation, DataSettings
 from onward.hardware import Noise
 from onward.nets import MLP, NETS, Architecture
-from onward.parts.margins import NPairMargin
-from onward.parts.objectives import CrossEntropy
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.margins import NPairMargin
 from onward.pipeline.run import Pipelining
 from onward.recipes import Published, Recipe
 from onward.runs.train import Place

@@ -9,9 +9,9 @@ from onward.algorithms import ASGE, Backprop, DeeperForward
 from onward.core import Evidence, Learner, LocalTrainer, Span, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, VGG8, VGG11, Architecture, ResNet17, TinyCNN
-from onward.parts.goodness import LinearHead
-from onward.parts.inference import BestBlock
-from onward.parts.spatial import SpatialGoodness
+from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.spatial import SpatialGoodness
+from onward.parts.inference.scores import BestBlock
 
 RGB, CLASSES = (3, 16, 16), 10
 SMALL = VGG8(width=4)

@@ -22,7 +22,7 @@ from onward.algorithms import (
 from onward.core import Learner, LocalTrainer, Span, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, TinyCNN
-from onward.parts.inference import LinearReadout
+from onward.parts.inference.scores import LinearReadout
 
 SHAPE, CLASSES = (1, 8, 8), 4
 LOCAL = [DeeperForward(), ForwardForward(threshold=0.1), PredSim(beta=0.5)]

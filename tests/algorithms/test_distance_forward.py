@@ -11,10 +11,10 @@ from onward.algorithms import Algorithm, Backprop, DistanceForward, DistanceForw
 from onward.core import Evidence, Learner, LocalTrainer, Target, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, Architecture, TinyCNN, Trifecta6
-from onward.parts.anchors import LearnedAnchors, RunningAnchors
-from onward.parts.feedback import RandomFeedback
-from onward.parts.inference import LinearReadout
-from onward.parts.label_pattern import LabelPattern
+from onward.parts.body.feedback import RandomFeedback
+from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors
+from onward.parts.inference.scores import LinearReadout
+from onward.parts.supervision.label_pattern import LabelPattern
 
 SHAPE, CLASSES = (1, 8, 8), 4
 NET = Trifecta6(width=4)

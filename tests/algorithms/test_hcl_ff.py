@@ -10,12 +10,12 @@ from onward.algorithms import HCLFF, Backprop
 from onward.core import Learner, LocalTrainer, Target, TrainerSettings, seeded
 from onward.data.named import NAMED_SETS
 from onward.nets import MLP, ResNet17, TinyCNN
-from onward.parts.class_tree import levels_of, tree_of
-from onward.parts.contrastive import SupervisedContrastive
-from onward.parts.first_blocks import FirstBlocks
-from onward.parts.goodness import ClassMean, LinearHead
-from onward.parts.inference import BestRange
-from onward.parts.superclasses import Superclasses
+from onward.parts.auxiliary.contrastive import SupervisedContrastive
+from onward.parts.goodness.class_tree import levels_of, tree_of
+from onward.parts.goodness.means import ClassMean, LinearHead
+from onward.parts.goodness.superclasses import Superclasses
+from onward.parts.inference.first_blocks import FirstBlocks
+from onward.parts.inference.scores import BestRange
 from onward.recipes import class_trees
 
 SHAPE, CLASSES, TREE = (1, 8, 8), 4, "[[0, 2], [1, 3]]"

@@ -6,10 +6,10 @@ import torch.nn.functional as F
 from onward.algorithms import Backprop, PredSim
 from onward.core import Target
 from onward.nets import MLP, TinyCNN, VGG8b
-from onward.parts.mirrored import Mirrored
-from onward.parts.objectives import CrossEntropy
-from onward.parts.pooled import PooledLinear
-from onward.parts.similarity import SimilarityMatching, map_deviation, similarities
+from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
+from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.inference.mirrored import Mirrored
+from onward.parts.objective.class_scores import CrossEntropy
 
 SHAPE, CLASSES = (1, 8, 8), 4
 

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from onward.cli import main
-from onward.parts.inference import BestRange
+from onward.parts.inference.scores import BestRange
 from onward.runs import load_model, save_model
 from onward.storage.files import read_json
 

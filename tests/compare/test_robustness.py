@@ -19,12 +19,11 @@ from onward.compare.study import (
     compare,
     differences,
     labels_of,
-    short,
     short_names,
     with_kept,
 )
 from onward.core import TrainerSettings
-from onward.costs.methods import epochs_to
+from onward.costs.methods import epochs_to, short
 from onward.data import Augmentation, DataSettings, load
 from onward.hardware import Mismatch, Offset, conditions
 from onward.measure import PeakRate

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Span, Target, Turns, each
-from onward.parts.goodness import LinearHead
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import LinearHead
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 FEATURES, WIDTH, CLASSES = 10, 12, 4
 

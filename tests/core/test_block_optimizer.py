@@ -8,8 +8,8 @@ from core_toys import CLASSES, WIDTH, batch, linear, make_learner, same, train, 
 from torch import Tensor, nn
 
 from onward.core import BlockOptimizer, LocalBlock, LocalTrainer, Target, TrainerSettings
-from onward.parts.goodness import LinearHead
-from onward.parts.objectives import CrossEntropy
+from onward.parts.goodness.means import LinearHead
+from onward.parts.objective.class_scores import CrossEntropy
 
 KINDS = {
     "sgd": TrainerSettings(optimizer="sgd", learning_rate=0.1),

@@ -6,11 +6,11 @@ from core_toys import CLASSES, FEATURES, WIDTH, batch, head, make_learner
 from torch import nn
 
 from onward.core import Goodness, Learner, LocalBlock, Objective, detach, each, whole
-from onward.parts.goodness import ClassMean, LinearHead, MeanSquare
-from onward.parts.inference import LastGoodness, SumGoodness
-from onward.parts.objectives import CrossEntropy, Threshold
+from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
+from onward.parts.inference.scores import LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.prepare import Standardise
-from onward.parts.supervision import LabelInInput, LabelInLoss
+from onward.parts.supervision.labels import LabelInInput, LabelInLoss
 
 
 @pytest.mark.parametrize(

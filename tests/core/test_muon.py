@@ -6,8 +6,8 @@ from torch import nn
 
 from onward.core import BlockOptimizer, LocalBlock, TrainerSettings
 from onward.core.muon import Muon, orthogonalised
-from onward.parts.goodness import ClassMean
-from onward.parts.objectives import CrossEntropy
+from onward.parts.goodness.means import ClassMean
+from onward.parts.objective.class_scores import CrossEntropy
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])

@@ -14,10 +14,10 @@ from onward.core import Learner, LocalBlock, LocalTrainer, Span, Target, Trainer
 from onward.core.pieces import split
 from onward.measure import SavedBytes
 from onward.nets import ResNet17
-from onward.parts.goodness import MeanSquare
-from onward.parts.inference import SumGoodness
-from onward.parts.objectives import Threshold
-from onward.parts.supervision import LabelInInput
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.inference.scores import SumGoodness
+from onward.parts.objective.class_scores import Threshold
+from onward.parts.supervision.labels import LabelInInput
 
 IMAGES = 10
 

@@ -19,10 +19,10 @@ from onward.core import (
 )
 from onward.core.span import clip
 from onward.nets import MLP, ResNet17
-from onward.parts.goodness import ClassMean
-from onward.parts.inference import BestBlock, BestRange, BlockGoodness, LastGoodness, SumGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import ClassMean
+from onward.parts.inference.scores import BestBlock, BestRange, BlockGoodness, LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 SHAPE = (1, 8, 8)
 

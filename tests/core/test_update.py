@@ -25,10 +25,10 @@ from onward.core import (
     whole,
 )
 from onward.core.pieces import split
-from onward.parts.goodness import ClassMean, LinearHead, MeanSquare
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy, Threshold
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy, Threshold
+from onward.parts.supervision.labels import LabelInLoss
 
 SGD = TrainerSettings(optimizer="sgd", learning_rate=0.1)
 PLAIN = TrainerSettings(optimizer="sgd", learning_rate=0.1, momentum=0.0)

@@ -9,12 +9,12 @@ from onward.core import Learner, LocalBlock, each
 from onward.costs.spikes import spike_costs, summary
 from onward.nets import MonoCNN, TinyCNN
 from onward.nets.net import Carry
-from onward.parts.goodness import LinearHead
-from onward.parts.handoff import Handoff
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.spiking import Coding, OfPotential, SpikesOnly, SpikingLayer, encode, spike_rates
-from onward.parts.supervision import LabelInLoss
+from onward.parts.body.spiking import Coding, OfPotential, SpikesOnly, SpikingLayer, encode, spike_rates
+from onward.parts.goodness.means import LinearHead
+from onward.parts.handoff.norms import Handoff
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 
 def _two_layers(steps: int, first: Coding = "rate") -> Learner:

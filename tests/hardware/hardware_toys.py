@@ -28,11 +28,11 @@ from onward.hardware import (
     StuckCells,
     UpdateNoise,
 )
-from onward.parts.goodness import LinearHead
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
+from onward.parts.goodness.means import LinearHead
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.prepare import Standardise
-from onward.parts.supervision import LabelInLoss
+from onward.parts.supervision.labels import LabelInLoss
 
 SHAPE, WIDTH, CLASSES = (1, 4, 4), 8, 3
 SETTINGS = TrainerSettings(learning_rate=0.01)

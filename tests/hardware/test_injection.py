@@ -24,11 +24,11 @@ from onward.hardware import (
     UpdateNoise,
     noisy,
 )
-from onward.parts.goodness import MeanSquare
-from onward.parts.inference import SumGoodness
-from onward.parts.objectives import Threshold
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.inference.scores import SumGoodness
+from onward.parts.objective.class_scores import Threshold
 from onward.parts.prepare import Standardise
-from onward.parts.supervision import LabelInInput
+from onward.parts.supervision.labels import LabelInInput
 
 X, _ = batch()
 seen_in_evaluation = on_site("pixels", "inputs", "activities", "weights")

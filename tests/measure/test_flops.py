@@ -7,10 +7,10 @@ from torch import nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, Turns, alternating, each, whole
 from onward.measure import peak_rate, step_flops, step_operations
-from onward.parts.goodness import ClassMean
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import ClassMean
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 B, C, SIDE = 2, 6, 5
 ONE = 2 * B * SIDE * SIDE * C * C * 9  # a 3x3 convolution of C to C channels, padded

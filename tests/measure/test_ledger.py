@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, each, whole
 from onward.measure import CATEGORIES, MemoryMeter, memory_floor
-from onward.parts.goodness import LinearHead
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import LinearHead
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 FLOAT, LONG = 4, 8  # bytes
 B, WIDTH, CLASSES = 256, 32, 3

@@ -8,10 +8,10 @@ from torch import nn
 
 from onward.core import Auxiliary, Learner, LocalBlock, Span, Target, chunks, each, pairs, whole
 from onward.measure import Locality, locality_of, reached_blocks
-from onward.parts.goodness import LinearHead
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import LinearHead
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 X, Y = torch.rand(6, 5), torch.arange(6) % 3
 

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, chunks, each, pairs, whole
 from onward.measure import SavedBytes, peak_memory
-from onward.parts.goodness import ClassMean
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import ClassMean
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 FLOAT = 4  # bytes
 

@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, chunks, each, whole
 from onward.measure import PHASES, Phases, clock
-from onward.parts.goodness import LinearHead
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import LinearHead
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 
 class _Carry(nn.Module):

@@ -7,8 +7,8 @@ from torch import nn
 from onward.algorithms import Backprop, CwComp
 from onward.core import LocalTrainer, Span, TrainerSettings
 from onward.nets import CFSE, CFSE6, Net
-from onward.parts.pooled import PooledLinear
-from onward.parts.superclasses import Superclasses
+from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.goodness.superclasses import Superclasses
 
 
 def _convolutions(net: Net) -> list[nn.Conv2d]:

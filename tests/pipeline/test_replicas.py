@@ -14,10 +14,10 @@ from onward.algorithms import DeeperForward
 from onward.core import Learner, LocalBlock, each
 from onward.data import Augmentation, DataSettings
 from onward.nets import MLP, TinyCNN
-from onward.parts.goodness import ClassMean
-from onward.parts.inference import SumGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import ClassMean
+from onward.parts.inference.scores import SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 from onward.pipeline import check_replicas
 from onward.pipeline.run import Pipelining
 from onward.runs import Place, load_model, train

@@ -11,9 +11,9 @@ from test_pipelined_equals_sequential import toy
 from onward.algorithms import SCFF, DeeperForward
 from onward.data import Augmentation, DataSettings
 from onward.nets import TinyCNN
-from onward.parts.label_pattern import LabelPattern
-from onward.parts.supervision import LabelInInput, LabelInLoss
-from onward.parts.unsupervised import HybridImages, SelfContrast
+from onward.parts.supervision.label_pattern import LabelPattern
+from onward.parts.supervision.labels import LabelInInput, LabelInLoss
+from onward.parts.supervision.other_images import HybridImages, SelfContrast
 from onward.pipeline.run import Pipelining
 from onward.runs import Place, train
 

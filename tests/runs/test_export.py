@@ -11,7 +11,7 @@ from onward.algorithms import DeeperForward, ForwardForward
 from onward.core import Learner
 from onward.data import Splits
 from onward.nets import MLP, ResNet17, TinyCNN
-from onward.parts.inference import BestRange
+from onward.parts.inference.scores import BestRange
 from onward.runs import ModelSpec, export_model, load_model, save_model, spec_for, truncate
 from onward.storage.files import read_json, write_json
 from toy_trainings import same_tensors

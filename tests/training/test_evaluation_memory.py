@@ -9,7 +9,7 @@ from onward.core import TrainerSettings
 from onward.data import Images, Splits, from_arrays
 from onward.measure import MemoryMeter
 from onward.nets import MLP, Architecture, TinyCNN
-from onward.parts.inference import LinearReadout
+from onward.parts.inference.scores import LinearReadout
 from onward.runs import spec_for
 from onward.training import Training
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each
 from onward.hardware import Mismatch, Offset, noisy
 from onward.nets import MLP
-from onward.parts.goodness import LinearHead
-from onward.parts.handoff import Handoff, SampleNorm
-from onward.parts.inference import LastGoodness
-from onward.parts.objectives import CrossEntropy
-from onward.parts.supervision import LabelInLoss
+from onward.parts.goodness.means import LinearHead
+from onward.parts.handoff.norms import Handoff, SampleNorm
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 from onward.training import OnlineLearning
 
 SETTINGS = TrainerSettings(learning_rate=0.005)

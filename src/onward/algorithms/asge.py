@@ -15,14 +15,14 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, Range, Whole, each
 from onward.nets.net import Net
-from onward.parts.frozen import frozen
-from onward.parts.fusion import fusion_block, gather_from
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import BestBlock, BlockGoodness, LastGoodness, SumGoodness
-from onward.parts.mirrored import mirrored
-from onward.parts.objectives import CrossEntropy
-from onward.parts.spatial import SpatialGoodness, grid_for
-from onward.parts.supervision import LabelInLoss
+from onward.parts.body.frozen import frozen
+from onward.parts.goodness.spatial import SpatialGoodness, grid_for
+from onward.parts.handoff.fusion import fusion_block, gather_from
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.mirrored import mirrored
+from onward.parts.inference.scores import BestBlock, BlockGoodness, LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 
 @dataclass(frozen=True)

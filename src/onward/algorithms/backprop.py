@@ -15,17 +15,17 @@ from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import Learner, LocalBlock, whole
 from onward.nets.net import Net
-from onward.parts.class_groups import UnevenGroups
-from onward.parts.feedback import with_exact_feedback
-from onward.parts.frozen import thawed
-from onward.parts.goodness import LinearHead
-from onward.parts.inference import LastGoodness
-from onward.parts.mirrored import Mirrored
-from onward.parts.objectives import CrossEntropy
-from onward.parts.pooled import PooledLinear
-from onward.parts.spiking import SpikingLayer
-from onward.parts.supervision import LabelInLoss
-from onward.parts.weighted import Weighted
+from onward.parts.body.feedback import with_exact_feedback
+from onward.parts.body.frozen import thawed
+from onward.parts.body.spiking import SpikingLayer
+from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.inference.mirrored import Mirrored
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.weighted import Weighted
+from onward.parts.ops.class_groups import UnevenGroups
+from onward.parts.supervision.labels import LabelInLoss
 
 
 @dataclass(frozen=True)

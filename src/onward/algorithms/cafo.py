@@ -16,18 +16,18 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Goodness, Learner, LocalBlock, Positive, each, whole
 from onward.nets.net import Net
-from onward.parts.direct_feedback import Detached, DirectFeedback, TopError, Wire
-from onward.parts.frozen import frozen
-from onward.parts.handoff import Handoff
-from onward.parts.inference import LastGoodness
-from onward.parts.kind import gives_maps
-from onward.parts.least_squares import LeastSquares
-from onward.parts.objectives import CrossEntropy
-from onward.parts.pooled import PooledLinear, largest_grid
-from onward.parts.sparsemax import Sparsemax
-from onward.parts.squared_error import SquaredError
-from onward.parts.supervision import LabelInLoss
-from onward.parts.votes import SumVotes
+from onward.parts.body.direct_feedback import Detached, DirectFeedback, TopError, Wire
+from onward.parts.body.frozen import frozen
+from onward.parts.body.kind import gives_maps
+from onward.parts.goodness.least_squares import LeastSquares
+from onward.parts.goodness.pooled import PooledLinear, largest_grid
+from onward.parts.handoff.norms import Handoff
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.inference.votes import SumVotes
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.sparsemax import Sparsemax
+from onward.parts.objective.squared_error import SquaredError
+from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"cross_entropy": CrossEntropy, "sparsemax": Sparsemax, "least_squares": SquaredError}
 

@@ -17,15 +17,15 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Goodness, Learner, LocalBlock, Range, Span, Whole, interleaved
 from onward.nets.net import Net
-from onward.parts.class_squares import ClassMeanSquare
-from onward.parts.competition import Mixture, PositiveNegative
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import BlockGoodness, LastGoodness
-from onward.parts.kind import gives_maps
-from onward.parts.objectives import CrossEntropy, SoftmaxTwice
-from onward.parts.pooled import PooledLinear, largest_grid
-from onward.parts.superclasses import Superclasses, even_superclasses
-from onward.parts.supervision import LabelInLoss
+from onward.parts.body.kind import gives_maps
+from onward.parts.goodness.class_squares import ClassMeanSquare
+from onward.parts.goodness.pooled import PooledLinear, largest_grid
+from onward.parts.goodness.superclasses import Superclasses, even_superclasses
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import BlockGoodness, LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice
+from onward.parts.objective.competition import Mixture, PositiveNegative
+from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"competition": CrossEntropy, "threshold": PositiveNegative, "mixture": Mixture}
 

@@ -16,13 +16,13 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
-from onward.parts.class_squares import ClassLength, ClassMeanSquare
-from onward.parts.goodness import ClassMean
-from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
-from onward.parts.inference import BestRange, LastGoodness, SumGoodness
-from onward.parts.mirrored import mirrored
-from onward.parts.supervision import LabelInLoss
-from onward.parts.tempered import TemperedCrossEntropy
+from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
+from onward.parts.goodness.means import ClassMean
+from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
+from onward.parts.inference.mirrored import mirrored
+from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 _GOODNESS = {"mean": ClassMean, "mean_square": ClassMeanSquare}
 _NORMALISER = {"variance": ClassNorm, "length": ClassLength}

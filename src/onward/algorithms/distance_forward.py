@@ -15,13 +15,13 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne
 from onward.nets.net import Net
-from onward.parts.anchors import LearnedAnchors, RunningAnchors
-from onward.parts.collaboration import Collaboration, collaborate, scored, with_feedback
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LastGoodness, LinearReadout, SumGoodness
-from onward.parts.margins import ClassMargin, Form, NPairMargin
-from onward.parts.mirrored import mirrored
-from onward.parts.supervision import LabelInLoss
+from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
+from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.mirrored import mirrored
+from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
+from onward.parts.objective.margins import ClassMargin, Form, NPairMargin
+from onward.parts.supervision.labels import LabelInLoss
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, NonNegative, Positive
 from onward.nets.net import Net
-from onward.parts.collaboration import Collaboration, collaborate, scored, with_feedback
-from onward.parts.goodness import MeanSquare
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LastGoodness, LinearReadout, SumGoodness
-from onward.parts.label_pattern import LabelPattern
-from onward.parts.margins import Form, NPairMargin, ViewMargin
-from onward.parts.supervision import LabelInInput
+from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
+from onward.parts.objective.margins import Form, NPairMargin, ViewMargin
+from onward.parts.supervision.label_pattern import LabelPattern
+from onward.parts.supervision.labels import LabelInInput
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.core import InferenceRule, Learner, Range
 from onward.nets.net import Net
-from onward.parts.early_exit import EarlyExit
-from onward.parts.exit_heads import ExitHeads
+from onward.parts.inference.early_exit import EarlyExit
+from onward.parts.inference.exit_heads import ExitHeads
 
 
 @dataclass(frozen=True)

@@ -17,16 +17,16 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, NonNegative, Whole, each
 from onward.nets.net import Net
-from onward.parts.class_tree import Levels, levels_of
-from onward.parts.contrastive import SupervisedContrastive
-from onward.parts.first_blocks import FirstBlocks
-from onward.parts.goodness import ClassMean, LinearHead
-from onward.parts.handoff import ClassNorm, Handoff, SampleNorm
-from onward.parts.inference import BestRange, LastGoodness, SumGoodness
-from onward.parts.kind import gives_maps
-from onward.parts.objectives import CrossEntropy
-from onward.parts.superclasses import MergedClasses, Superclasses
-from onward.parts.supervision import LabelInLoss
+from onward.parts.auxiliary.contrastive import SupervisedContrastive
+from onward.parts.body.kind import gives_maps
+from onward.parts.goodness.class_tree import Levels, levels_of
+from onward.parts.goodness.means import ClassMean, LinearHead
+from onward.parts.goodness.superclasses import MergedClasses, Superclasses
+from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
+from onward.parts.inference.first_blocks import FirstBlocks
+from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 
 @dataclass(frozen=True)

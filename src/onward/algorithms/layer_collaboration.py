@@ -16,12 +16,12 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
-from onward.parts.goodness import MeanSquare
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LinearReadout, SumGoodness
-from onward.parts.objectives import Threshold
-from onward.parts.others import TellGoodness, WithOthers
-from onward.parts.supervision import LabelInInput
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LinearReadout, SumGoodness
+from onward.parts.objective.class_scores import Threshold
+from onward.parts.objective.others import TellGoodness, WithOthers
+from onward.parts.supervision.labels import LabelInInput
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,14 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, ShareBelowOne, each
 from onward.nets.net import Net
-from onward.parts.handoff import Handoff
-from onward.parts.inference import BestRange, LastGoodness, SumGoodness
-from onward.parts.mirrored import mirrored
-from onward.parts.objectives import CrossEntropy
-from onward.parts.pooled import PooledLinear, largest_grid
-from onward.parts.similarity import SimilarityMatching
-from onward.parts.supervision import LabelInLoss
-from onward.parts.weighted import Weighted
+from onward.parts.auxiliary.similarity import SimilarityMatching
+from onward.parts.goodness.pooled import PooledLinear, largest_grid
+from onward.parts.handoff.norms import Handoff
+from onward.parts.inference.mirrored import mirrored
+from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.weighted import Weighted
+from onward.parts.supervision.labels import LabelInLoss
 
 
 @dataclass(frozen=True)

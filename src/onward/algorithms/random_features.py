@@ -15,13 +15,13 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
-from onward.parts.frozen import frozen
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import BestBlock, LastGoodness, SumGoodness
-from onward.parts.kind import gives_maps
-from onward.parts.objectives import CrossEntropy
-from onward.parts.pooled import PooledLinear, Standardised, largest_grid
-from onward.parts.supervision import LabelInLoss
+from onward.parts.body.frozen import frozen
+from onward.parts.body.kind import gives_maps
+from onward.parts.goodness.pooled import PooledLinear, Standardised, largest_grid
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import BestBlock, LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Finite, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne, Span
 from onward.nets.net import Net
-from onward.parts.goodness import MeanSquare
-from onward.parts.inference import SumGoodness
-from onward.parts.objectives import Threshold
-from onward.parts.peer_norm import OverTimes, PeerNormalisation
-from onward.parts.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
+from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalisation
+from onward.parts.body.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.inference.scores import SumGoodness
+from onward.parts.objective.class_scores import Threshold
 
 
 @dataclass(frozen=True)

@@ -15,11 +15,11 @@ from typing import Annotated
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Range, each
 from onward.nets.net import Net
-from onward.parts.goodness import MeanSquare
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LinearReadout
-from onward.parts.two_thresholds import TwoThresholds
-from onward.parts.unsupervised import SelfContrast
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LinearReadout
+from onward.parts.objective.two_thresholds import TwoThresholds
+from onward.parts.supervision.other_images import SelfContrast
 
 
 @dataclass(frozen=True)

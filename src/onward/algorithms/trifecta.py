@@ -17,11 +17,11 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, Positive, Range, alternating, each
 from onward.nets.net import Net
-from onward.parts.goodness import MeanSquare
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LastGoodness, SumGoodness
-from onward.parts.label_beside import LabelNumber, with_label_beside
-from onward.parts.symba import PairSoftplus
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LastGoodness, SumGoodness
+from onward.parts.objective.symba import PairSoftplus
+from onward.parts.supervision.label_beside import LabelNumber, with_label_beside
 
 
 @dataclass(frozen=True)

@@ -16,12 +16,12 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Range, Whole, each
 from onward.nets.net import Net
-from onward.parts.goodness import MeanSquare
-from onward.parts.handoff import Handoff, UnitLength
-from onward.parts.inference import LinearReadout
-from onward.parts.objectives import Threshold
-from onward.parts.peer_norm import PeerNormalisation
-from onward.parts.unsupervised import Blurs, HybridImages
+from onward.parts.auxiliary.peer_norm import PeerNormalisation
+from onward.parts.goodness.means import MeanSquare
+from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.inference.scores import LinearReadout
+from onward.parts.objective.class_scores import Threshold
+from onward.parts.supervision.other_images import Blurs, HybridImages
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ class Learner(nn.Module):
     ):
         super().__init__()
         if not rules:
-            raise ValueError("a learner needs at least one inference rule; see onward.parts.inference")
+            raise ValueError("a learner needs at least one inference rule; see onward.parts.inference.scores")
         for name, rule in rules.items():
             if not isinstance(rule, InferenceRule):
                 raise ValueError(f"rule {name} must be an InferenceRule, got {type(rule).__name__}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from onward.core import Learner
 from onward.measure import PICOJOULES, operations_of
-from onward.parts.spiking import SpikingLayer, encode
+from onward.parts.body.spiking import SpikingLayer, encode
 
 PICOJOULES_PER_ADDITION = 0.9
 """Of an fp32 sum: Horowitz 2014, 45 nm. A multiply-add is 4.6."""

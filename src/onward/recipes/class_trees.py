@@ -1,6 +1,6 @@
 """Trees of the classes of named sets, for methods that learn from coarse classes to fine ones; all put together here.
 
-HCL-FF's own trees come from clustering: see `onward.parts.class_tree.tree_of`.
+HCL-FF's own trees come from clustering: see `onward.parts.goodness.class_tree.tree_of`.
 """
 
 import json

@@ -11,7 +11,7 @@ from torch import Tensor
 from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns, gradients_on
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
-from onward.parts.frozen import follow_data
+from onward.parts.body.frozen import follow_data
 from onward.training.cascade import FrozenInputs, check_cacheable
 from onward.training.evaluation import Evaluator
 from onward.training.finite import check_finite

@@ -8,11 +8,11 @@ from torch import Tensor, nn
 from onward.algorithms import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, each
 from onward.nets import Net
-from onward.parts.activity import map_mean, widen
-from onward.parts.handoff import Handoff, SampleNorm
-from onward.parts.inference import LastGoodness, SumGoodness
-from onward.parts.supervision import LabelInLoss
-from onward.parts.tempered import TemperedCrossEntropy
+from onward.parts.handoff.norms import Handoff, SampleNorm
+from onward.parts.inference.scores import LastGoodness, SumGoodness
+from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.ops.activity import map_mean, widen
+from onward.parts.supervision.labels import LabelInLoss
 
 
 class Nearness(Goodness):

@@ -1,0 +1,18 @@
+"""Auxiliary losses: what is added to a block's loss from its activity itself."""
+
+from onward.parts.auxiliary.contrastive import HIGH, SupervisedContrastive, contrast, grid_of, pooled_class_norm
+from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalisation
+from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
+
+__all__ = [
+    "HIGH",
+    "OverTimes",
+    "PeerNormalisation",
+    "SimilarityMatching",
+    "SupervisedContrastive",
+    "contrast",
+    "grid_of",
+    "map_deviation",
+    "pooled_class_norm",
+    "similarities",
+]

@@ -1,0 +1,93 @@
+"""Direct feedback alignment: every block gets the network's last error through a fixed random map of its own."""
+# B batch, C classes, D channels or features, G cells on a side, H W map, N loss terms
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Auxiliary, Target, WrappedGoodness
+from onward.parts.goodness.pooled import PooledLinear
+
+
+class Wire:
+    """What carries the error from the top to the blocks, within one backward pass."""
+
+    def __init__(self):
+        self.error: Tensor | None = None
+
+
+class TopError(Auxiliary):
+    """The cross-entropy of a linear read-out of the last activity; its error goes onto the wire.
+
+    The last block learns from its true gradient, as in direct feedback alignment (Noekland 2016).
+    """
+
+    def __init__(self, num_classes: int, channels: int, wire: Wire, *, cells: tuple[int, int] = (1, 1)):
+        super().__init__()
+        self.read = PooledLinear(num_classes, channels, cells=cells)
+        nn.init.kaiming_uniform_(self.read.linear.weight, a=5**0.5)
+        self.wire = wire
+
+    def forward(self, activity: Float[Tensor, "B D ..."], target: Target) -> Float[Tensor, "N"]:
+        scores = _Emit.apply(self.read(activity), self.wire)
+        return F.cross_entropy(scores, target.label, reduction="none")
+
+
+class DirectFeedback(nn.Module):
+    """The end of a body: passes the activity on, and sends it the error on the wire through a fixed random map.
+
+    Whatever gradient comes from the blocks above is dropped.
+    The map has `grid` x `grid` cells per class and channel, each repeated over its part of the activity's map, and is
+    normal with a length of 1 per class: the size of a map is not known when a network is built. Activities without a
+    map have one cell.
+    """
+
+    feedback: Tensor
+
+    def __init__(self, num_classes: int, channels: int, wire: Wire, *, grid: int = 1):
+        super().__init__()
+        drawn = torch.randn(num_classes, channels, grid, grid)
+        self.register_buffer("feedback", drawn / drawn.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
+        self.wire = wire
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
+        return _Inject.apply(activity, self.feedback, self.wire)
+
+
+class Detached(WrappedGoodness):
+    """Another goodness that teaches nothing to the body it reads."""
+
+    def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]:
+        return self.goodness(activity.detach())
+
+
+class _Emit(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, scores: Tensor, wire: Wire) -> Tensor:
+        ctx.wire = wire
+        return scores.view_as(scores)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+        ctx.wire.error = gradient
+        return gradient, None
+
+
+class _Inject(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, activity: Tensor, feedback: Tensor, wire: Wire) -> Tensor:
+        ctx.save_for_backward(feedback)
+        ctx.wire, ctx.shape = wire, activity.shape
+        ctx.dtype = activity.dtype
+        return activity.view_as(activity)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        (feedback,) = ctx.saved_tensors
+        error = ctx.wire.error
+        if error is None:
+            raise ValueError("the last block, whose error trains all others, is missing: go on with the whole network")
+        sent = (error.to(feedback.dtype) @ feedback.flatten(1)).view(-1, *feedback.shape[1:])
+        sent = F.interpolate(sent, ctx.shape[2:]) if len(ctx.shape) == 4 else sent.flatten(1)
+        return sent.to(ctx.dtype), None, None

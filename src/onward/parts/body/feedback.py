@@ -1,0 +1,97 @@
+"""Random feedback: what a layer sends back goes through fixed random weights (Lillicrap et al. 2016)."""
+# B batch, I inputs, O outputs
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.parts.body.direct_feedback import DirectFeedback
+
+
+class RandomFeedback(nn.Module):
+    """A linear or convolutional layer whose input gets its gradient through a fixed random weight.
+
+    Forward pass and weight gradient are the layer's own. The random weight has its weight's shape, and its deviation
+    at construction; it is drawn from torch's global generator, saved, and never trained. Nothing of the forward weight
+    is kept for the backward pass. Distance-Forward's DF-R, a reconstruction: delta_l = (B delta_l+1) * relu'(a_l).
+    Raises ValueError for a layer that pads with anything but a fixed number of zeros.
+    """
+
+    feedback: Tensor
+
+    def __init__(self, layer: nn.Linear | nn.Conv2d):
+        super().__init__()
+        if isinstance(layer, nn.Conv2d) and (layer.padding_mode != "zeros" or isinstance(layer.padding, str)):
+            raise ValueError(f"random feedback needs padding by a number of zeros, got {layer}")
+        self.layer = layer
+        weight = layer.weight.detach()
+        self.register_buffer("feedback", torch.randn_like(weight) * weight.std())
+
+    def forward(self, x: Float[Tensor, "B I ..."]) -> Float[Tensor, "B O ..."]:
+        layer, device = self.layer, x.device.type
+        tensors = [x, layer.weight, layer.bias, self.feedback]
+        if torch.is_autocast_enabled(device):  # autograd functions do not take part in autocast
+            tensors = [t if t is None else t.to(torch.get_autocast_dtype(device)) for t in tensors]
+        with torch.autocast(device, enabled=False):
+            if isinstance(layer, nn.Linear):
+                return _Linear.apply(*tensors)
+            return _Conv2d.apply(*tensors, layer.stride, layer.padding, layer.dilation, layer.groups)
+
+
+def with_random_feedback(body: nn.Module) -> nn.Module:
+    """Give every linear and convolutional layer of a body random feedback, in place."""
+    if isinstance(body, nn.Linear | nn.Conv2d):
+        return RandomFeedback(body)
+    for name, child in body.named_children():
+        setattr(body, name, with_random_feedback(child))
+    return body
+
+
+def with_exact_feedback(body: nn.Module) -> nn.Module:
+    """Take all random and direct feedback out of a body again, in place."""
+    if isinstance(body, RandomFeedback):
+        return body.layer
+    if isinstance(body, DirectFeedback):
+        return nn.Identity()
+    for name, child in body.named_children():
+        setattr(body, name, with_exact_feedback(child))
+    return body
+
+
+class _Linear(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, feedback: Tensor) -> Tensor:
+        ctx.save_for_backward(x, feedback)
+        return F.linear(x, weight, bias)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, feedback = ctx.saved_tensors
+        to_x, to_weight, to_bias, _ = ctx.needs_input_grad
+        rows = gradient.flatten(0, -2)
+        return (
+            gradient @ feedback if to_x else None,
+            rows.T @ x.flatten(0, -2) if to_weight else None,
+            rows.sum(dim=0) if to_bias else None,
+            None,
+        )
+
+
+class _Conv2d(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x: Tensor, weight: Tensor, bias: Tensor | None, feedback: Tensor, *geometry) -> Tensor:
+        ctx.save_for_backward(x, feedback)
+        ctx.geometry = geometry
+        return F.conv2d(x, weight, bias, *geometry)
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, feedback = ctx.saved_tensors
+        stride, padding, dilation, groups = ctx.geometry
+        # The gradients of weight and bias do not depend on the weight; it gives them its shape alone.
+        gradients = torch.ops.aten.convolution_backward(
+            gradient, x, feedback, [len(feedback)], stride, padding, dilation, False, [0, 0], groups,
+            list(ctx.needs_input_grad[:3]),
+        )  # fmt: skip
+        return (*gradients, None, *[None] * len(ctx.geometry))

@@ -1,0 +1,36 @@
+"""Goodness: what a block says of each class, or of a view, from its activity."""
+
+from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors, direction
+from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
+from onward.parts.goodness.class_tree import Levels, levels_of, tree_of
+from onward.parts.goodness.least_squares import LeastSquares
+from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
+from onward.parts.goodness.pooled import PooledLinear, Standardised, largest_grid
+from onward.parts.goodness.projection import Projection
+from onward.parts.goodness.spatial import SpatialGoodness, encode_cells, grid_for
+from onward.parts.goodness.superclasses import MergedClasses, Superclasses, even_superclasses
+
+__all__ = [
+    "ClassLength",
+    "ClassMean",
+    "ClassMeanSquare",
+    "LearnedAnchors",
+    "LeastSquares",
+    "Levels",
+    "LinearHead",
+    "MeanSquare",
+    "MergedClasses",
+    "PooledLinear",
+    "Projection",
+    "RunningAnchors",
+    "SpatialGoodness",
+    "Standardised",
+    "Superclasses",
+    "direction",
+    "encode_cells",
+    "even_superclasses",
+    "grid_for",
+    "largest_grid",
+    "levels_of",
+    "tree_of",
+]

@@ -1,0 +1,81 @@
+"""Least squares in closed form: a linear read-out that is solved for, from sums over all batches seen."""
+# B batch, C classes, D channels or features, F features that are read
+
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Goodness, Target
+from onward.parts.ops.activity import widen
+
+
+class LeastSquares(Goodness):
+    """One score per class: the linear map that minimises squared error + `ridge` * its squares, over all images seen.
+
+    CaFo's predictor for squared error. No gradient teaches it: each training batch adds to sums over images, of the
+    features' products with each other and with the one-hot labels, so that memory does not grow with the data. The map
+    is solved for when scores are asked for outside of training; while training it is the one that was solved last, at
+    first zero. Features are the activity, its maps averaged in a grid of `cells`, and a constant that the ridge leaves
+    alone: the solution is that of a ridge regression with intercept. CaFo has neither ridge nor intercept.
+
+    The sums are part of the state, so that a saved learner can go on. Every pass over the data weighs the same.
+    Raises ValueError for a ridge that is not positive.
+    """
+
+    per_class: ClassVar[bool] = True
+    products: Tensor
+    answers: Tensor
+    solution: Tensor
+
+    def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), ridge: float = 1.0):
+        super().__init__()
+        if not 0 < ridge < float("inf"):
+            raise ValueError(f"ridge must be a finite number > 0, got {ridge}: without it the map may not be unique")
+        self.cells = cells
+        self.ridge = ridge
+        size = channels * cells[0] * cells[1] + 1
+        self.register_buffer("products", torch.zeros(size, size))
+        self.register_buffer("answers", torch.zeros(size, num_classes))
+        self.register_buffer("solution", torch.zeros(size, num_classes), persistent=False)
+        self._stale = True
+        self.register_load_state_dict_post_hook(_forget)
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        with torch.autocast(activity.device.type, enabled=False):
+            if self._stale and not self.training:
+                self._solve()
+            return self._features(activity.detach()) @ self.solution
+
+    @torch.no_grad()
+    def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
+        if not self.training:
+            return
+        with torch.autocast(activity.device.type, enabled=False):
+            features = self._features(activity)
+            labels = F.one_hot(target.label, self.answers.shape[1]).to(features.dtype)
+            self.products.addmm_(features.T, features)
+            self.answers.addmm_(features.T, labels)
+        self._stale = True
+
+    def _features(self, activity: Tensor) -> Float[Tensor, "B F"]:
+        if activity.ndim == 4:
+            activity = F.adaptive_avg_pool2d(activity, self.cells)
+        features = widen(activity).flatten(1).to(self.products.dtype)
+        return F.pad(features, (0, 1), value=1.0)
+
+    @torch.no_grad()
+    def _solve(self) -> None:
+        products = self.products.double()
+        penalty = torch.full_like(products[0], self.ridge)
+        penalty[-1] = (products[-1, -1] == 0).double()  # the constant is free, once there was an image
+        solution = torch.linalg.solve(products + penalty.diag(), self.answers.double())
+        self.solution.copy_(solution)
+        self._stale = False
+
+
+def _forget(module: nn.Module, _: object) -> None:
+    assert isinstance(module, LeastSquares)
+    module._stale = True

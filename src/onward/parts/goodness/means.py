@@ -1,0 +1,56 @@
+"""Goodness: how an activity is read as a score. Higher is always better."""
+# B batch, C classes, D features or channels, H W map
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Goodness
+from onward.parts.ops.activity import map_mean, widen
+from onward.parts.ops.class_groups import check_groups, group_mean, group_mean_square
+
+
+class MeanSquare(Goodness):
+    """One score per sample: the mean of the squared activity, in fp32.
+
+    Hinton 2022, eq. 1, with the mean in place of the sum, so that a threshold does not depend on the width.
+    """
+
+    per_class: ClassVar[bool] = False
+
+    def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
+        return group_mean_square(activity, num_classes=1).squeeze(1)
+
+
+class ClassMean(Goodness):
+    """One score per class: the mean activity of the class's own group of consecutive channels, in fp32.
+
+    DeeperForward, eq. 7 to 9 (eq. 5 prints a sum; the released code and eq. 7 take the mean).
+    Raises ValueError if `channels` cannot be split evenly.
+    """
+
+    per_class: ClassVar[bool] = True
+
+    def __init__(self, num_classes: int, channels: int):
+        super().__init__()
+        check_groups(num_classes, channels)
+        self.num_classes = num_classes
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        return group_mean(activity, self.num_classes)
+
+
+class LinearHead(Goodness):
+    """One score per class: a learned linear read-out of the activity, maps averaged first, in fp32."""
+
+    per_class: ClassVar[bool] = True
+
+    def __init__(self, num_classes: int, channels: int):
+        super().__init__()
+        self.linear = nn.Linear(channels, num_classes)
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        with torch.autocast(activity.device.type, enabled=False):
+            return self.linear(map_mean(widen(activity)))

@@ -1,0 +1,79 @@
+"""Goodness as a linear read-out that keeps a little of where things are in the map."""
+# B batch, C classes, D channels or features
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Goodness, Target
+from onward.parts.ops.activity import widen
+from onward.parts.ops.cells import cell_means
+
+
+class PooledLinear(Goodness):
+    """One score per class: a learned linear read-out of the activity, its maps averaged in a grid of `cells`, in fp32.
+
+    Nokland and Eidnes 2019, the decoder of the loss `pred`; its weights begin at zero, as in the released code. A map
+    smaller than the grid is repeated; features without a map need one cell. Maps whose sides the grid does not divide
+    have cells that overlap, where the released code pads.
+    """
+
+    per_class: ClassVar[bool] = True
+
+    def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True):
+        """`zero`: whether weights begin at zero, or as torch draws them."""
+        super().__init__()
+        self.cells = cells
+        self.linear = nn.Linear(channels * cells[0] * cells[1], num_classes)
+        if zero:
+            nn.init.zeros_(self.linear.weight)
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        with torch.autocast(activity.device.type, enabled=False):
+            if activity.ndim == 4:  # pooling adds in fp32; a wide copy of the whole map would cost more than it gives
+                activity = cell_means(activity, self.cells)
+            return self.linear(widen(activity).flatten(1))
+
+
+class Standardised(Goodness):
+    """A read-out of each channel at mean 0 and variance 1, over all training batches so far: for random features.
+
+    What follows the batches is a mean without forgetting, so the body in front should not change.
+    """
+
+    per_class: ClassVar[bool] = True
+    batches: Tensor
+    mean: Tensor
+    square: Tensor
+
+    def __init__(self, read_out: PooledLinear, channels: int, eps: float = 1e-5):
+        super().__init__()
+        self.read_out = read_out
+        self.eps = eps
+        self.register_buffer("batches", torch.zeros(()))
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("square", torch.ones(channels))
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
+        scale = (self.square - self.mean.square() + self.eps).rsqrt()
+        mean, scale = (value.view(-1, *[1] * (activity.ndim - 2)) for value in (self.mean, scale))
+        return self.read_out((widen(activity) - mean) * scale)
+
+    def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
+        channels = widen(activity).transpose(0, 1).flatten(1)
+        self.batches += 1
+        self.mean += (channels.mean(dim=1) - self.mean) / self.batches
+        self.square += (channels.square().mean(dim=1) - self.square) / self.batches
+
+
+def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:
+    """Return the rows and columns of the largest grid with at most `features` values; one cell at least.
+
+    Halves rows and columns in turn, from `side` on (Nokland and Eidnes 2019, released code, which starts from the map).
+    """
+    rows, columns = side, side
+    while channels * rows * columns > features and columns > 1:
+        rows, columns = (rows // 2, columns) if rows == columns else (rows, columns // 2)
+    return rows, columns

@@ -1,0 +1,88 @@
+"""Handoff: what the next block sees of an activity."""
+# B batch, C classes, D channels or features
+
+from typing import ClassVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core import Stream
+from onward.parts.ops.class_groups import check_groups, group_norm
+
+
+class Handoff(nn.Module):
+    """Pools an activity, normalises it, then joins it with the skip connections of the stream.
+
+    Asked to `overwrite`, it may normalise the activity in place, which saves one map; a graph forbids that.
+    """
+
+    overwrites: ClassVar[bool] = True
+
+    def __init__(self, normalise: nn.Module, join: nn.Module, pool: nn.Module | None = None):
+        super().__init__()
+        self.pool = pool if pool is not None else nn.Identity()
+        self.normalise = normalise
+        self.join = join
+
+    def forward(self, activity: Float[Tensor, "B ..."], *skips: Tensor, overwrite: bool = False) -> Stream:
+        pooled = self.pool(activity)
+        if overwrite and getattr(self.normalise, "overwrites", False) and not torch.is_grad_enabled():
+            return self.join(self.normalise(pooled, overwrite=True), *skips)
+        return self.join(self.normalise(pooled), *skips)
+
+
+class UnitLength(nn.Module):
+    """Divides each sample by its root mean square: the direction stays, the goodness is gone (Hinton 2022).
+
+    Length one per feature: the vector's squares average to 1, so that the scale does not depend on the width.
+    """
+
+    overwrites: ClassVar[bool] = True
+
+    def __init__(self, eps: float = 1e-8):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, activity: Float[Tensor, "B ..."], *, overwrite: bool = False) -> Float[Tensor, "B ..."]:
+        scale = self._scale(activity)
+        return activity.mul_(scale) if overwrite else activity * scale
+
+    def _scale(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        if activity.ndim == 2:
+            return (activity.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()
+        # Flattening would copy channels-last maps, and hand them on in a layout that the next convolution turns back.
+        wide = torch.promote_types(activity.dtype, torch.float32)
+        norm = torch.linalg.vector_norm(activity, dim=tuple(range(1, activity.ndim)), keepdim=True, dtype=wide)
+        return (norm.square() / activity[0].numel() + self.eps).rsqrt().to(activity.dtype)
+
+
+class ClassNorm(nn.Module):
+    """Normalises each sample's class groups to mean 0 and variance 1, unscaled (DeeperForward, eq. 7 to 9).
+
+    The mean that it removes is the goodness of `ClassMean`, exactly. Raises ValueError for uneven groups.
+    """
+
+    overwrites: ClassVar[bool] = True
+
+    def __init__(self, num_classes: int, channels: int, eps: float = 1e-5):
+        super().__init__()
+        check_groups(num_classes, channels)
+        self.num_classes = num_classes
+        self.eps = eps
+
+    def forward(self, activity: Float[Tensor, "B D ..."], *, overwrite: bool = False) -> Float[Tensor, "B D ..."]:
+        if torch.is_grad_enabled() and activity.requires_grad:
+            return torch.group_norm(activity, self.num_classes, eps=self.eps)
+        return group_norm(activity, self.num_classes, self.eps, overwrite=overwrite)
+
+
+class SampleNorm(nn.Module):
+    """Normalises each sample to mean 0 and variance 1 over all its features: the input layer norm of DeeperForward."""
+
+    def __init__(self, eps: float = 1e-5):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        return torch.group_norm(x, 1, eps=self.eps)  # which takes a sample of one value as well

@@ -1,0 +1,36 @@
+"""Inference rules: how the goodness of all blocks becomes class scores."""
+
+from onward.parts.inference.early_exit import (
+    EarlyExit,
+    block_costs,
+    confidence,
+    lowest_threshold,
+    predict_early,
+    trade_off,
+)
+from onward.parts.inference.exit_heads import ExitHeads, predict_through_heads
+from onward.parts.inference.first_blocks import FirstBlocks
+from onward.parts.inference.mirrored import Mirrored, mirrored
+from onward.parts.inference.scores import BestBlock, BestRange, BlockGoodness, LastGoodness, LinearReadout, SumGoodness
+from onward.parts.inference.votes import SumVotes
+
+__all__ = [
+    "BestBlock",
+    "BestRange",
+    "BlockGoodness",
+    "EarlyExit",
+    "ExitHeads",
+    "FirstBlocks",
+    "LastGoodness",
+    "LinearReadout",
+    "Mirrored",
+    "SumGoodness",
+    "SumVotes",
+    "block_costs",
+    "confidence",
+    "lowest_threshold",
+    "mirrored",
+    "predict_early",
+    "predict_through_heads",
+    "trade_off",
+]

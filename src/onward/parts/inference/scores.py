@@ -1,0 +1,242 @@
+"""Inference rules: from what the blocks say to class scores."""
+# B batch, C classes, K images that are learned from, L scored blocks, N samples, D features of all blocks read
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from onward.core import Evidence, Evidences, InferenceRule
+from onward.parts.ops.rows import Rows
+
+
+class SumGoodness(InferenceRule):
+    """Adds the scores of all scored blocks from `start` on; Hinton 2022 leaves out the first (start=1).
+
+    The last `leave_out` scored blocks do not count. With the label in the input, these scores come from trying every
+    label. A network with no block beyond `start` is read at the last one that counts.
+    """
+
+    def __init__(self, start: int = 0, *, leave_out: int = 0):
+        super().__init__()
+        self.start = start
+        self.leave_out = leave_out
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        scores = evidence.block_scores
+        stop = len(scores) - self.leave_out
+        return scores[min(self.start, stop - 1) : stop].sum(dim=0)
+
+
+class LastGoodness(InferenceRule):
+    """Reads the scores of the last block alone."""
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.block_scores[-1]
+
+
+class BlockGoodness(InferenceRule):
+    """Reads the scores of one scored block alone, counted from the end if `index` is negative."""
+
+    def __init__(self, index: int):
+        super().__init__()
+        self.index = index
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.block_scores[self.index]
+
+    def reach(self, num_scored: int) -> int | None:
+        return self.index + 1 if self.index >= 0 else None
+
+
+class BestBlock(InferenceRule):
+    """Reads the one block that is most accurate on the validation split, the earliest of equals.
+
+    The last `leave_out` scored blocks are not considered. Before `fit` it is the last that is. What was chosen is kept
+    as a number beside the buffer of the state_dict: a program that is exported reads it as a constant.
+    """
+
+    chosen: Tensor
+
+    def __init__(self, leave_out: int = 0):
+        super().__init__()
+        self.leave_out = leave_out
+        self.register_buffer("chosen", torch.tensor(-1 - leave_out))
+        self.index = -1 - leave_out  # what `chosen` holds
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.block_scores[self.index]
+
+    def reach(self, num_scored: int) -> int | None:
+        return self.index + 1 if self.index >= 0 else None
+
+    @torch.no_grad()
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        correct = sum((seen.block_scores.argmax(dim=2) == y).sum(dim=1) for seen, y in validation())
+        assert isinstance(correct, Tensor)
+        self.choose(int(correct[: len(correct) - self.leave_out].argmax()))
+
+    def choose(self, index: int) -> None:
+        """Read this scored block from now on, counted from the end if it is negative."""
+        self.index = index
+        self.chosen.fill_(index)
+
+    def _load_from_state_dict(self, *stored) -> None:
+        super()._load_from_state_dict(*stored)
+        self.index = int(self.chosen)
+
+
+class BestRange(InferenceRule):
+    """Adds the scores of the contiguous range of blocks that is most accurate on the validation split.
+
+    DeeperForward, eq. 12 and the released code: of equally accurate ranges the one with the earliest end wins, then
+    the one with the earliest start. Before `fit` the range is all blocks but the first.
+    """
+
+    first: Tensor
+    last: Tensor
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("first", torch.tensor(1))
+        self.register_buffer("last", torch.tensor(-1))
+        self.range = (1, -1)  # what `first` and `last` hold
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        scores = evidence.block_scores
+        stop = self.reach(len(scores))
+        return scores[min(self.range[0], stop - 1) : stop].sum(dim=0)
+
+    def reach(self, num_scored: int) -> int:
+        last = self.range[1]
+        return num_scored if last < 0 else last + 1
+
+    @torch.no_grad()
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        correct = sum(_correct_by_range(evidence.block_scores, y) for evidence, y in validation())
+        assert isinstance(correct, Tensor)
+        best = int(correct.argmax())  # ends are rows, starts are columns: the first maximum is the documented tie-break
+        self.choose(best % correct.shape[1], best // correct.shape[1])
+
+    def choose(self, first: int, last: int) -> None:
+        """Add the scores of these scored blocks from now on; last -1: of all from the first on."""
+        self.range = (first, last)
+        self.first.fill_(first)
+        self.last.fill_(last)
+
+    def _load_from_state_dict(self, *stored) -> None:
+        super()._load_from_state_dict(*stored)
+        self.range = (int(self.first), int(self.last))
+
+
+class LinearReadout(InferenceRule):
+    """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
+
+    Reads all blocks from `start` on, maps averaged, or in `grid` x `grid` cells; fitted on the training split by
+    `steps` steps of AdamW on features that are computed once, in fp32, and wait on disk. The features' scale is taken
+    as it comes, or each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less.
+    Their number is known once it is fitted. Raises ValueError if it is asked before that.
+    """
+
+    reads_handed_on: ClassVar[bool] = True
+    fits_on_training: ClassVar[bool] = True
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        start: int = 1,
+        steps: int = 2000,
+        learning_rate: float = 1e-3,
+        grid: int = 1,
+        standardise: bool = False,
+    ):
+        super().__init__()
+        self.num_classes = num_classes
+        self.start = start
+        self.grid = grid
+        self.standardise = standardise
+        self.pipelined = grid == 1
+        self.steps = steps
+        self.learning_rate = learning_rate
+        self.register_buffer("weight", torch.zeros(num_classes, 0))
+        self.register_buffer("bias", torch.zeros(num_classes))
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        if not self.weight.numel():
+            raise ValueError("the linear read-out is not fitted yet; train the learner to the end, or call fit")
+        features = self._features(evidence)
+        with torch.autocast(features.device.type, enabled=False):
+            return F.linear(features, self.weight, self.bias)
+
+    def fit(self, train: Evidences, validation: Evidences) -> None:
+        rows, labels = Rows(), []
+        with torch.no_grad():
+            for evidence, y in train():
+                rows.append(self._features(evidence))
+                labels.append(y.cpu())
+        self.learn(rows, torch.cat(labels))
+
+    def learn(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"] | None = None) -> None:
+        """Fit on features of images, which are as many as labels; `among` are those to learn from, all unless given."""
+        among = torch.arange(len(rows)) if among is None else among
+        # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
+        with torch.enable_grad(), torch.autocast(rows.device.type, enabled=False):
+            if self.standardise:
+                self._descend_standardised(rows, labels, among)
+            else:
+                self._descend(rows.take, rows, labels, among)
+
+    def _descend_standardised(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
+        """Fit on standardised features, and write their scale into the weights."""
+        mean, variance = rows.moments()
+        scale = (variance + 0.01 * variance.mean()).rsqrt()
+        self._descend(lambda index: rows.take(index).sub_(mean).mul_(scale), rows, labels, among)
+        self.weight = self.weight * scale
+        self.bias = self.bias - self.weight @ mean
+
+    def _descend(
+        self,
+        features: Callable[[Tensor], Tensor],
+        rows: Rows,
+        labels: Int64[Tensor, "N"],
+        among: Int64[Tensor, "K"],
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+        weight = torch.zeros(len(self.bias), rows.size, dtype=rows.dtype, device=rows.device, requires_grad=True)
+        bias = torch.zeros(len(self.bias), dtype=rows.dtype, device=rows.device, requires_grad=True)
+        optimizer = torch.optim.AdamW([weight, bias], lr=self.learning_rate)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        for step in range(self.steps):
+            index = among[torch.randint(len(among), (250,), generator=generator)]
+            loss = F.cross_entropy(F.linear(features(index), weight, bias), labels[index].to(rows.device))
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            schedule.step()
+            self.tell(step + 1, self.steps)
+        self.weight, self.bias = weight.detach(), bias.detach()
+
+    def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
+        stored = state_dict.get(f"{prefix}weight")
+        if stored is not None and stored.ndim == 2:  # as many features as there were when it was fitted
+            self.weight = self.weight.new_zeros(len(self.bias), stored.shape[1])
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _features(self, evidence: Evidence) -> Float[Tensor, "B D"]:
+        return torch.cat(evidence.cells(self.grid)[self.start :], dim=1)
+
+
+def _correct_by_range(scores: Float[Tensor, "L B C"], labels: Int64[Tensor, "B"]) -> Int64[Tensor, "L L"]:
+    """Count right predictions of each range, ends in rows and starts in columns; impossible ranges count -1."""
+    columns = []
+    for start in range(len(scores)):
+        correct = (scores[start:].cumsum(dim=0).argmax(dim=2) == labels).sum(dim=1)
+        columns.append(F.pad(correct, (start, 0), value=-1))
+    return torch.stack(columns, dim=1)

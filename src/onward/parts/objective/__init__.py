@@ -1,0 +1,33 @@
+"""Objectives: the loss of a block from its goodness and the target."""
+
+from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold
+from onward.parts.objective.competition import Mixture, PositiveNegative
+from onward.parts.objective.margins import ClassMargin, Form, NPairMargin, ViewMargin
+from onward.parts.objective.others import TellGoodness, WithOthers
+from onward.parts.objective.sparsemax import Sparsemax, sparsemax
+from onward.parts.objective.squared_error import SquaredError
+from onward.parts.objective.symba import PairSoftplus
+from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.objective.two_thresholds import TwoThresholds
+from onward.parts.objective.weighted import Weighted
+
+__all__ = [
+    "ClassMargin",
+    "CrossEntropy",
+    "Form",
+    "Mixture",
+    "NPairMargin",
+    "PairSoftplus",
+    "PositiveNegative",
+    "SoftmaxTwice",
+    "Sparsemax",
+    "SquaredError",
+    "TellGoodness",
+    "TemperedCrossEntropy",
+    "Threshold",
+    "TwoThresholds",
+    "ViewMargin",
+    "Weighted",
+    "WithOthers",
+    "sparsemax",
+]

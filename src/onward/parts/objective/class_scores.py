@@ -1,0 +1,55 @@
+"""Objectives: what a block minimises, as loss terms, unreduced. Settings are the fields."""
+# B batch, C classes
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Finite, Objective, Positive, ShareBelowOne, Target
+from onward.parts.ops.views import sign_of
+
+
+@dataclass(frozen=True)
+class Threshold(Objective):
+    """Goodness above a threshold for real views, below it for contrastive ones.
+
+    softplus(sharpness * sign * (threshold - g)): Hinton 2022, eq. 1, the negative log likelihood of
+    p(real) = sigmoid(sharpness * (g - threshold)). With g a mean over n units, sharpness n and threshold t / n give
+    the paper's sum of squares around t.
+    """
+
+    per_class: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
+
+    threshold: Finite = 2.0
+    sharpness: Positive = 1.0
+
+    def __call__(self, scores: Float[Tensor, "B"], target: Target) -> Float[Tensor, "B"]:
+        return F.softplus(self.sharpness * sign_of(target) * (self.threshold - scores))
+
+
+@dataclass(frozen=True)
+class CrossEntropy(Objective):
+    """Softmax cross-entropy of the class scores; DeeperForward, eq. 13."""
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    label_smoothing: ShareBelowOne = 0.0
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)
+
+
+@dataclass(frozen=True)
+class SoftmaxTwice(Objective):
+    """Softmax cross-entropy of probabilities in place of scores: the softmax head of CwComp's released code."""
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        return F.cross_entropy(scores.softmax(dim=1), target.label, reduction="none")

@@ -1,0 +1,38 @@
+"""Goodness with a threshold of its own for real and for contrastive views."""
+# B batch
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Finite, NonNegative, Objective, Positive, Target
+from onward.parts.ops.views import sign_of
+
+
+@dataclass(frozen=True)
+class TwoThresholds(Objective):
+    """softplus(k (real - g)) + decay * g for real views, softplus(k (g - contrastive)) for contrastive ones.
+
+    SCFF's objective (Chen et al. 2025, released code), with k as `sharpness`. The decay keeps goodness from growing.
+    """
+
+    per_class: ClassVar[bool] = False
+    signed: ClassVar[bool] = True
+
+    real: Finite = 0.5
+    """Threshold that real views ought to exceed."""
+    contrastive: Finite = 0.5
+    """Threshold that contrastive views ought to stay below."""
+    sharpness: Positive = 1.0
+    """How fast the loss moves with the mean goodness."""
+    decay: NonNegative = 0.0
+    """Weight of the real views' goodness itself."""
+
+    def __call__(self, scores: Float[Tensor, "B"], target: Target) -> Float[Tensor, "B"]:
+        real = sign_of(target) > 0
+        gap = torch.where(real, self.real - scores, scores - self.contrastive)
+        return F.softplus(self.sharpness * gap) + self.decay * torch.where(real, scores, 0.0)

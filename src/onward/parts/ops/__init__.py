@@ -1,0 +1,30 @@
+"""Arithmetic on activities that several slots share: means over maps, cells and groups, views, rows on disk."""
+
+from onward.parts.ops.activity import map_mean, widen
+from onward.parts.ops.cells import cell_means, spread_over_cells
+from onward.parts.ops.class_groups import (
+    UnevenGroups,
+    check_groups,
+    group_length,
+    group_mean,
+    group_mean_square,
+    group_norm,
+)
+from onward.parts.ops.rows import Rows
+from onward.parts.ops.views import by_view, sign_of
+
+__all__ = [
+    "Rows",
+    "UnevenGroups",
+    "by_view",
+    "cell_means",
+    "check_groups",
+    "group_length",
+    "group_mean",
+    "group_mean_square",
+    "group_norm",
+    "map_mean",
+    "sign_of",
+    "spread_over_cells",
+    "widen",
+]

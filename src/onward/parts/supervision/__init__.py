@@ -1,0 +1,31 @@
+"""Supervision: how images and labels become the input and the target of the blocks."""
+
+from onward.parts.supervision.label_beside import LabelBeside, LabelNumber, with_label_beside
+from onward.parts.supervision.label_pattern import LabelPattern
+from onward.parts.supervision.labels import (
+    LabelInInput,
+    LabelInLoss,
+    LabelledViews,
+    check_wrong_labels,
+    draw_wrong_labels,
+    signed_target,
+)
+from onward.parts.supervision.other_images import Blurs, HybridImages, SelfContrast, another, blurred_mask
+
+__all__ = [
+    "Blurs",
+    "HybridImages",
+    "LabelBeside",
+    "LabelInInput",
+    "LabelInLoss",
+    "LabelNumber",
+    "LabelPattern",
+    "LabelledViews",
+    "SelfContrast",
+    "another",
+    "blurred_mask",
+    "check_wrong_labels",
+    "draw_wrong_labels",
+    "signed_target",
+    "with_label_beside",
+]

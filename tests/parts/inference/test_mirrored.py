@@ -1,0 +1,64 @@
+"""Mirrored: the average over an image and its mirror image, for any rule."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from onward.algorithms import ASGE, DeeperForward, DistanceForward, PredSim
+from onward.core import Evidence, InferenceRule, Learner, LocalBlock, each
+from onward.nets import TinyCNN
+from onward.parts.goodness.means import ClassMean
+from onward.parts.inference.mirrored import Mirrored
+from onward.parts.inference.scores import BestRange, LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
+
+
+def learner(rule) -> Learner:
+    torch.manual_seed(0)
+    bodies = [nn.Sequential(nn.Flatten(), nn.Linear(48, 6), nn.ReLU()), nn.Sequential(nn.Linear(6, 6), nn.ReLU())]
+    blocks = [LocalBlock(body, goodness=ClassMean(3, 6), objective=CrossEntropy()) for body in bodies]
+    return Learner(blocks, supervision=LabelInLoss(), spans=each(2), rules={"rule": rule})
+
+
+def test_probabilities_of_both_are_averaged():
+    images, plain = torch.rand(5, 3, 4, 4), learner(LastGoodness())
+    turned = torch.stack([image[:, :, [3, 2, 1, 0]] for image in images])
+    expected = sum(F.softmax(plain.predict_scores(seen), dim=1) for seen in (images, turned)) / 2
+    torch.testing.assert_close(learner(Mirrored(LastGoodness())).predict_scores(images), expected)
+
+
+def test_an_image_and_its_mirror_image_get_the_same_scores():
+    images, mirrored = torch.rand(5, 3, 4, 4), learner(Mirrored(LastGoodness()))
+    assert torch.equal(mirrored.predict_scores(images), mirrored.predict_scores(images.flip(-1)))
+    assert not torch.equal(*(learner(LastGoodness()).predict_scores(seen) for seen in (images, images.flip(-1))))
+
+
+def test_the_inner_rule_is_fitted_and_decides_how_far_to_go():
+    images, labels = torch.rand(30, 3, 4, 4), torch.arange(30) % 3
+    inside, alone = learner(Mirrored(BestRange())), learner(BestRange())
+    for whole in (inside, alone):
+        rule = whole.rules["rule"]
+        assert isinstance(rule, InferenceRule)
+        rule.fit(list, lambda whole=whole: [(Evidence(whole, images), labels)])
+    chosen, expected = inside.state_dict(), alone.state_dict()
+    assert expected["rules.rule.last"] >= 0
+    for name in ("first", "last"):
+        assert chosen[f"rules.rule.rule.{name}"] == expected[f"rules.rule.{name}"]
+    assert len(inside.truncated().blocks) == len(alone.truncated().blocks)
+
+
+@pytest.mark.parametrize(
+    "algorithm", [ASGE(), DeeperForward(), DistanceForward(), PredSim()], ids=lambda a: type(a).__name__
+)
+def test_an_algorithm_that_offers_it_reads_both(algorithm):
+    net, images = TinyCNN(width=9)((1, 8, 8), 3), torch.rand(6, 1, 8, 8)
+    torch.manual_seed(0)
+    alone = algorithm(net, 3).eval()
+    torch.manual_seed(0)
+    both = replace(algorithm, mirrored=True)(net, 3).eval()
+    average = sum(F.softmax(alone.predict_scores(seen), dim=1) for seen in (images, images.flip(-1))) / 2
+    torch.testing.assert_close(both.predict_scores(images), average)
