@@ -10,6 +10,8 @@ from onward import registry
 from onward.cli.words import CommandLineError, nearest
 from onward.recipes import CONTROLS, RECIPES, Recipe
 
+__all__ = ["RECIPES", "find_recipe", "first_recipe", "import_file", "known_recipes", "model_folder"]
+
 
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name, or by `path/to/rows.py:NAME`.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from onward.cli import known
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
@@ -15,7 +16,7 @@ from onward.cli.words import CommandLineError, fitted
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import Recipe
 from onward.runs import Place, resume, train
 from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
@@ -89,7 +90,7 @@ def run(words: Sequence[str]) -> None:
         order = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
         recipe, path = None, order.resume
     else:
-        recipe = find_recipe(words[0]) if named else RECIPES[0]
+        recipe = find_recipe(words[0]) if named else known.RECIPES[0]
         default = TrainArguments(recipe, Place())
         order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
         order = replace(order, recipe=_titled(order.recipe, recipe))
@@ -100,7 +101,7 @@ def run(words: Sequence[str]) -> None:
     elif order.pipelining != Pipelining():
         raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
     else:
-        done = resume(path, order.place) if path is not None else train(recipe or RECIPES[0], order.place)
+        done = resume(path, order.place) if path is not None else train(recipe or known.RECIPES[0], order.place)
     if done is None:  # another process writes
         return
     folder, result = done
