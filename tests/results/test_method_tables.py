@@ -11,7 +11,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Published, Recipe
-from onward.results.tables import overview, printed, shared
+from onward.results.tables import best_rows, overview, printed, shared
 from onward.runs.records import Record, Row
 
 METHODS: dict[str, Algorithm] = {"ASGE": ASGE(), "CaFo": CaFo(), "HFF": HFF(), "Backprop": Backprop()}
@@ -177,3 +177,19 @@ def test_whoever_differs_in_network_data_or_budget_is_not_listed_with_the_others
 def test_seeds_and_recipes_of_one_method_are_not_several_methods():
     records = _records(_runs("ASGE", 0.7, 0.8, 0.9), _runs("ASGE", 0.9, name="b"), _runs("CaFo", 0.9))
     assert shared(records) == []
+
+
+def test_a_short_table_has_the_best_row_of_a_method_on_one_set_and_names_its_images():
+    records = _records(
+        _runs("ASGE", 0.9, name="good", validation=0.6, note="MNIST, 40k train"),
+        _runs("ASGE", 0.99, name="lucky", validation=0.5),
+        _runs("HFF", 0.8, 0.9, name="hff"),
+        _runs("CaFo", 0.95, name="elsewhere", data=DataSettings(name="digits")),
+        _runs("Backprop", 0.97, name="backprop-hff"),
+    )
+    rows = _rows(best_rows(records, "mnist"))
+    assert rows == [
+        "| `ASGE` | one layer | 90.00 | – | 40k train | `good` |",
+        "| `HFF` | one layer | 85.00 | – | standard split | `hff` |",
+    ]
+    assert best_rows(records, "svhn") == []

@@ -12,7 +12,7 @@ from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import TinyCNN
 from onward.recipes import RECIPES, Published, Recipe
-from onward.results.pages import insert, method_pages, results_page, spread, summary, write_results
+from onward.results.pages import insert, method_pages, results_page, short_table, spread, write_results
 from onward.runs.codec import encode
 from onward.runs.records import read_records, record
 from onward.storage.files import read_json, write_json
@@ -175,16 +175,22 @@ def test_spread_of_one_value_has_no_deviation():
     assert spread([0.5, 0.7]) == "60.00 ± 14.14"
 
 
-def test_the_tables_of_methods_go_between_the_marks_and_nowhere_else(tmp_path: Path):
+def test_the_short_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path):
     record(tmp_path, _result("local", 0, 0.9))
     readme = tmp_path / "README.md"
     readme.write_text("above\n<!-- results -->\nold\n<!-- /results -->\nbelow\n")
     for _ in range(2):
-        insert(readme, summary(tmp_path))
+        insert(readme, short_table(tmp_path, "digits"))
         text = readme.read_text()
-        assert text.startswith("above\n<!-- results -->\n\n### Methods\n")
+        assert text.startswith("above\n<!-- results -->\n\n| method | locality |")
         assert text.endswith("|\n\n<!-- /results -->\nbelow\n") and "old" not in text
-        assert text.count("90.00 / – / –") == 1 and "`local`" not in text  # rows of recipes stand in RESULTS.md
+        assert text.count("| 90.00 | – | standard split | `local` |") == 1
+
+
+def test_a_short_table_of_a_set_without_records_is_refused(tmp_path: Path):
+    record(tmp_path, _result("local", 0, 0.9))
+    with pytest.raises(ValueError, match="has no record of a local method on svhn"):
+        short_table(tmp_path, "svhn")
 
 
 def test_a_file_without_marks_is_left_alone(tmp_path: Path):

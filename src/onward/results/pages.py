@@ -9,7 +9,7 @@ from typing import Any
 
 from onward.recipes import RECIPES
 from onward.results.statistics import difference, estimate, verdict
-from onward.results.tables import control_of, overview, printed, published_of, shared
+from onward.results.tables import best_rows, control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
 from onward.storage.disk import make_folder, write_text
 
@@ -46,12 +46,15 @@ def results_page(folder: Path) -> str:
     return "\n".join([*lines, "", *_not_run(records)]) + "\n"
 
 
-def summary(folder: Path) -> str:
-    """Return what RESULTS.md says of methods side by side, for a text that has headings of its own above it.
+def short_table(folder: Path, data: str = "cifar10") -> str:
+    """Return a table with the best row of each local method on a public set, for a text such as a README.
 
-    Raises ValueError as `read_records` does.
+    Raises ValueError as `read_records` does, and if nothing was recorded on that set.
     """
-    return "\n".join(_methods(read_records(folder), folder)[1:]).replace("## ", "### ")
+    lines = best_rows(read_records(folder), data)
+    if not lines:
+        raise ValueError(f"{folder / 'runs'} has no record of a local method on {data}")
+    return "\n".join(lines)
 
 
 def method_pages(folder: Path) -> dict[str, str]:

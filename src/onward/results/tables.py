@@ -87,6 +87,23 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
     return lines
 
 
+def best_rows(records: Records, data: str) -> list[str]:
+    """Return the lines of a short table: each local method's row of a data set that is best on its validation split.
+
+    `data` is the name of a public set; `images` in the table says which of its images the row was trained on.
+    """
+    best: dict[str, Row] = {}
+    for row, runs in records.items():
+        method = runs[0].method
+        if runs[0].recipe.data.name != data or method in _CONTROLS:
+            continue
+        if method not in best or _validation(runs) > _validation(records[best[method]]):
+            best[method] = row
+    rows = sorted(best.values(), key=lambda row: -_test(records[row]))
+    head = ["locality", "test %", "backprop %", "images", "recipe"]
+    return [*_head("method", head), *(_short_row(row, records) for row in rows)] if rows else []
+
+
 def shared(records: Records) -> list[str]:
     """Return the lines of the tables of three or more methods that differ in nothing but the method."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
@@ -109,6 +126,13 @@ def _row(row: Row, records: Records) -> str:
     beside = _percent(_test(control)) if control else ""
     runs = records[row]
     return _line(f"`{runs[0].method}`", [runs[0].locality, _percent(_test(runs)), beside, f"`{row.recipe}`"])
+
+
+def _short_row(row: Row, records: Records) -> str:
+    runs, control = records[row], control_of(row, records)
+    beside = _percent(_test(control)) if control else "–"
+    images = "standard split" if row.data == runs[0].recipe.data.name else row.data.partition(", ")[2]
+    return _line(f"`{runs[0].method}`", [runs[0].locality, _percent(_test(runs)), beside, images, f"`{row.recipe}`"])
 
 
 def _but_method(recipe: Recipe) -> tuple[Any, ...]:
