@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onward.compare.kept import Kept
-from onward.storage.locks import wait_for
+from onward.storage.locks import appended_here
 
 
 def test_an_answer_is_found_again_by_its_question(tmp_path: Path):
@@ -46,10 +46,10 @@ def test_two_that_share_a_file_lose_nothing(tmp_path: Path):
 
 def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
     path = tmp_path / "a.jsonl"
-    held = path.open("ab")
-    wait_for(held)
-    held.write(b'{"asked": {"chip": 0}, "fou')
-    held.flush()
+    held = appended_here(path)
+    file = held.__enter__()
+    file.write(b'{"asked": {"chip": 0}, "fou')
+    file.flush()
     code = "import sys; from pathlib import Path; from onward.compare.kept import Kept; print(flush=True); "
     code += "Kept(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
@@ -57,8 +57,8 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
     process.stdout.readline()
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=0.5)
-    held.write(b'nd": {"accuracy": 0.5}}\n')
-    held.close()
+    file.write(b'nd": {"accuracy": 0.5}}\n')
+    held.__exit__(None, None, None)
     process.stdout.close()
     assert process.wait(timeout=60) == 0
     assert [json.loads(line)["asked"]["chip"] for line in path.read_text().splitlines()] == [0, 1]
@@ -101,7 +101,7 @@ def test_what_cannot_be_written_is_said_once_and_known_all_the_same(tmp_path: Pa
     def read_only(path: Path) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
-    monkeypatch.setattr("onward.compare.kept.open_to_append", read_only)
+    monkeypatch.setattr("onward.storage.locks.open_to_append", read_only)
     kept = Kept(tmp_path / "a.jsonl")
     for chip in range(3):
         kept.keep({"chip": chip}, {"accuracy": 0.5})

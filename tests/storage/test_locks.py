@@ -10,9 +10,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from filelock import lock_descriptor
 
 from onward.recipes import Recipe
 from onward.runs import Interrupted, Place, resume, train
+from onward.storage import locks
 from onward.storage.locks import trained_here
 from onward.training.losses import LossLog
 
@@ -86,3 +88,34 @@ def test_a_killed_process_lets_go_even_if_a_worker_outlives_it(tmp_path: Path):
         process.wait()
         os.kill(worker, signal.SIGKILL)
     assert [path.name for path in tmp_path.iterdir()] == ["config.json"]
+
+
+def test_where_a_locked_file_cannot_be_read_the_lock_lies_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """As on Windows: config.json is read while its run is trained, and lines are read while some are added."""
+    monkeypatch.setattr(locks, "_SHUTS_OUT_READERS", True)
+    (tmp_path / "config.json").write_text("{}")
+    with trained_here(tmp_path):
+        assert (tmp_path / "config.json.lock").exists()
+        with (tmp_path / "config.json").open("rb") as file:
+            assert lock_descriptor(file.fileno(), blocking=False), "the file itself is free"
+        with pytest.raises(ValueError, match="is being trained by another process"), trained_here(tmp_path):
+            pass
+    with locks.appended_here(tmp_path / "lines.jsonl") as file:
+        file.write(b"a")
+    with locks.appended_here(tmp_path / "lines.jsonl") as file:
+        file.write(b"b")
+    assert (tmp_path / "lines.jsonl").read_bytes() == b"ab"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["config.json", "lines.jsonl"]
+
+
+def test_a_file_system_without_locks_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def refuse(*_: object, **__: object) -> bool:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(locks, "lock_descriptor", refuse)
+    (tmp_path / "config.json").write_text("{}")
+    with trained_here(tmp_path):
+        pass
+    with locks.appended_here(tmp_path / "lines.jsonl") as file:
+        file.write(b"a")
+    assert (tmp_path / "lines.jsonl").read_bytes() == b"a"

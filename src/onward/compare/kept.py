@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from onward.screen import say
-from onward.storage.disk import open_to_append
 from onward.storage.forms import check_object
 from onward.storage.lines import digest_of, whole_lines
-from onward.storage.locks import wait_for
+from onward.storage.locks import appended_here
 
 _REMEDY = "delete that file to evaluate again"
 
@@ -60,8 +59,7 @@ class Kept:
         line = {"asked": dict(asked), "found": dict(found)}
         line = json.loads(json.dumps(line if self.weights is None else {**line, "weights": self.weights}))
         try:
-            with open_to_append(self.path) as file:
-                wait_for(file)
+            with appended_here(self.path) as file:
                 _drop_cut_off(file)
                 file.write(json.dumps({**line, "sha256": digest_of(line)}).encode() + b"\n")
         except OSError as error:

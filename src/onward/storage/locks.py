@@ -1,5 +1,6 @@
 """Locks on the files of a run: they vanish with the process that holds them, however it ends."""
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -7,7 +8,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from onward.storage.disk import open_plain
+from filelock import lock_descriptor
+
+from onward.storage.disk import open_plain, open_to_append
+
+_SHUTS_OUT_READERS = sys.platform == "win32"  # a locked file cannot be read there: the lock lies on one beside it
 
 
 @contextmanager
@@ -16,7 +21,7 @@ def trained_here(run: Path) -> Iterator[None]:
 
     The lock lies on `config.json`, which is never written again: no file is left behind.
     """
-    with open_plain(run / "config.json", write=True) as file:
+    with _to_lock(run / "config.json") as file:
         if not _hold(file, wait=False):
             raise ValueError(f"{run} is being trained by another process; wait for it or stop it")
         if hasattr(os, "register_at_fork"):
@@ -24,21 +29,37 @@ def trained_here(run: Path) -> Iterator[None]:
         yield
 
 
-def wait_for(file: BinaryIO) -> None:
-    """Wait until no other process holds an open file; hold it until it is closed."""
-    _hold(file, wait=True)
+@contextmanager
+def appended_here(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to add to its end, once no other process does. Raises as `open_to_append` does."""
+    with open_to_append(path) as file, _to_lock(path) as locked:
+        _hold(locked, wait=True)
+        try:
+            yield file
+        finally:
+            file.flush()  # before the lock is let go
+
+
+@contextmanager
+def _to_lock(path: Path) -> Iterator[BinaryIO]:
+    """Open the file whose lock stands for that of `path`."""
+    if not _SHUTS_OUT_READERS:
+        with open_plain(path, write=True) as file:
+            yield file
+        return
+    beside = path.with_name(f"{path.name}.lock")
+    path.stat()  # what is not there is not locked
+    try:
+        with open_to_append(beside) as file:
+            yield file
+    finally:
+        with contextlib.suppress(OSError):  # another process has it open
+            beside.unlink(missing_ok=True)
 
 
 def _hold(file: BinaryIO, *, wait: bool) -> bool:
-    """Lock a file; return False if another process holds it. Without such locks everybody may go on."""
-    if sys.platform == "win32":
-        return True
-    import fcntl  # Unix alone has it
-
+    """Lock a file until it is closed; return False if another process holds it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # nor does every file system have locks
+        return lock_descriptor(file.fileno(), blocking=wait)
+    except OSError:  # not every file system has locks: without them everybody may go on
         return True
-    return True
