@@ -19,7 +19,7 @@ _SHUTS_OUT_READERS = sys.platform == "win32"  # a locked file cannot be read the
 def trained_here(run: Path) -> Iterator[None]:
     """Hold a run while it is carried out. Raises ValueError if another process does.
 
-    The lock lies on `config.json`, which is never written again: no file is left behind.
+    The lock lies on `config.json`, which is never written again: no file is left behind where locked files can be read.
     """
     with _to_lock(run / "config.json") as file:
         if not _hold(file, wait=False):
