@@ -1,0 +1,52 @@
+"""Every recipe that there was on 28 November 2026, before rows became literals: the same settings, under any name.
+
+`rows_of_november.json.gz` holds the settings of all 960 of them as files held them then, with published number and
+control. It is never made again: names in it are in records, run folders, plans and habits.
+"""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+from onward.algorithms import Algorithm
+from onward.cli.known import find_recipe
+from onward.core import TrainerSettings
+from onward.data import DataSettings
+from onward.nets import Architecture
+from onward.recipes import Recipe
+from onward.runs.codec import decode
+
+_THEN = json.loads(gzip.decompress(Path(__file__).with_name("rows_of_november.json.gz").read_bytes()))
+_PARTS: list[tuple[str, type]] = [
+    ("algorithm", Algorithm),
+    ("net", Architecture),
+    ("data", DataSettings),
+    ("trainer", TrainerSettings),
+]
+
+
+def _then(name: str) -> Recipe:
+    """Return a recipe as it was, without texts and published number."""
+    *indices, epochs, batch_size, _, _, _ = _THEN["recipes"][name]
+    found: dict[str, Any] = {
+        part: decode(_THEN[part][index], kind) for (part, kind), index in zip(_PARTS, indices, strict=True)
+    }
+    return Recipe(name=name, description="", epochs=epochs, batch_size=batch_size, **found)
+
+
+def _changed(name: str) -> list[str]:
+    """Return what differs between a recipe as it was and the one that its name finds today."""
+    then, now = _then(name), find_recipe(name)
+    published = _THEN["recipes"][name][6]
+    found = now.published and [now.published.test_accuracy, now.published.deviation, now.published.seeds]
+    printed = [] if found == (published and published[:3]) else [f"published {found}, not {published}"]
+    return [f"{name}: {each}" for each in (*then.differences(now), *printed)]
+
+
+def test_the_recipe_of_an_old_name_has_the_settings_and_the_number_that_it_had():
+    assert [told for name in _THEN["recipes"] for told in _changed(name)] == []
+
+
+def test_all_of_them_are_there():
+    assert len(_THEN["recipes"]) == 960
