@@ -47,7 +47,7 @@ def case(case: Case, world: World) -> None:
     case.note(f"{algorithm} on {net}, {shape}, {classes} classes, {settings}")
     count = case.draw.choice((1, 2, 4, 6))
     spec = _spec(case.draw, algorithm, net, shape, classes)
-    try_out(spec, settings, batch_size=count)
+    try_out(spec.build(), settings, batch_size=count)
     learner = spec.build(seed=1)
     x = torch.rand(count, *shape, generator=torch.Generator().manual_seed(case.draw.getrandbits(30)))
     y = torch.tensor([case.draw.randrange(classes) for _ in range(count)])

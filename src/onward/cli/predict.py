@@ -48,9 +48,7 @@ def run(words: Sequence[str]) -> None:
     settings = TrainerSettings()  # of a model that was saved without a recipe
     if (folder / "config.json").is_file():
         settings = RunFolder.open(folder).recipe().trainer
-    if settings.channels_last:
-        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    evaluator = Evaluator(learner, settings, batch_size=_BATCH)
+    evaluator = Evaluator(learner.laid_out(settings), settings, batch_size=_BATCH)
     rule, show = order.rule or learner.headline, _print_json if order.json else _print_prediction
     refused: list[str] = []
     for names, images in _batches(order.images, spec, refused):

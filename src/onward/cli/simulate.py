@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
-import torch
 import tyro
 
 from onward.cli.arguments import parse
@@ -19,7 +18,7 @@ from onward.data import TrainLoader
 from onward.pipeline import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
-from onward.runs.model import spec_for
+from onward.runs.model import prepared
 from onward.screen import say
 
 USAGE = """usage: onward simulate RECIPE [--FLAG VALUE ...]
@@ -91,9 +90,7 @@ def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...], li
     device = choose_device(order.device)
     recipe = replace(order.recipe, batch_size=order.recipe.batch_size // order.replicas)
     data = shapes_like(recipe, order.data_dir)
-    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
-    if recipe.trainer.channels_last:
-        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    learner = prepared(recipe, data, device)
     loader = TrainLoader(data.train, batch_size=recipe.batch_size, device=device)
     costs = block_costs(LocalTrainer(learner, recipe.trainer), *next(loader.epoch(0)))
     if order.messages == "bf16":

@@ -3,22 +3,19 @@
 import warnings
 from collections.abc import Callable, Sequence
 
-import torch
-
 from onward.pipeline import PipelineFault
 from onward.pipeline.run import leave
 from onward.runs import Interrupted
 from onward.screen import say
-from onward.training.process import is_out_of_memory, keep_freed_memory
+from onward.training.process import is_out_of_memory, processor_set_up
 
 
 def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
     """Run a command; return its exit code. Raises ValueError and OSError for what a user can mend."""
-    keep_freed_memory()
     shown_before, warnings.showwarning = warnings.showwarning, _show_warning
-    torch.set_flush_denormal(True)  # numbers too small to matter would slow a processor down by half
     try:
-        command(words)
+        with processor_set_up():
+            command(words)
     except Interrupted as stop:
         say(stop, error=True)
         return stop.exit_code
@@ -31,7 +28,6 @@ def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
         return 2
     finally:
         warnings.showwarning = shown_before
-        torch.set_flush_denormal(False)
     return 0
 
 

@@ -128,10 +128,7 @@ def load_learner(run: Finished, device: torch.device) -> Learner:
     """Read a run's learner onto a device, in the memory layout of its training."""
     learner, spec = load_model(run.folder.path)
     check_recipe(run.recipe, spec, run.folder.path)
-    learner.to(device)
-    if run.recipe.trainer.channels_last:
-        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    return learner
+    return learner.laid_out(run.recipe.trainer, device)
 
 
 def first(images: Images, count: int) -> Images:

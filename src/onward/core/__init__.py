@@ -2,6 +2,7 @@
 
 from onward.core.block import LocalBlock, detach
 from onward.core.gradients import common_defaults, gradients_on
+from onward.core.history import Description, EpochDone
 from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
 from onward.core.learner import Evidence, Learner
 from onward.core.optimizer import BlockOptimizer
@@ -43,6 +44,8 @@ __all__ = [
     "Auxiliary",
     "BlockOptimizer",
     "Count",
+    "Description",
+    "EpochDone",
     "Evidence",
     "Evidences",
     "Finite",

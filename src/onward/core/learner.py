@@ -1,9 +1,11 @@
 """The learner: blocks, how the label enters, which spans train, and how a class is read out."""
 # B batch, C classes, L blocks that have a goodness
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
@@ -13,8 +15,10 @@ from torch import Tensor, nn
 
 from onward.core.block import LocalBlock, shared
 from onward.core.gradients import common_defaults
-from onward.core.inputs import check_finite, check_images
+from onward.core.history import Description, EpochDone
+from onward.core.inputs import check_finite, check_images, check_labels, check_pairs
 from onward.core.ranges import Count, check_value
+from onward.core.settings import TrainerSettings
 from onward.core.slots import InferenceRule, Stream, Supervision, TakesImages
 from onward.core.span import Span, Turns, as_turns, clip
 
@@ -26,10 +30,15 @@ class Learner(nn.Module):
 
     `spans` are those of every step, or turns that successive steps take. `rules` names the ways to read out a class;
     the first is the one that `predict` uses unless told otherwise. `prepare` turns images with values in [0, 1] into
-    the network's input.
+    the network's input. What `fit` and `load` return also has a `history`, and a `description` to save it with.
 
     Raises ValueError if the slots do not fit each other.
     """
+
+    description: Description | None = None
+    """How it was built; None if by hand."""
+    history: tuple[EpochDone, ...] = ()
+    """Its training, epoch by epoch; empty where that is not known."""
 
     def __init__(
         self,
@@ -65,6 +74,11 @@ class Learner(nn.Module):
         return next(iter(self.rules))
 
     @property
+    def class_names(self) -> tuple[str, ...]:
+        """The name of each class, in the order of the scores; empty where they are not known."""
+        return () if self.description is None else self.description.class_names
+
+    @property
     def device(self) -> torch.device:
         return next(self.parameters()).device
 
@@ -87,6 +101,14 @@ class Learner(nn.Module):
         width = torch.float64 if next(self.parameters()).dtype == torch.float64 else torch.float32
         x = images.to(self.device)
         return x.to(width) / 255 if x.dtype == torch.uint8 else x.to(width)
+
+    def laid_out(self, settings: TrainerSettings, device: torch.device | None = None) -> "Learner":
+        """Lay weights out in memory as in a training, on a device if one is named; return this learner."""
+        if device is not None:
+            self.to(device)
+        if settings.channels_last:
+            self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        return self
 
     def truncated(self, rule: str | None = None) -> "Learner":
         """Return a learner without the blocks behind the last one that a rule reads; it predicts exactly the same.
@@ -118,6 +140,9 @@ class Learner(nn.Module):
             rules={rule or self.headline: self._rule(rule)},
             prepare=self.prepare,
         )
+        if self.description is not None:
+            shorter.description = self.description.shortened(blocks, shorter.headline)
+        shorter.history = self.history
         return shorter.train(self.training)
 
     def walk(self, stream: Stream) -> Iterator[tuple[LocalBlock, Float[Tensor, "B ..."], Stream]]:
@@ -160,10 +185,61 @@ class Learner(nn.Module):
         """Return the most likely class of each image; see `predict_scores`."""
         return self.predict_scores(images, rule=rule, batch_size=batch_size).argmax(dim=1)
 
+    def predict_names(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> list[str]:
+        """Return the name of the most likely class of each image; see `predict_scores`.
+
+        Raises ValueError where the names of the classes are not known.
+        """
+        if not self.class_names:
+            raise ValueError("the names of the classes are not known to a learner built by hand: use predict")
+        return [self.class_names[k] for k in self.predict(images, rule=rule, batch_size=batch_size).tolist()]
+
+    def predict_proba(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
+        """Return class probabilities [B, C] of images: the softmax of their scores; see `predict_scores`.
+
+        Of a rule whose scores are probabilities or votes, their shares. They are not calibrated.
+        """
+        scores = self.predict_scores(images, rule=rule, batch_size=batch_size)
+        return self._rule(rule).probabilities(scores)
+
+    def score(self, images: Any, labels: Any, *, rule: str | None = None, batch_size: int = 500) -> float:
+        """Return the share of images whose most likely class is their label, an accuracy between 0 and 1.
+
+        Raises ValueError for what is no class index, for other numbers of images and labels, and for none at all.
+        """
+        x, y = self.check_inputs(images), check_labels(labels, num_classes=len(self.class_names) or None)
+        check_pairs(x, y)
+        if not len(y):
+            raise ValueError("images is empty: give at least one image to score")
+        predicted = self.predict(x, rule=rule, batch_size=batch_size)
+        return float((predicted.cpu() == y.cpu()).double().mean())
+
     @torch.no_grad()
     def score_blocks(self, images: Any, *, batch_size: int = 500) -> Float[Tensor, "L B C"]:
         """Return the class scores of every block that has a goodness; see `predict_scores`."""
         return self._read(images, batch_size, lambda evidence: evidence.block_scores, dim=1)
+
+    def save(self, folder: Path | str) -> None:
+        """Write weights and description into a folder, from which `onward.load` reads the same learner back.
+
+        Raises ValueError for a learner that was built by hand and has no description, for weights that are not finite,
+        and for the folder of a finished run; OSError if it cannot be written.
+        """
+        if self.description is None:
+            raise ValueError(
+                "a learner built by hand has no description to be saved with: set learner.description to "
+                "onward.runs.spec_for(algorithm, net, data), or save its state_dict"
+            )
+        self.description.save(self, folder)
+
+    def module(self, *, rule: str | None = None) -> nn.Module:
+        """Return a plain module in evaluation mode that turns images [B, channels, H, W] into class scores [B, C].
+
+        It is a copy: images are uint8 or floats in [0, 1], objectives and auxiliary networks are left out, and so are
+        blocks that the rule does not read. Raises ValueError for an unknown rule.
+        """
+        kept = self._rule(rule).reach(sum(block.goodness is not None for block in self.blocks))
+        return Classifier(self if kept is None else self.truncated(rule), rule or self.headline).eval()
 
     @common_defaults()
     def _read(self, images: Any, batch_size: int, read: Callable[["Evidence"], Tensor], *, dim: int) -> Tensor:
@@ -191,6 +267,20 @@ class Learner(nn.Module):
             yield
         finally:
             self.train(training)
+
+
+class Classifier(nn.Module):
+    """The way from images to class scores by one inference rule, copied from a learner, with nothing that trains it."""
+
+    def __init__(self, learner: Learner, rule: str):
+        super().__init__()
+        self.learner = copy.deepcopy(learner).requires_grad_(False)
+        self.learner.rules = nn.ModuleDict({rule: self.learner.rules[rule]})
+        for block in self.learner.blocks:
+            block.objective = block.auxiliary = None
+
+    def forward(self, images: Tensor) -> Float[Tensor, "B C"]:
+        return self.learner(images)
 
 
 class Evidence:

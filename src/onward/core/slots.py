@@ -152,6 +152,10 @@ class InferenceRule(nn.Module, ABC):
         """Choose what there is to choose; what selects sees the validation split only."""
         return None
 
+    def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        """Return the class probabilities that its scores stand for: their softmax, unless told otherwise."""
+        return scores.softmax(dim=1)
+
     def reach(self, num_scored: int) -> int | None:
         """Return how many of the scored blocks, from the first on, are enough to read; None: all there are.
 

@@ -31,7 +31,7 @@ from onward.measure import (
 )
 from onward.recipes import Recipe
 from onward.runs.environment import environment
-from onward.runs.model import spec_for
+from onward.runs.model import prepared
 from onward.training.evaluation import Watch, unwatched
 from onward.training.loop import per_second
 
@@ -75,9 +75,8 @@ class Stand:
 
     def __init__(self, contender: Contender, recipe: Recipe, data: Splits, device: torch.device):
         self.name, self.batch_size = contender.name, recipe.batch_size
-        self.learner = spec_for(contender.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
-        if contender.trainer.channels_last:
-            self.learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        own = replace(recipe, algorithm=contender.algorithm, trainer=contender.trainer)
+        self.learner = prepared(own, data, device)
         self.trainer = LocalTrainer(self.learner, contender.trainer, seed=recipe.seed)
         self.read = clock(device)
         self.steps = count()

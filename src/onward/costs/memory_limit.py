@@ -9,7 +9,7 @@ from onward.core import Learner, LocalTrainer, TrainerSettings
 from onward.data import Batch, Splits
 from onward.measure import MemoryMeter, memory_floor
 from onward.recipes import Recipe
-from onward.runs.model import spec_for
+from onward.runs.model import prepared
 from onward.training.process import is_out_of_memory
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -59,9 +59,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     order of span after span would save nothing: weights and optimizer state of all blocks exist at its end as well.
     Micro-batches change no gradient, but batch normalisation sees smaller batches. Raises ValueError if nothing fits.
     """
-    learner = spec_for(recipe.algorithm, recipe.net, data).build(seed=recipe.seed).to(device)
-    if recipe.trainer.channels_last:
-        learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    learner = prepared(recipe, data, device)
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
     batch = images.pixels.to(device).float() / 255, images.labels.to(device)
     trainer = LocalTrainer(learner, replace(recipe.trainer, micro_batches=1))

@@ -13,7 +13,7 @@ from onward.core import LocalTrainer, TrainerSettings
 from onward.nets import Architecture
 from onward.runs.codec import decode, encode
 from onward.runs.model import ModelSpec
-from onward.training.process import keep_freed_memory
+from onward.training.process import processor_set_up
 
 _STEPS = 3
 
@@ -60,9 +60,8 @@ def _train(order: dict[str, Any]) -> dict[str, Any]:
         (0.0,) * shape[0],
         (1.0,) * shape[0],
     )
-    learner = spec.build().to(device)
-    learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    trainer = LocalTrainer(learner, decode(order["settings"]))
+    settings = decode(order["settings"], TrainerSettings)
+    trainer = LocalTrainer(spec.build().laid_out(settings, device), settings)
     x, y = torch.rand(order["batch"], device=device), torch.arange(size, device=device) % len(names)
     before = torch.cuda.memory_allocated(device) if device.type == "cuda" else _resident("VmRSS")
     for step in range(_STEPS):
@@ -80,6 +79,5 @@ def _resident(name: str) -> int:
 
 
 if __name__ == "__main__":
-    keep_freed_memory()
-    torch.set_flush_denormal(True)
-    json.dump(_train(json.load(sys.stdin)), sys.stdout)
+    with processor_set_up():
+        json.dump(_train(json.load(sys.stdin)), sys.stdout)

@@ -175,9 +175,7 @@ class _Run:
         return tuple(range(first, stop) for first, stop in self.ranks.hear("placement"))
 
     def _costs(self, data: Splits, spec: ModelSpec):
-        learner = spec.build(seed=self.recipe.seed).to(self.device)
-        if self.recipe.trainer.channels_last:
-            learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        learner = spec.build(seed=self.recipe.seed).laid_out(self.recipe.trainer, self.device)
         trainer = LocalTrainer(learner, self.recipe.trainer)
         loader = TrainLoader(data.train, batch_size=self.recipe.batch_size, device=self.device)
         return block_costs(trainer, *next(loader.epoch(0)), balance=self.how.balance)

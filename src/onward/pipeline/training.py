@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, Piece, Target, TrainerSettings, gradients_on, split
+from onward.core import EpochDone, Learner, LocalTrainer, Piece, Target, TrainerSettings, gradients_on, split
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.pipeline import (
@@ -23,7 +23,7 @@ from onward.pipeline import (
     step_message,
 )
 from onward.pipeline.evaluation import StageEvaluation
-from onward.training.loop import EpochDone, load_weights, per_second, set_modes, spot_of
+from onward.training.loop import load_weights, per_second, set_modes, spot_of
 from onward.training.losses import LossLog, ends_of
 
 _CHECK_EVERY = 50  # steps between looks at the losses
@@ -65,8 +65,7 @@ class StageTraining:
         wish: Callable[[], tuple[bool, int | None]],
         save: Callable[["StageTraining"], None],
     ):
-        if settings.channels_last:
-            learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        learner.laid_out(settings)
         self.learner, self.data, self.settings, self.ranks, self.owned = learner, data, settings, ranks, owned
         self.pieces = settings.micro_batches * ranks.replicas
         first_piece = settings.micro_batches * ranks.replica

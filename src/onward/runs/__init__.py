@@ -5,9 +5,10 @@ from importlib import import_module
 from typing import Any
 
 from onward.runs.export import Export, Size, export_model
+from onward.runs.fit import fit
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
-from onward.runs.train import Interrupted, Place, fit, resume, train
+from onward.runs.train import Interrupted, Place, resume, train
 
 __all__ = [
     "Export",

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm
-from onward.core import Learner, common_defaults, derive_seed, gradients_on, seeded
+from onward.core import Description, Learner, common_defaults, derive_seed, gradients_on, seeded
 from onward.data import Splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardise
@@ -45,7 +45,7 @@ _FORM: Mapping[str, Any] = {
 
 
 @dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(Description):
     """How to build a learner: everything but its weights. Image values are in [0, 1] before they are standardised."""
 
     algorithm: Algorithm
@@ -70,7 +70,17 @@ class ModelSpec:
         except ValueError as error:
             raise ValueError(f"{error}{self._fitting()}") from None
         learner.prepare = self._preparation()
+        learner.description = self
         return learner
+
+    def save(self, learner: nn.Module, folder: Path | str) -> None:
+        """Write a learner that was built from this description into a folder; raises as `save_model` does."""
+        assert isinstance(learner, Learner)
+        save_model(folder, learner, self)
+
+    def shortened(self, blocks: int, rule: str) -> "ModelSpec":
+        """Return the description of the first blocks of the same learner, with one inference rule."""
+        return replace(self, blocks=blocks, rule=rule)
 
     def forms(self, found: Mapping[str, Form]) -> dict[str, Form]:
         """Return the form of every tensor of the learner, without making any.
@@ -137,6 +147,15 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
     )
 
 
+def prepared(recipe: Recipe, data: Splits, device: torch.device) -> Learner:
+    """Build the learner of a recipe on a device, as its training begins: weights drawn from its seed.
+
+    Raises ValueError as `spec_for` does, and if the parts do not fit.
+    """
+    spec = spec_for(recipe.algorithm, recipe.net, data)
+    return spec.build(seed=recipe.seed).laid_out(recipe.trainer, device)
+
+
 def _check_kinds(algorithm: object, net: object, data: object) -> None:
     """Raise ValueError for what people of other libraries hand over, with what to hand over instead."""
     for name, value in (("algorithm", algorithm), ("net", net)):
@@ -165,7 +184,7 @@ def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tupl
     `Learner.truncated` does.
     """
     shorter = learner.truncated(rule)
-    return shorter, replace(spec, blocks=len(shorter.blocks), rule=shorter.headline)
+    return shorter, spec.shortened(len(shorter.blocks), shorter.headline)
 
 
 @common_defaults()

@@ -7,26 +7,14 @@ from typing import Annotated, Any
 
 import torch
 
-from onward.algorithms import Algorithm
-from onward.core import (
-    Count,
-    Learner,
-    NonNegative,
-    Range,
-    Seed,
-    TrainerSettings,
-    check_fields,
-    check_value,
-    gradients_on,
-)
-from onward.data import Augmentation, Splits
-from onward.nets import Architecture
+from onward.core import EpochDone, Learner, NonNegative, Range, check_fields, gradients_on
+from onward.data import Splits
 from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
 from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
-from onward.runs.model import ModelSpec, spec_for
+from onward.runs.model import ModelSpec, prepared
 from onward.runs.records import make_record
 from onward.runs.trial import try_out
 from onward.storage.disk import sweep
@@ -35,7 +23,8 @@ from onward.storage.locks import trained_here
 from onward.training.compiling import check_compiler, compile_bodies
 from onward.training.finite import check_finite
 from onward.training.interrupt import stop_wish
-from onward.training.loop import EpochDone, Training
+from onward.training.loop import Training
+from onward.training.process import processor_set_up
 from onward.training.progress import Display
 
 
@@ -69,6 +58,7 @@ class Place:
 
 
 @gradients_on()
+@processor_set_up()
 def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     """Train from the start in a new run folder; return it with the result.
 
@@ -77,18 +67,19 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     encode(recipe)  # what cannot be written down is not trained
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers)
-    spec = spec_for(recipe.algorithm, recipe.net, data)
-    try_out(spec, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
+    learner = prepared(recipe, data, torch.device("cpu"))
+    try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if place.compile:
         check_compiler(device)  # nor does a machine that cannot compile
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
     with trained_here(folder.path):
-        return folder, _carry_out(folder, recipe, data, spec, device, place)
+        return folder, _carry_out(folder, recipe, data, learner.to(device), place)
 
 
 @gradients_on()
+@processor_set_up()
 def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
@@ -107,7 +98,7 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
             return folder, result
         data = images_of(recipe, place.data_dir, place.workers, begun=True)
         check_data(folder, data)
-        return folder, _carry_out(folder, recipe, data, spec_for(recipe.algorithm, recipe.net, data), device, place)
+        return folder, _carry_out(folder, recipe, data, prepared(recipe, data, device), place)
 
 
 def check_data(folder: RunFolder, data: Splits) -> None:
@@ -120,51 +111,8 @@ def check_data(folder: RunFolder, data: Splits) -> None:
         )
 
 
-@gradients_on()
-def fit(
-    algorithm: Algorithm,
-    net: Architecture,
-    data: Splits,
-    *,
-    epochs: int = 20,
-    batch_size: int = 64,
-    trainer: TrainerSettings | None = None,
-    augmentation: Augmentation | None = None,
-    seed: int = 0,
-    device: str = "auto",
-) -> Learner:
-    """Train a network on data in memory, without a run folder; return the learner, ready to predict.
-
-    Raises ValueError for arguments that are none, if the parts do not fit each other, or if a loss is no longer finite.
-    """
-    epochs, batch_size = check_value("epochs", epochs, Count), check_value("batch_size", batch_size, Count)
-    seed = check_value("seed", seed, Seed)
-    check_value("trainer", trainer, TrainerSettings | None)
-    check_value("augmentation", augmentation, Augmentation | None)
-    settings, spec = trainer or TrainerSettings(), spec_for(algorithm, net, data)
-    on = choose_device(device)
-    try_out(spec, settings, batch_size=batch_size)
-    learner = spec.build(seed=seed).to(on)
-    training = Training(
-        learner,
-        data,
-        settings,
-        epochs=epochs,
-        batch_size=batch_size,
-        seed=seed,
-        augmentation=augmentation,
-    )
-    for _ in training:
-        pass
-    training.finish()
-    return learner.eval()
-
-
-def _carry_out(
-    folder: RunFolder, recipe: Recipe, data: Splits, spec: ModelSpec, device: torch.device, place: Place
-) -> dict[str, Any]:
-    learner = spec.build(seed=recipe.seed).to(device)
-    announce(recipe, data, learner, device, folder.path)
+def _carry_out(folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, place: Place) -> dict[str, Any]:
+    announce(recipe, data, learner, learner.device, folder.path)
     if place.compile:
         compile_bodies(learner)
     training = Training(
@@ -198,7 +146,8 @@ def _carry_out(
         validation=validation,
         machine=machine,
     )
-    return folder.finish(learner, spec, result)
+    assert isinstance(learner.description, ModelSpec)
+    return folder.finish(learner, learner.description, result)
 
 
 def _run(training: Training, folder: RunFolder, checkpoint_every: float, display: Display) -> None:

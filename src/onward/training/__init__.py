@@ -1,7 +1,8 @@
 """Training: the loop on data, evaluation, and learning from a stream; it knows no recipe and no folder."""
 
+from onward.core import EpochDone
 from onward.training.evaluation import Accuracy, Evaluator
-from onward.training.loop import EpochDone, StepDone, Training
+from onward.training.loop import StepDone, Training
 from onward.training.online import OnlineLearning
 
 __all__ = ["Accuracy", "EpochDone", "Evaluator", "OnlineLearning", "StepDone", "Training"]

@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns, gradients_on
+from onward.core import EpochDone, Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns, gradients_on
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.parts.body.frozen import follow_data
@@ -28,20 +27,6 @@ class StepDone:
     step: int
     steps: int
     images: int
-
-
-@dataclass(frozen=True)
-class EpochDone:
-    """One epoch, validated: losses by the block that ends each span, accuracies as fractions, seconds, bytes."""
-
-    epoch: int
-    losses: dict[int, float]
-    validation_accuracy: float
-    block_accuracy: tuple[float, ...]
-    images_per_second: float
-    train_seconds: float
-    peak_memory_bytes: int
-    memory_meter: str
 
 
 class Training:
@@ -68,8 +53,7 @@ class Training:
         augmentation = augmentation or Augmentation()
         if settings.cache_activations:
             check_cacheable(learner, augmentation)
-        if settings.channels_last:
-            learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        learner.laid_out(settings)
         self.learner, self.data, self.settings, self.epochs = learner, data, settings, epochs
         self.trainer = LocalTrainer(learner, settings, seed=seed)
         self.evaluator = Evaluator(learner, settings, batch_size=batch_size)

@@ -1,7 +1,8 @@
-"""The C library's allocator: told to keep what a training step frees, because the next step wants it back."""
+"""The processor and the C library's allocator, set up for computing: the same from Python and from the command line."""
 
 import contextlib
 import ctypes
+from collections.abc import Iterator
 
 import torch
 
@@ -18,6 +19,26 @@ def keep_freed_memory() -> None:
         mallopt = ctypes.CDLL("libc.so.6").mallopt
         mallopt(_MMAP_THRESHOLD, _LARGE)
         mallopt(_TRIM_THRESHOLD, _LARGE)
+
+
+@contextlib.contextmanager
+def processor_set_up() -> Iterator[None]:
+    """Compute, inside the `with` or the function it decorates, without what slows a processor down for no gain.
+
+    Freed memory is kept, and numbers too small to matter are taken for 0: they would take twice the time.
+    """
+    keep_freed_memory()
+    before = _takes_tiny_for_zero()
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(before)
+
+
+def _takes_tiny_for_zero() -> bool:
+    """Whether this thread takes numbers for 0 that are too small to be written with all their digits."""
+    return float(torch.tensor(1e-308, dtype=torch.float64, device="cpu") / 1000) == 0
 
 
 _NO_MEMORY = (

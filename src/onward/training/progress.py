@@ -9,7 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from onward.training.loop import EpochDone, StepDone
+from onward.core import EpochDone
+from onward.training.loop import StepDone
 
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "12345678"
 _OTHERS = 34  # columns of a line that bar, rate, time left and the gaps between them take at least

@@ -32,6 +32,9 @@ class FirstBlocks(InferenceRule):
 
         self.rule.fit(train, seen)
 
+    def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        return self.rule.probabilities(scores)
+
     def reach(self, num_scored: int) -> int | None:
         first = min(num_scored, self.count)
         return self.rule.reach(first) or first

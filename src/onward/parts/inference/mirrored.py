@@ -28,6 +28,9 @@ class Mirrored(InferenceRule):
     def fit(self, train: Evidences, validation: Evidences) -> None:
         self.rule.fit(train, validation)
 
+    def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
+        return scores  # they are probabilities
+
     def reach(self, num_scored: int) -> int | None:
         return self.rule.reach(num_scored)
 

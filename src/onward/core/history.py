@@ -1,0 +1,35 @@
+"""What is known of a learner beside its weights: how it was built, and what its training came to epoch by epoch."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import nn
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """One epoch, validated: losses by the block that ends each span, accuracies as fractions, seconds, bytes."""
+
+    epoch: int
+    losses: dict[int, float]
+    validation_accuracy: float
+    block_accuracy: tuple[float, ...]
+    images_per_second: float
+    train_seconds: float
+    peak_memory_bytes: int
+    memory_meter: str
+
+
+class Description(ABC):
+    """How a learner is built anew, all but its weights; with it a learner can be saved."""
+
+    class_names: tuple[str, ...]
+
+    @abstractmethod
+    def save(self, learner: nn.Module, folder: Path | str) -> None:
+        """Write a learner that was built from this description into a folder. Raises ValueError and OSError."""
+
+    @abstractmethod
+    def shortened(self, blocks: int, rule: str) -> "Description":
+        """Return the description of the first blocks of the same learner, with one inference rule."""

@@ -1,0 +1,76 @@
+"""Fit: a network trained on data in memory, without a run folder."""
+
+from onward.algorithms import Algorithm
+from onward.core import Count, EpochDone, Learner, Seed, TrainerSettings, check_value, gradients_on
+from onward.data import Augmentation, Splits
+from onward.nets import Architecture
+from onward.runs.environment import choose_device
+from onward.runs.model import spec_for
+from onward.runs.trial import try_out
+from onward.training.loop import Training
+from onward.training.process import processor_set_up
+
+
+@gradients_on()
+@processor_set_up()
+def fit(
+    algorithm: Algorithm,
+    net: Architecture,
+    data: Splits,
+    *,
+    epochs: int = 20,
+    batch_size: int = 64,
+    trainer: TrainerSettings | None = None,
+    augmentation: Augmentation | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    verbose: bool = False,
+) -> Learner:
+    """Train a network on data in memory, without a run folder; return the learner, ready to predict.
+
+    Its `history` has a record of every epoch. With `verbose` the training is shown on standard error: a bar on a
+    terminal, and a line for each epoch. Raises ValueError for arguments that are none, if the parts do not fit each
+    other, or if a loss is no longer finite.
+    """
+    epochs, batch_size = check_value("epochs", epochs, Count), check_value("batch_size", batch_size, Count)
+    seed = check_value("seed", seed, Seed)
+    check_value("trainer", trainer, TrainerSettings | None)
+    check_value("augmentation", augmentation, Augmentation | None)
+    check_value("verbose", verbose, bool)
+    settings, spec, on = trainer or TrainerSettings(), spec_for(algorithm, net, data), choose_device(device)
+    learner = spec.build(seed=seed)
+    try_out(learner, settings, batch_size=batch_size)
+    training = Training(
+        learner.to(on),
+        data,
+        settings,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        augmentation=augmentation,
+    )
+    learner.history = _shown(training) if verbose else _unshown(training)
+    return learner.eval()
+
+
+def _unshown(training: Training) -> tuple[EpochDone, ...]:
+    history = tuple(event for event in training if isinstance(event, EpochDone))
+    training.finish()
+    return history
+
+
+def _shown(training: Training) -> tuple[EpochDone, ...]:
+    from onward.training.progress import Display  # it needs rich, which nobody else here does
+
+    history = []
+    with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
+        training.evaluator.watch = display.stage
+        for event in training:
+            if isinstance(event, EpochDone):
+                history.append(event)
+                display.epoch(event)
+            else:
+                display.step(event)
+        display.trained()
+        training.finish()
+    return tuple(history)
