@@ -121,6 +121,8 @@ def _made(case: Case, kind: type) -> Any:
             found = _drawn(case, hint, getattr(field, "default", None))
             if found is not None:
                 chosen[field.name] = found
+    if "features" in hints:  # thousands of them take a processor many seconds to solve for
+        chosen.setdefault("features", 64)
     return kind(**chosen)
 
 

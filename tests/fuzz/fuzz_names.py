@@ -219,7 +219,7 @@ def _data_places(case: Case, world: World) -> None:
     )
     tail = case.draw.choice(([], ["--data.name", drawn(case)], ["--device", drawn(case)], ["--runs-dir", drawn(case)]))
     case.note(" ".join(head))
-    if "--help" in words or any(os.path.exists(word) for word in words if word and "\0" not in word):
+    if {"--help", "-h"} & {*words, *tail} or any(os.path.exists(word) for word in words if word and "\0" not in word):
         return
     text = command([*head, *words, *tail])
     if head != ["list"]:
