@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from onward.algorithms import MonoForward
+from onward.cli import main
+from onward.cli.known import model_folder
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
@@ -119,9 +121,9 @@ def test_a_result_with_a_new_checksum_is_refused_by_name(
         _use(run, place)
 
 
-def test_a_run_from_before_files_were_tied_is_used_as_ever(finished: dict[str, Path], tmp_path: Path, place: Place):
-    run = tmp_path / "run"
-    shutil.copytree(finished["a"], run)
+def _untied(finished: Path, run: Path) -> Path:
+    """Copy a run as it would be from before its files were tied to each other."""
+    shutil.copytree(finished, run)
     for name in ("config.json", "environment.json", "model.json", "result.json"):
         content = read_json(run / name)
         write_json(
@@ -130,11 +132,61 @@ def test_a_run_from_before_files_were_tied_is_used_as_ever(finished: dict[str, P
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
     text = "".join(json.dumps({key: row[key] for key in row if key != "sha256"}) + "\n" for row in rows)
     (run / "metrics.jsonl").write_text(text)
+    return run
+
+
+def test_a_run_from_before_files_were_tied_is_used_as_ever(finished: dict[str, Path], tmp_path: Path, place: Place):
+    run = _untied(finished["a"], tmp_path / "run")
     _use(run, place)
     assert [row["epoch"] for row in RunFolder.open(run).metrics()] == [0, 1]
     shutil.copy(finished["b"] / "result.json", run / "result.json")
     with pytest.raises(ValueError, match=r"result\.json does not belong to .*config\.json"):
         open_run(run)
+
+
+@pytest.mark.parametrize("words", [["evaluate"], ["evaluate", "--split", "train"], ["report", "--out", "page"]])
+def test_a_model_of_another_run_is_told_from_its_accuracy_where_nothing_else_ties_it(
+    words: list[str], finished: dict[str, Path], tmp_path: Path, capsys, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    run = _untied(finished["a"], tmp_path / "run")
+    command = [words[0], str(run), *words[1:]]
+    assert main(command) == 0
+    shutil.copy(finished["b"] / "model.safetensors", run)
+    for kept in run.glob("evaluations.jsonl"):
+        kept.unlink()
+    capsys.readouterr()
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "run/model.safetensors does not belong to" in said and "run/result.json: all_blocks is" in said
+
+
+def test_what_is_gone_from_a_finished_run_is_named_and_nothing_is_trained_over_it(
+    finished: dict[str, Path], tmp_path: Path, place: Place
+):
+    run = tmp_path / "run"
+    shutil.copytree(finished["a"], run)
+    (run / "result.json").unlink()
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    for use in (lambda: resume(run, place), lambda: open_run(run)):
+        with pytest.raises(ValueError, match=r"run holds the model of a finished run, but its result\.json is gone"):
+            use()
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    shutil.copy(finished["a"] / "result.json", run)
+    _use(run, place)
+    (run / "model.json").unlink()
+    for use in (load_model, model_folder):
+        with pytest.raises(ValueError, match=r"run has finished, but its model\.json is gone: put the file"):
+            use(run)
+
+
+_NOT_OF_AN_EXPORT = ("environment.json", "metrics.jsonl", "result.json")
+
+
+def test_an_export_has_no_result_and_is_not_gone_on_with(finished: dict[str, Path], tmp_path: Path, place: Place):
+    shutil.copytree(finished["a"], tmp_path / "small", ignore=lambda *_: _NOT_OF_AN_EXPORT)
+    with pytest.raises(ValueError, match="small is an exported model, which has no result: name the run"):
+        resume(tmp_path / "small", place)
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_name(toy_recipe: Recipe, tmp_path: Path):

@@ -14,6 +14,7 @@ from onward.cli.tables import show_table
 from onward.data import load_again
 from onward.runs import RunFolder, load_model
 from onward.runs.environment import choose_device
+from onward.runs.finished import check_measured
 from onward.runs.model import check_recipe
 from onward.runs.train import check_data
 from onward.training import Evaluator
@@ -49,7 +50,10 @@ def run(words: Sequence[str]) -> None:
         learner.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     images = getattr(data, order.split)
     with stages() as watch:
-        accuracy = Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size, watch=watch).accuracy(images)
+        evaluator = Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size, watch=watch)
+        accuracy = evaluator.accuracy(images)
+        if folder.untied():
+            check_measured(folder, accuracy if order.split == "test" else evaluator.accuracy(data.test), len(data.test))
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
     show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])

@@ -9,6 +9,7 @@ from types import ModuleType
 from onward import registry
 from onward.cli.words import CommandLineError, nearest
 from onward.recipes import CONTROLS, RECIPES, Recipe
+from onward.runs.model import check_model_there
 
 __all__ = ["RECIPES", "find_recipe", "first_recipe", "import_file", "known_recipes", "model_folder"]
 
@@ -92,6 +93,5 @@ def model_folder(path: Path) -> Path:
     """Return the folder of a model. Raises ValueError for a file in it, and for a run that has not finished."""
     if path.is_file():
         raise ValueError(f"{path} is a file: name the folder of the run, {path.parent}")
-    if (path / "config.json").is_file() and not (path / "model.json").exists():
-        raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
+    check_model_there(path)
     return path

@@ -11,10 +11,10 @@ from onward.compare.recovery import Recovery, Stream, recover
 from onward.core import Learner
 from onward.data import Images, Splits
 from onward.hardware import Condition, noisy
-from onward.runs.finished import Finished
+from onward.runs.finished import Finished, check_measured
 from onward.runs.model import check_recipe, load_model
 from onward.storage.forms import check_object
-from onward.training.evaluation import Evaluator
+from onward.training.evaluation import Accuracy, Evaluator
 
 Say = Callable[[str], None]
 
@@ -53,6 +53,11 @@ class OnTest:
             found = _found(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
             self.evaluations.keep(asked, found)
             say(f"{self.run.folder.path}  clean: {found['accuracy']:.2%}")
+        if "seals" not in self.run.result:
+            whole = len(self.test) == len(self.data.test)
+            by_test: dict[str, Any] = found if whole else _found(self._evaluator(), self.data.test)
+            measured = Accuracy(by_test["by_rule"], tuple(by_test["by_block"]))
+            check_measured(self.run.folder, measured, len(self.data.test))
         return found
 
     def under(self, condition: Condition, *, chips: int, say: Say) -> list[float]:

@@ -10,6 +10,10 @@ from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
 from onward.runs.train import Place, resume, train
 from onward.screen import say
+from onward.training.evaluation import Accuracy
+
+_FEW, _ROUNDED = 3, 0.003
+"""Test images, and the share of them, that another device may take for another class."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,25 @@ def open_run(path: Path) -> Finished:
         raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
     folder.metrics()  # damaged ones are better known of now
     return Finished(folder, recipe, result)
+
+
+def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
+    """Raise ValueError unless a model gives the accuracy on the test split that its result has, but for rounding.
+
+    Asked of untied runs alone: nothing else tells their models apart.
+    """
+    result = run.result()
+    assert result is not None, run.path
+    told = {name: value for name, value in result["test_accuracy_by_rule"].items() if name in measured.by_rule}
+    pairs = [(name, value, measured.by_rule[name]) for name, value in told.items()]
+    blocks = zip(result.get("test_accuracy_by_block", ()), measured.by_block, strict=False)
+    pairs += [(f"scored block {k}", value, found) for k, (value, found) in enumerate(blocks)]
+    for name, value, found in pairs:
+        if abs(found - value) * images > max(_FEW, _ROUNDED * images):
+            raise ValueError(
+                f"{run.path / 'model.safetensors'} does not belong to {run.path / 'result.json'}: {name} is "
+                f"{found:.2%} on the test images, where the result has {value:.2%}; put the files of one run there"
+            )
 
 
 def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:

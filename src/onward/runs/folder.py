@@ -124,10 +124,11 @@ class RunFolder:
     def result(self) -> dict[str, Any] | None:
         """Return the result of a finished run, or None.
 
-        Raises ValueError naming the file that is damaged, edited or of another run.
+        Raises ValueError naming the file that is damaged, edited, of another run, or gone.
         """
         path = self.path / "result.json"
         if not path.exists():
+            self._check_unfinished()
             return None
         result, recipe = read_json(path), self.recipe()
         check_object(result, RESULT, str(path))
@@ -137,6 +138,25 @@ class RunFolder:
         if "seals" in result or not self.identity.old:
             self._check_seals(path, result)
         return result
+
+    def _check_unfinished(self) -> None:
+        """Raise ValueError for the model of a finished run whose result is gone: to go on would train over it.
+
+        A run that was killed between model and result has its last checkpoint still, and only those are written again.
+        """
+        if not (self.path / "model.json").exists() or checkpoints.latest(self.path) is not None:
+            return
+        if not (self.path / "environment.json").exists():
+            raise ValueError(f"{self.path} is an exported model, which has no result: name the run that it comes from")
+        raise ValueError(
+            f"{self.path} holds the model of a finished run, but its result.json is gone: put that file there again, "
+            "or train the recipe anew, which makes a folder of its own; to train it again here, move model.json away"
+        )
+
+    def untied(self) -> bool:
+        """Whether there is a result from before a run's files were tied to each other."""
+        path = self.path / "result.json"
+        return path.exists() and "seals" not in read_json(path)
 
     def weights(self) -> str | None:
         """Return the digest of a finished run's weights; None for a run from before there were any."""

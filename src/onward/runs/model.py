@@ -220,9 +220,8 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     Raises ValueError for a missing, damaged or foreign model, before anything of its size is built.
     """
     folder = model_folder(Path(folder))
+    check_model_there(folder)
     weights, described = folder / "model.safetensors", folder / "model.json"
-    if not described.exists() and (folder / "config.json").exists():
-        raise ValueError(f"{folder} has not finished; go on with: onward train --resume {folder}")
     content = read_json(described)
     header = read_header(weights)
     check_digests(folder, content, header.digest)
@@ -253,6 +252,18 @@ def _check_result(folder: Path, content: Mapping[str, Any]) -> None:
 def model_folder(path: Path) -> Path:
     """Return the folder of a model, which one of its files may stand for."""
     return path.parent if path.name in ("model.safetensors", "model.json") and path.is_file() else path
+
+
+def check_model_there(folder: Path) -> None:
+    """Raise ValueError for a run folder without a model, and say what helps: going on, or training it anew."""
+    if (folder / "model.json").exists() or not (folder / "config.json").exists():
+        return
+    if (folder / "result.json").exists():
+        raise ValueError(
+            f"{folder} has finished, but its model.json is gone: put the file of this run there again, or train its "
+            "recipe and seed anew, which makes a folder of its own"
+        )
+    raise ValueError(f"{folder} has not finished; go on with: onward train --resume {folder}")
 
 
 def check_digests(folder: Path, content: Mapping[str, Any], weights: str) -> None:
