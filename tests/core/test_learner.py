@@ -1,5 +1,8 @@
 """The learner: slots that do not fit are refused with both names, and predictions leave it as it was."""
 
+import re
+from typing import Any
+
 import pytest
 import torch
 from core_toys import CLASSES, FEATURES, WIDTH, batch, head, make_learner
@@ -55,9 +58,12 @@ def test_supervision_must_suit_the_objective(goodness, objective, supervision, w
         Learner([block], supervision=supervision, spans=each(1), rules={"last": LastGoodness()})
 
 
-def test_an_unknown_rule_is_refused_with_the_known_ones():
-    with pytest.raises(ValueError, match="unknown inference rule 'best'; this learner has last"):
-        make_learner().predict(batch()[0], rule="best")
+@pytest.mark.parametrize("rule", ["best", "", ["last"], 0])
+def test_an_unknown_rule_is_refused_with_the_known_ones(rule: Any, types_unchecked):
+    learner = make_learner()
+    for use in (learner.predict, learner):
+        with pytest.raises(ValueError, match=re.escape(f"unknown inference rule {rule!r}; this learner has last")):
+            use(batch()[0], rule=rule)
 
 
 def _image_learner() -> Learner:

@@ -234,6 +234,8 @@ def changed(position: int, value: int) -> np.ndarray:
         (changed(4, -1).astype(np.uint64), None, r"labels\[4\] is 9223372036854775807 though there are 30 labels"),
         (changed(4, 2**40), None, "number the classes from 0"),
         (LABELS, ("a", "b", "a"), "class_names has 'a' 2 times"),
+        (LABELS, ("a", "", "b"), r"class_names\[1\] is empty: give every class a name"),
+        (LABELS, ("\u00e9", "e\u0301", "b"), "class_names has .* twice, .*two ways to write the same letters"),
         (LABELS, "abc", "a name for each class"),
         (LABELS, (1, 2, 3), "a name for each class"),
         (LABELS * 0, None, "two or more"),
@@ -250,3 +252,9 @@ def test_half_a_test_set_is_refused():
         from_arrays(grey(), LABELS, test_images=grey(3))
     with pytest.raises(ValueError, match=r"test_labels\[1\] is 9"):
         from_arrays(grey(), LABELS, test_images=grey(3), test_labels=np.array([0, 9, 1]))
+
+
+@pytest.mark.parametrize("name", [3, None, "", " "])
+def test_a_data_set_has_a_name(name, types_unchecked):
+    with pytest.raises(ValueError, match=r"name is .*: give the data set a name"):
+        from_arrays(grey(), LABELS * 2, name=name)

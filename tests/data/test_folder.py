@@ -236,3 +236,15 @@ def test_where_a_relative_folder_was_looked_for_is_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=rf"pets is not a folder in {tmp_path}: give one"):
         read("./pets")
+
+
+def test_two_ways_to_write_a_class_are_one_class_or_refused(class_folders, tmp_path):
+    root = class_folders({"caf\u00e9": 4, "cafe\u0301": 4})
+    if len(list(root.iterdir())) == 1:
+        pytest.skip("this file system takes both for one")
+    with pytest.raises(ValueError, match=r"pets has 'café' twice, as 'caf\\xe9' and as|two ways to write the same"):
+        read(root)
+    class_folders({"caf\u00e9": 4, "dog": 4}, root="both/train")
+    root = class_folders({"cafe\u0301": 4, "dog": 4}, root="both/test").parent
+    with pytest.raises(ValueError, match="two ways to write the same letters"):
+        read(root)

@@ -41,6 +41,21 @@ def test_fit_trains_where_gradients_are_switched_off(off: Callable, toy_data: Sp
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
+def test_autocast_around_a_training_or_a_prediction_changes_neither(toy_data: Splits):
+    def run() -> Learner:
+        return fit(DeeperForward(), TinyCNN(width=6), toy_data, epochs=1, trainer=TrainerSettings(learning_rate=0.02))
+
+    plain, x = run(), toy_data.test.pixels
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = run()
+        assert torch.is_autocast_enabled("cpu")
+        assert _same(found, plain) and torch.equal(found.predict_scores(x), plain.predict_scores(x))
+        stream, alone = (OnlineLearning(run(), TrainerSettings()) for _ in range(2))
+        stream.partial_fit(x, toy_data.test.labels)
+    alone.partial_fit(x, toy_data.test.labels)
+    assert _same(stream.learner, alone.learner)
+
+
 @pytest.mark.parametrize(
     ("setting", "value", "usual"),
     [

@@ -169,7 +169,7 @@ class Learner(nn.Module):
 
     def forward(self, images: Tensor, *, rule: str | None = None) -> Float[Tensor, "B C"]:
         """Return the class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1]."""
-        return self.rules[rule or self.headline](Evidence(self, images))
+        return self._rule(rule)(Evidence(self, images))
 
     @torch.no_grad()
     def predict_scores(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
@@ -255,7 +255,7 @@ class Learner(nn.Module):
         return scores
 
     def _rule(self, name: str | None) -> InferenceRule:
-        if name is not None and name not in self.rules:
+        if name is not None and not (isinstance(name, str) and name in self.rules):
             raise ValueError(f"unknown inference rule {name!r}; this learner has {', '.join(self.rules)}")
         return cast(InferenceRule, self.rules[name or self.headline])
 

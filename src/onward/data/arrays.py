@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.core import Seed, check_images, check_labels, check_pairs, check_value, common_defaults
 
 from .carve import carve, carve_validation
+from .folder import check_names_apart
 from .images import Images, Splits
 
 _SAMPLE = 2**20  # pixels that are looked at for what 8 bits would lose
@@ -41,6 +42,8 @@ def from_arrays(
         lacking = "test_images" if test_images is None else "test_labels"
         raise ValueError(f"{lacking} is missing: give both test arrays, or neither to carve a test split out")
     check_value("seed", seed, Seed)
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"name is {name!r}: give the data set a name, such as 'leaves'")
     targets = check_labels(labels)
     names = _numbered(targets) if class_names is None else _names(class_names)
     train = _images(images, targets, "images", len(names))
@@ -117,7 +120,10 @@ def _names(class_names: Sequence[str]) -> tuple[str, ...]:
     names = tuple(class_names) if isinstance(class_names, Sequence) and not isinstance(class_names, str) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"class_names must be a name for each class, got {class_names!r}")
+    if not all(name.strip() for name in names):
+        raise ValueError(f"class_names[{[*map(str.strip, names)].index('')}] is empty: give every class a name")
     name, count = Counter(names).most_common(1)[0]
     if count > 1:
         raise ValueError(f"class_names has {name!r} {count} times: give every class its own name")
+    check_names_apart(names, "class_names")
     return names

@@ -1,6 +1,8 @@
 """A user's own images: one sub-folder per class, directly or under train/ and test/."""
 
+import unicodedata
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +56,7 @@ def scan(root: Path) -> ClassFolders:
     for unused in sorted(inside - {"train", tests[0]}):
         _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is carved from train/")
     train, test = _classes(root / "train"), _classes(root / tests[0])
+    check_names_apart(dict.fromkeys((*train, *test)), str(root))
     different = sorted(set(train) ^ set(test))
     if different:
         present, absent = ("train", tests[0]) if different[0] in train else (tests[0], "train")
@@ -94,11 +97,24 @@ def _classes(root: Path) -> Files:
     if len(folders) < 2:
         found = f"only the class folder '{folders[0].name}'" if folders else "no class folders"
         raise ValueError(f"{root} has {found}{_instead(root)}: a classifier needs two or more sub-folders of images")
+    check_names_apart((folder.name for folder in folders), str(root))
     skipped: list[Path] = []
     classes = {folder.name: _files(folder, skipped) for folder in folders}
     if skipped:
         _warn(f"{len(skipped)} files in {root} are no images and were skipped, such as {skipped[0]}")
     return classes
+
+
+def check_names_apart(names: Iterable[str], where: str) -> None:
+    """Raise ValueError for two names of classes that only their bytes tell apart, as copies between systems make."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(unicodedata.normalize("NFC", name), name)
+        if other != name:
+            raise ValueError(
+                f"{where} has {name!r} twice, as {other!a} and as {name!a}: two ways to write the same "
+                "letters; make one class of them, or give one another name"
+            )
 
 
 def _files(folder: Path, skipped: list[Path]) -> list[Path]:
