@@ -9,7 +9,7 @@ from typing import TextIO
 
 import pytest
 
-from onward.screen import open_ended, say, shown
+from onward.screen import open_ended, say, say_fitted, shown
 
 
 @pytest.mark.parametrize(
@@ -69,3 +69,22 @@ def test_a_process_without_streams_can_work(monkeypatch: pytest.MonkeyPatch):
     with open_ended():
         assert sys.stdout is None
     say("nothing")
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_notes_break_between_words_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch):
+    text = "accuracy  " + ", ".join(f"rule_{k} 97.{k}0%" for k in range(9))
+    monkeypatch.setenv("COLUMNS", "60")
+    for stream in (_Terminal(), io.StringIO()):
+        monkeypatch.setattr(sys, "stdout", stream)
+        say_fitted(text, indent=10)
+        lines = stream.getvalue().splitlines()
+        if stream.isatty():
+            assert len(lines) > 2 and max(map(len, lines)) <= 60
+            assert lines[0] + "".join(line[9:] for line in lines[1:]) == text
+        else:
+            assert lines == [text]

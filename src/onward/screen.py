@@ -2,7 +2,9 @@
 
 import contextlib
 import os
+import shutil
 import sys
+import textwrap
 import time
 import unicodedata
 from collections.abc import Iterable, Iterator
@@ -32,6 +34,17 @@ def say(text: object, *, error: bool = False) -> None:
     stream = sys.stderr if error else sys.stdout
     if stream is not None:  # a process may have none
         print(shown(text), file=stream, flush=True)
+
+
+def say_fitted(text: object, *, indent: int = 0, error: bool = False) -> None:
+    """Say a note as `say` does; on a terminal its lines break between words, the later ones indented."""
+    stream = sys.stderr if error else sys.stdout
+    if stream is None or not stream.isatty():
+        say(text, error=error)
+        return
+    width = max(shutil.get_terminal_size().columns, 2 * indent + 20)
+    wrap = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
+    print("\n".join(wrap.wrap(shown(text))), file=stream, flush=True)
 
 
 def let_the_first_speak() -> None:

@@ -194,11 +194,28 @@ def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.Cap
         (["reproduce", "nothing"], "unknown recipe"),
         (["reproduce", "deeper_forward-digits", "--seeds", "0"], "--seeds"),
         (["results"], "does not exist"),
+        (["train", "--runs-dir", ""], "--runs-dir is empty: give it a value"),
+        (["train", "--runs-dir="], "--runs-dir is empty: give it a value"),
+        (["train", "--runs-dir", "a\0b"], r"--runs-dir 'a\x00b' has a zero byte"),
+        (["evaluate", ""], "a word is empty"),
+        (["queue", "nowhere.txt"], "onward: nowhere.txt cannot be read (No such file or directory)"),
+        (["--with", ".", "list"], "does not exist"),
+        (["list", "nosuch"], "no recipe has 'nosuch'; `onward list` shows all"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], says: str, capsys: pytest.CaptureFixture[str]):
     assert says in _error(capsys, *words)
     assert not Path("runs").exists()
+
+
+def test_an_error_of_the_operating_system_is_told_without_its_number(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def command(words: object) -> None:
+        Path("nowhere.txt").read_bytes()
+
+    monkeypatch.setattr("onward.cli.results.run", command)
+    assert _error(capsys, "results") == "onward: nowhere.txt: No such file or directory"
 
 
 def test_a_file_that_is_no_image_is_named(run: Path, capsys: pytest.CaptureFixture[str]):
@@ -283,6 +300,9 @@ def test_the_module_is_the_command():
         (["train", "deeper_forward-digits", "--learning_rate=0.1"], "did you mean --trainer.learning-rate?"),
         (["train", "--wd", "0"], "did you mean --trainer.weight-decay?"),
         (["train", "--dataset", "mnist", "--bs", "3"], "did you mean --data.name or --batch-size?"),
+        (["train", "--trainer.epochs", "3"], "--trainer.epochs, 3; did you mean --epochs?"),
+        (["train", "--net.learning-rate=3"], "did you mean --trainer.learning-rate?"),
+        (["train", "--trainer.max_epochs", "3", "--seed", "1"], "did you mean --epochs?"),
         (["measure", "deeper_forward-digits", "--optim", "sgd"], "did you mean --trainer.optimizer?"),
         (["train", "deeper_forward-digits", "--resume"], "onward train --resume runs/deeper_forward-digits/seed-0"),
         (["train", "deeper_forward-digits", "--resume", "x"], "--resume takes a run folder"),

@@ -202,3 +202,24 @@ def test_a_script_asks_for_words_and_names_the_command(shell: str, capsys: pytes
     assert {"bash": "complete -o default -F _onward", "zsh": "compdef _onward", "fish": "complete -c onward"}[
         shell
     ] in script
+
+
+def _file(results: Path, folder: str, accuracy: float, note: str) -> None:
+    path = results / "runs" / folder / "seed-0.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"test_accuracy": accuracy, "train_seconds": 60, "data_note": note}))
+
+
+def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "250")
+    name, results = "hff-cifar10-fast", Path("results")
+    _file(results, f"{name}/a-part", 0.5, "a part of CIFAR-10")
+    line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
+    assert line.split()[:2] == ["50.00", "1.0"] and "numbers on a part of CIFAR-10" in line
+    assert index.with_own({name: {"test": 0.7}}, index.summarised(results))[name] == {"test": 0.7}
+    _file(results, name, 0.6, "")
+    line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
+    assert line.split()[:2] == ["60.00", "1.0"] and "numbers on" not in line

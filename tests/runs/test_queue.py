@@ -229,3 +229,14 @@ def test_a_plan_of_a_thousand_million_seeds_is_refused(tmp_path: Path):
     plan.write_text("backprop-digits-mlp 0-999999999\n")
     with pytest.raises(ValueError, match=r"plan, line 1: '0-999999999' names 1000000000 seeds: name 10000 at most"):
         read_plan(plan, find_recipe)
+
+
+def test_a_plan_is_utf_8_whatever_the_machine_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    plan = tmp_path / "plan"
+    plan.write_bytes("\ufeff# für später\nbackprop-digits-mlp 0\n".encode())
+    assert [job.name for job in read_plan(plan, find_recipe)] == ["backprop-digits-mlp"]
+    plan.write_bytes(b"# f\xfcr\n")
+    with pytest.raises(ValueError, match=r"plan is no text in UTF-8 \(byte 3\): save it as UTF-8"):
+        read_plan(plan, find_recipe)
+    with pytest.raises(ValueError, match=r"cannot be read \(Is a directory\): name a file of recipes and seeds"):
+        read_plan(tmp_path, find_recipe)

@@ -6,6 +6,7 @@ A file per command. A command's file is imported when it is asked for: torch tak
 import sys
 from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
+from pathlib import Path
 
 from onward.cli.words import CommandLineError, Mistakes, fitted, nearest
 from onward.screen import let_the_first_speak, open_ended, say
@@ -74,8 +75,15 @@ def _refuse(lines: Iterable[object]) -> int:
     """Say what a user can mend."""
     let_the_first_speak()
     for line in lines:
-        say(f"onward: {line}", error=True)
+        say(f"onward: {_told(line)}", error=True)
     return 2
+
+
+def _told(line: object) -> object:
+    """Return an error of the operating system without its number; anything else as it is."""
+    if isinstance(line, OSError) and line.strerror and isinstance(line.filename, str | Path):
+        return f"{line.filename}: {line.strerror}"
+    return line
 
 
 def _main(words: Sequence[str]) -> int:
@@ -101,8 +109,6 @@ def _main(words: Sequence[str]) -> int:
 
 def _with(words: list[str]) -> list[str]:
     """Import the Python file that stands after --with; return the words after it."""
-    from pathlib import Path
-
     from onward.cli.known import import_file
 
     if len(words) < 2:

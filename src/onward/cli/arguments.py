@@ -4,7 +4,8 @@ import contextlib
 import io
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 import tyro
@@ -61,6 +62,8 @@ def parse(
     Raises CommandLineError with one line, SystemExit(0) after showing help.
     """
 
+    _refuse_empty(words)
+
     def read() -> T:
         return tyro.cli(
             kind,
@@ -78,7 +81,7 @@ def parse(
             raise
     told = _one_line(_complaint(read))
     if told.startswith("Unrecognized options"):
-        meant = [] if default is None else _meant(words)  # flags of a recipe are those of a default
+        meant = [] if default is None else _meant(words, default)  # flags of a recipe are those of a default
         if meant:
             told = f"{told.partition('; did you mean')[0]}; did you mean {' or '.join(meant)}?"
         elif advice is not None and "did you mean" not in told:
@@ -104,10 +107,43 @@ def _complaint(read: Callable[[], object]) -> str:
     return complaint.getvalue()
 
 
-def _meant(words: Sequence[str]) -> list[str]:
-    """Return the flags of a recipe that have another name elsewhere."""
-    names = (word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--"))
-    return list(dict.fromkeys(_ELSEWHERE[name] for name in names if name in _ELSEWHERE))
+def _refuse_empty(words: Sequence[str]) -> None:
+    """Raise CommandLineError for an empty value, which for a path would be the current folder, and for zero bytes."""
+    for before, word in zip(["", *words], words, strict=False):
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        if not value and (equals or not flag):
+            raise CommandLineError(f"{flag or before or 'a word'} is empty: give it a value or leave it out")
+        if "\0" in word:
+            raise CommandLineError(
+                f"{flag or before} {value!r} has a zero byte, which no name or number has: remove it"
+            )
+
+
+def _meant(words: Sequence[str], default: object) -> list[str]:
+    """Return the flags that unknown ones stand for: of another name elsewhere, or at another place of a recipe."""
+    known = dict(_flags(default))
+    names = [word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
+    places = {flag.rpartition(".")[2].removeprefix("--"): flag for flag in reversed(known)}
+    found: list[str] = []
+    for name in names:
+        last = name.rpartition(".")[2]
+        if f"--{name}" not in known and (meant := _ELSEWHERE.get(name) or places.get(last) or _ELSEWHERE.get(last)):
+            found.append(meant)
+    return list(dict.fromkeys(found))
+
+
+def _flags(settings: object, before: str = "") -> Iterator[tuple[str, object]]:
+    """Yield the flags of settings, outer ones first; recipe, place and pipelining add nothing before theirs."""
+    inner = []
+    for field in fields(settings) if is_dataclass(settings) else ():
+        value = getattr(settings, field.name, None)
+        name = field.name.replace("_", "-")
+        if not is_dataclass(value):
+            yield f"--{before}{name}", value
+        else:
+            inner.append((value, "" if name in ("recipe", "place", "pipelining") else f"{before}{name}."))
+    for value, prefix in inner:
+        yield from _flags(value, prefix)
 
 
 _NUMBER = (

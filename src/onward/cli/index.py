@@ -8,7 +8,7 @@ import json
 import statistics
 import zlib
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -92,21 +92,33 @@ def _first_line(described: Any) -> str:
 
 
 def summarised(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return by recipe what the records below a folder say; what cannot be read is left out."""
-    seeds: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
-    for path in sorted(folder.glob("runs/*/seed-*.json")):
+    """Return by recipe what the records below a folder say; what cannot be read is left out.
+
+    Records of a copy of a data set that is not the public one count, with its name, where there are no others.
+    """
+    copies: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    for path in sorted(folder.glob("runs/**/seed-*.json")):
         try:
             found = json.loads(path.read_bytes())
-            seeds[path.parent.name].append({key: float(found[key]) for key in ("test_accuracy", "train_seconds")})
+            numbers = {key: float(found[key]) for key in ("test_accuracy", "train_seconds")}
+            copies[path.relative_to(folder).parts[1]][str(found.get("data_note", ""))].append(numbers)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
+    return {name: _summary(*min(notes.items())) for name, notes in copies.items()}  # no note comes first
+
+
+def with_own(filed: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return filed summaries and a user's own, which count before them, but not one of a copy before a public set's."""
+    kept = {name for name in own.keys() & filed.keys() if "data" in own[name] and "data" not in filed[name]}
+    return {**filed, **{name: found for name, found in own.items() if name not in kept}}
+
+
+def _summary(note: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {
-        name: {
-            "test": round(statistics.mean(run["test_accuracy"] for run in runs), 6),
-            "minutes": round(statistics.mean(run["train_seconds"] for run in runs) / 60, 3),
-            "seeds": len(runs),
-        }
-        for name, runs in seeds.items()
+        "test": round(statistics.mean(run["test_accuracy"] for run in runs), 6),
+        "minutes": round(statistics.mean(run["train_seconds"] for run in runs) / 60, 3),
+        "seeds": len(runs),
+        **({"data": note} if note else {}),
     }
 
 

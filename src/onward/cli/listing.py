@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onward.cli.index import read_index, summarised
+from onward.cli.index import read_index, summarised, with_own
 from onward.cli.words import CommandLineError, fitted, nearest
 from onward.screen import shown
 
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
 
 Names algorithms, recipes and data sets. Beside a recipe: test accuracy in percent (mean of its recorded seeds), minutes
-of a training on the machine of the record, how far the gradient of an objective reaches, and what is trained. Records
-below results/ here count before those that came with onward.
+of a training on the machine of the record, how far the gradient of an objective reaches, and what is trained; numbers
+on a copy of a data set that is not the public one are named as such. Records below results/ here count before those
+that came with onward.
 
   WORD                     recipes with this word in name, method, data set or description
   --method METHOD          recipes of one method, such as DeeperForward
@@ -32,7 +33,7 @@ def run(words: Sequence[str]) -> None:
         return
     order = _order(words)
     index = read_index()
-    records = {**index["records"], **summarised(Path("results"))}
+    records = with_own(index["records"], summarised(Path("results")))
     reach = index.get("locality", {})
     recipes = [{**row, "reach": reach.get(row["name"], "")} for row in index["recipes"]]
     rows = [row for row in _chosen(recipes, order) if row["control"] or _filtered(order)]
@@ -79,7 +80,8 @@ def _chosen(recipes: Sequence[dict[str, str]], order: argparse.Namespace) -> lis
     ]
     if not found:
         asked = " ".join(word for word in (order.word, order.method, order.data) if word)
-        raise CommandLineError(f"no recipe has {asked!r}{nearest(order.word, [row['name'] for row in recipes])}")
+        close = nearest(order.word, [row["name"] for row in recipes])
+        raise CommandLineError(f"no recipe has {asked!r}{close}; `onward list` shows all")
     return found
 
 
@@ -101,7 +103,8 @@ def _print_recipes(rows: Sequence[dict[str, str]], records: dict[str, Any], widt
         for row in group:
             about = row["description"].removeprefix(said)
             about += f"; control: {row['control']}" if detailed and row["control"] else ""
-            name, beside = row["name"], names
+            name, beside, copy = row["name"], names, records.get(row["name"], {}).get("data")
+            about += f"; numbers on {copy}" if copy else ""
             if apart:
                 name, beside = f"{name:<{names}}  {row['reach']}", names + 2 + reaches
             elif row["reach"]:

@@ -7,32 +7,34 @@ from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.runs import RunFolder
 from onward.runs.records import foreign_result, record, record_path
-from onward.screen import say
+from onward.screen import say, say_fitted
 
 RESULTS = Path("results")
 """Where results are recorded."""
+_TEXT = 14  # columns before the text of a line
 
 
 def report(folder: RunFolder, result: dict) -> None:
     """Print the numbers of a finished run and where it lies."""
     others = [f"{rule} {value:.2%}" for rule, value in result["test_accuracy_by_rule"].items()]
-    say(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})")
+    say_fitted(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})", indent=_TEXT)
     if result["published"] and not foreign_result(folder.recipe(), result):
-        say(f"published     {result['published']['test_accuracy']:.2%}  {result['published']['source']}")
+        published = result["published"]
+        say_fitted(f"published     {published['test_accuracy']:.2%}  {published['source']}", indent=_TEXT)
     if result["data_note"]:
-        say(f"data          {result['data_note']}")
-    say(f"run           {folder.path}")
+        say_fitted(f"data          {result['data_note']}", indent=_TEXT)
+    say_fitted(f"run           {folder.path}", indent=_TEXT)
 
 
 def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
     other = foreign_result(recipe, result)
     if other:
-        say(f"not recorded: {other}")
+        say_fitted(f"not recorded: {other}")
         return
     known, begun = known_recipes().get(recipe.name), result.get("pipeline", {})
     if known is None:
-        say(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
+        say_fitted(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return
     if recipe.identity() != known.identity():
         say("not recorded: the recipe was changed by flags")
@@ -41,4 +43,5 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
         say("not recorded: messages were rounded to bf16")
         return
     replaced = record_path(RESULTS, recipe.name, recipe.seed, result["data_note"]).exists()
-    say(f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}")
+    said = f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}"
+    say_fitted(said, indent=_TEXT)

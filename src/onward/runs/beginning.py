@@ -11,7 +11,7 @@ from onward.core import Learner
 from onward.data import Splits, load, load_again
 from onward.recipes import Recipe
 from onward.runs.environment import device_name
-from onward.screen import say
+from onward.screen import say, say_fitted
 
 _SOON = 1.0  # seconds that a reading of images may take before it is said
 _FEW = 100  # steps that hardly any method learns from
@@ -30,16 +30,18 @@ def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None, *, beg
 def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.device, folder: Path) -> None:
     """Say on standard error what is trained on what, and where its files will lie."""
     parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
-    say(
+    say_fitted(
         f"{recipe.name}: {len(data.train):,} images of {data.note or data.name}, {parameters:,} parameters, "
         f"on {device_name(device)}, in {folder}",
+        indent=2,
         error=True,
     )
     steps = len(data.train) // recipe.batch_size * recipe.epochs
     if steps < _FEW:
-        say(
+        say_fitted(
             f"only {steps} {'step' if steps == 1 else 'steps'} in all, which may be too few to learn from: "
             "take more epochs (--epochs) or smaller batches (--batch-size)",
+            indent=2,
             error=True,
         )
 

@@ -27,10 +27,10 @@ Say = Callable[[str], object]
 def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
     """Read a plan, a recipe and its seeds per line: `asge-mnist-fast 0-4`; a `#` begins a remark.
 
-    Raises ValueError naming the line that cannot be understood, or OSError if the file cannot be read.
+    Raises ValueError for a file that is none, and naming the line that cannot be understood.
     """
     jobs: list[Recipe] = []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(_text(path).splitlines(), 1):
         words = line.partition("#")[0].split()
         if not words:
             continue
@@ -42,6 +42,15 @@ def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
             raise ValueError(f"{path}, line {number}: {error}") from None
         jobs += [replace(recipe, seed=seed) for seed in seeds]
     return list(dict.fromkeys(jobs))
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")  # editors on Windows begin a file with a mark
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 (byte {error.start}): save it as UTF-8") from None
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror}): name a file of recipes and seeds") from None
 
 
 def is_recorded(recipe: Recipe, results: Path, note: str) -> bool:
