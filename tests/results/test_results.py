@@ -217,3 +217,10 @@ def test_a_record_says_what_its_settings_say_and_fractions(tmp_path: Path, field
     write_json(path, {**read_json(path), field: value})
     with pytest.raises(ValueError, match=r"seed-0.json cannot be read \("):
         read_records(tmp_path)
+
+
+def test_one_thread_is_one_thread_in_older_records_as_well(tmp_path: Path):
+    for seed, device in enumerate(("a maker, 1 threads", "a maker, 21 threads", "a maker, 1 thread")):
+        record(tmp_path, _result("a", seed, 0.9, device=device))
+    (runs,) = read_records(tmp_path).values()
+    assert [run.result["device"] for run in runs] == ["a maker, 1 thread", "a maker, 21 threads", "a maker, 1 thread"]

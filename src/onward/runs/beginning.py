@@ -36,7 +36,7 @@ def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.devic
         indent=2,
         error=True,
     )
-    steps = len(data.train) // recipe.batch_size * recipe.epochs
+    steps = len(data.train) // min(recipe.batch_size, len(data.train)) * recipe.epochs
     if steps < _FEW:
         say_fitted(
             f"only {steps} {'step' if steps == 1 else 'steps'} in all, which may be too few to learn from: "

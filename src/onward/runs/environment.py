@@ -43,7 +43,8 @@ def device_name(device: torch.device) -> str:
     """Name the processor as its maker does."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.get_num_threads()} threads" if device.type == "cpu" else str(device)
+    threads = torch.get_num_threads()
+    return f"{_processor()}, {threads} thread{'s' * (threads != 1)}" if device.type == "cpu" else str(device)
 
 
 def commit() -> str | None:

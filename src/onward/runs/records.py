@@ -167,7 +167,8 @@ def read_record(path: Path) -> Record:
         _check_told(result, recipe)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
-    return Record(recipe, result)
+    device = re.sub(r"\b1 threads$", "1 thread", result["device"])  # as older versions wrote it
+    return Record(recipe, result | {"device": device})
 
 
 def _check_told(result: Mapping[str, Any], recipe: Recipe) -> None:
