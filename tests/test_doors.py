@@ -15,6 +15,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 #                          cli    sklearn
 #               compare    pipeline    testing
 #          results      costs
+#                   plots
 #                   runs
 #                  recipes
 #         training      algorithms
@@ -25,7 +26,8 @@ _GROUND = {"core", "storage", "registry", "screen"}
 _FIRST = {*_GROUND, "data", "measure", "parts", "nets", "hardware"}
 _SECOND = {*_FIRST, "training", "algorithms"}
 _RUNS = {*_SECOND, "recipes", "runs"}
-_ALL = {*_RUNS, "results", "costs", "compare", "pipeline"}
+_PLOTS = {*_RUNS, "plots"}
+_ALL = {*_PLOTS, "results", "costs", "compare", "pipeline"}
 DOORS = {
     "registry": set(),
     "screen": set(),
@@ -40,9 +42,10 @@ DOORS = {
     "training": {"core", "data", "measure", "parts", "nets", "storage", "screen"},
     "recipes": {"core", "nets", "algorithms", "data", "registry"},
     "runs": _RUNS - {"runs"},
-    "results": {*_GROUND, "recipes", "runs"},
+    "plots": _RUNS,
+    "results": {*_GROUND, "recipes", "runs", "plots"},
     "costs": _RUNS,
-    "compare": {*_RUNS, "costs", "results"},
+    "compare": {*_PLOTS, "costs", "results"},
     "pipeline": {*_RUNS, "costs"},
     "testing": {"core", "algorithms", "nets", "measure"},
     "sklearn": _ALL,

@@ -14,8 +14,7 @@ from onward.cli.words import CommandLineError, fitted
 from onward.compare.recovery import Stream
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
-from onward.compare.report.page import percent, spread
-from onward.compare.report.scale import number, plain
+from onward.compare.report.numbers import number, percent, plain, spread
 from onward.compare.study import Method, Question, as_first, compare, describe, with_kept
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from onward.compare.report.heading import test_images
-from onward.compare.report.scale import plain
+from onward.compare.report.numbers import plain
 
 _CLEAR = 2.0  # standard errors
 _NAMED = ("network", "validation_split")

@@ -1,0 +1,35 @@
+"""Numbers for people: as short as they can be, and fractions as percentages."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+Number = int | float
+
+
+def number(value: Number) -> str:
+    """Write a number for people: three significant digits, thousands apart."""
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
+        return f"{value:g}"
+    size = math.floor(math.log10(abs(value)))
+    return f"{value:,.{max(0, 2 - size)}f}" if size >= -3 else f"{value:.2g}"
+
+
+def plain(value: Number | str) -> str:
+    """Write a round number as short as it can be; a level that JSON has no number for, `inf`, is a text already."""
+    if isinstance(value, str):
+        return value
+    return f"{value:,.0f}" if math.isfinite(value) and value == int(value) else f"{value:g}"
+
+
+def percent(value: float | None) -> str:
+    """Write a fraction as a percentage."""
+    return "–" if value is None else f"{100 * value:.2f}"
+
+
+def spread(row: Mapping[str, Any]) -> str:
+    """Write mean and deviation over chips (over seeds where chips do not differ) in percent."""
+    deviation = row["chip_deviation"] if row["chip_deviation"] is not None else row["seed_deviation"]
+    return percent(row["mean"]) + ("" if deviation is None else f" ± {100 * deviation:.2f}")

@@ -1,0 +1,308 @@
+"""Panels: what the page of a comparison shows below each heading, figure by figure."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from onward.compare.report.heading import control_names, tested
+from onward.compare.report.numbers import number, percent, plain, spread
+from onward.measure import CATEGORIES
+from onward.plots.charts import Bar, Chart, Line, bars, lines, matrix, recovery
+from onward.plots.look import Look
+
+Found = Mapping[str, Any]
+_MANY = 20  # classes, beyond which a matrix is a blur
+_SHOWN = 8  # blocks in one figure: as many as there are colors
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A chart below its title; `kinds` are the parts of its bars, `legend` is for lines that are not methods."""
+
+    title: str
+    unit: str
+    chart: Chart
+    kinds: Sequence[str] = ()
+    legend: Sequence[Look] = ()
+    tall: bool = False
+    """Whether it is as high as its rows need."""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A heading with figures that share its legend; `about` says how to read them, `notes` what short names mean."""
+
+    name: str
+    title: str
+    about: str
+    figures: Sequence[Figure]
+    legend: Sequence[Look] = ()
+    notes: Sequence[str] = ()
+
+    @property
+    def flows(self) -> bool:
+        """Whether the figures are of many heights, so that columns hold them better than rows."""
+        return len(self.figures) > 1 and self.figures[0].tall
+
+
+def looks_of(found: Found) -> list[Look]:
+    """Tell the methods of a comparison apart: a color each; controls share one and differ in their dashes."""
+    counts = {True: 0, False: 0}
+    looks = []
+    for method in found["methods"]:
+        looks.append(Look(method["label"], counts[method["backprop"]], method["backprop"]))
+        counts[method["backprop"]] += 1
+    return looks
+
+
+def panels(found: Found, looks: Sequence[Look], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
+    """Return what is shown of accuracy without noise, and what is shown of all else; empty panels are left out."""
+    accuracy = [_curves(found, looks), _blocks(found, looks), _blocks_by_epoch(found, looks)]
+    others = [
+        _noise(found, looks),
+        _devices(found, looks),
+        _recovery(found, looks),
+        *_costs(found, looks),
+        *[_measured(steps) for steps in measured],
+        _confusion(found, looks),
+    ]
+    return [panel for panel in accuracy if panel.figures], [panel for panel in others if panel.figures]
+
+
+def _chance(found: Found) -> float | None:
+    """Return what guessing is worth, if that is the same for all."""
+    classes = {len(method["class_names"]) for method in found["methods"]}
+    return 1 / classes.pop() if len(classes) == 1 else None
+
+
+def _noise(found: Found, looks: Sequence[Look]) -> Panel:
+    figures = []
+    reached = [
+        row["mean"] for m in found["methods"] for row in (m["clean"], *m["noise"]) if row.get("level", 0) is not None
+    ]
+    within = (min(reached), max(reached))
+    for sweep in found["sweeps"]:
+        levels = sweep["levels"]
+        if levels[0] is None:
+            continue
+        xs = [0.0, *levels] if sweep["from_zero"] else [float(k) for k in range(len(levels) + 1)]
+        places = () if sweep["from_zero"] else ("clean", *map(plain, levels))
+        drawn = [_noise_line(method, look, sweep["name"], xs) for method, look in _each(found, looks)]
+        chart = lines(drawn, sweep["axis"], title=sweep["title"], places=places, within=within, floor=_chance(found))
+        figures.append(Figure(sweep["title"], "test accuracy, %", chart))
+    floor = "" if _chance(found) is None else "; the dotted line is chance"
+    about = (
+        f"Accuracy on {tested(found)}, without noise at the left. "
+        f"Lines are means, bands one standard deviation over {found['chips']} chips. "
+        f"All figures have one scale{floor}."
+    )
+    return Panel("noise", "Accuracy under noise", about, figures, looks)
+
+
+def _noise_line(method: Found, look: Look, sweep: str, xs: Sequence[float]) -> Line:
+    rows = [method["clean"], *[row for row in method["noise"] if row["sweep"] == sweep]]
+    points = tuple((x, row["mean"]) for x, row in zip(xs, rows, strict=True))
+    return Line(look, points, tuple(row["chip_deviation"] or 0.0 for row in rows))
+
+
+def _devices(found: Found, looks: Sequence[Look]) -> Panel:
+    figures = []
+    for sweep in found["sweeps"]:
+        if sweep["levels"][0] is None:
+            rows = [next(r for r in method["noise"] if r["sweep"] == sweep["name"]) for method in found["methods"]]
+            drawn = [
+                Bar(look, ((0, 100 * row["mean"]),), f"{spread(row)} %") for look, row in zip(looks, rows, strict=True)
+            ]
+            figures.append(_bar_figure(sweep["title"], "test accuracy, %", drawn))
+    about = f"Models of published devices: mean and standard deviation over {found['chips']} chips."
+    return Panel("devices", "Accuracy on published devices", about, figures)
+
+
+def _recovery(found: Found, looks: Sequence[Look]) -> Panel:
+    figures = []
+    for k, first in enumerate(found["methods"][0]["recovery"]):
+        rows = []
+        for method, look in _each(found, looks):
+            row = method["recovery"][k]
+            text = f"step held {number(row['memory_bytes'] / 1e6)} MB"
+            rows.append((look, row["met"]["mean"], row["recovered"]["mean"], method["clean"]["mean"], text))
+        title = f"{first['sweep']} {'' if first['level'] is None else plain(first['level'])}"
+        figures.append(Figure(title, "", recovery(rows, title=title)))
+    stream = found["stream"] or {"images": 0, "batch_size": 0, "rate": 0}
+    about = (
+        "A finished network is put on a chip it was not trained for and learns there from "
+        f"{stream['images']:,} images, {stream['batch_size']} at a time, at {stream['rate']:g} of its learning rate. "
+        "Hollow: before; filled: after; bar: without the chip."
+    )
+    return Panel("recovery", "Learning on the chip", about, figures)
+
+
+def _costs(found: Found, looks: Sequence[Look]) -> list[Panel]:
+    if not any("cost" in method for method in found["methods"]):
+        return []
+    rows = [(method["cost"], look) for method, look in _each(found, looks)]
+    names, legend = control_names(found["controls"])
+    rows += [(control, Look(name, 0, True)) for control, name in zip(found["controls"], names, strict=True)]
+    about = (
+        "One training step, measured on this machine; controls by backprop through the same network with the same "
+        f"batch, precision and optimizer stand below. {found['environment']['device']}."
+    )
+    notes = legend if len(legend) > 1 else []
+    per_epoch = [
+        Bar(look, ((0, method["energy"]["joules_per_epoch"]),), f"{number(method['energy']['joules_per_epoch'])} J")
+        for method, look in _each(found, looks)
+    ]
+    counted = (
+        "Counted, not measured: multiply-adds and bytes of a step at the picojoules that Horowitz (ISSCC 2014) states "
+        "for a 45 nm process, every byte from DRAM. It ranks methods; it is not what this machine draws."
+    )
+    joules = [_energy_bar(row, look) for row, look in rows]
+    energy = [_bar_figure("Energy of a step", "mJ", joules, kinds=("multiply-adds", "memory"))]
+    energy.append(_bar_figure("Energy of an epoch", "J", per_epoch))
+    energy += _to_target(found, looks)
+    return [
+        Panel("cost", "Memory and time", about, _step_figures(rows), notes=notes),
+        Panel("energy", "Energy", counted, energy, notes=notes),
+    ]
+
+
+def _step_figures(rows: Sequence[tuple[Found, Look]]) -> list[Figure]:
+    memory, times, flops = [], [], []
+    for row, look in rows:
+        held, milliseconds, billions = row["memory"], 1e3 * row["step_seconds"], row["flops"]["total"] / 1e9
+        parts = tuple((k, held["by_category"][name] / 1e6) for k, name in enumerate(CATEGORIES))
+        memory.append(Bar(look, parts, f"{number(held['peak'] / 1e6)} MB"))
+        times.append(Bar(look, ((0, milliseconds),), f"{number(milliseconds)} ms"))
+        flops.append(Bar(look, ((0, billions),), number(billions)))
+    return [
+        _bar_figure("Memory at the peak of a step", "MB", memory, kinds=CATEGORIES),
+        _bar_figure("Time of a step", "ms, median", times),
+        _bar_figure("Operations of a step", "GFLOP", flops),
+    ]
+
+
+def _energy_bar(row: Found, look: Look) -> Bar:
+    energy = row["energy"]
+    parts = ((0, 1e3 * energy["compute_joules"]), (1, 1e3 * energy["memory_joules"]))
+    own = energy["measured"]
+    note = "" if own is None else f"measured {number(1e3 * own['joules'])} mJ above idle ({own['meter']})"
+    return Bar(look, parts, f"{number(1e3 * energy['joules'])} mJ", note)
+
+
+def _to_target(found: Found, looks: Sequence[Look]) -> list[Figure]:
+    drawn = []
+    for method, look in _each(found, looks):
+        joules = method["energy"]["joules_to_target"]
+        text = "not reached" if joules is None else f"{number(joules)} J"
+        note = "" if joules is None else f"{plain(round(method['energy']['epochs_to_target'], 1))} epochs"
+        drawn.append(Bar(look, ((0, joules or 0.0),), text, note))
+    return [_bar_figure(f"Energy to {percent(found['target'])} % on validation", "J", drawn)]
+
+
+def _measured(steps: Found) -> Panel:
+    rows = [
+        (row, Look(row["name"], k, row["name"].startswith("backprop"))) for k, row in enumerate(steps["contenders"])
+    ]
+    about = (
+        f"A step of {steps['recipe']} with {steps['batch_size']} images of {steps['data']}, {steps['precision']}, as "
+        f"onward measure found it. {steps['environment']['device']}."
+    )
+    return Panel(f"measured-{steps['recipe']}", f"Memory and time: {steps['recipe']}", about, _step_figures(rows))
+
+
+def _blocks(found: Found, looks: Sequence[Look]) -> Panel:
+    several = [(m, look) for m, look in _each(found, looks) if len(m["by_block"]) > 1]
+    drawn = [Line(look, tuple((float(k), v) for k, v in enumerate(m["by_block"], 1))) for m, look in several]
+    figures = [_line_figure("Accuracy per block", "block that is scored", drawn, "test accuracy, %")] if drawn else []
+    about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
+    return Panel("blocks", "Accuracy per block", about, figures, [look for _, look in several])
+
+
+def _blocks_by_epoch(found: Found, looks: Sequence[Look]) -> Panel:
+    figures, some = [], False
+    for method, look in _each(found, looks):
+        curves = [[row.get("block_accuracy", ()) for row in curve] for curve in method["curves"]]
+        epochs = [[list(seeds) for seeds in zip(*rows, strict=False)] for rows in zip(*curves, strict=False)]
+        if not epochs or len(epochs[0]) < 2:
+            continue
+        chosen = _spaced(min(map(len, epochs)))
+        some = some or len(chosen) < len(epochs[0])
+        own = [Look(f"block {k + 1}", number, False) for number, k in enumerate(chosen)]
+        drawn = [
+            Line(block, tuple((float(e), statistics.mean(blocks[k])) for e, blocks in enumerate(epochs, 1)))
+            for block, k in zip(own, chosen, strict=True)
+        ]
+        figures.append(_line_figure(look.label, "epochs", drawn, "validation accuracy, %", legend=own))
+    about = "Accuracy on the validation split if each scored block were asked alone, after each epoch; mean over seeds."
+    more = f" Of many blocks {_SHOWN} are shown, the first and the last among them." if some else ""
+    return Panel("block-curves", "Accuracy per block over epochs", about + more, figures)
+
+
+def _spaced(count: int) -> list[int]:
+    """Choose at most `_SHOWN` of so many blocks, from the first to the last, evenly."""
+    shown = min(count, _SHOWN)
+    return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
+
+
+def _curves(found: Found, looks: Sequence[Look]) -> Panel:
+    epochs, minutes = [], []
+    for method, look in _each(found, looks):
+        for curve in method["curves"]:
+            accuracy = [row["validation_accuracy"] for row in curve]
+            if curve:
+                epochs.append(Line(look, tuple((float(k), v) for k, v in enumerate(accuracy, 1))))
+                minutes.append(Line(look, tuple((r["train_seconds"] / 60, r["validation_accuracy"]) for r in curve)))
+    figures = []
+    if epochs:
+        unit = "validation accuracy, %"
+        figures = [
+            _line_figure("By epoch", "epochs", epochs, unit),
+            _line_figure("By training time", "minutes", minutes, unit),
+        ]
+    about = "Accuracy on the validation split after each epoch, one line per seed. Times are those of the runs."
+    return Panel("curves", "Training", about, figures, looks if figures else [])
+
+
+def _confusion(found: Found, looks: Sequence[Look]) -> Panel:
+    figures = [
+        Figure(look.label, "", matrix(look, method["class_names"], method["confusion"]))
+        for method, look in _each(found, looks)
+        if len(method["class_names"]) <= _MANY
+    ]
+    about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
+    return Panel("confusion", "Confusion", about, figures)
+
+
+def mistakes(found: Found, looks: Sequence[Look]) -> list[tuple[Look, list[tuple[str, str, int, float]]]]:
+    """Where there are too many classes for a matrix: the most frequent mistakes of each method."""
+    return [
+        (look, worst_pairs(method["class_names"], method["confusion"]))
+        for method, look in _each(found, looks)
+        if len(method["class_names"]) > _MANY
+    ]
+
+
+def _each(found: Found, looks: Sequence[Look]) -> list[tuple[Found, Look]]:
+    return list(zip(found["methods"], looks, strict=True))
+
+
+def worst_pairs(
+    names: Sequence[str], counts: Sequence[Sequence[int]], most: int = 10
+) -> list[tuple[str, str, int, float]]:
+    """Return the most frequent mistakes: true class, what it was taken for, how often, and the share of the class."""
+    pairs = [
+        (names[row], names[column], count, count / max(1, sum(line)))
+        for row, line in enumerate(counts)
+        for column, count in enumerate(line)
+        if row != column and count
+    ]
+    return sorted(pairs, key=lambda pair: -pair[2])[:most]
+
+
+def _line_figure(title: str, axis: str, drawn: Sequence[Line], unit: str, legend: Sequence[Look] = ()) -> Figure:
+    return Figure(title, unit, lines(drawn, axis, title=title, unit=unit), legend=legend)
+
+
+def _bar_figure(title: str, unit: str, drawn: Sequence[Bar], *, kinds: Sequence[str] = ()) -> Figure:
+    return Figure(title, unit, bars(drawn, unit, title=title, kinds=kinds), kinds, tall=True)

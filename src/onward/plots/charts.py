@@ -1,0 +1,328 @@
+"""Charts: lines, bars, confusion matrices and what learning brought back, as wide as their place.
+
+Each takes plain values and returns an altair chart. Fractions are drawn as percent.
+"""
+
+import json
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+from rich.cells import cell_len
+
+from onward.plots.look import CARD, GRID, INK, PARTS, RIGHT, SOFT, WRONG, Look, config
+
+Number = int | float
+Chart = alt.Chart | alt.LayerChart
+
+_MARKED = 12  # points of a line that each get a mark; a longer one has a mark at its end
+_MOST, _IN_ALL = 150, 4000  # points of a line, and about those of a chart, that are drawn
+_NAME = 15  # letters of a class beside a matrix
+_THICK, _GAP, _LINE, _ROOM = 14, 12, 15, 112  # of bars: height, distance, line of text, room for the value behind it
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve through points (x, y); `spread` is its deviation at each point, 0 for none."""
+
+    look: Look
+    points: tuple[tuple[Number, Number], ...]
+    spread: tuple[Number, ...] = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar of several parts, (kind, value) each, with a name above it and a text behind it."""
+
+    look: Look
+    parts: tuple[tuple[int, Number], ...]
+    text: str
+    note: str = ""
+
+    @property
+    def total(self) -> Number:
+        return sum(value for _, value in self.parts)
+
+
+def lines(
+    lines: Sequence[Line],
+    axis: str,
+    *,
+    title: str = "",
+    unit: str = "test accuracy, %",
+    places: Sequence[str] = (),
+    within: tuple[Number, Number] | None = None,
+    floor: Number | None = None,
+    height: int = 230,
+) -> Chart:
+    """Return curves of fractions on one pair of axes.
+
+    `places` are the texts below the x axis where x counts from 0; without them, round numbers. `floor` is a level that
+    means nothing was learned. `within` are the bounds of the y axis.
+    """
+    low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within)
+    xs = [x for line in lines for x, _ in line.points] or [0.0]
+    base = alt.Chart(alt.NamedData("points")).encode(
+        x=alt.X(
+            "x:Q",
+            title=axis or None,
+            axis=_below(xs, places),
+            scale=alt.Scale(domain=[min(xs), max(xs)], nice=False),
+        ),
+        color=_by_label(lines, [line.look.color for line in lines]),
+        detail=alt.Detail("n:N"),
+    )
+    scale = alt.Scale(domain=[100 * low, 100 * high], nice=False)
+    y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=6), scale=scale)
+    dashes = _by_label(lines, [line.look.dash for line in lines], alt.StrokeDash)
+    shapes = _by_label(lines, [line.look.shape for line in lines], alt.Shape)
+    layers: list[Chart] = []
+    if floor is not None and low < floor < high:
+        level = alt.Chart(alt.NamedData("floor")).mark_rule(color=SOFT, strokeDash=[1, 4])
+        layers.append(level.encode(y=y))
+    if any(any(line.spread) for line in lines):
+        band = base.mark_area(clip=True).encode(y=alt.Y("l:Q", scale=scale), y2=alt.Y2("h:Q"), opacity=_picked(0.14))
+        layers.append(band)
+    layers.append(base.mark_line(strokeWidth=2.2, strokeJoin="round").encode(y=y, strokeDash=dashes, opacity=_picked()))
+    told = [alt.Tooltip("m:N", title="line"), alt.Tooltip("x:Q", title=axis or "x"), alt.Tooltip("t:N", title="%")]
+    marks = base.mark_point(filled=True, size=52, stroke=CARD, strokeWidth=1.2)
+    layers.append(marks.encode(y=y, shape=shapes, tooltip=told, opacity=_marked()))
+    most = min(_MOST, max(2, _IN_ALL // max(1, len(lines))))
+    rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most)]}
+    rows |= {"floor": [{"y": 100 * floor}]} if floor is not None else {}
+    return _finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.look.label for line in lines])
+
+
+def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = ()) -> Chart:
+    """Return horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several."""
+    looks = [bar.look for bar in bars]
+    names, data, step, below = _names(looks, [bar.note for bar in bars])
+    parts, texts = [], []
+    for k, bar in enumerate(bars):
+        x = 0.0
+        for kind, value in bar.parts:
+            color = PARTS[kind] if kinds else bar.look.color
+            part = {"i": k, "a": x, "b": x + value, "c": color, "m": bar.look.label, "v": f"{value:,.4g} {unit}"}
+            parts += [part | ({"k": kinds[kind]} if kinds else {})] if value > 0 else []
+            x += value
+        texts.append({"i": k, "b": x, "t": bar.text, "m": bar.look.label})
+    most = max((bar.total for bar in bars), default=0.0) or 1.0
+    x = alt.X("a:Q", axis=None, scale=alt.Scale(domain=[0, most], nice=False, range=[0, {"expr": f"width - {_ROOM}"}]))
+    told = [alt.Tooltip("m:N", title="of"), alt.Tooltip("v:N", title="value")]
+    told += [alt.Tooltip("k:N", title="part")] if kinds else []
+    drawn = alt.Chart(alt.NamedData("parts")).mark_bar(size=_THICK, yOffset=below)
+    value = alt.Chart(alt.NamedData("values")).mark_text(align="left", baseline="middle", dx=6, dy=below)
+    layers = [
+        drawn.encode(x=x, x2=alt.X2("b:Q"), y=_rows(bars), color=_own_color(), tooltip=told, opacity=_picked()),
+        value.encode(x=alt.X("b:Q", axis=None), y=_rows(bars), text=alt.Text("t:N")),
+        *names,
+    ]
+    data |= {"parts": parts, "values": texts}
+    return _finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [look.label for look in looks])
+
+
+def matrix(look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
+    """Return counts of true classes (rows) that were taken for classes (columns), as shares of their row."""
+    rows = [
+        {"r": row, "c": column, "n": count, "p": round(100 * count / max(1, sum(line)), 1)}
+        for row, line in enumerate(counts)
+        for column, count in enumerate(line)
+        if count
+    ]
+    short = [shortened(name) for name in names]
+    places = {"domain": list(range(len(names))), "paddingInner": 0.06}
+    axis = {
+        "labelExpr": f"{_listed(short)}[datum.value]",
+        "domain": False,
+        "ticks": False,
+        "title": None,
+        "grid": False,
+    }
+    base = alt.Chart(alt.NamedData("cells")).encode(
+        x=alt.X("c:O", scale=alt.Scale(**places), axis=alt.Axis(**axis, labelAngle=-55, labelOverlap=False)),
+        y=alt.Y("r:O", scale=alt.Scale(**places), axis=alt.Axis(**axis, labelOverlap=False)),
+    )
+    told = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
+    told += [alt.Tooltip("n:Q", title="images"), alt.Tooltip("p:Q", title="%")]
+    shares = "datum.r == datum.c ? datum.p / 100 : sqrt(datum.p / 100)"  # mistakes are few: small shares of them show
+    listed = _listed(names)
+    named = {"true": f"{listed}[datum.r]", "taken": f"{listed}[datum.c]", "s": shares}
+    cells = base.mark_rect().encode(
+        color=alt.ColorValue(WRONG, condition={"test": "datum.r == datum.c", "value": RIGHT}),
+        opacity=alt.Opacity("s:Q", scale=None),
+        tooltip=told,
+    )
+    cells = cells.transform_calculate(**named)
+    fits = alt.OpacityValue(0, condition={"test": f"datum.p >= 0.5 && width / {len(names)} >= 22", "value": 1})
+    deep = {"test": "datum.r == datum.c && datum.p > 60", "value": CARD}
+    numbers = base.mark_text(fontSize=10).encode(
+        text=alt.Text("p:Q", format=".0f"), color=alt.ColorValue(INK, condition=deep), opacity=fits
+    )
+    step = max(15, min(30, 330 // len(names)))
+    return _finished(
+        [cells, numbers], {"cells": rows}, step * len(names), f"Confusion matrix of {look.label}", [look.label]
+    )
+
+
+def recovery(rows: Sequence[tuple[Look, Number, Number, Number, str]], *, title: str = "") -> Chart:
+    """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note."""
+    looks = [look for look, *_ in rows]
+    names, data, step, below = _names(looks, [text for *_, text in rows])
+    found = [
+        {"i": k, "a": 100 * met, "b": 100 * after, "z": 100 * clean, "m": look.label, "c": look.color, "w": look.shape}
+        for k, (look, met, after, clean, _) in enumerate(rows)
+    ]
+    low, _ = bounds([value for _, *values, _ in rows for value in values])
+    base = alt.Chart(alt.NamedData("methods")).encode(
+        y=_rows(rows),
+        opacity=_picked(),
+        tooltip=[
+            alt.Tooltip("m:N", title="method"),
+            alt.Tooltip("a:Q", title="before, %", format=".2f"),
+            alt.Tooltip("b:Q", title="after, %", format=".2f"),
+            alt.Tooltip("z:Q", title="without the chip, %", format=".2f"),
+        ],
+    )
+    scale = alt.Scale(domain=[100 * low, 100], nice=False)
+    axis = alt.Axis(title="test accuracy, %", grid=True, gridColor=GRID, tickCount=6, domain=False)
+    at = {name: alt.X(f"{name}:Q", scale=scale, axis=axis) for name in "abz"}
+    shape = alt.Shape("w:N", scale=None)
+    layers = [
+        base.mark_rule(strokeWidth=1.6, yOffset=below).encode(x=at["a"], x2=alt.X2("b:Q"), color=_own_color()),
+        base.mark_tick(thickness=2, size=18, color=INK, yOffset=below).encode(x=at["z"]),
+        base.mark_point(size=60, strokeWidth=1.8, fill=CARD, yOffset=below).encode(
+            x=at["a"], stroke=alt.Stroke("c:N", scale=None), shape=shape
+        ),
+        base.mark_point(size=60, filled=True, yOffset=below).encode(x=at["b"], color=_own_color(), shape=shape),
+        *names,
+    ]
+    about = f"Recovery under {title}: test accuracy in percent before and after learning on the chip"
+    data |= {"methods": found}
+    return _finished(layers, data, step * len(rows), about, [look.label for look in looks])
+
+
+def bounds(values: Sequence[Number], within: tuple[Number, Number] | None = None) -> tuple[Number, Number]:
+    """Return the bounds of an axis of fractions, a twentieth apart at least."""
+    low, high = within or (min(values), max(values))
+    middle, half = (low + high) / 2, max(high - low, 0.05) / 2
+    return max(0.0, middle - half * 1.06), min(1.0, middle + half * 1.06)
+
+
+def wrapped(text: str, most: int = 40) -> list[str]:
+    """Break a text between words, or inside a word that is too long, into lines that stay within a figure."""
+    wide = _size(text) / max(1, len(text))
+    return textwrap.wrap(text, max(1, int(most / max(1, wide))), break_on_hyphens=False)
+
+
+def shortened(name: str) -> str:
+    """Return the name of a class as far as there is room for it beside a matrix."""
+    if _size(name) <= _NAME:
+        return name
+    kept = max(k for k in range(len(name)) if k == 1 or _size(name[:k]) <= _NAME - 1)
+    return f"{name[:kept].rstrip()}…"
+
+
+def _size(text: str) -> Number:
+    """Return about how many small letters a text is as wide as; no font is known here."""
+    wide = sum(0.7 * (letter in "MWmw@%") + 0.3 * letter.isupper() for letter in text)
+    return 1.05 * cell_len(text) + wide  # other scripts have letters as wide as two
+
+
+def _points(line: Line, number: int, most: int) -> list[dict[str, Any]]:
+    """Return the rows of a line: a mark at each point of a short one, at the end of a long one."""
+    count = len(line.points)
+    chosen = sorted({round(k * (count - 1) / (most - 1)) for k in range(most)} if count > most else range(count))
+    rows = []
+    for k in chosen:
+        (x, y), spread = line.points[k], line.spread[k] if line.spread else 0.0
+        row = {"x": x, "y": round(100 * y, 3), "m": line.look.label, "n": number, "t": f"{100 * y:.2f}"}
+        if any(line.spread):
+            low, high = round(100 * (y - spread), 3), round(100 * (y + spread), 3)
+            row |= {"l": low, "h": high, "t": row["t"] + (f" ± {100 * spread:.2f}" if spread else "")}
+        rows.append(row | ({"p": 1} if count <= _MARKED or k == count - 1 else {}))
+    return rows
+
+
+def _names(looks: Sequence[Look], notes: Sequence[str]) -> tuple[list[Chart], dict[str, Any], int, float]:
+    """Return the names above rows, each with its note below it, and their data.
+
+    Also the height of a row, and how far below its middle it is drawn.
+    """
+    names, told = [wrapped(look.label) for look in looks], [wrapped(note, 46) for note in notes]
+    step = _THICK + _GAP + _LINE * (max(map(len, names), default=1) + max(map(len, told), default=0))
+    below = (step - _GAP - _THICK) / 2
+    edge = below - _THICK / 2 - 5  # the lower edge of what stands above a bar
+    data: dict[str, Any] = {}
+    for k, (name, note) in enumerate(zip(names, told, strict=True)):
+        data.setdefault(f"names-{len(name)}-{len(note)}", []).append({"i": k, "t": name, "s": note})
+    layers: list[Chart] = []
+    for where, rows in data.items():
+        base = alt.Chart(alt.NamedData(where)).encode(x=alt.XValue(2), y=_rows(looks))
+        text = {"align": "left", "baseline": "line-bottom", "lineHeight": _LINE}
+        above, under = len(rows[0]["t"]), len(rows[0]["s"])
+        top = edge - _LINE * (above + under - 1)
+        layers.append(base.mark_text(**text, fontWeight=600, fontSize=12, dy=top).encode(text=alt.Text("t:N")))
+        if under:
+            top = edge - _LINE * (under - 1)
+            layers.append(base.mark_text(**text, color=SOFT, fontSize=10.5, dy=top).encode(text=alt.Text("s:N")))
+    return layers, data, step, below
+
+
+def _rows(rows: Sequence[Any]) -> alt.Y:
+    scale = alt.Scale(domain=list(range(len(rows))), paddingInner=0, paddingOuter=0)
+    return alt.Y("i:O", axis=None, scale=scale)
+
+
+def _own_color() -> alt.Color:
+    return alt.Color("c:N", scale=None)
+
+
+def _by_label(lines: Sequence[Line], values: Sequence[Any], channel: Any = alt.Color) -> Any:
+    """Let a line's label decide its color, dash or mark."""
+    found = dict(zip([line.look.label for line in lines], values, strict=True))
+    return channel("m:N", scale=alt.Scale(domain=list(found), range=list(found.values())), legend=None)
+
+
+def _picked(opacity: Number = 1) -> alt.OpacityValue:
+    """Fade what is not picked in a legend."""
+    return alt.OpacityValue(0.12 * opacity, condition={"test": "!picked || datum.m == picked", "value": opacity})
+
+
+def _marked() -> alt.OpacityValue:
+    """Hide the points of a line that have no mark; they can be pointed at all the same."""
+    return alt.OpacityValue(0, condition={"test": "datum.p && (!picked || datum.m == picked)", "value": 1})
+
+
+def _below(xs: Sequence[Number], places: Sequence[str]) -> alt.Axis:
+    """Return the axis of x: texts at 0, 1, ..., whole numbers where there are no others, or round ones."""
+    if places:
+        return alt.Axis(values=list(range(len(places))), labelExpr=f"{_listed(places)}[datum.value]")
+    if all(x == int(x) for x in xs):  # there is no half epoch
+        first, last = int(min(xs)), int(max(xs))
+        return alt.Axis(values=list(range(first, last + 1, max(1, -(-(last - first) // 8)))), format=",d")
+    return alt.Axis(tickCount=6)
+
+
+def _listed(texts: Sequence[str]) -> str:
+    """Write texts as an expression."""
+    return json.dumps(list(texts), ensure_ascii=False)
+
+
+def _finished(
+    layers: Sequence[Chart], data: dict[str, Any], height: Number, about: str, labels: Sequence[str]
+) -> Chart:
+    """Lay charts over each other: their data, their size, the look of all charts, and what a page needs to know."""
+    return alt.LayerChart(
+        layer=layers,
+        datasets=data,
+        params=[alt.VariableParameter(name=alt.ParameterName("picked"), value="")],
+        width="container",
+        height=height,
+        description=about,
+        usermeta={"labels": list(dict.fromkeys(labels))},
+        autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        padding=2,
+        config=config(),
+    )

@@ -1,0 +1,47 @@
+"""Charts on paper and on pages: SVG that is light or dark as its reader is, and what an offline page needs."""
+
+import json
+import re
+from functools import cache
+from typing import Any
+
+import altair as alt
+
+from onward.plots.charts import Chart
+from onward.plots.look import recolored
+
+
+def svg(chart: Chart, *, width: int = 640) -> str:
+    """Return a chart as SVG of that many pixels, which turns dark with its reader's system."""
+    import vl_convert
+
+    found = chart.properties(width=width).to_dict()
+    found["autosize"] = {"type": "pad"}
+    drawn = vl_convert.vegalite_to_svg(found, vl_version=_version())
+    style = f"<style>@media (prefers-color-scheme: dark) {{ {recolored('svg')} }}</style>"
+    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", drawn, count=1)
+
+
+@cache
+def runtime() -> str:
+    """Return the script that draws charts in a browser; it takes a second or two to put together."""
+    import vl_convert
+
+    return vl_convert.javascript_bundle(vl_version=_version()).replace("</script", "<\\/script")
+
+
+def specification(chart: Chart) -> dict[str, Any]:
+    """Return a chart as Vega-Lite, without what all charts share. It is not validated: that takes seconds a page."""
+    found = chart.to_dict(validate=False)
+    found.pop("config", None)
+    found.pop("$schema", None)
+    return found
+
+
+def as_script(value: Any) -> str:
+    """Write a value as JSON that can stand inside a script element."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def _version() -> str:
+    return ".".join(alt.SCHEMA_VERSION.lstrip("v").split(".")[:2])
