@@ -1,13 +1,15 @@
 """Charts: valid Vega-Lite of plain values; nothing leaves its frame; SVG that turns dark with its reader."""
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import altair as alt
 import pytest
 
-from onward.plots import Bar, Line, Look, bars, lines, matrix, recovery, svg
+from onward.plots import Bar, Line, Look, Point, accuracy_by_cost, bars, curves, lines, matrix, recovery, svg
 from onward.plots.charts import bounds, shortened, wrapped
+from onward.plots.curves import KINDS
 from onward.plots.look import DARK, OWN
 
 _LOOK = Look("a", 0, False)
@@ -88,3 +90,24 @@ def test_svg_is_an_image_of_that_width_light_and_dark(width: int):
     root = ElementTree.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg" and width < float(root.attrib["width"]) < width + 60
     assert f'stroke="{OWN[0]}"' in text and f'[stroke="{OWN[0]}"] {{ stroke: {DARK[OWN[0]]}; }}' in text
+
+
+def test_curves_may_fall():
+    chart = _valid(curves([Line(_LOOK, ((8, 1.0), (16, 2.0)))], "layers", "lost", ticks=(8, 16), falling=True))
+    encoding = chart["layer"][0]["encoding"]
+    assert encoding["x"]["axis"]["values"] == [8, 16] and encoding["y"]["scale"]["reverse"] is True
+
+
+def test_an_interval_is_drawn_where_there_is_one():
+    one = Point("a", 1e12, 0.9, None, None, KINDS[0])
+    two = Point("b", 1e13, 0.95, 0.94, 0.96, KINDS[3])
+    assert len(_valid(accuracy_by_cost([one], "operations"))["layer"]) == 1
+    chart = _valid(accuracy_by_cost([one, two], "operations"))
+    assert len(chart["layer"]) == 2
+    first, second = chart["datasets"]["trainings"]
+    assert "l" not in first and (second["l"], second["h"], second["y"]) == (94, 96, 95)
+
+
+def test_figures_of_the_documentation_are_those_of_the_benchmarks():
+    text = (Path(__file__).parents[2] / "docs" / "figures" / "activations_by_depth.svg").read_text()
+    assert "onward" not in text and DARK[OWN[0]] in text and "equal layers" in text

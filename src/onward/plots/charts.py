@@ -92,11 +92,14 @@ def lines(
     most = min(_MOST, max(2, _IN_ALL // max(1, len(lines))))
     rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most)]}
     rows |= {"floor": [{"y": 100 * floor}]} if floor is not None else {}
-    return _finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.look.label for line in lines])
+    return finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.look.label for line in lines])
 
 
-def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = ()) -> Chart:
-    """Return horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several."""
+def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = (), legend: bool = False) -> Chart:
+    """Return horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several.
+
+    With a `legend` the names of the parts stand in the chart.
+    """
     looks = [bar.look for bar in bars]
     names, data, step, below = _names(looks, [bar.note for bar in bars])
     parts, texts = [], []
@@ -112,15 +115,19 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
     x = alt.X("a:Q", axis=None, scale=alt.Scale(domain=[0, most], nice=False, range=[0, {"expr": f"width - {_ROOM}"}]))
     told = [alt.Tooltip("m:N", title="of"), alt.Tooltip("v:N", title="value")]
     told += [alt.Tooltip("k:N", title="part")] if kinds else []
+    color = _own_color()
+    if legend:
+        scale = alt.Scale(domain=list(kinds), range=list(PARTS[: len(kinds)]))
+        color = alt.Color("k:N", scale=scale, legend=alt.Legend(title=None, orient="top", columns=len(kinds)))
     drawn = alt.Chart(alt.NamedData("parts")).mark_bar(size=_THICK, yOffset=below)
     value = alt.Chart(alt.NamedData("values")).mark_text(align="left", baseline="middle", dx=6, dy=below)
     layers = [
-        drawn.encode(x=x, x2=alt.X2("b:Q"), y=_rows(bars), color=_own_color(), tooltip=told, opacity=_picked()),
+        drawn.encode(x=x, x2=alt.X2("b:Q"), y=_rows(bars), color=color, tooltip=told, opacity=_picked()),
         value.encode(x=alt.X("b:Q", axis=None), y=_rows(bars), text=alt.Text("t:N")),
         *names,
     ]
     data |= {"parts": parts, "values": texts}
-    return _finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [look.label for look in looks])
+    return finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [look.label for look in looks])
 
 
 def matrix(look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
@@ -161,7 +168,7 @@ def matrix(look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]) ->
         text=alt.Text("p:Q", format=".0f"), color=alt.ColorValue(INK, condition=deep), opacity=fits
     )
     step = max(15, min(30, 330 // len(names)))
-    return _finished(
+    return finished(
         [cells, numbers], {"cells": rows}, step * len(names), f"Confusion matrix of {look.label}", [look.label]
     )
 
@@ -200,7 +207,7 @@ def recovery(rows: Sequence[tuple[Look, Number, Number, Number, str]], *, title:
     ]
     about = f"Recovery under {title}: test accuracy in percent before and after learning on the chip"
     data |= {"methods": found}
-    return _finished(layers, data, step * len(rows), about, [look.label for look in looks])
+    return finished(layers, data, step * len(rows), about, [look.label for look in looks])
 
 
 def bounds(values: Sequence[Number], within: tuple[Number, Number] | None = None) -> tuple[Number, Number]:
@@ -310,10 +317,8 @@ def _listed(texts: Sequence[str]) -> str:
     return json.dumps(list(texts), ensure_ascii=False)
 
 
-def _finished(
-    layers: Sequence[Chart], data: dict[str, Any], height: Number, about: str, labels: Sequence[str]
-) -> Chart:
-    """Lay charts over each other: their data, their size, the look of all charts, and what a page needs to know."""
+def finished(layers: Sequence[Chart], data: dict[str, Any], height: Number, about: str, labels: Sequence[str]) -> Chart:
+    """Lay charts over each other, with their data, their size and the look that all charts share."""
     return alt.LayerChart(
         layer=layers,
         datasets=data,

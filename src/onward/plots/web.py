@@ -27,7 +27,8 @@ def runtime() -> str:
     """Return the script that draws charts in a browser; it takes a second or two to put together."""
     import vl_convert
 
-    return vl_convert.javascript_bundle(vl_version=_version()).replace("</script", "<\\/script")
+    script = vl_convert.javascript_bundle(vl_version=_version())  # pyright: ignore[reportCallIssue]
+    return script.replace("</script", "<\\/script")
 
 
 def specification(chart: Chart) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""Curves and points in any unit, each with its legend in the chart: for documents rather than for a page of many."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import altair as alt
+
+from onward.plots.charts import Chart, Line, Number, finished
+from onward.plots.look import CARD, CONTROL, OWN
+
+KINDS = ("one layer", "two layers", "more layers", "all layers, backprop")
+"""How far the gradient reaches, as points tell it apart."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A training: its name, what it cost, its accuracy as a fraction with its interval, and one of `KINDS`."""
+
+    name: str
+    cost: Number
+    accuracy: Number
+    low: Number | None
+    high: Number | None
+    kind: str
+
+
+def curves(
+    lines: Sequence[Line],
+    x: str,
+    y: str,
+    *,
+    ticks: Sequence[Number] = (),
+    falling: bool = False,
+    height: int = 240,
+) -> Chart:
+    """Return curves on one pair of axes; `falling` puts the smallest value on top."""
+    rows = [{"x": x, "y": y, "m": line.look.label} for line in lines for x, y in line.points]
+    names = [line.look.label for line in lines]
+    axis = alt.Axis(values=list(ticks)) if ticks else alt.Axis(tickCount=6)
+    base = alt.Chart(alt.NamedData("points")).encode(
+        x=alt.X("x:Q", title=x, axis=axis),
+        y=alt.Y("y:Q", title=y, axis=alt.Axis(tickCount=6), scale=alt.Scale(reverse=falling)),
+        color=alt.Color(
+            "m:N",
+            scale=alt.Scale(domain=names, range=[line.look.color for line in lines]),
+            legend=alt.Legend(title=None, orient="top", columns=1),
+        ),
+    )
+    told = [alt.Tooltip("m:N", title="of"), alt.Tooltip("x:Q", title=x), alt.Tooltip("y:Q", title=y)]
+    layers: list[Chart] = [base.mark_line(strokeWidth=2.2), base.mark_point(filled=True, size=40).encode(tooltip=told)]
+    return finished(layers, {"points": rows}, height, f"{y} against {x}", names)
+
+
+def accuracy_by_cost(points: Sequence[Point], cost: str, *, title: str = "", height: int = 320) -> Chart:
+    """Return accuracies over what trainings cost, on a logarithmic axis, each with its interval where it has one."""
+    rows = [
+        {"n": p.name, "x": p.cost, "y": round(100 * p.accuracy, 3), "k": p.kind}
+        | ({} if p.low is None or p.high is None else {"l": round(100 * p.low, 3), "h": round(100 * p.high, 3)})
+        for p in points
+    ]
+    scale = alt.Scale(domain=list(KINDS), range=[OWN[0], OWN[2], OWN[1], CONTROL])
+    base = alt.Chart(alt.NamedData("trainings")).encode(
+        x=alt.X(
+            "x:Q",
+            title=cost,
+            scale=alt.Scale(type="log", nice=False, padding=12),
+            axis=alt.Axis(format="~s", tickCount=5),
+        ),
+        color=alt.Color("k:N", scale=scale, legend=alt.Legend(title=None, orient="top", columns=2)),
+    )
+    y = alt.Y("y:Q", title="test accuracy, %", scale=alt.Scale(zero=False, padding=8), axis=alt.Axis(tickCount=6))
+    told = [alt.Tooltip("n:N", title="recipe"), alt.Tooltip("y:Q", title="test accuracy, %", format=".2f")]
+    told += [alt.Tooltip("x:Q", title=cost, format=".3s"), alt.Tooltip("k:N", title="gradient reaches")]
+    shapes = alt.Shape("k:N", scale=alt.Scale(domain=list(KINDS), range=["circle", "square", "triangle-up", "diamond"]))
+    dots = base.mark_point(filled=True, size=64, stroke=CARD, strokeWidth=1, opacity=0.9)
+    layers: list[Chart] = [dots.encode(y=y, shape=shapes, tooltip=told)]
+    if any("l" in row for row in rows):
+        low = alt.Y("l:Q", title="test accuracy, %", scale=alt.Scale(zero=False, padding=8))
+        interval = base.mark_rule(strokeWidth=1.4, opacity=0.8).encode(y=low, y2=alt.Y2("h:Q"))
+        layers.insert(0, interval.transform_filter("isValid(datum.l)"))
+    return finished(layers, {"trainings": rows}, height, f"{title}: test accuracy against {cost}", [])
