@@ -13,7 +13,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 # What a room may import. Every arrow points down in this picture; what stands beside each other knows nothing of it.
 #
 #                          cli    sklearn
-#               compare    pipeline    testing
+#               compare    pipeline    testing    modules
 #          results      costs
 #                   plots
 #                   runs
@@ -27,7 +27,7 @@ _FIRST = {*_GROUND, "data", "measure", "parts", "nets", "hardware"}
 _SECOND = {*_FIRST, "training", "algorithms"}
 _RUNS = {*_SECOND, "recipes", "runs"}
 _PLOTS = {*_RUNS, "plots"}
-_ALL = {*_PLOTS, "results", "costs", "compare", "pipeline"}
+_ALL = {*_PLOTS, "results", "costs", "compare", "pipeline", "modules"}
 DOORS = {
     "registry": set(),
     "screen": set(),
@@ -47,11 +47,12 @@ DOORS = {
     "costs": _RUNS,
     "compare": {*_PLOTS, "costs", "results"},
     "pipeline": {*_RUNS, "costs"},
+    "modules": _RUNS,
     "testing": {"core", "algorithms", "nets", "measure"},
     "sklearn": _ALL,
     "cli": _ALL,
     "__main__": {"cli"},
-    "__init__": _RUNS,
+    "__init__": {*_RUNS, "modules"},
 }
 
 MAX_FILE, MAX_ALGORITHM, MAX_FUNCTION = 400, 120, 60

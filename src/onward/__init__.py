@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
     from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
+    from onward.modules import LocalModel, cuts, local
     from onward.nets import (
         CFSE,
         CFSE6,
@@ -89,6 +90,7 @@ _NAMES = {
     ),
     "core": ("Learner", "LocalBlock", "LocalTrainer", "TrainerSettings"),
     "data": ("Augmentation", "DataSettings", "Splits", "from_arrays", "load"),
+    "modules": ("LocalModel", "cuts", "local"),
     "nets": (
         "CFSE",
         "CFSE6",
@@ -164,6 +166,7 @@ __all__ = [
     "Learner",
     "LocalBlock",
     "LocalFields",
+    "LocalModel",
     "LocalTrainer",
     "MonoCNN",
     "MonoForward",
@@ -186,11 +189,13 @@ __all__ = [
     "Trifecta12",
     "UnsupervisedForwardForward",
     "VGG8b",
+    "cuts",
     "export_model",
     "fit",
     "from_arrays",
     "load",
     "load_model",
+    "local",
     "register",
     "save_model",
     "spec_for",

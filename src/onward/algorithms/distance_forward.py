@@ -16,6 +16,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne
 from onward.nets.net import Net
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
+from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.mirrored import mirrored
@@ -73,7 +74,7 @@ class DistanceForward(Algorithm):
         return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules=rules)
 
     def _goodness(self, body: nn.Module, num_classes: int, width: int) -> Goodness:
-        grid = self.grid if any(isinstance(module, nn.Conv2d) for module in body.modules()) else 1
+        grid = self.grid if gives_maps(body) else 1
         if self.anchors == "running":
             return RunningAnchors(num_classes, width, grid, self.momentum)
         return LearnedAnchors(num_classes, width, grid)

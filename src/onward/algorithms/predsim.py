@@ -16,6 +16,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, ShareBelowOne, each
 from onward.nets.net import Net
 from onward.parts.auxiliary.similarity import SimilarityMatching
+from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.pooled import PooledLinear, largest_grid
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.mirrored import mirrored
@@ -54,7 +55,7 @@ class PredSim(Algorithm):
         )
 
     def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:
-        maps = any(isinstance(layer, nn.Conv2d) for layer in body.modules())
+        maps = gives_maps(body)
         cells = largest_grid(width, self.decoder_features) if maps else (1, 1)
         similarity = SimilarityMatching(num_classes, width, maps=maps, weight=self.beta) if self.beta else None
         entropy = CrossEntropy(self.label_smoothing)

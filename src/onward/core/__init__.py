@@ -24,6 +24,7 @@ from onward.core.ranges import (
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import (
+    IGNORED,
     Auxiliary,
     Evidences,
     Goodness,
@@ -41,6 +42,7 @@ from onward.core.trainer import LocalTrainer
 from onward.core.update import local_update
 
 __all__ = [
+    "IGNORED",
     "Auxiliary",
     "BlockOptimizer",
     "Count",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from onward.core.block import detach
-from onward.core.slots import Stream, Target
+from onward.core.slots import IGNORED, Stream, Target
 
 
 class Piece(NamedTuple):
@@ -35,4 +35,11 @@ def _piece(stream: Stream, target: Target, images: slice) -> Piece:
 
     sign = None if target.sign is None else cut(target.sign)
     part = Target(cut(target.label), sign, target.views)
-    return Piece(tuple(cut(tensor) for tensor in stream), part, len(part.label) / len(target.label))
+    return Piece(tuple(cut(tensor) for tensor in stream), part, _share(part.label, target.label))
+
+
+def _share(part: Tensor, whole: Tensor) -> float:
+    """Return which share of a batch's loss terms a part of its labels has: of tokens, those that count."""
+    if whole.ndim == 1 or whole.is_floating_point():
+        return len(part) / len(whole)
+    return int((part != IGNORED).sum()) / max(int((whole != IGNORED).sum()), 1)

@@ -21,11 +21,16 @@ Evidences = Callable[[], Iterable[tuple["Evidence", Tensor]]]
 """Called, it goes once over a data split in order and yields what the learner says of a batch, and its labels."""
 
 
+IGNORED = -100
+"""The label of a token that no loss counts, as in `torch.nn.functional.cross_entropy`."""
+
+
 class Target(NamedTuple):
     """What an objective is told about a batch.
 
     `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
     The rows are the first view of every image, then the second of every image, and so on: `views` of them.
+    A label may also be one per token [B, T], with `IGNORED` where none counts, or numbers [B, C].
     `beside` is what travels beside the input of the block whose loss is asked for.
     """
 

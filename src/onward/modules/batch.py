@@ -1,0 +1,146 @@
+"""What a batch is: inputs for a module, and targets, in the forms that loaders give."""
+# B batch, C classes, T tokens
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, get_args
+
+import torch
+from torch import Tensor
+
+from onward.core import IGNORED
+from onward.core.gradients import ordinary
+from onward.nets.passes import tensors_in
+
+Task = Literal["classes", "tokens", "next_token", "pixels", "labels", "values"]
+"""classes: one of them [B]; tokens, pixels: one per token [B, T] or pixel [B, H, W]; next_token: the following token;
+labels: any number of them [B, C], 0 or 1; values: numbers [B] or [B, C]."""
+
+TASKS: tuple[Task, ...] = get_args(Task)
+_LABEL_NAMES = ("labels", "label", "targets", "target", "y")
+
+
+class Batch(NamedTuple):
+    """Inputs of a module, and the targets, if there are any."""
+
+    inputs: Any
+    target: Tensor | None
+
+
+def as_batch(batch: Any) -> Batch:
+    """Split what a loader gives: a pair (inputs, targets), (a, b, ..., targets), a dict with `labels`, or inputs alone.
+
+    Raises ValueError for anything else.
+    """
+    if isinstance(batch, Tensor):
+        return Batch(batch, None)
+    if isinstance(batch, Mapping):
+        inputs = dict(batch)
+        found = [name for name in _LABEL_NAMES if name in inputs]
+        if len(found) > 1:
+            raise ValueError(f"a batch has the entries {' and '.join(found)}; keep the one that holds the targets")
+        return Batch(inputs, _target(inputs.pop(found[0])) if found else None)
+    if isinstance(batch, tuple | list) and len(batch) >= 2:
+        *inputs, target = batch
+        return Batch(inputs[0] if len(inputs) == 1 else tuple(inputs), _target(target))
+    raise ValueError(
+        f"a batch is a pair (inputs, targets), a dict of tensors with the entry labels, or a tensor; got {_said(batch)}"
+    )
+
+
+def place(tree: Any, device: torch.device) -> Any:
+    """Return inputs on a device, as tensors that a graph may hold."""
+    if isinstance(tree, Tensor):
+        return ordinary(tree).to(device)
+    if isinstance(tree, Mapping):
+        return {key: place(value, device) for key, value in tree.items()}
+    if isinstance(tree, tuple | list):
+        moved = [place(value, device) for value in tree]
+        return type(tree)(*moved) if hasattr(tree, "_fields") else type(tree)(moved)
+    return tree
+
+
+def mask_of(inputs: Any) -> Tensor | None:
+    """Return which tokens [B, T] of a batch count: `attention_mask`, or what a `key_padding_mask` leaves."""
+    if not isinstance(inputs, Mapping):
+        return None
+    for name, inverted in (("attention_mask", False), ("src_key_padding_mask", True), ("key_padding_mask", True)):
+        mask = inputs.get(name)
+        if isinstance(mask, Tensor) and mask.ndim == 2:
+            return ~mask.bool() if inverted else mask.bool()
+    return None
+
+
+def check_target(target: Tensor | None, task: Task, outputs: int, inputs: Any, ignore_index: int) -> Tensor:
+    """Return targets as objectives take them. Raises ValueError with the value and the remedy."""
+    if target is None and task == "next_token":
+        target = _tokens_of(inputs)
+    if target is None:
+        raise ValueError("the batch has no targets: give pairs (inputs, targets), or a dict with the entry labels")
+    if not len(target):
+        raise ValueError("the batch is empty: give one row or more")
+    rows = len(tensors_in(inputs)[0])
+    if task == "labels":
+        return _check_numbers(target, rows, outputs, binary=True)
+    if task == "values":
+        return _check_numbers(target.unsqueeze(1) if target.ndim == 1 else target, rows, outputs, binary=False)
+    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        raise ValueError(
+            f"targets of task {task} are whole numbers, got {target.dtype}; for numbers give task='values', for "
+            f"several "
+            "labels at once task='labels'"
+        )
+    target = target.long()
+    if len(target) != rows:
+        raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
+    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 3}[task]
+    if target.ndim != wanted:
+        hint = "; for one label per token give task='tokens'" if task == "classes" and target.ndim == 2 else ""
+        raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
+    if task != "classes":
+        target = torch.where(target == ignore_index, IGNORED, target)
+        if task == "next_token":
+            target = _following(target, mask_of(inputs))
+    counted = target[target != IGNORED] if task != "classes" else target
+    if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < outputs):
+        bad = int(counted.min()) if int(counted.min()) < 0 else int(counted.max())
+        raise ValueError(f"target {bad} is no class of 0..{outputs - 1}: give class indices, and num_classes of them")
+    return target
+
+
+def _following(target: Tensor, mask: Tensor | None) -> Tensor:
+    """Return for each token the one behind it; the last one has none, nor has one whose follower is padding."""
+    if mask is not None and mask.shape == target.shape:
+        target = target.masked_fill(~mask.to(target.device), IGNORED)
+    return torch.cat([target[:, 1:], target.new_full((len(target), 1), IGNORED)], dim=1)
+
+
+def _tokens_of(inputs: Any) -> Tensor | None:
+    if isinstance(inputs, Mapping):
+        return inputs.get("input_ids")
+    found = tensors_in(inputs)
+    return found[0] if found and not found[0].is_floating_point() else None
+
+
+def _check_numbers(target: Tensor, rows: int, outputs: int, *, binary: bool) -> Tensor:
+    if tuple(target.shape) != (rows, outputs):
+        raise ValueError(f"targets must be [{rows}, {outputs}], as the model's output is, got {list(target.shape)}")
+    target = target if target.is_floating_point() else target.float()
+    if not target.isfinite().all():
+        raise ValueError("targets are not finite: leave out rows that have none")
+    if binary and not ((target == 0) | (target == 1)).all():
+        raise ValueError("targets of task labels are 0 or 1; for other numbers give task='values'")
+    return target
+
+
+def _target(target: Any) -> Tensor:
+    if isinstance(target, Tensor):
+        return target
+    try:
+        return torch.as_tensor(target)
+    except (TypeError, ValueError, RuntimeError):
+        raise ValueError(f"targets must be a tensor or numbers, got {_said(target)}") from None
+
+
+def _said(value: Any) -> str:
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return f"{type(value).__name__}{size}"

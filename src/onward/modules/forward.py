@@ -1,0 +1,196 @@
+"""One training step inside the model's own forward pass: at every cut a block's loss, its update, and no more graph."""
+# B batch, S spans
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
+
+from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded
+from onward.modules.heads import Head
+from onward.modules.plan import Plan
+from onward.nets.passes import Feed, leading_tensor, saved_tensor_hooks
+
+
+class LocalStep:
+    """Trains the blocks of a model, one after the other, while the model computes its output.
+
+    Hooks stand on the cut modules for the duration of `run` alone. Randomness depends on (seed, step, block), as in
+    `LocalTrainer`.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        heads: Sequence[Head],
+        spans: Sequence[Span],
+        optimizers: Sequence[BlockOptimizer],
+        settings: TrainerSettings,
+    ):
+        self.model = model
+        self.plan = plan
+        self.heads = heads
+        self.optimizers = optimizers
+        self.settings = settings
+        self.span_of = {k: span for span in spans for k in range(span.first, span.last + 1)}
+        weights = dict(model.named_parameters())
+        self.tied = [[weights[name] for name in part.tied] for part in plan.parts]
+
+    def run(
+        self, inputs: Any, target: Tensor, mask: Tensor | None, feed: Feed, *, seed: int, step: int
+    ) -> Float[Tensor, "S"]:
+        """Return the loss of every span, without a graph; what blocks hand on was computed with the old weights.
+
+        Raises ValueError where a cut is not reached, or reached twice, and where a loss is not finite.
+        """
+        walk = _Walk(self, target, mask, seed, step)
+        self._drop_gradients()
+        with ExitStack() as stack:
+            stack.callback(self._drop_gradients)
+            stack.callback(walk.close)
+            for k, part in enumerate(self.plan.parts[:-1]):
+                hook = self.model.get_submodule(part.cut).register_forward_hook(walk.hook(k))
+                stack.callback(hook.remove)
+            walk.open(0)
+            with self.settings.arithmetic(target.device):
+                output = _call(feed, self.model, inputs)
+            walk.end(output)
+            self._step_tied()
+        return torch.stack([loss.to(walk.losses[0].device) for loss in walk.losses])
+
+    def learn(self, k: int, losses: list[Tensor]) -> Tensor:
+        """Take the step of the span that ends at block k, and return its loss."""
+        span = self.span_of[k]
+        loss = sum(losses[1:], losses[0])
+        if not loss.isfinite():
+            raise ValueError(
+                f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: lower the learning rate "
+                "(TrainerSettings.learning_rate), or clip gradients (clip_norm=1); weights of the blocks before it "
+                "have moved"
+            )
+        blocks = range(span.first, span.last + 1)
+        trained = [p for j in blocks for p in self.optimizers[j].parameters]
+        trained += [p for j in blocks for p in self.tied[j]]
+        with _plain_arithmetic(loss.device):
+            if loss.requires_grad and trained:
+                loss.backward(inputs=trained)  # nothing else: a skip connection leads into blocks that are done
+            elif trained:
+                raise ValueError(
+                    f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) depends on no weight that is trained"
+                )
+            for j in blocks:
+                self.optimizers[j].step()
+        return loss.detach()
+
+    def _step_tied(self) -> None:
+        if len(self.optimizers) > len(self.plan.parts):
+            self.optimizers[-1].step()
+
+    def _drop_gradients(self) -> None:
+        for optimizer in self.optimizers:
+            for parameter in optimizer.parameters:
+                parameter.grad = None
+
+
+class _Walk:
+    """One pass through the model: which block is computed now, and what was lost so far."""
+
+    def __init__(self, step: LocalStep, target: Tensor, mask: Tensor | None, seed: int, number: int):
+        self.step, self.target, self.mask, self.seed, self.number = step, target, mask, seed, number
+        self.guard = saved_tensor_hooks()
+        self.at = 0
+        self.losses: list[Tensor] = []
+        self.pending: list[Tensor] = []
+        self.random = ExitStack()
+
+    def open(self, k: int) -> None:
+        """Draw from block k's own seed from now on."""
+        self.close()
+        self.at = k
+        self.random.enter_context(seeded(derive_seed(self.seed, self.number, k), self.target.device))
+
+    def close(self) -> None:
+        self.random.close()
+
+    def hook(self, k: int):
+        name = self.step.plan.parts[k].cut
+
+        def at_cut(module: nn.Module, args: Any, output: Any) -> Any:
+            if self.at != k:
+                raise ValueError(self._out_of_order(k))
+            if not torch.is_grad_enabled() or saved_tensor_hooks() is not self.guard:
+                raise ValueError(
+                    f"the cut {name} lies inside a checkpointed part, or where gradients are off: switch gradient "
+                    "checkpointing off (local learning keeps the activations of one block alone)"
+                )
+            output = self._read(k, output)
+            self.open(k + 1)
+            return output
+
+        return at_cut
+
+    def _out_of_order(self, k: int) -> str:
+        name, due = (self.step.plan.parts[j].cut for j in (k, self.at))
+        if k < self.at:
+            return f"the cut {name} was called twice by this batch: cut where a pass comes by once"
+        return (
+            f"the cut {due} was not reached by this batch: a model that leaves out layers at random (layer drop) or by "
+            "what it is given has to be cut elsewhere, or leave none out"
+        )
+
+    def end(self, output: Any) -> None:
+        """Train the last block on the model's output."""
+        last = len(self.step.plan.parts) - 1
+        if self.at != last:
+            raise ValueError(
+                f"the cut {self.step.plan.parts[self.at].cut} was not reached by this batch; weights of the blocks "
+                f"before "
+                "it have moved: cut where every batch passes"
+            )
+        self._read(last, output)
+
+    def _read(self, k: int, output: Any) -> Any:
+        reading, block = self.step.heads[k]
+        span, ends = self.step.span_of[k], self.step.span_of[k].last == k
+        if block.objective is not None and (ends or span.deep):
+            activity = leading_tensor(output)
+            assert activity is not None
+            activity = activity.unsqueeze(1) if activity.ndim == 1 else activity
+            if not ends:
+                activity = (
+                    activity.clone()
+                )  # it is read again in the backward pass; the model may write over it until then
+            target = self.target.to(activity.device)
+            places = tuple(target.shape[1:]) if reading.per_token else None
+            with self.step.settings.arithmetic(activity.device):
+                self.pending.append(block.loss(reading(activity, self.mask, places), Target(target)))
+        if not ends:
+            return output
+        self.losses.append(self.step.learn(k, self.pending))
+        self.pending = []
+        leading = leading_tensor(output)
+        return tree_map_only(Tensor, lambda tensor: tensor.detach() if tensor is leading else tensor, output)
+
+
+def _call(feed: Feed, model: nn.Module, inputs: Any) -> Any:
+    try:
+        return feed(model, inputs)
+    except ValueError as error:
+        if "more than 1 value per channel" not in str(error):
+            raise
+        raise ValueError(
+            "batch norm cannot be trained on a single value per channel: give two rows or more at a time "
+            "(drop_last=True "
+            "in a DataLoader), or put its modules into evaluation mode"
+        ) from None
+
+
+@contextmanager
+def _plain_arithmetic(device: torch.device) -> Iterator[None]:
+    with torch.autocast(device.type, enabled=False):
+        yield

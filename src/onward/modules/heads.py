@@ -1,0 +1,200 @@
+"""What an algorithm gives each block of somebody's model: goodness, objective, auxiliary, and the spans that train."""
+# B batch, C classes, D features
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Auxiliary, Goodness, Learner, LocalBlock, Objective, Span, derive_seed, seeded
+from onward.modules.plan import Part, Plan
+from onward.modules.reading import Reading
+from onward.nets.net import plain
+from onward.parts.auxiliary.per_token import TokenAuxiliary
+from onward.parts.goodness.own import OwnScores, SharedReadOut
+from onward.parts.goodness.per_token import TokenGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.targets import ClassWeights, MultiLabel, PerToken, SquaredDifference
+from onward.parts.objective.weighted import Weighted
+from onward.parts.supervision.labels import LabelInLoss
+
+_OTHERS = "take MonoForward, PredSim, DeeperForward, HFF, ASGE, DistanceForward(collaboration='none') or Backprop"
+_PER_PLACE = ("tokens", "next_token", "pixels")
+
+
+class Head(NamedTuple):
+    """What is read of a block's activity, and how; a block without an objective learns from a later one's."""
+
+    reading: Reading
+    block: LocalBlock
+
+
+class Stretch(nn.Module):
+    """Stands for a stretch of somebody's model while an algorithm fills the other slots; it tells its shape alone."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        super().__init__()
+        self.shape = shape
+        self.stand_in = nn.Parameter(torch.zeros(()))  # an algorithm that freezes bodies freezes this
+
+
+class Weights(nn.Module):
+    """The weights of somebody's model that a block trains: the same parameters, held in the body's place."""
+
+    def __init__(self, parameters: Sequence[nn.Parameter]):
+        super().__init__()
+        self.own = nn.ParameterList(parameters)
+
+
+def per_place(plan: Plan) -> bool:
+    """Whether there is a label for each token or pixel."""
+    return plan.task in _PER_PLACE
+
+
+def make_heads(
+    model: nn.Module,
+    plan: Plan,
+    algorithm: Algorithm,
+    *,
+    seed: int,
+    shared: nn.Linear | None = None,
+    class_weights: Sequence[float] | None = None,
+) -> tuple[list[Head], tuple[Span, ...]]:
+    """Return a head for each block of the plan, and the spans. Raises ValueError where the algorithm cannot train it.
+
+    The last block is trained on the model's own output by the task's loss, whatever the algorithm.
+    """
+    readings = [Reading(part.layout, per_place(plan)) for part in plan.parts]
+    shapes = [reading.shape(part.shape) for reading, part in zip(readings, plan.parts, strict=True)]
+    seen = shapes[:-1] + (
+        shapes[-2:-1] or shapes[-1:]
+    )  # the last one's own head reads; what the algorithm sees is a stand-in
+    stretches = [Stretch(shape) for shape in seen]
+    with seeded(derive_seed(seed, "heads"), torch.device("cpu")):
+        learner = algorithm(plain(stretches, [shape[0] for shape in seen]), plan.outputs)
+    name = type(algorithm).__name__
+    _check_learner(learner, stretches, name)
+    spans = _spans(learner, len(stretches), name)
+    weights = dict(model.named_parameters())
+    heads = []
+    for k, (part, reading) in enumerate(zip(plan.parts, readings, strict=True)):
+        filled, last = learner.blocks[k], k == len(plan.parts) - 1
+        goodness, auxiliary = filled.goodness, filled.auxiliary
+        objective = None if filled.objective is None else _objective(filled.objective, plan, class_weights, name)
+        if last:
+            own = _objective(CrossEntropy(), plan, class_weights, name)
+            goodness, objective, auxiliary = OwnScores(), own, None
+        elif shared is not None and goodness is not None:
+            goodness, auxiliary = _shared(shared, shapes[k], part, plan), None
+            objective = _objective(CrossEntropy(), plan, class_weights, name)
+        if plan.task not in ("classes", *_PER_PLACE) and auxiliary is not None:
+            raise ValueError(
+                f"{type(auxiliary).__name__} of {name} needs classes, task {plan.task} has none; {_OTHERS}"
+            )
+        body = Weights([weights[n] for n in part.weights])
+        block = LocalBlock(body, **_slots(goodness, objective, auxiliary, plan))
+        device = body.own[0].device if len(body.own) else next(model.parameters()).device
+        block.to(device)
+        if not last:
+            _try(block, shapes[k], part, name, device)
+        heads.append(Head(reading, block))
+    return heads, spans
+
+
+def _slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None, plan: Plan) -> dict:
+    if per_place(plan):
+        goodness = None if goodness is None else TokenGoodness(goodness)
+        objective = None if objective is None else PerToken(objective)
+        auxiliary = None if auxiliary is None else TokenAuxiliary(auxiliary)
+    return {"goodness": goodness, "objective": objective, "auxiliary": auxiliary}
+
+
+def _objective(objective: Objective, plan: Plan, class_weights: Sequence[float] | None, name: str) -> Objective:
+    if plan.task in ("labels", "values"):
+        if class_weights is not None:
+            raise ValueError(f"class_weights weigh classes, and task {plan.task} has none")
+        of_task = MultiLabel() if plan.task == "labels" else SquaredDifference()
+        inner = objective.objective if isinstance(objective, Weighted) else objective
+        if not isinstance(inner, CrossEntropy):
+            raise ValueError(
+                f"{type(inner).__name__} of {name} tells classes apart, task {plan.task} has none; take MonoForward or "
+                "PredSim(beta=0)"
+            )
+        return Weighted(of_task, objective.weight) if isinstance(objective, Weighted) else of_task
+    if class_weights is None:
+        return objective
+    if len(class_weights) != plan.outputs:
+        raise ValueError(
+            f"class_weights has {len(class_weights)} entries for {plan.outputs} classes; give one for each"
+        )
+    return ClassWeights(objective, tuple(float(weight) for weight in class_weights))
+
+
+def _shared(head: nn.Linear, shape: tuple[int, ...], part: Part, plan: Plan) -> Goodness:
+    if shape != (head.in_features,):
+        raise ValueError(
+            f"heads='shared' reads every block by the model's output head of {head.in_features} features, but the cut "
+            f"{part.cut} gives {list(shape)}; take heads='own'"
+        )
+    return SharedReadOut(head)
+
+
+def _check_learner(learner: Learner, stretches: list[Stretch], name: str) -> None:
+    if not isinstance(learner.supervision, LabelInLoss):
+        raise ValueError(
+            f"{name} writes the label into its input, or compares views of images "
+            f"({type(learner.supervision).__name__}); "
+            f"somebody's model has an input of its own: {_OTHERS}"
+        )
+    for block, stretch in zip(learner.blocks, stretches, strict=False):
+        body = block.body
+        inner = list(body.children())[-1] if isinstance(body, nn.Sequential) and len(body) else body
+        if inner is not stretch or len(list(body.parameters())) != 1:
+            raise ValueError(
+                f"{name} changes the layers of a network ({type(inner).__name__}), and a model of somebody's own is "
+                f"trained "
+                f"as it is: {_OTHERS}"
+            )
+        if not stretch.stand_in.requires_grad:
+            raise ValueError(
+                f"{name} leaves the layers of a network as they were drawn: freeze the model "
+                "(model.requires_grad_(False)) and take MonoForward, which then trains its read-outs alone"
+            )
+        if any(not p.requires_grad for slot in (block.goodness, block.auxiliary) if slot for p in slot.parameters()):
+            raise ValueError(f"{name} keeps parts of a block frozen; {_OTHERS}")
+
+
+def _spans(learner: Learner, count: int, name: str) -> tuple[Span, ...]:
+    turn, *others = learner.turns
+    if others:
+        raise ValueError(f"{name} trains other blocks in every step; {_OTHERS}")
+    spans = tuple(span for span in turn if span.first < count)
+    spans = tuple(span._replace(last=min(span.last, count - 1)) for span in spans)
+    if any((span.begin, span.end) != (0, 1) for span in spans):
+        raise ValueError(
+            f"{name} trains blocks in windows of a training, which a pass through a model has not; {_OTHERS}"
+        )
+    ends = [-1, *(span.last for span in spans)]
+    if any(span.first != end + 1 for span, end in zip(spans, ends[:-1], strict=True)) or ends[-1] != count - 1:
+        raise ValueError(
+            f"{name} trains overlapping spans of blocks, which one pass through a model cannot: set "
+            "collaboration='none' or 'disjoint' where it has that field"
+        )
+    return spans
+
+
+def _try(block: LocalBlock, shape: tuple[int, ...], part: Part, name: str, device: torch.device) -> None:
+    """Read the score of a blank activity, so that what does not fit is told when the block is built."""
+    if block.goodness is None:
+        return
+    try:
+        with torch.no_grad():
+            blank: Tensor = torch.zeros(2, *shape, device=device)
+            block.goodness(blank)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot read the cut {part.cut}, {part.layout} {list(part.shape)}: {error}; give its layout "
+            "(layouts={...}), or cut elsewhere"
+        ) from None

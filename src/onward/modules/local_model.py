@@ -1,0 +1,319 @@
+"""A model of somebody's own, trained layer by layer in place."""
+# B batch, C classes, S spans
+
+from collections.abc import Iterable, Mapping, Sequence, Sized
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import BlockOptimizer, LocalBlock, TrainerSettings, check_value, gradients_on
+from onward.core.gradients import common_defaults
+from onward.core.ranges import Count, Seed
+from onward.modules.batch import as_batch, check_target, mask_of, place
+from onward.modules.forward import LocalStep
+from onward.modules.heads import Weights, make_heads, per_place
+from onward.modules.metrics import Metrics
+from onward.modules.plan import CutAt, Plan, check_model, make_plan
+from onward.nets.layout import channels_first
+from onward.nets.passes import Feed, feed_module, leading_tensor, modes_kept
+
+
+@gradients_on()
+def local(
+    model: nn.Module,
+    example: Any,
+    algorithm: Algorithm,
+    num_classes: int | None = None,
+    cut: CutAt = "auto",
+    heads: str = "own",
+    *,
+    task: str | None = None,
+    settings: TrainerSettings | None = None,
+    seed: int = 0,
+    layouts: Mapping[str, str] | None = None,
+    class_weights: Sequence[float] | None = None,
+    ignore_index: int = -100,
+    feed: Feed = feed_module,
+) -> "LocalModel":
+    """Return a model made ready for layer-local training: no gradient crosses a cut, and it is trained in place.
+
+    `example` is a batch as the loader gives it; it tells shapes alone, targets may be missing. `cut`: "auto", a number
+    of blocks, or the names of modules behind whose output a block ends; see `onward.cuts`. The last block is trained on
+    the model's own output, every other one on a head that the algorithm adds and `module()` has not; with `heads`
+    "shared", which is for large vocabularies, all are read by the model's output head, which learns in the last block.
+    `task` (see `onward.modules.Task`) is told by the output's axes unless given. `layouts` declares by cut what cannot
+    be inferred. `feed(model, inputs)` calls the model where `model(inputs)`, `model(*inputs)` or `model(**inputs)` is
+    not the way.
+
+    Raises ValueError, with the remedy, for what cannot be trained in blocks.
+    """
+    check_model(model)
+    parameter = next(model.parameters(), None)
+    if parameter is None:
+        raise ValueError(f"{type(model).__name__} has no weights: there is nothing to train")
+    inputs = place(as_batch(example).inputs, parameter.device)
+    plan = make_plan(model, inputs, cut=cut, num_classes=num_classes, task=task, layouts=layouts, feed=feed)
+    return LocalModel(
+        model,
+        plan,
+        algorithm,
+        heads=heads,
+        settings=settings,
+        seed=seed,
+        class_weights=class_weights,
+        ignore_index=ignore_index,
+        feed=feed,
+    )
+
+
+class LocalModel:
+    """A model, the heads of its blocks and their optimizers; see `onward.local`.
+
+    Modes stay as they are: call `model.train()` and `model.eval()` as ever, and what is in evaluation mode, such as
+    frozen batch norm, stays so in a step.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        algorithm: Algorithm,
+        *,
+        heads: str = "own",
+        settings: TrainerSettings | None = None,
+        seed: int = 0,
+        class_weights: Sequence[float] | None = None,
+        ignore_index: int = -100,
+        feed: Feed = feed_module,
+    ):
+        if not isinstance(algorithm, Algorithm):
+            raise ValueError(f"algorithm is one of onward.algorithms, such as onward.PredSim(), got {algorithm!r}")
+        if heads not in ("own", "shared"):
+            raise ValueError(f"heads is 'own' or 'shared', got {heads!r}")
+        self.model, self.plan, self.algorithm, self.feed = model, plan, algorithm, feed
+        self.settings = _check_settings(settings or TrainerSettings())
+        self.seed = check_value("seed", seed, Seed)
+        self.head_kind, self.ignore_index = heads, ignore_index
+        self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
+        shared = _output_head(model, plan) if heads == "shared" else None
+        self.heads, self.spans = make_heads(
+            model, plan, algorithm, seed=seed, shared=shared, class_weights=self.class_weights
+        )
+        tied = dict(model.named_parameters())
+        blocks = [head.block for head in self.heads]
+        blocks += [LocalBlock(Weights([tied[name] for name in plan.tied]))] if plan.tied else []
+        self.optimizers = [BlockOptimizer(block, self.settings) for block in blocks]
+        self.steps = 0
+        self._frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+        self._step = LocalStep(model, plan, self.heads, self.spans, self.optimizers, self.settings)
+
+    @property
+    def cuts(self) -> list[str]:
+        """The names of the modules behind which the model is cut."""
+        return [part.cut for part in self.plan.parts[:-1]]
+
+    def module(self) -> nn.Module:
+        """Return the model itself, trained as far as it is, without the heads of its blocks; no hook is left in it."""
+        return self.model
+
+    @gradients_on()
+    def step(self, batch: Any) -> Float[Tensor, "S"]:
+        """Train every block on one batch and return the loss of each, without a graph.
+
+        Raises ValueError for targets that do not fit, and where a loss is not finite.
+        """
+        inputs, target, mask = self._given(batch)
+        self._check_frozen()
+        for head in self.heads:
+            head.block.train()
+        losses = self._step.run(inputs, target, mask, self.feed, seed=self.seed, step=self.steps)
+        self.steps += 1
+        return losses
+
+    def fit(self, loader: Iterable[Any], epochs: int = 1, *, validation: Iterable[Any] | None = None) -> list[dict]:
+        """Train on a loader's batches `epochs` times; return a row of losses, and of validation metrics, for each.
+
+        `loader` is anything that can be gone through again: a DataLoader, a list of batches. The learning rate follows
+        the settings' schedule over all steps; without `len(loader)` it moves every epoch. Raises ValueError for a
+        loader that gives nothing, such as a generator that was used up.
+        """
+        epochs = check_value("epochs", epochs, Count)
+        length = len(loader) if isinstance(loader, Sized) else None
+        history = []
+        for epoch in range(epochs):
+            total, count = torch.zeros(len(self.spans)), 0
+            for batch in loader:
+                at, each = (epoch, 1) if not length else (epoch * length + count, length)
+                self.set_learning_rate(self.settings.learning_rate_at(at, each, epochs))
+                total, count = total + self.step(batch).cpu(), count + 1
+            if not count:
+                raise ValueError(
+                    f"the loader gave no batch in epoch {epoch}: give what can be gone through again, such as a "
+                    "DataLoader or a list, not a generator"
+                )
+            row: dict[str, Any] = {"epoch": epoch, "losses": (total / count).tolist()}
+            history.append(row if validation is None else {**row, "validation": self.evaluate(validation)})
+        return history
+
+    def set_learning_rate(self, value: float) -> None:
+        for optimizer in self.optimizers:
+            optimizer.set_learning_rate(value)
+
+    @torch.no_grad()
+    @common_defaults()
+    def predict_scores(self, batch: Any) -> Float[Tensor, "..."]:
+        """Return the scores of the model's own output, computed in evaluation mode; targets in the batch are "
+        "ignored."""
+        inputs = place(as_batch(batch).inputs, self._device)
+        with self._evaluating():
+            output = leading_tensor(self.feed(self.model, inputs))
+        assert output is not None
+        return output
+
+    def predict(self, batch: Any) -> Tensor:
+        """Return what the model's own output tells: the class (of each token or pixel), labels 0 or 1, or values.
+
+        It is what `module()` predicts by itself; the heads of the blocks take no part.
+        """
+        scores = self.predict_scores(batch)
+        if self.plan.task == "values":
+            return scores
+        if self.plan.task == "labels":
+            return (scores > 0).long()
+        return channels_first(scores, self.plan.parts[-1].layout).argmax(dim=1)
+
+    def evaluate(self, loader: Iterable[Any]) -> dict[str, Any]:
+        """Return the metrics of the model's own output over a loader's batches; see `Metrics` for those of each "
+        "task."""
+        metrics = Metrics(self.plan.task, self.plan.outputs)
+        for batch in loader:
+            _, target, _ = self._given(batch)
+            scores = self.predict_scores(batch)
+            scores = scores.unsqueeze(1) if scores.ndim == 1 else scores
+            if per_place(self.plan):
+                scores = channels_first(scores, self.plan.parts[-1].layout).flatten(2).transpose(1, 2).flatten(0, 1)
+            metrics.add(scores, target)
+        return metrics.result()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the model's weights, those of the heads, and the optimizers' state, as one flat dict of tensors."""
+        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
+        for k, head in enumerate(self.heads):
+            own = head.block.state_dict().items()
+            tensors |= {f"heads.{k}.{name}": tensor for name, tensor in own if not name.startswith("body.")}
+        for k, optimizer in enumerate(self.optimizers):
+            tensors |= {f"optimizers.{k}.{name}": tensor for name, tensor in optimizer.state().items()}
+        return tensors | {"steps": torch.tensor(self.steps)}
+
+    def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
+        """Restore what `state_dict` returned. Raises ValueError where it belongs to another model or algorithm."""
+        rest: dict[str, dict[str, Tensor]] = {"model": {}, "heads": {}, "optimizers": {}}
+        for name, tensor in tensors.items():
+            kind, _, key = name.partition(".")
+            if kind in rest:
+                rest[kind][key] = tensor
+        try:
+            self.model.load_state_dict(rest["model"])
+            for k, head in enumerate(self.heads):
+                own = {n: t for n, t in head.block.state_dict().items() if n.startswith("body.")}
+                head.block.load_state_dict({**own, **_below(rest["heads"], k)})
+            for k, optimizer in enumerate(self.optimizers):
+                optimizer.load_state(_below(rest["optimizers"], k))
+            self.steps = int(tensors["steps"])
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(f"this state belongs to another model, algorithm or cut: {error}") from None
+
+    def save(self, path: str | Path) -> None:
+        """Write weights, heads, optimizer state and how the model was cut into a file; `load` reads it."""
+        from onward.modules.files import save
+
+        save(self, Path(path))
+
+    @classmethod
+    def load(cls, path: str | Path, model: nn.Module, *, feed: Feed = feed_module) -> "LocalModel":
+        """Read what `save` wrote into a model of the same kind; training goes on as it would have.
+
+        Raises ValueError for a file that is none, or one of another model.
+        """
+        from onward.modules.files import load
+
+        return load(Path(path), model, feed=feed)
+
+    def _given(self, batch: Any) -> tuple[Any, Tensor, Tensor | None]:
+        given = as_batch(batch)
+        inputs = place(given.inputs, self._device)
+        target = check_target(
+            place(given.target, self._device), self.plan.task, self.plan.outputs, inputs, self.ignore_index
+        )
+        mask = mask_of(inputs)
+        if self.settings.channels_last and isinstance(inputs, Tensor) and inputs.ndim == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        return inputs, target, mask
+
+    @property
+    def _device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def _check_frozen(self) -> None:
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad and name in self._frozen:
+                raise ValueError(
+                    f"{name} was frozen when onward.local was called, so no block trains it: call onward.local again"
+                )
+
+    @contextmanager
+    def _evaluating(self):
+        with modes_kept(self.model):
+            self.model.eval()
+            yield
+
+    def __repr__(self) -> str:
+        parts = "\n".join(
+            f"  {k}: up to {part.cut or 'the output'}, {part.layout} {list(part.shape)}, {len(part.weights)} weights"
+            for k, part in enumerate(self.plan.parts)
+        )
+        rest = "".join(
+            f"\n  {what}: {', '.join(names)}"
+            for what, names in (("tied", self.plan.tied), ("not reached", self.plan.unreached))
+            if names
+        )
+        return f"LocalModel({type(self.model).__name__}, {self.algorithm}, task={self.plan.task!r}\n{parts}{rest}\n)"
+
+
+def _below(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
+    return {key.partition(".")[2]: t for key, t in tensors.items() if key.partition(".")[0] == str(k)}
+
+
+def _check_settings(settings: TrainerSettings) -> TrainerSettings:
+    """Raise ValueError for settings that one pass through a model cannot follow."""
+    wrong = [
+        ("order", settings.order != "joint", "joint"),
+        ("micro_batches", settings.micro_batches > 1, 1),
+        ("recompute", settings.recompute, False),
+        ("averaging", settings.averaging is not None, None),
+    ]
+    for name, given, wanted in wrong:
+        if given:
+            raise ValueError(
+                f"{name} {getattr(settings, name)!r} does not go with the model's own forward pass: take {wanted!r}, "
+                f"or "
+                "train local_model.as_learner() with LocalTrainer"
+            )
+    return settings
+
+
+def _output_head(model: nn.Module, plan: Plan) -> nn.Linear:
+    last = {name.rpartition(".")[0] for name in (*plan.parts[-1].weights, *plan.parts[-1].tied)}
+    found = [m for name, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == plan.outputs]
+    own = [m for m in found if any(m is model.get_submodule(name) for name in last)] or found
+    if len(own) != 1:
+        raise ValueError(
+            f"heads='shared' reads every block by the model's output head, a linear layer of {plan.outputs} outputs; "
+            f"found {len(own)}: take heads='own'"
+        )
+    return own[0]

@@ -1,0 +1,299 @@
+"""The plan: where a model is cut, which weights each block trains, and what its activities are."""
+# B batch
+
+import difflib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from onward.modules.batch import Task
+from onward.nets.layout import Layout, check_layout, features_of, infer_layout
+from onward.nets.passes import Call, Feed, Pass, feed_module, watch
+from onward.nets.waists import below, cuts, default_cuts
+
+CutAt = Any
+"""Where to cut: "auto", a number of blocks, or the names of modules."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A block of the plan: it ends at a cut, the last one at the model's output."""
+
+    cut: str
+    shape: tuple[int, ...]
+    """Of its activity, for the example."""
+    layout: Layout
+    weights: tuple[str, ...]
+    """Names of the parameters that it trains, as in `named_parameters`."""
+    tied: tuple[str, ...] = ()
+    """Of those that it uses and another block uses as well."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a model is trained in blocks."""
+
+    task: Task
+    outputs: int
+    """Classes, labels or values that the model gives scores for."""
+    parts: tuple[Part, ...]
+    unreached: tuple[str, ...] = ()
+    """Trained parameters that the example does not reach, and that belong to no block: they stay as they are."""
+    chain: bool = False
+    """Whether every cut module is called with what the one before gave, and with nothing else."""
+
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """Parameters that several blocks use: their gradients add up, and they move at the end of a step."""
+        return tuple(dict.fromkeys(name for part in self.parts for name in part.tied))
+
+
+def make_plan(
+    model: nn.Module,
+    inputs: Any,
+    *,
+    cut: CutAt = "auto",
+    num_classes: int | None = None,
+    task: str | None = None,
+    layouts: Mapping[str, str] | None = None,
+    feed: Feed = feed_module,
+) -> Plan:
+    """Cut a model. Raises ValueError, with the name and the remedy, for what cannot be trained in blocks."""
+    check_model(model)
+    names = _cut_names(model, inputs, cut, feed)
+    layouts = dict(layouts or {})
+    unknown = [name for name in layouts if name not in names]
+    if unknown:
+        raise ValueError(f"layouts names {unknown[0]!r}, which is no cut of this model; cuts are {', '.join(names)}")
+    seen = watch(model, inputs, feed)
+    at = _positions(model, seen, names)
+    task, outputs, last = _output(seen, num_classes, task)
+    parts = []
+    for before, index in pairwise([-1, *at]):
+        call = seen.calls[index]
+        _check_cut(call)
+        _check_weights_between(seen, before, index)
+        shape = tuple(call.activity.shape)
+        layout = (
+            check_layout(layouts[call.name], shape, f"the cut {call.name}")
+            if call.name in layouts
+            else infer_layout(shape, seen.rows, seen.calls[: index + 1], f"the cut {call.name}")
+        )
+        parts.append(Part(call.name, shape, layout, ()))
+    _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
+    owned, tied = _owners(model, seen, at)
+    owned, unreached = _with_siblings(model, owned, {name for names in tied for name in names})
+    parts = [
+        replace(part, weights=tuple(weights), tied=tuple(names))
+        for part, weights, names in zip([*parts, last], owned, tied, strict=True)
+    ]
+    return Plan(task, outputs, tuple(parts), unreached, not any(tied) and _is_chain(seen, at))
+
+
+def check_model(model: Any) -> None:
+    """Raise ValueError for what is no plain module: wrappers, compiled ones, weights that cannot be trained."""
+    if not isinstance(model, nn.Module):
+        raise ValueError(f"a model is a torch.nn.Module, got {type(model).__name__}")
+    kind = type(model).__name__
+    if kind in ("DataParallel", "DistributedDataParallel", "FullyShardedDataParallel"):
+        raise ValueError(f"{kind} wraps the model, and copies of it see no block: give model.module")
+    if hasattr(model, "_orig_mod"):
+        raise ValueError("a compiled model hides its modules: give model._orig_mod, the one that was compiled")
+    if isinstance(model, torch.jit.ScriptModule):
+        raise ValueError("a scripted model cannot be cut: give the module that it was made from")
+    for name, parameter in model.named_parameters():
+        if isinstance(parameter, nn.parameter.UninitializedParameter):
+            raise ValueError(f"{name} has no shape yet: run the model once on a batch before onward.local")
+        if parameter.is_meta:
+            raise ValueError(f"{name} is on the meta device, without values: load the weights first")
+        if parameter.dtype == torch.float16 and parameter.requires_grad:
+            raise ValueError(
+                f"{name} is float16, whose gradients vanish without loss scaling: take model.bfloat16(), or "
+                "model.float() with TrainerSettings(precision='bf16')"
+            )
+
+
+def _cut_names(model: nn.Module, inputs: Any, cut: CutAt, feed: Feed) -> list[str]:
+    if isinstance(cut, bool) or not isinstance(cut, str | int | Sequence):
+        raise ValueError(f"cut is 'auto', a number of blocks, or a list of module names; got {cut!r}")
+    if cut == "auto":
+        return [spot.name for spot in default_cuts(model, inputs, feed=feed)]
+    if isinstance(cut, int):
+        return [spot.name for spot in cuts(model, inputs, cut, feed=feed)]
+    names = [cut] if isinstance(cut, str) else list(cut)
+    known = dict(model.named_modules())
+    for name in names:
+        if not isinstance(name, str) or not name or name not in known:
+            near = difflib.get_close_matches(str(name), [*known], 3, 0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else "see onward.cuts(model, example)"
+            raise ValueError(f"the model has no module {name!r} to cut behind; {hint}")
+        if names.count(name) > 1:
+            raise ValueError(f"the cut {name} is named twice")
+    return names
+
+
+def _positions(model: nn.Module, seen: Pass, names: list[str]) -> list[int]:
+    found = []
+    for name in names:
+        at = [index for index, call in enumerate(seen.calls) if call.name == name]
+        if not at:
+            raise ValueError(f"the cut {name} is not reached by the example: the model does not call that module")
+        if len(at) > 1:
+            raise ValueError(
+                f"the cut {name} is called {len(at)} times in one pass, so it is no single place: cut elsewhere; see "
+                "onward.cuts(model, example)"
+            )
+        found.append(at[0])
+    return sorted(found)
+
+
+def _check_cut(call: Call) -> None:
+    if not call.watched:
+        raise ValueError(
+            f"the cut {call.name} lies inside a checkpointed part, or where gradients are off: switch gradient "
+            "checkpointing off (local learning keeps the activations of one block alone), or cut behind that part"
+        )
+    if not call.activity.is_floating_point():
+        raise ValueError(f"the cut {call.name} gives {call.activity.dtype}, which has no gradient: cut elsewhere")
+    if not call.nodes and any(p.requires_grad for p in call.module.parameters()):
+        raise ValueError(
+            f"the cut {call.name} gives an output without a gradient to its own weights: it is detached or computed "
+            "under no_grad there; cut elsewhere, or freeze these weights"
+        )
+
+
+def _check_weights_between(seen: Pass, before: int, index: int, *, last: bool = False) -> None:
+    inside = seen.calls[before + 1 : index + 1]
+    if any(next(call.module.parameters(recurse=False), None) is not None for call in inside):
+        return
+    if last and before >= 0:
+        raise ValueError(
+            f"there are no weights behind the cut {seen.calls[before].name}: the model's output trains the last block, "
+            "so leave that cut out"
+        )
+    if before >= 0:
+        raise ValueError(
+            f"there are no weights between the cuts {seen.calls[before].name} and {seen.calls[index].name}: leave one "
+            f"out"
+        )
+
+
+def _output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[Task, int, Part]:
+    shape = tuple(seen.output.shape)
+    shape = (*shape, 1) if len(shape) == 1 else shape
+    ranks: dict[int, Task] = {2: "classes", 3: "tokens", 4: "pixels"}
+    task = ranks.get(len(shape)) if task is None else task
+    wanted = {"classes": 2, "labels": 2, "values": 2, "tokens": 3, "next_token": 3, "pixels": 4}
+    if task is None or wanted.get(task) != len(shape):
+        known = "; known tasks are " + ", ".join(wanted)
+        raise ValueError(f"the model gives {list(shape)}, which is no output for task {task!r}{known}")
+    if not seen.output.requires_grad and any(p.requires_grad for c in seen.calls[-1:] for p in c.module.parameters()):
+        raise ValueError("the model's output has no gradient: is it detached, or computed under no_grad?")
+    layout = infer_layout(shape, seen.rows, seen.calls, "the model's output")
+    if num_classes is not None and features_of(shape, layout) != num_classes and len(shape) > 2:
+        layout = {"tokens": "windows", "windows": "tokens", "map": "map_last", "map_last": "map"}.get(layout, layout)
+    outputs = features_of(shape, layout)  # pyright: ignore[reportArgumentType]
+    if num_classes is not None and outputs != num_classes:
+        raise ValueError(
+            f"the model gives {list(shape)}: {outputs} scores, but num_classes is {num_classes}; exchange its output "
+            "head for one of that many, or leave num_classes out"
+        )
+    if outputs < 2 and task in ("classes", "tokens", "pixels", "next_token"):
+        raise ValueError(
+            "the model gives one score, too few for classes: take task='values', or 'labels' for yes and no"
+        )
+    return cast(Task, task), outputs, Part("", shape, layout, ())  # pyright: ignore[reportArgumentType]
+
+
+def _owners(model: nn.Module, seen: Pass, at: list[int]) -> tuple[list[list[str]], list[list[str]]]:
+    """Return, for each block, the names of the trained weights that it alone uses, and of those that others use too.
+
+    A block's graph is what leads to its activity and to no earlier one: of what passes a cut beside the activity, a
+    skip connection, the part that was computed for an earlier activity is that block's.
+    """
+    name_of = {id(p): name for name, p in model.named_parameters()}
+    order = {id(p): place for place, p in enumerate(model.parameters())}
+    claimed: set[Any] = set()
+    cut: set[Any] = set()
+    used: list[set[int]] = []
+    beside: list[set[int]] = []
+    for root in [*(next(iter(seen.calls[index].nodes), None) for index in at), seen.output.grad_fn]:
+        old = {id(leaf) for leaf in _leaves(root, cut, claimed)}
+        nodes = list(below(root, claimed | cut))
+        used.append({id(leaf) for node in nodes for leaf in _leaves_of(node)} & name_of.keys())
+        beside.append(old & name_of.keys())
+        claimed.update(node for node in nodes if not hasattr(node, "variable"))
+        cut.add(root)
+    counts = Counter(key for keys in used for key in keys)
+    for keys, others, index in zip(used, beside, [*at, -1], strict=True):
+        both = [key for key in keys & others if counts[key] > 1]
+        if both:
+            raise ValueError(
+                f"{name_of[both[0]]} is tied across blocks and also reaches {seen.calls[index].name or 'the output'} "
+                f"past a "
+                "cut, so its gradient cannot be told apart: untie it (a parameter of its own), or cut elsewhere"
+            )
+
+    def named(keys: set[int], tied: bool) -> list[str]:
+        return [name_of[key] for key in sorted(keys, key=order.__getitem__) if (counts[key] > 1) == tied]
+
+    return [named(keys, False) for keys in used], [named(keys, True) for keys in used]
+
+
+def _leaves_of(node: Any) -> Iterator[Tensor]:
+    """Yield the weights that enter a graph at a node."""
+    for before, _ in node.next_functions:
+        if isinstance(getattr(before, "variable", None), Tensor):
+            yield before.variable
+
+
+def _leaves(root: Any, cut: set[Any], claimed: set[Any]) -> Iterator[Tensor]:
+    """Yield the weights that reach a node through what an earlier block computed, but not through its activity."""
+    for node in below(root, cut):
+        if node in claimed:
+            yield from _leaves_of(node)
+
+
+def _with_siblings(model: nn.Module, owned: list[list[str]], tied: set[str]) -> tuple[list[list[str]], tuple[str, ...]]:
+    """Give trained weights that the example did not reach to the block that has all others of their module.
+
+    Experts that no row was sent to, branches that are left out in evaluation.
+    """
+    block_of = {name: k for k, names in enumerate(owned) for name in names}
+    unreached, more = [], {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad or name in block_of or name in tied:
+            continue
+        parts = name.split(".")
+        for depth in range(len(parts) - 1, 0, -1):
+            prefix = ".".join(parts[:depth]) + "."
+            blocks = {k for other, k in block_of.items() if other.startswith(prefix)}
+            if blocks:
+                break
+        else:
+            blocks = set()
+        if len(blocks) == 1:
+            more[name] = blocks.pop()
+        else:
+            unreached.append(name)
+    for name, k in more.items():
+        owned[k].append(name)
+    return owned, tuple(unreached)
+
+
+def _is_chain(seen: Pass, at: list[int]) -> bool:
+    for before, index in pairwise(at):
+        given, call = seen.calls[before], seen.calls[index]
+        positional, named = call.others
+        nothing = not any(isinstance(value, Tensor) for value in [*positional, *named.values()])
+        entered = call.first_input
+        same = entered is not None and entered.shape == given.activity.shape
+        same = same and entered is not None and entered.data_ptr() == given.activity.data_ptr()
+        if not (nothing and same):
+            return False
+    return bool(at)

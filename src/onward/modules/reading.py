@@ -1,0 +1,63 @@
+"""Reading: what a block's parts see of an activity, whatever its layout."""
+# B batch, D features, H W map, T tokens
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from onward.nets.layout import Layout, channels_first
+from onward.parts.ops.activity import widen
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Turns an activity into a vector [B, D] or a map [B, D, H, W], or a row for each of its places [B T, D]."""
+
+    layout: Layout
+    per_token: bool
+    """Whether there is a label for each place."""
+
+    def shape(self, activity: tuple[int, ...]) -> tuple[int, ...]:
+        """Return what is seen of an activity of this shape, without the rows: (D,) or (D, H, W)."""
+        example = channels_first(torch.empty(activity, device="meta"), self.layout)
+        if self.per_token or example.ndim == 2 or self.layout in ("tokens", "time_first"):
+            return (example.shape[1],)
+        return tuple(_as_map(example).shape[1:])
+
+    def __call__(
+        self, activity: Float[Tensor, "..."], mask: Bool[Tensor, "B T"] | None, places: tuple[int, ...] | None
+    ) -> Float[Tensor, "..."]:
+        """Return what parts see, in fp32 or wider. Tokens are averaged, those that the mask leaves out do not count.
+
+        `places` are the axes of the label behind the batch: a map of another size is brought to theirs.
+        Raises ValueError for a sequence of another length than its labels.
+        """
+        seen = channels_first(widen(activity), self.layout)
+        if self.per_token:
+            return self._rows(seen, places or ())
+        if seen.ndim == 2:
+            return seen
+        if self.layout not in ("tokens", "time_first"):
+            return _as_map(seen)
+        if mask is None or mask.shape != (seen.shape[0], seen.shape[2]):
+            return seen.mean(dim=2)
+        kept = mask.to(seen)[:, None]
+        return (seen * kept).sum(dim=2) / kept.sum(dim=2).clamp_min(1)
+
+    def _rows(self, seen: Tensor, places: tuple[int, ...]) -> Tensor:
+        if tuple(seen.shape[2:]) != places:
+            if seen.ndim - 2 != len(places) or self.layout in ("tokens", "time_first", "vector"):
+                raise ValueError(
+                    f"an activity has the places {list(seen.shape[2:])}, its labels have {list(places)}: give one "
+                    f"label "
+                    "for each, -100 where none counts"
+                )
+            seen = F.interpolate(seen, size=places, mode="nearest")
+        return seen.flatten(2).transpose(1, 2).flatten(0, 1)
+
+
+def _as_map(seen: Tensor) -> Tensor:
+    return seen.unsqueeze(2) if seen.ndim == 3 else seen.flatten(3) if seen.ndim == 5 else seen

@@ -1,0 +1,93 @@
+"""Layouts: which axis of an activity holds its features, and what the other axes are."""
+# B batch, D features, H W map, T tokens or time
+
+from typing import Any, Literal, get_args
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.nets.passes import Call
+
+Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume"]
+"""vector [B, D], map [B, D, H, W], map_last [B, H, W, D], tokens [B, T, D], windows [B, D, T], time_first [T, B, D],
+volume [B, D, ...]."""
+
+LAYOUTS: tuple[Layout, ...] = get_args(Layout)
+_RANKS = {"vector": 2, "map": 4, "map_last": 4, "tokens": 3, "windows": 3, "time_first": 3, "volume": 5}
+
+
+def channels_first(activity: Float[Tensor, "..."], layout: Layout) -> Float[Tensor, "B D ..."]:
+    """Return an activity as [B, D], [B, D, T], [B, D, H, W] or [B, D, ...]: batch first, then features; a view."""
+    if layout == "time_first":
+        return activity.permute(1, 2, 0)
+    return activity.movedim(-1, 1) if layout in ("tokens", "map_last") else activity
+
+
+def features_of(shape: torch.Size | tuple[int, ...], layout: Layout) -> int:
+    """Return how many features an activity of this shape has."""
+    return shape[-1] if layout in ("tokens", "map_last", "time_first") else shape[1]
+
+
+def check_layout(layout: str, shape: tuple[int, ...], what: str) -> Layout:
+    """Return a layout that somebody declared. Raises ValueError for an unknown one, or one of another rank."""
+    if layout not in LAYOUTS:
+        raise ValueError(f"unknown layout {layout!r} for {what}; known are {', '.join(LAYOUTS)}")
+    if len(shape) != _RANKS[layout]:
+        raise ValueError(f"{what} gives {list(shape)}, which has not the {_RANKS[layout]} axes of layout {layout}")
+    return layout
+
+
+def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str) -> Layout:
+    """Return the layout of an activity from its shape and from the calls up to it, the last one last.
+
+    The features' axis is the one that the last module with weights made as long as it is: a convolution makes axis 1,
+    a linear layer the last one. Raises ValueError where the batch is not the first axis, or no layout fits.
+    """
+    if len(shape) == 3 and shape[0] != rows and shape[1] == rows:
+        return "time_first"
+    if not shape or shape[0] != rows:
+        raise ValueError(
+            f"{what} gives {list(shape)} for a batch of {rows}: its first axis is not the batch; cut elsewhere"
+        )
+    if len(shape) == 2:
+        return "vector"
+    if len(shape) == 5:
+        return "volume"
+    if len(shape) not in (3, 4):
+        raise ValueError(f"{what} gives {list(shape)}; an activity has 2 to 5 axes: cut elsewhere")
+    first, last = ("windows", "tokens") if len(shape) == 3 else ("map", "map_last")
+    return last if _features_last(shape, calls) else first
+
+
+def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool:
+    for call in reversed(calls):
+        made = _made(call.module)
+        if made is None:
+            continue
+        size, last = made
+        if (size == shape[1]) != (size == shape[-1]):
+            return size == shape[-1]
+        if size == shape[1]:  # both axes are as long: what kind of layer it is decides
+            return last
+    return len(shape) == 3  # no layer tells: [B, T, D] is what most models of sequences hand on
+
+
+def _made(module: nn.Module) -> tuple[int, bool] | None:
+    """Return how many features a module gives, and whether it puts them on the last axis; None if it has no say."""
+    if isinstance(module, nn.Linear):
+        return module.out_features, True
+    if isinstance(module, nn.RNNBase):
+        return (module.proj_size or module.hidden_size) * (2 if module.bidirectional else 1), True
+    if isinstance(module, nn.MultiheadAttention):
+        return module.embed_dim, True
+    if isinstance(module, nn.Embedding):
+        return module.embedding_dim, True
+    if isinstance(module, nn.LayerNorm):
+        return int(module.normalized_shape[-1]), True
+    channels: Any = getattr(module, "out_channels", None)
+    if isinstance(module, nn.modules.conv._ConvNd) and isinstance(channels, int):
+        return channels, False
+    if isinstance(module, nn.modules.batchnorm._NormBase):
+        return module.num_features, False
+    return None

@@ -1,0 +1,169 @@
+"""One forward pass of somebody's own module, watched: which modules were called, and what each gave."""
+# B batch
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_flatten
+
+from onward.core import gradients_on, seeded
+from onward.core.gradients import make_trainable
+
+Feed = Callable[[nn.Module, Any], Any]
+"""How a module is given its inputs: `feed(model, inputs)` returns what it gives."""
+
+
+class Call(NamedTuple):
+    """One call of a module: its name, the tensor that it gave first, that tensor's place in the graph, and when."""
+
+    name: str
+    module: nn.Module
+    activity: Tensor
+    nodes: tuple[Any, ...]
+    """The graph's nodes behind all tensors that it gave, the activity's first."""
+    watched: bool
+    """Whether gradients are on, and nothing else (gradient checkpointing) keeps watch over saved tensors."""
+    first_input: Tensor | None
+    others: tuple[Any, dict[str, Any]]
+    """The other arguments that it was called with."""
+
+
+class Pass(NamedTuple):
+    """A forward pass: its calls, in the order in which they ended, and the module's output."""
+
+    calls: list[Call]
+    output: Tensor
+    sources: frozenset[Any]
+    """Nodes of the graph at which the batch enters it: float inputs, and embeddings of whole numbers."""
+    rows: int
+    """Rows of the batch."""
+
+
+def feed_module(model: nn.Module, inputs: Any) -> Any:
+    """Call a module with a tensor, with a tuple of arguments, or with a dict of keyword arguments."""
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
+
+
+def leading_tensor(output: Any) -> Tensor | None:
+    """Return the tensor that an output is about: itself, its `logits`, or the first float tensor inside it."""
+    if isinstance(output, Tensor):
+        return output
+    for name in ("logits", "last_hidden_state"):
+        if isinstance(getattr(output, name, None), Tensor):
+            return getattr(output, name)
+    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
+    found = [tensor for tensor in map(leading_tensor, parts) if tensor is not None]
+    return next((tensor for tensor in found if tensor.is_floating_point()), found[0] if found else None)
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """Return the tensors of nested tuples, lists and dicts, in order."""
+    if isinstance(tree, Mapping):
+        tree = list(tree.values())
+    return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]
+
+
+def batch_rows(inputs: Any) -> int:
+    """Return how many rows a batch has: the length of its first tensor. Raises ValueError where there is none."""
+    found = [tensor for tensor in tensors_in(inputs) if tensor.ndim]
+    if not found:
+        raise ValueError(
+            "the inputs hold no tensor: give a tensor, a tuple of arguments or a dict of keyword arguments"
+        )
+    return len(found[0])
+
+
+@gradients_on()
+def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_trained: bool = False) -> Pass:
+    """Run a module once in evaluation mode and tell what was called; nothing about it is changed.
+
+    Random state, modes, gradients and running statistics stay as they are. `all_trained` also follows weights that are
+    frozen. Raises ValueError for a module without a float output.
+    """
+    make_trainable(model)
+    calls, sources = [], set()
+    batch = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
+    embedded: dict[bool, set[Any]] = {True: set(), False: set()}
+    with ExitStack() as stack:
+        stack.enter_context(modes_kept(model))
+        stack.enter_context(seeded(0, torch.device("cpu")))
+        if all_trained:
+            stack.enter_context(_all_trained(model))
+        model.eval()
+        entering, nodes = _as_sources(inputs) if all_trained else (inputs, [])
+        sources.update(nodes)
+        guard = saved_tensor_hooks()
+
+        def note(name: str, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+            activity = leading_tensor(output)
+            if activity is None:
+                return
+            given = tuple(t.grad_fn for t in (activity, *tensors_in(output)) if t.grad_fn is not None)
+            first = args[0] if args and isinstance(args[0], Tensor) else None
+            if isinstance(module, nn.Embedding | nn.EmbeddingBag) and given and first is not None:
+                embedded[first.untyped_storage().data_ptr() in batch].add(given[0])
+            watched = torch.is_grad_enabled() and saved_tensor_hooks() is guard
+            others = (args[1:] if first is not None else args, dict(kwargs))
+            calls.append(Call(name, module, activity.detach(), given, watched, first, others))
+
+        for name, module in model.named_modules():
+            hook = module.register_forward_hook(
+                lambda module, args, kwargs, output, name=name: note(name, module, args, kwargs, output),
+                with_kwargs=True,
+            )
+            stack.callback(hook.remove)
+        output = leading_tensor(feed(model, entering))
+    if output is None or not output.is_floating_point():
+        what = "no tensor" if output is None else f"a tensor of {output.dtype}"
+        raise ValueError(f"{type(model).__name__} returns {what}; a loss needs a float output, such as class scores")
+    sources |= embedded[True] or (embedded[False] if not sources else set())
+    return Pass(calls, output, frozenset(sources), batch_rows(inputs))
+
+
+@contextmanager
+def modes_kept(model: nn.Module) -> Iterator[None]:
+    """Bring every module back to its own mode, training or evaluation, on leaving."""
+    modes = [(module, module.training) for module in model.modules()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def saved_tensor_hooks() -> Any:
+    """Return what keeps watch over tensors that are saved for a backward pass now, such as gradient checkpointing."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(False)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@contextmanager
+def _all_trained(model: nn.Module) -> Iterator[None]:
+    frozen = [p for p in model.parameters() if not p.requires_grad and (p.is_floating_point() or p.is_complex())]
+    try:
+        for parameter in frozen:
+            parameter.requires_grad_(True)
+        yield
+    finally:
+        for parameter in frozen:
+            parameter.requires_grad_(False)
+
+
+def _as_sources(inputs: Any) -> tuple[Any, list[Any]]:
+    """Return inputs whose float tensors stand at the start of a graph, and the nodes where they enter it."""
+    nodes: list[Any] = []
+
+    def enter(value: Any) -> Any:
+        if isinstance(value, Tensor) and value.is_floating_point():
+            value = value.detach().clone().requires_grad_().clone()  # a node of its own: a leaf forbids writing to it
+            nodes.append(value.grad_fn)
+            return value
+        if isinstance(value, Mapping):
+            return {key: enter(entry) for key, entry in value.items()}
+        return type(value)(map(enter, value)) if type(value) in (tuple, list) else value
+
+    return enter(inputs), nodes

@@ -1,0 +1,18 @@
+"""Goodness of every token: another goodness, read of a row per token."""
+# B batch, C classes, D features, T tokens
+
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Target, WrappedGoodness
+from onward.parts.objective.targets import counted
+
+
+class TokenGoodness(WrappedGoodness):
+    """Another goodness of rows [B T, D]; it learns from those alone whose label counts."""
+
+    def forward(self, activity: Float[Tensor, "BT D"]) -> Float[Tensor, "BT *C"]:
+        return self.goodness(activity)
+
+    def follow(self, activity: Float[Tensor, "BT D"], target: Target) -> None:
+        self.goodness.follow(*counted(activity, target))

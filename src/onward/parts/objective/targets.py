@@ -1,0 +1,84 @@
+"""Objectives for targets that are no single class: several labels at once, numbers, one label per token."""
+# B batch, C classes or values, T tokens, N rows that count
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import IGNORED, Objective, Target
+
+
+@dataclass(frozen=True)
+class MultiLabel(Objective):
+    """Binary cross-entropy of every label on its own, averaged over the labels; targets are 0 or 1, [B, C] floats."""
+
+    per_class = True
+    signed = False
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        truth = target.label.to(scores.dtype)
+        return F.binary_cross_entropy_with_logits(scores, truth, reduction="none").mean(dim=1)
+
+
+@dataclass(frozen=True)
+class SquaredDifference(Objective):
+    """Squared difference to the target's numbers, averaged over them; targets are [B, C] floats."""
+
+    per_class = True
+    signed = False
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        return (scores - target.label.to(scores.dtype)).square().mean(dim=1)
+
+
+@dataclass(frozen=True)
+class ClassWeights(Objective):
+    """Another objective's terms, each times the weight of its class. Raises ValueError for a negative weight.
+
+    The weighted terms are averaged over the batch, not divided by the sum of its weights, so that micro-batches add up
+    to the same gradient.
+    """
+
+    objective: Objective
+    weights: tuple[float, ...]
+
+    def __post_init__(self):
+        inner = self.objective
+        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
+        bad = [weight for weight in self.weights if not 0 <= weight < float("inf")]
+        if bad or not any(self.weights):
+            raise ValueError(f"class weights must be finite, not negative and not all 0, got {self.weights}")
+
+    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        terms = self.objective(scores, target)
+        return terms * torch.tensor(self.weights, dtype=terms.dtype, device=terms.device)[target.label]
+
+
+@dataclass(frozen=True)
+class PerToken(Objective):
+    """Another objective with one label per token [B, T]: scores have a row per token, ignored ones give no terms.
+
+    The label that is ignored is -100. Raises ValueError where every label of a batch is.
+    """
+
+    objective: Objective
+
+    def __post_init__(self):
+        inner = self.objective
+        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
+
+    def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
+        rows, told = counted(scores, target)
+        return self.objective(rows, told)
+
+
+def counted(rows: Float[Tensor, "BT ..."], target: Target) -> tuple[Float[Tensor, "N ..."], Target]:
+    """Return the rows whose label counts, and the target of these rows. Raises ValueError where there is none."""
+    label = target.label.flatten()
+    keep = label != IGNORED
+    if not keep.any():
+        raise ValueError(f"every label of this batch is {IGNORED}, which is ignored: there is nothing to learn from")
+    return rows[keep], target._replace(label=label[keep])

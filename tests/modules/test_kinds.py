@@ -1,0 +1,156 @@
+"""Every kind of network that people bring is cut, trained in its blocks, and stays its owner's."""
+
+import copy
+
+import pytest
+import torch
+from kinds import KINDS, Kind
+from torch import nn
+
+from onward.algorithms import (
+    ASGE,
+    HFF,
+    Backprop,
+    DeeperForward,
+    DeepSupervision,
+    DistanceForward,
+    MonoForward,
+    PredSim,
+)
+from onward.core import TrainerSettings
+from onward.modules import LocalModel, cuts, local
+from onward.modules.batch import as_batch
+from onward.nets.passes import feed_module, leading_tensor
+
+ALGORITHMS = (
+    MonoForward(),
+    PredSim(),
+    HFF(),
+    ASGE(alpha=0.0),
+    DistanceForward(collaboration="none"),
+    DistanceForward(collaboration="disjoint"),
+    DeepSupervision(of=MonoForward()),
+    Backprop(of=MonoForward()),
+)
+
+each_kind = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+
+
+def made(kind: Kind, algorithm=None, **options) -> LocalModel:
+    torch.manual_seed(0)
+    settings = TrainerSettings(learning_rate=0.01, schedule="constant")
+    return local(kind.make(), kind.batch(), algorithm or MonoForward(), task=kind.task, settings=settings, **options)
+
+
+def own_output(model: nn.Module, batch) -> torch.Tensor:
+    with torch.no_grad():
+        output = leading_tensor(feed_module(model, as_batch(batch).inputs))
+    assert output is not None
+    return output
+
+
+@each_kind
+def test_cuts_are_found_and_every_weight_has_a_block(kind: Kind):
+    trained = made(kind)
+    assert len(trained.plan.parts) >= 2
+    owned = [name for part in trained.plan.parts for name in part.weights]
+    names = [name for name, _ in trained.model.named_parameters()]
+    assert sorted([*owned, *trained.plan.tied]) == sorted(names) and trained.plan.unreached == ()
+    assert trained.plan.outputs == kind.classes
+
+
+def _pairs():
+    """Every kind with three algorithms, three kinds with every one; the others are slow tests."""
+    for kind in KINDS:
+        for algorithm in ALGORITHMS:
+            name = f"{kind.name}-{type(algorithm).__name__}-{getattr(algorithm, 'collaboration', '')}"
+            quick = algorithm in ALGORITHMS[:2] or kind.name in ("residual CNN", "BERT", "GPT")
+            yield pytest.param(kind, algorithm, id=name, marks=[] if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), list(_pairs()))
+def test_every_algorithm_learns_every_kind(kind: Kind, algorithm):
+    trained, batch = made(kind, algorithm), kind.batch()
+    before = trained.evaluate([batch])["loss"]
+    first = trained.step(batch)
+    for _ in range(12):
+        last = trained.step(batch)
+    assert len(last) == len(trained.spans) and last.isfinite().all()
+    assert (last < first).float().mean() > 0.5 and last.sum() < first.sum()
+    assert trained.evaluate([batch])["loss"] < before
+
+
+@each_kind
+def test_a_gradient_stays_in_its_block(kind: Kind):
+    """The targets of one block's loss cannot move another's weights: only the last one learns from its own output."""
+    batch = kind.batch()
+    given, other = made(kind), made(kind)
+    with torch.no_grad():  # another head in the last block
+        for name, parameter in other.model.named_parameters():
+            if name in other.plan.parts[-1].weights and name not in other.plan.tied:
+                parameter.mul_(1.5).add_(0.1)
+    given.step(batch)
+    other.step(batch)
+    weights, others = dict(given.model.named_parameters()), dict(other.model.named_parameters())
+    for part in given.plan.parts[:-1]:
+        assert all(torch.equal(weights[name], others[name]) for name in part.weights)
+
+
+@each_kind
+def test_the_model_stays_its_owners(kind: Kind):
+    model, batch = kind.make(), kind.batch()
+    model.train()
+    state = torch.get_rng_state()
+    expected = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    trained = local(model, batch, MonoForward(), task=kind.task)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state()) and all(module.training for module in model.modules())
+    trained.step(batch)
+    assert torch.equal(state, torch.get_rng_state()) and all(module.training for module in model.modules())
+    assert trained.module() is model and not any(module._forward_hooks for module in model.modules())
+    assert all(parameter.grad is None for parameter in model.parameters())
+    copied = copy.deepcopy(model).eval()
+    model.eval()
+    assert torch.equal(own_output(copied, batch), own_output(model, batch))
+    scores = trained.predict_scores(batch)
+    assert torch.equal(own_output(model, batch), scores)
+    fresh = kind.make()
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(own_output(fresh.eval(), batch), scores)
+
+
+@each_kind
+def test_a_file_goes_on_as_the_training_would(kind: Kind, tmp_path):
+    trained, batch = made(kind, PredSim()), kind.batch()
+    trained.step(batch)
+    trained.save(tmp_path / "model.safetensors")
+    again = LocalModel.load(tmp_path / "model.safetensors", kind.make())
+    assert torch.equal(trained.step(batch), again.step(batch))
+    first, second = trained.model.state_dict(), again.model.state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@each_kind
+def test_cuts_by_number_and_by_name_are_those_of_cuts(kind: Kind):
+    torch.manual_seed(0)
+    model, example = kind.make(), as_batch(kind.batch()).inputs
+    found = [spot.name for spot in cuts(model, example)]
+    assert found and all(spot.matrices for spot in cuts(model, example))
+    two = [spot.name for spot in cuts(model, example, 2)]
+    assert len(two) == 1 and two[0] in found
+    assert local(model, kind.batch(), MonoForward(), task=kind.task, cut=2).cuts == two
+    assert local(model, kind.batch(), MonoForward(), task=kind.task, cut=two).cuts == two
+
+
+def test_class_groups_need_widths_that_fit():
+    with pytest.raises(ValueError, match="class groups"):
+        made(
+            KINDS[0]._replace(
+                make=lambda: nn.Sequential(nn.Conv2d(1, 7, 3), nn.ReLU(), nn.Flatten(), nn.Linear(252, 4))
+            ),
+            DeeperForward(),
+            cut=["1"],
+        )
+    trained = made(KINDS[0], DeeperForward())
+    first = trained.step(KINDS[0].batch())
+    assert trained.step(KINDS[0].batch()).sum() < first.sum()

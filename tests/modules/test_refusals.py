@@ -1,0 +1,293 @@
+"""What cannot be trained in blocks is refused by name, with the remedy, and the model is left usable."""
+
+import pytest
+import torch
+from kinds import Recurrent, Residual, ViT, Writer, counting, images, rows, steps
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from onward.algorithms import (
+    FFGAFSNN,
+    CaFo,
+    DistanceForward,
+    ForwardForward,
+    MonoForward,
+    PredSim,
+    RandomFeatures,
+)
+from onward.core import TrainerSettings
+from onward.modules import cuts, local
+from onward.modules.plan import check_model
+
+
+def table() -> nn.Sequential:
+    return nn.Sequential(
+        nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4)
+    )
+
+
+def refused(match: str, model=None, example=None, algorithm=None, **options):
+    with pytest.raises(ValueError, match=match):
+        local(table() if model is None else model, example or rows(), algorithm or MonoForward(), **options)
+
+
+def test_wrappers_and_what_is_no_module():
+    refused("give model.module", nn.DataParallel(table()))
+    refused("_orig_mod", torch.compile(table()))
+    with pytest.raises(ValueError, match=r"torch\.nn\.Module, got str"):
+        check_model("resnet18")
+    refused("no weights", nn.Sequential(nn.ReLU()))
+    refused("run the model once", nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 4)))
+    refused("bfloat16", table().half())
+
+
+def test_cuts_that_are_none():
+    refused("did you mean", cut=["3x"])
+    refused("no module 'layer1'", cut=["layer1"])
+    refused("named twice", cut=["1", "1"])
+    refused("no weights between the cuts 0 and 1", cut=["0", "1"])
+    refused("no weights behind the cut 6", cut=["6"])
+    refused("can be cut into 1 to", cut=20)
+    refused("list of module names", cut=2.5)
+    model = nn.Sequential(table(), nn.Linear(2, 2))
+    model.forward = lambda x: model[0](x)
+    refused("not reached by the example", model, cut=["1"])
+
+
+def test_a_module_that_is_called_twice_is_no_cut_but_may_be_inside_a_block():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.again, self.head = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.head(self.again(self.again(self.enter(x)).relu()).relu())
+
+    refused("called 2 times", Twice(), cut=["again"])
+    trained = local(Twice(), rows(), MonoForward(), cut=["enter"])
+    assert trained.step(rows()).isfinite().all()
+
+
+def test_outputs_that_do_not_fit_the_task():
+    refused("num_classes is 10", num_classes=10)
+    refused("no output for task 'tokens'", task="tokens")
+    refused("no output for task 'none'", task="none")
+    refused("too few for classes", nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), cut=["1"])
+    model = table()
+    model.forward = lambda x: nn.Sequential.forward(model, x).argmax(dim=1)
+    refused("needs a float output", model)
+
+
+def test_algorithms_that_change_layers_or_inputs():
+    refused("writes the label into its input", algorithm=ForwardForward())
+    refused("as they were drawn", algorithm=RandomFeatures())
+    refused("as they were drawn", algorithm=CaFo())
+    refused("SpikingLayer", algorithm=FFGAFSNN())
+    refused("collaboration='none'", algorithm=DistanceForward())
+    refused("PredSim\\(beta=0\\)|MonoForward", algorithm=PredSim(), task="values", cut=["1"])
+    refused("heads is", heads="mine")
+
+
+def test_settings_of_other_orders():
+    for settings in (
+        TrainerSettings(order="cascade"),
+        TrainerSettings(micro_batches=2),
+        TrainerSettings(recompute=True),
+        TrainerSettings(averaging=0.9),
+    ):
+        refused("as_learner", settings=settings)
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, where: str):
+        super().__init__()
+        self.where = where
+        self.enter, self.head = nn.Conv2d(1, 8, 3, 1, 1), nn.Linear(8, 4)
+        self.layers = nn.ModuleList([Residual(8, 8) for _ in range(2)])
+        self.wrap = nn.ModuleList([nn.Identity() for _ in range(2)])
+
+    def forward(self, x):
+        x = self.enter(x)
+        for layer, wrap in zip(self.layers, self.wrap, strict=True):
+            x = wrap(checkpoint(layer, x, use_reentrant=self.where == "reentrant"))
+        return self.head(x.mean(dim=(2, 3)))
+
+
+def test_gradient_checkpointing_inside_a_block_is_fine_and_around_a_cut_is_not():
+    refused("checkpoint", Checkpointed("around"), images(), cut=["layers.0"])
+    refused("checkpoint|gradients are off", Checkpointed("reentrant"), images(), cut=["layers.0"])
+    torch.manual_seed(0)
+    inside = Checkpointed("inside")
+    plain = Checkpointed("inside")
+    plain.load_state_dict(inside.state_dict())
+    plain.forward = lambda x: plain.head(
+        plain.wrap[1](plain.layers[1](plain.wrap[0](plain.layers[0](plain.enter(x))))).mean(dim=(2, 3))
+    )
+    first, second = (local(m, images(), MonoForward(), cut=["wrap.0"]) for m in (inside, plain))
+    for _ in range(2):
+        assert torch.allclose(first.step(images()), second.step(images()), atol=1e-6)
+
+
+def test_a_batch_that_does_not_come_by_a_cut_is_told_and_the_model_is_usable():
+    class Chooses(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 8))
+            self.head = nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.head(self.layers[0](x) if len(x) == 3 else self.layers(x))
+
+    model = Chooses()
+    trained = local(model, rows(), MonoForward(), cut=["layers.1"])
+    x, y = rows()
+    state = torch.get_rng_state()
+    with pytest.raises(ValueError, match=r"layers\.1 was not reached"):
+        trained.step((x[:3], y[:3]))
+    assert torch.equal(state, torch.get_rng_state())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(p.grad is None for p in model.parameters())
+    assert trained.step((x, y)).isfinite().all()
+
+
+def test_targets_that_are_none():
+    trained = local(table(), rows(), MonoForward())
+    x, y = rows()
+    for batch, match in (
+        (x, "no targets"),
+        ((x, y.float()), "task='values'"),
+        ((x, y + 4), "no class of 0..3"),
+        ((x, y[:3]), "3 targets for 16 rows"),
+        ((x[:0], y[:0]), "empty"),
+        ((x, y[:, None]), "task='tokens'"),
+        ({"x": x, "labels": y, "label": y}, "labels and label"),
+        ("text", "pair"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            trained.step(batch)
+    tokens = local(Writer(), counting(), MonoForward(), task="tokens")
+    with pytest.raises(ValueError, match="every label"):
+        tokens.step((counting(), torch.full((16, 10), -100)))
+
+
+def test_a_loss_that_is_not_finite_is_told():
+    trained = local(table(), rows(), MonoForward())
+    x, y = rows()
+    with pytest.raises(ValueError, match=r"block 0 .* not finite"):
+        trained.step((x * float("inf"), y))
+
+
+def test_batch_norm_and_a_single_row():
+    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+    x, y = rows()
+    trained = local(model, (x[:1], y[:1]), MonoForward())
+    assert trained.step((x, y)).isfinite().all()
+    with pytest.raises(ValueError, match="two rows or more"):
+        trained.step((x[:1], y[:1]))
+    model[1].eval()
+    mean = model[1].running_mean.clone()
+    assert trained.step((x[:1], y[:1])).isfinite().all()
+    assert torch.equal(mean, model[1].running_mean) and not model[1].training
+
+
+def test_frozen_parts_stay_and_thawed_ones_are_told():
+    model = ViT()
+    model.layers[0].requires_grad_(False)
+    before = [p.clone() for p in model.layers[0].parameters()]
+    trained = local(model, images(), MonoForward())
+    assert trained.step(images()).isfinite().all()
+    assert all(torch.equal(a, b) for a, b in zip(before, model.layers[0].parameters(), strict=True))
+    model.layers[0].requires_grad_(True)
+    with pytest.raises(ValueError, match=r"layers\.0.* was frozen"):
+        trained.step(images())
+
+
+def test_a_model_frozen_as_a_whole_trains_its_read_outs():
+    model = ViT().requires_grad_(False)
+    model.head.requires_grad_(True)
+    trained = local(model, images(), MonoForward())
+    first = trained.step(images())
+    for _ in range(10):
+        last = trained.step(images())
+    assert (last < first).all()
+
+
+def test_bf16_weights_and_autocast_learn():
+    for model, settings in (
+        (ViT().bfloat16(), TrainerSettings(learning_rate=0.01)),
+        (ViT(), TrainerSettings(learning_rate=0.01, precision="bf16")),
+    ):
+        x, y = images()
+        x = x.to(next(model.parameters()).dtype)
+        trained = local(model, (x, y), PredSim(), settings=settings)
+        first = trained.step((x, y))
+        for _ in range(10):
+            last = trained.step((x, y))
+        assert last.sum() < first.sum()
+
+
+def test_dropout_draws_by_seed_step_and_block():
+    def losses(seed: int, drawn: int) -> torch.Tensor:
+        torch.manual_seed(0)
+        trained = local(ViT(dropout=0.3), images(), MonoForward(), seed=seed)
+        torch.manual_seed(drawn)
+        return torch.stack([trained.step(images()) for _ in range(2)])
+
+    assert torch.equal(losses(0, 1), losses(0, 2))
+    assert not torch.equal(losses(0, 1), losses(1, 1))
+
+
+def test_tied_weights_get_what_every_block_teaches():
+    torch.manual_seed(0)
+    trained = local(Writer(), counting(), MonoForward(), task="next_token")
+    assert trained.plan.tied == ("words.weight",)
+    before = trained.model.words.weight.clone()
+    trained.step(counting())
+    assert trained.model.head.weight is trained.model.words.weight
+    assert not torch.equal(before, trained.model.words.weight)
+
+
+def test_steps_under_no_grad_and_inference_mode():
+    model = table()
+    with torch.inference_mode():
+        trained = local(model, rows(), MonoForward())
+        first = trained.step(rows())
+        last = [trained.step(rows()) for _ in range(5)][-1]
+    assert last.sum() < first.sum()
+
+
+def test_time_first_is_seen():
+    class First(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layers = nn.ModuleList([nn.GRU(3, 12), nn.GRU(12, 12)])
+            self.head = nn.Linear(12, 4)
+
+        def forward(self, x):
+            x = x.transpose(0, 1)
+            for layer in self.layers:
+                x = layer(x)[0]
+            return self.head(x[-1])
+
+    assert local(First(), steps(), MonoForward(), cut=["layers.0"]).plan.parts[0].layout == "time_first"
+
+
+def test_layouts_can_be_declared():
+    trained = local(Recurrent(), steps(), MonoForward(), cut=["layers.0"], layouts={"layers.0": "windows"})
+    assert trained.plan.parts[0].layout == "windows" and trained.step(steps()).isfinite().all()
+    refused("no cut of this model", layouts={"9": "map"})
+    refused("unknown layout", layouts={"1": "pictures"}, cut=["1"])
+    refused("has not the 4 axes", layouts={"1": "map"}, cut=["1"])
+
+
+def test_a_path_that_is_not_there_is_told():
+    class Detached(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body, self.head = nn.Linear(6, 8), nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.head(self.body(x).detach())
+
+    with pytest.raises(ValueError, match="no path"):
+        cuts(Detached(), rows()[0])
