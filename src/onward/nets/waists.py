@@ -92,8 +92,7 @@ def balanced(spots: Sequence[Cut], tail: int, blocks: int) -> list[Cut]:
 
 
 def _outermost(spots: list[Cut], ends: dict[Any, str], calls: list[Call]) -> Iterator[Cut]:
-    """Yield the spots that are not inside a layer: a module that ends at a later spot, with another of its kind "
-    "beside it.
+    """Yield the spots that are not inside a layer: a module that ends at a later spot, beside others of its kind.
 
     A module that holds layers itself, a stage, is none.
     """
