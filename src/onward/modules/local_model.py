@@ -167,8 +167,7 @@ class LocalModel:
     @torch.no_grad()
     @common_defaults()
     def predict_scores(self, batch: Any) -> Float[Tensor, "..."]:
-        """Return the scores of the model's own output, computed in evaluation mode; targets in the batch are "
-        "ignored."""
+        """Return the scores of the model's own output, computed in evaluation mode; targets count for nothing."""
         inputs = place(as_batch(batch).inputs, self._device)
         with self._evaluating():
             output = leading_tensor(self.feed(self.model, inputs))
@@ -188,8 +187,7 @@ class LocalModel:
         return channels_first(scores, self.plan.parts[-1].layout).argmax(dim=1)
 
     def evaluate(self, loader: Iterable[Any]) -> dict[str, Any]:
-        """Return the metrics of the model's own output over a loader's batches; see `Metrics` for those of each "
-        "task."""
+        """Return the metrics of the model's own output over a loader's batches; see `Metrics` for each task's."""
         metrics = Metrics(self.plan.task, self.plan.outputs)
         for batch in loader:
             _, target, _ = self._given(batch)
