@@ -1,216 +1,64 @@
 """onward: train deep networks layer by layer, with no backward pass through the network.
 
-Importing the package is quick: torch is imported when the first of its names is used.
+Importing the package is quick: torch is imported when the first of its names is used. Which names there are stands in
+`__init__.pyi`, once.
 """
 
+import ast
+import warnings
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from onward.algorithms import (
-        ALGORITHMS,
-        ASGE,
-        FFGAFSNN,
-        HCLFF,
-        HFF,
-        SCFF,
-        Backprop,
-        CaFo,
-        CwComp,
-        DeeperForward,
-        DeepSupervision,
-        DistanceForward,
-        DistanceForwardPairs,
-        EarlyExits,
-        ForwardForward,
-        LayerCollaboration,
-        MonoForward,
-        PredSim,
-        RandomFeatures,
-        RecurrentForwardForward,
-        SymBa,
-        Trifecta,
-        UnsupervisedForwardForward,
-    )
-    from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings
-    from onward.data import Augmentation, DataSettings, Splits, from_arrays, load
-    from onward.modules import LocalModel, cuts, local
-    from onward.nets import (
-        CFSE,
-        CFSE6,
-        MLP,
-        NETS,
-        VGG8,
-        VGG11,
-        VGG14,
-        Airbench,
-        CaFoCNN,
-        LocalFields,
-        MonoCNN,
-        Plain17,
-        ResNet17,
-        ResNet19,
-        ResNet33,
-        ResNet100,
-        TinyCNN,
-        TopographicMaps,
-        Trifecta6,
-        Trifecta12,
-        VGG8b,
-    )
-    from onward.recipes import RECIPES, Recipe
-    from onward.registry import register
-    from onward.runs import export_model, fit, load_model, save_model, spec_for
+__version__ = "0.1.0"
 
-_NAMES = {
-    "algorithms": (
-        "ALGORITHMS",
-        "ASGE",
-        "FFGAFSNN",
-        "HCLFF",
-        "HFF",
-        "SCFF",
-        "Backprop",
-        "CaFo",
-        "CwComp",
-        "DeeperForward",
-        "DeepSupervision",
-        "DistanceForward",
-        "DistanceForwardPairs",
-        "EarlyExits",
-        "ForwardForward",
-        "LayerCollaboration",
-        "MonoForward",
-        "PredSim",
-        "RandomFeatures",
-        "RecurrentForwardForward",
-        "SymBa",
-        "Trifecta",
-        "UnsupervisedForwardForward",
-    ),
-    "core": ("Learner", "LocalBlock", "LocalTrainer", "TrainerSettings"),
-    "data": ("Augmentation", "DataSettings", "Splits", "from_arrays", "load"),
-    "modules": ("LocalModel", "cuts", "local"),
-    "nets": (
-        "CFSE",
-        "CFSE6",
-        "MLP",
-        "NETS",
-        "VGG8",
-        "VGG11",
-        "VGG14",
-        "Airbench",
-        "CaFoCNN",
-        "LocalFields",
-        "MonoCNN",
-        "Plain17",
-        "ResNet17",
-        "ResNet19",
-        "ResNet33",
-        "ResNet100",
-        "TinyCNN",
-        "TopographicMaps",
-        "Trifecta6",
-        "Trifecta12",
-        "VGG8b",
-    ),
-    "recipes": ("RECIPES", "Recipe"),
-    "registry": ("register",),
-    "runs": ("export_model", "fit", "load_model", "save_model", "spec_for"),
+
+def _places() -> dict[str, str]:
+    """Return the module that each name is of, as the type checkers' file says it; a room is a module itself."""
+    tree = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
+
+
+_PLACES = _places()
+_CALLED = ("compare", "results")  # rooms that are called, and named like what is called
+_FORMER = {
+    "algorithms": """ALGORITHMS ASGE FFGAFSNN HCLFF HFF SCFF Backprop CaFo CwComp DeeperForward DeepSupervision
+        DistanceForward DistanceForwardPairs EarlyExits ForwardForward LayerCollaboration MonoForward PredSim
+        RandomFeatures RecurrentForwardForward SymBa Trifecta UnsupervisedForwardForward""",
+    "data": "Splits",
+    "nets": """CFSE CFSE6 MLP NETS VGG8 VGG11 VGG14 Airbench CaFoCNN LocalFields MonoCNN Plain17 ResNet17 ResNet19
+        ResNet33 ResNet100 TinyCNN TopographicMaps Trifecta6 Trifecta12 VGG8b""",
+    "recipes": "RECIPES",
+    "runs": "export_model load_model save_model spec_for",
 }
-"""By room, the names that this package has from it."""
+"""By room, the names that stood here before version 0.1, and work until 0.2."""
+_INSTEAD = {
+    "load_model": "onward.load(path), which returns the learner",
+    "save_model": "learner.save(path)",
+    "spec_for": "learner.save(path), which needs none, or onward.runs.spec_for",
+    "RECIPES": "onward.list_recipes() and onward.recipe(name), or onward.recipes.RECIPES",
+}
+_ROOM_OF_FORMER = {name: room for room, names in _FORMER.items() for name in names.split()}
 
-_OTHER_ROOMS = (
-    "compare",
-    "costs",
-    "hardware",
-    "measure",
-    "parts",
-    "pipeline",
-    "results",
-    "storage",
-    "testing",
-    "training",
-)
-_ROOM_OF = {name: room for room, names in _NAMES.items() for name in names}
-
-__all__ = [
-    "ALGORITHMS",
-    "ASGE",
-    "CFSE",
-    "CFSE6",
-    "FFGAFSNN",
-    "HCLFF",
-    "HFF",
-    "MLP",
-    "NETS",
-    "RECIPES",
-    "SCFF",
-    "VGG8",
-    "VGG11",
-    "VGG14",
-    "Airbench",
-    "Augmentation",
-    "Backprop",
-    "CaFo",
-    "CaFoCNN",
-    "CwComp",
-    "DataSettings",
-    "DeepSupervision",
-    "DeeperForward",
-    "DistanceForward",
-    "DistanceForwardPairs",
-    "EarlyExits",
-    "ForwardForward",
-    "LayerCollaboration",
-    "Learner",
-    "LocalBlock",
-    "LocalFields",
-    "LocalModel",
-    "LocalTrainer",
-    "MonoCNN",
-    "MonoForward",
-    "Plain17",
-    "PredSim",
-    "RandomFeatures",
-    "Recipe",
-    "RecurrentForwardForward",
-    "ResNet17",
-    "ResNet19",
-    "ResNet33",
-    "ResNet100",
-    "Splits",
-    "SymBa",
-    "TinyCNN",
-    "TopographicMaps",
-    "TrainerSettings",
-    "Trifecta",
-    "Trifecta6",
-    "Trifecta12",
-    "UnsupervisedForwardForward",
-    "VGG8b",
-    "cuts",
-    "export_model",
-    "fit",
-    "from_arrays",
-    "load",
-    "load_model",
-    "local",
-    "register",
-    "save_model",
-    "spec_for",
-]
+__all__ = [*sorted(name for name, place in _PLACES.items() if place), "__version__"]  # pyright: ignore
 
 
 def __getattr__(name: str) -> Any:
-    """Import the room that has a name when the name is first asked for. Raises AttributeError for an unknown name."""
-    if name not in _ROOM_OF and name not in _NAMES and name not in _OTHER_ROOMS:
-        raise AttributeError(f"module 'onward' has no attribute {name!r}")
-    room = import_module(f"onward.{_ROOM_OF.get(name, name)}")
-    value = getattr(room, name) if name in _ROOM_OF else room
-    globals()[name] = value
-    return value
+    """Import what a name stands for when it is first asked for. Raises AttributeError for an unknown name."""
+    if name in _CALLED or _PLACES.get(name) == "":
+        return import_module(f"onward.{name}")
+    if name in _PLACES:
+        value = getattr(import_module(f"onward.{_PLACES[name]}"), name)
+        globals()[name] = value
+        return value
+    if name in _ROOM_OF_FORMER:
+        room = _ROOM_OF_FORMER[name]
+        instead = _INSTEAD.get(name, f"onward.{room}.{name}")
+        warnings.warn(f"onward.{name} goes with version 0.2: use {instead}", DeprecationWarning, stacklevel=2)
+        return getattr(import_module(f"onward.{room}"), name)
+    raise AttributeError(f"module 'onward' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_NAMES, *_OTHER_ROOMS})
+    return sorted({*globals(), *_PLACES})

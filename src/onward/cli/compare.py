@@ -15,11 +15,11 @@ from onward.compare.recovery import Stream
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
 from onward.compare.report.numbers import number, percent, plain, spread
-from onward.compare.study import Method, Question, as_first, compare, describe, with_kept
+from onward.compare.study import Method, Question, as_first, by_recipe, compare, describe, with_kept
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.runs import Place
-from onward.runs.finished import Finished, open_run
+from onward.runs.finished import Run, open_run
 from onward.screen import say
 from onward.storage.disk import write_text
 from onward.storage.files import read_json, write_json
@@ -123,7 +123,7 @@ def run_report(words: Sequence[str]) -> None:
     question = _question(order, () if order.noise is None else order.noise)
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("report"))
-    methods = [_method(group, order.place) for group in _by_recipe(runs)]
+    methods = [_method(group, order.place) for group in by_recipe(runs)]
     if order.noise is None:
         question = with_kept(methods, question)
     _finish(describe(methods, question, order.place, say=say), measured, out)
@@ -164,21 +164,7 @@ def _writable(out: Path) -> Path:
     return out
 
 
-def _by_recipe(runs: Sequence[Finished]) -> list[list[Finished]]:
-    groups: list[list[Finished]] = []
-    for run in runs:
-        alike = (g for g in groups if g[0].recipe.identity() == run.recipe.identity())
-        group = next(alike, None)
-        if group is None:
-            groups.append([run])
-        elif any(run.recipe.seed == other.recipe.seed for other in group):
-            raise ValueError(f"{run.folder.path} has the recipe and the seed of another run; name one of them")
-        else:
-            group.append(run)
-    return groups
-
-
-def _method(runs: Sequence[Finished], place: Place) -> Method:
+def _method(runs: Sequence[Run], place: Place) -> Method:
     data = load_again(runs[0].recipe.data, data_dir=place.data_dir, workers=place.workers)
     for run in runs:
         if run.result["data_checksum"] != data.checksum:

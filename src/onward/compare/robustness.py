@@ -11,7 +11,7 @@ from onward.compare.recovery import Recovery, Stream, recover
 from onward.core import Learner
 from onward.data import Images, Splits
 from onward.hardware import Condition, noisy
-from onward.runs.finished import Finished, check_measured
+from onward.runs.finished import Run, check_measured
 from onward.runs.model import check_recipe, load_model
 from onward.storage.forms import check_object
 from onward.training.evaluation import Accuracy, Evaluator
@@ -25,7 +25,7 @@ class OnTest:
     An answer is kept for the noise models with their strengths, the chip, the images and the data: what it depends on.
     """
 
-    def __init__(self, run: Finished, data: Splits, device: torch.device, *, images: int | None = None):
+    def __init__(self, run: Run, data: Splits, device: torch.device, *, images: int | None = None):
         self.run, self.data, self.device = run, data, device
         self.test = data.test if images is None else first(data.test, images)
         path, weights = run.folder.path, run.folder.weights()
@@ -129,7 +129,7 @@ def _check_recovery(asked: dict[str, Any], found: dict[str, Any], where: str) ->
         raise ValueError(f"{where} has more than a recovery: {', '.join(found)}")
 
 
-def load_learner(run: Finished, device: torch.device) -> Learner:
+def load_learner(run: Run, device: torch.device) -> Learner:
     """Read a run's learner onto a device, in the memory layout of its training."""
     learner, spec = load_model(run.folder.path)
     check_recipe(run.recipe, spec, run.folder.path)

@@ -16,7 +16,7 @@ from onward.data import Augmentation, Splits, load
 from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
-from onward.runs.finished import Finished, obtain
+from onward.runs.finished import Run, obtain
 from onward.runs.localities import in_words
 from onward.runs.train import Place
 
@@ -52,7 +52,7 @@ class Method:
     """A recipe and its finished runs, one per seed, each with its data."""
 
     recipe: Recipe
-    runs: tuple[Finished, ...]
+    runs: tuple[Run, ...]
     data: Splits
 
 
@@ -101,6 +101,21 @@ def describe(methods: Sequence[Method], question: Question, place: Place, *, say
         say("measuring memory, time and energy of a step")
         found |= _costs(methods, rows, question, place)
     return found
+
+
+def by_recipe(runs: Sequence[Run]) -> list[list[Run]]:
+    """Return the runs of each recipe together. Raises ValueError for two of the same seed."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        alike = (g for g in groups if g[0].recipe.identity() == run.recipe.identity())
+        group = next(alike, None)
+        if group is None:
+            groups.append([run])
+        elif any(run.recipe.seed == other.recipe.seed for other in group):
+            raise ValueError(f"{run.folder.path} has the recipe and the seed of another run; name one of them")
+        else:
+            group.append(run)
+    return groups
 
 
 def check_same_images(recipes: Sequence[Recipe]) -> None:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -17,12 +17,14 @@ _SOON = 1.0  # seconds that a reading of images may take before it is said
 _FEW = 100  # steps that hardly any method learns from
 
 
-def images_of(recipe: Recipe, data_dir: Path | None, workers: int | None, *, begun: bool = False) -> Splits:
+def images_of(
+    recipe: Recipe, data_dir: Path | None, workers: int | None, *, begun: bool = False, verbose: bool = True
+) -> Splits:
     """Load the images of a recipe, or of a run that has begun; what takes longer than a second is said.
 
     Raises ValueError as `load` and `load_again` do.
     """
-    with _said_later(f"reading the images of {recipe.data.name}"):
+    with _said_later(f"reading the images of {recipe.data.name}") if verbose else nullcontext():
         read = load_again if begun else load
         return read(recipe.data, data_dir=data_dir, workers=workers)
 

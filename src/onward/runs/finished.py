@@ -1,13 +1,15 @@
-"""Finished runs: found again by what decides their result, gone on with where stopped, trained where missing."""
+"""Run runs: found again by what decides their result, gone on with where stopped, trained where missing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from onward.core import EpochDone, Learner
 from onward.data import Splits
 from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
+from onward.runs.loading import load
 from onward.runs.train import Place, resume, train
 from onward.screen import say
 from onward.training.evaluation import Accuracy
@@ -17,15 +19,34 @@ _FEW, _ROUNDED = 3, 0.003
 
 
 @dataclass(frozen=True)
-class Finished:
-    """A run with its recipe and its result."""
+class Run:
+    """A finished run: its folder, its recipe, and its result as the folder has it."""
 
     folder: RunFolder
     recipe: Recipe
     result: dict[str, Any]
 
+    @property
+    def path(self) -> Path:
+        """Where its files lie."""
+        return self.folder.path
 
-def open_run(path: Path) -> Finished:
+    @property
+    def test_accuracy(self) -> float:
+        """Accuracy of the headline rule on the test split, a fraction."""
+        return self.result["test_accuracy"]
+
+    @property
+    def history(self) -> tuple[EpochDone, ...]:
+        """Its training, epoch by epoch. Raises ValueError if the metrics are damaged."""
+        return self.folder.history()
+
+    def load(self) -> Learner:
+        """Read its learner. Raises ValueError if the model is damaged, or was deleted to save space."""
+        return load(self.path)
+
+
+def open_run(path: Path) -> Run:
     """Return a finished run. Raises ValueError if there is none at `path`, if it is damaged or has not finished."""
     if not path.is_dir():
         raise ValueError(f"{path} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
@@ -34,7 +55,7 @@ def open_run(path: Path) -> Finished:
     if result is None:
         raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
     folder.metrics()  # damaged ones are better known of now
-    return Finished(folder, recipe, result)
+    return Run(folder, recipe, result)
 
 
 def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
@@ -56,7 +77,7 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
             )
 
 
-def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:
+def obtain(recipe: Recipe, data: Splits, place: Place) -> Run:
     """Return the run of a recipe and seed below `place.runs_dir`: finished, else gone on with, else trained anew.
 
     Raises what `train` and `resume` raise.
@@ -67,7 +88,7 @@ def obtain(recipe: Recipe, data: Splits, place: Place) -> Finished:
             return open_run(folder.path)
         stopped = folder
     folder, result = train(recipe, place) if stopped is None else resume(stopped.path, place)
-    return Finished(folder, recipe, result)
+    return Run(folder, recipe, result)
 
 
 def _same(recipe: Recipe, data: Splits, place: Place) -> Iterator[RunFolder]:

@@ -4,12 +4,13 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from functools import cached_property
+from math import nan
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from onward.core import Learner
+from onward.core import EpochDone, Learner
 from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
@@ -94,6 +95,13 @@ class RunFolder:
     def metrics(self) -> list[dict[str, Any]]:
         """Read all whole rows; a last row that was cut off by a stop is left out. ValueError if one is damaged."""
         return self._metrics.rows()
+
+    def history(self) -> tuple[EpochDone, ...]:
+        """Return the epochs that are done; what an older run did not note is NaN or empty.
+
+        Raises ValueError if a row is damaged.
+        """
+        return tuple(_epoch(row) for row in self.metrics())
 
     def keep_metrics(self, epochs: int, *, resumed: bool) -> None:
         """Drop the rows of epochs that a resumed run will do again; say so where a checkpoint or rows are lost."""
@@ -180,6 +188,19 @@ class RunFolder:
             raise ValueError(
                 f"{self.path / 'metrics.jsonl'} does not belong to {path}: lines are missing, or of another run"
             )
+
+
+def _epoch(row: Mapping[str, Any]) -> EpochDone:
+    return EpochDone(
+        epoch=row["epoch"],
+        losses={int(block): loss for block, loss in row["losses"].items()},
+        validation_accuracy=row["validation_accuracy"],
+        block_accuracy=tuple(row["block_accuracy"]),
+        images_per_second=row.get("images_per_second", nan),
+        train_seconds=row["train_seconds"],
+        peak_memory_bytes=row.get("peak_memory_bytes", 0),
+        memory_meter=row.get("memory_meter", ""),
+    )
 
 
 def _rename_to_free(draft: Path, base: Path, name: str) -> Path:

@@ -59,14 +59,14 @@ class Place:
 
 @gradients_on()
 @processor_set_up()
-def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
-    """Train from the start in a new run folder; return it with the result.
+def train(recipe: Recipe, place: Place, *, verbose: bool = True) -> tuple[RunFolder, dict[str, Any]]:
+    """Train from the start in a new run folder; return it with the result. `verbose` shows how far it is.
 
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
     encode(recipe)  # what cannot be written down is not trained
     device = choose_device(place.device)
-    data = images_of(recipe, place.data_dir, place.workers)
+    data = images_of(recipe, place.data_dir, place.workers, verbose=verbose)
     learner = prepared(recipe, data, torch.device("cpu"))
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if place.compile:
@@ -75,12 +75,12 @@ def train(recipe: Recipe, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         torch.cuda.reset_peak_memory_stats(device)
     folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
     with trained_here(folder.path):
-        return folder, _carry_out(folder, recipe, data, learner.to(device), place)
+        return folder, _carry_out(folder, recipe, data, learner.to(device), place, verbose)
 
 
 @gradients_on()
 @processor_set_up()
-def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
+def resume(path: Path, place: Place, *, verbose: bool = True) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
     Raises ValueError if the folder is damaged, if another process trains the run, or if the data are not those it
@@ -96,9 +96,9 @@ def resume(path: Path, place: Place) -> tuple[RunFolder, dict[str, Any]]:
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
-        data = images_of(recipe, place.data_dir, place.workers, begun=True)
+        data = images_of(recipe, place.data_dir, place.workers, begun=True, verbose=verbose)
         check_data(folder, data)
-        return folder, _carry_out(folder, recipe, data, prepared(recipe, data, device), place)
+        return folder, _carry_out(folder, recipe, data, prepared(recipe, data, device), place, verbose)
 
 
 def check_data(folder: RunFolder, data: Splits) -> None:
@@ -111,8 +111,11 @@ def check_data(folder: RunFolder, data: Splits) -> None:
         )
 
 
-def _carry_out(folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, place: Place) -> dict[str, Any]:
-    announce(recipe, data, learner, learner.device, folder.path)
+def _carry_out(
+    folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, place: Place, verbose: bool
+) -> dict[str, Any]:
+    if verbose:
+        announce(recipe, data, learner, learner.device, folder.path)
     if place.compile:
         compile_bodies(learner)
     training = Training(
@@ -129,7 +132,7 @@ def _carry_out(folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner
         with naming(f"the checkpoint in {folder.path} does not fit this run"):
             training.load_state(*checkpoint)
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
-    with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
+    with Display(training.total_epochs, training.epoch, len(training.loader), quiet=not verbose) as display:
         training.evaluator.watch = display.stage
         _run(training, folder, place.checkpoint_every, display)
         display.trained()

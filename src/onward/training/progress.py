@@ -69,15 +69,15 @@ def stages() -> Iterator[Stages]:
 class Display:
     """Shows epoch, loss, accuracy per block, images/s and time left, and a line for every epoch that stays.
 
-    On a terminal the first of these is a bar at the bottom, and so is what lies between epochs and after the last one.
+    `quiet` shows nothing. On a terminal the first of these is a bar at the bottom, and so is what lies between epochs and after the last one.
     """
 
-    def __init__(self, total_epochs: int, done_epochs: int, steps: int):
+    def __init__(self, total_epochs: int, done_epochs: int, steps: int, *, quiet: bool = False):
         self.total_epochs = total_epochs
         self.last: EpochDone | None = None
         self.images, self.since = 0, time.perf_counter()
         self.first: tuple[int, float] | None = None  # the first step that was seen, and when
-        self.bar = _bar()
+        self.bar = _bar(quiet=quiet)
         self.console = self.bar.console
         self.whole = total_epochs * steps
         self.task = self.bar.add_task("", total=self.whole, completed=done_epochs * steps, rate="", left="")
@@ -135,8 +135,8 @@ class Display:
         self.bar.update(self.task, visible=False)
 
 
-def _bar() -> Progress:
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+def _bar(*, quiet: bool = False) -> Progress:
+    console = Console(stderr=True, quiet=quiet, highlight=False, markup=False, emoji=False)
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),

@@ -1,0 +1,60 @@
+"""Finished runs side by side: what each recipe came to, a row each."""
+
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas
+
+from onward.compare.study import by_recipe, check_same_images, differences, labels_of
+from onward.recipes import Recipe
+from onward.runs.finished import Run, open_run
+from onward.runs.localities import in_words
+
+
+def compare(*runs: Run | Path | str) -> pandas.DataFrame:
+    """Put finished runs side by side, a row for each recipe; runs that differ in their seed alone share one.
+
+    Read from the runs, nothing is computed: `onward report` adds noise, memory, time, energy and figures. Accuracies
+    are fractions, means over the seeds. Raises ValueError for what is no finished run, for a run named twice, and for
+    runs on different images.
+    """
+    if not runs:
+        raise ValueError("no run named: give runs, or the paths of their folders")
+    opened = [_opened(run) for run in runs]
+    groups = by_recipe(opened)
+    recipes = [group[0].recipe for group in groups]
+    check_same_images(recipes)
+    first = opened[0]
+    for run in opened:
+        if run.result["data_checksum"] != first.result["data_checksum"]:
+            raise ValueError(f"{run.path} was trained on other images than {first.path}: compare runs on the same ones")
+    labels = labels_of(recipes)
+    return pandas.DataFrame([_row(group, recipes[0], label) for group, label in zip(groups, labels, strict=True)])
+
+
+def _opened(run: object) -> Run:
+    if isinstance(run, Run):
+        return run
+    if not isinstance(run, str | Path):
+        raise ValueError(f"a run is a {type(run).__name__}: give what train returned, or the path of a run's folder")
+    return open_run(Path(run))
+
+
+def _row(runs: Sequence[Run], first: Recipe, label: str) -> dict[str, object]:
+    recipe, result = runs[0].recipe, runs[0].result
+    test = [run.test_accuracy for run in runs]
+    return {
+        "label": label,
+        "recipe": recipe.name,
+        "method": type(recipe.algorithm).__name__,
+        "locality": result.get("locality") or in_words(recipe),
+        "seeds": len(runs),
+        "test_accuracy": statistics.mean(test),
+        "deviation": statistics.stdev(test) if len(test) > 1 else None,
+        "validation_accuracy": statistics.mean(run.result["validation_accuracy"] for run in runs),
+        "parameters": result["parameters"],
+        "epochs": recipe.epochs,
+        "train_seconds": statistics.mean(run.result["train_seconds"] for run in runs),
+        "differs": "; ".join(differences(recipe, first)),
+    }

@@ -1,0 +1,64 @@
+"""Loading: a learner read back from the folder of a model or a run, laid out and named as it was trained."""
+
+from pathlib import Path
+
+from onward.core import Learner
+from onward.data import Splits, load_again
+from onward.recipes import Recipe
+from onward.runs.folder import RunFolder
+from onward.runs.model import check_recipe, load_model
+from onward.runs.train import check_data
+
+_FILES = ("model.safetensors", "model.json", "config.json", "result.json")
+
+
+def load(path: Path | str) -> Learner:
+    """Read a learner from the folder of a model or a run, or from a file in it; it is in evaluation mode, on the CPU.
+
+    That of a run has its history. Raises ValueError for a path that does not exist or holds no model, for a run that
+    has not finished, and for a model that is damaged, foreign or of a method that no installed package has.
+    """
+    learner, recipe, folder = open_model(path)
+    if recipe is not None and (folder / "metrics.jsonl").is_file():
+        learner.history = RunFolder(folder).history()
+    return learner
+
+
+def open_model(path: Path | str) -> tuple[Learner, Recipe | None, Path]:
+    """Return the learner of a folder, laid out in memory as its training had it, its recipe if known, and the folder.
+
+    Raises ValueError as `load` does.
+    """
+    folder = _folder(path)
+    learner, spec = load_model(folder)
+    if not (folder / "config.json").is_file():
+        return learner, None, folder
+    recipe = RunFolder(folder).recipe()
+    check_recipe(recipe, spec, folder)
+    return learner.laid_out(recipe.trainer), recipe, folder
+
+
+def images_again(folder: Path, recipe: Recipe, data_dir: Path | None = None) -> Splits:
+    """Read the images that a run was trained on. Raises ValueError if they are others now, or cannot be found."""
+    data = load_again(recipe.data, data_dir=data_dir)
+    if (folder / "environment.json").is_file():  # an export has none
+        check_data(RunFolder.open(folder), data)
+    return data
+
+
+def _folder(path: object) -> Path:
+    """Return the folder of a model, which one of its files may stand for."""
+    if not isinstance(path, str | Path):
+        raise ValueError(f"path is a {type(path).__name__}: give the path of a folder, such as runs/RECIPE/seed-0")
+    found = Path(path).expanduser()
+    if not found.exists():
+        raise ValueError(f"{path} does not exist: name the folder of a run or of a saved model")
+    if found.is_file():
+        if found.name not in _FILES:
+            raise ValueError(f"{path} is no file of a model: name the folder that learner.save wrote, or of a run")
+        found = found.parent
+    if not ((found / "model.json").exists() or (found / "config.json").exists()):
+        raise ValueError(
+            f"{path} holds no model: it has no model.json; learner.save writes one, and a run of onward train has one"
+        )
+    return found
