@@ -15,10 +15,10 @@ from typing import Any
 import torch
 import tyro
 
-from onward import DistanceForward, DistanceForwardPairs, Trifecta6
-from onward.algorithms import Algorithm
+from onward.algorithms import Algorithm, DistanceForward, DistanceForwardPairs
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, load
+from onward.nets import Trifecta6
 from onward.runs import spec_for
 from onward.storage.files import read_json, write_json
 from onward.training import Training

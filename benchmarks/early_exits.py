@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from onward import load_model
 from onward.data import load
 from onward.parts.inference.early_exit import block_costs, trade_off
+from onward.runs import load_model
 from onward.runs.folder import RunFolder
 from report import Order, finish
 

@@ -6,23 +6,25 @@ python examples/noise.py
 import copy
 
 import onward
+from onward.algorithms import MonoForward
 from onward.core import TrainerSettings
 from onward.hardware import Mismatch, ReadNoise, noisy
+from onward.nets import MLP
 from onward.training import OnlineLearning
 
 NOISES = (Mismatch(0.5), ReadNoise(0.05))
 
 
-def accuracy(learner: onward.Learner, data: onward.Splits) -> float:
+def accuracy(learner: onward.Learner, data: onward.data.Splits) -> float:
     """Return the share of test images that are read right."""
-    return float((learner.predict(data.test.pixels) == data.test.labels).float().mean())
+    return learner.score(data.test.pixels, data.test.labels)
 
 
 def main() -> list[tuple[float, float]]:
     """Train on digits without noise; return for each chip the accuracy on arrival and after learning there."""
-    data = onward.load(onward.DataSettings(name="digits"))
+    data = onward.load_data("digits")
     settings = TrainerSettings(learning_rate=0.002)
-    learner = onward.fit(onward.MonoForward(features=128), onward.MLP(width=100, depth=2), data, epochs=10)
+    learner = onward.fit(MonoForward(features=128), MLP(width=100, depth=2), data, epochs=10)
     print(f"without noise {accuracy(learner, data):.2%}")
     found = []
     for chip in range(5):

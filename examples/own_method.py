@@ -46,11 +46,11 @@ class Centers(Algorithm):
 
 def main() -> dict[str, float]:
     """Train the method and backprop on the same network; return both test accuracies."""
-    data, accuracies = onward.load(onward.DataSettings(name="digits")), {}
+    data, accuracies = onward.load_data("digits"), {}
     settings = onward.TrainerSettings(learning_rate=0.01)
     for name, algorithm in (("centers", Centers()), ("backprop", Backprop(of=Centers()))):
         learner = onward.fit(algorithm, TinyCNN(width=16), data, epochs=6, trainer=settings)
-        accuracies[name] = float((learner.predict(data.test.pixels) == data.test.labels).float().mean())
+        accuracies[name] = learner.score(data.test.pixels, data.test.labels)
     return accuracies
 
 

@@ -34,13 +34,13 @@ class Narrowing(Architecture):
 
 def main() -> dict[str, float]:
     """Train it on digits; return test accuracies."""
-    data = onward.load(onward.DataSettings(name="digits"))
+    data = onward.load_data("digits")
     settings = onward.TrainerSettings(learning_rate=0.003)
     accuracies = {}
     for algorithm in (MonoForward(features=128), PredSim(), Backprop()):
         learner = onward.fit(algorithm, Narrowing(), data, epochs=6, trainer=settings)
         name = type(algorithm).__name__
-        accuracies[name] = float((learner.predict(data.test.pixels) == data.test.labels).float().mean())
+        accuracies[name] = learner.score(data.test.pixels, data.test.labels)
     return accuracies
 
 

@@ -15,7 +15,7 @@ EPOCHS, BATCH = 5, 64
 
 def main() -> float:
     """Train on scikit-learn's digits; return the test accuracy."""
-    data = onward.load(onward.DataSettings(name="digits"))
+    data = onward.load_data("digits")
     torch.manual_seed(0)
     learner = MonoForward(features=64)(MLP(width=200, depth=3)(data.shape, data.num_classes), data.num_classes)
     settings = TrainerSettings(learning_rate=0.003)
@@ -30,8 +30,7 @@ def main() -> float:
             trainer.set_learning_rate(settings.learning_rate_at(number, steps, EPOCHS))
             losses = trainer.step(images[chosen], labels[chosen], step=number)  # one for each block
         print(f"epoch {epoch + 1}  losses {[round(float(loss), 3) for loss in losses]}")
-    predicted = learner.predict(data.test.pixels)
-    return float((predicted == data.test.labels).float().mean())
+    return learner.score(data.test.pixels, data.test.labels)
 
 
 if __name__ == "__main__":

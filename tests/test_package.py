@@ -1,43 +1,72 @@
-"""The package itself: every name that it offers, and nothing imported before it is needed."""
+"""The package itself: every name that it offers, once; old names that warn; nothing imported before it is needed."""
 
-import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import onward
 
-_SOURCE = Path(onward.__file__)
+ROOT = Path(__file__).parent.parent
+PACKAGE: Any = onward  # type checkers know what __init__.pyi names
 
 
 def test_every_name_can_be_had_and_is_that_of_its_room():
-    for name in onward.__all__:
-        assert getattr(onward, name) is getattr(getattr(onward, onward._ROOM_OF[name]), name)
-    assert sorted(onward._ROOM_OF) == sorted(onward.__all__)
-    assert {*onward.__all__, "runs", "parts"} <= set(dir(onward))
+    for name, place in PACKAGE._PLACES.items():
+        value = getattr(onward, name)
+        if place and name not in ("compare", "results"):
+            assert value is getattr(sys.modules[f"onward.{place}"], name)
+        else:
+            assert value is sys.modules[f"onward.{name}"]
+    assert {*PACKAGE.__all__, *PACKAGE._PLACES} <= set(dir(onward))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(onward, "nothing")  # noqa: B009 (a type checker would refuse onward.nothing)
 
 
-def test_a_type_checker_sees_the_same_names():
-    tree = ast.parse(_SOURCE.read_text(encoding="utf-8"))
-    seen = {
-        alias.name: (node.module or "").removeprefix("onward.")
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("onward.")
-        for alias in node.names
-    }
-    assert seen == onward._ROOM_OF
+@pytest.mark.parametrize("name", ["compare", "results"])
+def test_a_room_that_is_called_stays_a_room(name: str):
+    with pytest.raises(ValueError, match=r"no run named|does not exist: name a folder"):
+        getattr(onward, name)(*(["nowhere"] if name == "results" else []))
+    module = sys.modules[f"onward.{name}"]
+    assert getattr(onward, name) is module and callable(getattr(module, name))
 
 
-def test_importing_the_package_imports_no_torch():
-    code = "import sys, onward; assert 'torch' not in sys.modules; onward.Learner; assert 'torch' in sys.modules"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+@pytest.mark.parametrize("name", sorted(PACKAGE._ROOM_OF_FORMER))
+def test_a_former_name_works_and_says_what_to_use(name: str):
+    assert name not in PACKAGE.__all__
+    with pytest.warns(DeprecationWarning, match=rf"onward\.{name} goes with version 0\.2: use "):
+        value = getattr(onward, name)
+    assert value is getattr(sys.modules[f"onward.{PACKAGE._ROOM_OF_FORMER[name]}"], name)
+
+
+def test_importing_the_package_imports_nothing_heavy():
+    heavy = ("torch", "numpy", "tyro", "rich", "pandas", "onward.recipes", "onward.core")
+    code = f"import sys, onward; print([name for name in {heavy} if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
+def test_a_former_name_is_warned_of_where_it_is_used_and_fitting_imports_no_pandas():
+    code = "import sys, onward\nonward.fit, onward.nets\nfrom onward import MLP\nprint('pandas' in sys.modules)"
+    done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n" and "<string>:3: DeprecationWarning: onward.MLP goes" in done.stderr
+
+
+def test_the_version_stands_once_and_is_the_one_that_is_cited():
+    project = (ROOT / "pyproject.toml").read_text()
+    assert 'dynamic = ["version"]\n' in project and '[tool.hatch.version]\npath = "src/onward/__init__.py"\n' in project
+    assert not re.search(r"^version =", project, re.MULTILINE)
+    assert f"\nversion: {onward.__version__}\n" in (ROOT / "CITATION.cff").read_text()
+
+
+def test_type_checkers_are_given_the_names():
+    assert (ROOT / "src" / "onward" / "py.typed").is_file()
+    assert set(PACKAGE._PLACES) >= {"fit", "load", "algorithms", "Learner"}
 
 
 def test_checks_of_a_method_are_not_passed_where_python_leaves_them_out():
-    code = "from onward.testing import check_algorithm; from onward import Backprop; check_algorithm(Backprop())"
+    code = "import onward; onward.testing.check_algorithm(onward.algorithms.Backprop())"
     done = subprocess.run([sys.executable, "-O", "-c", code], capture_output=True, text=True)
     assert "python -O leaves out all checks" in done.stderr and done.returncode == 1

@@ -6,6 +6,7 @@ from . import costs as costs
 from . import data as data
 from . import hardware as hardware
 from . import measure as measure
+from . import modules as modules
 from . import nets as nets
 from . import parts as parts
 from . import pipeline as pipeline
@@ -27,6 +28,9 @@ from .core import TrainerSettings as TrainerSettings
 from .data import Augmentation as Augmentation
 from .data import DataSettings as DataSettings
 from .data import from_arrays as from_arrays
+from .modules import LocalModel as LocalModel
+from .modules import cuts as cuts
+from .modules import local as local
 from .recipes import Recipe as Recipe
 from .registry import register as register
 from .results import results as results

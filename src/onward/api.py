@@ -93,7 +93,7 @@ def load(path: Path | str) -> Learner:
 def load_data(
     name_or_settings: DataSettings | str, *, data_dir: Path | str | None = None, workers: int | None = None
 ) -> Splits:
-    """Read, split and check an image set: by name, by the path of a folder with a sub-folder for each class, or settings.
+    """Read, split and check an image set, by name, by the path of a folder with a sub-folder per class, or by settings.
 
     `data_dir` (default: ONWARD_DATA) holds named sets as parquet files; what is not there comes from the hub. Raises
     ValueError with the file, folder or name at fault and what to do about it.

@@ -60,7 +60,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     short = ["--epochs", "1", "--net.width", "10", "--device", "cpu", "--no-record"]
     assert main(["train", *short, "--runs-dir", str(folder / "runs")]) == 0
     recipes = {recipe.name: recipe for recipe in RECIPES}
-    data = onward.load(onward.DataSettings(name="digits"))
+    data = onward.load_data("digits")
     for name in _UNTRAINED:
         spec = spec_for(recipes[name].algorithm, recipes[name].net, data)
         place = folder / "runs" / name / "seed-0"

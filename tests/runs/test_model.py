@@ -292,7 +292,7 @@ def test_the_form_of_every_recipe_is_known_without_its_numbers():
 def test_a_model_is_read_without_torchs_compiler(toy_data, tmp_path: Path):
     spec = spec_for(DeeperForward(), TinyCNN(width=6), toy_data)
     save_model(tmp_path, spec.build(), spec)
-    code = "import sys; from onward import load_model; load_model(sys.argv[1]); print('torch._dynamo' in sys.modules)"
+    code = "import sys; from onward import load; load(sys.argv[1]); print('torch._dynamo' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", code, str(tmp_path)], text=True).strip() == "False"
 
 

@@ -18,7 +18,7 @@ def results(folder: Path | str = "results") -> pandas.DataFrame:
     """
     place = Path(folder)
     if not (place / "runs").is_dir():
-        raise ValueError(f"{place / 'runs'} does not exist: name a folder of records, such as the results of a checkout")
+        raise ValueError(f"{place / 'runs'} does not exist: name a folder of records, such as `results` of a checkout")
     found = [_row(run) for runs in read_records(place).values() for run in runs]
     return pandas.DataFrame(found, columns=[*_row_names()])
 

@@ -5,13 +5,16 @@ from typing import Literal
 
 from onward.core import Learner, TrainerSettings, check_value
 from onward.data import DataSettings, Source, Splits, load
+from onward.recipes import Recipe
 from onward.runs.environment import choose_device
-from onward.runs.finished import Run
+from onward.runs.finished import Run, check_measured
+from onward.runs.folder import RunFolder
 from onward.runs.loading import images_again, open_model
-from onward.training.evaluation import LARGEST_BATCH, Accuracy, Evaluator
+from onward.training.evaluation import Accuracy, Evaluator, Watch, unwatched
 from onward.training.process import processor_set_up
 
 Split = Literal["test", "validation", "train"]
+_GIVE = "give what from_arrays or load_data made"
 
 
 @processor_set_up()
@@ -32,25 +35,47 @@ def evaluate(
     """
     check_value("split", split, Split)
     place = None if data_dir is None else Path(data_dir)
-    recipe, folder = None, Path()
     if isinstance(run_or_learner, Learner):
-        learner = run_or_learner
+        learner, recipe = run_or_learner, None
     else:
         path = run_or_learner.path if isinstance(run_or_learner, Run) else run_or_learner
-        learner, recipe, folder = open_model(path)
+        if data is None:
+            return evaluate_again(path, split=split, data_dir=place, device=device or "auto")[2]
+        learner, recipe, _ = open_model(path)
         device = device or "auto"
-    if data is None and recipe is None:
-        raise ValueError("data is missing: a learner does not know its images; give what from_arrays or load_data made")
-    images = _images(images_again(folder, recipe, place) if data is None and recipe else data, split, place)
+    if data is None:
+        raise ValueError(f"data is missing: {_GIVE}")
+    images = _images(data, split, place)
     _check_fit(learner, images)
-    settings, batch_size = TrainerSettings(), LARGEST_BATCH
-    if recipe is not None:
-        settings, batch_size = recipe.trainer, recipe.batch_size
     before, on = learner.device, learner.device if device is None else choose_device(device)
     try:
-        return Evaluator(learner.to(on), settings, batch_size=batch_size).accuracy(images)
+        return _evaluator(learner.to(on), recipe, unwatched).accuracy(images)
     finally:
         learner.to(before)
+
+
+def evaluate_again(
+    path: Path | str, *, split: Split, data_dir: Path | None, device: str, watch: Watch = unwatched
+) -> tuple[Recipe, Splits, Accuracy]:
+    """Evaluate a run on the images that it was trained on; return its recipe and them too.
+
+    Raises ValueError for what is no run, and where its files or images are those of another.
+    """
+    learner, recipe, folder = open_model(path)
+    if recipe is None:
+        raise ValueError(f"{folder} is a saved model, which does not know its images: {_GIVE}")
+    data = images_again(folder, recipe, data_dir)
+    evaluator, run = _evaluator(learner.to(choose_device(device)), recipe, watch), RunFolder.open(folder)
+    accuracy = evaluator.accuracy(getattr(data, split))
+    if run.untied():
+        check_measured(run, accuracy if split == "test" else evaluator.accuracy(data.test), len(data.test))
+    return recipe, data, accuracy
+
+
+def _evaluator(learner: Learner, recipe: Recipe | None, watch: Watch) -> Evaluator:
+    if recipe is None:
+        return Evaluator(learner, TrainerSettings(), watch=watch)
+    return Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size, watch=watch)
 
 
 def _images(data: object, split: Split, data_dir: Path | None) -> Source:
@@ -62,7 +87,7 @@ def _images(data: object, split: Split, data_dir: Path | None) -> Source:
         return getattr(data, split)
     if not isinstance(data, Source):
         raise ValueError(
-            f"data is a {type(data).__name__}: give what from_arrays or load_data made; "
+            f"data is a {type(data).__name__}: {_GIVE}; "
             "for images and labels by themselves there is learner.score(images, labels)"
         )
     return data

@@ -69,7 +69,8 @@ def stages() -> Iterator[Stages]:
 class Display:
     """Shows epoch, loss, accuracy per block, images/s and time left, and a line for every epoch that stays.
 
-    `quiet` shows nothing. On a terminal the first of these is a bar at the bottom, and so is what lies between epochs and after the last one.
+    On a terminal the first of these is a bar at the bottom, and so is what lies between epochs and after the last one.
+    With `quiet` it shows nothing.
     """
 
     def __init__(self, total_epochs: int, done_epochs: int, steps: int, *, quiet: bool = False):
