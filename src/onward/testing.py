@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from onward.algorithms import Algorithm
-from onward.core import Evidence, InferenceRule, Learner, LocalTrainer, TrainerSettings
+from onward.core import InferenceRule, Learner, LocalTrainer, ObservedEvidence, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, Architecture, TinyCNN
 
@@ -64,7 +64,7 @@ class Case:
         for rule in learner.rules.values():
             assert isinstance(rule, InferenceRule)
             parts = (TRAIN, VALIDATION)
-            rule.fit(*[lambda part=part: [(Evidence(learner, pixels[part]), labels[part])] for part in parts])
+            rule.fit(*[lambda part=part: [(ObservedEvidence(learner, pixels[part]), labels[part])] for part in parts])
         return learner.train()
 
     def __repr__(self) -> str:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from onward.algorithms import ASGE, Backprop, DeeperForward
-from onward.core import Evidence, Learner, LocalTrainer, Span, TrainerSettings
+from onward.core import Learner, LocalTrainer, ObservedEvidence, Span, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, VGG8, VGG11, Architecture, ResNet17, TinyCNN
 from onward.parts.goodness.means import LinearHead
@@ -65,7 +65,7 @@ def test_fusion_best_last_and_sum_equal_a_loop():
     best = learner.rules["best"]
     assert isinstance(best, BestBlock)
     with torch.no_grad():
-        best.fit(lambda: [], lambda: [(Evidence(learner, images), labels)])
+        best.fit(lambda: [], lambda: [(ObservedEvidence(learner, images), labels)])
         scores, fused = _by_hand(learner, images)
     correct = [int((s.argmax(dim=1) == labels).sum()) for s in scores]
     chosen = correct.index(max(correct))
@@ -82,7 +82,7 @@ def test_best_never_chooses_fusion():
     labels = learner.predict(images)  # fusion is right by definition
     best = learner.rules["best"]
     assert isinstance(best, BestBlock)
-    best.fit(lambda: [], lambda: [(Evidence(learner, images), labels)])
+    best.fit(lambda: [], lambda: [(ObservedEvidence(learner, images), labels)])
     assert int(best.chosen) < len(learner.blocks) - 1
 
 

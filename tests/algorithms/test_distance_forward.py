@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm, Backprop, DistanceForward, DistanceForwardPairs
-from onward.core import Evidence, Learner, LocalTrainer, Target, TrainerSettings
+from onward.core import Learner, LocalTrainer, ObservedEvidence, Target, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, Architecture, TinyCNN, Trifecta6
 from onward.parts.body.feedback import RandomFeedback
@@ -179,7 +179,7 @@ def test_one_block_learns_alone_but_has_no_neighbour(algorithm):
     x, y = _batch()
     readout = learner.rules["linear_readout"]
     assert isinstance(readout, LinearReadout)
-    readout.fit(lambda: [(Evidence(learner, x), y)], lambda: [])
+    readout.fit(lambda: [(ObservedEvidence(learner, x), y)], lambda: [])
     for rule in ("all_but_first", "linear_readout"):
         assert learner.predict_scores(x, rule=rule).shape == (8, CLASSES)
     with pytest.raises(ValueError, match="at least 2 blocks, got 1"):

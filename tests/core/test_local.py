@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from core_toys import ScaledCrossEntropy, batch, head, linear, linear_body, make_learner, same, train, weights
 from torch import nn
 
-from onward.core import LocalTrainer, Span, Target, TrainerSettings, chunks, each, local_update, pairs, whole
+from onward.core import LocalTrainer, Span, Target, TrainerSettings, chunks, each, pairs, update_span, whole
 from onward.core.pieces import split
 
 SGD = TrainerSettings(optimizer="sgd", learning_rate=0.1)
@@ -69,7 +69,7 @@ def test_an_update_sends_no_gradient_to_where_its_stream_comes_from():
     x.requires_grad_()
     skip = torch.rand(16, 3, requires_grad=True)
     pieces = split((x * 2, skip * 2), Target(y), 1)
-    local_update(list(learner.blocks[:1]), pieces, trainer.optimizers[:1], [lambda _: nullcontext()])
+    update_span(list(learner.blocks[:1]), pieces, trainer.optimizers[:1], [lambda _: nullcontext()])
     assert x.grad is None
     assert skip.grad is None
     assert not any(tensor.requires_grad for tensor in pieces[0].stream)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from onward.core import (
     Auxiliary,
+    BlockOptimizer,
     Learner,
     LocalBlock,
     LocalTrainer,
@@ -22,6 +23,7 @@ from onward.core import (
     each,
     local_update,
     pairs,
+    update_span,
     whole,
 )
 from onward.core.pieces import split
@@ -105,7 +107,7 @@ def test_the_stream_left_behind_is_that_of_the_block_asked_for_with_the_weights_
     (stream, target) = trainer.enter(*batch(), step=0)
     contexts = [trainer._context(k, target, 0) for k in range(3)]
     pieces = split(stream, target, 1)
-    local_update(list(learner.blocks), pieces, trainer.optimizers, contexts, leave_after=leave_after)
+    update_span(list(learner.blocks), pieces, trainer.optimizers, contexts, leave_after=leave_after)
     left, expected = pieces[0].stream, stream[0]
     for block in original.blocks[: 3 if leave_after is None else leave_after]:
         expected = block.body(expected)
@@ -269,7 +271,7 @@ def test_a_spent_activity_may_be_overwritten_but_never_what_the_caller_holds(bod
     learner = Learner([block], supervision=LabelInLoss(), spans=each(1), rules={"last": LastGoodness()})
     given, pieces = x.clone(), split((x,), Target(y), 1)
     expected = body(x).detach() / 2
-    local_update([block], pieces, LocalTrainer(learner, PLAIN).optimizers, [lambda _: nullcontext()])
+    update_span([block], pieces, LocalTrainer(learner, PLAIN).optimizers, [lambda _: nullcontext()])
     assert torch.equal(pieces[0].stream[0], expected)
     assert torch.equal(x, given)
 
@@ -293,3 +295,35 @@ def test_a_single_image_for_batch_norm_is_refused_with_the_settings_to_change():
             ValueError, match=r"batch norm cannot .* \(batch_size, --batch-size\).*--trainer.micro-batches"
         ):
             LocalTrainer(learner, settings).step(*batch(size), step=0)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_span_is_updated_by_hand_as_the_trainer_does_it(deep: bool):
+    by_hand, trained = (make_learner(lambda n: whole(n, deep=deep)) for _ in range(2))
+    optimizers = [BlockOptimizer(block, SGD) for block in by_hand.blocks]
+    trainer = LocalTrainer(trained, SGD)
+    for step in range(2):
+        x, y = batch(seed=step)
+        with torch.no_grad():  # gradients are computed whatever the caller has switched off
+            stream, loss = local_update(list(by_hand.blocks), (x,), Target(y), optimizers, deep=deep)
+        assert torch.equal(loss, trainer.step(x, y, step=step)[0])
+        assert stream[0].shape == (len(y), WIDTH) and not stream[0].requires_grad
+    assert same(weights(by_hand), weights(trained))
+
+
+def test_greedy_training_by_hand_hands_on_what_was_computed_before_the_update():
+    by_hand, trained = make_learner(each), make_learner(each)
+    optimizers = [BlockOptimizer(block, SGD) for block in by_hand.blocks]
+    x, y = batch()
+    stream, losses = (x,), []
+    for block, optimizer in zip(by_hand.blocks, optimizers, strict=True):
+        stream, loss = local_update([block], stream, Target(y), [optimizer])
+        losses.append(loss)
+    assert torch.equal(torch.stack(losses), LocalTrainer(trained, SGD).step(x, y, step=0))
+    assert same(weights(by_hand), weights(trained))
+
+
+def test_an_update_by_hand_needs_an_optimizer_for_each_block():
+    learner = make_learner(whole)
+    with pytest.raises(ValueError, match="one optimizer for each block, and at least one; got 1 for 3"):
+        local_update(list(learner.blocks), (batch()[0],), Target(batch()[1]), LocalTrainer(learner, SGD).optimizers[:1])

@@ -13,17 +13,14 @@ from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.deeper_forward import DeeperForward
-from onward.core import Learner, LocalBlock, whole
+from onward.core import InferenceRule, Learner, LocalBlock, whole
 from onward.nets.net import Net
-from onward.parts.body.feedback import with_exact_feedback
+from onward.parts.body.exact import exact
 from onward.parts.body.frozen import thawed
-from onward.parts.body.spiking import SpikingLayer
 from onward.parts.goodness.means import LinearHead
-from onward.parts.goodness.pooled import PooledLinear
 from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.objective.weighted import Weighted
 from onward.parts.ops.class_groups import UnevenGroups
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -43,15 +40,18 @@ class Backprop(Algorithm):
         except UnevenGroups:
             learner = self.of(net, groups := 1)
         *local, last = learner.blocks
-        kept = LinearHead | PooledLinear if isinstance(last.body, nn.Identity) else LinearHead
-        kept = isinstance(last.goodness, kept) and groups == num_classes
-        head = last.goodness if kept else LinearHead(num_classes, net.widths[-1])
-        objective = last.objective.objective if isinstance(last.objective, Weighted) else last.objective
-        objective = objective if isinstance(objective, CrossEntropy) else CrossEntropy()
-        mirrored = isinstance(learner.rules[learner.headline], Mirrored)
+        head = learner.head if groups == num_classes else None
+        kept = None if last.objective is None else last.objective.cross_entropy()
+        rule = learner.rules[learner.headline]
+        mirrored = isinstance(rule, InferenceRule) and rule.reads_mirrored
         blocks = [
             *[LocalBlock(_trained(block.body), handoff=block.handoff) for block in local],
-            LocalBlock(_trained(last.body), goodness=head, objective=objective, handoff=last.handoff),
+            LocalBlock(
+                _trained(last.body),
+                goodness=head or LinearHead(num_classes, net.widths[-1]),
+                objective=kept or CrossEntropy(),
+                handoff=last.handoff,
+            ),
         ]
         return Learner(
             blocks,
@@ -62,5 +62,4 @@ class Backprop(Algorithm):
 
 
 def _trained(body: nn.Module) -> nn.Module:
-    body = body.analog() if isinstance(body, SpikingLayer) else body
-    return thawed(with_exact_feedback(body))
+    return thawed(exact(body))

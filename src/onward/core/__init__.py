@@ -4,7 +4,7 @@ from onward.core.block import LocalBlock, detach
 from onward.core.gradients import common_defaults, gradients_on
 from onward.core.history import Description, EpochDone
 from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
-from onward.core.learner import Evidence, Learner
+from onward.core.learner import Learner, ObservedEvidence
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
 from onward.core.ranges import (
@@ -26,6 +26,8 @@ from onward.core.settings import TrainerSettings
 from onward.core.slots import (
     IGNORED,
     Auxiliary,
+    CollectedEvidence,
+    Evidence,
     Evidences,
     Goodness,
     InferenceRule,
@@ -39,12 +41,13 @@ from onward.core.slots import (
 from onward.core.snapshot import Snapshot
 from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
 from onward.core.trainer import LocalTrainer
-from onward.core.update import local_update
+from onward.core.update import local_update, update_span
 
 __all__ = [
     "IGNORED",
     "Auxiliary",
     "BlockOptimizer",
+    "CollectedEvidence",
     "Count",
     "Description",
     "EpochDone",
@@ -58,6 +61,7 @@ __all__ = [
     "LocalTrainer",
     "NonNegative",
     "Objective",
+    "ObservedEvidence",
     "Piece",
     "Positive",
     "Range",
@@ -94,5 +98,6 @@ __all__ = [
     "pairs",
     "seeded",
     "split",
+    "update_span",
     "whole",
 ]

@@ -2,14 +2,13 @@
 # B batch, C classes, L blocks that have a goodness
 
 import copy
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -19,7 +18,7 @@ from onward.core.history import Description, EpochDone
 from onward.core.inputs import check_finite, check_images, check_labels, check_pairs
 from onward.core.ranges import Count, check_value
 from onward.core.settings import TrainerSettings
-from onward.core.slots import InferenceRule, Stream, Supervision, TakesImages
+from onward.core.slots import Evidence, Goodness, InferenceRule, Stream, Supervision, TakesImages
 from onward.core.span import Span, Turns, as_turns, clip
 
 T = TypeVar("T")
@@ -72,6 +71,13 @@ class Learner(nn.Module):
     def headline(self) -> str:
         """The name of the inference rule that stands for this learner."""
         return next(iter(self.rules))
+
+    @property
+    def head(self) -> Goodness | None:
+        """The classifier that this learner ends in, which backprop keeps in its control; None if it has none."""
+        last = self.blocks[-1]
+        kept = ("always", "alone") if isinstance(last.body, nn.Identity) else ("always",)
+        return last.goodness if last.goodness is not None and last.goodness.head in kept else None
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -169,7 +175,7 @@ class Learner(nn.Module):
 
     def forward(self, images: Tensor, *, rule: str | None = None) -> Float[Tensor, "B C"]:
         """Return the class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1]."""
-        return self._rule(rule)(Evidence(self, images))
+        return self._rule(rule)(ObservedEvidence(self, images))
 
     @torch.no_grad()
     def predict_scores(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
@@ -242,13 +248,13 @@ class Learner(nn.Module):
         return Classifier(self if kept is None else self.truncated(rule), rule or self.headline).eval()
 
     @common_defaults()
-    def _read(self, images: Any, batch_size: int, read: Callable[["Evidence"], Tensor], *, dim: int) -> Tensor:
+    def _read(self, images: Any, batch_size: int, read: Callable[[Evidence], Tensor], *, dim: int) -> Tensor:
         """Return what is read from images, batch by batch; `dim` numbers the images."""
         x, size = self.check_inputs(images), check_value("batch_size", batch_size, Count)
         if len(x) == 0:  # one image tells the shape of the answer
             return self._read(x.new_zeros(1, *x.shape[1:]), 1, read, dim=dim).narrow(dim, 0, 0)
         with self._evaluating():
-            scores = torch.cat([read(Evidence(self, self.place(part))) for part in x.split(size)], dim=dim)
+            scores = torch.cat([read(ObservedEvidence(self, self.place(part))) for part in x.split(size)], dim=dim)
         if not scores.isfinite().all():
             first = int((~scores.isfinite()).movedim(dim, 0).flatten(1).any(1).int().argmax())
             raise ValueError(f"the scores of images[{first}] are not finite; the weights of this learner are not good")
@@ -283,20 +289,13 @@ class Classifier(nn.Module):
         return self.learner(images)
 
 
-class Evidence:
-    """What a learner says about one batch; each part is computed when first asked for, and once."""
+class ObservedEvidence(Evidence):
+    """What a learner makes of a batch of images; each part is computed when first asked for, and once."""
 
     def __init__(self, learner: Learner, images: Tensor):
         self.learner = learner
         self.images = images
         self.x = learner.prepare(images)
-
-    @classmethod
-    def collected(cls, block_scores: Float[Tensor, "L B C"], handed_on: list[Float[Tensor, "B ..."]]) -> "Evidence":
-        """Return what was computed elsewhere: scores, and what blocks handed on, as far as a rule reads it."""
-        evidence = object.__new__(cls)
-        evidence.__dict__ |= {"block_scores": block_scores, "handed_on": handed_on}
-        return evidence
 
     @cached_property
     def block_scores(self) -> Float[Tensor, "L B C"]:
@@ -311,28 +310,17 @@ class Evidence:
         """What each block hands to the next on a neutral view of the batch."""
         return [stream[0] for _, _, stream in self.learner.walk(self.learner.supervision.neutral_view(self.x))]
 
-    def cells(self, grid: int) -> list[Float[Tensor, "B D"]]:
-        """What each block hands on, maps averaged in `grid` x `grid` cells, in fp32 or wider.
-
-        It is kept. Whole maps are let go block by block, so that never those of all blocks are held.
-        """
-        if grid not in self._cells:
-            if "handed_on" in self.__dict__:
-                whole = iter(self.handed_on)
-            else:
-                view = self.learner.supervision.neutral_view(self.x)
-                whole = (handed_on for _, handed_on in self.learner.readings(view, lambda *_: None))
-            self._cells[grid] = list(map(partial(_in_cells, grid=grid), whole))
-        return self._cells[grid]
-
     @cached_property
-    def _cells(self) -> dict[int, list[Float[Tensor, "B D"]]]:
-        return {}
+    def mirrored(self) -> Evidence:
+        """What the learner makes of the same images, mirrored left and right."""
+        return ObservedEvidence(self.learner, self.images.flip(-1))
 
-    @cached_property
-    def mirrored(self) -> "Evidence":
-        """What the learner says about the same images, mirrored left and right."""
-        return Evidence(self.learner, self.images.flip(-1))
+    def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
+        """Let whole maps go block by block, so that never those of all blocks are held."""
+        if "handed_on" in self.__dict__:
+            return self.handed_on
+        view = self.learner.supervision.neutral_view(self.x)
+        return (handed_on for _, handed_on in self.learner.readings(view, lambda *_: None))
 
     def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
         read = self.learner.readings(stream, _goodness_of)
@@ -341,15 +329,6 @@ class Evidence:
 
 def _goodness_of(block: LocalBlock, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"] | None:
     return None if block.goodness is None else block.goodness(activity).float()
-
-
-def _in_cells(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B D"]:
-    if handed_on.ndim > 2:
-        if handed_on.ndim < 4 or grid == 1:
-            handed_on = handed_on.mean(dim=tuple(range(2, handed_on.ndim)))
-        else:
-            handed_on = F.adaptive_avg_pool2d(handed_on, grid).flatten(1)
-    return handed_on.float() if handed_on.dtype.itemsize < 4 else handed_on
 
 
 def _check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:

@@ -1,24 +1,20 @@
 """What may fill a slot: the abstract parts that an algorithm is composed of."""
-# B batch, C classes, N loss terms, L scored blocks
+# B batch, C classes, D features, N loss terms, L scored blocks
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core.ranges import check_fields
 
-if TYPE_CHECKING:
-    from onward.core.learner import Evidence
-
 Stream = tuple[Tensor, ...]
 """What one block hands to the next: the input, then the skip connections that travel with it."""
-
-Evidences = Callable[[], Iterable[tuple["Evidence", Tensor]]]
-"""Called, it goes once over a data split in order and yields what the learner says of a batch, and its labels."""
 
 
 IGNORED = -100
@@ -40,10 +36,77 @@ class Target(NamedTuple):
     beside: Stream = ()
 
 
+class Evidence(ABC):
+    """What the blocks of a learner come to on one batch: all that an inference rule reads."""
+
+    @property
+    @abstractmethod
+    def block_scores(self) -> Float[Tensor, "L B C"]:
+        """The scores of every block that has a goodness."""
+
+    @property
+    @abstractmethod
+    def handed_on(self) -> list[Float[Tensor, "B ..."]]:
+        """What each block hands to the next on a neutral view of the batch."""
+
+    @property
+    @abstractmethod
+    def mirrored(self) -> "Evidence":
+        """The same for the same images, mirrored left and right."""
+
+    def cells(self, grid: int) -> list[Float[Tensor, "B D"]]:
+        """What each block hands on, maps averaged in `grid` x `grid` cells, in fp32 or wider; it is kept."""
+        if grid not in self._cells:
+            self._cells[grid] = [_in_cells(handed_on, grid) for handed_on in self._maps()]
+        return self._cells[grid]
+
+    def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
+        return self.handed_on
+
+    @cached_property
+    def _cells(self) -> dict[int, list[Float[Tensor, "B D"]]]:
+        return {}
+
+
+class CollectedEvidence(Evidence):
+    """What was computed elsewhere: scores, and what blocks handed on, as far as a rule reads it."""
+
+    def __init__(self, block_scores: Float[Tensor, "L B C"], handed_on: Sequence[Float[Tensor, "B ..."]] = ()):
+        self._block_scores, self._handed_on = block_scores, list(handed_on)
+
+    @property
+    def block_scores(self) -> Float[Tensor, "L B C"]:
+        return self._block_scores
+
+    @property
+    def handed_on(self) -> list[Float[Tensor, "B ..."]]:
+        return self._handed_on
+
+    @property
+    def mirrored(self) -> Evidence:
+        """Raises ValueError: images are not among what was collected."""
+        raise ValueError("mirror images need the images themselves, and only scores were collected: use one process")
+
+
+def _in_cells(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B D"]:
+    if handed_on.ndim > 2:
+        if handed_on.ndim < 4 or grid == 1:
+            handed_on = handed_on.mean(dim=tuple(range(2, handed_on.ndim)))
+        else:
+            handed_on = F.adaptive_avg_pool2d(handed_on, grid).flatten(1)
+    return handed_on.float() if handed_on.dtype.itemsize < 4 else handed_on
+
+
+Evidences = Callable[[], Iterable[tuple[Evidence, Tensor]]]
+"""Called, it goes once over a data split in order and yields what the learner says of a batch, and its labels."""
+
+
 class Goodness(nn.Module, ABC):
     """Reads an activity as one score per sample [B], or one per class [B, C]; higher is always better."""
 
     per_class: ClassVar[bool]
+    head: ClassVar[Literal["never", "alone", "always"]] = "never"
+    """Whether it is a classifier that backprop keeps in its control: if its block has no other body, or always."""
 
     @abstractmethod
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]: ...
@@ -88,6 +151,10 @@ class Objective(ABC):
 
     @abstractmethod
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
+
+    def cross_entropy(self) -> "Objective | None":
+        """Return the softmax cross-entropy that this is, or weighs: what backprop keeps. None if it is another loss."""
+        return None
 
 
 class Auxiliary(nn.Module, ABC):
@@ -141,6 +208,8 @@ class InferenceRule(nn.Module, ABC):
     """Whether it reads what blocks hand on, not their scores alone; from a pipeline it gets the mean of every map."""
     fits_on_training: ClassVar[bool] = False
     """Whether `fit` goes over the training split."""
+    reads_mirrored: ClassVar[bool] = False
+    """Whether it reads an image and its mirror image together; then its control does so too."""
     pipelined: bool = True
     """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
 
@@ -151,7 +220,7 @@ class InferenceRule(nn.Module, ABC):
     """How many classes it tells apart, where it knows that without the scores of blocks."""
 
     @abstractmethod
-    def forward(self, evidence: "Evidence") -> Float[Tensor, "B C"]: ...
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]: ...
 
     def fit(self, train: Evidences, validation: Evidences) -> None:
         """Choose what there is to choose; what selects sees the validation split only."""

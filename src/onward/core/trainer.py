@@ -18,7 +18,7 @@ from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
-from onward.core.update import Context, local_update
+from onward.core.update import Context, update_span
 
 Images = Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."]
 """A batch of images, raw or prepared."""
@@ -40,14 +40,19 @@ class LocalTrainer:
         self.first_piece = first_piece  # the number of the first micro-batch, where others train those before it
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
 
+    @gradients_on()
     def step(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
         """Update every span on one batch of prepared or raw images and return the loss of each, without a graph."""
-        stream, target = self.enter(x, y, step=step)
-        return self.update(stream, target, self.learner.turns[step % len(self.learner.turns)], step=step)
+        pieces = split(*self._enter(x, y, step), self.settings.micro_batches)
+        spans = self.learner.turns[step % len(self.learner.turns)]
+        return torch.stack(self._update(pieces, spans, step, 0, None))
 
     @gradients_on()
     def enter(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
         """Prepare a batch and give it its label: what block 0 and the objectives see."""
+        return self._enter(x, y, step)
+
+    def _enter(self, x: Images, y: Int64[Tensor, "B"], step: int) -> tuple[Stream, Target]:
         x, y = ordinary(x), ordinary(y)
         with seeded(derive_seed(self.seed, step, "prepare"), x.device):
             x = self.learner.prepare(x)
@@ -63,7 +68,7 @@ class LocalTrainer:
         """Update `spans` from a stream that enters block `at`; blocks before a span's first are only computed."""
         pieces = split(stream, target, self.settings.micro_batches)
         del stream
-        return torch.stack(self.update_pieces(pieces, spans, step=step, at=at))
+        return torch.stack(self._update(pieces, spans, step, at, None))
 
     @gradients_on()
     def update_pieces(
@@ -73,13 +78,18 @@ class LocalTrainer:
 
         Each piece's stream gives way to what the last span hands on, or to what enters block `stop`, if given.
         """
+        return self._update(pieces, spans, step, at, stop)
+
+    def _update(
+        self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None
+    ) -> list[Float[Tensor, ""]]:
         pieces[:] = [_ordinary(piece) for piece in pieces]
         target = pieces[0].target  # tells the device
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             self._advance(pieces, at, span.first, step=step)
             at, left = span.first, span.last + 1 if following is None else min(following.first, span.last + 1)
-            loss = local_update(
+            loss = update_span(
                 list(self.learner.blocks[span.blocks]),
                 pieces,
                 self.optimizers[span.blocks],

@@ -1,7 +1,7 @@
 """The update: the one place where a graph is born, used and dropped."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 
 import torch
@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from onward.core.block import LocalBlock, detach, shared
+from onward.core.gradients import gradients_on
 from onward.core.optimizer import BlockOptimizer
-from onward.core.pieces import Piece
+from onward.core.pieces import Piece, split
 from onward.core.recompute import recomputed
 from onward.core.slots import Stream, Target
 
@@ -20,7 +21,38 @@ Context = Callable[[int], AbstractContextManager]
 Conditions = Callable[[], AbstractContextManager]
 
 
+@gradients_on()
 def local_update(
+    blocks: Sequence[LocalBlock],
+    stream: Stream,
+    target: Target,
+    optimizers: Sequence[BlockOptimizer],
+    *,
+    deep: bool = False,
+) -> tuple[Stream, Float[Tensor, ""]]:
+    """Minimise the last block's objective over `blocks` once; return what they hand on, and the loss.
+
+    `stream` is what enters the first block [B, ...], `target` what the objectives are told; `optimizers` has one for
+    each block, such as `BlockOptimizer(block, settings)`. What is handed on was computed with the weights from before
+    the update and has no graph. `deep` adds the objectives of the blocks in between. Random draws are torch's own, and
+    modules stay in the mode they are in: `LocalTrainer` gives both.
+
+    Raises ValueError for another number of optimizers than blocks, and if no trained weight can change the loss.
+    """
+    if len(blocks) != len(optimizers) or not blocks:
+        raise ValueError(
+            f"give one optimizer for each block, and at least one; got {len(optimizers)} for {len(blocks)}"
+        )
+    pieces = split(stream, target, 1)
+    loss = update_span(blocks, pieces, optimizers, [_as_it_is] * len(blocks), deep=deep)
+    return pieces[0].stream, loss
+
+
+def _as_it_is(number: int) -> AbstractContextManager:
+    return nullcontext()
+
+
+def update_span(
     blocks: Sequence[LocalBlock],
     pieces: list[Piece],
     optimizers: Sequence[BlockOptimizer],

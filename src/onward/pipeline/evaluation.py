@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from onward.core import Evidence, Evidences, InferenceRule, Learner, Stream, TrainerSettings
+from onward.core import CollectedEvidence, Evidence, Evidences, InferenceRule, Learner, Stream, TrainerSettings
 from onward.data import Source, Splits, batches
 from onward.pipeline import Message, Ranks, StageForward, evaluating
 from onward.training.evaluation import Accuracy, Watch, evaluated_together, fit_rule, tally, unwatched
@@ -106,7 +106,7 @@ class _Collected:
         if message.notes["complete"]:
             scores = self._scores(y, signed=message.notes["signed"])
             handed_on = found if message.kind == "handed_on" else []
-            self.batches.append((Evidence.collected(scores, handed_on), y))
+            self.batches.append((CollectedEvidence(scores, handed_on), y))
             self.count += len(y)
             self._views = []
 

@@ -10,7 +10,15 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from onward.core import Evidence, Evidences, InferenceRule, Learner, TrainerSettings
+from onward.core import (
+    CollectedEvidence,
+    Evidence,
+    Evidences,
+    InferenceRule,
+    Learner,
+    ObservedEvidence,
+    TrainerSettings,
+)
 from onward.data import Source, batches
 
 Seen = Iterable[tuple[Evidence, Tensor]]
@@ -118,14 +126,14 @@ class Evaluator:
         done = 0
         for x, y in batches(images, batch_size=self.batch_size, device=self.learner.device):
             self.watch(what, done, len(images))
-            yield Evidence(self.learner, x), y
+            yield ObservedEvidence(self.learner, x), y
             done += len(y)
             del x, y  # or they would wait beside the next batch
         self.watch(what, len(images), len(images))
 
     def _scores(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:
         for evidence, y in self._evidence(images, what):
-            yield Evidence.collected(evidence.block_scores, []), y
+            yield CollectedEvidence(evidence.block_scores), y
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:

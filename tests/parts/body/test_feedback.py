@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from onward.parts.body.feedback import RandomFeedback, with_exact_feedback, with_random_feedback
+from onward.parts.body.exact import exact
+from onward.parts.body.feedback import RandomFeedback, with_random_feedback
 
 LAYERS = {
     "linear": (lambda: nn.Linear(6, 5), (4, 6)),
@@ -110,14 +111,14 @@ def test_a_body_is_given_feedback_and_relieved_of_it():
     assert changed is body
     kinds = [type(module).__name__ for module in body.modules()]
     assert kinds.count("RandomFeedback") == 2
-    assert list(with_exact_feedback(body).state_dict()) == names
+    assert list(exact(body).state_dict()) == names
 
 
 def test_a_bare_layer_is_a_body_too():
     layer = nn.Linear(2, 2)
     changed = with_random_feedback(layer)
     assert isinstance(changed, RandomFeedback)
-    assert with_exact_feedback(changed) is layer
+    assert exact(changed) is layer
 
 
 @pytest.mark.parametrize("settings", [{"padding": "same"}, {"padding": 1, "padding_mode": "reflect"}])

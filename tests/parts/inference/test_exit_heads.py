@@ -6,7 +6,7 @@ from torch import Tensor
 
 from evidence import made_up
 from onward.algorithms import Backprop, EarlyExits, MonoForward
-from onward.core import Evidence, LocalTrainer, TrainerSettings
+from onward.core import Evidence, LocalTrainer, ObservedEvidence, TrainerSettings
 from onward.nets import MLP, TinyCNN
 from onward.parts.inference.early_exit import confidence
 from onward.parts.inference.exit_heads import ExitHeads, predict_through_heads
@@ -97,9 +97,9 @@ def test_images_that_left_are_not_computed_any_further(of, net):
     for step in range(8):
         trainer.step(x, y, step=step)
     learner.eval()
-    rule.fit(lambda: [(Evidence(learner, x), y)], lambda: [(Evidence(learner, x), y)])
+    rule.fit(lambda: [(ObservedEvidence(learner, x), y)], lambda: [(ObservedEvidence(learner, x), y)])
     with torch.no_grad():
-        own = rule.head_scores(0, Evidence(learner, x).handed_on[0])
+        own = rule.head_scores(0, ObservedEvidence(learner, x).handed_on[0])
         rule.thresholds[0] = confidence(own[None])[0].median()
         rule.thresholds[1:] = 0.5
     rows: list[int] = []

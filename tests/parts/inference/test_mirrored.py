@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from onward.algorithms import ASGE, DeeperForward, DistanceForward, PredSim
-from onward.core import Evidence, InferenceRule, Learner, LocalBlock, each
+from onward.core import InferenceRule, Learner, LocalBlock, ObservedEvidence, each
 from onward.nets import TinyCNN
 from onward.parts.goodness.means import ClassMean
 from onward.parts.inference.mirrored import Mirrored
@@ -43,7 +43,7 @@ def test_the_inner_rule_is_fitted_and_decides_how_far_to_go():
     for whole in (inside, alone):
         rule = whole.rules["rule"]
         assert isinstance(rule, InferenceRule)
-        rule.fit(list, lambda whole=whole: [(Evidence(whole, images), labels)])
+        rule.fit(list, lambda whole=whole: [(ObservedEvidence(whole, images), labels)])
     chosen, expected = inside.state_dict(), alone.state_dict()
     assert expected["rules.rule.last"] >= 0
     for name in ("first", "last"):

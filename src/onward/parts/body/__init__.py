@@ -2,7 +2,8 @@
 
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
 from onward.parts.body.direct_feedback import Detached, DirectFeedback, TopError, Wire
-from onward.parts.body.feedback import RandomFeedback, with_exact_feedback, with_random_feedback
+from onward.parts.body.exact import Inexact, exact
+from onward.parts.body.feedback import RandomFeedback, with_random_feedback
 from onward.parts.body.frozen import follow_data, frozen, thawed
 from onward.parts.body.kind import gives_maps
 from onward.parts.body.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
@@ -27,6 +28,7 @@ __all__ = [
     "Detached",
     "DirectFeedback",
     "EachStep",
+    "Inexact",
     "LabelOnTop",
     "NextLayer",
     "OfPotential",
@@ -39,6 +41,7 @@ __all__ = [
     "Wire",
     "collaborate",
     "encode",
+    "exact",
     "follow_data",
     "frozen",
     "gives_maps",
@@ -47,7 +50,6 @@ __all__ = [
     "spike_rates",
     "thawed",
     "trace_weights",
-    "with_exact_feedback",
     "with_feedback",
     "with_random_feedback",
 ]

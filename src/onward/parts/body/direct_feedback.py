@@ -51,6 +51,10 @@ class DirectFeedback(nn.Module):
         self.register_buffer("feedback", drawn / drawn.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
         self.wire = wire
 
+    def exact(self) -> nn.Module:
+        """Return what lets the true gradient through: for controls."""
+        return nn.Identity()
+
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
         return _Inject.apply(activity, self.feedback, self.wire)
 

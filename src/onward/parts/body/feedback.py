@@ -6,8 +6,6 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.parts.body.direct_feedback import DirectFeedback
-
 
 class RandomFeedback(nn.Module):
     """A linear or convolutional layer whose input gets its gradient through a fixed random weight.
@@ -28,6 +26,10 @@ class RandomFeedback(nn.Module):
         weight = layer.weight.detach()
         self.register_buffer("feedback", torch.randn_like(weight) * weight.std())
 
+    def exact(self) -> nn.Module:
+        """Return the layer itself, which sends back the true gradient: for controls."""
+        return self.layer
+
     def forward(self, x: Float[Tensor, "B I ..."]) -> Float[Tensor, "B O ..."]:
         layer, device = self.layer, x.device.type
         tensors = [x, layer.weight, layer.bias, self.feedback]
@@ -45,17 +47,6 @@ def with_random_feedback(body: nn.Module) -> nn.Module:
         return RandomFeedback(body)
     for name, child in body.named_children():
         setattr(body, name, with_random_feedback(child))
-    return body
-
-
-def with_exact_feedback(body: nn.Module) -> nn.Module:
-    """Take all random and direct feedback out of a body again, in place."""
-    if isinstance(body, RandomFeedback):
-        return body.layer
-    if isinstance(body, DirectFeedback):
-        return nn.Identity()
-    for name, child in body.named_children():
-        setattr(body, name, with_exact_feedback(child))
     return body
 
 

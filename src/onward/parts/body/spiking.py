@@ -75,7 +75,7 @@ class SpikingLayer(nn.Module):
         self.coding: Coding | None = coding
         self.register_buffer("weights", torch.tensor(trace_weights(steps, leak)), persistent=False)
 
-    def analog(self) -> nn.Module:
+    def exact(self) -> nn.Module:
         """Return the same body with rectified units in place of neurons: for controls."""
         return nn.Sequential(self.body, nn.ReLU())
 

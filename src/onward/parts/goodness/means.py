@@ -46,6 +46,7 @@ class LinearHead(Goodness):
     """One score per class: a learned linear read-out of the activity, maps averaged first, in fp32."""
 
     per_class: ClassVar[bool] = True
+    head = "always"
 
     def __init__(self, num_classes: int, channels: int):
         super().__init__()

@@ -21,6 +21,7 @@ class PooledLinear(Goodness):
     """
 
     per_class: ClassVar[bool] = True
+    head = "alone"
 
     def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True):
         """`zero`: whether weights begin at zero, or as torch draws them."""

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from onward.core import Evidence, Evidences, InferenceRule, Learner
+from onward.core import CollectedEvidence, Evidence, Evidences, InferenceRule, Learner
 from onward.parts.inference.early_exit import confidence, lowest_threshold
 from onward.parts.inference.scores import LinearReadout
 from onward.parts.ops.rows import Rows
@@ -52,7 +52,7 @@ class ExitHeads(InferenceRule):
 
     def head_scores(self, k: int, handed_on: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
         """Return what head k says of what block k hands on."""
-        return self.heads[k](Evidence.collected(handed_on.new_zeros(0, handed_on.shape[0], 0), [handed_on]))
+        return self.heads[k](CollectedEvidence(handed_on.new_zeros(0, handed_on.shape[0], 0), [handed_on]))
 
     def leaves(self, k: int, scores: Float[Tensor, "B C"]) -> Bool[Tensor, "B"]:
         """Return whom head k lets out."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Evidence, Evidences, InferenceRule
+from onward.core import CollectedEvidence, Evidence, Evidences, InferenceRule
 
 
 class FirstBlocks(InferenceRule):
@@ -40,4 +40,4 @@ class FirstBlocks(InferenceRule):
         return self.rule.reach(first) or first
 
     def _first(self, evidence: Evidence) -> Evidence:
-        return Evidence.collected(evidence.block_scores[: self.count], [])
+        return CollectedEvidence(evidence.block_scores[: self.count])

@@ -2,6 +2,7 @@
 # B batch, C classes
 
 from collections.abc import Mapping
+from typing import ClassVar
 
 from jaxtyping import Float
 from torch import Tensor
@@ -15,6 +16,8 @@ class Mirrored(InferenceRule):
     Test-time augmentation by flipping, as in Jordan 2024 (arXiv 2404.00498), which averages logits. What the inner rule
     fits, it fits on images as they are.
     """
+
+    reads_mirrored: ClassVar[bool] = True
 
     def __init__(self, rule: InferenceRule):
         super().__init__()

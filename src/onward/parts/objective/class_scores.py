@@ -43,6 +43,9 @@ class CrossEntropy(Objective):
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)
 
+    def cross_entropy(self) -> Objective:
+        return self
+
 
 @dataclass(frozen=True)
 class SoftmaxTwice(Objective):

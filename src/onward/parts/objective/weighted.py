@@ -23,3 +23,6 @@ class Weighted(Objective):
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
         return self.weight * self.objective(scores, target)
+
+    def cross_entropy(self) -> Objective | None:
+        return self.objective.cross_entropy()
