@@ -20,7 +20,8 @@ def stamp(file: Path) -> Stamp:
             raise ValueError(f"{file} is a link to a file that does not exist: repair or remove it") from None
         raise ValueError(f"{file} is not a file: there is nothing of this name") from None
     except (OSError, RuntimeError, ValueError) as error:  # a link to itself, a name that is too long, no permission
-        raise ValueError(f"{file} cannot be read ({error}): repair or remove it") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"{file} cannot be read ({reason}): repair or remove it") from None
     if not stat.S_ISREG(status.st_mode):
         raise ValueError(f"{file} is not a file but {_kind(status.st_mode)}: remove it")
     return os.path.abspath(file), status.st_size, status.st_ino, status.st_mtime_ns, status.st_ctime_ns
