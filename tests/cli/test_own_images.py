@@ -109,7 +109,9 @@ def test_a_moved_folder_is_named_with_data_dir(pets: Path, tmp_path: Path, capsy
     assert main(["train", *_QUICK, "--data.name", str(pets)]) == 0
     run = Path("runs/deeper_forward-on-my_pets/seed-0")
     pets.rename(tmp_path / "animals")
-    assert "my pets is not a folder" in _refused(capsys, "evaluate", str(run))
+    assert "my pets, which this run began on, is not there: name its new place with --data-dir" in _refused(
+        capsys, "evaluate", str(run)
+    )
     assert main(["evaluate", str(run), "--data-dir", "animals", "--device", "cpu"]) == 0
     (run / "result.json").unlink()
     assert main(["train", "--resume", str(run), "--data-dir", "animals", "--device", "cpu"]) == 0

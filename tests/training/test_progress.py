@@ -55,7 +55,7 @@ def test_few_blocks_are_numbers_and_many_are_bars():
 
 def test_bars_are_numbers_where_the_encoding_has_none(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("sys.stderr", io.TextIOWrapper(io.BytesIO(), encoding="cp1252"))
-    assert compact(tuple(k / 20 for k in range(8))) == "0.0 12345678 35.0"
+    assert compact(tuple(k / 20 for k in range(8))) == "0.0 _.-=+*%@ 35.0"
 
 
 def test_without_a_terminal_an_epoch_is_one_plain_line(screen: Callable[..., io.StringIO]):

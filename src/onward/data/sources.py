@@ -107,6 +107,9 @@ def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers:
 
     That is the folder itself, or the one in which it lies under its old name. Raises ValueError as `load` does.
     """
+    folder = not _is_named(settings.name) and is_folder(settings.name)
+    if data_dir is None and folder and not Path(settings.name).expanduser().exists():
+        raise ValueError(f"{settings.name}, which this run began on, is not there: name its new place with --data-dir")
     if data_dir is None or _is_named(settings.name):
         return load(settings, data_dir=data_dir, workers=workers)
     below = data_dir / Path(settings.name).name

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from onward.core import EpochDone
 from onward.training.loop import StepDone
 
-_BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "12345678"
+_BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%@"
 _OTHERS = 34  # columns of a line that bar, rate, time left and the gaps between them take at least
 _SILENCE = 10.0  # seconds without a word in a plain text, at most
 
@@ -123,7 +123,7 @@ class Display:
             short = [epoch.removeprefix("epoch "), *_told(done)[:2]]
             if done.block_accuracy:
                 low, bars, high = _range(done.block_accuracy)
-                drawn = [] if bars.isascii() else [f"{low}{bars}{high}"]  # digits for bars would run into the numbers
+                drawn = [] if bars.isascii() else [f"{low}{bars}{high}"]  # signs would run into the numbers
                 lines += [" ".join([*short, text, rate]) for text in (*drawn, f"{low}-{high}")]
             self.console.print(_fitting(lines, self.console.width), soft_wrap=True)
         else:
