@@ -21,6 +21,10 @@ IGNORED = -100
 """The label of a token that no loss counts, as in `torch.nn.functional.cross_entropy`."""
 
 
+Label = Int64[Tensor, "B ..."] | Float[Tensor, "B ..."]
+"""A class, one class per token [B, T], or numbers [B, C]."""
+
+
 class Target(NamedTuple):
     """What an objective is told about a batch.
 
@@ -30,7 +34,7 @@ class Target(NamedTuple):
     `beside` is what travels beside the input of the block whose loss is asked for.
     """
 
-    label: Int64[Tensor, "B"]
+    label: Label
     sign: Int64[Tensor, "B"] | None = None
     views: int = 1
     beside: Stream = ()
@@ -184,9 +188,7 @@ class Supervision(ABC):
         check_fields(self)
 
     @abstractmethod
-    def train_view(
-        self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
-    ) -> tuple[Stream, Target]:
+    def train_view(self, x: Float[Tensor, "B ..."], y: Label, generator: torch.Generator) -> tuple[Stream, Target]:
         """Return the stream that enters block 0 and the target that every objective sees."""
 
     @abstractmethod

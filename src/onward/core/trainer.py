@@ -16,12 +16,12 @@ from onward.core.pieces import Piece, split
 from onward.core.recompute import statistics_kept
 from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
-from onward.core.slots import Stream, Target
+from onward.core.slots import Label, Stream, Target
 from onward.core.span import Span
 from onward.core.update import Context, update_span
 
-Images = Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."]
-"""A batch of images, raw or prepared."""
+Images = Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."] | Int64[Tensor, "B ..."]
+"""A batch of images, raw or prepared, or of whatever else a network takes: rows of a table, numbers of tokens."""
 
 
 class LocalTrainer:
@@ -41,18 +41,18 @@ class LocalTrainer:
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
 
     @gradients_on()
-    def step(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> Float[Tensor, "S"]:
+    def step(self, x: Images, y: Label, *, step: int) -> Float[Tensor, "S"]:
         """Update every span on one batch of prepared or raw images and return the loss of each, without a graph."""
         pieces = split(*self._enter(x, y, step), self.settings.micro_batches)
         spans = self.learner.turns[step % len(self.learner.turns)]
         return torch.stack(self._update(pieces, spans, step, 0, None))
 
     @gradients_on()
-    def enter(self, x: Images, y: Int64[Tensor, "B"], *, step: int) -> tuple[Stream, Target]:
+    def enter(self, x: Images, y: Label, *, step: int) -> tuple[Stream, Target]:
         """Prepare a batch and give it its label: what block 0 and the objectives see."""
         return self._enter(x, y, step)
 
-    def _enter(self, x: Images, y: Int64[Tensor, "B"], step: int) -> tuple[Stream, Target]:
+    def _enter(self, x: Images, y: Label, step: int) -> tuple[Stream, Target]:
         x, y = ordinary(x), ordinary(y)
         with seeded(derive_seed(self.seed, step, "prepare"), x.device):
             x = self.learner.prepare(x)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings
+from onward.core import Label, Learner, LocalBlock, LocalTrainer, Span, TrainerSettings
 
 READ_OUTS, ONE, TWO, ALL = "read-outs alone", "one layer", "two layers", "all"
 """The words for a gradient that reaches no layer, one, two, and every layer of the network."""
@@ -49,7 +49,7 @@ class Locality:
         return {0: READ_OUTS, 1: ONE, 2: TWO}.get(self.layers, f"{self.layers} layers")
 
 
-def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> list[list[int]]:
+def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Label) -> list[list[int]]:
     """Return, for each span, the indices of the blocks whose parameters its objective gives a gradient.
 
     Trains a copy on one batch, span by span, through the trainer; the learner itself is left as it is.

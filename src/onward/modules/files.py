@@ -98,7 +98,6 @@ def _plan(content: Mapping[str, Any]) -> Plan:
             content["outputs"],
             parts,
             tuple(content["unreached"]),
-            content["chain"],
         )
     except (KeyError, TypeError) as error:
         raise ValueError(f"the plan is not one of onward's: {error!r}") from None

@@ -66,7 +66,7 @@ class LocalStep:
     def learn(self, k: int, losses: list[Tensor]) -> Tensor:
         """Take the step of the span that ends at block k, and return its loss."""
         span = self.span_of[k]
-        loss = sum(losses[1:], losses[0])
+        loss = sum(losses[:-1], losses[-1])  # in the order of `local_update`, to the last bit
         if not loss.isfinite():
             raise ValueError(
                 f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: lower the learning rate "

@@ -11,10 +11,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import BlockOptimizer, LocalBlock, TrainerSettings, check_value, gradients_on
+from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, check_value, gradients_on
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
 from onward.modules.batch import as_batch, check_target, mask_of, place
+from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, make_heads, per_place
 from onward.modules.metrics import Metrics
@@ -120,6 +121,16 @@ class LocalModel:
     def module(self) -> nn.Module:
         """Return the model itself, trained as far as it is, without the heads of its blocks; no hook is left in it."""
         return self.model
+
+    def as_learner(self, example: Any) -> Learner:
+        """Return the model as a learner, whose blocks compute its stretches: for cascade, pipeline, micro-batches, "
+        "noise.
+
+        It shares all weights with the model; optimizers are those of its trainer. Its step gives the losses of `step`,
+        bit for bit. `example` is a batch as in `onward.local`. Raises ValueError where the cuts form no chain.
+        """
+        inputs = place(as_batch(example).inputs, self._device)
+        return make_learner(self.model, self.plan, self.heads, self.spans, self.feed, inputs)
 
     @gradients_on()
     def step(self, batch: Any) -> Float[Tensor, "S"]:
@@ -300,7 +311,7 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
             raise ValueError(
                 f"{name} {getattr(settings, name)!r} does not go with the model's own forward pass: take {wanted!r}, "
                 f"or "
-                "train local_model.as_learner() with LocalTrainer"
+                "train as_learner(example) with LocalTrainer"
             )
     return settings
 

@@ -44,8 +44,6 @@ class Plan:
     parts: tuple[Part, ...]
     unreached: tuple[str, ...] = ()
     """Trained parameters that the example does not reach, and that belong to no block: they stay as they are."""
-    chain: bool = False
-    """Whether every cut module is called with what the one before gave, and with nothing else."""
 
     @property
     def tied(self) -> tuple[str, ...]:
@@ -92,7 +90,7 @@ def make_plan(
         replace(part, weights=tuple(weights), tied=tuple(names))
         for part, weights, names in zip([*parts, last], owned, tied, strict=True)
     ]
-    return Plan(task, outputs, tuple(parts), unreached, not any(tied) and _is_chain(seen, at))
+    return Plan(task, outputs, tuple(parts), unreached)
 
 
 def check_model(model: Any) -> None:
@@ -284,16 +282,3 @@ def _with_siblings(model: nn.Module, owned: list[list[str]], tied: set[str]) -> 
     for name, k in more.items():
         owned[k].append(name)
     return owned, tuple(unreached)
-
-
-def _is_chain(seen: Pass, at: list[int]) -> bool:
-    for before, index in pairwise(at):
-        given, call = seen.calls[before], seen.calls[index]
-        positional, named = call.others
-        nothing = not any(isinstance(value, Tensor) for value in [*positional, *named.values()])
-        entered = call.first_input
-        same = entered is not None and entered.shape == given.activity.shape
-        same = same and entered is not None and entered.data_ptr() == given.activity.data_ptr()
-        if not (nothing and same):
-            return False
-    return bool(at)

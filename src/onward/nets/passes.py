@@ -26,9 +26,6 @@ class Call(NamedTuple):
     """The graph's nodes behind all tensors that it gave, the activity's first."""
     watched: bool
     """Whether gradients are on, and nothing else (gradient checkpointing) keeps watch over saved tensors."""
-    first_input: Tensor | None
-    others: tuple[Any, dict[str, Any]]
-    """The other arguments that it was called with."""
 
 
 class Pass(NamedTuple):
@@ -99,7 +96,7 @@ def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_traine
         sources.update(nodes)
         guard = saved_tensor_hooks()
 
-        def note(name: str, module: nn.Module, args: tuple, kwargs: dict[str, Any], output: Any) -> None:
+        def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
             activity = leading_tensor(output)
             if activity is None:
                 return
@@ -108,13 +105,11 @@ def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_traine
             if isinstance(module, nn.Embedding | nn.EmbeddingBag) and given and first is not None:
                 embedded[first.untyped_storage().data_ptr() in batch].add(given[0])
             watched = torch.is_grad_enabled() and saved_tensor_hooks() is guard
-            others = (args[1:] if first is not None else args, dict(kwargs))
-            calls.append(Call(name, module, activity.detach(), given, watched, first, others))
+            calls.append(Call(name, module, activity.detach(), given, watched))
 
         for name, module in model.named_modules():
             hook = module.register_forward_hook(
-                lambda module, args, kwargs, output, name=name: note(name, module, args, kwargs, output),
-                with_kwargs=True,
+                lambda module, args, output, name=name: note(name, module, args, output)
             )
             stack.callback(hook.remove)
         output = leading_tensor(feed(model, entering))

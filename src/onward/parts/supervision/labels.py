@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from onward.core import Count, Stream, Supervision, Target
+from onward.core import Count, Label, Stream, Supervision, Target
 
 
 @dataclass(frozen=True)
@@ -20,15 +20,13 @@ class LabelInLoss(Supervision):
     signed: ClassVar[bool] = False
     mixes_images: ClassVar[bool] = False
 
-    def train_view(
-        self, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], generator: torch.Generator
-    ) -> tuple[Stream, Target]:
+    def train_view(self, x: Tensor, y: Label, generator: torch.Generator) -> tuple[Stream, Target]:
         return (x,), Target(label=y)
 
-    def test_views(self, x: Float[Tensor, "B ..."]) -> list[Stream]:
+    def test_views(self, x: Tensor) -> list[Stream]:
         return [(x,)]
 
-    def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
+    def neutral_view(self, x: Tensor) -> Stream:
         return (x,)
 
 
