@@ -141,6 +141,7 @@ def test_recipes_are_found_by_name_and_by_pattern():
         (lambda: ANY.resume("nowhere"), "nowhere does not exist; name the folder of a run"),
         (lambda: ANY.resume(3), "run is a int: give the path"),
         (lambda: ANY.recipe(3), "name is a int"),
+        (lambda: ANY.list_recipes(3), "pattern is a int"),
         (lambda: ANY.load_data(3), "name_or_settings is a int"),
         (lambda: ANY.load_data("no_such_set"), "unknown data set"),
         (lambda: ANY.compare(), "no run named"),

@@ -74,7 +74,12 @@ def recipe(name: str) -> Recipe:
 
 
 def list_recipes(pattern: str = "*") -> list[str]:
-    """Return the names of all recipes, or of those that fit a pattern such as "asge*" or "*cifar10*", in order."""
+    """Return the names of all recipes, or of those that fit a pattern such as "asge*" or "*cifar10*", in order.
+
+    Raises ValueError for what is no text.
+    """
+    if not isinstance(pattern, str):
+        raise ValueError(f"pattern is a {type(pattern).__name__}: give a text such as 'asge*'")
     return sorted(fnmatch.filter(known_recipes(), pattern))
 
 

@@ -1,6 +1,7 @@
 """What fit returns: a history of its epochs, class names, and a description to be saved with."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -65,6 +66,17 @@ def test_a_learner_built_by_hand_is_not_saved_and_has_no_names(toy_data: Splits,
     assert not (tmp_path / "model").exists() and learner.class_names == ()
     with pytest.raises(ValueError, match="names of the classes are not known"):
         learner.predict_names(toy_data.test.pixels)
+
+
+def test_a_model_is_saved_into_a_folder_alone(learner: Learner, tmp_path: Path, types_unchecked):
+    (tmp_path / "file").write_text("mine")
+    places: list[Any] = [tmp_path / "file", 3, None]
+    for place in places:
+        with pytest.raises(
+            ValueError, match=r"is a file: a model is saved into a folder|folder is a \w+: give the path"
+        ):
+            learner.save(place)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_score_is_the_share_of_right_predictions(learner: Learner, toy_data: Splits):

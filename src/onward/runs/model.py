@@ -198,7 +198,7 @@ def save_model(
     that are not finite, and for a description that is not that of the learner; OSError if a file cannot be written,
     and then the model before it is untouched.
     """
-    folder, tensors = Path(folder), learner.state_dict()
+    folder, tensors = _new_folder(folder), learner.state_dict()
     if result is None and (folder / "result.json").exists():
         raise ValueError(f"{folder} holds a finished run with the model of its result: name another folder")
     content = _described(spec)
@@ -211,6 +211,14 @@ def save_model(
     content |= {"weights_sha256": digest, "config_sha256": config, "result_sha256": result}
     folder.mkdir(parents=True, exist_ok=True)
     replace_all({folder / "model.safetensors": write, folder / "model.json": json_writer(content)})
+
+
+def _new_folder(folder: object) -> Path:
+    if not isinstance(folder, str | Path):
+        raise ValueError(f"folder is a {type(folder).__name__}: give the path of a folder to save the model in")
+    if Path(folder).is_file():
+        raise ValueError(f"{folder} is a file: a model is saved into a folder, so name another place")
+    return Path(folder)
 
 
 @common_defaults()
