@@ -1,5 +1,6 @@
 """The functions of `import onward`: recipes carried out, models and images read, evaluated and compared."""
 
+import copy
 import math
 import shutil
 from dataclasses import replace
@@ -76,6 +77,18 @@ def test_what_holds_no_model_is_refused(path, message: str, tmp_path: Path, monk
     Path("notes.txt").write_text("x")
     with pytest.raises(ValueError, match=message):
         onward.load(path)
+
+
+def test_a_model_of_somebodys_own_is_read_into_it(tmp_path: Path):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
+    local = onward.local(model, torch.zeros(2, 4), MonoForward(features=8), num_classes=3)
+    local.save(tmp_path / "mine.safetensors")
+    with pytest.raises(ValueError, match=r"holds the weights of a model of your own.*load\(path, model=...\)"):
+        onward.load(tmp_path / "mine.safetensors")
+    read = onward.load(tmp_path / "mine.safetensors", model=copy.deepcopy(model))
+    assert isinstance(read, onward.LocalModel)
+    assert torch.equal(read.predict(torch.ones(2, 4)), local.predict(torch.ones(2, 4)))
 
 
 def test_load_still_reads_images_and_says_what_does_so_now(types_unchecked):

@@ -3,11 +3,16 @@
 import fnmatch
 import warnings
 from pathlib import Path
+from typing import overload
+
+from torch import nn
 
 from onward import data, runs
 from onward.cli.known import find_recipe, known_recipes
 from onward.core import Learner
 from onward.data import DATA_SETS, DataSettings, Splits
+from onward.modules import LocalModel
+from onward.modules.files import is_local
 from onward.recipes import Recipe
 from onward.registry import DATA
 from onward.runs import loading
@@ -83,15 +88,27 @@ def list_recipes(pattern: str = "*") -> list[str]:
     return sorted(fnmatch.filter(known_recipes(), pattern))
 
 
-def load(path: Path | str) -> Learner:
+@overload
+def load(path: Path | str) -> Learner: ...
+
+
+@overload
+def load(path: Path | str, *, model: nn.Module) -> LocalModel: ...
+
+
+def load(path: Path | str, *, model: nn.Module | None = None) -> Learner | LocalModel:
     """Read a learner from the folder of a model or a run, or from a file in it; it is in evaluation mode, on the CPU.
 
-    That of a run has its history. Raises ValueError for a path that does not exist or holds no model, for a run that
+    That of a run has its history. What `onward.local` made is read from its file into a `model` of the same kind. Raises ValueError for a path that does not exist or holds no model, for a run that
     has not finished, and for a model that is damaged, foreign or of a method that no installed package has.
     """
+    if model is not None:
+        return LocalModel.load(path, model)
     if isinstance(path, DataSettings) or (isinstance(path, str) and _names_data(path)):
         warnings.warn("onward.load reads models: images are read by onward.load_data", DeprecationWarning, stacklevel=2)
         return load_data(path)  # pyright: ignore[reportReturnType]
+    if isinstance(path, str | Path) and is_local(path):
+        raise ValueError(f"{path} holds the weights of a model of your own: give the model too, load(path, model=...)")
     return loading.load(path)
 
 

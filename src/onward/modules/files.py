@@ -71,9 +71,12 @@ def load(path: Path, model: nn.Module, *, feed: Feed) -> LocalModel:
     return local
 
 
-def is_local(notes: Mapping[str, Any]) -> bool:
-    """Whether the notes of a file of tensors are those of a model of somebody's own."""
-    return notes.get("format") == FORMAT
+def is_local(path: Path | str) -> bool:
+    """Whether a path is a file that `save` wrote."""
+    try:
+        return Path(path).is_file() and read_tensors(Path(path))[1].get("format") == FORMAT
+    except ValueError:
+        return False
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
