@@ -4,12 +4,12 @@
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Auxiliary, Target
 from onward.parts.ops.activity import widen
+from onward.parts.ops.one_hot import one_hot
 
 
 class SimilarityMatching(Auxiliary):
@@ -36,7 +36,7 @@ class SimilarityMatching(Auxiliary):
     def forward(self, activity: Float[Tensor, "B D ..."], target: Target) -> Float[Tensor, "N"]:
         projected = widen(self.project(activity))
         with torch.autocast(activity.device.type, enabled=False):
-            labels = F.one_hot(target.label, self.num_classes).to(projected.dtype)
+            labels = one_hot(target.label, self.num_classes, projected.dtype)
             difference = similarities(map_deviation(projected)) - similarities(labels)
             return self.weight * difference.square().flatten()
 

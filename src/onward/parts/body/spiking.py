@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Goodness, Learner, Stream, Target, WrappedGoodness
+from onward.parts.ops.one_hot import one_hot
 
 Coding = Literal["rate", "latency", "current"]
 """rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: they are no spikes but a
@@ -160,7 +161,7 @@ class ClassDifficulty(WrappedGoodness):
         super().follow(activity, target)
 
     def _count(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        members = torch.nn.functional.one_hot(target.label, len(self.errors)).to(self.errors.dtype)
+        members = one_hot(target.label, len(self.errors), self.errors.dtype)
         wrong = (self.goodness(activity).argmax(dim=1) != target.label).to(self.errors.dtype)
         counts = members.sum(dim=0)
         self.errors.lerp_(wrong @ members / counts.clamp_min(1), 0.01 * counts.clamp_max(1))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onward.core import Goodness, Target
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import cell_means
+from onward.parts.ops.one_hot import one_hot
 
 
 def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor, "B F"]:
@@ -77,7 +78,7 @@ class RunningAnchors(Goodness):
             return
         with torch.autocast(activity.device.type, enabled=False):
             directions = direction(activity, self.grid).to(self.centroids.dtype)
-            members = F.one_hot(target.label, len(self.centroids)).to(directions.dtype)
+            members = one_hot(target.label, len(self.centroids), directions.dtype)
             counts = members.sum(dim=0)[:, None]
             means = members.T @ directions / counts.clamp_min(1)
             self.centroids.lerp_(means, (1 - self.momentum) * counts.clamp_max(1))

@@ -10,6 +10,7 @@ from onward.parts.ops.class_groups import (
     group_mean_square,
     group_norm,
 )
+from onward.parts.ops.one_hot import one_hot
 from onward.parts.ops.rows import Rows
 from onward.parts.ops.views import by_view, sign_of
 
@@ -24,6 +25,7 @@ __all__ = [
     "group_mean_square",
     "group_norm",
     "map_mean",
+    "one_hot",
     "sign_of",
     "spread_over_cells",
     "widen",

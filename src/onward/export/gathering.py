@@ -1,0 +1,413 @@
+"""Operators that gather many elements into one: sums, products of matrices, convolutions, pools, and what chooses."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from torch.fx import Node
+
+from onward.export.loops import Operator, Writer
+from onward.export.operators import OPERATORS, elementwise, shape_of
+from onward.export.values import Index, Value, linear, plus, times
+
+Args = tuple[Any, ...]
+Named = dict[str, Any]
+
+
+def _axes(value: Value, wanted: Any) -> list[int]:
+    rank = len(value.shape)
+    if wanted is None or wanted == []:
+        return list(range(rank))
+    return sorted({k % rank for k in ([wanted] if isinstance(wanted, int) else wanted)}) if rank else []
+
+
+def _reduce(start: str, add: str, end: str = "{a}") -> Operator:
+    """Return the operator that goes over some axes: `add` takes {a}, what was gathered, and {x}, an element."""
+
+    def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+        value = args[0]
+        axes = _axes(value, args[1] if len(args) > 1 else kwargs.get("dim"))
+        count = math.prod(value.shape[k] for k in axes)
+        kept = [1 if k in axes else n for k, n in enumerate(value.shape)]
+        result = writer.temporary(shape_of(node))
+        assert result.array is not None
+        with writer.statement(value.reads, result.array), writer.loops(kept) as outer:
+            writer.local("a", start)
+            with writer.loops([n if k in axes else 1 for k, n in enumerate(value.shape)]) as inner:
+                index = tuple(inner[k] if k in axes else outer[k] for k in range(len(value.shape)))
+                writer.line(f"a = {add.format(a='a', x=value.at(index))};")
+            places = linear(outer, kept)
+            writer.line(f"{result.array}[{places}] = {end.format(a='a', n=writer.number(count))};")
+        return result
+
+    return write
+
+
+_SUM = _reduce("ZERO", "{a} + {x}")
+_MEAN = _reduce("ZERO", "{a} + {x}", "{a} / {n}")
+_LARGEST = _reduce("-BIG", "MAX({a}, {x})")
+_SMALLEST = _reduce("BIG", "MIN({a}, {x})")
+
+
+def _choose(sign: str) -> Operator:
+    """Return the operator that finds the place of the largest (or smallest) element along an axis, the first of equals."""
+
+    def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+        value = args[0] if len(args[0].shape) else args[0].moved((1,), lambda i: ())
+        axis = args[1] if len(args) > 1 else None
+        if axis is None:
+            value, axis = _flat(writer, value), 0
+        axis %= len(value.shape)
+        kept = [1 if k == axis else n for k, n in enumerate(value.shape)]
+        result = writer.temporary(shape_of(node))
+        assert result.array is not None
+        value = writer.ready(value)
+        with writer.statement(value.reads, result.array), writer.loops(kept) as outer:
+            first = (*outer[:axis], "0", *outer[axis + 1 :])
+            writer.local("a", value.at(first))
+            writer.local("b", "ZERO")
+            with writer.loops([n if k == axis else 1 for k, n in enumerate(value.shape)]) as inner:
+                element = value.at((*outer[:axis], inner[axis], *outer[axis + 1 :]))
+                writer.line(f"if ({element} {sign} a) {{ a = {element}; b = NUMBER({inner[axis]}); }}")
+            writer.line(f"{result.array}[{linear(outer, kept)}] = b;")
+        return result
+
+    return write
+
+
+def _flat(writer: Writer, value: Value) -> Value:
+    solid = writer.solid(value)
+    array = solid.array
+    return Value((solid.size,), lambda i: f"{array}[{i[0]}]", solid.reads, True, array)
+
+
+_LARGEST_AT, _SMALLEST_AT = _choose(">"), _choose("<")
+
+
+def _norm(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    value, order = writer.ready(args[0]), args[1] if len(args) > 1 else 2
+    if order != 2:
+        raise ValueError(f"a vector norm of order {order} cannot be written as plain loops: use --format onnx")
+    return _reduce("ZERO", "{a} + SQUARE({x})", "SQRT({a})")(writer, node, (value, *args[2:]), kwargs)
+
+
+def _any(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    return _reduce("ZERO", "({x} != 0 ? ONE : {a})")(writer, node, args, kwargs)
+
+
+def _cumulate(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    value, axis = args[0], args[1] % len(args[0].shape)
+    result = writer.temporary(value.shape)
+    assert result.array is not None
+    kept = [1 if k == axis else n for k, n in enumerate(value.shape)]
+    with writer.statement(value.reads, result.array), writer.loops(kept) as outer:
+        writer.local("a", "ZERO")
+        with writer.loops([n if k == axis else 1 for k, n in enumerate(value.shape)]) as inner:
+            index = (*outer[:axis], inner[axis], *outer[axis + 1 :])
+            writer.line(f"a = a + {value.at(index)};")
+            writer.line(f"{result.array}[{linear(index, result.shape)}] = a;")
+    return result
+
+
+def _top(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
+    """Write the largest elements of each row in order, and where they stand; of equals the first."""
+    value, count = writer.ready(args[0]), args[1]
+    axis = len(value.shape) - 1
+    if len(args) > 2 and args[2] % len(value.shape) != axis:
+        raise ValueError("topk along another axis than the last cannot be written as plain loops: use --format onnx")
+    shape = (*value.shape[:axis], count)
+    best, place = writer.temporary(shape), writer.temporary(shape)
+    assert best.array is not None and place.array is not None
+    length = value.shape[axis]
+    for rank in range(count):
+        with writer.statement(value.reads | place.reads, place.array), writer.loops((*shape[:axis], 1)) as outer:
+            writer.local("a", "-BIG")
+            writer.local("b", "ZERO")
+            with writer.loops((*(1 for _ in outer[:axis]), length)) as inner:
+                element = value.at((*outer[:axis], inner[axis]))
+                at = [f"{place.array}[{linear((*outer[:axis], str(k)), shape)}]" for k in range(rank)]
+                unused = "".join(f" && {spot} != {inner[axis]}" for spot in at)
+                writer.line(f"if ({element} > a{unused}) {{ a = {element}; b = NUMBER({inner[axis]}); }}")
+            writer.line(f"{place.array}[{linear((*outer[:axis], str(rank)), shape)}] = b;")
+    gathered = Value(shape, lambda i: value.at((*i[:axis], f"INT({place.at(i)})")), value.reads | place.reads)
+    return [writer.store(gathered, best), place]
+
+
+def _largest_and_place(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
+    value, axis = writer.ready(args[0]), args[1] % len(args[0].shape)
+    place = _along(writer, value, axis)
+    found = Value(
+        place.shape,
+        lambda i: value.at((*i[:axis], f"INT({place.at(i)})", *i[axis + 1 :])),
+        value.reads | place.reads,
+    )
+    if len(args) > 2 and args[2]:
+        return [found, place]
+    shape = tuple(n for k, n in enumerate(value.shape) if k != axis)
+    return [v.moved(shape, lambda i: (*i[:axis], "0", *i[axis:])) for v in (writer.store(found), place)]
+
+
+def _along(writer: Writer, value: Value, axis: int) -> Value:
+    """Return the place of the largest along an axis, which stays with length 1."""
+    kept = tuple(1 if k == axis else n for k, n in enumerate(value.shape))
+    result = writer.temporary(kept)
+    assert result.array is not None
+    with writer.statement(value.reads, result.array), writer.loops(kept) as outer:
+        writer.local("a", value.at((*outer[:axis], "0", *outer[axis + 1 :])))
+        writer.local("b", "ZERO")
+        with writer.loops([n if k == axis else 1 for k, n in enumerate(value.shape)]) as inner:
+            element = value.at((*outer[:axis], inner[axis], *outer[axis + 1 :]))
+            writer.line(f"if ({element} > a) {{ a = {element}; b = NUMBER({inner[axis]}); }}")
+        writer.line(f"{result.array}[{linear(outer, kept)}] = b;")
+    return result
+
+
+def _product(writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None) -> Value:
+    """Write a product of matrices, or of as many pairs of matrices as the first axis says."""
+    left, right = writer.ready(left), writer.ready(right)
+    shape, depth = shape_of(node), left.shape[-1]
+    bias = None if start is None else writer.ready(start).broadcast(shape)
+    result = writer.temporary(shape)
+    assert result.array is not None
+    reads = left.reads | right.reads | (bias.reads if bias is not None else frozenset())
+    with writer.statement(reads, result.array), writer.loops(shape) as index:
+        *batch, row, column = index
+        writer.local("a", "ZERO" if bias is None else bias.at(index))
+        with writer.loops((depth,)) as (inner,):
+            writer.line(f"a += {left.at((*batch, row, inner))} * {right.at((*batch, inner, column))};")
+        writer.line(f"{result.array}[{linear(index, shape)}] = a;")
+    return result
+
+
+def _multiply(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    return _product(writer, node, args[0], args[1])
+
+
+def _multiply_add(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    if kwargs.get("alpha", 1) != 1 or kwargs.get("beta", 1) != 1:
+        raise ValueError("a scaled product of matrices cannot be written as plain loops: use --format onnx")
+    return _product(writer, node, args[1], args[2], args[0])
+
+
+def _dot(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    left, right = args[:2]
+    return _product(writer, node, left, right.moved((*right.shape, 1), lambda i: i[:-1]))
+
+
+def _pairs(value: Any) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else (value[0], value[-1])
+
+
+def _convolve(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    x, weight, bias, stride, padding, dilation, transposed, _, groups = args
+    if len(x.shape) != 4:
+        raise ValueError("a convolution of other than maps cannot be written as plain loops: use --format onnx")
+    x, weight = writer.ready(x), writer.ready(weight)
+    window = _Window(*_pairs(stride), *_pairs(padding), *_pairs(dilation), transposed)
+    shape = shape_of(node)
+    result = writer.temporary(shape)
+    assert result.array is not None
+    inputs, outputs = x.shape[1] // groups, shape[1] // groups
+    reads = x.reads | weight.reads | (bias.reads if bias is not None else frozenset())
+    with writer.statement(reads, result.array), writer.loops(shape) as index:
+        n, channel, row, column = index
+        writer.local("a", "ZERO" if bias is None else bias.at((channel,)))
+        group = "0" if groups == 1 else channel if outputs == 1 else f"INT({channel} / {outputs})"
+        with writer.loops((inputs, *weight.shape[2:])) as (c, down, right):
+            writer.line(f"{writer.dialect.counter} y = {window.at(row, down, 0)}, x = {window.at(column, right, 1)};")
+            source = plus(times(group, inputs), c)
+            inner = channel if groups == 1 else "0" if outputs == 1 else f"{channel} % {outputs}"
+            kernel = weight.at((source, inner, down, right) if transposed else (channel, c, down, right))
+            height, width = x.shape[2:]
+            tests = f"y >= 0 && y < {height} && x >= 0 && x < {width}"
+            writer.line(f"if ({window.fits(height, width)}) {{" if transposed else f"if ({tests}) {{")
+            ys, xs = (f"(y / {window.down})", f"(x / {window.right})") if transposed else ("y", "x")
+            writer.line(f"a += {x.at((n, source, ys, xs))} * {kernel};")
+            writer.line("}")
+        writer.line(f"{result.array}[{linear(index, shape)}] = a;")
+    return result
+
+
+class _Window:
+    """Where a kernel's element falls on the input, for each axis; transposed: times the stride."""
+
+    def __init__(self, down: int, right: int, above: int, before: int, spread: int, wide: int, transposed: bool):
+        self.down, self.right = down, right
+        self.strides, self.pads, self.spreads = (down, right), (above, before), (spread, wide)
+        self.transposed = transposed
+
+    def at(self, place: str, inner: str, axis: int) -> str:
+        if self.transposed:
+            return f"{plus(place, self.pads[axis])} - {times(inner, self.spreads[axis])}"
+        return plus(plus(times(place, self.strides[axis]), times(inner, self.spreads[axis])), -self.pads[axis])
+
+    def fits(self, height: int, width: int) -> str:
+        whole = [f"{v} % {s} == 0" for v, s in (("y", self.down), ("x", self.right)) if s > 1]
+        inside = f"y >= 0 && x >= 0 && y < {height * self.down} && x < {width * self.right}"
+        return " && ".join([inside, *whole])
+
+
+def _average(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    """Write a mean over windows; what lies outside of the map counts as zero where the pool says that it counts."""
+    x, kernel = writer.ready(args[0]), _pairs(args[1])
+    stride = _pairs(args[2]) if len(args) > 2 and args[2] else kernel
+    pads = _pairs(args[3]) if len(args) > 3 else (0, 0)
+    counted = args[5] if len(args) > 5 else True
+    shape = shape_of(node)
+    lead = len(shape) - 2
+    result = writer.temporary(shape)
+    assert result.array is not None
+    with writer.statement(x.reads, result.array), writer.loops(shape) as index:
+        ends = []
+        for axis, name in enumerate("yx"):
+            length, n = x.shape[lead + axis], kernel[axis]
+            begin = plus(times(index[lead + axis], stride[axis]), -pads[axis])
+            bound = length + pads[axis] if counted else length
+            writer.line(f"{writer.dialect.counter} {name}0 = {begin}, {name}1 = LEAST({name}0 + {n}, {bound});")
+            size = f"({name}1 - {name}0)" if counted else f"({name}1 - MOST({name}0, 0))"
+            ends.append(size)
+        writer.local("a", "ZERO")
+        counter = writer.dialect.counter
+        for axis, name in enumerate("yx"):
+            last = f"LEAST({name}1, {x.shape[lead + axis]})"
+            writer.line(f"for ({counter} {name} = MOST({name}0, 0); {name} < {last}; {name}++) {{")
+        writer.line(f"a += {x.at((*index[:lead], 'y', 'x'))};")
+        writer.line("}")
+        writer.line("}")
+        divisor = writer.number(args[6]) if len(args) > 6 and args[6] else f"NUMBER({ends[0]} * {ends[1]})"
+        writer.line(f"{result.array}[{linear(index, shape)}] = a / {divisor};")
+    return result
+
+
+def _adaptive(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    """Write means over cells: cell k of n reaches from the floor of k / n of the map to the ceiling of (k + 1) / n."""
+    x, shape = writer.ready(args[0]), shape_of(node)
+    lead = len(shape) - 2
+    result = writer.temporary(shape)
+    assert result.array is not None
+    counter = writer.dialect.counter
+    with writer.statement(x.reads, result.array), writer.loops(shape) as index:
+        for axis, name in enumerate("yx"):
+            length, cells, cell = x.shape[lead + axis], shape[lead + axis], index[lead + axis]
+            begin, end = times(cell, length), plus(times(cell, length), length + cells - 1)
+            writer.line(f"{counter} {name}0 = INT(({begin}) / {cells}), {name}1 = INT(({end}) / {cells});")
+        writer.local("a", "ZERO")
+        for name in "yx":
+            writer.line(f"for ({counter} {name} = {name}0; {name} < {name}1; {name}++) {{")
+        writer.line(f"a += {x.at((*index[:lead], 'y', 'x'))};")
+        writer.line("}")
+        writer.line("}")
+        writer.line(f"{result.array}[{linear(index, shape)}] = a / NUMBER((y1 - y0) * (x1 - x0));")
+    return result
+
+
+def _largest_in_windows(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
+    x, kernel = writer.ready(args[0]), _pairs(args[1])
+    stride = _pairs(args[2]) if len(args) > 2 and args[2] else kernel
+    pads = _pairs(args[3]) if len(args) > 3 else (0, 0)
+    shape = tuple(node.meta["val"][0].shape)
+    lead, (height, width) = len(shape) - 2, x.shape[-2:]
+    place = writer.temporary(shape)
+    assert place.array is not None
+    with writer.statement(x.reads, place.array), writer.loops(shape) as index:
+        writer.local("a", "-BIG")
+        writer.local("b", "ZERO")
+        with writer.loops(kernel) as (down, right):
+            at = [plus(plus(times(index[lead + k], stride[k]), e), -pads[k]) for k, e in enumerate((down, right))]
+            writer.line(f"{writer.dialect.counter} y = {at[0]}, x = {at[1]};")
+            element = x.at((*index[:lead], "y", "x"))
+            inside = f"y >= 0 && y < {height} && x >= 0 && x < {width}"
+            writer.line(f"if ({inside} && {element} > a) {{ a = {element}; b = NUMBER(y * {width} + x); }}")
+        writer.line(f"{place.array}[{linear(index, shape)}] = b;")
+
+    def at(index: Index) -> str:
+        spot = f"INT({place.at(index)})"
+        return x.at((*index[:lead], f"INT({spot} / {width})", f"({spot} % {width})"))
+
+    return [writer.store(Value(shape, at, x.reads | place.reads)), place]
+
+
+def _gather(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    value, axis, index = writer.ready(args[0]), args[1] % len(args[0].shape), writer.ready(args[2])
+    return Value(
+        index.shape,
+        lambda i: value.at((*i[:axis], f"INT({index.at(i)})", *i[axis + 1 :])),
+        value.reads | index.reads,
+    )
+
+
+def _index(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    """Read where indices say, along one axis or along several that are indexed together."""
+    value, indices, shape = writer.ready(args[0]), list(args[1]), shape_of(node)
+    axes = [k for k, index in enumerate(indices) if index is not None]
+    if axes != list(range(axes[0], axes[-1] + 1)):
+        raise ValueError("indices with an axis between them cannot be written as plain loops: use --format onnx")
+    first, count = axes[0], len(axes)
+    inner = len(shape) - (len(value.shape) - count)
+    ready = [writer.ready(indices[k]).broadcast(shape[first : first + inner]) for k in axes]
+
+    def at(index: Index) -> str:
+        middle = index[first : first + inner]
+        wrapped = (f"WRAP({r.at(middle)}, {value.shape[k]})" for k, r in zip(axes, ready, strict=True))
+        return value.at((*index[:first], *wrapped, *index[first + inner :]))
+
+    return Value(shape, at, value.reads.union(*(r.reads for r in ready)))
+
+
+def _scatter(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    """Write a value, or the elements of another, where indices along an axis say."""
+    value, axis, index, source = args[0], args[1] % len(args[0].shape), writer.ready(args[2]), args[3]
+    result = writer.temporary(value.shape)
+    assert result.array is not None
+    writer.store(value, result)
+    whole = isinstance(source, Value)
+    reads = index.reads | (source.reads if whole else frozenset()) | result.reads
+    adds = "scatter_add" in str(node.target) or kwargs.get("reduce") == "sum"
+    with writer.statement(reads, result.array), writer.loops(index.shape) as i:
+        place = linear((*i[:axis], f"INT({index.at(i)})", *i[axis + 1 :]), result.shape)
+        text = source.at(i) if whole else writer.number(source)
+        writer.line(f"{result.array}[{place}] {'+=' if adds else '='} {text};")
+    return result
+
+
+
+
+def _put_slice(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
+    """Write a value with a stretch of one axis exchanged."""
+    value, source, axis, start, stop, step = (*args, *(None,) * (6 - len(args)))
+    axis = (axis or 0) % len(value.shape)
+    begin, _, step = slice(start, stop, step).indices(value.shape[axis])
+    result = writer.store(value, writer.temporary(value.shape))
+    return writer.store(source, result, at=lambda i: (*i[:axis], plus(times(i[axis], step), begin), *i[axis + 1 :]))
+
+
+_MATRICES: dict[str, Operator] = {
+    "mm.default": _multiply,
+    "bmm.default": _multiply,
+    "addmm.default": _multiply_add,
+    "baddbmm.default": _multiply_add,
+    "mv.default": _dot,
+    "convolution.default": _convolve,
+    "avg_pool2d.default": _average,
+    "_adaptive_avg_pool2d.default": _adaptive,
+    "max_pool2d_with_indices.default": _largest_in_windows,
+}
+OPERATORS_OF_MANY: dict[str, Operator] = {
+    **dict.fromkeys(("sum.default", "sum.dim_IntList"), _SUM),
+    **dict.fromkeys(("mean.default", "mean.dim"), _MEAN),
+    **dict.fromkeys(("amax.default", "max.default"), _LARGEST),
+    **dict.fromkeys(("amin.default", "min.default"), _SMALLEST),
+    **dict.fromkeys(("any.default", "any.dim", "any.dims"), _any),
+    "argmax.default": _LARGEST_AT,
+    "argmin.default": _SMALLEST_AT,
+    "max.dim": _largest_and_place,
+    "linalg_vector_norm.default": _norm,
+    "cumsum.default": _cumulate,
+    "topk.default": _top,
+    "slice_scatter.default": _put_slice,
+    "gather.default": _gather,
+    "index.Tensor": _index,
+    **dict.fromkeys(("scatter.value", "scatter.src", "scatter_add.default"), _scatter),
+    **_MATRICES,
+}
+ALL_OPERATORS: dict[str, Operator] = {**OPERATORS, **OPERATORS_OF_MANY}

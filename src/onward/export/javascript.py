@@ -1,0 +1,120 @@
+"""JavaScript: one module without imports, for Node and browsers."""
+
+import base64
+import json
+
+import numpy as np
+
+from onward.export.loops import Dialect
+from onward.export.plain import Plain, Routine, plain
+from onward.export.program import Model
+from onward.export.step import Learning
+
+
+def _literal(value: float) -> str:
+    if value != value or value in (float("inf"), float("-inf")):
+        return "NaN" if value != value else "Infinity" if value > 0 else "(-Infinity)"
+    text = repr(float(np.float32(value)))
+    return f"({text})" if text.startswith("-") else text
+
+
+JAVASCRIPT = Dialect(counter="let", local="let", literal=_literal)
+
+_BEGIN = """// {name}: class scores of images{learns}, written by onward. See README.md beside it.
+const ZERO = 0, ONE = 1, BIG = 3.402823466e38;
+const {{exp: EXP, log: LOG, log1p: LOG1P, expm1: EXPM1, sqrt: SQRT, abs: ABS, tanh: TANH, sin: SIN, cos: COS}} = Math;
+const {{floor: FLOOR, trunc: TRUNC, trunc: INT, pow: POW, max: MAX, min: MIN, max: MOST, min: LEAST, sign: SIGN}} = Math;
+const NUMBER = (a) => a, SQUARE = (a) => a * a, RELU = (a) => (a > 0 ? a : 0), WRAP = (a, n) => (a < 0 ? a + n : a);
+
+function numbers(text) {{
+  const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+  return new Float32Array(bytes.buffer);
+}}
+
+export const classNames = {names};
+export const shape = {shape}; // channels, height, width
+"""
+_LEARNING = """export const batch = {batch}; // images of a training step
+export const weights = numbers("{weights}");
+export const moments = new Float32Array({moments});
+let steps = 0;
+
+/** All that learning changes, as a copy; `setState` takes it back. */
+export const state = () => ({{ weights: weights.slice(), moments: moments.slice(), steps }});
+export function setState(kept) {{
+  if (kept.weights.length !== weights.length || kept.moments.length !== moments.length) {{
+    throw new Error("this state belongs to another model");
+  }}
+  weights.set(kept.weights);
+  moments.set(kept.moments);
+  steps = kept.steps;
+}}
+"""
+_SCORES = "/** Scores of one image, the higher the likelier: pixels in [0, 1], channel by channel, row by row. */"
+_LEARN = "/** One training step on `batch` images and their labels; returns the loss of every span. */"
+
+
+def javascript_files(model: Model, learning: Learning | None = None) -> tuple[dict[str, str], Plain]:
+    """Return the text of `model.mjs`, and what it holds. Raises ValueError, by name, for what loops cannot carry."""
+    result = plain(model, JAVASCRIPT, learning)
+    return {"model.mjs": javascript(result)}, result
+
+
+def javascript(result: Plain) -> str:
+    """Return the module of a model that was written as loops in this dialect."""
+    spec, learning = result.model.spec, result.learning
+    parts = [
+        _BEGIN.format(
+            name=result.model.name.replace("\n", " "),
+            learns="" if learning is None else ", and their training step",
+            names=json.dumps(spec.class_names),
+            shape=json.dumps(spec.shape),
+        )
+    ]
+    parts += [f'const {name} = numbers("{_text(values)}"); // {result.names[name]}' for name, values in result.fixed.items()]
+    if learning is not None:
+        whole = np.concatenate(list(result.weights.values()))
+        moments = sum(result.moments.values())
+        parts.append(_LEARNING.format(batch=learning.batch_size, weights=_text(whole), moments=moments))
+        parts += _places("weights", {name: w.size for name, w in result.weights.items()})
+        parts += _places("moments", result.moments)
+    parts.append(f"const working = new Float32Array({max(1, result.working)});")
+    classes = len(spec.class_names)
+    parts.append(
+        _function(
+            f"{_SCORES}\nexport function scores(image)",
+            result.scores,
+            f"  const scores = new Float32Array({classes});",
+            "  return scores;",
+        )
+    )
+    return "\n".join([*parts, _learn(result)]) + "\n"
+
+
+def _text(values: np.ndarray) -> str:
+    return base64.b64encode(values.astype("<f4").tobytes()).decode()
+
+
+def _places(array: str, sizes: dict[str, int]) -> list[str]:
+    lines, place = [], 0
+    for name, size in sizes.items():
+        lines.append(f"const {name} = {array}.subarray({place}, {place + size});")
+        place += size
+    return lines
+
+
+def _function(head: str, routine: Routine, before: str, after: str) -> str:
+    sizes = routine.arena.places
+    places = [f"  const {name} = working.subarray({place});" for name, place in sizes.items()]
+    body = ["  {\n" + "\n".join(f"    {line}" for line in s.lines) + "\n  }" for s in routine.statements]
+    return "\n".join([head + " {", before, *places, *body, after, "}"])
+
+
+def _learn(result: Plain) -> str:
+    if result.step is None:
+        return ""
+    losses = sorted({name for s in result.step.statements for name in s.writes if name.startswith("loss")})
+    before = "\n".join(f"  const {name} = [0];" for name in losses)
+    before += "\n  const step = [++steps], rate = [learningRate];"
+    after = f"  return [{', '.join(f'{name}[0]' for name in losses)}];"
+    return _function(f"{_LEARN}\nexport function learn(images, labels, learningRate)", result.step, before, after)

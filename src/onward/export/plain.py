@@ -1,0 +1,144 @@
+"""A model, and its step, as plain loops over arrays with names: what C and JavaScript write down."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.export.graph_signature import InputKind
+from torch.fx import GraphModule, Node
+
+from onward.export.decompositions import decompositions
+from onward.export.gathering import ALL_OPERATORS
+from onward.export.loops import Dialect, Writer, write_graph
+from onward.export.program import Model, trace
+from onward.export.step import Learning, Step, trace_step
+from onward.export.values import Arena, Statement, Value, held
+
+
+@dataclass
+class Routine:
+    """The statements of a function and the memory that its temporary arrays share."""
+
+    statements: list[Statement]
+    arena: Arena
+
+
+@dataclass
+class Plain:
+    """A model as loops: `weights` change while it learns, `moments` are the optimizer's, `fixed` never change.
+
+    Every array has a short name; `names` gives the name of what it holds.
+    """
+
+    model: Model
+    scores: Routine
+    step: Routine | None = None
+    learning: Learning | None = None
+    weights: dict[str, np.ndarray] = field(default_factory=dict)
+    moments: dict[str, int] = field(default_factory=dict)
+    fixed: dict[str, np.ndarray] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def working(self) -> int:
+        """Numbers of four bytes that the larger of the two functions needs."""
+        return max(self.scores.arena.size, self.step.arena.size if self.step else 0)
+
+    @property
+    def image_size(self) -> int:
+        return math.prod(self.model.spec.shape)
+
+
+def plain(model: Model, dialect: Dialect, learning: Learning | None = None) -> Plain:
+    """Write a model's scores of one image, and its training step if asked for, as loops.
+
+    Raises ValueError, by name, for what loops cannot say.
+    """
+    step = None if learning is None else trace_step(model, learning)
+    result = Plain(model, Routine([], Arena()), learning=learning)
+    if step is not None:
+        _name_state(result, step)
+    result.scores = _scores(result, dialect)
+    if step is not None:
+        result.step = _step(result, step, dialect)
+    return result
+
+
+def _name_state(result: Plain, step: Step) -> None:
+    """Name the arrays that change: those with a value at the beginning, then those that begin at zero."""
+    for name, value in step.state.items():
+        if not value.numel():
+            continue
+        if any(name.startswith(f"{kept}.") for kept in step.learning.kept):
+            short = f"m{len(result.moments)}"
+            result.moments[short] = value.numel()
+        else:
+            short = f"w{len(result.weights)}"
+            result.weights[short] = _numbers(value)
+        result.names[short] = name
+
+
+def _numbers(value: Tensor) -> np.ndarray:
+    return value.detach().to("cpu", torch.float32).contiguous().numpy().ravel()
+
+
+def _scores(result: Plain, dialect: Dialect) -> Routine:
+    program = trace(result.model, batch=1).run_decompositions(decompositions())
+    changing = {name: short for short, name in result.names.items()}
+    inputs: dict[Node, Value] = {}
+    nodes = {node.name: node for node in program.graph.nodes}
+    for spec in program.graph_signature.input_specs:
+        node = nodes[spec.arg.name]
+        shape = tuple(node.meta["val"].shape)
+        if spec.kind == InputKind.USER_INPUT:
+            inputs[node] = held("image", shape)
+        elif spec.target in changing:
+            inputs[node] = held(changing[spec.target], shape)
+        elif node.users:
+            kept = program.state_dict if spec.target in program.state_dict else program.constants
+            inputs[node] = _fix(result, kept[spec.target], str(spec.target))
+        else:
+            inputs[node] = held("nothing", shape)
+    (output,) = (node for node in program.graph.nodes if node.op == "output")
+    (found,) = output.args[0]
+    writer = Writer(dialect)
+    write_graph(program.graph, inputs, {found: held("scores", found.meta["val"].shape)}, ALL_OPERATORS, writer)
+    return Routine(writer.statements, writer.arena())
+
+
+def _fix(result: Plain, value: Tensor, name: str) -> Value:
+    short = f"c{len(result.fixed)}"
+    result.fixed[short] = _numbers(value)
+    result.names[short] = name
+    return held(short, value.shape)
+
+
+def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
+    graph, changing = step.graph.graph, {name: short for short, name in result.names.items()}
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    arrays = [changing.get(name, "nothing") for name in step.state] + ["images", "labels", "step", "rate"]
+    inputs = {n: held(a, n.meta["val"].shape) for n, a in zip(placeholders, arrays, strict=True)}
+    inputs |= _constants(result, step.graph)
+    (output,) = (node for node in graph.nodes if node.op == "output")
+    outputs, writer = {}, Writer(dialect)
+    results = list(output.args[0])
+    for number, found in enumerate(results):
+        if number < len(step.state):
+            name = arrays[number]
+            if name == "nothing" or found is placeholders[number]:
+                continue
+            target = held(name, found.meta["val"].shape)
+        else:
+            target = held(f"loss{number - len(step.state)}", ())
+        assert found not in outputs, "two results of one value"
+        outputs[found] = target
+    write_graph(graph, inputs, outputs, ALL_OPERATORS, writer)
+    return Routine(writer.statements, writer.arena())
+
+
+def _constants(result: Plain, graph: GraphModule) -> dict[Node, Value]:
+    """Name what the tracer took for a constant."""
+    nodes = [node for node in graph.graph.nodes if node.op == "get_attr"]
+    return {node: _fix(result, getattr(graph, str(node.target)), f"constant {node.target}") for node in nodes}

@@ -1,0 +1,220 @@
+"""The training step as a pure function: new weights and state from old ones and a batch, by the trainer's own walk."""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.func import functionalize
+from torch.fx import GraphModule
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from onward.core import Count, Learner, LocalTrainer, NonNegative, ShareBelowOne, TrainerSettings, check_fields
+from onward.export.decompositions import decompositions
+from onward.export.program import Model
+from onward.nets.dropout import Dropout
+from onward.nets.relu_dropout import ReluDropout
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How an exported model goes on learning. Raises ValueError for a value out of its range.
+
+    Weight decay is as torch has it: decoupled for adamw, part of the gradient for sgd.
+    """
+
+    optimizer: Literal["adamw", "sgd"] = "adamw"
+    """adamw keeps two numbers a weight, sgd with momentum one, sgd without momentum none."""
+    momentum: ShareBelowOne = 0.9
+    """Momentum of sgd."""
+    weight_decay: NonNegative = 0.0
+    """Weight decay of every trained weight."""
+    batch_size: Count = 1
+    """Images of a step."""
+
+    def __post_init__(self):
+        check_fields(self)
+
+    @property
+    def kept(self) -> tuple[str, ...]:
+        """What the optimizer keeps of a weight."""
+        if self.optimizer == "adamw":
+            return ("first_moment", "second_moment")
+        return ("momentum",) if self.momentum else ()
+
+    def settings(self) -> TrainerSettings:
+        return TrainerSettings(
+            optimizer=self.optimizer,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            channels_last=False,
+            schedule="constant",
+        )
+
+
+@dataclass(frozen=True)
+class Step:
+    """A traced step, as a graph of functions that change nothing.
+
+    Its inputs are the state, then images, labels, step (from 1) and learning rate; its results are the new state, then
+    the loss of every span. `state` gives the values to begin with: weights and statistics by their name in the model,
+    what the optimizer keeps by `first_moment.NAME` and so on.
+    """
+
+    graph: GraphModule
+    state: dict[str, Tensor]
+    example: tuple[Tensor, ...]
+    spans: int
+    learning: Learning
+
+
+def trace_step(model: Model, learning: Learning) -> Step:
+    """Trace one training step of all spans. Raises ValueError, by name, for a method that needs more than such a step."""
+    check_learnable(model)
+    learner, size, training = model.learner, learning.batch_size, model.learner.training
+    weights = {name: p.detach().clone() for name, p in learner.named_parameters() if name.startswith("blocks.")}
+    moments = {f"{kept}.{name}": torch.zeros_like(w) for kept in learning.kept for name, w in weights.items()}
+    buffers = {name: b.detach().clone() for name, b in learner.named_buffers() if name.startswith("blocks.")}
+    state = {**weights, **moments, **buffers}
+    images = torch.rand(size, *model.spec.shape, generator=torch.Generator().manual_seed(0))
+    example = (images, torch.arange(size) % len(model.spec.class_names), torch.tensor(1.0), torch.tensor(1e-3))
+    pure = _PureStep(learner, learning, list(weights), list(buffers))
+    learner.train()
+    try:
+        inputs = (*(value.clone() for value in state.values()), *example)
+        graph = make_fx(pure)(*inputs)
+        graph = make_fx(functionalize(graph, remove="mutations"), decomposition_table=decompositions())(*inputs)
+    finally:
+        learner.train(training)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()
+    return Step(graph, state, example, len(learner.turns[0]), learning)
+
+
+def check_learnable(model: Model) -> None:
+    """Raise ValueError, by name, for a method whose step draws at random, or is not the same every time."""
+    method, learner = type(model.spec.algorithm).__name__, model.learner
+    if learner.supervision.signed:
+        raise ValueError(
+            f"{method} cannot learn outside of onward: {type(learner.supervision).__name__} draws other views in every "
+            "step; export without --learning, or train a method that tells the label to its loss, such as MonoForward"
+        )
+    if len(learner.turns) > 1:
+        raise ValueError(f"{method} takes turns of different spans, which one step cannot hold: leave out --learning")
+    for name, part in learner.named_modules():
+        if isinstance(part, Dropout | ReluDropout | nn.Dropout | nn.Dropout2d) and part.p:
+            raise ValueError(
+                f"{name} drops units with probability {part.p:g}, which needs random draws in every step: "
+                "train with --net.dropout 0, or leave out --learning"
+            )
+
+
+class _PureStep:
+    """Calls the trainer with weights and buffers from outside, and returns what they have become."""
+
+    def __init__(self, learner: Learner, learning: Learning, weights: list[str], buffers: list[str]):
+        self.learner, self.learning = learner, learning
+        self.weights, self.buffers = weights, buffers
+        self.trained = {name for name in weights if learner.get_parameter(name).requires_grad}
+        self.trainer = LocalTrainer(learner, learning.settings())
+
+    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
+        values = iter(inputs)
+        weights = {name: next(values).detach().requires_grad_(name in self.trained) for name in self.weights}
+        moments = [{name: next(values) for name in self.weights} for _ in self.learning.kept]
+        buffers = {name: next(values).clone() for name in self.buffers}
+        images, labels, step, rate = values
+        with _Held(self.learner, weights, buffers) as held:
+            updates = []
+            for k in range(len(self.learner.blocks)):
+                names = [name for name in self.weights if name.startswith(f"blocks.{k}.")]
+                often = sum(span.first <= k <= span.last for span in self.learner.turns[0])
+                updates.append(_Update(held, names, moments, self.learning, (step - 1) * often, rate))
+            self.trainer.optimizers = updates
+            losses = self.trainer.step(images, labels, step=0)
+            state = [*(held.weight(name) for name in self.weights)]
+            state += [kind[name] for kind in moments for name in self.weights]
+            state += [held.buffer(name) for name in self.buffers]
+        return tuple(value.detach() for value in (*state, *losses.unbind()))
+
+
+class _Held:
+    """Gives a learner other weights and buffers inside a `with`; a weight of several names stays one weight."""
+
+    def __init__(self, learner: Learner, weights: dict[str, Tensor], buffers: dict[str, Tensor]):
+        self.learner, self.weights, self.buffers = learner, weights, buffers
+        self.own: list[tuple[dict, str, Tensor]] = []
+        self.places: dict[str, list[tuple[dict, str]]] = {}
+
+    def __enter__(self) -> "_Held":
+        names = {id(self.learner.get_parameter(name)): name for name in self.weights}
+        for path, module in self.learner.named_modules():
+            for key, value in list(module._parameters.items()):
+                if value is not None and id(value) in names:
+                    self.places.setdefault(names[id(value)], []).append((module._parameters, key))
+            for key in module._buffers:
+                if f"{path}.{key}" in self.buffers:
+                    self.places[f"{path}.{key}"] = [(module._buffers, key)]
+        self.own = [(content, key, content[key]) for spots in self.places.values() for content, key in spots]
+        for name, value in (*self.weights.items(), *self.buffers.items()):
+            self.put(name, value)
+        return self
+
+    def __exit__(self, *_) -> None:
+        for content, key, value in self.own:
+            content[key] = value
+
+    def put(self, name: str, value: Tensor) -> None:
+        for content, key in self.places[name]:
+            content[key] = value
+
+    def weight(self, name: str) -> Tensor:
+        content, key = self.places[name][0]
+        return content[key]
+
+    buffer = weight
+
+
+class _Update:
+    """Stands where a block's optimizer does: the new weights take the place of the old ones, and nothing is written."""
+
+    def __init__(
+        self,
+        held: _Held,
+        names: list[str],
+        moments: list[dict[str, Tensor]],
+        learning: Learning,
+        before: Tensor,
+        rate: Tensor,
+    ):
+        self.held, self.names, self.moments, self.learning = held, names, moments, learning
+        self.count, self.rate = before, rate
+
+    @torch.no_grad()
+    def step(self) -> None:
+        self.count = self.count + 1
+        for name in self.names:
+            weight = self.held.weight(name)
+            if weight.grad is None:
+                continue
+            move = self._adamw if self.learning.optimizer == "adamw" else self._sgd
+            new = move(name, weight.detach(), weight.grad)
+            self.held.put(name, new.detach().requires_grad_())
+
+    def _adamw(self, name: str, weight: Tensor, gradient: Tensor) -> Tensor:
+        first, second = self.moments
+        first[name] = 0.9 * first[name] + 0.1 * gradient
+        second[name] = 0.999 * second[name] + 0.001 * gradient * gradient
+        unbias = [-torch.expm1(self.count * math.log(beta)) for beta in (0.9, 0.999)]
+        scale = (second[name] / unbias[1]).sqrt() + 1e-8
+        if self.learning.weight_decay:
+            weight = weight * (1 - self.rate * self.learning.weight_decay)
+        return weight - self.rate / unbias[0] * first[name] / scale
+
+    def _sgd(self, name: str, weight: Tensor, gradient: Tensor) -> Tensor:
+        if self.learning.weight_decay:
+            gradient = gradient + self.learning.weight_decay * weight
+        if self.moments:
+            gradient = self.moments[0][name] = self.learning.momentum * self.moments[0][name] + gradient
+        return weight - self.rate * gradient
