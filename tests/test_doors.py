@@ -14,7 +14,7 @@ FILES = sorted(SOURCE.rglob("*.py"))
 #
 #                          api
 #                          cli    sklearn
-#               compare    pipeline    testing    modules
+#               compare    pipeline    export    testing    modules
 #          results      costs
 #                   plots
 #                   runs
@@ -28,7 +28,7 @@ _FIRST = {*_GROUND, "data", "measure", "parts", "nets", "hardware"}
 _SECOND = {*_FIRST, "training", "algorithms"}
 _RUNS = {*_SECOND, "recipes", "runs"}
 _PLOTS = {*_RUNS, "plots"}
-_ALL = {*_PLOTS, "results", "costs", "compare", "pipeline", "modules"}
+_ALL = {*_PLOTS, "results", "costs", "compare", "pipeline", "export", "modules"}
 DOORS = {
     "registry": set(),
     "screen": set(),
@@ -49,6 +49,7 @@ DOORS = {
     "compare": {*_PLOTS, "costs", "results"},
     "pipeline": {*_RUNS, "costs"},
     "modules": _RUNS,
+    "export": _RUNS,
     "testing": {"core", "algorithms", "nets", "measure"},
     "sklearn": _ALL,
     "cli": _ALL,

@@ -18,7 +18,7 @@ _USAGE = """usage: onward [--with FILE.py] COMMAND ...
   train --resume RUN       go on with a run that was stopped
   evaluate RUN             accuracy of a finished run, by inference rule and by block
   predict RUN IMAGE...     class, confidence and the scores of each block
-  export RUN --out DIR     the model without the blocks that its inference rule does not read
+  export RUN --out DIR     a model, and its training step, for other runtimes: onnx, torch, c, js
   measure RECIPE           operations, time and memory of a training step, beside backprop's
   compare RECIPE...        accuracy, also under noise, memory, time and energy side by side; a page with figures
   report RUN...            the same page for finished runs

@@ -28,7 +28,7 @@ _HEADER = """/* {name}: class scores of images{learns}, written by onward. See R
 
 extern const char *const onward_class_names[ONWARD_CLASSES];
 
-/* Scores of one image, the higher the likelier. Pixels are in [0, 1]; uint8: 0 to 255; int8: pixel = (q + 128) / 255. */
+/* Scores of one image, the higher the likelier. Pixels in [0, 1]; uint8: 0 to 255; int8 q: pixel (q + 128) / 255. */
 void onward_scores(const float *image, float *scores);
 void onward_scores_uint8(const uint8_t *image, float *scores);
 void onward_scores_int8(const int8_t *image, float *scores);
@@ -45,7 +45,7 @@ _LEARNING_HEADER = """
 extern float onward_weights[ONWARD_WEIGHTS];
 {moments_line}extern float onward_steps;
 
-/* One training step on ONWARD_BATCH images and their labels (0 to ONWARD_CLASSES - 1); returns the sum of all losses. */
+/* One training step on ONWARD_BATCH images and labels (0 to ONWARD_CLASSES - 1); returns the sum of all losses. */
 float onward_learn(const float *images, const int32_t *labels, float learning_rate);
 float onward_learn_uint8(const uint8_t *images, const int32_t *labels, float learning_rate);
 float onward_learn_int8(const int8_t *images, const int32_t *labels, float learning_rate);
@@ -166,7 +166,10 @@ def _quoted(byte: int) -> str:
 
 
 def _memory(result: Plain) -> str:
-    lines = [f"static const float {name}[] = {_array(values)}; /* {result.names[name]} */" for name, values in result.fixed.items()]
+    lines = [
+        f"static const float {name}[] = {_array(values)}; /* {result.names[name]} */"
+        for name, values in result.fixed.items()
+    ]
     if result.weights:
         whole = np.concatenate(list(result.weights.values()))
         lines += [f"float onward_weights[ONWARD_WEIGHTS] = {_array(whole)};", "float onward_steps;"]
@@ -206,6 +209,7 @@ def _learn(result: Plain) -> str:
         "  for (int k = 0; k < ONWARD_BATCH; k++) labels[k] = (float)given[k];",
         "  step[0] = ++onward_steps;",
         "  rate[0] = learning_rate;",
+        "  (void)step;",
     ]
     after = f"  return {' + '.join(f'{name}[0]' for name in losses) or '0.0f'};"
     head = "float onward_learn(const float *images, const int32_t *given, float learning_rate)"

@@ -85,7 +85,9 @@ def _variance_and_mean(
     axes = list(range(x.ndim)) if not dim else list(dim)
     mean = x.mean(axes, keepdim=True)
     count = math.prod(x.shape[k] for k in axes)
-    variance = (x - mean).square().sum(axes, keepdim=keepdim) / max(count - (1 if correction is None else correction), 0)
+    variance = (x - mean).square().sum(axes, keepdim=keepdim) / max(
+        count - (1 if correction is None else correction), 0
+    )
     return variance, mean if keepdim else mean.reshape(variance.shape)
 
 
@@ -150,9 +152,7 @@ def _average_backward(
 ) -> Tensor:
     """Return the gradient of a mean over windows that lie whole inside of the map."""
     stride = list(stride) or list(kernel)
-    spare = [
-        n - (m - 1) * s - k for n, m, s, k in zip(x.shape[2:], gradient.shape[2:], stride, kernel, strict=True)
-    ]
+    spare = [n - (m - 1) * s - k for n, m, s, k in zip(x.shape[2:], gradient.shape[2:], stride, kernel, strict=True)]
     if any(padding) or min(spare) < 0:
         raise ValueError(
             f"an average pool whose windows reach over the edge of a {x.shape[2]} x {x.shape[3]} map cannot learn "

@@ -1,13 +1,12 @@
 """Operators that gather many elements into one: sums, products of matrices, convolutions, pools, and what chooses."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 from torch.fx import Node
 
 from onward.export.loops import Operator, Writer
-from onward.export.operators import OPERATORS, elementwise, shape_of
+from onward.export.operators import OPERATORS, shape_of
 from onward.export.values import Index, Value, linear, plus, times
 
 Args = tuple[Any, ...]
@@ -50,7 +49,7 @@ _SMALLEST = _reduce("BIG", "MIN({a}, {x})")
 
 
 def _choose(sign: str) -> Operator:
-    """Return the operator that finds the place of the largest (or smallest) element along an axis, the first of equals."""
+    """Return the operator that finds where the largest or smallest element of an axis stands, the first of equals."""
 
     def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
         value = args[0] if len(args[0].shape) else args[0].moved((1,), lambda i: ())
@@ -313,8 +312,8 @@ def _largest_in_windows(writer: Writer, node: Node, args: Args, kwargs: Named) -
         writer.local("a", "-BIG")
         writer.local("b", "ZERO")
         with writer.loops(kernel) as (down, right):
-            at = [plus(plus(times(index[lead + k], stride[k]), e), -pads[k]) for k, e in enumerate((down, right))]
-            writer.line(f"{writer.dialect.counter} y = {at[0]}, x = {at[1]};")
+            corner = [plus(plus(times(index[lead + k], stride[k]), e), -pads[k]) for k, e in enumerate((down, right))]
+            writer.line(f"{writer.dialect.counter} y = {corner[0]}, x = {corner[1]};")
             element = x.at((*index[:lead], "y", "x"))
             inside = f"y >= 0 && y < {height} && x >= 0 && x < {width}"
             writer.line(f"if ({inside} && {element} > a) {{ a = {element}; b = NUMBER(y * {width} + x); }}")
@@ -370,11 +369,10 @@ def _scatter(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
     return result
 
 
-
-
 def _put_slice(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
     """Write a value with a stretch of one axis exchanged."""
-    value, source, axis, start, stop, step = (*args, *(None,) * (6 - len(args)))
+    value, source = args[:2]
+    axis, start, stop, step = (*args[2:], *(None,) * (6 - len(args)))
     axis = (axis or 0) % len(value.shape)
     begin, _, step = slice(start, stop, step).indices(value.shape[axis])
     result = writer.store(value, writer.temporary(value.shape))

@@ -23,7 +23,8 @@ JAVASCRIPT = Dialect(counter="let", local="let", literal=_literal)
 _BEGIN = """// {name}: class scores of images{learns}, written by onward. See README.md beside it.
 const ZERO = 0, ONE = 1, BIG = 3.402823466e38;
 const {{exp: EXP, log: LOG, log1p: LOG1P, expm1: EXPM1, sqrt: SQRT, abs: ABS, tanh: TANH, sin: SIN, cos: COS}} = Math;
-const {{floor: FLOOR, trunc: TRUNC, trunc: INT, pow: POW, max: MAX, min: MIN, max: MOST, min: LEAST, sign: SIGN}} = Math;
+const {{floor: FLOOR, trunc: TRUNC, trunc: INT, pow: POW, sign: SIGN}} = Math;
+const {{max: MAX, min: MIN, max: MOST, min: LEAST}} = Math;
 const NUMBER = (a) => a, SQUARE = (a) => a * a, RELU = (a) => (a > 0 ? a : 0), WRAP = (a, n) => (a < 0 ? a + n : a);
 
 function numbers(text) {{
@@ -71,7 +72,9 @@ def javascript(result: Plain) -> str:
             shape=json.dumps(spec.shape),
         )
     ]
-    parts += [f'const {name} = numbers("{_text(values)}"); // {result.names[name]}' for name, values in result.fixed.items()]
+    parts += [
+        f'const {name} = numbers("{_text(values)}"); // {result.names[name]}' for name, values in result.fixed.items()
+    ]
     if learning is not None:
         whole = np.concatenate(list(result.weights.values()))
         moments = sum(result.moments.values())

@@ -129,7 +129,7 @@ def _is_float(node: Any) -> bool:
     return node.meta["val"].dtype.is_floating_point
 
 
-def _fill(value: float) -> Operator:
+def _fill(value: int) -> Operator:
     return lambda writer, node, args, kwargs: constant(writer.number(value), shape_of(node))
 
 
@@ -143,7 +143,11 @@ def _scalar(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
 
 def _arange(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
     start, step = (0, 1) if len(args) == 1 else (args[0], args[2] if len(args) > 2 else 1)
-    return Value(shape_of(node), lambda i: f"NUMBER({plus(times(i[0], step), start)})", cheap=True)
+
+    def at(index: Index) -> str:
+        return f"NUMBER({plus(times(index[0], step), start)})"
+
+    return Value(shape_of(node), at, cheap=True)
 
 
 def _view(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
@@ -178,6 +182,10 @@ def _expand(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
     return writer.ready(args[0]).broadcast(shape_of(node))
 
 
+def _copy(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
+    return _expand(writer, node, (args[1],), kwargs)
+
+
 def _repeat(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
     shape = (1,) * (len(args[1]) - len(args[0].shape)) + args[0].shape
     if any(n > 1 and times_ > 1 for n, times_ in zip(shape, args[1], strict=True)):
@@ -191,7 +199,8 @@ def _select(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _slice(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    value, axis, start, stop, step = (*args, *(None,) * (5 - len(args)))
+    value = args[0]
+    axis, start, stop, step = (*args[1:], *(None,) * (5 - len(args)))
     axis = (axis or 0) % len(value.shape)
     begin, _, step = slice(start, stop, step).indices(value.shape[axis])
     if shape_of(node) == value.shape:
@@ -267,7 +276,9 @@ OPERATORS: dict[str, Operator] = {
     **{full: _unary(template) for name, template in _UNARY.items() for full in _overloads(name)},
     **{full: _binary(template) for name, template in _BINARY.items() for full in _overloads(name)},
     **{full: _same for name in _SAME for full in _overloads(name)},
-    **{full: _fill(value) for name, value in _CONSTANT.items() for full in (*_overloads(name), f"{name}.memory_format")},
+    **{
+        full: _fill(value) for name, value in _CONSTANT.items() for full in (*_overloads(name), f"{name}.memory_format")
+    },
     **dict.fromkeys(_overloads("add"), _add("+")),
     **dict.fromkeys(_overloads("sub"), _add("-")),
     **dict.fromkeys(("div.Tensor_mode", "div.Scalar_mode"), _divide),
@@ -283,6 +294,7 @@ OPERATORS: dict[str, Operator] = {
     "permute.default": _permute,
     **dict.fromkeys(("transpose.int", "t.default"), _transpose),
     "expand.default": _expand,
+    "copy.default": _copy,
     "repeat.default": _repeat,
     "select.int": _select,
     "slice.Tensor": _slice,

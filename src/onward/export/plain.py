@@ -12,7 +12,7 @@ from torch.fx import GraphModule, Node
 from onward.export.decompositions import decompositions
 from onward.export.gathering import ALL_OPERATORS
 from onward.export.loops import Dialect, Writer, write_graph
-from onward.export.program import Model, trace
+from onward.export.program import Model, quiet, tensor_of, trace
 from onward.export.step import Learning, Step, trace_step
 from onward.export.values import Arena, Statement, Value, held
 
@@ -85,7 +85,8 @@ def _numbers(value: Tensor) -> np.ndarray:
 
 
 def _scores(result: Plain, dialect: Dialect) -> Routine:
-    program = trace(result.model, batch=1).run_decompositions(decompositions())
+    with quiet():
+        program = trace(result.model, batch=1).run_decompositions(decompositions())
     changing = {name: short for short, name in result.names.items()}
     inputs: dict[Node, Value] = {}
     nodes = {node.name: node for node in program.graph.nodes}
@@ -97,8 +98,7 @@ def _scores(result: Plain, dialect: Dialect) -> Routine:
         elif spec.target in changing:
             inputs[node] = held(changing[spec.target], shape)
         elif node.users:
-            kept = program.state_dict if spec.target in program.state_dict else program.constants
-            inputs[node] = _fix(result, kept[spec.target], str(spec.target))
+            inputs[node] = _fix(result, tensor_of(program, spec.target), str(spec.target))
         else:
             inputs[node] = held("nothing", shape)
     (output,) = (node for node in program.graph.nodes if node.op == "output")
@@ -123,7 +123,7 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
     inputs |= _constants(result, step.graph)
     (output,) = (node for node in graph.nodes if node.op == "output")
     outputs, writer = {}, Writer(dialect)
-    results = list(output.args[0])
+    results = [_source(found) for found in output.args[0]]
     for number, found in enumerate(results):
         if number < len(step.state):
             name = arrays[number]
@@ -136,6 +136,13 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
         outputs[found] = target
     write_graph(graph, inputs, outputs, ALL_OPERATORS, writer)
     return Routine(writer.statements, writer.arena())
+
+
+def _source(node: Node) -> Node:
+    """Return the node that computed a value, which others only pass on: its result can be written in place at once."""
+    while node.op == "call_function" and str(node.target) in ("aten.detach.default", "aten.alias.default"):
+        node = node.args[0]  # pyright: ignore[reportAssignmentType]
+    return node
 
 
 def _constants(result: Plain, graph: GraphModule) -> dict[Node, Value]:

@@ -1,13 +1,21 @@
 """The program of a model: from images in [0, 1] to class scores, everything that a run decided fixed inside."""
 # B batch, C classes
 
+import copy
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import jaxtyping
 import torch
+from torch import Tensor
 from torch.export import Dim, ExportedProgram
 
 from onward.core import InferenceRule, Learner
+from onward.hardware.injection import is_noisy
 from onward.runs import ModelSpec, load_model
 from onward.runs.model import model_folder
 from onward.storage.files import read_json
@@ -41,7 +49,11 @@ def open_model(run: Path | str, rule: str | None = None) -> Model:
 
 
 def model_of(learner: Learner, spec: ModelSpec, rule: str | None = None, *, name: str = "") -> Model:
-    """Return a learner for one rule. Raises ValueError for an unknown rule."""
+    """Return a learner for one rule. Raises ValueError for an unknown rule, and for a learner on a noisy chip."""
+    if is_noisy(learner):
+        raise ValueError(
+            "this learner computes on a noisy or quantized chip, which an export cannot hold: leave `noisy`"
+        )
     whole = learner.shortened(len(learner.blocks), rule=rule)
     scored = [k for k, block in enumerate(whole.blocks) if block.goodness is not None]
     reader = whole.rules[whole.headline]
@@ -56,5 +68,32 @@ def trace(model: Model, *, batch: int | None = None) -> ExportedProgram:
     shape, device = model.spec.shape, model.learner.device
     example = torch.zeros(4 if batch is None else batch, *shape, device=device)
     sizes = {"images": {0: Dim("batch", min=1, max=MOST_IMAGES)}} if batch is None else None
-    with torch.no_grad():
-        return torch.export.export(model.learner, (example,), dynamic_shapes=sizes)
+    with torch.no_grad(), quiet():
+        frozen = copy.deepcopy(model.learner).requires_grad_(False)  # some operators refuse weights that are trained
+        return torch.export.export(frozen, (example,), dynamic_shapes=sizes)
+
+
+def tensor_of(program: ExportedProgram, name: str | None) -> Tensor:
+    """Return a weight, statistic or constant of a program."""
+    value = program.state_dict[name] if name in program.state_dict else program.constants[str(name)]
+    assert isinstance(value, Tensor)
+    return value.detach()
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Trace without checks of shapes, and without the exporters' words about other packages and their own future."""
+    checks = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)  # sizes are symbols while a program is traced
+    logger = logging.getLogger("torch.onnx._internal.exporter._registration")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", category=DeprecationWarning)
+            warnings.filterwarnings("ignore", category=FutureWarning)
+            warnings.filterwarnings("ignore", message=".*", module=r"torch\.(onnx|export|_export|fx).*")
+            yield
+    finally:
+        logger.setLevel(level)
+        jaxtyping.config.update("jaxtyping_disable", checks)

@@ -1,7 +1,8 @@
 """The training step as a pure function: new weights and state from old ones and a batch, by the trainer's own walk."""
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -12,9 +13,11 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from onward.core import Count, Learner, LocalTrainer, NonNegative, ShareBelowOne, TrainerSettings, check_fields
 from onward.export.decompositions import decompositions
-from onward.export.program import Model
+from onward.export.program import Model, quiet
 from onward.nets.dropout import Dropout
 from onward.nets.relu_dropout import ReluDropout
+
+_DROPOUTS = (Dropout, ReluDropout, nn.Dropout, nn.Dropout2d)
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,8 @@ class Learning:
     """Weight decay of every trained weight."""
     batch_size: Count = 1
     """Images of a step."""
+    without_dropout: bool = False
+    """Learn without the dropout that a network was trained with; a step that is exported cannot draw."""
 
     def __post_init__(self):
         check_fields(self)
@@ -70,7 +75,9 @@ class Step:
 
 
 def trace_step(model: Model, learning: Learning) -> Step:
-    """Trace one training step of all spans. Raises ValueError, by name, for a method that needs more than such a step."""
+    """Trace one training step of all spans. Raises ValueError, by name, for a method that one step cannot hold."""
+    if learning.without_dropout:
+        model = replace(model, learner=_without_dropout(model.learner))
     check_learnable(model)
     learner, size, training = model.learner, learning.batch_size, model.learner.training
     weights = {name: p.detach().clone() for name, p in learner.named_parameters() if name.startswith("blocks.")}
@@ -82,14 +89,21 @@ def trace_step(model: Model, learning: Learning) -> Step:
     pure = _PureStep(learner, learning, list(weights), list(buffers))
     learner.train()
     try:
-        inputs = (*(value.clone() for value in state.values()), *example)
-        graph = make_fx(pure)(*inputs)
-        graph = make_fx(functionalize(graph, remove="mutations"), decomposition_table=decompositions())(*inputs)
+        with quiet():
+            graph = _traced(pure, state, example)
     finally:
         learner.train(training)
+    return Step(graph, state, example, len(learner.turns[0]), learning)
+
+
+def _traced(pure: "_PureStep", state: dict[str, Tensor], example: tuple[Tensor, ...]) -> GraphModule:
+    """Return the step without a backward pass and without writes."""
+    inputs = (*(value.clone() for value in state.values()), *example)
+    graph = make_fx(pure)(*inputs)
+    graph = make_fx(functionalize(graph, remove="mutations"), decomposition_table=decompositions())(*inputs)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return Step(graph, state, example, len(learner.turns[0]), learning)
+    return graph
 
 
 def check_learnable(model: Model) -> None:
@@ -103,11 +117,21 @@ def check_learnable(model: Model) -> None:
     if len(learner.turns) > 1:
         raise ValueError(f"{method} takes turns of different spans, which one step cannot hold: leave out --learning")
     for name, part in learner.named_modules():
-        if isinstance(part, Dropout | ReluDropout | nn.Dropout | nn.Dropout2d) and part.p:
+        if isinstance(part, _DROPOUTS) and part.p:
             raise ValueError(
                 f"{name} drops units with probability {part.p:g}, which needs random draws in every step: "
-                "train with --net.dropout 0, or leave out --learning"
+                "take --without-dropout, or leave out --learning"
             )
+
+
+def _without_dropout(learner: Learner) -> Learner:
+    """Return a copy whose units all stay."""
+    learner = copy.deepcopy(learner)
+    for part in learner.modules():
+        for name, child in part.named_children():
+            if isinstance(child, _DROPOUTS):
+                setattr(part, name, nn.ReLU(inplace=True) if isinstance(child, ReluDropout) else nn.Identity())
+    return learner
 
 
 class _PureStep:

@@ -85,6 +85,11 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
         yield report
 
 
+def is_noisy(learner: Learner) -> bool:
+    """Whether a learner computes on a chip at this moment, inside a `with noisy(...)`."""
+    return learner in _NOISY
+
+
 def _touch(found: Sequence[Slot], noise: Noise, label: str, counts: Counter[str]) -> Touched:
     """Say what a noise reaches. Raises ValueError if that is nothing."""
     if noise.site == "pixels":

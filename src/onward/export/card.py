@@ -1,0 +1,91 @@
+"""The card beside an export: what it is, what it takes and gives, and how it is called."""
+
+from onward.export.program import Model
+from onward.export.step import Learning
+
+_CALLS = {
+    "torch": """```python
+import torch
+
+scores = torch.export.load("model.pt2").module()(images)
+```""",
+    "onnx": """```python
+import onnxruntime
+
+session = onnxruntime.InferenceSession("model.onnx")
+(scores,) = session.run(["scores"], {"images": images})
+```""",
+    "module": """```python
+from model import Model  # needs torch and safetensors
+
+scores = Model()(images)
+```""",
+    "c": """```c
+#include "model.h" /* compile model.c with -O2, link with -lm */
+
+float scores[ONWARD_CLASSES];
+onward_scores(image, scores); /* one image; onward_scores_uint8 and _int8 take bytes */
+```""",
+    "js": """```js
+import { scores, classNames } from "./model.mjs";
+
+const found = scores(image); // one image, a Float32Array
+```""",
+}
+_STEPS = {
+    "torch": """`step.pt2` and `scores.pt2` are functions: they change nothing, and take and return the state.
+`state.safetensors` holds it as it begins; `scores.pt2` takes its entries that are no moments.
+
+```python
+from safetensors.torch import load_file
+
+step = torch.export.load("step.pt2").module()
+*state, loss = step(*state, images, labels, torch.tensor(1.0), torch.tensor(1e-3))  # step 1, learning rate
+```""",
+    "onnx": """`step.onnx` and `scores.onnx` are functions: they change nothing, and take and return the state,
+which begins as `state.safetensors`. Every state `NAME` goes in and comes out as `new.NAME`; a loss for every span
+comes out beside
+(`loss.0`, ...). `step` counts from 1.""",
+    "c": """```c
+float loss = onward_learn(images, labels, 1e-3f); /* ONWARD_BATCH images; weights change where they stand */
+```
+
+`onward_weights`, `onward_moments` and `onward_steps` are all that learning changes.""",
+    "js": """```js
+const losses = learn(images, labels, 1e-3); // `batch` images; weights change where they stand
+```
+
+`state()` and `setState(kept)` save and load all that learning changes.""",
+}
+
+
+def card(model: Model, format: str, learning: Learning | None, memory: dict[str, int]) -> str:
+    """Return the card of an export, in Markdown."""
+    spec = model.spec
+    shape = " x ".join(map(str, spec.shape))
+    parts = [
+        f"# {model.name}",
+        f"An image classifier that was trained layer by layer by onward ({type(spec.algorithm).__name__} on "
+        f"{type(spec.net).__name__}, {len(model.learner.blocks)} blocks), read by the rule `{model.rule}`.",
+        f"- Input: images {shape} (channels, height, width), values in [0, 1]; all preparation is inside.\n"
+        f"- Output: {len(spec.class_names)} scores, the higher the likelier. They are no probabilities.\n"
+        f"- Classes, in order: {', '.join(spec.class_names)}",
+        _CALLS[format],
+    ]
+    if learning is not None:
+        parts += ["## Learning", _learning(model, learning), _STEPS[format]]
+    if memory:
+        rows = "\n".join(f"| {name} | {size:,} |" for name, size in memory.items() if size)
+        parts += ["## Memory", f"| | bytes |\n| --- | --- |\n{rows}"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _learning(model: Model, learning: Learning) -> str:
+    kind = f"{learning.optimizer}, weight decay {learning.weight_decay:g}"
+    if learning.optimizer == "sgd":
+        kind += f", momentum {learning.momentum:g}"
+    return (
+        f"One step trains every span of blocks on a batch of {learning.batch_size} ({kind}), "
+        "each by its own loss: no gradient passes through the whole network. The rule "
+        f"`{model.rule}` stays as it was fitted. Weights are not averaged, and the learning rate is the caller's."
+    )

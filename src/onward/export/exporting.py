@@ -1,0 +1,117 @@
+"""Export: a folder with a model for one runtime, and a card that says what it is."""
+
+import os
+import secrets
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from onward.core import common_defaults, gradients_on
+from onward.export.c import c_files
+from onward.export.card import card
+from onward.export.javascript import javascript_files
+from onward.export.plain import Plain
+from onward.export.portable import write_module, write_onnx, write_torch
+from onward.export.program import Model, open_model
+from onward.export.step import Learning
+from onward.runs import export_model
+from onward.storage.files import write_json
+
+Format = Literal["onward", "torch", "onnx", "c", "js", "module"]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What an export wrote: files by name with their bytes, and the memory that plain loops take."""
+
+    rule: str
+    blocks: int
+    files: dict[str, int]
+    memory: dict[str, int]
+
+
+def export(
+    run: Path | str,
+    out: Path | str,
+    *,
+    format: Format = "onward",
+    rule: str | None = None,
+    learning: Learning | None = None,
+) -> Exported:
+    """Write the model of a run folder or model folder to `out`, a new or empty folder, for one runtime.
+
+    `rule` is the headline unless named; blocks that it does not read are left out. With `learning` the training step
+    goes along. Raises ValueError for a model, rule or method that the format cannot carry; then nothing is written.
+    """
+    if format not in get_args(Format):
+        raise ValueError(f"unknown format {format!r}: take one of {', '.join(get_args(Format))}")
+    if learning is not None and format in ("onward", "module"):
+        raise ValueError(f"--format {format} holds no training step: take torch, onnx, c or js with --learning")
+    if format == "onward":
+        kept = export_model(run, out, rule=rule)
+        return Exported(kept.rule, kept.after.blocks, _sizes(Path(out)), {})
+    out, model = Path(out), open_model(run, rule)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise ValueError(f"{out} exists and is not an empty folder; name a new one with --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft = out.parent / f".{out.name}-{secrets.token_hex(4)}"
+    draft.mkdir()
+    try:
+        memory = write_files(model, draft, format, learning)
+        os.replace(draft, out)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    return Exported(model.rule, len(model.learner.blocks), _sizes(out), memory)
+
+
+@common_defaults()
+def write_files(model: Model, folder: Path, format: Format, learning: Learning | None) -> dict[str, int]:
+    """Write a model, its card and its description into a folder; return the memory that plain loops take, in bytes."""
+    memory: dict[str, int] = {}
+    with gradients_on():
+        if format == "torch":
+            write_torch(model, folder, learning)
+        elif format == "onnx":
+            write_onnx(model, folder, learning)
+        elif format == "module":
+            write_module(model, folder)
+        else:
+            texts, result = (c_files if format == "c" else javascript_files)(model, learning)
+            memory = memory_of(result)
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8")
+    write_json(folder / "export.json", _description(model, format, learning, memory))
+    (folder / "README.md").write_text(card(model, format, learning, memory), encoding="utf-8")
+    return memory
+
+
+def memory_of(result: Plain) -> dict[str, int]:
+    """Return the bytes that a model as loops takes: what never changes, weights, optimizer state, working memory."""
+    return {
+        "constants": 4 * sum(values.size for values in result.fixed.values()),
+        "weights": 4 * sum(values.size for values in result.weights.values()),
+        "optimizer": 4 * sum(result.moments.values()),
+        "working": 4 * result.working,
+    }
+
+
+def _description(model: Model, format: Format, learning: Learning | None, memory: dict[str, int]) -> dict[str, Any]:
+    spec = model.spec
+    return {
+        "format": f"onward-export-{format}-1",
+        "model": model.name,
+        "algorithm": type(spec.algorithm).__name__,
+        "net": type(spec.net).__name__,
+        "rule": model.rule,
+        "class_names": list(spec.class_names),
+        "shape": list(spec.shape),
+        "pixels": [0, 1],
+        "learning": None if learning is None else asdict(learning),
+        "memory_bytes": memory,
+    }
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in sorted(folder.iterdir())}

@@ -1,0 +1,202 @@
+"""The training step leaves onward: it makes the same weights as the trainer, in every runtime."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from exports import EVERY, NETS, compiled, each, in_node, toy_images, trained, written
+from safetensors.torch import load_file
+from torch import Tensor
+
+from onward.algorithms import DeeperForward, ForwardForward, MonoForward, Trifecta
+from onward.core import LocalTrainer
+from onward.data import DataSettings, load
+from onward.export import Learning, Model, Step, export, model_of, trace_step
+from onward.nets import MLP, TinyCNN
+from onward.runs import save_model, spec_for
+
+DATA = toy_images()
+IMAGES, LABELS = DATA.train.pixels[:6].float() / 255, DATA.train.labels[:6]
+RATE = 1e-3
+CLOSE = {"rtol": 0, "atol": 1e-5}
+_SIGNED = {
+    *("ForwardForward", "DistanceForwardPairs", "SymBa", "Trifecta", "SCFF", "UnsupervisedForwardForward"),
+    *("LayerCollaboration", "RecurrentForwardForward"),
+}
+ONE_PASS = [a for a in EVERY if type(a).__name__ not in _SIGNED and getattr(a, "heads", "") != "trained"]
+
+
+def _trainer(model: Model, learning: Learning) -> LocalTrainer:
+    model.learner.train()
+    trainer = LocalTrainer(model.learner, learning.settings())
+    trainer.set_learning_rate(RATE)
+    return trainer
+
+
+def _steps(step: Step, count: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Return the state after some steps of the graph, and the losses of each."""
+    state, losses = list(step.state.values()), []
+    for number in range(1, count + 1):
+        results = step.graph(*state, IMAGES, LABELS, torch.tensor(float(number)), torch.tensor(RATE))
+        state, losses = list(results[: len(state)]), [*losses, torch.stack(results[len(state) :])]
+    return state, losses
+
+
+def _same_weights(state: dict[str, Tensor], model: Model) -> None:
+    own = model.learner.state_dict()
+    for name in [name for name in state if name in own]:
+        torch.testing.assert_close(state[name], own[name], msg=lambda text, name=name: f"{name}: {text}", **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(MonoForward, DeeperForward, among=ONE_PASS))
+def test_a_step_makes_the_same_weights(algorithm, net):
+    model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)
+    step = trace_step(model, learning)
+    (state, losses), trainer = _steps(step, 2), _trainer(model, learning)
+    for number in range(2):
+        torch.testing.assert_close(losses[number], trainer.step(IMAGES, LABELS, step=number), **CLOSE)
+    _same_weights(dict(zip(step.state, state, strict=True)), model)
+
+
+@pytest.mark.parametrize(
+    "learning",
+    [
+        Learning("adamw", weight_decay=0.1, batch_size=6),
+        Learning("sgd", momentum=0.9, weight_decay=0.1, batch_size=6),
+        Learning("sgd", momentum=0.0, batch_size=6),
+    ],
+    ids=["adamw", "momentum", "sgd"],
+)
+def test_every_optimizer(learning: Learning):
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    step = trace_step(model, learning)
+    (state, _), trainer = _steps(step, 3), _trainer(model, learning)
+    for number in range(3):
+        trainer.step(IMAGES, LABELS, step=number)
+    _same_weights(dict(zip(step.state, state, strict=True)), model)
+    weights = len(dict(model.learner.named_parameters()))
+    assert len(step.state) == weights * (1 + len(learning.kept))
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, among=ONE_PASS))
+def test_c_learns(algorithm, net, tmp_path: Path):
+    model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)
+    library = compiled(written(model, tmp_path, "c", learning), 3)
+    trainer = _trainer(model, learning)
+    for number in range(3):
+        loss = trainer.step(IMAGES, LABELS, step=number).sum().item()
+        assert library.learn(IMAGES, LABELS, RATE) == pytest.approx(loss, abs=1e-5)
+    torch.testing.assert_close(library.scores(IMAGES), model.learner.predict_scores(IMAGES), **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(MonoForward, nets=("MLP",), among=ONE_PASS))
+def test_javascript_learns(algorithm, net, tmp_path: Path):
+    model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)
+    found = in_node(written(model, tmp_path, "js", learning), IMAGES, [(IMAGES, LABELS, RATE)] * 2)
+    trainer = _trainer(model, learning)
+    for number in range(2):
+        losses = trainer.step(IMAGES, LABELS, step=number)
+        torch.testing.assert_close(torch.tensor(found["losses"][number]), losses, **CLOSE)
+    torch.testing.assert_close(torch.tensor(found["scores"]), model.learner.predict_scores(IMAGES), **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(among=ONE_PASS))
+def test_onnxruntime_learns(algorithm, net, tmp_path: Path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)
+    folder = written(model, tmp_path, "onnx", learning)
+    session = onnxruntime.InferenceSession(folder / "step.onnx")
+    state = {name: value.numpy() for name, value in load_file(folder / "state.safetensors").items()}
+    trainer, taken = _trainer(model, learning), {i.name for i in session.get_inputs()}
+    for number in range(3):
+        told = {"images": IMAGES, "labels": LABELS, "step": torch.tensor(number + 1.0)}
+        told = {name: value.numpy() for name, value in (told | {"learning_rate": torch.tensor(RATE)}).items()}
+        given = {name: value for name, value in (state | told).items() if name in taken}
+        results = dict(zip([o.name for o in session.get_outputs()], session.run(None, given), strict=True))
+        state = {name: results[f"new.{name}"] for name in state}
+        losses = torch.tensor([results[f"loss.{k}"] for k in range(len(model.learner.turns[0]))])
+        torch.testing.assert_close(losses, trainer.step(IMAGES, LABELS, step=number), **CLOSE)
+    scores = onnxruntime.InferenceSession(folder / "scores.onnx")
+    given = {i.name: IMAGES.numpy() if i.name == "images" else state[i.name] for i in scores.get_inputs()}
+    torch.testing.assert_close(
+        torch.from_numpy(scores.run(["scores"], given)[0]), model.learner.predict_scores(IMAGES), **CLOSE
+    )
+
+
+def test_torch_learns_and_scores(tmp_path: Path):
+    model, learning = trained(MonoForward(), NETS["MLP"], DATA), Learning(batch_size=6)
+    folder = written(model, tmp_path, "torch", learning)
+    state = load_file(folder / "state.safetensors")
+    step = torch.export.load(folder / "step.pt2").module()
+    names = list(trace_step(model, learning).state)
+    results = step(*(state[name] for name in names), IMAGES, LABELS, torch.tensor(1.0), torch.tensor(RATE))
+    _trainer(model, learning).step(IMAGES, LABELS, step=0)
+    new = dict(zip(names, results, strict=False))
+    _same_weights(new, model)
+    read = [name for name, _ in model.learner.named_parameters() if name.startswith("blocks.")]
+    scores = torch.export.load(folder / "scores.pt2").module()(*(new[name] for name in read), IMAGES[:3])
+    torch.testing.assert_close(scores, model.learner.predict_scores(IMAGES[:3]), **CLOSE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ONE_PASS, ids=lambda algorithm: type(algorithm).__name__)
+@pytest.mark.parametrize("net", [MLP(width=40, depth=3), TinyCNN(width=10, dropout=0.0)], ids=["MLP", "CNN"])
+def test_a_hundred_steps_reach_the_same_accuracy(algorithm, net, tmp_path: Path):
+    data, learning = load(DataSettings(name="digits")), Learning(batch_size=50)
+    spec = spec_for(algorithm, net, data)
+    model = model_of(spec.build(seed=0), spec, list(spec.build(seed=0).rules)[-1])
+    if any(type(rule).__name__ == "LinearReadout" for rule in model.learner.rules.values()):
+        model = model_of(spec.build(seed=0), spec)
+    library = compiled(written(model, tmp_path, "c", learning), 10)
+    trainer = _trainer(model, learning)
+    generator = torch.Generator().manual_seed(0)
+    for number in range(100):
+        chosen = torch.randint(len(data.train.labels), (50,), generator=generator)
+        images, labels = data.train.pixels[chosen].float() / 255, data.train.labels[chosen]
+        trainer.step(images, labels, step=number)
+        library.learn(images, labels, RATE)
+    images, labels = data.test.pixels.float() / 255, data.test.labels
+    own = (model.learner.predict(images) == labels).float().mean().item()
+    exported = (library.scores(images).argmax(1) == labels).float().mean().item()
+    assert abs(own - exported) <= 0.005, (own, exported)
+
+
+@pytest.mark.parametrize("algorithm", [ForwardForward(), Trifecta()], ids=lambda algorithm: type(algorithm).__name__)
+def test_a_method_that_draws_views_is_refused_by_name(algorithm):
+    with pytest.raises(
+        ValueError, match=rf"^{type(algorithm).__name__} cannot learn outside of onward: Label\w+ draws"
+    ):
+        trace_step(trained(algorithm, NETS["MLP"], DATA), Learning())
+
+
+def test_dropout_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"blocks\.0\.body\.1 drops units with probability 0\.2.*--without-dropout"):
+        trace_step(trained(MonoForward(), TinyCNN(width=3), DATA), Learning())
+
+
+def test_a_step_without_the_dropout_is_that_of_a_network_without():
+    plain, dropped = (trained(MonoForward(), TinyCNN(width=3, dropout=p), DATA) for p in (0.0, 0.2))
+    dropped.learner.load_state_dict(plain.learner.state_dict())
+    learning = Learning(batch_size=6)
+    kept, _ = _steps(trace_step(plain, learning), 1)
+    state, _ = _steps(trace_step(dropped, replace(learning, without_dropout=True)), 1)
+    assert all(torch.equal(a, b) for a, b in zip(kept, state, strict=True))
+    assert any("p=0.2" in str(part) for part in dropped.learner.modules()), "the model itself stays as it is"
+
+
+@pytest.mark.parametrize("format", ["onward", "module"])
+def test_a_format_without_a_step_is_refused(format, tmp_path: Path):
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    save_model(tmp_path / "run", model.learner, model.spec)
+    with pytest.raises(ValueError, match=f"--format {format} holds no training step"):
+        export(tmp_path / "run", tmp_path / "out", format=format, learning=Learning())
+
+
+def test_the_model_itself_learns_nothing_while_its_step_is_traced():
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    before = {name: value.clone() for name, value in model.learner.state_dict().items()}
+    trace_step(model, Learning(batch_size=6))
+    assert not model.learner.training
+    assert all(torch.equal(value, before[name]) for name, value in model.learner.state_dict().items())
+    assert all(isinstance(p, torch.nn.Parameter) and p.grad is None for p in model.learner.parameters())

@@ -1,0 +1,134 @@
+"""Every algorithm's export gives the same scores in its own runtime."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from exports import NETS, compiled, each, in_node, toy_images, trained, written
+
+from onward.algorithms import ASGE, DeeperForward, DistanceForward, ForwardForward, MonoForward
+from onward.export import Model, export, model_of, open_model
+from onward.hardware import Mismatch, noisy
+from onward.runs import save_model
+
+DATA = toy_images()
+IMAGES = DATA.test.pixels[:5].float() / 255
+CLOSE = {"rtol": 0, "atol": 1e-5}
+
+
+def _expected(model: Model) -> torch.Tensor:
+    return model.learner.predict_scores(IMAGES)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, nets=("CNN",)))
+def test_torch(algorithm, net, tmp_path: Path):
+    model = trained(algorithm, net, DATA)
+    program = torch.export.load(written(model, tmp_path, "torch") / "model.pt2").module()
+    for count in (1, 2, 5):
+        torch.testing.assert_close(program(IMAGES[:count]), _expected(model)[:count], **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, nets=("CNN",)))
+def test_onnx(algorithm, net, tmp_path: Path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
+    model = trained(algorithm, net, DATA)
+    session = onnxruntime.InferenceSession(written(model, tmp_path, "onnx") / "model.onnx")
+    for count in (1, 2, 5):
+        (scores,) = session.run(["scores"], {"images": IMAGES[:count].numpy()})
+        torch.testing.assert_close(torch.from_numpy(scores), _expected(model)[:count], **CLOSE)
+    assert session.get_modelmeta().custom_metadata_map["classes"] == "\n".join(DATA.class_names)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(DistanceForward, nets=("CNN",)))
+def test_module_needs_no_onward(algorithm, net, tmp_path: Path):
+    model = trained(algorithm, net, DATA)
+    text = (written(model, tmp_path, "module") / "model.py").read_text()
+    assert "import onward" not in text and "from onward" not in text
+    spec = importlib.util.spec_from_file_location("exported_model", tmp_path / "model.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    own = module.Model()
+    assert own.classes == list(DATA.class_names)
+    for count in (1, 5):
+        torch.testing.assert_close(own(IMAGES[:count]), _expected(model)[:count], **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, ForwardForward, ASGE))
+def test_c(algorithm, net, tmp_path: Path):
+    model = trained(algorithm, net, DATA)
+    library = compiled(written(model, tmp_path, "c"), 3)
+    torch.testing.assert_close(library.scores(IMAGES), _expected(model), **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(MonoForward))
+def test_javascript(algorithm, net, tmp_path: Path):
+    model = trained(algorithm, net, DATA)
+    found = in_node(written(model, tmp_path, "js"), IMAGES)
+    torch.testing.assert_close(torch.tensor(found["scores"]), _expected(model), **CLOSE)
+    assert found["classes"] == list(DATA.class_names)
+
+
+def test_c_takes_bytes(tmp_path: Path):
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    library = compiled(written(model, tmp_path, "c"), 3)
+    pixels = DATA.test.pixels[:5]
+    torch.testing.assert_close(library.scores(pixels, "_uint8"), _expected(model), **CLOSE)
+    shifted = (pixels.int() - 128).to(torch.int8)
+    torch.testing.assert_close(library.scores(shifted, "_int8"), _expected(model), **CLOSE)
+
+
+@pytest.mark.parametrize("rule", ["all_blocks", "last_block"])
+def test_another_rule(rule: str, tmp_path: Path):
+    model = trained(DeeperForward(), NETS["CNN"], DATA, rule=rule)
+    library = compiled(written(model, tmp_path, "c"), 3)
+    torch.testing.assert_close(library.scores(IMAGES), _expected(model), **CLOSE)
+
+
+def test_a_folder_says_what_it_is(tmp_path: Path):
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    save_model(tmp_path / "run", model.learner, model.spec)
+    done = export(tmp_path / "run", tmp_path / "out", format="c")
+    assert set(done.files) == {"README.md", "export.json", "model.c", "model.h"}
+    described = json.loads((tmp_path / "out/export.json").read_text())
+    assert described["class_names"] == list(DATA.class_names) and described["rule"] == model.rule
+    assert done.memory["working"] > 0 and done.memory["constants"] > 0
+    assert "onward_scores" in (tmp_path / "out/README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"format": "tflite"}, "unknown format 'tflite': take one of onward, torch, onnx"),
+        ({"format": "c", "rule": "nothing"}, "unknown inference rule 'nothing'"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_written(settings, says: str, tmp_path: Path):
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    save_model(tmp_path / "run", model.learner, model.spec)
+    with pytest.raises(ValueError, match=says):
+        export(tmp_path / "run", tmp_path / "out", **settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_noisy_learner_is_refused():
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    with noisy(model.learner, Mismatch(0.1), seed=0), pytest.raises(ValueError, match="noisy or quantized chip"):
+        model_of(model.learner, model.spec)
+
+
+def test_onnx_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    with pytest.raises(ValueError, match=r"needs onnx and onnxscript: pip install 'onward\[export\]'"):
+        written(model, tmp_path, "onnx")
+
+
+def test_a_model_folder_is_opened_by_name(tmp_path: Path):
+    model = trained(DeeperForward(), NETS["MLP"], DATA)
+    save_model(tmp_path / "run", model.learner, model.spec)
+    opened = open_model(tmp_path / "run")
+    assert (opened.name, opened.rule) == ("DeeperForward", model.rule)
