@@ -1,6 +1,6 @@
 """Accuracy against compute of networks whose images leave early: a curve over margins for each finished run.
 
-python benchmarks/early_exits.py runs/deeper_forward-fashion_mnist/seed-0
+python benchmarks/early_exits.py runs/deeper_forward-fashion_mnist-cpu/seed-0
 
 Exits are calibrated on the run's validation split and counted on its test split; the network stays as it is.
 """

@@ -22,7 +22,7 @@ def main() -> None:
 def _on_digits(method: type) -> Recipe:
     """Return a method's short row on MNIST, or else the next best that is like it."""
     own = [recipe for recipe in RECIPES if type(recipe.algorithm) is method]
-    endings = ("-mnist-fast", "-mnist", "")
+    endings = ("-mnist-cpu", "-mnist", "")
     return next(recipe for ending in endings for recipe in own if recipe.name.endswith(ending))
 
 

@@ -67,7 +67,7 @@ def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys
     assert main(["train", "--seed", "4"]) == 0
     path = Path("results/runs/deeper_forward-digits/seed-4.json")
     assert str(path) in capsys.readouterr().out
-    wanted = {"recipe", "seed", "test_accuracy", "backprop_recipe", "published", "n_train", "n_test", "data_checksum"}
+    wanted = {"recipe", "seed", "test_accuracy", "published", "n_train", "n_test", "data_checksum"}
     wanted |= {"device", "train_seconds", "epochs", "parameters", "commit"}
     assert wanted <= read_json(path).keys()
     assert main(["train", "--no-record"]) == 0
@@ -164,7 +164,7 @@ def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.Cap
     ("words", "says"),
     [
         (["trian"], "did you mean train"),
-        (["train", "deper_forward-mnist"], "did you mean deeper_forward-mnist"),
+        (["train", "deper_forward-mnist"], "did you mean deeper_forward-mnist-cpu"),
         (["train", "--epohs", "3"], "did you mean --epochs"),
         (["train", "--epochs", "many"], "--epochs takes a whole number, not 'many'"),
         (["train", "--trainer.warmup", "x"], "--trainer.warmup takes a number, not 'x'"),
@@ -187,7 +187,7 @@ def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.Cap
         (["train", "--resume", "nowhere"], "not a run folder"),
         (["train", "--resume", "nowhere", "--epochs", "3"], "--epochs"),
         (["train", "--name", "mine"], "--name"),
-        (["train", "deeper_forward-mnist", "--data-dir", "nowhere"], "nowhere"),
+        (["train", "deeper_forward-mnist-cpu", "--data-dir", "nowhere"], "nowhere"),
         (["evaluate", "nowhere"], "not a run folder"),
         (["predict", "nowhere", "x.png"], "does not exist"),
         (["predict", "nowhere"], "no image"),
@@ -312,7 +312,7 @@ def test_the_module_is_the_command():
         (["train", "--device", "privateuseone"], "device 'privateuseone' cannot be used here"),
         (["train", "--device", "None"], "device 'None' cannot be used here"),
         (["train", "--net.width", str(2**63)], f"width of TinyCNN must be a whole number in [1, {2**20}], got {2**63}"),
-        (["train", "backprop-digits-mlp", "--net.width", str(2**64)], "width of MLP must be"),
+        (["train", "backprop-forward_forward-digits", "--net.width", str(2**64)], "width of MLP must be"),
         (["train", "--memory-limit", "9" * 400 + "GB"], "is more than any machine has"),
         (["train", "--epochs", "/long/path/" * 12], "/long/path/" * 12),
     ],

@@ -19,7 +19,7 @@ from onward.storage.files import read_json, write_json
 QUICK = replace(
     RECIPES[0], epochs=1, net=MLP(width=20, depth=2), batch_size=300, trainer=TrainerSettings(learning_rate=0.02)
 )
-CONTROL = replace(QUICK, name="backprop-digits", algorithm=Backprop(), backprop=None)
+CONTROL = replace(QUICK, name="backprop-deeper_forward-digits", algorithm=Backprop())
 LONGER = replace(QUICK, name="longer-digits", epochs=2)
 HERE = ["--device", "cpu"]
 _R = "deeper_forward-digits"
@@ -43,7 +43,16 @@ def _error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    words = ["compare", "backprop-digits", "deeper_forward-digits", "longer-digits", "--chips", "2", "--steps", "1"]
+    words = [
+        "compare",
+        "backprop-deeper_forward-digits",
+        "deeper_forward-digits",
+        "longer-digits",
+        "--chips",
+        "2",
+        "--steps",
+        "1",
+    ]
     words += [
         "--noise",
         "mismatch=0.5,1",
@@ -91,7 +100,7 @@ def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[s
     drawn = read_json(Path("report.json"))
     assert {sweep["name"] for sweep in drawn["sweeps"]} == {"mismatch", "bits", "rram-day"}
     assert [method["name"] for method in drawn["methods"]] == [
-        "backprop-digits",
+        "backprop-deeper_forward-digits",
         "deeper_forward-digits",
         "longer-digits",
     ]
@@ -120,16 +129,25 @@ def test_variants_of_a_recipe_are_told_apart(capsys: pytest.CaptureFixture[str])
 def test_backprop_on_other_images_is_no_control(capsys: pytest.CaptureFixture[str]):
     assert main(["train", _R, "--no-record", *HERE]) == 0
     for size in ("8", "16"):
-        words = ["train", "backprop-digits", "--data.size", size, "--no-record", "--runs-dir", f"runs{size}", *HERE]
+        words = [
+            "train",
+            "backprop-deeper_forward-digits",
+            "--data.size",
+            size,
+            "--no-record",
+            "--runs-dir",
+            f"runs{size}",
+            *HERE,
+        ]
         assert main(words) == 0
-    runs = [f"runs/{_R}/seed-0", "runs16/backprop-digits/seed-0"]
+    runs = [f"runs/{_R}/seed-0", "runs16/backprop-deeper_forward-digits/seed-0"]
     capsys.readouterr()
     words = ["--noise", "bits=3", "--steps", "1", *HERE]
     assert main(["report", *runs, *words]) == 0
     out = capsys.readouterr().out
     assert "comparisons with backprop" not in out and "robust" not in out
     assert "images 1x16x16 of 10 classes" in out and "images 1x8x8 of 10 classes" in out
-    assert main(["report", *runs, "runs8/backprop-digits/seed-0", *words]) == 0
+    assert main(["report", *runs, "runs8/backprop-deeper_forward-digits/seed-0", *words]) == 0
     assert "In 1 comparisons with backprop" in capsys.readouterr().out
 
 

@@ -51,7 +51,7 @@ def test_the_index_is_that_of_the_recipes_and_the_records():
     assert kept["sources"] == index.sources(), again
     records = Path(__file__).parents[2] / "results"
     if records.is_dir():
-        assert kept["records"] == index.summarised(records), again
+        assert kept["records"] == index.summarised(records, kept["old_names"]), again
 
 
 def test_where_the_sources_have_changed_the_recipes_are_asked(monkeypatch: pytest.MonkeyPatch):
@@ -75,12 +75,12 @@ def test_list_names_everything_and_no_line_is_too_long(
     assert max(map(len, lines)) <= columns
     words = {word for line in lines for word in line.split()}
     assert {cls.__name__ for cls in ALGORITHMS} <= words
-    assert {recipe.name for recipe in RECIPES if recipe.backprop} <= words
+    assert {recipe.name for recipe in RECIPES} <= words
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= words
-    assert {"imagenette", "tiny_imagenet", "imagenet", "deep_supervision-RECIPE"} <= words
+    assert {"imagenette", "tiny_imagenet", "imagenet", *CONTROLS} <= words
     kept = index.read_index()["records"]
     for recipe in RECIPES:
-        if recipe.backprop and recipe.name in kept:
+        if recipe.name in kept:
             at = next(k for k, line in enumerate(lines) if recipe.name in line.split())
             numbers = f"{100 * kept[recipe.name]['test']:.2f} {kept[recipe.name]['minutes']:,.1f}".split()
             beside = lines[at].split() if lines[at].split()[0] != recipe.name else lines[at - 1].split()
@@ -92,11 +92,10 @@ def test_list_chooses_by_word_method_and_data(capsys: pytest.CaptureFixture[str]
     names = {recipe.name for recipe in RECIPES}
     found = {word for line in every for word in line.split() if word in names and not word.startswith("backprop")}
     assert found and all("mono_forward" in name and "fashion" in name for name in found)
-    assert any("control: backprop-mono_forward-fashion_mnist" in line for line in every)
+    own = index.read_index()["records"]["backprop-mono_forward-fashion_mnist-cpu"]
+    assert any(f"; backprop {100 * own['test']:.2f}" in line for line in every)
     assert "algorithms" not in every
-    assert any(
-        "backprop-hcl_ff-cifar100" in line for line in _list(capsys, "--data", "CIFAR100", "--method", "Backprop")
-    )
+    assert any("hcl_ff-cifar100" in line for line in _list(capsys, "--data", "CIFAR100", "--method", "HCLFF"))
 
 
 @pytest.mark.parametrize("columns", [60, 80, 200])
@@ -141,17 +140,26 @@ def test_records_of_this_folder_count_before_those_that_came_along(capsys: pytes
     assert next(line for line in lines if "deeper_forward-digits" in line).split()[:2] == ["25.00", "6.0"]
 
 
+def test_records_under_a_name_of_before_are_those_of_today(capsys: pytest.CaptureFixture[str]):
+    folder = Path("results/runs/asge-mnist-fast")
+    folder.mkdir(parents=True)
+    (folder / "seed-0.json").write_text(json.dumps({"test_accuracy": 0.125, "train_seconds": 60}))
+    lines = _list(capsys, "asge-mnist-cpu")
+    assert next(line for line in lines if "asge-mnist-cpu" in line).split()[:2] == ["12.50", "1.0"]
+
+
 def test_completion_knows_commands_recipes_and_shells():
     assert completion.possible(["re"]) == ["report", "reproduce", "results"]
-    assert completion.possible([""])[:2] == ["list", "train"]
+    assert completion.possible([""])[:3] == ["list", "show", "train"]
     assert completion.possible(["train", "deeper_forward-d"]) == ["deeper_forward-digits"]
     assert completion.possible(["train", "deeper_forward-digits", ""]) == []
-    assert "backprop_recompute-digits" in completion.possible(["compare", "deeper_forward-digits", "backprop_re"])
+    assert "recompute-deeper_forward-digits" in completion.possible(["compare", "deeper_forward-digits", "recompute-"])
     assert completion.possible(["evaluate", ""]) == []  # a run is a folder: the shell's own business
     assert completion.possible(["list", "--data", "cifar"]) == ["cifar10", "cifar100"]
     assert completion.possible(["list", "--method", "Dee"]) == ["DeeperForward"]
     assert completion.possible(["completion", ""]) == ["bash", "zsh", "fish"]
-    assert {recipe.name for recipe in (*RECIPES, *CONTROLS)} == set(completion.possible(["reproduce", ""]))
+    assert {recipe.name for recipe in RECIPES} == set(completion.possible(["reproduce", ""]))
+    assert completion.possible(["train", "asge-mnist", "--control", "de"]) == ["deep_supervision"]
     assert main(["completion", "tcsh"]) == 2
 
 
@@ -190,7 +198,7 @@ def test_a_shell_completes_with_the_script(shell: str, script: str, tmp_path: Pa
     environment = {**os.environ, "PATH": f"{tool.parent}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     found = subprocess.run([shell, "-c", script], capture_output=True, text=True, cwd=folder, env=environment)
     assert not found.stderr
-    recipes = str(len(RECIPES) + len(CONTROLS))
+    recipes = str(len(RECIPES))
     assert found.stdout.split() == ["deeper_forward-digits", "evaluate", "files", recipes]
 
 
@@ -215,11 +223,11 @@ def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_other
 ):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "250")
-    name, results = "hff-cifar10-fast", Path("results")
+    name, results = "hff-cifar10-cpu", Path("results")
     _file(results, f"{name}/a-part", 0.5, "a part of CIFAR-10")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["50.00", "1.0"] and "numbers on a part of CIFAR-10" in line
-    assert index.with_own({name: {"test": 0.7}}, index.summarised(results))[name] == {"test": 0.7}
+    assert index.with_own({name: {"test": 0.7}}, index.summarised(results, {}))[name] == {"test": 0.7}
     _file(results, name, 0.6, "")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["60.00", "1.0"] and "numbers on" not in line

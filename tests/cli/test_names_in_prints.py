@@ -45,9 +45,19 @@ def _said(capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_every_command_shows_names_as_they_are(data: str, capsys: pytest.CaptureFixture[str]):
-    words = ["train", "backprop-digits-mlp", "--data.name", data, "--net.width", "6", "--runs-dir", "[b]runs", *_TRAIN]
+    words = [
+        "train",
+        "backprop-forward_forward-digits",
+        "--data.name",
+        data,
+        "--net.width",
+        "6",
+        "--runs-dir",
+        "[b]runs",
+        *_TRAIN,
+    ]
     assert main(words) == 0
-    run = "[b]runs/backprop-mlp-on-_b_data/seed-0"
+    run = "[b]runs/backprop-forward_forward-on-_b_data/seed-0"
     assert run in _said(capsys)
     assert main(["evaluate", run]) == 0
     assert "images of " in _said(capsys)
@@ -103,8 +113,8 @@ def test_tables_show_names_as_they_are(capsys: pytest.CaptureFixture[str]):
 
 
 def test_an_image_that_cannot_be_read_leaves_the_answers_of_the_others(data: str, capsys: pytest.CaptureFixture[str]):
-    assert main(["train", "backprop-digits-mlp", "--data.name", data, "--net.width", "6", *_TRAIN]) == 0
-    run = Path("runs/backprop-mlp-on-_b_data/seed-0")
+    assert main(["train", "backprop-forward_forward-digits", "--data.name", data, "--net.width", "6", *_TRAIN]) == 0
+    run = Path("runs/backprop-forward_forward-on-_b_data/seed-0")
     Path("bad.png").write_bytes(b"no image")
     capsys.readouterr()
     asked = [_IMAGES[0], "bad.png", "[b]data", "*.png", "https://example.org/cat.png", "-", _IMAGES[1]]
@@ -144,8 +154,8 @@ def test_prediction_is_that_of_evaluation_and_the_network_runs_once(
 
 
 def test_scores_that_are_not_finite_are_refused_and_never_printed(data: str, capsys: pytest.CaptureFixture[str]):
-    assert main(["train", "backprop-digits-mlp", "--data.name", data, "--net.width", "6", *_TRAIN]) == 0
-    run = Path("runs/backprop-mlp-on-_b_data/seed-0")
+    assert main(["train", "backprop-forward_forward-digits", "--data.name", data, "--net.width", "6", *_TRAIN]) == 0
+    run = Path("runs/backprop-forward_forward-on-_b_data/seed-0")
     learner, spec = load_model(run)
     next(learner.blocks[0].parameters()).data.fill_(float("nan"))
     monkey = pytest.MonkeyPatch()
@@ -160,8 +170,8 @@ def test_scores_that_are_not_finite_are_refused_and_never_printed(data: str, cap
 
 @pytest.mark.parametrize("which", ["stdout", "stderr"])
 def test_a_reader_that_leaves_costs_neither_training_nor_report(which: str, data: str, monkeypatch: pytest.MonkeyPatch):
-    words = ["train", "backprop-digits-mlp", "--data.name", data, "--net.width", "6", *_TRAIN]
-    run = Path("runs/backprop-mlp-on-_b_data/seed-0")
+    words = ["train", "backprop-forward_forward-digits", "--data.name", data, "--net.width", "6", *_TRAIN]
+    run = Path("runs/backprop-forward_forward-on-_b_data/seed-0")
     for command in (words, ["report", str(run), "--no-cost"]):
         reader, writer = os.pipe()
         os.close(reader)
@@ -203,7 +213,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(capsys: pytest.CaptureFi
 
 
 def test_saving_keeps_class_names_as_they_are(data: str, tmp_path: Path):
-    assert main(["train", "backprop-digits-mlp", "--data.name", data, "--net.width", "6", *_TRAIN]) == 0
-    learner, spec = load_model("runs/backprop-mlp-on-_b_data/seed-0")
+    assert main(["train", "backprop-forward_forward-digits", "--data.name", data, "--net.width", "6", *_TRAIN]) == 0
+    learner, spec = load_model("runs/backprop-forward_forward-on-_b_data/seed-0")
     save_model(tmp_path / "another", learner, spec)
     assert load_model("another")[1].class_names == tuple(sorted(_CLASSES))

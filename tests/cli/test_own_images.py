@@ -49,12 +49,12 @@ def _refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def _published():
-    return next(recipe for recipe in RECIPES if recipe.published and recipe.name == "symba-mnist-fast")
+    return next(recipe for recipe in RECIPES if recipe.published and recipe.name == "symba-mnist-cpu")
 
 
 def test_a_run_on_ones_own_images_is_named_after_them(pets: Path, capsys: pytest.CaptureFixture[str]):
     words = [
-        "symba-mnist-fast",
+        "symba-mnist-cpu",
         "--epochs",
         "1",
         "--device",
@@ -67,12 +67,12 @@ def test_a_run_on_ones_own_images_is_named_after_them(pets: Path, capsys: pytest
         "20",
     ]
     assert main(["train", *words, "--data.name", "my pets"]) == 0
-    out, run = capsys.readouterr().out, Path("runs/symba-fast-on-my_pets/seed-0")
+    out, run = capsys.readouterr().out, Path("runs/symba-cpu-on-my_pets/seed-0")
     assert str(run) in out and "published" not in out and "not recorded" in out
     config, result = read_json(run / "config.json")["recipe"], read_json(run / "result.json")
     assert config["data"]["name"] == str(pets)
-    assert (result["recipe"], result["data"]) == ("symba-fast-on-my_pets", "my pets")
-    assert result["published"] is None and result["backprop_recipe"] is None
+    assert (result["recipe"], result["data"]) == ("symba-cpu-on-my_pets", "my pets")
+    assert result["published"] is None
     assert "mnist" not in config["name"]
 
 
@@ -92,7 +92,7 @@ def test_python_prints_no_published_number_beside_other_images_either(pets: Path
 def test_another_named_set_is_told_in_the_name():
     recipe = find_recipe("backprop-distance_forward-digits")
     other = recipe.on_other_images(replace(recipe.data, name="mnist"), "mnist")
-    assert other.name == "backprop-distance_forward-on-mnist" and other.published is None and other.backprop is None
+    assert other.name == "backprop-distance_forward-on-mnist" and other.published is None
     assert not any("-on-" in listed.name for listed in known.known_recipes().values())
     assert recipe.on_other_images(recipe.data, "../..").name == "backprop-distance_forward-on-_"
 
@@ -122,29 +122,29 @@ def test_a_moved_folder_is_named_with_data_dir(pets: Path, tmp_path: Path, capsy
 
 
 def test_a_data_dir_of_class_folders_is_not_passed_over(pets: Path, capsys: pytest.CaptureFixture[str]):
-    for recipe in ("deeper_forward-digits", "symba-mnist-fast"):
+    for recipe in ("deeper_forward-digits", "symba-mnist-cpu"):
         line = _refused(capsys, "train", recipe, "--data-dir", str(pets))
         assert f"--data-dir {pets}" in line and f"--data.name {pets}" in line
     assert not Path("runs").exists()
 
 
 def test_a_shortened_set_is_trained_on_but_not_recorded(parquet_set, monkeypatch: pytest.MonkeyPatch, capsys):
-    listed = next(recipe for recipe in RECIPES if recipe.name == "symba-mnist-fast")
+    listed = next(recipe for recipe in RECIPES if recipe.name == "symba-mnist-cpu")
     quick = replace(listed, epochs=1, net=MLP(depth=2, width=20))
     monkeypatch.setattr(known, "RECIPES", (quick,))
     place = ["--data-dir", str(parquet_set()), "--device", "cpu"]
-    assert main(["train", "symba-mnist-fast", *place]) == 0
+    assert main(["train", "symba-mnist-cpu", *place]) == 0
     out = capsys.readouterr().out
     told = "not the images of mnist (290 train images, 60,000 expected)"
     assert f"data          {told}" in out and f"not recorded: these are {told}" in out
     assert "published" not in out and not Path("results").exists()
-    run = Path("runs/symba-mnist-fast/seed-0")
+    run = Path("runs/symba-mnist-cpu/seed-0")
     assert main(["evaluate", str(run), *place]) == 0
     assert "not the images of mnist" in " ".join(capsys.readouterr().out.split())
     older = {**read_json(run / "result.json"), "data_note": ""}  # as an older version wrote it
     file_result(RunFolder.open(run).recipe(), older, Pipelining())
     assert f"not recorded: these are {told}" in capsys.readouterr().out
-    assert main(["reproduce", "symba-mnist-fast", "--seeds", "1", *place]) == 0
+    assert main(["reproduce", "symba-mnist-cpu", "--seeds", "1", *place]) == 0
     assert "published" not in capsys.readouterr().out and not Path("results").exists()
 
 

@@ -48,13 +48,12 @@ def quick() -> Recipe:
         trainer=TrainerSettings(learning_rate=0.02),
         epochs=1,
         batch_size=300,
-        backprop="backprop-quick-digits",
     )
 
 
 @pytest.fixture
 def control(quick: Recipe) -> Recipe:
-    return replace(quick, name="backprop-quick-digits", algorithm=Backprop(), backprop=None)
+    return replace(quick, name="backprop-quick-digits", algorithm=Backprop())
 
 
 def _folders(place: Place) -> list[Path]:

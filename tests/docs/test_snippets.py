@@ -33,7 +33,7 @@ _LANGUAGES = ("python", "sh", "text")
 _PYTHON = [page for page in PAGES if fences(page, "python")]
 _SHELL = [page for page in PAGES if fences(page, "sh")]
 _DEFAULT = "runs/deeper_forward-digits/seed-0"
-_UNTRAINED = ("hcl_ff-digits", "ffgaf_snn-digits", "early_exits-deeper_forward_digits")
+_UNTRAINED = ("hcl_ff-digits", "ffgaf_snn-digits", "early_exits-digits-deeper_forward")
 _STOPS = {
     "onward.cli.train": ("train", "resume", "train_pipelined", "images_of"),
     "onward.cli.measure": ("measure",),

@@ -16,7 +16,7 @@ from onward.cli.known import find_recipe
 from onward.runs import RunFolder
 
 _RECIPES = (
-    *("deeper_forward-digits", "backprop-digits-mlp", "mono_forward-digits", "symba-digits"),
+    *("deeper_forward-digits", "backprop-forward_forward-digits", "mono_forward-digits", "symba-digits"),
     *("distance_forward-digits", "hff-digits", "cafo-digits", "random_features-digits", "forward_forward-digits"),
 )
 _SMALL = {"width": "12", "depth": "2"}

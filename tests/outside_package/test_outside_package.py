@@ -120,7 +120,7 @@ class Mine(MonoForward):
     """A method in a file."""
 
 
-ROW = replace(RECIPES[0], name="mine-digits", algorithm=Mine(), epochs=1, published=None, backprop=None)
+ROW = replace(RECIPES[0], name="mine-digits", algorithm=Mine(), epochs=1, published=None)
 '''
 
 

@@ -1,127 +1,99 @@
-"""Controls derived from a row: the same network, data and budget, and exactly one thing changed."""
+"""Controls of a row: the same network, data and budget, and exactly one thing changed."""
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
-from onward.algorithms import Backprop, DeeperForward, DeepSupervision
+from onward.algorithms import Backprop, CaFo, DeeperForward, DeepSupervision, RandomFeatures
 from onward.cli import main
 from onward.cli.known import find_recipe
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN
-from onward.recipes import CONTROLS, RECIPES, Recipe
-from onward.recipes.controls import DERIVED, accumulated, further_controls, recomputed
-from onward.recipes.recipe import control, deep_supervision, renamed
+from onward.recipes import CONTROLS, RECIPES, Recipe, control
 from onward.runs import spec_for
 from onward.runs.codec import decode, encode
 from onward.training import Training
 
 _LOCAL = Recipe(
-    name="method-set",
-    description="Method, small net, set: remark",
+    method="method",
+    description="small net",
     algorithm=DeeperForward(),
     net=TinyCNN(width=10, dropout=0.2),
     data=DataSettings(name="digits"),
-    trainer=TrainerSettings(learning_rate=0.03, weight_decay=0.1),
+    trainer=TrainerSettings(learning_rate=0.03, final_learning_rate=0.003, weight_decay=0.1),
     epochs=2,
     batch_size=20,
-    backprop="backprop-set-net",
+    backprop_rate=0.01,
 )
-_BACKPROP = control(_LOCAL, learning_rate=0.01)
 
 
-def test_deep_supervision_changes_the_algorithm_and_the_learning_rate_alone():
-    deep = deep_supervision(_LOCAL, learning_rate=0.02)
-    assert (deep.name, deep.description) == ("deep_supervision-method-set", "Deep supervision, small net, set")
-    assert deep.algorithm == DeepSupervision(of=DeeperForward())
-    assert deep.trainer == replace(_LOCAL.trainer, learning_rate=0.02)
-    same = ("net", "data", "epochs", "batch_size", "seed")
-    assert [getattr(deep, name) for name in same] == [getattr(_LOCAL, name) for name in same]
-    assert deep.published is None and deep.backprop is None
+def test_controls_change_what_their_name_says_and_the_learning_rate():
+    trainer = replace(_LOCAL.trainer, learning_rate=0.01, final_learning_rate=0.01 * 0.003 / 0.03)
+    expected = {
+        "backprop": (Backprop(of=DeeperForward()), trainer),
+        "deep_supervision": (DeepSupervision(of=DeeperForward()), trainer),
+        "recompute": (Backprop(of=DeeperForward()), replace(trainer, recompute=True)),
+        "accumulate": (Backprop(of=DeeperForward()), replace(trainer, micro_batches=4)),
+        "random_features": (RandomFeatures(), trainer),
+    }
+    assert expected.keys() == CONTROLS.keys()
+    for kind, (algorithm, settings) in expected.items():
+        found = control(_LOCAL, kind)
+        assert found.name == f"{kind}-method-digits"
+        assert (found.algorithm, found.budget()) == (algorithm, _LOCAL.budget())
+        assert found.trainer == settings
+        assert found.published is None and found.seed == _LOCAL.seed
 
 
-@pytest.mark.parametrize("make", [control, deep_supervision])
-def test_a_control_ends_its_schedule_at_the_same_share_of_its_learning_rate(make):
-    local = replace(_LOCAL, trainer=replace(_LOCAL.trainer, final_learning_rate=0.003))
-    assert make(local, learning_rate=0.01).trainer.final_learning_rate == pytest.approx(0.001)
+def test_a_control_has_the_rows_own_learning_rate_where_it_names_none():
+    assert control(replace(_LOCAL, backprop_rate=None), "backprop").trainer == _LOCAL.trainer
 
 
-def test_the_other_controls_change_one_setting_of_backprop():
-    first, second = recomputed(_BACKPROP), accumulated(_BACKPROP, pieces=3)
-    assert (first.name, second.name) == ("backprop_recompute-set-net", "backprop_accumulated-set-net")
-    texts = {"name": _BACKPROP.name, "description": _BACKPROP.description}
-    assert replace(first, **texts, trainer=replace(first.trainer, recompute=False)) == _BACKPROP
-    assert replace(second, **texts, trainer=replace(second.trainer, micro_batches=1)) == _BACKPROP
-    assert (first.trainer.recompute, second.trainer.micro_batches) == (True, 3)
+def test_every_row_has_every_control_that_differs_from_it():
+    for row, kind in itertools.product(RECIPES, CONTROLS):
+        if kind == "deep_supervision" and not row.algorithm.passes_gradients:
+            with pytest.raises(ValueError, match="no control deep_supervision"):
+                control(row, kind)
+        elif kind == "random_features" and isinstance(row.algorithm, RandomFeatures):
+            with pytest.raises(ValueError, match="is a control itself"):
+                control(row, kind)
+        else:
+            found = control(row, kind)
+            assert decode(encode(found)) == found
+            assert find_recipe(found.name) == found  # what the command line asks before it records a result
 
 
-def test_every_control_ends_at_the_same_share_of_its_learning_rate_as_its_row():
-    falling = replace(_LOCAL, trainer=replace(_LOCAL.trainer, final_learning_rate=0.003))
-    first = control(falling, learning_rate=0.01)
-    for recipe in (first, *further_controls((falling, first))):
-        assert recipe.trainer.learning_rate == 0.01
-        assert recipe.trainer.final_learning_rate == pytest.approx(0.001)
+@pytest.mark.parametrize(
+    ("row", "kind", "says"),
+    [
+        (_LOCAL, "backprp", r"no control is called 'backprp'; choose backprop, deep_supervision, recompute"),
+        (control(_LOCAL, "backprop"), "recompute", "backprop-method-digits is a control itself"),
+        (
+            replace(_LOCAL, algorithm=CaFo()),
+            "deep_supervision",
+            "blocks of CaFo.*choose backprop, recompute",
+        ),
+    ],
+    ids=["unknown", "of_a_control", "the_same_again"],
+)
+def test_what_is_no_control_is_refused_with_a_remedy(row: Recipe, kind: str, says: str):
+    with pytest.raises(ValueError, match=says):
+        control(row, kind)
 
 
-def test_a_control_of_another_name_is_our_mistake():
-    with pytest.raises(AssertionError, match="backprop-NAME, not other-set"):
-        renamed("other-set", "deep_supervision")
-
-
-def test_every_row_implies_three_more_controls_unless_they_are_listed():
-    implied = further_controls((_LOCAL, _BACKPROP))
-    names = ["deep_supervision-method-set", "backprop_recompute-set-net", "backprop_accumulated-set-net"]
-    assert [recipe.name for recipe in implied] == names
-    assert implied[0].trainer.learning_rate == _BACKPROP.trainer.learning_rate
-    own = deep_supervision(_LOCAL, learning_rate=0.5)
-    assert own.name not in {recipe.name for recipe in further_controls((_LOCAL, _BACKPROP, own))}
-    assert further_controls((_BACKPROP,)) == ()
-
-
-def test_the_house_has_all_controls_of_all_rows_under_names_of_their_own():
-    rows = [recipe for recipe in RECIPES if recipe.backprop is not None]
-    names = [recipe.name for recipe in (*RECIPES, *CONTROLS)]
-    assert len(set(names)) == len(names)
-    for row in rows:
-        assert row.backprop is not None
-        shared = {renamed(row.backprop, prefix) for prefix in ("backprop_recompute", "backprop_accumulated")}
-        assert shared <= set(names)
-        assert (f"deep_supervision-{row.name}" in names) == row.algorithm.passes_gradients
-
-
-def test_rows_that_share_a_backprop_control_have_deep_supervision_of_their_own():
-    other = replace(_LOCAL, name="other-set", algorithm=DeeperForward(goodness="mean_square"))
-    names = [recipe.name for recipe in further_controls((_LOCAL, other, _BACKPROP))]
-    assert sorted(names) == [
-        "backprop_accumulated-set-net",
-        "backprop_recompute-set-net",
-        "deep_supervision-method-set",
-        "deep_supervision-other-set",
-    ]
-
-
-@pytest.mark.parametrize("recipe", CONTROLS, ids=lambda recipe: recipe.name)
-def test_derived_controls_are_written_down_read_back_and_found_by_name(recipe: Recipe):
-    assert decode(encode(recipe)) == recipe
-    assert find_recipe(recipe.name) == recipe  # what the command line asks before it records a result
-    assert recipe.data.name in recipe.name
-    assert recipe.published is None and recipe.backprop is None
-
-
-def test_the_list_says_how_derived_controls_are_called_once(capsys: pytest.CaptureFixture[str]):
+def test_the_list_says_which_controls_there_are_once(capsys: pytest.CaptureFixture[str]):
     assert main(["list"]) == 0
-    out = capsys.readouterr().out
-    for name in DERIVED:
-        assert out.count(name) == 1
-        assert out.count(name.partition("-")[0]) == 1
+    _, _, below = capsys.readouterr().out.partition("controls of every RECIPE")
+    assert [line.split()[0] for line in below.splitlines()[1 : len(CONTROLS) + 1]] == list(CONTROLS)
 
 
-def test_a_misspelt_derived_control_is_answered_with_the_right_name():
-    with pytest.raises(ValueError, match="deep_supervision-deeper_forward-digits"):
-        find_recipe("deep_supervison-deeper_forward-digits")
+def test_a_misspelt_control_is_answered_with_the_right_name():
+    with pytest.raises(ValueError, match="did you mean deeper_forward-digits"):
+        find_recipe("deep_supervision-deper_forward-digits")
 
 
 def _toy() -> Splits:
@@ -138,16 +110,16 @@ def _train(recipe: Recipe) -> tuple[Training, torch.Tensor]:
 
 
 def test_recomputing_trains_the_very_same_network_and_accumulating_nearly():
-    still = replace(_BACKPROP, net=TinyCNN(width=10, dropout=0.0))  # pieces draw masks of their own
-    reference, same, near = [_train(recipe)[1] for recipe in (still, recomputed(still), accumulated(still))]
+    still = replace(_LOCAL, net=TinyCNN(width=10, dropout=0.0))  # pieces draw masks of their own
+    kinds = ("backprop", "recompute", "accumulate")
+    reference, same, near = [_train(control(still, kind))[1] for kind in kinds]
     assert torch.equal(same, reference)
     assert not torch.equal(near, reference)
     torch.testing.assert_close(near, reference, rtol=1e-3, atol=1e-4)
 
 
 def test_deep_supervision_starts_from_the_weights_of_the_local_algorithm():
-    data, deep = _toy(), deep_supervision(_LOCAL, learning_rate=0.01)
-    assert isinstance(_BACKPROP.algorithm, Backprop)
+    data, deep = _toy(), control(_LOCAL, "deep_supervision")
     ours, theirs = [spec_for(r.algorithm, r.net, data).build(seed=1).state_dict() for r in (deep, _LOCAL)]
     assert ours.keys() == theirs.keys()
     assert all(torch.equal(value, theirs[name]) for name, value in ours.items())

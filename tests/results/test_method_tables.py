@@ -60,9 +60,9 @@ def _rows(lines: list[str]) -> list[str]:
 def test_a_cell_has_the_mean_the_published_number_and_the_control():
     published = Published(test_accuracy=0.99, source="somebody")
     records = _records(
-        _runs("ASGE", 0.90, 0.92, backprop="c", published=published),
-        _runs("CaFo", 0.8, backprop="lost", data=DataSettings(name="digits")),
-        _runs("Backprop", 0.95, name="c"),
+        _runs("ASGE", 0.90, 0.92, published=published),
+        _runs("CaFo", 0.8, data=DataSettings(name="digits")),
+        _runs("Backprop", 0.95, name="backprop-ASGE-0"),
     )
     lines = overview(records)
     assert "| method | locality | digits | mnist |" in lines
@@ -72,22 +72,27 @@ def test_a_cell_has_the_mean_the_published_number_and_the_control():
     ]
 
 
-def test_a_recipe_that_names_another_control_today_stands_beside_that_one():
-    records = _records(
-        _runs("ASGE", 0.9, name="mono_forward-mnist-fast", backprop="c"),
-        _runs("Backprop", 0.95, name="c"),
-        _runs("Backprop", 0.97, name="backprop-distance_forward-mnist-fast"),
-    )
-    assert _rows(overview(records)) == [
-        "| `ASGE` | one layer | 90.00 / 99.58 / 97.00 |"
-    ]  # and the published number of today
+def test_another_rows_control_stands_beside_a_row_if_network_and_budget_are_equal():
+    same = Backprop(of=ASGE(power=1))  # another setting, the same network to backprop
+    for other, cell in (({}, "97.00"), ({"epochs": 5}, "–"), ({"trainer": TrainerSettings(learning_rate=0.5)}, "–")):
+        records = _records(_runs("ASGE", 0.9), _runs("Backprop", 0.97, name="c", **{"algorithm": same, **other}))
+        assert _rows(overview(records)) == [f"| `ASGE` | one layer | 90.00 / – / {cell} |"]
+    own = _runs("Backprop", 0.95, name="backprop-ASGE-0")
+    records = _records(_runs("ASGE", 0.9), _runs("Backprop", 0.97, name="a", algorithm=same), own)
+    assert _rows(overview(records)) == ["| `ASGE` | one layer | 90.00 / – / 95.00 |"]
+
+
+def test_a_control_of_another_network_does_not_stand_beside_a_row():
+    other = Backprop(of=CaFo())  # which hands on what its body gives
+    records = _records(_runs("ASGE", 0.9), _runs("Backprop", 0.97, name="c", algorithm=other))
+    assert _rows(overview(records)) == ["| `ASGE` | one layer | 90.00 / – / – |"]
 
 
 def test_a_noted_copy_of_the_images_has_a_column_and_a_control_of_its_own():
     records = _records(
-        _runs("ASGE", 0.9, name="a", backprop="c", note="MNIST, half"),
-        _runs("ASGE", 0.8, name="a", backprop="c"),
-        _runs("Backprop", 0.97, name="c"),
+        _runs("ASGE", 0.9, name="a", note="MNIST, half"),
+        _runs("ASGE", 0.8, name="a"),
+        _runs("Backprop", 0.97, name="backprop-a"),
     )
     lines = overview(records)
     assert "| method | locality | MNIST, half | mnist |" in lines
@@ -141,9 +146,9 @@ def test_without_a_local_method_there_is_no_table():
 def _alike(**changed: Any) -> dict[Row, list[Record]]:
     return _records(
         _runs("ASGE", 0.7, name="a"),
-        _runs("CaFo", 0.9, name="b", backprop="bp"),
+        _runs("CaFo", 0.9, name="b"),
         _runs("HFF", 0.8, name="c", **changed),
-        _runs("Backprop", 0.95, name="bp"),
+        _runs("Backprop", 0.95, name="backprop-b"),
     )
 
 
@@ -190,6 +195,6 @@ def test_a_short_table_has_the_best_row_of_a_method_on_one_set_and_names_its_ima
     rows = _rows(best_rows(records, "mnist"))
     assert rows == [
         "| `ASGE` | one layer | 90.00 | – | 40k train | `good` |",
-        "| `HFF` | one layer | 85.00 | – | standard split | `hff` |",
+        "| `HFF` | one layer | 85.00 | 97.00 | standard split | `hff` |",
     ]
     assert best_rows(records, "svhn") == []

@@ -11,13 +11,13 @@ from onward.algorithms import ASGE
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
 from onward.nets import TinyCNN
-from onward.recipes import RECIPES, Published, Recipe
+from onward.recipes import RECIPES, ROWS, Published, Recipe, find
 from onward.results.pages import insert, method_pages, results_page, short_table, spread, write_results
 from onward.runs.codec import encode
 from onward.runs.records import read_records, record
 from onward.storage.files import read_json, write_json
 
-_RECIPE = replace(RECIPES[0], backprop=None, published=None, epochs=2)
+_RECIPE = replace(RECIPES[0], published=None, epochs=2)
 
 
 def _result(name: str, seed: int, accuracy: float, recipe: Recipe = _RECIPE, **more: Any) -> dict[str, Any]:
@@ -56,11 +56,11 @@ def test_a_noted_copy_of_the_images_has_a_folder_and_a_row_of_its_own(tmp_path: 
 
 def test_the_table_has_mean_interval_seeds_control_gap_and_published(tmp_path: Path):
     published = Published(test_accuracy=0.95, source="somebody, table 1", deviation=0.001, seeds=3)
-    local = replace(_RECIPE, backprop="control", published=published)
+    local = replace(_RECIPE, published=published)
     for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
         record(tmp_path, _result("local", seed, accuracy, local))
     for seed, accuracy in enumerate((0.97, 0.98)):
-        record(tmp_path, _result("control", seed, accuracy))
+        record(tmp_path, _result("backprop-local", seed, accuracy))
     table = results_page(tmp_path)
     row = next(line for line in table.splitlines() if line.startswith("| `local`"))
     assert (
@@ -101,9 +101,9 @@ def test_each_method_has_a_page_of_its_own_rows(tmp_path: Path):
     ids=lambda changed: next(iter(changed)),
 )
 def test_a_control_on_another_budget_is_not_shown(tmp_path: Path, changed: dict[str, Any]):
-    record(tmp_path, _result("local", 0, 0.9, replace(_RECIPE, backprop="control")))
+    record(tmp_path, _result("local", 0, 0.9))
     for shown, control in ((True, _RECIPE), (False, replace(_RECIPE, **changed))):
-        record(tmp_path, _result("control", 0, 0.97, control))
+        record(tmp_path, _result("backprop-local", 0, 0.97, control))
         row = next(line for line in results_page(tmp_path).splitlines() if line.startswith("| `local`"))
         assert ("97.00" in row) == shown
 
@@ -127,15 +127,48 @@ def test_a_record_from_before_a_setting_existed_is_of_the_same_training(tmp_path
 
 def test_every_record_of_the_project_is_of_the_recipe_of_its_name():
     """A second seed of any recipe must be able to stand beside the first."""
-    known = {recipe.name: recipe for recipe in RECIPES}
     records = read_records(Path(__file__).parents[2] / "results")
-    changed = [
-        row.recipe
-        for row, runs in records.items()
-        if row.recipe in known and runs[0].recipe.identity() != known[row.recipe].identity()
-    ]
+    known = {row: find(row.recipe, ROWS) for row in records}
+    assert all(known.values())
+    changed = [row.recipe for row, recipe in known.items() if recipe and records[row][0].recipe.differences(recipe)]
     assert len(records) > 150
-    assert changed == ["backprop-trifecta-fashion_mnist-fast"]  # its row was trained longer since
+    assert changed == ["backprop-trifecta-fashion_mnist-cpu"]  # its row was trained longer since
+
+
+def _file_under_the_name_of_before(folder: Path, seed: int) -> Path:
+    """File a record as a version before 28 November 2026 did."""
+    path = folder / "runs" / "asge-mnist-fast" / f"seed-{seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    old = _result("asge-mnist-fast", seed, 0.9, ROWS["asge-mnist-cpu"])
+    old["config"]["backprop"] = "backprop-asge-mnist-fast"
+    for name in ("method", "variant", "scale", "backprop_rate"):
+        del old["config"][name]
+    write_json(path, old)
+    return path
+
+
+def test_records_of_a_name_of_before_stand_in_the_row_of_today(tmp_path: Path):
+    old = _file_under_the_name_of_before(tmp_path, 0)
+    record(tmp_path, _result("asge-mnist-cpu", 1, 0.8, ROWS["asge-mnist-cpu"]))
+    ((row, runs),) = read_records(tmp_path).items()
+    assert (row.recipe, [run.accuracy for run in runs]) == ("asge-mnist-cpu", [0.9, 0.8])
+    assert {run.recipe.name for run in runs} == {"asge-mnist-cpu"}
+    assert "| `asge-mnist-cpu` | " in results_page(tmp_path) and "asge-mnist-fast" not in results_page(tmp_path)
+    again = record(tmp_path, _result("asge-mnist-cpu", 0, 0.7, ROWS["asge-mnist-cpu"]))  # in place of the old one
+    assert not old.exists() and again == tmp_path / "runs" / "asge-mnist-cpu" / "seed-0.json"
+
+
+def test_a_run_that_began_under_a_name_of_before_is_filed_under_the_one_of_today(tmp_path: Path):
+    path = record(tmp_path, _result("asge-mnist-fast", 0, 0.9, ROWS["asge-mnist-cpu"]))
+    assert path == tmp_path / "runs" / "asge-mnist-cpu" / "seed-0.json"
+    assert [row.recipe for row in read_records(tmp_path)] == ["asge-mnist-cpu"]
+
+
+def test_two_records_of_one_seed_under_two_names_are_refused(tmp_path: Path):
+    record(tmp_path, _result("asge-mnist-cpu", 0, 0.8, ROWS["asge-mnist-cpu"]))
+    _file_under_the_name_of_before(tmp_path, 0)
+    with pytest.raises(ValueError, match=r"asge-mnist-fast.seed-0.json is the second record of asge-mnist-cpu, seed 0"):
+        read_records(tmp_path)
 
 
 def test_seeds_that_were_trained_in_different_ways_are_no_mean(tmp_path: Path):

@@ -18,7 +18,7 @@ from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, MonoForward
 from onward.core import TrainerSettings
 from onward.data import from_arrays
 from onward.nets import MLP, NETS, ResNet17, TinyCNN
-from onward.recipes import CONTROLS, RECIPES
+from onward.recipes import RECIPES, control
 from onward.runs import ModelSpec, load_model, save_model, spec_for
 from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
 from onward.training import Evaluator
@@ -280,7 +280,8 @@ def test_weights_that_are_not_those_of_the_network_name_the_tensor(change, says:
 
 
 def test_the_form_of_every_recipe_is_known_without_its_numbers():
-    for recipe in {(type(r.algorithm), type(r.net)): r for r in (*RECIPES, *CONTROLS)}.values():
+    rows = [*RECIPES, *(control(row, "backprop") for row in RECIPES)]
+    for recipe in {(type(r.algorithm), type(r.net)): r for r in rows}.values():
         shape = (3, 32, 32) if "cifar" in recipe.data.name else (1, 28, 28)
         names = tuple("abcdefghij" * (10 if recipe.data.name == "cifar100" else 1))
         spec = ModelSpec(recipe.algorithm, recipe.net, shape, names, (0.0,) * shape[0], (1.0,) * shape[0])

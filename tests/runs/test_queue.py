@@ -20,8 +20,9 @@ from onward.runs import RunFolder
 from onward.runs.codec import encode
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command
 from onward.runs.records import Record, Row, record
+from onward.storage.files import write_json
 
-DIGITS = find_recipe("backprop-digits-mlp")
+DIGITS = find_recipe("backprop-forward_forward-digits")
 _TRAIN = """
 import signal, sys, time
 name, seconds = sys.argv[1], float(sys.argv[2])
@@ -116,17 +117,20 @@ def test_a_plan_is_read_line_by_line(tmp_path: Path):
     plan = tmp_path / "plan.txt"
     plan.write_text("# first\nbackprop-digits-mlp 0-2  # three\n\nmono_forward-digits 4 7\nbackprop-digits-mlp 1\n")
     jobs = [(job.name, job.seed) for job in read_plan(plan, find_recipe)]
-    assert jobs == [*[("backprop-digits-mlp", k) for k in range(3)], *[("mono_forward-digits", k) for k in (4, 7)]]
+    assert jobs == [
+        *[("backprop-forward_forward-digits", k) for k in range(3)],
+        *[("mono_forward-digits", k) for k in (4, 7)],
+    ]
 
 
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("backprop-digits-mpl 0", "line 2: unknown recipe 'backprop-digits-mpl' \\(did you mean backprop-digits-mlp"),
-        ("backprop-digits-mlp", "line 2: name its seeds too"),
-        ("backprop-digits-mlp 3-1", "line 2: '3-1' names no seeds"),
-        ("backprop-digits-mlp -1", "line 2: '-1' names no seeds"),
-        ("backprop-digits-mlp 0,1", "line 2: '0,1' names no seeds"),
+        ("mono_forward-digts 0", r"line 2: unknown recipe 'mono_forward-digts' \(did you mean mono_forward-digits"),
+        ("backprop-forward_forward-digits", "line 2: name its seeds too"),
+        ("backprop-forward_forward-digits 3-1", "line 2: '3-1' names no seeds"),
+        ("backprop-forward_forward-digits -1", "line 2: '-1' names no seeds"),
+        ("backprop-forward_forward-digits 0,1", "line 2: '0,1' names no seeds"),
     ],
 )
 def test_a_line_that_cannot_be_understood_is_named(tmp_path: Path, line: str, said: str):
@@ -196,28 +200,42 @@ def test_the_latest_run_of_the_same_training_is_gone_on_with(tmp_path: Path):
     assert train_command(DIGITS, other, [])[3:] == ["train", "--resume", str(other)]
 
 
+def test_what_was_begun_or_filed_under_a_name_of_before_counts(tmp_path: Path):
+    old = replace(DIGITS, name="backprop-digits-mlp")
+    begun = _begun(tmp_path, old)
+    assert begun.parent.name == "backprop-digits-mlp" and stopped_run(DIGITS, tmp_path) == begun
+    assert stopped_run(DIGITS, tmp_path / "elsewhere") is None
+    again = _begun(tmp_path, DIGITS)
+    assert stopped_run(DIGITS, tmp_path) == again
+    path = tmp_path / "runs" / "backprop-digits-mlp" / "seed-0.json"
+    path.parent.mkdir(parents=True)
+    write_json(path, _result(old))
+    assert is_recorded(DIGITS, tmp_path, "") and not is_recorded(replace(DIGITS, seed=1), tmp_path, "")
+
+
 def test_the_command_trains_what_is_missing_and_says_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    Path("plan.txt").write_text("backprop-digits-mlp 0-1\n")
+    Path("plan.txt").write_text("backprop-forward_forward-digits 0-1\n")
     folder = _begun(Path("runs"), replace(DIGITS, seed=1))
     (folder / "environment.json").unlink()  # cannot be gone on with
     assert main(["queue", "plan.txt", "--dry"]) == 0
     assert capsys.readouterr().out == (
-        "backprop-digits-mlp 0\nbackprop-digits-mlp 1\n2 left, of unknown length on this machine\n"
+        "backprop-forward_forward-digits 0\nbackprop-forward_forward-digits 1\n"
+        "2 left, of unknown length on this machine\n"
     )
     assert main(["queue", "plan.txt"]) == 2
     told = capsys.readouterr()
     assert "0 of 2 on record" in told.out and "seed 0: on record after" in told.out and "1 left" in told.out
-    assert told.err.strip() == "onward: 1 failed: backprop-digits-mlp 1"
-    filed = json.loads(Path("results/runs/backprop-digits-mlp/seed-0.json").read_text())
+    assert told.err.strip() == "onward: 1 failed: backprop-forward_forward-digits 1"
+    filed = json.loads(Path("results/runs/backprop-forward_forward-digits/seed-0.json").read_text())
     assert filed["test_accuracy"] > 0.9
 
 
 def test_nothing_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
-    Path("plan.txt").write_text("backprop-digits-mlp 0\n")
+    Path("plan.txt").write_text("backprop-forward_forward-digits 0\n")
     record(Path("results"), _result(DIGITS))
     assert main(["queue", "plan.txt"]) == 0
     assert capsys.readouterr().out == "1 of 1 on record; nothing is left\n"
@@ -226,7 +244,7 @@ def test_nothing_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_plan_of_a_thousand_million_seeds_is_refused(tmp_path: Path):
     plan = tmp_path / "plan"
-    plan.write_text("backprop-digits-mlp 0-999999999\n")
+    plan.write_text("backprop-forward_forward-digits 0-999999999\n")
     with pytest.raises(ValueError, match=r"plan, line 1: '0-999999999' names 1000000000 seeds: name 10000 at most"):
         read_plan(plan, find_recipe)
 

@@ -14,6 +14,7 @@ from onward.screen import let_the_first_speak, open_ended, say
 _USAGE = """usage: onward [--with FILE.py] COMMAND ...
 
   list [WORD]              algorithms, recipes and data sets; recipes with test accuracy and minutes
+  show RECIPE              a recipe as it is: every setting, its controls, what is on record
   train [RECIPE]           carry out a recipe; without a name, the default on scikit-learn's digits
   train --resume RUN       go on with a run that was stopped
   evaluate RUN             accuracy of a finished run, by inference rule and by block
@@ -35,6 +36,7 @@ _USAGE = """usage: onward [--with FILE.py] COMMAND ...
 
 COMMANDS = {
     "list": "listing.run",
+    "show": "show.run",
     "train": "train.run",
     "evaluate": "evaluate.run",
     "predict": "predict.run",

@@ -45,7 +45,7 @@ complete -c onward -a '(__onward_words)'
 """,
 }
 
-_TAKE_A_RECIPE = ("train", "measure", "compare", "simulate", "reproduce")
+_TAKE_A_RECIPE = ("train", "show", "measure", "compare", "simulate", "reproduce")
 _TAKES_MANY = "compare"
 
 
@@ -66,17 +66,19 @@ def run(words: Sequence[str]) -> None:
 def possible(words: Sequence[str]) -> list[str]:
     """Return what the last of some words, which may be empty, can become; nothing where only a file can follow."""
     *before, begun = words or [""]
-    return [word for word in _following(before) if word.startswith(begun)]
+    return [word for word in _following(before, begun) if word.startswith(begun)]
 
 
-def _following(before: Sequence[str]) -> Sequence[str]:
+def _following(before: Sequence[str], begun: str) -> Sequence[str]:
     from onward.cli import COMMANDS
 
     if not before:
         return [*COMMANDS, "--help", "--version"]
     command, *rest = before
     if command in _TAKE_A_RECIPE and (not rest or (command == _TAKES_MANY and "--" not in "".join(rest))):
-        return recipe_names()
+        return recipe_names(begun)
+    if command == "train" and rest[-1:] == ["--control"]:
+        return [kind for kind, _ in read_index()["controls"]]
     if command == "list" and rest[-1:] == ["--method"]:
         return sorted({row["method"] for row in read_index()["recipes"]})
     if command == "list" and rest[-1:] == ["--data"]:

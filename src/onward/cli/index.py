@@ -15,11 +15,11 @@ from typing import Any
 
 _SOURCE = Path(__file__).parent.parent
 _FILE = Path(__file__).with_name("index.json")
-_MADE_FROM = ("algorithms/*.py", "recipes/*.py", "data/named.py", "data/sources.py")
+_MADE_FROM = ("algorithms/*.py", "recipes/*.py", "recipes/*/*.py", "data/named.py", "data/sources.py")
 
 
 def read_index() -> dict[str, Any]:
-    """Return algorithms, recipes, the names of further controls, data sets, and records and locality by recipe."""
+    """Return algorithms, recipes, controls, old names, data sets, and records and locality by recipe."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
     filed = {"records": kept["records"], "locality": kept["locality"]}
     own = kept if kept["sources"] == sources() else {**described(), **filed}
@@ -27,10 +27,12 @@ def read_index() -> dict[str, Any]:
     return _with_packages(own) if announced else own
 
 
-def recipe_names() -> list[str]:
-    """Return what `onward train` takes: recipes and the controls derived from them."""
+def recipe_names(begun: str = "") -> list[str]:
+    """Return what `onward train` takes: recipes, and their controls where the name of one is begun."""
     index = read_index()
-    return [*(recipe["name"] for recipe in index["recipes"]), *index["controls"]]
+    rows = [recipe["name"] for recipe in index["recipes"]]
+    kinds = [kind for kind, _ in index["controls"] if begun.startswith(f"{kind}-")]
+    return [*rows, *(f"{kind}-{row}" for kind in kinds for row in rows)]
 
 
 def sources() -> dict[str, int]:
@@ -47,14 +49,17 @@ def described() -> dict[str, Any]:
     """Ask the recipes themselves."""
     from onward.algorithms import ALGORITHMS
     from onward.data import DATA_SETS
-    from onward.recipes import CONTROLS, RECIPES
-    from onward.recipes.controls import DERIVED
+    from onward.recipes import CONTROLS, RECIPES, former
 
+    names = [
+        *(recipe.name for recipe in RECIPES),
+        *(f"{kind}-{recipe.name}" for kind in CONTROLS for recipe in RECIPES),
+    ]
     return {
         "algorithms": [[cls.__name__, _first_line(cls)] for cls in ALGORITHMS],
         "recipes": [_recipe_row(recipe) for recipe in RECIPES],
-        "controls": [recipe.name for recipe in CONTROLS],
-        "derived": [list(item) for item in DERIVED.items()],
+        "controls": [list(item) for item in CONTROLS.items()],
+        "old_names": {old: name for name in names for old in former(name)},
         "data_sets": [list(item) for item in DATA_SETS],
     }
 
@@ -64,7 +69,6 @@ def _recipe_row(recipe: Any) -> dict[str, str]:
         "name": recipe.name,
         "method": type(recipe.algorithm).__name__,
         "data": recipe.data.name,
-        "control": recipe.backprop or "",
         "description": recipe.description,
     }
 
@@ -74,7 +78,7 @@ def _with_packages(index: dict[str, Any]) -> dict[str, Any]:
     from onward import registry
     from onward.cli.known import known_recipes
 
-    listed = {row["name"] for row in index["recipes"]} | set(index["controls"])
+    listed = {row["name"] for row in index["recipes"]}
     added = [recipe for name, recipe in known_recipes().items() if name not in listed]
     methods = {name for name, _ in index["algorithms"]}
     others = {name: cls for name, cls in registry.ALGORITHMS.values().items() if name not in methods}
@@ -91,8 +95,8 @@ def _first_line(described: Any) -> str:
     return ((described.__doc__ or "").strip().splitlines() or [""])[0]
 
 
-def summarised(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return by recipe what the records below a folder say; what cannot be read is left out.
+def summarised(folder: Path, old_names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return by recipe, as it is called today, what the records below a folder say; what cannot be read is left out.
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
     """
@@ -101,7 +105,8 @@ def summarised(folder: Path) -> dict[str, dict[str, Any]]:
         try:
             found = json.loads(path.read_bytes())
             numbers = {key: float(found[key]) for key in ("test_accuracy", "train_seconds")}
-            copies[path.relative_to(folder).parts[1]][str(found.get("data_note", ""))].append(numbers)
+            name = path.relative_to(folder).parts[1]
+            copies[old_names.get(name, name)][str(found.get("data_note", ""))].append(numbers)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return {name: _summary(*min(notes.items())) for name, notes in copies.items()}  # no note comes first
@@ -135,7 +140,9 @@ def localities(folder: Path) -> dict[str, str]:
 
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
-    content = {"sources": sources(), **described(), "records": summarised(records), "locality": localities(records)}
+    told = described()
+    filed = {"records": summarised(records, told["old_names"]), "locality": localities(records)}
+    content = {"sources": sources(), **told, **filed}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
 
 

@@ -2,30 +2,43 @@
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 
 from onward import registry
-from onward.cli.words import CommandLineError, nearest
-from onward.recipes import CONTROLS, RECIPES, Recipe
+from onward.cli.words import CommandLineError
+from onward.cli.words import nearest as likely
+from onward.recipes import CONTROLS, RECIPES, ROWS, Recipe, find, nearest
 from onward.runs.model import check_model_there
 
 __all__ = ["RECIPES", "find_recipe", "first_recipe", "import_file", "known_recipes", "model_folder"]
 
 
 def find_recipe(name: str) -> Recipe:
-    """Return a recipe by name, or by `path/to/rows.py:NAME`.
+    """Return a recipe by name, or by `path/to/rows.py:NAME`; CONTROL-NAME is a control of it.
 
-    Raises ValueError naming the nearest ones, and for a file that cannot be run or has no such row.
+    A name that a recipe had before finds it too. Raises ValueError naming the nearest ones, for a control that the
+    recipe cannot have, and for a file that cannot be run or has no such row.
     """
     file, colon, row = name.rpartition(":")
     if colon and file.endswith(".py"):
         return _row(import_file(Path(file)), row)
     recipes = known_recipes()
-    if name not in recipes:
-        raise ValueError(f"unknown recipe {name!r}{nearest(name, recipes)}; `onward list` shows all")
-    return recipes[name]
+    found = find(name, recipes)
+    if found is None:
+        raise ValueError(_not_found(name, recipes))
+    return found
+
+
+def _not_found(name: str, recipes: Mapping[str, Recipe]) -> str:
+    if today := nearest(name):
+        return f"recipe {name!r} was taken out, as it was never trained and no table has it; the nearest is {today}"
+    head, dash, row = name.partition("-")
+    told = likely(name, recipes)
+    if dash and head in CONTROLS and not told:
+        told = likely(row, recipes)
+    return f"unknown recipe {name!r}{told}; `onward list` shows all"
 
 
 def first_recipe(words: Sequence[str], command: str) -> Recipe:
@@ -36,11 +49,11 @@ def first_recipe(words: Sequence[str], command: str) -> Recipe:
 
 
 def known_recipes() -> dict[str, Recipe]:
-    """Return the recipes and their derived controls by name, those that other packages registered too.
+    """Return the recipes by name, those that other packages registered too.
 
     Raises ValueError if a package cannot be imported, or gives a recipe a name that another one has.
     """
-    known = {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
+    known = {recipe.name: recipe for recipe in RECIPES}
     for value in registry.RECIPES.values().values():
         for recipe in _rows(value):
             if known.setdefault(recipe.name, recipe) != recipe:
@@ -73,14 +86,14 @@ def import_file(path: Path) -> ModuleType:
 
 def _row(module: ModuleType, name: str) -> Recipe:
     """Return a recipe of a module by its own name or that of the variable."""
-    imported = {recipe.name for recipe in (*CONTROLS, *RECIPES)}
     rows = (recipe for value in vars(module).values() for recipe in _rows(value))
-    found = {recipe.name: recipe for recipe in rows if recipe.name not in imported}
+    found = {recipe.name: recipe for recipe in rows if recipe.name not in ROWS}
     found |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
-    if name not in found:
+    recipe = find(name, found)
+    if recipe is None:
         names = ", ".join(sorted(found)) or "none at all"
-        raise ValueError(f"{module.__file__} has no recipe {name!r}{nearest(name, found)}; it has {names}")
-    return found[name]
+        raise ValueError(f"{module.__file__} has no recipe {name!r}{likely(name, found)}; it has {names}")
+    return recipe
 
 
 def _rows(value: object) -> Iterable[Recipe]:

@@ -33,10 +33,10 @@ def run(words: Sequence[str]) -> None:
         return
     order = _order(words)
     index = read_index()
-    records = with_own(index["records"], summarised(Path("results")))
+    records = with_own(index["records"], summarised(Path("results"), index["old_names"]))
     reach = index.get("locality", {})
     recipes = [{**row, "reach": reach.get(row["name"], "")} for row in index["recipes"]]
-    rows = [row for row in _chosen(recipes, order) if row["control"] or _filtered(order)]
+    rows = _chosen(recipes, order)
     width = shutil.get_terminal_size((200, 50)).columns
     if not _filtered(order):
         _print_columns("algorithms", index["algorithms"], width)
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
     print(_HEAD)
     _print_recipes(rows, records, width, detailed=_filtered(order))
     if not _filtered(order):
-        _print_columns("for every RECIPE with a control backprop-NAME, also", index["derived"], width)
+        _print_columns("controls of every RECIPE: onward train RECIPE --control NAME", index["controls"], width)
         _print_columns("data sets", index["data_sets"], width)
 
 
@@ -97,12 +97,11 @@ def _print_recipes(rows: Sequence[dict[str, str]], records: dict[str, Any], widt
         methods.setdefault(row["method"], []).append(row)
     for method, group in methods.items():
         print(f" {method}")
-        said = group[0]["description"].partition(", ")[0] + ", "  # by the title already
         names, reaches = (max(len(row[key]) for row in group) for key in ("name", "reach"))
         apart = reaches > 0 and width - len(_numbers(None)) - names - reaches - 4 >= _LEAST
         for row in group:
-            about = row["description"].removeprefix(said)
-            about += f"; control: {row['control']}" if detailed and row["control"] else ""
+            control, about = records.get(f"backprop-{row['name']}"), row["description"]
+            about += f"; backprop {100 * control['test']:.2f}" if detailed and control else ""
             name, beside, copy = row["name"], names, records.get(row["name"], {}).get("data")
             about += f"; numbers on {copy}" if copy else ""
             if apart:

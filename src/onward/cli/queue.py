@@ -23,7 +23,7 @@ from onward.screen import say
 @dataclass(frozen=True)
 class QueueArguments:
     plan: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """A recipe and its seeds per line, most wanted first: `asge-mnist-fast 0-4`; a # begins a remark."""
+    """A recipe and its seeds per line, most wanted first: `asge-mnist-cpu 0-4`; a # begins a remark."""
     data_dir: Path | None = None
     """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
     runs_dir: Path = Path("runs")

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from onward.cli.known import known_recipes
 from onward.pipeline.run import Pipelining
-from onward.recipes import Recipe
+from onward.recipes import Recipe, find
 from onward.runs import RunFolder
-from onward.runs.records import foreign_result, record, record_path
+from onward.runs.records import filed, foreign_result, record
 from onward.screen import say, say_fitted
 
 RESULTS = Path("results")
@@ -32,7 +32,7 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     if other:
         say_fitted(f"not recorded: {other}")
         return
-    known, begun = known_recipes().get(recipe.name), result.get("pipeline", {})
+    known, begun = find(recipe.name, known_recipes()), result.get("pipeline", {})
     if known is None:
         say_fitted(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return
@@ -42,6 +42,6 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     if "bf16" in (how.messages, begun.get("messages")):
         say("not recorded: messages were rounded to bf16")
         return
-    replaced = record_path(RESULTS, recipe.name, recipe.seed, result["data_note"]).exists()
+    replaced = filed(RESULTS, recipe.name, recipe.seed, result["data_note"]) is not None
     said = f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}"
     say_fitted(said, indent=_TEXT)

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.known import find_recipe
 from onward.cli.recording import RESULTS, file_result, report
@@ -13,7 +14,7 @@ from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.results.pages import spread
 from onward.runs import Place, train
-from onward.runs.records import foreign_result, read_record, record_path
+from onward.runs.records import filed_on_any_images, foreign_result, read_record
 from onward.screen import say
 
 
@@ -39,8 +40,8 @@ def run(words: Sequence[str]) -> None:
         target = recipe.published.test_accuracy
         gap = sum(ours) / len(ours) - target
         say(f"published: {100 * target:.2f} % ({recipe.published.source}); ours {100 * gap:+.2f}")
-    if recipe.backprop:
-        say(f"the same network by backprop: onward reproduce {recipe.backprop} --seeds {order.seeds}")
+    if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
+        say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 
 
 def _recorded(recipe: Recipe, place: Place) -> Mapping[str, Any]:
@@ -48,9 +49,8 @@ def _recorded(recipe: Recipe, place: Place) -> Mapping[str, Any]:
 
     A record of the public images goes before one of another copy of them.
     """
-    plain = record_path(RESULTS, recipe.name, recipe.seed)
-    for path in (plain, *sorted(plain.parent.glob(f"*/{plain.name}"))):
-        if path.exists() and (found := read_record(path)).recipe.identity() == recipe.identity():
+    for path in filed_on_any_images(RESULTS, recipe.name, recipe.seed):
+        if (found := read_record(path)).recipe.identity() == recipe.identity():
             return found.result
     folder, result = train(recipe, place)
     report(folder, result)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -16,7 +16,7 @@ from onward.cli.words import CommandLineError, fitted
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
-from onward.recipes import Recipe
+from onward.recipes import Recipe, control
 from onward.runs import Place, resume, train
 from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
@@ -31,6 +31,8 @@ result. Without a recipe, the default trains on scikit-learn's digits.
 
   --epochs INT             times through the training split
   --batch-size INT         images per step
+  --control NAME           train a control of the recipe in its place: backprop, deep_supervision, recompute,
+                           accumulate or random_features
   --seed INT               weights, order, augmentation and dropout
   --data-dir PATH          local named sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
   --device NAME            cpu, cuda, cuda:1 or auto
@@ -55,6 +57,8 @@ result. Without a recipe, the default trains on scikit-learn's digits.
 class TrainArguments:
     recipe: Annotated[Recipe, tyro.conf.arg(name="")]
     place: Annotated[Place, tyro.conf.arg(name="")]
+    control: Literal["backprop", "deep_supervision", "recompute", "accumulate", "random_features"] | None = None
+    """Train a control of the recipe in its place: the same network and budget. It is called CONTROL-RECIPE."""
     memory_limit: str | None = None
     """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
     record: bool = True
@@ -90,9 +94,11 @@ def run(words: Sequence[str]) -> None:
         order = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
         recipe, path = None, order.resume
     else:
-        recipe = find_recipe(words[0]) if named else known.RECIPES[0]
+        row, flags = find_recipe(words[0]) if named else known.RECIPES[0], words[named:]
+        kind, flags = _control(flags)
+        recipe = row if kind is None else control(row, kind)
         default = TrainArguments(recipe, Place())
-        order = parse(TrainArguments, f"train {recipe.name}", words[named:], default=default)
+        order = parse(TrainArguments, f"train {row.name}", flags, default=default)
         order = replace(order, recipe=_titled(order.recipe, recipe))
         recipe, path = _within(order), None
     _check_processes(order.pipeline)
@@ -108,6 +114,15 @@ def run(words: Sequence[str]) -> None:
     report(folder, result)
     if order.record:
         file_result(folder.recipe(), result, order.pipelining)
+
+
+def _control(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
+    """Take --control out of the flags: it decides which recipe the others change."""
+    for k, word in enumerate(words):
+        flag, given, value = word.partition("=")
+        if flag == "--control" and (given or k + 1 < len(words)):
+            return (value if given else words[k + 1]), [*words[:k], *words[k + (1 if given else 2) :]]
+    return None, words
 
 
 def _check_processes(pipeline: bool) -> None:

@@ -1,12 +1,13 @@
-"""Recipes: a file per method with a function per published row, and the tuple RECIPES of them and their controls."""
+"""Recipes: rows as literals, method by method, and their controls by rule."""
 
-from onward.recipes import (
-    airbench,
+from onward.recipes.comparisons import fashion_mnist_airbench, fashion_mnist_mlp
+from onward.recipes.controls import CONTROLS, control
+from onward.recipes.literals import literal
+from onward.recipes.methods import (
     asge,
     cafo,
     cwcomp,
     deeper_forward,
-    deeper_forward_tables,
     distance_forward,
     early_exits,
     ffgaf_snn,
@@ -14,52 +15,56 @@ from onward.recipes import (
     hcl_ff,
     hff,
     layer_collaboration,
-    local_fields,
     mono_forward,
-    one_gpu,
     predsim,
     random_features,
     recurrent_forward_forward,
     scff,
-    shared,
-    shared_mlp,
     symba,
     trifecta,
     unsupervised_forward_forward,
 )
-from onward.recipes.controls import further_controls
+from onward.recipes.names import current, find, former, nearest
 from onward.recipes.recipe import Published, Recipe
 
 RECIPES: tuple[Recipe, ...] = (
-    *deeper_forward.RECIPES,
-    *deeper_forward_tables.RECIPES,
-    *forward_forward.RECIPES,
-    *asge.RECIPES,
-    *distance_forward.RECIPES,
-    *predsim.RECIPES,
-    *airbench.RECIPES,
-    *mono_forward.RECIPES,
-    *symba.RECIPES,
-    *trifecta.RECIPES,
-    *cwcomp.RECIPES,
-    *cafo.RECIPES,
-    *random_features.RECIPES,
-    *hff.RECIPES,
-    *scff.RECIPES,
-    *unsupervised_forward_forward.RECIPES,
-    *layer_collaboration.RECIPES,
-    *early_exits.RECIPES,
-    *ffgaf_snn.RECIPES,
-    *hcl_ff.RECIPES,
-    *local_fields.RECIPES,
-    *recurrent_forward_forward.RECIPES,
-    *shared.RECIPES,
-    *shared_mlp.RECIPES,
-    *one_gpu.RECIPES,
+    *deeper_forward.ROWS,
+    *forward_forward.ROWS,
+    *asge.ROWS,
+    *distance_forward.ROWS,
+    *predsim.ROWS,
+    *mono_forward.ROWS,
+    *symba.ROWS,
+    *trifecta.ROWS,
+    *cwcomp.ROWS,
+    *cafo.ROWS,
+    *random_features.ROWS,
+    *hff.ROWS,
+    *scff.ROWS,
+    *unsupervised_forward_forward.ROWS,
+    *layer_collaboration.ROWS,
+    *early_exits.ROWS,
+    *ffgaf_snn.ROWS,
+    *hcl_ff.ROWS,
+    *recurrent_forward_forward.ROWS,
+    *fashion_mnist_airbench.ROWS,
+    *fashion_mnist_mlp.ROWS,
 )
-"""Every published row and its backprop control; the first is the default of `onward train`."""
+"""Every row; the first is the default of `onward train`."""
 
-CONTROLS: tuple[Recipe, ...] = further_controls(RECIPES)
-"""What else can stand beside a row, derived from it and its backprop control; not listed one by one."""
+ROWS: dict[str, Recipe] = {recipe.name: recipe for recipe in RECIPES}
+"""The same by name."""
 
-__all__ = ["CONTROLS", "RECIPES", "Published", "Recipe"]
+__all__ = [
+    "CONTROLS",
+    "RECIPES",
+    "ROWS",
+    "Published",
+    "Recipe",
+    "control",
+    "current",
+    "find",
+    "former",
+    "literal",
+    "nearest",
+]

@@ -1,57 +1,73 @@
-"""Controls beyond backprop: what else a claim of accuracy, memory or speed has to be compared with.
+"""Controls: what a claim of accuracy, memory or speed has to be compared with, on the network and budget of a row.
 
-Each is derived by rule, so that it exists for every row: deep supervision from the row, which names it, the others from
-its backprop control, backprop-NAME, which other rows may share. They are recipes like any other; results are recorded.
+Each is made from the row by rule, so that every row has them; they are recipes like any other, called CONTROL-ROW.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from onward.recipes.recipe import Recipe, deep_supervision, renamed
+from onward.algorithms import Algorithm, Backprop, DeepSupervision, RandomFeatures
+from onward.core import TrainerSettings
+from onward.recipes.recipe import Recipe
 
 PIECES = 4  # of a batch, in the accumulated control
 
-DERIVED = {
-    "deep_supervision-RECIPE": "all objectives of the local algorithm, with the gradient of their sum end to end",
-    "backprop_recompute-NAME": "backprop that keeps block inputs only and computes the rest again",
-    "backprop_accumulated-NAME": f"backprop with {PIECES} micro-batches per step",
+CONTROLS = {
+    "backprop": "the same network, with the gradient of one loss through all of it",
+    "deep_supervision": "all objectives of the local algorithm, with the gradient of their sum end to end",
+    "recompute": "backprop that keeps block inputs only and computes the rest again",
+    "accumulate": f"backprop with {PIECES} micro-batches per step",
+    "random_features": "a linear read-out of layers that stay as they were drawn",
 }
-"""What each derived control is, by its name: RECIPE is a row, backprop-NAME its backprop control."""
+"""What each control is, by its name."""
 
 
-def further_controls(recipes: Sequence[Recipe]) -> tuple[Recipe, ...]:
-    """Return the controls that rows and their backprop controls imply, but for names that `recipes` has already."""
-    known = {recipe.name: recipe for recipe in recipes}
-    derived: dict[str, Recipe] = {}
-    for local in recipes:
-        if local.backprop is not None:
-            for recipe in _variants(local, known[local.backprop]):
-                derived.setdefault(recipe.name, recipe)
-    return tuple(recipe for name, recipe in derived.items() if name not in known)
+def control(row: Recipe, kind: str) -> Recipe:
+    """Return a control of a row, with the row's budget and the row's `backprop_rate` as its learning rate.
 
-
-def recomputed(control: Recipe) -> Recipe:
-    """Return a backprop control with activation checkpointing: the same weights for less memory and more time."""
-    return replace(
-        control,
-        name=renamed(control.name, "backprop_recompute"),
-        description=f"{control.description}, activations computed again",
-        trainer=replace(control.trainer, recompute=True),
+    The schedule keeps its shape: it ends at the same share of the learning rate. Raises ValueError for a control that
+    is not known, or that the row cannot have.
+    """
+    algorithm, trainer = _algorithm(row, kind), _at(row.backprop_rate, row.trainer)
+    if kind == "recompute":
+        trainer = replace(trainer, recompute=True)
+    if kind == "accumulate":
+        trainer = replace(trainer, micro_batches=PIECES)
+    return Recipe(
+        name=f"{kind}-{row.name}",
+        description=f"control of {row.name}",
+        algorithm=algorithm,
+        net=row.net,
+        data=row.data,
+        trainer=trainer,
+        epochs=row.epochs,
+        batch_size=row.batch_size,
+        seed=row.seed,
     )
 
 
-def accumulated(control: Recipe, *, pieces: int = PIECES) -> Recipe:
-    """Return a backprop control whose batches go through in `pieces`: their gradients add up to one step."""
-    return replace(
-        control,
-        name=renamed(control.name, "backprop_accumulated"),
-        description=f"{control.description}, {pieces} micro-batches",
-        trainer=replace(control.trainer, micro_batches=pieces),
-    )
+def _algorithm(row: Recipe, kind: str) -> Algorithm:
+    """Return the algorithm of a control. Raises ValueError where the row cannot have it."""
+    of = row.algorithm
+    if kind not in CONTROLS:
+        raise ValueError(f"no control is called {kind!r}; choose {', '.join(CONTROLS)}")
+    if isinstance(of, Backprop | DeepSupervision) or (kind == "random_features" and isinstance(of, RandomFeatures)):
+        raise ValueError(f"{row.name} is a control itself ({type(of).__name__}): name the row that it stands beside")
+    if kind == "random_features":
+        return RandomFeatures()
+    if kind != "deep_supervision":
+        return Backprop(of=of)
+    if not of.passes_gradients:
+        others = ", ".join(other for other in CONTROLS if other != kind)
+        raise ValueError(
+            f"{row.name} has no control deep_supervision: no gradient could pass between the blocks of "
+            f"{type(of).__name__}, and it would be the same training again; choose {others}"
+        )
+    return DeepSupervision(of=of)
 
 
-def _variants(local: Recipe, control: Recipe) -> Iterator[Recipe]:
-    if local.algorithm.passes_gradients:
-        yield deep_supervision(local, learning_rate=control.trainer.learning_rate)
-    yield recomputed(control)
-    yield accumulated(control)
+def _at(learning_rate: float | None, trainer: TrainerSettings) -> TrainerSettings:
+    """Move a schedule to another learning rate: it ends at the same share of it."""
+    if learning_rate is None:
+        return trainer
+    final = learning_rate * trainer.final_learning_rate / trainer.learning_rate
+    return replace(trainer, learning_rate=learning_rate, final_learning_rate=final)

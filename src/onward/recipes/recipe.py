@@ -2,19 +2,23 @@
 
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Annotated, Any, ClassVar, TypeVar
+from pathlib import PurePath
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import tyro
 
 from onward import registry
-from onward.algorithms import Algorithm, Backprop, DeepSupervision
-from onward.core import Count, Seed, Share, TrainerSettings, check_fields
+from onward.algorithms import Algorithm
+from onward.core import Count, NonNegative, Seed, Share, TrainerSettings, check_fields
 from onward.data import DataSettings
 from onward.nets import Architecture
 
 T = TypeVar("T")
 NotAFlag = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]
 """Belongs to the recipe's identity: the command line neither shows nor changes it."""
+
+Scale = Literal["", "cpu", "gpu", "shared"]
+"""Of a row: as published (or digits, in seconds), minutes on two cores, one GPU, one budget for many methods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,9 +42,15 @@ class Recipe:
 
     registered_in: ClassVar[registry.Registry] = registry.RECIPES
 
-    name: NotAFlag[str]
-    """What `onward train` calls it."""
-    description: NotAFlag[str]
+    method: NotAFlag[str] = ""
+    """What its name begins with; nothing: the algorithm's class."""
+    variant: NotAFlag[str] = ""
+    """What differs from the method's other recipes on these data, in a word or two."""
+    scale: NotAFlag[Scale] = ""
+    """How long it is meant to take; nothing: as published."""
+    name: NotAFlag[str] = ""
+    """What `onward train` calls it: METHOD-DATA[-VARIANT][-SCALE], unless another is given."""
+    description: NotAFlag[str] = ""
     """One line for `onward list`."""
     algorithm: Algorithm
     """What each block learns."""
@@ -58,26 +68,30 @@ class Recipe:
     """Decides weights, order, augmentation and dropout; the split has its own seed."""
     published: NotAFlag[Published | None] = None
     """The number this recipe must meet."""
-    backprop: NotAFlag[str | None] = None
-    """The recipe that trains the same network on the same budget by backpropagation."""
+    backprop_rate: NotAFlag[NonNegative | None] = None
+    """Learning rate of its controls by backpropagation; None: its own."""
 
     def __post_init__(self):
         check_fields(self)
+        if not self.name:
+            method = self.method or type(self.algorithm).__name__.lower()
+            words = (method, _word(PurePath(self.data.name).name), self.variant, self.scale)
+            object.__setattr__(self, "name", "-".join(word for word in words if word))
 
     def identity(self) -> "Recipe":
         """Return what decides the result but for the seed: two recipes of one identity are the same training."""
-        return replace(self, name="", description="", published=None, backprop=None, seed=0)
+        texts: dict[str, Any] = dict.fromkeys(("method", "variant", "scale", "name", "description"), "")
+        return replace(self, **texts, published=None, backprop_rate=None, seed=0)
 
     def on_other_images(self, data: DataSettings, label: str) -> "Recipe":
-        """Return this recipe on other images, called METHOD-on-LABEL: it has no published number and no control."""
+        """Return this recipe on other images, called METHOD-on-LABEL: it has no published number."""
         words = [word for word in self.name.split("-") if word != self.data.name]
         return replace(
             self,
-            name=f"{'-'.join(words)}-on-{re.sub(r'[^A-Za-z0-9_.]+', '_', label).strip('.') or 'images'}",
+            name=f"{'-'.join(words)}-on-{_word(label)}",
             description=f"{self.name} on the images of {label}",
             data=data,
             published=None,
-            backprop=None,
         )
 
     def budget(self) -> tuple[Any, ...]:
@@ -88,7 +102,8 @@ class Recipe:
         """Return the settings in which the identity differs from another's, a phrase each: `epochs 8, not 4`."""
         ours, theirs = settings(self.identity()), settings(other.identity())
         places = [place for place in dict.fromkeys((*ours, *theirs)) if ours.get(place) != theirs.get(place)]
-        return [f"{place} {ours.get(place, 'none')}, not {theirs.get(place, 'none')}" for place in places]
+        named = [place for place in places if place != "name"]  # which follows from algorithm and data
+        return [f"{place} {ours.get(place, 'none')}, not {theirs.get(place, 'none')}" for place in named]
 
 
 def settings(value: Any, place: str = "") -> dict[str, Any]:
@@ -101,48 +116,6 @@ def settings(value: Any, place: str = "") -> dict[str, Any]:
     return found
 
 
-def control(local: Recipe, *, learning_rate: float) -> Recipe:
-    """Return the recipe that trains the same network on the same budget by backpropagation.
-
-    The schedule keeps its shape: it ends at the same share of the learning rate.
-    """
-    assert local.backprop is not None
-    return replace(
-        local,
-        name=local.backprop,
-        description=f"Backprop, {local.description.partition(', ')[2].partition(': ')[0]}",
-        algorithm=Backprop(of=local.algorithm),
-        trainer=_at(learning_rate, local.trainer),
-        published=None,
-        backprop=None,
-    )
-
-
-def deep_supervision(local: Recipe, *, learning_rate: float) -> Recipe:
-    """Return the recipe that trains the same objectives on the same budget with the gradient of their sum end to end.
-
-    It is called deep_supervision-NAME after the row, and has the schedule of its backprop control.
-    """
-    assert local.backprop is not None
-    return replace(
-        local,
-        name=f"deep_supervision-{local.name}",
-        description=f"Deep supervision, {local.description.partition(', ')[2].partition(': ')[0]}",
-        algorithm=DeepSupervision(of=local.algorithm),
-        trainer=_at(learning_rate, local.trainer),
-        published=None,
-        backprop=None,
-    )
-
-
-def renamed(control: str, prefix: str) -> str:
-    """Return the name of a control with another prefix than `backprop`."""
-    head, _, rest = control.partition("-")
-    assert head == "backprop", f"a control is called backprop-NAME, not {control}"
-    return f"{prefix}-{rest}"
-
-
-def _at(learning_rate: float, trainer: TrainerSettings) -> TrainerSettings:
-    """Move a schedule to another learning rate: it ends at the same share of it."""
-    final = learning_rate * trainer.final_learning_rate / trainer.learning_rate
-    return replace(trainer, learning_rate=learning_rate, final_learning_rate=final)
+def _word(label: str) -> str:
+    """Return a label, such as the name of a folder, as part of a name."""
+    return re.sub(r"[^A-Za-z0-9_.]+", "_", label).strip(".") or "images"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from onward.core import TrainerSettings
-from onward.recipes import RECIPES, Published, Recipe
+from onward.recipes import RECIPES, Published, Recipe, control, find
+from onward.runs.controls import equal
 from onward.runs.records import Record, Records, Row, foreign_result
 
 Printed = Mapping[str, Mapping[str, float]]
@@ -35,14 +36,21 @@ _SHARED = (
 
 
 def control_of(row: Row, records: Records) -> list[Record]:
-    """Return the records of a row's control on the same images, if it has the row's budget.
+    """Return the records of a row's control by backprop on the same images and budget.
 
-    It is the one that the recipe of that name has today, or else the one that was recorded.
+    Where that of its own name was not trained, another row's is as good if it trains the same network in the same way.
     """
     run = records[row][0]
-    name = _KNOWN[row.recipe].backprop if row.recipe in _KNOWN else run.recipe.backprop
-    controls = records.get(Row(name or "", row.data), [])
-    return [control for control in controls if control.recipe.budget() == run.recipe.budget()]
+    if run.method in _CONTROLS:
+        return []
+    wanted = control(find(row.recipe, _KNOWN) or run.recipe, "backprop")
+    named = records.get(Row(wanted.name, row.data))
+    if named is not None:
+        return [found for found in named if found.recipe.budget() == run.recipe.budget()]
+    if wanted.budget() != run.recipe.budget():
+        return []
+    others = (found for other, found in records.items() if other.data == row.data and found[0].method == "Backprop")
+    return next((found for found in others if equal(found[0].recipe, wanted)), [])
 
 
 def published_of(run: Record) -> Published | None:

@@ -23,6 +23,8 @@ _OWN: Mapping[str, type] = {
 }
 _REGISTRIES = (registry.ALGORITHMS, registry.NETS)
 _NOT_FIELDS = {"type", "package"}
+_LEFT: Mapping[str, frozenset[str]] = {"Recipe": frozenset({"backprop"})}
+"""Fields of older versions that are read no more: controls are found by budget."""
 
 
 def encode(value: Any, where: str = "settings") -> Any:
@@ -53,13 +55,13 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
     cls = _class_of(name, package, expected, where)
     if not issubclass(cls, expected):
         raise ValueError(f"{where} must be settings{_of(expected)}, got those of {name}")
-    known = _fields(cls)
-    strange = sorted(value.keys() - known.keys() - _NOT_FIELDS)
+    known, passed_over = _fields(cls), _NOT_FIELDS | _LEFT.get(name, frozenset())
+    strange = sorted(value.keys() - known.keys() - passed_over)
     missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
     if strange or missing:
         told = ", ".join([*(f"{key!r} is not known" for key in strange), *(f"{key!r} is missing" for key in missing)])
         raise ValueError(f"{where}: settings of {name} do not fit this version of onward: {told}")
-    inner = {key: _value(value[key], known[key][1], f"{key} of {where}") for key in value if key not in _NOT_FIELDS}
+    inner = {key: _value(value[key], known[key][1], f"{key} of {where}") for key in value if key not in passed_over}
     try:
         return cls(**inner)
     except (ValueError, TypeError, ArithmeticError) as error:

@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from onward.recipes import Recipe
+from onward.recipes import Recipe, former
 from onward.runs.folder import RunFolder
-from onward.runs.records import Records, read_record, record_path
+from onward.runs.records import Records, filed, read_record
 
 GRACE = 45.0  # seconds before a time limit in which trainings write their checkpoints and leave
 _SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
@@ -25,7 +25,7 @@ Say = Callable[[str], object]
 
 
 def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
-    """Read a plan, a recipe and its seeds per line: `asge-mnist-fast 0-4`; a `#` begins a remark.
+    """Read a plan, a recipe and its seeds per line: `asge-mnist-cpu 0-4`; a `#` begins a remark.
 
     Raises ValueError for a file that is none, and naming the line that cannot be understood.
     """
@@ -55,8 +55,8 @@ def _text(path: Path) -> str:
 
 def is_recorded(recipe: Recipe, results: Path, note: str) -> bool:
     """Whether the result of a recipe and seed on these images is on record, as the recipe is today."""
-    path = record_path(results, recipe.name, recipe.seed, note)
-    return path.is_file() and read_record(path).recipe.identity() == recipe.identity()
+    path = filed(results, recipe.name, recipe.seed, note)
+    return path is not None and read_record(path).recipe.identity() == recipe.identity()
 
 
 def expected_seconds(recipe: Recipe, records: Records, device: str) -> float | None:
@@ -185,10 +185,12 @@ class Queue:
 def stopped_run(recipe: Recipe, runs_dir: Path) -> Path | None:
     """Return the run folder of a recipe and seed that was begun, the latest one; None if there is none.
 
-    A finished one whose result was not recorded counts as well: going on with it records it.
+    A finished one whose result was not recorded counts as well: going on with it records it. So does one under a name
+    that the recipe had before.
     """
     found = None
-    for path in sorted((runs_dir / recipe.name).glob(f"seed-{recipe.seed}*"), key=_number):
+    places = [runs_dir / name for name in (*reversed(former(recipe.name)), recipe.name)]
+    for path in (path for place in places for path in sorted(place.glob(f"seed-{recipe.seed}*"), key=_number)):
         try:
             begun = RunFolder.open(path).recipe()
         except ValueError:

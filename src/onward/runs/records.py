@@ -3,14 +3,14 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from onward.core import Learner
 from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
 from onward.measure import peak_memory
-from onward.recipes import CONTROLS, RECIPES, Recipe
+from onward.recipes import ROWS, Recipe, current, find, former
 from onward.runs.codec import decode, encode
 from onward.runs.localities import in_words
 from onward.storage.disk import make_folder
@@ -34,12 +34,10 @@ RESULT: Mapping[str, Any] = {
 }
 """What every result has, by type."""
 
-_LISTED = {recipe.name: recipe for recipe in (*CONTROLS, *RECIPES)}
-
 
 @dataclass(frozen=True)
 class Record:
-    """A finished run on record: its recipe as this version reads it, and everything that was filed."""
+    """A finished run on record: its recipe as this version reads it and calls it, and everything that was filed."""
 
     recipe: Recipe
     result: Mapping[str, Any]
@@ -102,7 +100,6 @@ def make_record(
         "test_accuracy_by_block": list(test.by_block),
         "validation_accuracy": validation.headline,
         "locality": in_words(recipe, (data.shape, len(data.class_names))),
-        "backprop_recipe": recipe.backprop,
         "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
         "data": data.name,
         "data_note": data.note,
@@ -120,7 +117,7 @@ def make_record(
 
 def foreign(recipe: Recipe, data: str, note: str) -> str:
     """Say why images, by name and note of their data set, are not those that a recipe is listed with; else nothing."""
-    listed = _LISTED.get(recipe.name, recipe).data.name
+    listed = (find(recipe.name, ROWS) or recipe).data.name
     if recipe.data.name != listed:
         return f"these are not the images of {listed} but of {data}"
     return "" if note in KNOWN_NOTES else f"these are {note}"
@@ -136,7 +133,10 @@ def foreign_result(recipe: Recipe, result: Mapping[str, Any]) -> str:
 
 
 def record(folder: Path, result: dict[str, Any]) -> Path:
-    """File a finished run under `record_path`. Raises ValueError if recipe and seed are not those of its settings."""
+    """File a finished run under `record_path`, in place of one of the same recipe, seed and images.
+
+    Raises ValueError if recipe and seed are not those of its settings.
+    """
     recipe = decode(result["config"], Recipe, "the settings of a result")
     told = result["recipe"], result["seed"]
     if told != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
@@ -145,17 +145,42 @@ def record(folder: Path, result: dict[str, Any]) -> Path:
             f"{recipe.seed}: it was put together or edited, and is not recorded"
         )
     path = record_path(folder, recipe.name, recipe.seed, result["data_note"])
+    before = filed(folder, recipe.name, recipe.seed, result["data_note"])
     folder.mkdir(parents=True, exist_ok=True)
     for inner in reversed(path.relative_to(folder).parents[:-1]):
         make_folder(folder / inner)
     write_json(path, result)
+    if before is not None and before != path:
+        before.unlink()  # of a name that the recipe had before
     return path
 
 
 def record_path(folder: Path, recipe: str, seed: int, note: str = "") -> Path:
     """Return where a record belongs: `folder/runs/RECIPE/seed-N.json`, in a folder of its own for a noted data set."""
+    return _path(folder, current(recipe, ROWS), seed, note)
+
+
+def filed(folder: Path, recipe: str, seed: int, note: str = "") -> Path | None:
+    """Return where a record lies, under the name that its recipe has or had; None if there is none."""
+    return next((path for path in _places(folder, recipe, seed, note) if path.is_file()), None)
+
+
+def filed_on_any_images(folder: Path, recipe: str, seed: int) -> list[Path]:
+    """Return where the records of a recipe and seed lie, that of the public images before those of other copies."""
+    plain = _places(folder, recipe, seed, "")
+    copies = (path for place in plain for path in sorted(place.parent.glob(f"*/{place.name}")))
+    return [path for path in (*plain, *copies) if path.is_file()]
+
+
+def _places(folder: Path, recipe: str, seed: int, note: str) -> list[Path]:
+    """Return where a record may lie: where it belongs, and where it belonged under each name of before."""
+    today = current(recipe, ROWS)
+    return [_path(folder, name, seed, note) for name in (today, *former(today))]
+
+
+def _path(folder: Path, name: str, seed: int, note: str) -> Path:
     copy = re.sub(r"[^a-z0-9]+", "-", note.lower()).strip("-")
-    return folder / "runs" / recipe / copy / f"seed-{seed}.json"
+    return folder / "runs" / name / copy / f"seed-{seed}.json"
 
 
 def read_record(path: Path) -> Record:
@@ -168,7 +193,7 @@ def read_record(path: Path) -> Record:
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
     device = re.sub(r"\b1 threads$", "1 thread", result["device"])  # as older versions wrote it
-    return Record(recipe, result | {"device": device})
+    return Record(replace(recipe, name=current(recipe.name, ROWS)), result | {"device": device})
 
 
 def _check_told(result: Mapping[str, Any], recipe: Recipe) -> None:
@@ -186,16 +211,24 @@ def _check_told(result: Mapping[str, Any], recipe: Recipe) -> None:
 def read_records(folder: Path) -> dict[Row, list[Record]]:
     """Return all records by recipe and images, those of a row by seed.
 
-    Raises ValueError for a damaged record, for one that lies elsewhere than where it is filed, as a copy does, and for
-    seeds of a row that were trained in different ways.
+    A recipe has the name of today, whatever it was called when it was filed. Raises ValueError for a damaged record,
+    for one that lies elsewhere than where it is filed, as a copy does, for two of one seed, and for seeds of a row that
+    were trained in different ways.
     """
     rows: dict[Row, list[Record]] = defaultdict(list)
     for path in sorted((folder / "runs").rglob("seed-*.json")):
         found = read_record(path)
-        filed = record_path(folder, found.recipe.name, found.recipe.seed, found.result["data_note"])
-        if path != filed:
-            raise ValueError(f"{path} holds the record of {filed}: move it there, or delete it if it is a copy")
-        seeds = rows[Row(found.result["recipe"], found.data)]
+        told = found.result["recipe"], found.recipe.seed, found.result["data_note"]
+        if path not in (_path(folder, *told), record_path(folder, *told)):
+            raise ValueError(
+                f"{path} holds the record of {_path(folder, *told)}: move it there, or delete it if it is a copy"
+            )
+        seeds = rows[Row(found.recipe.name, found.data)]
+        if any(other.recipe.seed == found.recipe.seed for other in seeds):
+            raise ValueError(
+                f"{path} is the second record of {found.recipe.name}, seed {found.recipe.seed}, beside "
+                f"{filed(folder, *told)}: delete one of them"
+            )
         if seeds and seeds[0].recipe.identity() != found.recipe.identity():
             raise ValueError(
                 f"{path} was trained with other settings than seed {seeds[0].recipe.seed} of {found.recipe.name} "

@@ -83,7 +83,7 @@ def _method(k: int, classes: int, sweeps: list[dict[str, Any]]) -> dict[str, Any
         for row in range(classes)
     ]
     return {
-        "name": "backprop-digits" if backprop else f"local{k}-digits",
+        "name": "backprop-deeper_forward-digits" if backprop else f"local{k}-digits",
         "label": "backprop" if backprop else f"local{k}",
         "description": "a <b>method</b> & more",
         "backprop": backprop,

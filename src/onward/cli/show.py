@@ -1,0 +1,82 @@
+"""The command `onward show`: a recipe as it is, every setting in sight, and what is known of it."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Annotated, Any
+
+import tyro
+
+from onward.algorithms import Backprop, DeepSupervision
+from onward.cli.arguments import parse
+from onward.cli.index import read_index
+from onward.cli.known import find_recipe
+from onward.cli.recording import RESULTS
+from onward.recipes import RECIPES, Recipe, control, former, literal
+from onward.runs.controls import equal
+from onward.runs.localities import kept
+from onward.runs.records import Record, read_record
+from onward.screen import say
+
+
+@dataclass(frozen=True)
+class ShowArguments:
+    recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
+    """Recipe name, or CONTROL-RECIPE for a control of it."""
+
+
+def run(words: Sequence[str]) -> None:
+    """Carry out `onward show`. Raises ValueError for what a user can mend."""
+    recipe = find_recipe(parse(ShowArguments, "show", words).recipe)
+    say(recipe.name)
+    for line in literal(recipe).splitlines():
+        say(line)
+    for title, text in _told(recipe, read_index()["records"]):
+        say(f"{title:<12}{text}")
+
+
+def _told(recipe: Recipe, known: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield what there is to say of a recipe, a title and a text each; `known` are records that came along."""
+    if recipe.published:
+        found = recipe.published
+        spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
+        yield "published", f"{100 * found.test_accuracy:.2f} %{spread}  {found.source}"
+    for text in _recorded(recipe.name, known):
+        yield "recorded", text
+    if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
+        names = [f"backprop-{row.name}" for row in (recipe, *_with_the_same_control(recipe))]
+        told = next((texts for name in names if (texts := _recorded(name, known, told=name))), None)
+        for text in told or [f"not trained yet: onward train {recipe.name} --control backprop"]:
+            yield "backprop", text
+    if reach := kept(recipe):
+        yield "locality", reach
+    if old := former(recipe.name):
+        yield "before", ", ".join(old)
+
+
+def _recorded(name: str, known: Mapping[str, Mapping[str, Any]], told: str = "") -> list[str]:
+    """Return what a recipe came to, a line for each set of images: by the records here, or those that came along."""
+    by_data: dict[str, list[Record]] = defaultdict(list)
+    for place in (name, *former(name)):
+        for path in sorted((RESULTS / "runs" / place).rglob("seed-*.json")):
+            found = read_record(path)
+            by_data[found.data].append(found)
+    lines = [
+        (fmean(run.accuracy for run in runs), fmean(run.result["train_seconds"] for run in runs) / 60, len(runs), data)
+        for data, runs in by_data.items()
+    ]
+    if not lines and name in known:
+        lines = [
+            (known[name]["test"], known[name]["minutes"], int(known[name]["seeds"]), str(known[name].get("data", "")))
+        ]
+    return [
+        "  ".join(part for part in (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", told) if part)
+        for test, minutes, seeds, data in lines
+    ]
+
+
+def _with_the_same_control(recipe: Recipe) -> list[Recipe]:
+    own = control(recipe, "backprop")
+    rows = (row for row in RECIPES if row.budget() == recipe.budget() and row.name != recipe.name)
+    return [row for row in rows if equal(control(row, "backprop"), own)]

@@ -1,0 +1,1 @@
+"""Rows of many methods on one budget."""

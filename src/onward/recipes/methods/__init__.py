@@ -1,0 +1,1 @@
+"""Rows method by method: a file each, with the tuple ROWS."""

@@ -1,0 +1,60 @@
+"""Names: METHOD-DATA[-VARIANT][-SCALE] of a row, CONTROL-ROW of a control, and what both were called before."""
+
+from collections.abc import Container, Mapping
+
+from onward.recipes.aliases import ALIASES, GONE
+from onward.recipes.controls import CONTROLS, control
+from onward.recipes.recipe import Recipe
+
+_PREFIXES = {"backprop_recompute": "recompute", "backprop_accumulated": "accumulate"}
+"""What controls were called that now are called after the row, and not after its backprop control."""
+
+
+def current(name: str, rows: Container[str]) -> str:
+    """Return today's name of a row, or of a control of one, among the names of all rows; a name not known as it is."""
+    if name in rows:
+        return name
+    if name in ALIASES:
+        return ALIASES[name]
+    head, _, rest = name.partition("-")
+    if head in _PREFIXES:
+        row = current(f"backprop-{rest}", rows).removeprefix("backprop-")
+        return f"{_PREFIXES[head]}-{row}" if row in rows else name
+    row = current(rest, rows) if head in CONTROLS else ""
+    return f"{head}-{row}" if row in rows else name
+
+
+def former(name: str) -> tuple[str, ...]:
+    """Return the names that a row or a control had before, the latest first."""
+    found = [old for old, new in ALIASES.items() if new == name]
+    kind, _, row = name.partition("-")
+    if kind in CONTROLS and kind not in _PREFIXES.values():
+        found += [f"{kind}-{old}" for old in former(row)]
+    for before, now in _PREFIXES.items():
+        if kind == now:
+            named = (f"backprop-{row}", *former(f"backprop-{row}"))
+            found += [f"{before}-{old.removeprefix('backprop-')}" for old in named]
+    return tuple(dict.fromkeys(found))
+
+
+def nearest(name: str) -> str:
+    """Return what is nearest to a recipe that is no more; nothing for any other name."""
+    if name in GONE:
+        return GONE[name]
+    head, _, rest = name.partition("-")
+    if head in _PREFIXES:
+        return nearest(f"backprop-{rest}").replace("backprop", _PREFIXES[head], 1)
+    row = nearest(rest) if head in CONTROLS else ""
+    return row and f"{head}-{row}"
+
+
+def find(name: str, rows: Mapping[str, Recipe]) -> Recipe | None:
+    """Return the row of a name, or the control of a row for CONTROL-ROW; None if there is neither.
+
+    Names of before are known too. Raises ValueError for a control that the row cannot have.
+    """
+    name = current(name, rows)
+    if name in rows:
+        return rows[name]
+    kind, _, row = name.partition("-")
+    return control(rows[row], kind) if kind in CONTROLS and row in rows else None
