@@ -135,11 +135,14 @@ def test_every_record_of_the_project_is_of_the_recipe_of_its_name():
     assert changed == ["backprop-trifecta-fashion_mnist-cpu"]  # its row was trained longer since
 
 
+_MNIST = {"n_train": 57_000, "n_validation": 3_000, "n_test": 10_000}
+
+
 def _file_under_the_name_of_before(folder: Path, seed: int) -> Path:
     """File a record as a version before 28 November 2026 did."""
     path = folder / "runs" / "asge-mnist-fast" / f"seed-{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    old = _result("asge-mnist-fast", seed, 0.9, ROWS["asge-mnist-cpu"])
+    old = _result("asge-mnist-fast", seed, 0.9, ROWS["asge-mnist-cpu"], **_MNIST)
     old["config"]["backprop"] = "backprop-asge-mnist-fast"
     for name in ("method", "variant", "scale", "backprop_rate"):
         del old["config"][name]
@@ -149,23 +152,25 @@ def _file_under_the_name_of_before(folder: Path, seed: int) -> Path:
 
 def test_records_of_a_name_of_before_stand_in_the_row_of_today(tmp_path: Path):
     old = _file_under_the_name_of_before(tmp_path, 0)
-    record(tmp_path, _result("asge-mnist-cpu", 1, 0.8, ROWS["asge-mnist-cpu"]))
+    record(tmp_path, _result("asge-mnist-cpu", 1, 0.8, ROWS["asge-mnist-cpu"], **_MNIST))
     ((row, runs),) = read_records(tmp_path).items()
     assert (row.recipe, [run.accuracy for run in runs]) == ("asge-mnist-cpu", [0.9, 0.8])
     assert {run.recipe.name for run in runs} == {"asge-mnist-cpu"}
     assert "| `asge-mnist-cpu` | " in results_page(tmp_path) and "asge-mnist-fast" not in results_page(tmp_path)
-    again = record(tmp_path, _result("asge-mnist-cpu", 0, 0.7, ROWS["asge-mnist-cpu"]))  # in place of the old one
+    again = record(
+        tmp_path, _result("asge-mnist-cpu", 0, 0.7, ROWS["asge-mnist-cpu"], **_MNIST)
+    )  # in place of the old one
     assert not old.exists() and again == tmp_path / "runs" / "asge-mnist-cpu" / "seed-0.json"
 
 
 def test_a_run_that_began_under_a_name_of_before_is_filed_under_the_one_of_today(tmp_path: Path):
-    path = record(tmp_path, _result("asge-mnist-fast", 0, 0.9, ROWS["asge-mnist-cpu"]))
+    path = record(tmp_path, _result("asge-mnist-fast", 0, 0.9, ROWS["asge-mnist-cpu"], **_MNIST))
     assert path == tmp_path / "runs" / "asge-mnist-cpu" / "seed-0.json"
     assert [row.recipe for row in read_records(tmp_path)] == ["asge-mnist-cpu"]
 
 
 def test_two_records_of_one_seed_under_two_names_are_refused(tmp_path: Path):
-    record(tmp_path, _result("asge-mnist-cpu", 0, 0.8, ROWS["asge-mnist-cpu"]))
+    record(tmp_path, _result("asge-mnist-cpu", 0, 0.8, ROWS["asge-mnist-cpu"], **_MNIST))
     _file_under_the_name_of_before(tmp_path, 0)
     with pytest.raises(ValueError, match=r"asge-mnist-fast.seed-0.json is the second record of asge-mnist-cpu, seed 0"):
         read_records(tmp_path)

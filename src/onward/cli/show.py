@@ -62,18 +62,18 @@ def _recorded(name: str, known: Mapping[str, Mapping[str, Any]], told: str = "")
         for path in sorted((RESULTS / "runs" / place).rglob("seed-*.json")):
             found = read_record(path)
             by_data[found.data].append(found)
-    lines = [
-        (fmean(run.accuracy for run in runs), fmean(run.result["train_seconds"] for run in runs) / 60, len(runs), data)
+    found = {
+        data: (fmean(run.accuracy for run in runs), fmean(run.result["train_seconds"] for run in runs) / 60, len(runs))
         for data, runs in by_data.items()
+    }
+    if not found and name in known:
+        came = known[name]
+        found = {came.get("data", ""): (came["test"], came["minutes"], came["seeds"])}
+    parts = [
+        (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", told)
+        for data, (test, minutes, seeds) in found.items()
     ]
-    if not lines and name in known:
-        lines = [
-            (known[name]["test"], known[name]["minutes"], int(known[name]["seeds"]), str(known[name].get("data", "")))
-        ]
-    return [
-        "  ".join(part for part in (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", told) if part)
-        for test, minutes, seeds, data in lines
-    ]
+    return ["  ".join(part for part in line if part) for line in parts]
 
 
 def _with_the_same_control(recipe: Recipe) -> list[Recipe]:

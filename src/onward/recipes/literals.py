@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +23,7 @@ _ALWAYS = {("TrainerSettings", "learning_rate"), ("DataSettings", "name"), ("Rec
 def literal(recipe: Recipe) -> str:
     """Return a recipe in Python: evaluated among the classes that it names, it is the recipe again."""
     told = dict(_told(recipe))
-    if recipe == type(recipe)(**{field.name: getattr(recipe, field.name) for field in fields(recipe)} | {"name": ""}):
+    if recipe == replace(recipe, name=""):
         told.pop("name", None)  # it follows from the others
     lines = []
     for names in _LINES:

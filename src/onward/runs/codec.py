@@ -55,7 +55,7 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
     cls = _class_of(name, package, expected, where)
     if not issubclass(cls, expected):
         raise ValueError(f"{where} must be settings{_of(expected)}, got those of {name}")
-    known, passed_over = _fields(cls), _NOT_FIELDS | _LEFT.get(name, frozenset())
+    known, passed_over = _fields(cls), _NOT_FIELDS | _LEFT.get(str(name), frozenset())
     strange = sorted(value.keys() - known.keys() - passed_over)
     missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
     if strange or missing:
