@@ -188,7 +188,7 @@ def test_records_are_rows(tmp_path: Path):
     kept = Path(__file__).parent.parent / "results" / "runs" / "backprop-digits"
     shutil.copytree(kept, tmp_path / "runs" / "backprop-digits")
     found = onward.results(tmp_path)
-    assert set(found.recipe) == {"backprop-digits"} and found.test_accuracy.between(0, 1).all()
+    assert set(found.recipe) == {"backprop-deeper_forward-digits"} and found.test_accuracy.between(0, 1).all()
     assert list(found.columns[:6]) == ["recipe", "seed", "method", "data", "locality", "test_accuracy"]
     (tmp_path / "none" / "runs").mkdir(parents=True)
     assert len(onward.results(tmp_path / "none")) == 0 and "recipe" in onward.results(tmp_path / "none")

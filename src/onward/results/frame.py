@@ -1,10 +1,12 @@
 """Records as rows: one of every finished run on record."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas
 
 from onward.recipes import Recipe
+from onward.results.tables import control_of
 from onward.runs.records import Record, read_records
 
 _TOLD = ("validation_accuracy", "epochs", "parameters", "train_seconds", "peak_memory_bytes", "device", "commit")
@@ -19,16 +21,18 @@ def results(folder: Path | str = "results") -> pandas.DataFrame:
     place = Path(folder)
     if not (place / "runs").is_dir():
         raise ValueError(f"{place / 'runs'} does not exist: name a folder of records, such as `results` of a checkout")
-    found = [_row(run) for runs in read_records(place).values() for run in runs]
+    records = read_records(place)
+    found = [_row(run, control_of(row, records)) for row, runs in records.items() for run in runs]
     return pandas.DataFrame(found, columns=[*_row_names()])
 
 
-def _row(run: Record) -> dict[str, object]:
+def _row(run: Record, controls: Sequence[Record]) -> dict[str, object]:
     recipe: Recipe = run.recipe
     own = (recipe.name, recipe.seed, run.method, run.data, run.locality, run.accuracy)
     published = None if recipe.published is None else recipe.published.test_accuracy
+    beside = controls[0].recipe.name if controls else None
     told = [run.result.get(name) for name in _TOLD]
-    return dict(zip(_row_names(), (*own, published, recipe.backprop, *told), strict=True))
+    return dict(zip(_row_names(), (*own, published, beside, *told), strict=True))
 
 
 def _row_names() -> tuple[str, ...]:
