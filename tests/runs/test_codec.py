@@ -56,7 +56,7 @@ _MISSING = object()
         ("net", {"type": "MLP", "width": {"type": "MLP"}}, "width of net of here must be a whole number"),
         ("net", {"type": "MLP", "width": -1}, "net of here: width of MLP must be .*, got -1"),
         ("published", 0.9, "published of here must be Published or null, got 0.9"),
-        ("backprop", 3, "backprop of here must be text or null, got 3"),
+        ("variant", 3, "variant of here must be text, got 3"),
         ("data", None, "data of here must be settings of DataSettings, got None"),
     ],
 )

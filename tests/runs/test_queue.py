@@ -252,7 +252,7 @@ def test_a_plan_of_a_thousand_million_seeds_is_refused(tmp_path: Path):
 def test_a_plan_is_utf_8_whatever_the_machine_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     plan = tmp_path / "plan"
     plan.write_bytes("\ufeff# für später\nbackprop-digits-mlp 0\n".encode())
-    assert [job.name for job in read_plan(plan, find_recipe)] == ["backprop-digits-mlp"]
+    assert [job.name for job in read_plan(plan, find_recipe)] == [DIGITS.name]
     plan.write_bytes(b"# f\xfcr\n")
     with pytest.raises(ValueError, match=r"plan is no text in UTF-8 \(byte 3\): save it as UTF-8"):
         read_plan(plan, find_recipe)

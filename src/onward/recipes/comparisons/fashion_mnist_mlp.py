@@ -57,9 +57,11 @@ ROWS = (
     ),
     *_BUDGET.rows(variant="mlp-feedback", description="MLP, feedback-aligned layers", cafo=CaFo(feedback=True)),
     *_BUDGET.rows(
+        variant="mlp", description="MLP, over two layers (reconstruction)",
+        distance_forward=DistanceForward(), distance_forward_pairs=DistanceForwardPairs(wrong_labels=3),
+    ),
+    *_BUDGET.rows(
         variant="mlp", description="MLP (reconstruction)",
-        distance_forward=DistanceForward(),
-        distance_forward_pairs=DistanceForwardPairs(wrong_labels=3),
         mono_forward=MonoForward(),
         hff=HFF(),
         ffgaf_snn=FFGAFSNN(steps=4),
