@@ -44,8 +44,8 @@ bench: install  ## what a step costs beside backprop, on this CPU
 index: install  ## what `onward list` and completion show
 	$(BIN)/python -m onward.cli.index
 
-results: install  ## results/RESULTS.md and the README's tables, from the recorded runs
-	$(BIN)/onward results --into README.md
+results: install  ## results/RESULTS.md, the README's tables and the leaderboard, from the recorded runs
+	$(BIN)/onward results --into README.md --leaderboard docs/leaderboard.md
 	$(BIN)/python -m onward.cli.index
 
 clean:

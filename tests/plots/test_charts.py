@@ -9,8 +9,8 @@ import pytest
 
 from onward.plots import Bar, Line, Look, Point, accuracy_by_cost, bars, curves, lines, matrix, recovery, svg
 from onward.plots.charts import bounds, shortened, wrapped
-from onward.plots.curves import KINDS
-from onward.plots.look import DARK, OWN
+from onward.plots.curves import BACKPROP, KINDS
+from onward.plots.look import CONTROL, DARK, OWN
 
 _LOOK = Look("a", 0, False)
 
@@ -100,11 +100,15 @@ def test_curves_may_fall():
 
 def test_an_interval_is_drawn_where_there_is_one():
     one = Point("a", 1e12, 0.9, None, None, KINDS[0])
-    two = Point("b", 1e13, 0.95, 0.94, 0.96, KINDS[3])
+    two = Point("b", 1e13, 0.95, 0.94, 0.96, BACKPROP)
     assert len(_valid(accuracy_by_cost([one], "operations"))["layer"]) == 1
     chart = _valid(accuracy_by_cost([one, two], "operations"))
     assert len(chart["layer"]) == 2
     first, second = chart["datasets"]["trainings"]
+    assert chart["layer"][0]["encoding"]["color"]["scale"] == {
+        "domain": [KINDS[0], BACKPROP],
+        "range": [OWN[0], CONTROL],
+    }
     assert "l" not in first and (second["l"], second["h"], second["y"]) == (94, 96, 95)
 
 

@@ -10,6 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS
 from onward.results.pages import insert, short_table, write_results
+from onward.runs.records import read_records
 from onward.screen import say
 
 
@@ -19,6 +20,8 @@ class ResultsArguments:
     """Folder with runs/RECIPE/seed-N.json."""
     into: Path | None = None
     """Text file with lines `<!-- results -->` and `<!-- /results -->`: each method's best CIFAR-10 row goes between."""
+    leaderboard: Path | None = None
+    """Markdown file to write the leaderboard to, its charts in figures/ beside it; counts what trainings cost."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -31,3 +34,17 @@ def run(words: Sequence[str]) -> None:
     if order.into is not None:
         insert(order.into, short_table(order.folder))
         say(order.into)
+    if order.leaderboard is not None:
+        _lead(order.folder, order.leaderboard)
+
+
+def _lead(folder: Path, page: Path) -> None:
+    from onward.costs import operations
+    from onward.results.leaderboard import write_leaderboard
+
+    records = read_records(folder)
+    operations.count_missing(folder, [runs[0] for runs in records.values()], say=say)
+    known = operations.kept(folder)
+    counted = {row: operations.of_record(runs[0], known) for row, runs in records.items()}
+    for path in write_leaderboard(page, records, {row: n for row, n in counted.items() if n is not None}):
+        say(path)

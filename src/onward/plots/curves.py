@@ -8,13 +8,18 @@ import altair as alt
 from onward.plots.charts import Chart, Line, Number, finished
 from onward.plots.look import CARD, CONTROL, OWN
 
-KINDS = ("one layer", "two layers", "more layers", "all layers, backprop")
-"""How far the gradient reaches, as points tell it apart."""
+KINDS = ("one layer", "one layer, auxiliary network", "read-outs alone", "two layers")
+"""Kinds of points that have the same color in every chart; others get the colors that are left."""
+
+BACKPROP = "backprop"
+"""The kind of points that others are compared with."""
+
+_SHAPES = ("circle", "square", "triangle-up", "cross", "triangle-down", "stroke")
 
 
 @dataclass(frozen=True)
 class Point:
-    """A training: its name, what it cost, its accuracy as a fraction with its interval, and one of `KINDS`."""
+    """A training: its name, what it cost, its accuracy as a fraction with its interval, and its kind."""
 
     name: str
     cost: Number
@@ -58,7 +63,11 @@ def accuracy_by_cost(points: Sequence[Point], cost: str, *, title: str = "", hei
         | ({} if p.low is None or p.high is None else {"l": round(100 * p.low, 3), "h": round(100 * p.high, 3)})
         for p in points
     ]
-    scale = alt.Scale(domain=list(KINDS), range=[OWN[0], OWN[2], OWN[1], CONTROL])
+    kinds = sorted({p.kind for p in points}, key=lambda kind: (kind == BACKPROP, kind not in KINDS, kind))
+    known = [*KINDS, *(kind for kind in kinds if kind not in KINDS)]
+    index = [known.index(kind) for kind in kinds]
+    colors = [CONTROL if kind == BACKPROP else OWN[k % len(OWN)] for kind, k in zip(kinds, index, strict=True)]
+    marks = ["diamond" if kind == BACKPROP else _SHAPES[k % 6] for kind, k in zip(kinds, index, strict=True)]
     base = alt.Chart(alt.NamedData("trainings")).encode(
         x=alt.X(
             "x:Q",
@@ -66,12 +75,16 @@ def accuracy_by_cost(points: Sequence[Point], cost: str, *, title: str = "", hei
             scale=alt.Scale(type="log", nice=False, padding=12),
             axis=alt.Axis(format="~s", tickCount=5),
         ),
-        color=alt.Color("k:N", scale=scale, legend=alt.Legend(title=None, orient="top", columns=2)),
+        color=alt.Color(
+            "k:N",
+            scale=alt.Scale(domain=kinds, range=colors),
+            legend=alt.Legend(title=None, orient="top", columns=3, columnPadding=40),
+        ),
     )
     y = alt.Y("y:Q", title="test accuracy, %", scale=alt.Scale(zero=False, padding=8), axis=alt.Axis(tickCount=6))
     told = [alt.Tooltip("n:N", title="recipe"), alt.Tooltip("y:Q", title="test accuracy, %", format=".2f")]
     told += [alt.Tooltip("x:Q", title=cost, format=".3s"), alt.Tooltip("k:N", title="gradient reaches")]
-    shapes = alt.Shape("k:N", scale=alt.Scale(domain=list(KINDS), range=["circle", "square", "triangle-up", "diamond"]))
+    shapes = alt.Shape("k:N", scale=alt.Scale(domain=kinds, range=marks))
     dots = base.mark_point(filled=True, size=64, stroke=CARD, strokeWidth=1, opacity=0.9)
     layers: list[Chart] = [dots.encode(y=y, shape=shapes, tooltip=told)]
     if any("l" in row for row in rows):

@@ -1,0 +1,89 @@
+"""Operations of whole trainings: what they cost on any machine. One step is counted, and kept in a file.
+
+Counted are products of convolutions and linear layers, two operations for a multiply-add: forward passes, gradients,
+auxiliary networks, and the products of an optimizer. Augmentation, validation and evaluation are not among them, nor is
+the solving of linear systems.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from onward.core import LocalTrainer, derive_seed, seeded
+from onward.measure import step_flops
+from onward.recipes import Recipe
+from onward.runs.codec import encode
+from onward.runs.localities import sizes_of
+from onward.runs.model import ModelSpec
+from onward.runs.records import Record
+from onward.storage.files import read_json, write_json
+
+KEPT = "operations.json"
+_BATCH = 20  # images of the step that is counted
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Operations of a step: for each image of its batch, and whatever the batch."""
+
+    per_image: int
+    per_step: int
+
+    def of_training(self, images: int, batch_size: int, epochs: int) -> int:
+        """Return the operations of a training on that many images, whose last incomplete batch is left out."""
+        batch = min(batch_size, images)
+        return epochs * (images // batch) * (batch * self.per_image + self.per_step)
+
+
+def count(recipe: Recipe) -> Operations:
+    """Count a step of a recipe on random images. Raises ValueError where the images of the recipe are not known."""
+    sizes = sizes_of(recipe)
+    if sizes is None:
+        raise ValueError(f"the images of {recipe.name} are not known, so that its operations cannot be counted")
+    shape, classes = sizes
+    names = tuple(str(k) for k in range(classes))
+    spec = ModelSpec(recipe.algorithm, recipe.net, shape, names, (0.5,) * shape[0], (0.5,) * shape[0])
+    settings = replace(recipe.trainer, precision="fp32", channels_last=False, micro_batches=1)
+    batch = min(_BATCH, recipe.batch_size)
+    with seeded(derive_seed(0, "operations"), torch.device("cpu")):
+        trainer = LocalTrainer(spec.build(), settings)
+        found = step_flops(trainer, torch.rand(batch, *shape), torch.arange(batch) % classes)
+    per_step = sum(share for (_, phase), share in found.shares.items() if phase == "optimizer")
+    return Operations(round((found.total - per_step) / batch), round(per_step))
+
+
+def kept(folder: Path) -> dict[str, Operations]:
+    """Return what was counted before, by the key of a training's step."""
+    path = folder / KEPT
+    found = read_json(path)["steps"] if path.exists() else {}
+    return {key: Operations(*row) for key, row in found.items()}
+
+
+def count_missing(folder: Path, records: Iterable[Record], say: Callable[[str], None] = lambda _: None) -> None:
+    """Count the steps of recorded trainings that the file does not have; a second or more each."""
+    known = kept(folder)
+    for record in records:
+        if key(record.recipe) in known or sizes_of(record.recipe) is None:
+            continue
+        say(f"counting the operations of {record.recipe.name}")
+        known[key(record.recipe)] = count(record.recipe)
+        rows = {name: [found.per_image, found.per_step] for name, found in sorted(known.items())}
+        write_json(folder / KEPT, {"steps": rows})
+
+
+def of_record(record: Record, known: Mapping[str, Operations]) -> int | None:
+    """Return the operations of a recorded training; None where they were not counted."""
+    step, images = known.get(key(record.recipe)), record.result.get("n_train")
+    if step is None or images is None:
+        return None
+    return step.of_training(images, record.recipe.batch_size, record.recipe.epochs)
+
+
+def key(recipe: Recipe) -> str:
+    """Name what decides the operations of a recipe's step."""
+    told = encode((recipe.algorithm, recipe.net, recipe.data.name, recipe.data.size, recipe.trainer))
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,38 @@
+"""Recipes as rows: what the seeds of each came to, what its training cost, and how backprop did."""
+
+from collections.abc import Mapping
+
+from pandas import DataFrame
+
+from onward.results.statistics import difference, estimate
+from onward.results.tables import control_of
+from onward.runs.records import Records, Row
+
+
+def summary(records: Records, operations: Mapping[Row, int] | None = None) -> DataFrame:
+    """Return one row for each recipe on its images: mean and 95 % interval over seeds, cost, and backprop.
+
+    `low` and `high` are missing with one seed; `operations` where they were not counted; `gap`, what a row has more
+    than backprop at equal seeds, where backprop was not trained on the same budget.
+    """
+    return DataFrame([_row(row, records, (operations or {}).get(row)) for row in records])
+
+
+def _row(row: Row, records: Records, operations: int | None) -> dict[str, object]:
+    runs, control = records[row], control_of(row, records)
+    found = estimate([run.accuracy for run in runs])
+    ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
+    gap = difference(ours, theirs)
+    return {
+        "recipe": row.recipe,
+        "data": row.data,
+        "method": runs[0].method,
+        "locality": runs[0].locality,
+        "accuracy": found.mean,
+        "low": None if found.margin is None else found.mean - found.margin,
+        "high": None if found.margin is None else found.mean + found.margin,
+        "seeds": found.seeds,
+        "gap": None if gap is None else gap.mean,
+        "parameters": runs[0].result["parameters"],
+        "operations": operations,
+    }
