@@ -91,7 +91,9 @@ def make_heads(
             objective = _objective(CrossEntropy(), plan, class_weights, name)
         if plan.task not in ("classes", *_PER_PLACE) and auxiliary is not None:
             raise ValueError(
-                f"{type(auxiliary).__name__} of {name} needs classes, task {plan.task} has none; {_OTHERS}"
+                f"{type(auxiliary).__name__} of {name} needs classes, task {plan.task} has none; take MonoForward, "
+                f"PredSim(beta=0) or "
+                "Backprop"
             )
         body = Weights([weights[n] for n in part.weights])
         block = LocalBlock(body, **_slots(goodness, objective, auxiliary, plan))

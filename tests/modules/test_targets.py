@@ -1,0 +1,152 @@
+"""Targets of every kind, their metrics, and training on whatever a loader gives."""
+
+import math
+
+import pytest
+import torch
+from kinds import KINDS, Reader, Writer, counting, images, rows, texts
+from torch import nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from onward.algorithms import HFF, MonoForward, PredSim
+from onward.core import IGNORED, Target, TrainerSettings
+from onward.modules import LocalModel, Metrics, local
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.targets import ClassWeights, MultiLabel, PerToken, SquaredDifference
+
+FAST = TrainerSettings(learning_rate=0.02)
+
+
+def net(outputs: int) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        *[nn.Sequential(nn.Linear(inputs, 16), nn.ReLU()) for inputs in (6, 16)],
+        nn.Linear(16, 16),
+        nn.ReLU(),
+        nn.Linear(16, outputs),
+    )
+
+
+def trained(outputs: int, batch, task, algorithm=None) -> tuple[LocalModel, list[dict]]:
+    model = local(net(outputs), batch, algorithm or MonoForward(), task=task, settings=FAST)
+    return model, model.fit([batch] * 10, epochs=8, validation=[batch])
+
+
+def test_numbers_are_learned_and_r2_is_that_of_a_naive_loop():
+    x, _ = rows()
+    y = torch.stack([x[:, 0] * 2, x[:, 1] - x[:, 2]], dim=1)
+    for algorithm in (MonoForward(), PredSim(beta=0.0)):
+        model, history = trained(2, (x, y), "values", algorithm)
+        found = model.evaluate([(x[:7], y[:7]), (x[7:], y[7:])])
+        predicted = model.predict(x)
+        r2 = 1 - (predicted - y).square().sum(0) / (y - y.mean(0)).square().sum(0)
+        assert found["r2"] == pytest.approx(float(r2.mean()), abs=1e-4) and found["r2"] > 0.8
+        assert found["mse"] == pytest.approx(float((predicted - y).square().mean()), abs=1e-5)
+        assert history[0]["losses"] > history[-1]["losses"]
+    model, _ = trained(1, (x, y[:, 0]), "values")
+    assert model.evaluate([(x, y[:, 0])])["r2"] > 0.8
+
+
+def test_several_labels_at_once_are_learned():
+    x, _ = rows()
+    y = (x[:, :3] > 0).long()
+    model, _ = trained(3, (x, y), "labels")
+    found = model.evaluate([(x[:7], y[:7]), (x[7:], y[7:])])
+    told = model.predict(x)
+    assert found["accuracy"] == pytest.approx(float((told == y).float().mean())) and found["accuracy"] > 0.9
+    assert found["exact"] == pytest.approx(float((told == y).all(dim=1).float().mean()))
+    hits = float((told * y).sum())
+    assert found["f1"] == pytest.approx(2 * hits / float(told.sum() + y.sum()))
+    for algorithm, match in ((HFF(), "tells classes apart"), (PredSim(), "beta=0")):
+        with pytest.raises(ValueError, match=match):
+            trained(3, (x, y), "labels", algorithm)
+    with pytest.raises(ValueError, match="0 or 1"):
+        model.step((x, y * 2))
+
+
+def test_metrics_of_classes_are_those_of_a_naive_loop():
+    scores, y = torch.randn(40, 3), torch.randint(0, 2, (40,))
+    metrics = Metrics("classes", 3)
+    for part in range(0, 40, 13):
+        metrics.add(scores[part : part + 13], y[part : part + 13])
+    found, told = metrics.result(), scores.argmax(1)
+    recall = [float((told[y == k] == k).float().mean()) for k in range(2)]
+    assert found["accuracy"] == pytest.approx(float((told == y).float().mean()))
+    assert found["balanced_accuracy"] == pytest.approx(sum(recall) / 2)
+    assert found["class_recall"][:2] == pytest.approx(recall) and math.isnan(found["class_recall"][2])
+    assert found["loss"] == pytest.approx(float(nn.functional.cross_entropy(scores, y)), abs=1e-5)
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        Metrics("classes", 3).result()
+
+
+def test_perplexity_counts_tokens_that_count():
+    model = local(Writer(), counting(), MonoForward(), task="next_token", settings=FAST)
+    model.fit([counting()] * 10, epochs=6)
+    found = model.evaluate([counting()])
+    logits = model.predict_scores(counting())[:, :-1].flatten(0, 1)
+    loss = float(nn.functional.cross_entropy(logits, counting()[:, 1:].flatten()))
+    assert found["loss"] == pytest.approx(loss, abs=1e-5) and found["perplexity"] == pytest.approx(math.exp(loss), 1e-4)
+    assert found["bits"] == pytest.approx(loss / math.log(2), abs=1e-4) and found["accuracy"] > 0.8
+
+
+def test_a_shared_read_out_adds_no_weights_and_learns():
+    model = local(Writer(), counting(), MonoForward(), task="next_token", settings=FAST, heads="shared")
+    assert not any(name.startswith("heads.") for name in model.state_dict())
+    before = model.evaluate([counting()])["bits"]
+    model.fit([counting()] * 10, epochs=3)
+    assert model.evaluate([counting()])["bits"] < before / 2
+    with pytest.raises(ValueError, match="take heads='own'"):
+        local(KINDS[0].make(), images(), MonoForward(), heads="shared")
+
+
+def test_class_weights_move_what_is_told():
+    x, y = torch.zeros(8, 6), torch.tensor([0] * 6 + [1] * 2)
+    even, odd = (local(net(2), (x, y), MonoForward(), settings=FAST, class_weights=w) for w in (None, (1.0, 9.0)))
+    for model in (even, odd):
+        model.fit([(x, y)] * 10, epochs=5)
+    assert even.predict(x).tolist() == [0] * 8 and odd.predict(x).tolist() == [1] * 8
+    for weights, match in (((1.0,), "1 entries for 2"), ((1.0, -1.0), "not negative")):
+        with pytest.raises(ValueError, match=match):
+            local(net(2), (x, y), MonoForward(), class_weights=weights)
+
+
+def test_objectives_are_their_equations():
+    scores, y = torch.randn(6, 3), torch.tensor([0, 1, 2, 2, 1, 0])
+    many, numbers = torch.randint(0, 2, (6, 3)).float(), torch.randn(6, 3)
+    p = torch.sigmoid(scores)
+    terms = -(many * p.log() + (1 - many) * (1 - p).log()).mean(dim=1)
+    assert torch.allclose(MultiLabel()(scores, Target(many)), terms, atol=1e-6)
+    assert torch.allclose(SquaredDifference()(scores, Target(numbers)), ((scores - numbers) ** 2).mean(1))
+    each = CrossEntropy()(scores, Target(y))
+    weighted = ClassWeights(CrossEntropy(), (1.0, 2.0, 0.5))(scores, Target(y))
+    assert torch.allclose(weighted, each * torch.tensor([1.0, 2.0, 0.5])[y])
+    ignored = torch.tensor([[0, IGNORED, 2], [IGNORED, 1, 0]])
+    assert torch.equal(PerToken(CrossEntropy())(scores, Target(ignored)), each[[0, 2, 4, 5]])
+
+
+def test_loaders_tuples_and_dicts_are_the_same_batches():
+    x, y = rows()
+    made = [local(net(4), (x, y), MonoForward(), settings=FAST) for _ in range(4)]
+    pairs = DataLoader(TensorDataset(x, y), batch_size=8)
+    named = [{"x": a, "labels": b} for a, b in pairs]
+    made[1].feed = lambda model, inputs: model(inputs["x"])
+
+    class Endless:
+        def __iter__(self):
+            return iter(pairs)
+
+    histories = [made[0].fit(pairs, 2), made[1].fit(named, 2), made[2].fit([[a, b.tolist()] for a, b in pairs], 2)]
+    assert histories[0] == histories[1] == histories[2]
+    assert made[3].fit(Endless(), 2) != []
+    with pytest.raises(ValueError, match="not a generator"):
+        made[0].fit((batch for batch in pairs), epochs=2)
+
+
+def test_a_mask_leaves_padding_out():
+    torch.manual_seed(0)
+    model = local(Reader(), texts(), MonoForward())
+    batch, other = texts(), texts()
+    other["input_ids"] = torch.where(batch["attention_mask"] == 0, 7, batch["input_ids"])
+    copied = LocalModel(Reader(), model.plan, MonoForward())
+    copied.load_state_dict(model.state_dict())
+    assert torch.allclose(model.step(batch), copied.step(other), atol=1e-5)
