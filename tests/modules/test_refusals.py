@@ -54,6 +54,12 @@ def test_cuts_that_are_none():
     refused("not reached by the example", model, cut=["1"])
 
 
+def test_a_single_block_has_to_be_asked_for():
+    model = nn.Linear(6, 4)
+    refused("cut=1", model)
+    assert len(local(model, rows(), MonoForward(), cut=1).step(rows())) == 1
+
+
 def test_a_module_that_is_called_twice_is_no_cut_but_may_be_inside_a_block():
     class Twice(nn.Module):
         def __init__(self):

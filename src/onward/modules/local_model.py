@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.algorithms.algorithm import Algorithm
+from onward.algorithms.backprop import Backprop
 from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, check_value, gradients_on
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
@@ -59,6 +60,12 @@ def local(
         raise ValueError(f"{type(model).__name__} has no weights: there is nothing to train")
     inputs = place(as_batch(example).inputs, parameter.device)
     plan = make_plan(model, inputs, cut=cut, num_classes=num_classes, task=task, layouts=layouts, feed=feed)
+    if cut == "auto" and len(plan.parts) == 1 and not isinstance(algorithm, Backprop):
+        raise ValueError(
+            f"no place was found where {type(model).__name__} may be cut, and a single block is trained by backprop: "
+            f"name "
+            "modules (cut=[...]), or ask for it with cut=1"
+        )
     return LocalModel(
         model,
         plan,

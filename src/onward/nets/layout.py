@@ -68,8 +68,8 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool:
         size, last = made
         if (size == shape[1]) != (size == shape[-1]):
             return size == shape[-1]
-        if size == shape[1]:  # both axes are as long: what kind of layer it is decides
-            return last
+        if size == shape[1] and not isinstance(call.module, nn.modules.batchnorm._NormBase):
+            return last  # both axes are as long: what kind of layer it is decides, but batch norm follows either kind
     return len(shape) == 3  # no layer tells: [B, T, D] is what most models of sequences hand on
 
 
