@@ -1,6 +1,8 @@
 """The `onward` command: list, train, evaluate, predict, export, measure, compare, report, simulate, ...
 
-A file per command. A command's file is imported when it is asked for: torch takes seconds to import.
+A file per command. A command's file is imported when it is asked for: torch takes seconds to import. That is why
+commands are found here and not by `tyro.extras.SubcommandApp`: it takes commands as functions whose signatures are
+their flags, so that `onward --help` or a wrong name would import every file, and torch with them.
 """
 
 import sys

@@ -1,0 +1,86 @@
+"""Charts of trainings: accuracy over epochs, that of each block, and which classes a learner takes for which."""
+# N images, C channels, H height, W width
+
+from pathlib import Path
+from typing import Any
+
+from torch import as_tensor, bincount
+
+from onward.core import EpochDone, Learner
+from onward.plots.charts import Chart, Line, matrix
+from onward.plots.curves import curves
+from onward.plots.look import Look
+from onward.runs.finished import Run
+from onward.runs.folder import RunFolder
+
+Trained = Learner | Run | Path | str
+"""What has a history: what `fit` and `load` return, what `train` returns, or the folder of a run, finished or not."""
+
+_SHOWN = 8  # blocks in one chart: as many as there are colors
+
+
+def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
+    """Return the validation accuracy after each epoch, a curve for each training.
+
+    `labels` name them; else runs are called after their folders. Raises ValueError for one without a history, and for
+    labels that are not as many as trainings, or name two alike.
+    """
+    names = labels or tuple(_name(each, k) for k, each in enumerate(trained, 1))
+    if len(names) != len(trained) or len(set(names)) < len(names):
+        raise ValueError(f"{len(trained)} trainings need as many labels, each its own; got {', '.join(names)}")
+    found = [
+        Line(Look(name, k, False), tuple((done.epoch + 1, 100 * done.validation_accuracy) for done in _history(each)))
+        for k, (name, each) in enumerate(zip(names, trained, strict=True))
+    ]
+    return curves(found, "epochs", "validation accuracy, %")
+
+
+def blocks(trained: Trained) -> Chart:
+    """Return the validation accuracy of each scored block after each epoch; of many blocks eight, evenly chosen.
+
+    Raises ValueError for a training without a history, or an old one that did not note its blocks.
+    """
+    history = _history(trained)
+    count = min(len(done.block_accuracy) for done in history)
+    if not count:
+        raise ValueError("this training did not note the accuracy of its blocks: train it again to see them")
+    shown = min(count, _SHOWN)
+    chosen = [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
+    found = [
+        Line(
+            Look(f"block {block + 1}", k, False),
+            tuple((done.epoch + 1, 100 * done.block_accuracy[block]) for done in history),
+        )
+        for k, block in enumerate(chosen)
+    ]
+    return curves(found, "epochs", "validation accuracy, %")
+
+
+def confusion(learner: Learner, images: Any, labels: Any, *, title: str = "") -> Chart:
+    """Return the matrix of true classes and of what a learner takes them for, in percent of each true class.
+
+    Images are [N, C, H, W], as `learner.predict` takes them, labels class indices [N]. Raises ValueError for images or
+    labels that do not fit the learner.
+    """
+    scores = learner.predict_scores(images).cpu()
+    names = learner.class_names or tuple(str(k) for k in range(scores.shape[1]))
+    told, found = as_tensor(labels).long(), scores.argmax(dim=1)
+    if told.shape != found.shape or bool(((told < 0) | (told >= len(names))).any()):
+        raise ValueError(f"labels must be one whole number from 0 to {len(names) - 1} for each of {len(found)} images")
+    counts = bincount(told * len(names) + found, minlength=len(names) ** 2).reshape(len(names), len(names))
+    return matrix(Look(title or "a learner", 0, False), names, counts.tolist())
+
+
+def _history(trained: Trained) -> tuple[EpochDone, ...]:
+    history = RunFolder.open(Path(trained)).history() if isinstance(trained, Path | str) else trained.history
+    if not history:
+        raise ValueError("a training without a history has no curve: name what `fit` or `train` returned, or a folder")
+    return history
+
+
+def _name(trained: Trained, number: int) -> str:
+    """Name a training by the folders of its run, as in `RECIPE, seed-0`; a learner by its place."""
+    if isinstance(trained, Learner):
+        return f"training {number}"
+    path = (Path(trained) if isinstance(trained, Path | str) else trained.path).resolve()
+    return f"{path.parent.name}, {path.name}"
