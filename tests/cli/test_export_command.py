@@ -80,7 +80,7 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run: str, capsys: pytest.C
 def test_an_exported_model_is_no_run_to_resume(run: str, capsys: pytest.CaptureFixture[str]):
     assert main(["export", run, "--out", "small"]) == 0
     assert main(["train", "--resume", "small"]) == 2
-    assert "environment.json does not exist" in capsys.readouterr().err
+    assert "small is an exported model, which has no result" in capsys.readouterr().err
     assert not (Path("small") / "metrics.jsonl").exists()
 
 

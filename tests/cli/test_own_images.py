@@ -113,10 +113,12 @@ def test_a_moved_folder_is_named_with_data_dir(pets: Path, tmp_path: Path, capsy
         capsys, "evaluate", str(run)
     )
     assert main(["evaluate", str(run), "--data-dir", "animals", "--device", "cpu"]) == 0
-    (run / "result.json").unlink()
+    for name in ("result.json", "model.json"):
+        (run / name).unlink()
     assert main(["train", "--resume", str(run), "--data-dir", "animals", "--device", "cpu"]) == 0
     (tmp_path / "animals" / "cat" / "0.png").unlink()
-    (run / "result.json").unlink()
+    for name in ("result.json", "model.json"):
+        (run / name).unlink()
     line = _refused(capsys, "train", "--resume", str(run), "--data-dir", "animals", "--device", "cpu")
     assert "began on data with checksum" in line and "--data-dir" in line
 

@@ -81,7 +81,8 @@ def test_a_finished_run_is_used_again_and_nothing_else(quick: Recipe, place: Pla
 def test_a_stopped_run_goes_on(quick: Recipe, place: Place):
     data = load(quick.data)
     made = obtain(quick, data, place)
-    (made.folder.path / "result.json").unlink()
+    for name in ("result.json", "model.json"):
+        (made.folder.path / name).unlink()
     with pytest.raises(ValueError, match="has not finished; go on with: onward train --resume"):
         open_run(made.folder.path)
     with trained_here(made.folder.path), pytest.raises(ValueError, match="is being trained by another process"):
