@@ -208,6 +208,18 @@ def test_a_mistake_is_one_line_and_exit_code_2(words: list[str], says: str, caps
     assert not Path("runs").exists()
 
 
+def test_a_deleted_current_folder_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert (
+        _error(capsys, "evaluate", "x")
+        == "onward: the current folder is gone: change to one that is there, such as cd ~"
+    )
+
+
 def test_an_error_of_the_operating_system_is_told_without_its_number(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -106,6 +106,7 @@ def _main(words: Sequence[str]) -> int:
     if words[0] in _LIGHT:
         getattr(import_module(f"onward.cli.{file}"), function)(words[1:])
         return 0
+    _check_current_folder()
     from onward.cli.working import work
 
     return work(getattr(import_module(f"onward.cli.{file}"), function), words[1:])
@@ -119,6 +120,14 @@ def _with(words: list[str]) -> list[str]:
         raise CommandLineError("--with needs a Python file, which is imported first; see onward --help")
     import_file(Path(words[1]))
     return words[2:]
+
+
+def _check_current_folder() -> None:
+    """Raise CommandLineError where the current folder was deleted: a library of torch would end the process."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise CommandLineError("the current folder is gone: change to one that is there, such as cd ~") from None
 
 
 def _versions() -> str:
