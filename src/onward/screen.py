@@ -1,6 +1,7 @@
 """What is written to a terminal, a pipe or a file: names as they are, and no reader that leaves ends the work."""
 
 import contextlib
+import difflib
 import os
 import shutil
 import sys
@@ -45,6 +46,12 @@ def say_fitted(text: object, *, indent: int = 0, error: bool = False) -> None:
     width = max(shutil.get_terminal_size().columns, 2 * indent + 20)
     wrap = textwrap.TextWrapper(width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)
     print("\n".join(wrap.wrap(shown(text))), file=stream, flush=True)
+
+
+def likely(name: str, known: Iterable[str]) -> str:
+    """Return " (did you mean ...?)" with the names most like `name`, or nothing."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 def let_the_first_speak() -> None:

@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image
 
-import onward.cli.known as known
+import onward.recipes.known as known
 from onward.cli import main, measure
 from onward.cli import train as train_command
 from onward.cli.arguments import _ELSEWHERE
-from onward.cli.known import find_recipe
 from onward.data import load
 from onward.recipes import RECIPES
+from onward.recipes.known import find_recipe
 from onward.runs import beginning, train
 from onward.storage.files import read_json, write_json
 

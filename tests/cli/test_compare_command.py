@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-import onward.cli.known as known
 import onward.costs.methods as costs
+import onward.recipes.known as known
 from onward.algorithms import Backprop
 from onward.cli import main
 from onward.core import TrainerSettings

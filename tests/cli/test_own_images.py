@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import onward.cli.known as known
+import onward.recipes.known as known
 from onward.cli import main
-from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
 from onward.nets import MLP
 from onward.pipeline.run import Pipelining
 from onward.recipes import RECIPES
+from onward.recipes.known import find_recipe
 from onward.runs import Place, RunFolder, train
 from onward.storage.files import read_json
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from onward.cli.known import find_recipe
 from onward.recipes import CONTROLS, ROWS, control, current, find, former, nearest
 from onward.recipes.aliases import ALIASES, GONE
+from onward.recipes.known import find_recipe
 
 _RESULTS = Path(__file__).parents[2] / "results"
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from onward.cli import main
-from onward.cli.known import find_recipe
 from onward.recipes import RECIPES, Recipe
+from onward.recipes.known import find_recipe
 from onward.runs import RunFolder
 from onward.runs.codec import encode
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 
-from onward.cli.words import CommandLineError, Mistakes, fitted, nearest
-from onward.screen import let_the_first_speak, open_ended, say
+from onward.cli.words import CommandLineError, Mistakes, fitted
+from onward.screen import let_the_first_speak, likely, open_ended, say
 
 _USAGE = """usage: onward [--with FILE.py] COMMAND ...
 
@@ -101,7 +101,7 @@ def _main(words: Sequence[str]) -> int:
         print(_versions())
         return 0
     if words[0] not in COMMANDS:
-        raise CommandLineError(f"unknown command {words[0]!r}{nearest(words[0], COMMANDS)}; see onward --help")
+        raise CommandLineError(f"unknown command {words[0]!r}{likely(words[0], COMMANDS)}; see onward --help")
     file, _, function = COMMANDS[words[0]].partition(".")
     if words[0] in _LIGHT:
         getattr(import_module(f"onward.cli.{file}"), function)(words[1:])
@@ -114,7 +114,7 @@ def _main(words: Sequence[str]) -> int:
 
 def _with(words: list[str]) -> list[str]:
     """Import the Python file that stands after --with; return the words after it."""
-    from onward.cli.known import import_file
+    from onward.recipes.known import import_file
 
     if len(words) < 2:
         raise CommandLineError("--with needs a Python file, which is imported first; see onward --help")

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.known import find_recipe
 from onward.cli.tables import show_table, tell
 from onward.cli.words import CommandLineError, fitted
 from onward.compare.recovery import Stream
@@ -18,6 +17,7 @@ from onward.compare.report.numbers import number, percent, plain, spread
 from onward.compare.study import Method, Question, as_first, by_recipe, compare, describe, with_kept
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
+from onward.recipes.known import find_recipe
 from onward.runs import Place
 from onward.runs.finished import Run, open_run
 from onward.screen import say

@@ -6,7 +6,8 @@ The scripts ask `onward completion words WORD...` for what can follow, which imp
 from collections.abc import Sequence
 
 from onward.cli.index import read_index, recipe_names
-from onward.cli.words import CommandLineError, fitted, nearest
+from onward.cli.words import CommandLineError, fitted
+from onward.screen import likely
 
 _USAGE = """usage: onward completion bash|zsh|fish
 
@@ -60,7 +61,7 @@ def run(words: Sequence[str]) -> None:
         print(_SCRIPTS[words[0]], end="")
     else:
         asked = " ".join(words)
-        raise CommandLineError(f"completion of {asked!r}: name one of bash, zsh and fish{nearest(asked, _SCRIPTS)}")
+        raise CommandLineError(f"completion of {asked!r}: name one of bash, zsh and fish{likely(asked, _SCRIPTS)}")
 
 
 def possible(words: Sequence[str]) -> list[str]:

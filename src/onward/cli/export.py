@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.known import model_folder
+from onward.cli.named import model_folder
 from onward.core import Count, NonNegative, ShareBelowOne
 from onward.runs import export_model
 from onward.screen import say

@@ -76,7 +76,7 @@ def _recipe_row(recipe: Any) -> dict[str, str]:
 def _with_packages(index: dict[str, Any]) -> dict[str, Any]:
     """Add what installed packages announce; they are imported for it, and torch with them."""
     from onward import registry
-    from onward.cli.known import known_recipes
+    from onward.recipes.known import known_recipes
 
     listed = {row["name"] for row in index["recipes"]}
     added = [recipe for name, recipe in known_recipes().items() if name not in listed]

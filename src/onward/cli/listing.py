@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from onward.cli.index import read_index, summarised, with_own
-from onward.cli.words import CommandLineError, fitted, nearest
-from onward.screen import shown
+from onward.cli.words import CommandLineError, fitted
+from onward.screen import likely, shown
 
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
 
@@ -70,7 +70,7 @@ def _chosen(recipes: Sequence[dict[str, str]], order: argparse.Namespace) -> lis
     for name in ("method", "data"):
         asked, known = getattr(order, name), dict.fromkeys(row[name] for row in recipes)
         if asked and _plain(asked) not in map(_plain, known):
-            raise CommandLineError(f"--{name} {asked}: no recipe has it{nearest(asked, known)}")
+            raise CommandLineError(f"--{name} {asked}: no recipe has it{likely(asked, known)}")
     found = [
         row
         for row in recipes
@@ -80,7 +80,7 @@ def _chosen(recipes: Sequence[dict[str, str]], order: argparse.Namespace) -> lis
     ]
     if not found:
         asked = " ".join(word for word in (order.word, order.method, order.data) if word)
-        close = nearest(order.word, [row["name"] for row in recipes])
+        close = likely(order.word, [row["name"] for row in recipes])
         raise CommandLineError(f"no recipe has {asked!r}{close}; `onward list` shows all")
     return found
 

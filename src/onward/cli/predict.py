@@ -11,7 +11,7 @@ import tyro
 from torch import Tensor
 
 from onward.cli.arguments import parse
-from onward.cli.known import model_folder
+from onward.cli.named import model_folder
 from onward.cli.tables import show_table
 from onward.cli.words import Mistakes
 from onward.core import TrainerSettings

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from onward.cli.known import known_recipes
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe, find
+from onward.recipes.known import known_recipes
 from onward.runs import RunFolder
 from onward.runs.records import filed, foreign_result, record
 from onward.screen import say, say_fitted

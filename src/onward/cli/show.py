@@ -11,9 +11,9 @@ import tyro
 from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.index import read_index
-from onward.cli.known import find_recipe
 from onward.cli.recording import RESULTS
 from onward.recipes import RECIPES, Recipe, control, former, literal
+from onward.recipes.known import find_recipe
 from onward.runs.controls import equal
 from onward.runs.localities import kept
 from onward.runs.records import Record, read_record

@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.known import first_recipe
+from onward.cli.named import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import fitted
 from onward.core import LocalTrainer

@@ -8,15 +8,14 @@ from typing import Annotated, Literal
 
 import tyro
 
-from onward.cli import known
 from onward.cli.arguments import parse
-from onward.cli.known import find_recipe
 from onward.cli.recording import file_result, report
 from onward.cli.words import CommandLineError, fitted
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
-from onward.recipes import Recipe, control
+from onward.recipes import Recipe, control, known
+from onward.recipes.known import find_recipe
 from onward.runs import Place, resume, train
 from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device

@@ -1,6 +1,5 @@
 """Words of a command line that are not understood, and what was likely meant."""
 
-import difflib
 import re
 import shutil
 import textwrap
@@ -9,12 +8,6 @@ from collections.abc import Iterable
 
 class CommandLineError(ValueError):
     """A command line that cannot be understood."""
-
-
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return " (did you mean ...?)" with the names most like `name`, or nothing."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
-    return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
 class Mistakes(CommandLineError):

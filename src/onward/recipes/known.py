@@ -1,18 +1,16 @@
-"""The recipes that the command line knows: onward's own, those of installed packages, and rows of a file."""
+"""The recipes that are known by name: onward's own, those of installed packages, and rows of a file."""
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import ModuleType
 
 from onward import registry
-from onward.cli.words import CommandLineError
-from onward.cli.words import nearest as likely
 from onward.recipes import CONTROLS, RECIPES, ROWS, Recipe, find, nearest
-from onward.runs.model import check_model_there
+from onward.screen import likely
 
-__all__ = ["RECIPES", "find_recipe", "first_recipe", "import_file", "known_recipes", "model_folder"]
+__all__ = ["RECIPES", "find_recipe", "import_file", "known_recipes"]
 
 
 def find_recipe(name: str) -> Recipe:
@@ -39,13 +37,6 @@ def _not_found(name: str, recipes: Mapping[str, Recipe]) -> str:
     if dash and head in CONTROLS and not told:
         told = likely(row, recipes)
     return f"unknown recipe {name!r}{told}; `onward list` shows all"
-
-
-def first_recipe(words: Sequence[str], command: str) -> Recipe:
-    """Return the recipe that a command's first word names. Raises CommandLineError if none stands there."""
-    if not words or words[0].startswith("-"):
-        raise CommandLineError(f"no recipe named: onward {command} RECIPE; `onward list` shows all")
-    return find_recipe(words[0])
 
 
 def known_recipes() -> dict[str, Recipe]:
@@ -100,11 +91,3 @@ def _rows(value: object) -> Iterable[Recipe]:
     if isinstance(value, Recipe):
         return (value,)
     return [each for each in value if isinstance(each, Recipe)] if isinstance(value, tuple | list) else ()
-
-
-def model_folder(path: Path) -> Path:
-    """Return the folder of a model. Raises ValueError for a file in it, and for a run that has not finished."""
-    if path.is_file():
-        raise ValueError(f"{path} is a file: name the folder of the run, {path.parent}")
-    check_model_there(path)
-    return path

@@ -1,0 +1,24 @@
+"""What the words of a command name: a recipe, the folder of a run."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from onward.cli.words import CommandLineError
+from onward.recipes import Recipe
+from onward.recipes.known import find_recipe
+from onward.runs.model import check_model_there
+
+
+def first_recipe(words: Sequence[str], command: str) -> Recipe:
+    """Return the recipe that a command's first word names. Raises CommandLineError if none stands there."""
+    if not words or words[0].startswith("-"):
+        raise CommandLineError(f"no recipe named: onward {command} RECIPE; `onward list` shows all")
+    return find_recipe(words[0])
+
+
+def model_folder(path: Path) -> Path:
+    """Return the folder of a model. Raises ValueError for a file in it, and for a run that has not finished."""
+    if path.is_file():
+        raise ValueError(f"{path} is a file: name the folder of the run, {path.parent}")
+    check_model_there(path)
+    return path
