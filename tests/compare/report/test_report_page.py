@@ -6,6 +6,7 @@ import html as entities
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import altair as alt
 import pytest
@@ -351,3 +352,13 @@ def test_numbers_are_short():
     assert [number(v) for v in (0, 0.5, 12.34, 1234.5, 1e-7)] == ["0", "0.500", "12.3", "1,234", "1e-07"]
     assert [plain(v) for v in (0.0, 0.05, 1000.0, 7.5)] == ["0", "0.05", "1,000", "7.5"]
     assert worst_pairs(["a", "b"], [[3, 1], [0, 0]]) == [("a", "b", 1, 0.25)]
+
+
+@pytest.mark.parametrize("name", ["cifar10-fast", "fashion_mnist-shared"])
+def test_the_page_of_a_comparison_on_record_can_be_drawn(name: str):
+    """An older one, that did not note all that one of today does."""
+    path = Path(__file__).parents[3] / "results" / "comparisons" / f"{name}.json"
+    found = json.loads(path.read_text())
+    html = page(found)
+    _parsed(html)
+    assert len(_section(html, "confusion")) == len(found["methods"]) and len(html.encode()) < LIMIT
