@@ -75,6 +75,7 @@ def test_metrics_of_classes_are_those_of_a_naive_loop():
     assert found["balanced_accuracy"] == pytest.approx(sum(recall) / 2)
     assert found["class_recall"][:2] == pytest.approx(recall) and math.isnan(found["class_recall"][2])
     assert found["loss"] == pytest.approx(float(nn.functional.cross_entropy(scores, y)), abs=1e-5)
+    assert found["confusion"][1][2] == int(((y == 1) & (told == 2)).sum())
     with pytest.raises(ValueError, match="nothing to evaluate"):
         Metrics("classes", 3).result()
 

@@ -123,7 +123,7 @@ class _Walk:
         def at_cut(module: nn.Module, args: Any, output: Any) -> Any:
             if self.at != k:
                 raise ValueError(self._out_of_order(k))
-            if not torch.is_grad_enabled() or saved_tensor_hooks() is not self.guard:
+            if not torch.is_grad_enabled() or saved_tensor_hooks() != self.guard:
                 raise ValueError(
                     f"the cut {name} lies inside a checkpointed part, or where gradients are off: switch gradient "
                     "checkpointing off (local learning keeps the activations of one block alone)"

@@ -2,6 +2,7 @@
 # B batch, C classes or values, N rows that count
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -14,8 +15,9 @@ from onward.modules.batch import Task
 class Metrics:
     """Counts what evaluation needs; nothing is kept of single rows.
 
-    classes, pixels: accuracy, balanced_accuracy, class_recall, loss; tokens also perplexity and bits (per token);
-    labels: accuracy (per label), exact (rows that are right in all), f1 (over all labels); values: mse, mae, r2.
+    classes, pixels: loss, accuracy, balanced_accuracy, class_recall, and up to 100 classes confusion (rows are the
+    truth); tokens also perplexity and bits (per token); labels: loss, accuracy (per label), exact (rows that are right
+    in all), f1 (over all labels); values: mse, mae, r2.
     """
 
     def __init__(self, task: Task, outputs: int):
@@ -36,11 +38,11 @@ class Metrics:
         else:
             self._add_classes(scores, target.flatten())
 
-    def result(self) -> dict[str, float | list[float]]:
+    def result(self) -> dict[str, Any]:
         """Return all metrics by name. Raises ValueError where nothing was counted."""
         if not self.count:
             raise ValueError("there is nothing to evaluate: the loader gave no row that counts")
-        found: dict[str, float | list[float]] = {name: total / self.count for name, total in self.sums.items()}
+        found: dict[str, Any] = {name: total / self.count for name, total in self.sums.items()}
         if self.task == "values":
             total, squares, errors = self.targets
             spread = squares - total.square() / self.count
@@ -57,6 +59,7 @@ class Metrics:
                 there = self.confusion.sum(dim=1)
                 recall = self.confusion.diagonal() / there.clamp_min(1)
                 found["balanced_accuracy"] = float(recall[there > 0].mean())
+                found |= {"confusion": self.confusion.tolist()} if len(self.confusion) <= 100 else {}
                 found["class_recall"] = [float(r) if n else math.nan for r, n in zip(recall, there, strict=True)]
         return found
 

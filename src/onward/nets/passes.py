@@ -104,7 +104,7 @@ def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_traine
             first = args[0] if args and isinstance(args[0], Tensor) else None
             if isinstance(module, nn.Embedding | nn.EmbeddingBag) and given and first is not None:
                 embedded[first.untyped_storage().data_ptr() in batch].add(given[0])
-            watched = torch.is_grad_enabled() and saved_tensor_hooks() is guard
+            watched = torch.is_grad_enabled() and saved_tensor_hooks() == guard
             calls.append(Call(name, module, activity.detach(), given, watched))
 
         for name, module in model.named_modules():

@@ -1,6 +1,7 @@
 """Where a module may be cut: the places that everything computed from the input passes on its way to the output."""
 # B batch
 
+import math
 import statistics
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -148,6 +149,8 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
         if spot is None:
             continue
         if matrices == 0 and spots:  # nothing was learned since the last one: the later place stands for both
+            if _flattens(spots[-1], spot):  # what is read of a map is small, of a long vector it is not
+                spot = spots[-1]
             spot = spot._replace(weights=spots[-1].weights + weights, matrices=spots[-1].matrices)
             ends = {at: spot.name if name == spots[-1].name else name for at, name in ends.items()}
             spots[-1] = spot
@@ -157,6 +160,11 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
             ends[node] = spot.name
             weights = matrices = 0
     return *_with_a_matrix_behind(spots, Cut("", (), "vector", weights, matrices)), ends
+
+
+def _flattens(before: Cut, after: Cut) -> bool:
+    """Whether a later place has the same values as an earlier one, without their places."""
+    return after.layout == "vector" != before.layout and math.prod(after.shape) == math.prod(before.shape)
 
 
 def _with_a_matrix_behind(spots: list[Cut], tail: Cut) -> tuple[list[Cut], Cut]:
