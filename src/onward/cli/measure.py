@@ -8,12 +8,12 @@ from typing import Annotated, Any
 import tyro
 
 from onward.cli.arguments import parse
+from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.named import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import fitted
 from onward.costs.contenders import measure
 from onward.measure import CATEGORIES, PHASES
-from onward.recipes import Recipe
 from onward.runs.environment import choose_device, device_name
 from onward.screen import say
 from onward.storage.files import write_json
@@ -39,7 +39,7 @@ Random images stand in for a named set that is not on this machine. Nothing is r
 
 @dataclass(frozen=True)
 class MeasureArguments:
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    recipe: Annotated[RecipeFlags, tyro.conf.arg(name="")]
     steps: int = 5
     """Timed steps of each; medians are shown."""
     micro_batches: int = 4
@@ -58,14 +58,14 @@ def run(words: Sequence[str]) -> None:
         print(fitted(USAGE), end="")
         return
     recipe = first_recipe(words, "measure")
-    order = parse(MeasureArguments, f"measure {recipe.name}", words[1:], default=MeasureArguments(recipe))
+    order = parse(MeasureArguments, f"measure {recipe.name}", words[1:], default=MeasureArguments(flags_of(recipe)))
     for name in ("steps", "micro_batches"):
         if getattr(order, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
     device = choose_device(order.device)
     with stages() as watch:
         found = measure(
-            replace(order.recipe, epochs=1),
+            replace(order.recipe.applied(recipe), epochs=1),
             device,
             data_dir=order.data_dir,
             steps=order.steps,

@@ -8,6 +8,7 @@ from typing import Annotated
 import tyro
 
 from onward.cli.arguments import parse
+from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.named import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import fitted
@@ -43,7 +44,7 @@ step time, utilisation and memory of each stage. Random images stand in for a na
 
 @dataclass(frozen=True)
 class SimulateArguments:
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    recipe: Annotated[RecipeFlags, tyro.conf.arg(name="")]
     devices: int = 2
     """Devices: stages times replicas."""
     replicas: int = 1
@@ -70,25 +71,26 @@ def run(words: Sequence[str]) -> None:
         print(fitted(USAGE), end="")
         return
     recipe = first_recipe(words, "simulate")
-    order = parse(SimulateArguments, f"simulate {recipe.name}", words[1:], default=SimulateArguments(recipe))
+    order = parse(SimulateArguments, f"simulate {recipe.name}", words[1:], default=SimulateArguments(flags_of(recipe)))
     wires = Wires(order.bandwidth, order.latency)
-    batch, replicas = order.recipe.batch_size, order.replicas
+    recipe = order.recipe.applied(recipe)
+    batch, replicas = recipe.batch_size, order.replicas
     if replicas < 1 or order.devices % replicas or batch % replicas:
         raise ValueError(f"--replicas {replicas} must divide {order.devices} devices and a batch of {batch} images")
-    costs, cuts, gradients = _measured(order)
+    costs, cuts, gradients = _measured(order, recipe)
     added = [wires.adding_up(amount, replicas) for amount in gradients]
     costs = replace(costs, step=[own + shared for own, shared in zip(costs.step, added, strict=True)])
     if order.stages:
         stages = stages_of(order.stages, cuts, len(costs.step))
     else:
         stages = place(costs.step, costs.entering, cuts, order.devices // replicas)
-    _show(order, costs, stages, wires)
+    _show(order, recipe, costs, stages, wires)
 
 
-def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...], list[int]]:
+def _measured(order: SimulateArguments, recipe: Recipe) -> tuple[BlockCosts, tuple[int, ...], list[int]]:
     """Return what blocks cost with a replica's share of a batch, where one may cut, and bytes of gradients by block."""
     device = choose_device(order.device)
-    recipe = replace(order.recipe, batch_size=order.recipe.batch_size // order.replicas)
+    recipe = replace(recipe, batch_size=recipe.batch_size // order.replicas)
     data = shapes_like(recipe, order.data_dir)
     learner = prepared(recipe, data, device)
     loader = TrainLoader(data.train, batch_size=recipe.batch_size, device=device)
@@ -100,12 +102,12 @@ def _measured(order: SimulateArguments) -> tuple[BlockCosts, tuple[int, ...], li
     return costs, possible_cuts(learner.turns, len(learner.blocks)), gradients
 
 
-def _show(order: SimulateArguments, costs: BlockCosts, stages: Stages, wires: Wires) -> None:
+def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: Stages, wires: Wires) -> None:
     seconds = [sum(costs.step[k] for k in stage) for stage in stages]
     sent = [costs.entering[stage.start] for stage in stages[1:]]
     found = simulate(seconds, sent, wires, order.steps)
     shared = f", {order.replicas} replicas" if order.replicas > 1 else ""
-    title = f"{order.recipe.name}, {order.recipe.batch_size} images in a step{shared}"
+    title = f"{recipe.name}, {recipe.batch_size} images in a step{shared}"
     rows = []
     for s, stage in enumerate(stages):
         amount = sent[s] if s < len(sent) else 0

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from onward.cli.arguments import parse
+from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.recording import file_result, report
 from onward.cli.words import CommandLineError, fitted
 from onward.costs.memory_limit import fit_memory, parse_bytes
@@ -54,7 +55,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
 
 @dataclass(frozen=True)
 class TrainArguments:
-    recipe: Annotated[Recipe, tyro.conf.arg(name="")]
+    recipe: Annotated[RecipeFlags, tyro.conf.arg(name="")]
     place: Annotated[Place, tyro.conf.arg(name="")]
     control: Literal["backprop", "deep_supervision", "recompute", "accumulate", "random_features"] | None = None
     """Train a control of the recipe in its place: the same network and budget. It is called CONTROL-RECIPE."""
@@ -96,10 +97,9 @@ def run(words: Sequence[str]) -> None:
         row, flags = find_recipe(words[0]) if named else known.RECIPES[0], words[named:]
         kind, flags = _control(flags)
         recipe = row if kind is None else control(row, kind)
-        default = TrainArguments(recipe, Place())
+        default = TrainArguments(flags_of(recipe), Place())
         order = parse(TrainArguments, f"train {row.name}", flags, default=default)
-        order = replace(order, recipe=_titled(order.recipe, recipe))
-        recipe, path = _within(order), None
+        recipe, path = _within(_titled(order.recipe.applied(recipe), recipe), order), None
     _check_processes(order.pipeline)
     if order.pipeline:
         done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
@@ -142,12 +142,12 @@ def _titled(ordered: Recipe, listed: Recipe) -> Recipe:
     return replace(ordered, data=listed.data).on_other_images(data, Path(data.name).name)
 
 
-def _within(order: TrainArguments) -> Recipe:
+def _within(recipe: Recipe, order: TrainArguments) -> Recipe:
     """Return the ordered recipe, changed so that it stays within the memory limit."""
     if order.memory_limit is None:
-        return order.recipe
+        return recipe
     limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
-    data = images_of(order.recipe, order.place.data_dir, order.place.workers)
-    fitting = fit_memory(order.recipe, data, limit, device)
+    data = images_of(recipe, order.place.data_dir, order.place.workers)
+    fitting = fit_memory(recipe, data, limit, device)
     say(f"memory limit  {order.memory_limit}: {fitting}")
-    return replace(order.recipe, trainer=fitting.settings)
+    return replace(recipe, trainer=fitting.settings)

@@ -3,19 +3,13 @@
 import re
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import PurePath
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
-
-import tyro
+from typing import Any, ClassVar, Literal
 
 from onward import registry
 from onward.algorithms import Algorithm
 from onward.core import Count, NonNegative, Seed, Share, TrainerSettings, check_fields
 from onward.data import DataSettings
 from onward.nets import Architecture
-
-T = TypeVar("T")
-NotAFlag = Annotated[T, tyro.conf.Fixed, tyro.conf.Suppress]
-"""Belongs to the recipe's identity: the command line neither shows nor changes it."""
 
 Scale = Literal["", "cpu", "gpu", "shared"]
 """Of a row: as published (or digits, in seconds), minutes on two cores, one GPU, one budget for many methods."""
@@ -42,15 +36,15 @@ class Recipe:
 
     registered_in: ClassVar[registry.Registry] = registry.RECIPES
 
-    method: NotAFlag[str] = ""
+    method: str = ""
     """What its name begins with; nothing: the algorithm's class."""
-    variant: NotAFlag[str] = ""
+    variant: str = ""
     """What differs from the method's other recipes on these data, in a word or two."""
-    scale: NotAFlag[Scale] = ""
+    scale: Scale = ""
     """How long it is meant to take; nothing: as published."""
-    name: NotAFlag[str] = ""
+    name: str = ""
     """What `onward train` calls it: METHOD-DATA[-VARIANT][-SCALE], unless another is given."""
-    description: NotAFlag[str] = ""
+    description: str = ""
     """One line for `onward list`."""
     algorithm: Algorithm
     """What each block learns."""
@@ -66,9 +60,9 @@ class Recipe:
     """Images per step."""
     seed: Seed = 0
     """Decides weights, order, augmentation and dropout; the split has its own seed."""
-    published: NotAFlag[Published | None] = None
+    published: Published | None = None
     """The number this recipe must meet."""
-    backprop_rate: NotAFlag[NonNegative | None] = None
+    backprop_rate: NonNegative | None = None
     """Learning rate of its controls by backpropagation; None: its own."""
 
     def __post_init__(self):

@@ -1,0 +1,38 @@
+"""The flags of a recipe: what a command line may change of it; its texts and its published number stay its own."""
+
+from dataclasses import dataclass, fields, replace
+
+from onward.algorithms import Algorithm
+from onward.core import Count, Seed, TrainerSettings
+from onward.data import DataSettings
+from onward.nets import Architecture
+from onward.recipes import Recipe
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeFlags:
+    """The settings of a recipe that are flags."""
+
+    algorithm: Algorithm
+    """What each block learns."""
+    net: Architecture
+    """The network."""
+    data: DataSettings
+    """The data set and its splits."""
+    trainer: TrainerSettings
+    """How every block is optimized."""
+    epochs: Count
+    """Times through the training split (cascade: for each span)."""
+    batch_size: Count
+    """Images per step."""
+    seed: Seed
+    """Decides weights, order, augmentation and dropout; the split has its own seed."""
+
+    def applied(self, recipe: Recipe) -> Recipe:
+        """Return a recipe with these settings. Raises ValueError for an impossible value."""
+        return replace(recipe, **{field.name: getattr(self, field.name) for field in fields(self)})
+
+
+def flags_of(recipe: Recipe) -> RecipeFlags:
+    """Return the settings of a recipe that are flags, as they are."""
+    return RecipeFlags(**{field.name: getattr(recipe, field.name) for field in fields(RecipeFlags)})
