@@ -3,7 +3,7 @@
 Each is made from the row by rule, so that every row has them; they are recipes like any other, called CONTROL-ROW.
 """
 
-from dataclasses import replace
+from typing import Any
 
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, RandomFeatures
 from onward.core import TrainerSettings
@@ -27,18 +27,14 @@ def control(row: Recipe, kind: str) -> Recipe:
     The schedule keeps its shape: it ends at the same share of the learning rate. Raises ValueError for a control that
     is not known, or that the row cannot have.
     """
-    algorithm, trainer = _algorithm(row, kind), _at(row.backprop_rate, row.trainer)
-    if kind == "recompute":
-        trainer = replace(trainer, recompute=True)
-    if kind == "accumulate":
-        trainer = replace(trainer, micro_batches=PIECES)
+    algorithm = _algorithm(row, kind)
     return Recipe(
         name=f"{kind}-{row.name}",
         description=f"control of {row.name}",
         algorithm=algorithm,
         net=row.net,
         data=row.data,
-        trainer=trainer,
+        trainer=_trainer(row, kind),
         epochs=row.epochs,
         batch_size=row.batch_size,
         seed=row.seed,
@@ -65,9 +61,11 @@ def _algorithm(row: Recipe, kind: str) -> Algorithm:
     return DeepSupervision(of=of)
 
 
-def _at(learning_rate: float | None, trainer: TrainerSettings) -> TrainerSettings:
-    """Move a schedule to another learning rate: it ends at the same share of it."""
-    if learning_rate is None:
-        return trainer
-    final = learning_rate * trainer.final_learning_rate / trainer.learning_rate
-    return replace(trainer, learning_rate=learning_rate, final_learning_rate=final)
+def _trainer(row: Recipe, kind: str) -> TrainerSettings:
+    """Return how a control is trained: its schedule ends at the same share of its learning rate as the row's."""
+    changed: dict[str, Any] = {"recompute": {"recompute": True}, "accumulate": {"micro_batches": PIECES}}.get(kind, {})
+    if row.backprop_rate is not None:
+        rate = row.trainer.learning_rate
+        final = row.backprop_rate * row.trainer.final_learning_rate / rate if rate else 0.0
+        changed |= {"learning_rate": row.backprop_rate, "final_learning_rate": final}
+    return TrainerSettings(**{**vars(row.trainer), **changed})

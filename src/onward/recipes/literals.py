@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import MISSING, Field, fields, is_dataclass
 from fractions import Fraction
 from typing import Any
 
@@ -23,8 +23,8 @@ _ALWAYS = {("TrainerSettings", "learning_rate"), ("DataSettings", "name"), ("Rec
 def literal(recipe: Recipe) -> str:
     """Return a recipe in Python: evaluated among the classes that it names, it is the recipe again."""
     told = dict(_told(recipe))
-    if recipe == replace(recipe, name=""):
-        told.pop("name", None)  # it follows from the others
+    if recipe.name == recipe.computed_name():
+        told.pop("name", None)
     lines = []
     for names in _LINES:
         lines += _packed([f"{name}={told[name]}" for name in names if name in told], WIDTH)

@@ -43,7 +43,8 @@ def nearest(name: str) -> str:
         return GONE[name]
     head, _, rest = name.partition("-")
     if head in _PREFIXES:
-        return nearest(f"backprop-{rest}").replace("backprop", _PREFIXES[head], 1)
+        row = nearest(f"backprop-{rest}").removeprefix("backprop-")
+        return row and f"{_PREFIXES[head]}-{row}"
     row = nearest(rest) if head in CONTROLS else ""
     return row and f"{head}-{row}"
 

@@ -1,7 +1,7 @@
 """A recipe: everything that decides a training's result, but the machine."""
 
 import re
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import PurePath
 from typing import Any, ClassVar, Literal
 
@@ -68,24 +68,39 @@ class Recipe:
     def __post_init__(self):
         check_fields(self)
         if not self.name:
-            method = self.method or type(self.algorithm).__name__.lower()
-            words = (method, _word(PurePath(self.data.name).name), self.variant, self.scale)
-            object.__setattr__(self, "name", "-".join(word for word in words if word))
+            object.__setattr__(self, "name", self.computed_name())
+
+    def computed_name(self) -> str:
+        """Return METHOD-DATA[-VARIANT][-SCALE]."""
+        method = self.method or type(self.algorithm).__name__.lower()
+        words = (method, _word(PurePath(self.data.name).name), self.variant, self.scale)
+        return "-".join(word for word in words if word)
 
     def identity(self) -> "Recipe":
         """Return what decides the result but for the seed: two recipes of one identity are the same training."""
-        texts: dict[str, Any] = dict.fromkeys(("method", "variant", "scale", "name", "description"), "")
-        return replace(self, **texts, published=None, backprop_rate=None, seed=0)
+        return Recipe(
+            algorithm=self.algorithm,
+            net=self.net,
+            data=self.data,
+            trainer=self.trainer,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+        )
 
     def on_other_images(self, data: DataSettings, label: str) -> "Recipe":
         """Return this recipe on other images, called METHOD-on-LABEL: it has no published number."""
         words = [word for word in self.name.split("-") if word != self.data.name]
-        return replace(
-            self,
+        return Recipe(
             name=f"{'-'.join(words)}-on-{_word(label)}",
             description=f"{self.name} on the images of {label}",
+            algorithm=self.algorithm,
+            net=self.net,
             data=data,
-            published=None,
+            trainer=self.trainer,
+            epochs=self.epochs,
+            batch_size=self.batch_size,
+            seed=self.seed,
+            backprop_rate=self.backprop_rate,
         )
 
     def budget(self) -> tuple[Any, ...]:
