@@ -77,10 +77,10 @@ def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[s
         "came back",
     ):
         assert text in out, text
-    assert "longer differs from backprop: epochs 2" in out
+    assert "longer differs from backprop-deeper_forward: epochs 2" in out
     assert "comparisons with backprop" in out
     found = read_json(Path("comparison.json"))
-    assert [method["label"] for method in found["methods"]] == ["backprop", "deeper_forward", "longer"]
+    assert [method["label"] for method in found["methods"]] == ["backprop-deeper_forward", "deeper_forward", "longer"]
     assert len(found["methods"][1]["noise"]) == 4
     html = Path("comparison.html").read_text()
     assert "Device mismatch" in html and "epochs 2" in html and len(html) < 3 * 10**6
