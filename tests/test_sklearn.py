@@ -1,0 +1,125 @@
+"""The estimators of scikit-learn: its own checks, its tools, and what they learn."""
+
+import pickle
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_diabetes, load_iris
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import check_estimator
+
+from onward.algorithms import MonoForward
+from onward.sklearn import LocalClassifier, LocalRegressor
+
+QUICK: dict[str, Any] = {"hidden": (20,), "epochs": 15, "batch_size": 16, "random_state": 0}
+IRIS: Any = load_iris()
+NAMES = np.array(IRIS.target_names)[IRIS.target]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("estimator", [LocalClassifier(), LocalRegressor()], ids=lambda each: type(each).__name__)
+def test_scikit_learns_own_checks_pass(estimator):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(estimator)
+
+
+@pytest.mark.parametrize(
+    "estimator", [LocalClassifier(**QUICK), LocalRegressor(**QUICK)], ids=lambda each: type(each).__name__
+)
+def test_the_checks_pass_for_a_small_network_too(estimator):
+    """How much is learned is left to the settings that scikit-learn's checks are made for."""
+    found = []
+
+    def note(check_name, exception, status, **_):
+        if status == "failed":
+            found.append((check_name, exception))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_estimator(estimator, on_fail=None, callback=note)
+    assert not [each for each in found if each[0] not in ("check_classifiers_train", "check_regressors_train")]
+
+
+def test_names_go_in_and_come_out():
+    model = LocalClassifier(hidden=(50,), epochs=40, random_state=0).fit(IRIS.data[::2], NAMES[::2])
+    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"] and model.n_features_in_ == 4
+    assert model.score(IRIS.data[1::2], NAMES[1::2]) > 0.9
+    assert np.allclose(model.predict_proba(IRIS.data).sum(1), 1) and len(model.loss_curve_) == 40
+    again = pickle.loads(pickle.dumps(model))
+    assert (again.predict_proba(IRIS.data) == model.predict_proba(IRIS.data)).all()
+    same = clone(model).fit(IRIS.data[::2], NAMES[::2])
+    assert (same.predict_proba(IRIS.data) == model.predict_proba(IRIS.data)).all()
+
+
+def test_scikit_learns_tools_work():
+    frame: Any = load_iris(as_frame=True)
+    piped = make_pipeline(MinMaxScaler().set_output(transform="pandas"), LocalClassifier(**QUICK))
+    assert cross_val_score(piped, frame.data, NAMES, cv=2).shape == (2,)
+    assert piped.fit(frame.data, NAMES)[-1].feature_names_in_.tolist() == frame.data.columns.tolist()
+    grid = GridSearchCV(LocalClassifier(**QUICK), {"algorithm": ["mono_forward", "backprop"], "hidden": [(8,)]}, cv=2)
+    assert grid.fit(IRIS.data, NAMES).best_params_["hidden"] == (8,)
+
+
+@pytest.mark.parametrize(
+    "algorithm", ["predsim", "DistanceForward", "deep_supervision", MonoForward(features=64), PredSim()]
+)
+def test_methods_go_by_their_names(algorithm):
+    model = LocalClassifier(algorithm, hidden=(60,), epochs=20, batch_size=16, random_state=0)
+    assert model.fit(IRIS.data, NAMES).score(IRIS.data, NAMES) > 0.6
+
+
+def test_numbers_are_predicted_one_or_several():
+    x, y = load_diabetes(return_X_y=True)
+    model = LocalRegressor(hidden=(30,), epochs=30, random_state=0).fit(x[::2], y[::2])
+    assert model.score(x[1::2], y[1::2]) > 0.3 and model.predict(x).shape == (442,)
+    both = LocalRegressor(**QUICK).fit(x, np.stack([y, -y], 1))
+    assert both.predict(x).shape == (442, 2)
+
+
+def test_rows_can_come_bit_by_bit():
+    model = LocalClassifier(hidden=(30,), batch_size=8, random_state=0)
+    for start in range(6):
+        model.partial_fit(IRIS.data[start::6], NAMES[start::6], classes=np.unique(NAMES))
+    before = model.steps_
+    assert before == 6 * 4 and model.score(IRIS.data, NAMES) > 0.6
+    with pytest.raises(ValueError, match="'rose', which is none of the classes"):
+        model.partial_fit(IRIS.data[:2], ["rose", "rose"])
+    fitted = LocalRegressor(**QUICK).fit(IRIS.data, IRIS.target)
+    assert fitted.partial_fit(IRIS.data, IRIS.target).steps_ > 9 * 15
+
+
+def test_weights_are_used():
+    x, y = np.zeros((100, 1)), np.arange(100) % 2
+    model = LocalClassifier(**QUICK).fit(x, y, sample_weight=np.where(y == 1, 0.9, 0.1))
+    assert model.predict(x).tolist() == [1] * 100
+    counted = LocalClassifier(**QUICK).fit(IRIS.data, NAMES, sample_weight=np.full(150, 2))
+    twice = LocalClassifier(**QUICK).fit(np.repeat(IRIS.data, 2, 0), np.repeat(NAMES, 2))
+    assert (counted.predict_proba(IRIS.data) == twice.predict_proba(IRIS.data)).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"algorithm": "mono"}, "algorithm is 'mono': give one of ASGE"),
+        ({"epochs": 0}, "epochs is 0: give a whole number"),
+        ({"learning_rate": -1}, "learning_rate is -1"),
+        ({"hidden": ()}, "hidden"),
+        ({"batch_size": 2.5}, "batch_size is 2.5"),
+        ({"algorithm": "forward_forward"}, "writes the label over"),
+        ({"device": "moon"}, "device 'moon'"),
+    ],
+)
+def test_settings_that_are_none_are_refused(settings, message):
+    with pytest.raises(ValueError, match=message):
+        LocalClassifier(**settings).fit(IRIS.data, NAMES)
+
+
+def test_methods_of_classes_are_refused_for_numbers():
+    with pytest.raises(ValueError, match="learns one class of each row"):
+        LocalRegressor("predsim").fit(IRIS.data, IRIS.target)
