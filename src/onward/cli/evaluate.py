@@ -5,15 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
+import torch
 import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.named import model_folder
 from onward.cli.tables import show_table
 from onward.runs import RunFolder
-from onward.runs.evaluating import evaluate_again
+from onward.runs.evaluating import evaluate_again, evaluate_others
+from onward.training import Accuracy
+from onward.training.metrics import ClassMetrics
 from onward.training.progress import stages
 
+_SHOWN = 20  # classes that are shown one by one
 _ADVICE = "a run is evaluated on the images that it was trained on, which --data-dir says where to find"
 
 
@@ -25,6 +29,8 @@ class EvaluateArguments:
     """Which images."""
     data_dir: Path | None = None
     """Folder with one parquet folder per named set, else $ONWARD_DATA, else the hub; or a moved folder's new place."""
+    data: str | None = None
+    """Other images with the same classes: a folder of one's own, or the name of a set, whose test split is taken."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
 
@@ -33,11 +39,37 @@ def run(words: Sequence[str]) -> None:
     """Carry out `onward evaluate`. Raises ValueError for what a user can mend."""
     order = parse(EvaluateArguments, "evaluate", words, advice=_ADVICE)
     RunFolder.open(model_folder(order.run))
+    if order.data is not None and order.split != "test":
+        raise ValueError(f"--split {order.split} is one of the images of the run: leave --split or --data out")
     with stages() as watch:
+        if order.data is not None:
+            recipe, count, name, names, accuracy = evaluate_others(
+                order.run, order.data, data_dir=order.data_dir, device=order.device, watch=watch
+            )
+            _show(f"{recipe.name}, {count:,} images of {name}", accuracy, names)
+            return
         recipe, data, accuracy = evaluate_again(
             order.run, split=order.split, data_dir=order.data_dir, device=order.device, watch=watch
         )
     images = getattr(data, order.split)
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
+    _show(title, accuracy, data.class_names)
+
+
+def _show(title: str, accuracy: Accuracy, names: Sequence[str]) -> None:
+    """Print the accuracy of every read-out, and how each class fares."""
+    confusion = torch.tensor(accuracy.confusion)
+    metrics = ClassMetrics(confusion)
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
+    read["balanced accuracy"] = metrics.balanced_accuracy
     show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])
+    if len(names) <= _SHOWN:
+        rows = [
+            (name, [_percent(recall), str(int(count))])
+            for name, recall, count in zip(names, metrics.recall, confusion.sum(1), strict=True)
+        ]
+        show_table("recall of each class", ["class", "recall %", "images"], rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.2f}" if share == share else "-"

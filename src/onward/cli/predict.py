@@ -1,5 +1,6 @@
 """The command `onward predict`: classes of image files by a finished run."""
 
+import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,10 @@ from onward.cli.named import model_folder
 from onward.cli.tables import show_table
 from onward.cli.words import Mistakes
 from onward.core import TrainerSettings
-from onward.data import Images, read_image
+from onward.data import Images, image_files, read_image
 from onward.runs import ModelSpec, RunFolder, load_model
+from onward.screen import say
+from onward.storage.disk import replace_all
 from onward.training import Evaluator
 
 _BATCH = 500  # images that are read and computed at once
@@ -27,11 +30,13 @@ class PredictArguments:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Image files; they are converted and resized to what the network takes."""
+    """Image files, or folders of them; they are converted and resized to what the network takes."""
     rule: str | None = None
     """Inference rule; the run's headline rule unless named."""
     json: bool = False
     """Print JSON lines."""
+    csv: Path | None = None
+    """File that gets a row for each image: its class, the confidence, and the probability of every class."""
     top: int = 5
     """How many classes to show for each block."""
 
@@ -51,15 +56,58 @@ def run(words: Sequence[str]) -> None:
     evaluator = Evaluator(learner.laid_out(settings), settings, batch_size=_BATCH)
     rule, show = order.rule or learner.headline, _print_json if order.json else _print_prediction
     refused: list[str] = []
-    for names, images in _batches(order.images, spec, refused):
+    table = None if order.csv is None else _Table(order.csv, spec.class_names)
+    for names, images in _batches(_files(order.images), spec, refused):
         for scores, blocks in evaluator.read(images, rule):
             for k, name in enumerate(names):
                 if not (scores[k].isfinite().all() and blocks[:, k].isfinite().all()):
                     refused.append(f"{name}: the scores are not finite; the model in {folder} is not a good one")
                     continue
-                show(name, rule, spec.class_names, scores[k], blocks[:, k], order.top)
+                if table is not None:
+                    table.add(name, scores[k])
+                else:
+                    show(name, rule, spec.class_names, scores[k], blocks[:, k], order.top)
+    if table is not None:
+        table.write()
     if refused:
         raise Mistakes(refused)
+
+
+def _files(names: Sequence[str]) -> list[str]:
+    """Return the named files, and the image files below the named folders. ValueError for a folder without any."""
+    found: list[str] = []
+    for name in names:
+        found += [str(file) for file in image_files(Path(name))] if Path(name).is_dir() else [name]
+    return found
+
+
+class _Table:
+    """Predictions as rows of a file of comma-separated values, written whole at the end."""
+
+    def __init__(self, path: Path, names: Sequence[str]):
+        if path.is_dir() or not path.parent.is_dir():
+            raise ValueError(f"--csv {path} cannot be written: name a file in a folder that is there")
+        self.path, self.names = path, names
+        self.rows: list[list[str]] = []
+
+    def add(self, name: str, scores: Tensor) -> None:
+        """Note the classes of an image."""
+        confidence = scores.softmax(dim=0)
+        best = int(confidence.argmax())
+        shares = [f"{share:.6g}" for share in confidence.tolist()]
+        self.rows.append([name, self.names[best], shares[best], *shares])
+
+    def write(self) -> None:
+        """Write the file, and say so."""
+
+        def fill(path: Path) -> None:
+            with open(path, "w", newline="", encoding="utf-8") as file:
+                writer = csv.writer(file)
+                writer.writerow(["file", "class", "confidence", *(f"p({name})" for name in self.names)])
+                writer.writerows(self.rows)
+
+        replace_all({self.path: fill})
+        say(f"{len(self.rows):,} images in {self.path}", error=True)
 
 
 def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Iterator[tuple[list[str], Images]]:

@@ -32,6 +32,9 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     if other:
         say_fitted(f"not recorded: {other}")
         return
+    if "init" in result:
+        say("not recorded: it began from the weights of another run")
+        return
     known, begun = find(recipe.name, known_recipes()), result.get("pipeline", {})
     if known is None:
         say_fitted(f"not recorded: `onward list` shows no recipe {recipe.name!r}")

@@ -1,6 +1,7 @@
 """The command `onward train`: a recipe carried out, or a stopped run gone on with."""
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,8 +11,10 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
+from onward.cli.own_data import own_recipe, taken
 from onward.cli.recording import file_result, report
 from onward.cli.words import CommandLineError, fitted
+from onward.core import Range
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
@@ -20,11 +23,13 @@ from onward.recipes.known import find_recipe
 from onward.runs import Place, resume, train
 from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
+from onward.runs.finished import open_run
 from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
        onward train FILE.py:RECIPE [--FLAG VALUE ...]
-       onward train --resume RUN
+       onward train --data DIR [--method M] [--net N] [--init RUN]
+       onward train --resume RUN [--epochs INT]
 
 Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,
 result. Without a recipe, the default trains on scikit-learn's digits.
@@ -40,7 +45,10 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --checkpoint-every S     seconds between checkpoints (60)
   --workers N              processes that decode a streamed set (one per core that is left over)
   --compile                compile every body with torch.compile; the same result up to rounding
-  --resume RUN             go on with a run that was stopped
+  --data DIR               a folder of one's own: budget, widths and name are made to suit it
+  --method M, --net N      what to train on it (predsim, TinyCNN); `onward list` shows others
+  --init RUN               begin with the weights of a finished run, for the same classes or others
+  --resume RUN             go on with a run that was stopped; with --epochs train a finished one on
   --pipeline               spread the blocks over the processes that torchrun started
   --stages, --replicas, --messages, --balance, --patience
                            how a pipeline is spread, and when a rank counts as hung; see `onward train RECIPE --help`
@@ -63,6 +71,8 @@ class TrainArguments:
     """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
+    init: Path | None = None
+    """Finished run whose weights the training begins with; heads of other classes are drawn anew."""
     pipeline: bool = False
     """Spread the blocks over the processes that torchrun started."""
     pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
@@ -73,6 +83,8 @@ class ResumeArguments:
     resume: Path
     """Run folder to go on with."""
     place: Annotated[Place, tyro.conf.arg(name="")]
+    epochs: Annotated[int, Range(1, 2**31 - 1)] | None = None
+    """Train a finished run on until it has had so many epochs, in a folder of its own, with a schedule anew."""
     pipeline: bool = False
     """Spread the blocks over the processes that torchrun started."""
     pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
@@ -85,7 +97,12 @@ def run(words: Sequence[str]) -> None:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
+    said, words = taken(words)
     named = bool(words) and not words[0].startswith("-")
+    if named and list(said) == ["--data"]:  # another data set for a recipe
+        words, said = [*words, "--data.name", said["--data"]], {}
+    if said and named:
+        raise CommandLineError(f"{' and '.join(said)} cannot be combined with the recipe {words[0]}: leave it out")
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         if named:
             raise CommandLineError(
@@ -93,20 +110,33 @@ def run(words: Sequence[str]) -> None:
             )
         order = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
         recipe, path = None, order.resume
+        if said:
+            raise CommandLineError(f"{next(iter(said))} cannot be changed by --resume: use --init {path} instead")
+        if order.epochs is not None:
+            recipe, path, order = _longer(order)
     else:
-        row, flags = find_recipe(words[0]) if named else known.RECIPES[0], words[named:]
+        row, flags = _recipe(words, named, said), words[named:]
         kind, flags = _control(flags)
         recipe = row if kind is None else control(row, kind)
         default = TrainArguments(flags_of(recipe), Place())
         order = parse(TrainArguments, f"train {row.name}", flags, default=default)
-        recipe, path = _within(_titled(order.recipe.applied(recipe), recipe), order), None
+        recipe = _titled(order.recipe.applied(recipe), recipe)
+        if order.init is not None:
+            label = Path(os.path.abspath(order.init)).parent.name
+            name = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{recipe.name}-from-{label}")
+            recipe = replace(recipe, name=name, published=None)
+        recipe, path = _within(recipe, order), None
     _check_processes(order.pipeline)
     if order.pipeline:
+        if getattr(order, "init", None) is not None:
+            raise CommandLineError("--init and a longer --resume are for one process: leave --pipeline out")
         done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
     elif order.pipelining != Pipelining():
         raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
     else:
-        done = resume(path, order.place) if path is not None else train(recipe or known.RECIPES[0], order.place)
+        init = getattr(order, "init", None)
+        chosen = recipe or known.RECIPES[0]
+        done = resume(path, order.place) if path is not None else train(chosen, order.place, init=init)
     if done is None:  # another process writes
         return
     folder, result = done
@@ -122,6 +152,34 @@ def _control(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
         if flag == "--control" and (given or k + 1 < len(words)):
             return (value if given else words[k + 1]), [*words[:k], *words[k + (1 if given else 2) :]]
     return None, words
+
+
+def _recipe(words: Sequence[str], named: bool, said: dict[str, str]) -> Recipe:
+    """Return the recipe that a command names, or one for a folder of one's own; with --init the network of that run."""
+    if not said:
+        return find_recipe(words[0]) if named else known.RECIPES[0]
+    return own_recipe(said, words)
+
+
+def _longer(order: ResumeArguments) -> tuple[Recipe, None, TrainArguments]:
+    """Return what trains a finished run on. Raises ValueError for one that is not, or has had so many epochs."""
+    begun = open_run(order.resume).recipe
+    more = (order.epochs or 0) - begun.epochs
+    if more < 1:
+        raise ValueError(f"{order.resume} has had {begun.epochs} epochs: name more with --epochs")
+    recipe = replace(begun, name=f"{begun.name}-to-{order.epochs}_epochs", epochs=more, published=None)
+    return (
+        recipe,
+        None,
+        TrainArguments(
+            flags_of(recipe),
+            order.place,
+            record=order.record,
+            init=order.resume,
+            pipeline=order.pipeline,
+            pipelining=order.pipelining,
+        ),
+    )
 
 
 def _check_processes(pipeline: bool) -> None:

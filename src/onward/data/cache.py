@@ -15,13 +15,14 @@ import numpy as np
 import PIL
 import torch
 
-from .images import Decoded, Images, checksum
+from .images import Decoded, checksum
+from .samples import Images
 from .source_files import stamp
 
 # Raise it whenever the same source would decode to other pixels, labels or files.
 FORMAT = 1
 
-_SPLITS = ("train", "test")
+_SPLITS = ("train", "test", "validation")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +48,21 @@ def cached(name: str, identity: Any, decode: Callable[[], Decoded]) -> tuple[Dec
             "test_pixels": decoded.test.pixels,
             "test_labels": decoded.test.labels,
         }
-        digest = checksum(decoded.train, decoded.test)
+        parts = [decoded.train, decoded.test]
+        if decoded.validation is not None:
+            arrays |= {"validation_pixels": decoded.validation.pixels, "validation_labels": decoded.validation.labels}
+            parts.append(decoded.validation)
+        digest = checksum(*parts)
         return Entry(arrays, {"checksum": digest, "class_names": decoded.class_names})
 
     entry = cached_entry(name, identity, make)
-    train, test = (Images(entry.arrays[f"{split}_pixels"], entry.arrays[f"{split}_labels"]) for split in _SPLITS)
-    return Decoded(train, test, tuple(entry.facts["class_names"])), entry.facts["checksum"]
+    train, test, *others = (
+        Images(entry.arrays[f"{split}_pixels"], entry.arrays[f"{split}_labels"])
+        for split in _SPLITS
+        if f"{split}_pixels" in entry.arrays or split != "validation"
+    )
+    decoded = Decoded(train, test, tuple(entry.facts["class_names"]), others[0] if others else None)
+    return decoded, entry.facts["checksum"]
 
 
 def cached_entry(name: str, identity: Any, make: Callable[[], Entry]) -> Entry:

@@ -1,14 +1,16 @@
 """A user's own images: one sub-folder per class, directly or under train/ and test/."""
 
+import csv
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .carve import carve_test
 from .decode import PixelBuffer
-from .images import Decoded, Images
+from .images import Decoded
+from .samples import Images
 from .source_files import stamp
 
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -24,16 +26,20 @@ Files = dict[str, list[Path]]
 
 @dataclass(frozen=True)
 class ClassFolders:
-    """The image files of each class, sorted; `test` None means that a test split has to be carved from train."""
+    """The image files of each class, sorted; `test` None means that a test split has to be carved from train.
+
+    `validation` are those of val/ where there is a test/ beside it; None: they are carved from train.
+    """
 
     root: Path
     train: Files
     test: Files | None
+    validation: Files | None = None
 
     @property
     def identity(self) -> list:
         """What tells this state of the folder from any other: file names and stamps. ValueError for what is no file."""
-        groups = [("train", self.train), ("test", self.test or {})]
+        groups = [("train", self.train), ("test", self.test or {}), ("validation", self.validation or {})]
         files = [(split, name, file) for split, classes in groups for name, found in classes.items() for file in found]
         return [(split, name, *stamp(file)) for split, name, file in files]
 
@@ -42,6 +48,8 @@ def scan(root: Path) -> ClassFolders:
     """Find the classes and their files; raises ValueError naming the folder that is missing, empty or alone."""
     if not root.is_dir():
         raise ValueError(_no_folder(root))
+    if (root / "metadata.csv").is_file():
+        return ClassFolders(root, _listed(root), None)
     inside = {folder.name for folder in _subfolders(root)}
     if "train" not in inside or not _is_split(root / "train"):
         for name in sorted(inside):
@@ -53,15 +61,23 @@ def scan(root: Path) -> ClassFolders:
         others = ", ".join(sorted(inside - {"train"}))
         found = f" (but {others}: call the one to test on test/)" if others else ""
         raise ValueError(f"{root} has train/ but no test/{found}: add it, or give {root / 'train'} to carve it out")
-    for unused in sorted(inside - {"train", tests[0]}):
-        _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is carved from train/")
-    train, test = _classes(root / "train"), _classes(root / tests[0])
-    check_names_apart(dict.fromkeys((*train, *test)), str(root))
-    different = sorted(set(train) ^ set(test))
+    held = tests[1] if len(tests) > 1 and tests[0] == "test" else None
+    for unused in sorted(inside - {"train", tests[0], held}):
+        where = f"{held}/" if held else "carved from train/"
+        _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is {where}")
+    train, test = _classes(root / "train"), _beside(root, tests[0])
+    return ClassFolders(root, train, test, _beside(root, held) if held else None)
+
+
+def _beside(root: Path, split: str) -> Files:
+    """Return the files of another split. Raises ValueError unless it has the classes of train."""
+    train, found = _classes(root / "train"), _classes(root / split)
+    check_names_apart(dict.fromkeys((*train, *found)), str(root))
+    different = sorted(set(train) ^ set(found))
     if different:
-        present, absent = ("train", tests[0]) if different[0] in train else (tests[0], "train")
+        present, absent = ("train", split) if different[0] in train else (split, "train")
         raise ValueError(f"class '{different[0]}' is in {root / present} but not in {root / absent}: give it both")
-    return ClassFolders(root, train, test)
+    return found
 
 
 def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
@@ -72,13 +88,73 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
     num_train = len(buffer.labels)
     if folders.test is not None:
         _append(buffer, folders.test)
+    num_test = len(buffer.labels)
+    if folders.validation is not None:
+        _append(buffer, folders.validation)
     both = buffer.images(grey=buffer.all_grey)
     if folders.test is None:
         train, test = carve_test(both, TEST_FRACTION, class_names=class_names)
     else:
         train = Images(both.pixels[:num_train], both.labels[:num_train])
-        test = Images(both.pixels[num_train:], both.labels[num_train:])
-    return Decoded(train, test, class_names)
+        test = Images(both.pixels[num_train:num_test], both.labels[num_train:num_test])
+    if folders.validation is None:
+        return Decoded(train, test, class_names)
+    return Decoded(train, test, class_names, Images(both.pixels[num_test:], both.labels[num_test:]))
+
+
+def read_labelled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Images:
+    """Return the images of a folder that others were trained for: those of test/, where there is one, else all.
+
+    Raises ValueError for a class that the others do not have, and for what cannot be read.
+    """
+    folders = scan(root)
+    files = folders.test or folders.train
+    new = next((name for name in files if name not in class_names), None)
+    if new is not None:
+        shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
+        raise ValueError(f"{root} has the class {new!r}, but the model was trained on {shown}: rename or remove it")
+    buffer = PixelBuffer(channels=channels, size=size)
+    for name, found in files.items():
+        for file in found:
+            buffer.append(file, list(class_names).index(name), where=str(file))
+    return buffer.images()
+
+
+def image_files(root: Path) -> list[Path]:
+    """Return the files below a folder that are images by their ending, sorted; hidden ones are left out."""
+    found = sorted(
+        path
+        for path in root.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES
+        and not any(part.startswith(".") for part in path.relative_to(root).parts)
+    )
+    if not found:
+        raise ValueError(f"{root} has no images ({', '.join(IMAGE_SUFFIXES)}): name a folder of images")
+    return found
+
+
+def _listed(root: Path) -> Files:
+    """Return the classes that metadata.csv gives to its files. Raises ValueError naming the row at fault."""
+    table = root / "metadata.csv"
+    with open(table, newline="", encoding="utf-8-sig") as file:
+        rows = csv.DictReader(file)
+        columns = [*(rows.fieldnames or ())]
+        label = next((name for name in ("label", "class", "target") if name in columns), None)
+        if "file_name" not in columns or label is None:
+            raise ValueError(f"{table} has the columns {', '.join(columns)}: name them file_name and label")
+        classes: Files = {}
+        for number, row in enumerate(rows, 2):
+            name, given = (row["file_name"] or "").strip(), (row[label] or "").strip()
+            if not name or not given:
+                raise ValueError(f"{table}, line {number} lacks a {'label' if name else 'file_name'}: complete it")
+            path = root / name
+            if not path.resolve().is_relative_to(root.resolve()) or not path.is_file():
+                raise ValueError(f"{table}, line {number}: {name} is no file in {root}: correct it, or remove the line")
+            classes.setdefault(given, []).append(path)
+    if len(classes) < 2:
+        raise ValueError(f"{table} has {len(classes)} classes: a classifier needs two or more")
+    check_names_apart(classes, str(table))
+    return dict(sorted(classes.items()))
 
 
 def _append(buffer: PixelBuffer, classes: Files):

@@ -16,9 +16,11 @@ from .cache import cached
 from .carve import carve_test, carve_validation
 from .decode import resize
 from .folder import read_folder, scan
-from .images import Decoded, Images, Splits, checksum
+from .images import Decoded, Splits, checksum
 from .named import NAMED_SETS, NamedSet, hub_shards, read_hub, read_shards, shards
+from .own_shards import own_shards, read_own
 from .public import note_on, note_on_counts
+from .samples import Images
 from .source_files import stamp
 from .streamed_splits import streamed_splits
 from .workers import spare_cores
@@ -78,10 +80,14 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         note = note_on(named, decoded, digest, size=size)
     elif is_folder(name):
         root = Path(name).expanduser()
-        folders = scan(root)
         name = root.resolve().name
-        identity = [folders.identity, settings.size]
-        decoded, digest = cached(name, identity, lambda: read_folder(folders, size=settings.size))
+        if (found := own_shards(root)) is not None:
+            identity = [[stamp(file) for files in found for file in files], settings.size, "own"]
+            decoded, digest = cached(name, identity, lambda: read_own(found, size=settings.size))
+        else:
+            folders = scan(root)
+            identity = [folders.identity, settings.size]
+            decoded, digest = cached(name, identity, lambda: read_folder(folders, size=settings.size))
     else:
         near = difflib.get_close_matches(name, _names(), n=3)
         hint = f"did you mean {' or '.join(near)}? " if near else ""
@@ -99,6 +105,7 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         class_names=decoded.class_names,
         digest=digest,
         note=note,
+        validation=decoded.validation,
     )
 
 

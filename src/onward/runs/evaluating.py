@@ -1,10 +1,12 @@
 """Evaluating: a learner or a run on images, whatever names them."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from torch.utils.data import DataLoader
 
 from onward.core import Learner, TrainerSettings, check_value
-from onward.data import DataSettings, Source, Splits, load
+from onward.data import DataSettings, Source, Splits, is_folder, load, read_labelled, rows_of
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.finished import Run, check_measured
@@ -20,7 +22,7 @@ _GIVE = "give what from_arrays or load_data made"
 @processor_set_up()
 def evaluate(
     run_or_learner: Run | Learner | Path | str,
-    data: Splits | Source | DataSettings | str | None = None,
+    data: Any = None,
     *,
     split: Split = "test",
     data_dir: Path | str | None = None,
@@ -30,7 +32,7 @@ def evaluate(
 
     A run, or the path of its folder, is evaluated on the images it was trained on unless others are named, in the
     arithmetic of its training, on the best device. A learner, or the path of a saved model, needs images; it is
-    evaluated in fp32, where it is. Raises ValueError for what is no run, no learner or no images, for images of another
+    evaluated in fp32, where it is. Data are also a pair (inputs, labels), or a loader of such. Raises ValueError for what is no run, no learner or no images, for images of another
     shape or with other classes, and where the images that a run was trained on are others now.
     """
     check_value("split", split, Split)
@@ -45,7 +47,7 @@ def evaluate(
         device = device or "auto"
     if data is None:
         raise ValueError(f"data is missing: {_GIVE}")
-    images = _images(data, split, place)
+    images = _images(learner, data, split, place)
     _check_fit(learner, images)
     before, on = learner.device, learner.device if device is None else choose_device(device)
     try:
@@ -72,19 +74,51 @@ def evaluate_again(
     return recipe, data, accuracy
 
 
+def evaluate_others(
+    path: Path | str, others: str, *, data_dir: Path | None, device: str, watch: Watch = unwatched
+) -> tuple[Recipe, int, str, tuple[str, ...], Accuracy]:
+    """Evaluate a run on other images of its classes: a folder of one's own, or the test split of a named set.
+
+    Return its recipe, how many images there were, what they are called, the classes, and the accuracy. Raises
+    ValueError for images of other classes.
+    """
+    learner, recipe, folder = open_model(path)
+    if recipe is None:
+        raise ValueError(f"{folder} is a saved model without a recipe: use onward.evaluate(path, data)")
+    shape, names = learner.image_shape, learner.class_names
+    assert shape is not None
+    channels, height, width = shape
+    if is_folder(others):
+        place = Path(others).expanduser()
+        images = read_labelled(place, names, channels=channels, size=(height, width))
+        name = place.resolve().name
+    else:
+        found = load(DataSettings(name=others, size=height), data_dir=data_dir)
+        images, name = found.test, found.name
+        if found.class_names != names or found.shape != shape:
+            raise ValueError(
+                f"{others} has images {found.shape} of the classes {', '.join(found.class_names[:8])}, the model takes "
+                f"{shape} of {', '.join(names[:8])}: name images of the same kind"
+            )
+    accuracy = _evaluator(learner.to(choose_device(device)), recipe, watch).accuracy(images)
+    return recipe, len(images), name, names, accuracy
+
+
 def _evaluator(learner: Learner, recipe: Recipe | None, watch: Watch) -> Evaluator:
     if recipe is None:
         return Evaluator(learner, TrainerSettings(), watch=watch)
     return Evaluator(learner, recipe.trainer, batch_size=recipe.batch_size, watch=watch)
 
 
-def _images(data: object, split: Split, data_dir: Path | None) -> Source:
+def _images(learner: Learner, data: object, split: Split, data_dir: Path | None) -> Source:
     if isinstance(data, str):
         data = DataSettings(name=data)
     if isinstance(data, DataSettings):
         data = load(data, data_dir=data_dir)
     if isinstance(data, Splits):
         return getattr(data, split)
+    if isinstance(data, tuple | list | DataLoader) and learner.input_form is not None:
+        return rows_of(data, (learner.input_form, learner.task, learner.class_names))
     if not isinstance(data, Source):
         raise ValueError(
             f"data is a {type(data).__name__}: {_GIVE}; "
@@ -100,5 +134,5 @@ def _check_fit(learner: Learner, images: Source) -> None:
             f"the images are {images.shape} (channels, height, width), but this network takes {shape}: "
             "bring them to one size"
         )
-    if classes and len(images) and int(images.labels.max()) >= classes:
+    if learner.task == "classes" and classes and len(images) and int(images.labels.max()) >= classes:
         raise ValueError(f"the images have class {int(images.labels.max())}, but this network tells {classes} apart")

@@ -1,5 +1,6 @@
 """Carrying out a recipe: a run folder that can be stopped at any moment and resumed bit for bit."""
 
+import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, prepared
 from onward.runs.records import make_record
 from onward.runs.trial import try_out
+from onward.runs.warm import warm_start
+from onward.screen import say
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
@@ -59,21 +62,31 @@ class Place:
 
 @gradients_on()
 @processor_set_up()
-def train(recipe: Recipe, place: Place, *, verbose: bool = True) -> tuple[RunFolder, dict[str, Any]]:
+def train(
+    recipe: Recipe, place: Place, *, verbose: bool = True, init: Path | None = None
+) -> tuple[RunFolder, dict[str, Any]]:
     """Train from the start in a new run folder; return it with the result. `verbose` shows how far it is.
 
+    `init` is a finished run whose weights the training begins with, wherever they fit; the result says so.
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
     encode(recipe)  # what cannot be written down is not trained
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers, verbose=verbose)
     learner = prepared(recipe, data, torch.device("cpu"))
+    begun: dict[str, Any] = {}
+    if init is not None:
+        told = warm_start(learner, init)
+        if verbose:
+            say(told, error=True)
+        begun = {"init": os.path.abspath(init)}
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if place.compile:
         check_compiler(device)  # nor does a machine that cannot compile
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    folder = RunFolder.create(place.runs_dir, recipe, {**environment(device), "data_checksum": data.checksum})
+    known = {**environment(device), **begun, "data_checksum": data.checksum}
+    folder = RunFolder.create(place.runs_dir, recipe, known)
     with trained_here(folder.path):
         return folder, _carry_out(folder, recipe, data, learner.to(device), place, verbose)
 
@@ -98,7 +111,7 @@ def resume(path: Path, place: Place, *, verbose: bool = True) -> tuple[RunFolder
             return folder, result
         data = images_of(recipe, place.data_dir, place.workers, begun=True, verbose=verbose)
         check_data(folder, data)
-        return folder, _carry_out(folder, recipe, data, prepared(recipe, data, device), place, verbose)
+        return folder, _carry_out(folder, recipe, data, prepared(recipe, data, device), place, verbose, resumed=True)
 
 
 def check_data(folder: RunFolder, data: Splits) -> None:
@@ -112,7 +125,14 @@ def check_data(folder: RunFolder, data: Splits) -> None:
 
 
 def _carry_out(
-    folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, place: Place, verbose: bool
+    folder: RunFolder,
+    recipe: Recipe,
+    data: Splits,
+    learner: Learner,
+    place: Place,
+    verbose: bool,
+    *,
+    resumed: bool = False,
 ) -> dict[str, Any]:
     if verbose:
         announce(recipe, data, learner, learner.device, folder.path)
@@ -131,6 +151,10 @@ def _carry_out(
     if checkpoint is not None:
         with naming(f"the checkpoint in {folder.path} does not fit this run"):
             training.load_state(*checkpoint)
+    elif "init" in folder.environment():
+        if resumed:
+            raise ValueError(f"{folder.path} was stopped before its first checkpoint: begin it again with --init")
+        _save(training, folder)  # a run that is resumed cannot take these weights again
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
     with Display(training.total_epochs, training.epoch, len(training.loader), quiet=not verbose) as display:
         training.evaluator.watch = display.stage

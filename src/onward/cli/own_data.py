@@ -1,0 +1,143 @@
+"""A recipe for a folder of one's own: `onward train --data DIR [--method M] [--net N]`."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from onward import registry
+from onward.algorithms import Algorithm, Backprop, DeepSupervision, MonoForward, PredSim
+from onward.cli.words import CommandLineError, nearest
+from onward.core import TrainerSettings
+from onward.data import DataSettings, Splits, is_folder, load
+from onward.nets import Architecture, TinyCNN
+from onward.recipes import Recipe
+from onward.runs import RunFolder
+from onward.runs.model import load_model, spec_for
+
+_STEPS = 2000  # about what a small set is trained for
+_EPOCHS = (5, 60)  # the fewest and the most
+_SIDE = 32  # pixels that images of several sizes are brought to
+_WIDTH = 48  # channels, made to fit the classes where a method asks for it
+_FLAGS = ("--data", "--method", "--net")
+
+
+def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Return what --data, --method and --net say, and all other words. CommandLineError for one without a value."""
+    found: dict[str, str] = {}
+    left: list[str] = []
+    waiting = ""
+    for word in words:
+        flag, equals, value = word.partition("=")
+        if waiting:
+            found[waiting], waiting = word, ""
+        elif flag in _FLAGS:
+            if flag in found:
+                raise CommandLineError(f"{flag} is there twice: name one")
+            if equals:
+                found[flag] = value
+            else:
+                waiting = flag
+        else:
+            left.append(word)
+    empty = waiting or next((flag for flag, value in found.items() if not value or value.startswith("--")), "")
+    if empty:
+        raise CommandLineError(f"{empty} has no value: onward train --data DIR --method mono_forward --net TinyCNN")
+    return found, left
+
+
+def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
+    """Return a recipe for the images of a folder: a budget that suits their number, widths that suit their classes.
+
+    Raises ValueError for a method or a network that is not known, and as `load` does.
+    """
+    if "--data" not in said:
+        flag = next(iter(said))
+        raise CommandLineError(f"{flag} belongs to a folder of one's own: onward train --data DIR {flag} {said[flag]}")
+    settings = _settings(said["--data"], words)
+    data = load(settings)
+    init, method = _flag(words, "--init"), said.get("--method", "predsim")
+    if init is not None and not {"--method", "--net"} & said.keys():
+        spec = load_model(Path(init))[1]
+        algorithm, net, method = spec.algorithm, spec.net, type(spec.algorithm).__name__
+        if (Path(init) / "config.json").is_file():
+            method = RunFolder.open(Path(init)).recipe().name.partition("-")[0]
+    else:
+        algorithm, net = _method(method), _net(said.get("--net", "TinyCNN"))
+        net = fitted_net(algorithm, net, data)
+    batch = max(8, min(64, len(data.train) // 8))
+    steps = max(1, len(data.train) // batch)
+    recipe = Recipe(
+        name=method.lower().replace("-", "_"),
+        description="images of one's own",
+        algorithm=algorithm,
+        net=net,
+        data=settings,
+        trainer=TrainerSettings(learning_rate=2e-3, weight_decay=1e-4, warmup=0.05),
+        epochs=max(_EPOCHS[0], min(_EPOCHS[1], -(-_STEPS // steps))),
+        batch_size=batch,
+    )
+    return recipe.on_other_images(settings, Path(settings.name).name)
+
+
+def fitted_net(algorithm: Algorithm, net: Architecture, data: Splits) -> Architecture:
+    """Return the network, its width brought to the next multiple of the classes where the method needs that."""
+    changed: Any = net
+    width, classes = getattr(net, "width", None), len(data.class_names)
+    for size in (width, None if width is None else width + -width % classes):
+        try:
+            fitting = net if size == width else replace(changed, width=size)
+            with torch.device("meta"):
+                spec_for(algorithm, fitting, data)._network()
+        except NotImplementedError:
+            return net
+        except ValueError:
+            continue
+        return fitting
+    return net  # what is wrong is said when it is trained
+
+
+def _settings(name: str, words: Sequence[str]) -> DataSettings:
+    path = os.path.abspath(Path(name).expanduser()) if is_folder(name) else name
+    size, init = _flag(words, "--data.size"), _flag(words, "--init")
+    if size is None and init is not None:
+        size = str(load_model(Path(init))[1].shape[-1])
+    if size is not None and size.isdigit() and int(size):
+        return DataSettings(name=path, size=int(size))
+    try:
+        load(DataSettings(name=path))
+    except ValueError as error:
+        if "choose one size for all" not in str(error):
+            raise
+        return DataSettings(name=path, size=_SIDE)
+    return DataSettings(name=path)
+
+
+def _flag(words: Sequence[str], flag: str) -> str | None:
+    for before, word in zip(["", *words], words, strict=False):
+        if before == flag:
+            return word
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
+
+
+def _method(name: str) -> Algorithm:
+    known = {each.lower(): each for each in registry.ALGORITHMS.names()}
+    found = known.get(name.replace("_", "").replace("-", "").lower())
+    if found is None:
+        raise ValueError(f"unknown method {name!r}{nearest(name, known.values())}; `onward list` shows the methods")
+    if found in ("Backprop", "DeepSupervision"):  # these stand beside a local method
+        return (Backprop if found == "Backprop" else DeepSupervision)(of=MonoForward())
+    return PredSim() if found == "PredSim" else registry.ALGORITHMS.find(found)()
+
+
+def _net(name: str) -> Architecture:
+    known = {each.lower(): each for each in registry.NETS.names()}
+    found = known.get(name.replace("_", "").replace("-", "").lower())
+    if found is None:
+        raise ValueError(f"unknown network {name!r}{nearest(name, known.values())}")
+    return TinyCNN(width=_WIDTH, dropout=0.1) if found == "TinyCNN" else registry.NETS.find(found)()

@@ -1,0 +1,103 @@
+"""A user's own set in parquet files: images in one column, labels in another, found by what they hold."""
+
+from pathlib import Path
+from typing import Any
+
+from .carve import carve_test
+from .decode import PixelBuffer
+from .images import Decoded
+from .named import encoded
+from .parquet import batches, shard_files
+from .samples import Images
+from .source_files import cause
+
+TEST_FRACTION = 0.2
+
+Shards = tuple[list[Path], list[Path]]
+"""Files of the train and of the test split; without the latter one is carved out."""
+
+
+def own_shards(root: Path) -> Shards | None:
+    """Return the parquet files of a folder that holds no folders of classes; None if it has none."""
+    places = (root, root / "data")
+    train = shard_files(places, ("train",)) if root.is_dir() else []
+    test = shard_files(places, ("test", "validation", "valid", "val")) if train else []
+    if not train and root.is_dir():
+        train = sorted(root.glob("*.parquet"))
+    return (train, test) if train else None
+
+
+def read_own(files: Shards, *, size: int | None) -> Decoded:
+    """Decode the images; `size` is the side in pixels, None keeps the one all images share.
+
+    Labels are numbers from 0, class labels with names, or texts. Raises ValueError naming file, column or row.
+    """
+    labels: list[Any] = []
+    buffer = PixelBuffer(channels=None, size=(size, size) if size else None)
+    names: tuple[str, ...] | None = None
+    counts = []
+    for split in files:
+        for file in split:
+            names = _append(buffer, labels, file) or names
+        counts.append(len(labels))
+    if not counts[0]:
+        raise ValueError(f"{files[0][0]} has no rows: copy it again")
+    names, indices = _numbered(labels, names, files[0][0])
+    buffer.labels[:] = indices
+    both = buffer.images(grey=buffer.all_grey)
+    train = Images(both.pixels[: counts[0]], both.labels[: counts[0]])
+    if counts[1] == counts[0]:
+        train, test = carve_test(train, TEST_FRACTION, class_names=names)
+    else:
+        test = Images(both.pixels[counts[0] :], both.labels[counts[0] :])
+    return Decoded(train, test, names)
+
+
+def _append(buffer: PixelBuffer, labels: list[Any], file: Path) -> tuple[str, ...] | None:
+    names, row = None, 0
+    try:
+        for rows, features in batches(file):
+            image, label = _columns(rows, features, file)
+            names = names or tuple(getattr(features[label], "names", None) or ()) or None
+            for cell, value in zip(rows[image], rows[label], strict=True):
+                buffer.append(encoded(cell, str(file), row), 0, where=f"{file}, row {row}")
+                labels.append(value)
+                row += 1
+    except OSError as error:
+        raise ValueError(f"{file} cannot be read ({cause(error)}): copy it again") from error
+    return names
+
+
+def _columns(rows: dict[str, list], features: Any, file: Path) -> tuple[str, str]:
+    """Return the column of images and that of labels. Raises ValueError naming those that are there."""
+    images = [name for name, cells in rows.items() if cells and _is_image(cells[0])]
+    others = [name for name in rows if name not in images]
+    labels = [name for name in others if getattr(features[name], "names", None)] or others
+    labels = labels if len(labels) == 1 else [name for name in labels if name in ("label", "labels", "class")]
+    if len(images) != 1 or len(labels) != 1:
+        raise ValueError(
+            f"{file} has the columns {', '.join(rows)}: keep one of images (encoded bytes) and call the other one label"
+        )
+    return images[0], labels[0]
+
+
+def _is_image(cell: Any) -> bool:
+    return isinstance(cell.get("bytes") if isinstance(cell, dict) else cell, bytes)
+
+
+def _numbered(labels: list[Any], names: tuple[str, ...] | None, file: Path) -> tuple[tuple[str, ...], list[int]]:
+    texts = all(isinstance(label, str) for label in labels)
+    if texts:
+        names = tuple(sorted(set(labels)))
+        place = {name: k for k, name in enumerate(names)}
+        return names, [place[label] for label in labels]
+    odd = next((label for label in labels if type(label) is not int or label < 0), None)
+    if odd is not None:
+        raise ValueError(f"{file} has the label {odd!r}: give numbers from 0, or texts, to all images")
+    count = max(labels) + 1
+    if names is not None and count > len(names):
+        raise ValueError(f"{file} has the label {count - 1}, but names for {len(names)} classes alone: correct it")
+    if names is None and len(set(labels)) < count:
+        missing = next(k for k in range(count) if k not in set(labels))
+        raise ValueError(f"no image of {file} has the label {missing}, though labels reach {count - 1}: renumber them")
+    return names or tuple(str(k) for k in range(count)), labels

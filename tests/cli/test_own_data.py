@@ -1,0 +1,149 @@
+"""A folder of one's own from the command line: trained, evaluated, predicted, begun with and trained on."""
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onward.cli import main
+from onward.data import DataSettings, load
+from onward.runs import RunFolder
+
+
+def _image(label: int, side: int = 8) -> Image.Image:
+    pixels = np.random.default_rng(label).integers(0, 60, (side, side, 3), dtype=np.uint8)
+    pixels[:, label * side // 4 : (label + 1) * side // 4] += 150
+    return Image.fromarray(pixels)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Callable[..., Path]:
+    """Write a folder of classes, a bright bar in each of its images, and return it."""
+
+    def write(*splits: str, classes: int = 3, count: int = 12, name: str = "bars", side: int = 8) -> Path:
+        for split in splits or ("",):
+            for label in range(classes):
+                place = tmp_path / name / split / f"c{label}"
+                place.mkdir(parents=True)
+                for k in range(count):
+                    _image(label, side + (k % 2 if side > 8 else 0)).save(place / f"{k}.png")
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def onward(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
+    """Carry out a command line; return its exit code, and all that was printed."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "cache"))
+
+    def run(*words: object) -> tuple[int, str]:
+        code = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        return code, out + err
+
+    return run
+
+
+SMALL = ("--epochs", 2, "--net.width", 6, "--no-record")
+
+
+def test_one_command_trains_evaluates_and_predicts(folder, onward, tmp_path: Path):
+    mine = folder()
+    assert onward("train", "--data", mine, *SMALL)[0] == 0
+    run = tmp_path / "runs" / "predsim-on-bars" / "seed-0"
+    recipe = RunFolder.open(run).recipe()
+    assert (recipe.epochs, type(recipe.net).__name__, recipe.data.name) == (2, "TinyCNN", str(mine))
+    code, said = onward("evaluate", run, "--data", folder(name="others", classes=2))
+    assert code == 0 and "24 images of others" in said and "balanced accuracy" in said and "c2" in said
+    code, said = onward("evaluate", run, "--data", folder(name="strange", classes=4))
+    assert code != 0 and "strange has the class 'c3', but the model was trained on c0, c1, c2" in said
+    (mine / "c1" / "broken.png").write_bytes(b"no image")
+    code, said = onward("predict", run, mine, "--csv", "out.csv")
+    assert code != 0 and "broken.png cannot be read" in said and "36 images in out.csv" in said
+    rows = list(csv.DictReader((tmp_path / "out.csv").read_text().splitlines()))
+    assert len(rows) == 36 and {row["class"] for row in rows} <= {"c0", "c1", "c2"}
+    assert all(abs(sum(float(row[f"p(c{k})"]) for k in range(3)) - 1) < 1e-4 for row in rows)
+    assert onward("predict", run, mine / "c0", "--csv", tmp_path / "none" / "out.csv")[0] != 0
+
+
+def test_a_run_begins_another_one_with_new_classes_and_is_trained_on(folder, onward, tmp_path: Path):
+    assert onward("train", "--data", folder(), *SMALL, "--method", "mono_forward")[0] == 0
+    run = tmp_path / "runs" / "mono_forward-on-bars" / "seed-0"
+    code, said = onward("train", "--data", folder(name="four", classes=4), "--epochs", 1, "--init", run, "--no-record")
+    assert code == 0 and "weights of 4 blocks" in said and "heads drawn anew" in said
+    result = json.loads(
+        (tmp_path / "runs" / "mono_forward-on-four-from-mono_forward-on-bars" / "seed-0" / "result.json").read_text()
+    )
+    assert result["init"] == str(run) and result["config"]["net"]["width"] == 6
+    code, said = onward("train", "--resume", run, "--epochs", 3)
+    assert code == 0 and "not recorded" in said
+    longer = RunFolder.open(tmp_path / "runs" / "mono_forward-on-bars-to-3_epochs" / "seed-0")
+    assert longer.recipe().epochs == 1
+    code, said = onward("train", "--resume", run, "--epochs", 2)
+    assert code != 0 and "has had 2 epochs" in said
+    code, said = onward("train", "--data", folder(name="grown"), "--init", run, "--net", "TinyCNN", "--net.width", 5)
+    assert code != 0 and "name the same network, sizes and channels" in said
+
+
+def test_widths_fit_the_classes_and_sizes_each_other(folder, onward, tmp_path: Path):
+    mine = folder(side=20, classes=5, count=5)
+    code, said = onward("train", "--data", mine, "--method", "deeper_forward", "--epochs", 1, "--no-record")
+    assert code == 0, said
+    recipe = RunFolder.open(tmp_path / "runs" / "deeper_forward-on-bars" / "seed-0").recipe()
+    assert recipe.net.width % 5 == 0 and recipe.data.size == 32  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--data",), "--data has no value"),
+        (("--method", "predsim"), "--method belongs to a folder of one's own"),
+        (("--data", "bars", "--method", "predsimm"), r"unknown method 'predsimm' (did you mean PredSim?)"),
+        (("--data", "bars", "--net", "resnet"), "unknown network 'resnet' (did you mean"),
+        (("--data", "nowhere"), "unknown data set 'nowhere'"),
+        (("predsim-mnist-fast", "--data", "bars", "--method", "x"), "cannot be combined with the recipe"),
+        (("--data", "a", "--data", "b"), "--data is there twice"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(words, message, folder, onward):
+    folder(count=3)
+    code, said = onward("train", *words)
+    assert code != 0 and message in said
+
+
+def test_validation_comes_from_its_own_folder(folder):
+    data = load(DataSettings(name=str(folder("train", "val", "test"))))
+    assert (len(data.train), len(data.validation), len(data.test)) == (36, 36, 36)
+    assert load(DataSettings(name=str(folder("train", "val", name="two")))).train.labels.numel() < 36
+
+
+def test_metadata_and_parquet_name_the_classes(folder, tmp_path: Path):
+    import pyarrow
+    from pyarrow import parquet
+
+    mine = tmp_path / "listed"
+    mine.mkdir()
+    for k in range(24):
+        _image(k % 2).save(mine / f"{k}.png")
+    rows = "".join(f"{k}.png,{'ab'[k % 2]}\n" for k in range(24))
+    (mine / "metadata.csv").write_text(f"file_name,label\n{rows}")
+    data = load(DataSettings(name=str(mine)))
+    assert data.class_names == ("a", "b") and len(data.train) + len(data.validation) + len(data.test) == 24
+    (mine / "metadata.csv").write_text("file_name,label\n../x.png,a\n1.png,b\n")
+    with pytest.raises(ValueError, match=r"line 2: \.\./x.png is no file in"):
+        load(DataSettings(name=str(mine)))
+    shards = tmp_path / "shards"
+    shards.mkdir()
+    cells = [{"bytes": (mine / f"{k}.png").read_bytes(), "path": None} for k in range(24)]
+    parquet.write_table(pyarrow.table({"img": cells, "kind": ["ab"[k % 2] for k in range(24)]}), shards / "all.parquet")
+    data = load(DataSettings(name=str(shards)))
+    assert data.class_names == ("a", "b") and data.shape == (3, 8, 8)
+    parquet.write_table(pyarrow.table({"img": cells, "label": [k % 2 * 2 for k in range(24)]}), shards / "all.parquet")
+    with pytest.raises(ValueError, match="has the label 1, though labels reach 2"):
+        load(DataSettings(name=str(shards)))
