@@ -28,6 +28,8 @@ from .core import TrainerSettings as TrainerSettings
 from .data import Augmentation as Augmentation
 from .data import DataSettings as DataSettings
 from .data import from_arrays as from_arrays
+from .data import from_dataset as from_dataset
+from .data import from_loader as from_loader
 from .modules import LocalModel as LocalModel
 from .modules import cuts as cuts
 from .modules import local as local

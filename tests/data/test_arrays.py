@@ -18,7 +18,9 @@ def grey(count: int = 30, side: int = 5) -> np.ndarray:
 
 
 def together(made) -> set[bytes]:
-    return {image.numpy().tobytes() for part in (made.train, made.validation, made.test) for image in part.pixels}
+    parts = [part.pixels for part in (made.train, made.validation, made.test)]
+    levels = [part if part.dtype == torch.uint8 else (part * 255).round().to(torch.uint8) for part in parts]
+    return {image.numpy().tobytes() for part in levels for image in part}
 
 
 @settings(max_examples=40, deadline=None)
@@ -79,10 +81,13 @@ def test_the_seed_decides_validation_too():
     assert torch.equal(first.test.pixels, other.test.pixels)
 
 
-def test_floats_become_the_nearest_grey_level():
-    floats = np.zeros((30, 1, 2))
-    floats[:] = [0.4999 / 255, 254.6 / 255]
-    assert from_arrays(floats, LABELS).train.pixels[0].flatten().tolist() == [0, 255]
+@pytest.mark.parametrize("reach", [1.0, 1e-3, 2e-7, 300.0])
+def test_floats_keep_their_precision(reach):
+    images = np.random.default_rng(0).random((30, 4, 4)) * reach
+    made = from_arrays(images, LABELS)
+    assert len(made.train.pixels.unique()) == 21 * 16 and made.inputs.unit == (reach <= 1)
+    found = torch.cat([part.pixels.flatten() for part in (made.train, made.validation, made.test)]).sort().values
+    assert torch.equal(found, torch.from_numpy(images.astype("float32")).flatten().sort().values)
 
 
 def test_the_arrays_stay_the_callers_own():
@@ -127,32 +132,6 @@ def test_a_tensor_that_needs_a_gradient_or_is_sparse_is_read():
     assert from_arrays(floats.to_sparse(), LABELS).checksum == plain
 
 
-def _faint(kind: str) -> np.ndarray:
-    """Pictures whose differences are far below a grey level."""
-    x = (
-        np.random.default_rng(0).random((30, 12, 12))
-        * {"dark": 0.0015, "tiny": 2e-7, "grey": 0.01, "hot": 0.0015}[kind]
-    )
-    x[:: 1 if kind == "hot" else 30, 0, 0] = 1.0  # a hot pixel, in one image or in all of them
-    return x + 0.5 * (kind == "grey")
-
-
-@pytest.mark.parametrize("kind", ["dark", "tiny", "hot"])
-def test_floats_that_8_bits_would_make_equal_are_refused(kind):
-    x = _faint(kind)
-    with pytest.raises(
-        ValueError, match=r"98 % of the pixels of images lie between .* stretch them, for example \("
-    ) as caught:
-        from_arrays(x, LABELS)
-    stretched = eval(str(caught.value).partition("for example ")[2], {"images": x})  # the remedy works as written
-    assert len(from_arrays(stretched, LABELS).train.pixels.unique()) > 200
-
-
-def test_a_low_contrast_is_refused_as_well():
-    with pytest.raises(ValueError, match=r"fall on [34] of them; stretch them, for example \(\(images - 0.5\)"):
-        from_arrays(np.clip(_faint("grey"), 0, 1), LABELS)
-
-
 @pytest.mark.parametrize(
     "images",
     [
@@ -182,12 +161,6 @@ def test_class_names_allow_a_class_without_images():
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (grey().reshape(30, 25), r"reshape it to \[N, H, W\]"),
-        (grey().astype(np.float32), r"lie in \[0, 1\] but reach from 0 to 255, first in images\[0\]: divide .* / 255"),
-        (grey() / 255 * 16, r"to 16, .*: divide by the largest possible value, for example images / 16"),
-        (grey() / 255 - 0.5, r"from -0.5 to 0.5, first in images\[0\]: shift and scale .* \(images \+ 1\) / 2"),
-        (grey() / 255 * 3.0 - 2, r"shift and scale them, for example \(images \+ 2\) / 3"),
-        (grey() / 255 * 1.02 - 0.01, "clip them, images.clip"),
         (np.where(np.arange(30)[:, None, None] > 27, np.nan, grey() / 255), r"images\[28\] holds NaN, as do 1 others"),
         (
             np.where(np.arange(30)[:, None, None] == 3, np.inf, grey() / 255),
@@ -196,12 +169,11 @@ def test_class_names_allow_a_class_without_images():
         (np.ma.masked_equal(grey(), grey()[0, 0, 0]), "masked entries"),
         ([np.zeros((5, 5)), np.zeros((5, 6))], "entries of different shapes"),
         ([torch.zeros(5, 5), torch.zeros(5, 6)], "entries of different shapes"),
-        (pandas.DataFrame(grey().reshape(30, 25)), r"for example .reshape\(-1, 5, 5\)"),
         (None, "images is None"),
         (np.full((30, 5, 5), 1j), "dtype complex128"),
-        (grey().astype(np.int64), "torch.int64: convert it to uint8"),
         (np.zeros((30, 5, 5, 4), dtype=np.uint8), "C = 1 or 3"),
         (np.zeros((30, 5, 0), dtype=np.uint8), "empty"),
+        (np.arange(30), r"one dimension: .* images.reshape\(-1, 1\)"),
         (grey(29), "29 entries but there are 30 labels"),
         (np.full((30, 5, 5), "x"), r"dtype <U1, images\[0\] is x: give numbers"),
     ],
@@ -223,13 +195,13 @@ def changed(position: int, value: int) -> np.ndarray:
         (changed(7, -1), None, r"labels\[7\] is -1"),
         (changed(8, 3), ("a", "b", "c"), r"labels\[8\] is 3: classes are numbered 0..2"),
         (LABELS + 0.5, None, r"labels\[0\] is 0.5"),
-        (LABELS == 1, None, "must be integers"),
         (np.eye(3, dtype=np.int64)[LABELS], None, "one class index per image"),
-        (np.array(["cat"] * 30), None, "class indices 0, 1, 2"),
+        (np.array(["cat"] * 30), None, "two or more"),
         (LABELS * 2, None, "no image has label 1"),
         (LABELS + 1, None, "no image has label 0 though labels reach 3: give labels - 1"),
         (LABELS[:, None], None, r"for example labels\[:, 0\]"),
-        (["cat"] * 30, None, r"labels\[0\] is cat: .*numpy.unique"),
+        (["cat", None] * 15, None, r"labels\[1\] is None among texts"),
+        (["cat", "dog"] * 15, ("cat", "cow"), r"labels\[1\] is 'dog', which is none of the classes cat, cow"),
         (changed(4, -1).astype(np.uint32), None, r"labels\[4\] is 4294967295 though there are 30 labels"),
         (changed(4, -1).astype(np.uint64), None, r"labels\[4\] is 9223372036854775807 though there are 30 labels"),
         (changed(4, 2**40), None, "number the classes from 0"),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from onward.algorithms import ALGORITHMS, Backprop, DeeperForward, MonoForward
 from onward.core import TrainerSettings
 from onward.data import from_arrays
-from onward.nets import MLP, NETS, ResNet17, TinyCNN
+from onward.nets import MLP, NETS, Dense, ResNet17, TinyCNN
 from onward.recipes import RECIPES, control
 from onward.runs import ModelSpec, load_model, save_model, spec_for
 from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
@@ -42,7 +42,7 @@ def test_every_algorithm_round_trips(algorithm, toy_data, tmp_path: Path):
 
 @pytest.mark.parametrize("net", NETS)
 def test_every_net_round_trips(net, toy_data, tmp_path: Path):
-    width = {"width": 6} if net is not MLP else {"width": 6, "depth": 2}
+    width = {MLP: {"width": 6, "depth": 2}, Dense: {"hidden": (6, 4)}}.get(net, {"width": 6})
     spec = spec_for(MonoForward(), net(**width), toy_data)  # takes any number of channels
     save_model(tmp_path, spec.build(), spec)
     assert load_model(tmp_path)[1].net == net(**width)

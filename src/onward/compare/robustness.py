@@ -9,7 +9,7 @@ import torch
 from onward.compare.kept import Kept
 from onward.compare.recovery import Recovery, Stream, recover
 from onward.core import Learner
-from onward.data import Images, Splits
+from onward.data import Samples, Splits
 from onward.hardware import Condition, noisy
 from onward.runs.finished import Run, check_measured
 from onward.runs.model import check_recipe, load_model
@@ -136,11 +136,11 @@ def load_learner(run: Run, device: torch.device) -> Learner:
     return learner.laid_out(run.recipe.trainer, device)
 
 
-def first(images: Images, count: int) -> Images:
+def first(images: Samples, count: int) -> Samples:
     """Return the first images of a split; all of them if it has no more."""
     return images if count >= len(images) else images.subset(torch.arange(count))
 
 
-def _found(evaluator: Evaluator, test: Images) -> dict[str, Any]:
+def _found(evaluator: Evaluator, test: Samples) -> dict[str, Any]:
     found = evaluator.accuracy(test)
     return {"accuracy": found.headline, "by_rule": found.by_rule, "by_block": list(found.by_block)}

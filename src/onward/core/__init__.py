@@ -1,9 +1,20 @@
 """How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
 from onward.core.block import LocalBlock, detach
+from onward.core.columns import Column, is_frame
+from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.gradients import common_defaults, gradients_on
 from onward.core.history import Description, EpochDone
-from onward.core.inputs import as_numbers, check_images, check_labels, check_pairs
+from onward.core.inputs import as_numbers, check_finite, check_images, check_labels, check_pairs
+from onward.core.labels import (
+    Task,
+    check_names,
+    check_several,
+    check_values,
+    class_indices,
+    names_in,
+    numbered_names,
+)
 from onward.core.learner import Learner, ObservedEvidence
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
@@ -36,6 +47,7 @@ from onward.core.slots import (
     Stream,
     Supervision,
     TakesImages,
+    TakesInputs,
     Target,
     WrappedGoodness,
 )
@@ -46,9 +58,11 @@ from onward.core.update import local_update, update_span
 
 __all__ = [
     "IGNORED",
+    "KINDS",
     "Auxiliary",
     "BlockOptimizer",
     "CollectedEvidence",
+    "Column",
     "Count",
     "Description",
     "EpochDone",
@@ -57,6 +71,8 @@ __all__ = [
     "Finite",
     "Goodness",
     "InferenceRule",
+    "InputForm",
+    "Kind",
     "Label",
     "Learner",
     "LocalBlock",
@@ -76,7 +92,9 @@ __all__ = [
     "Stream",
     "Supervision",
     "TakesImages",
+    "TakesInputs",
     "Target",
+    "Task",
     "TrainerSettings",
     "Turns",
     "Whole",
@@ -84,11 +102,16 @@ __all__ = [
     "alternating",
     "as_numbers",
     "check_fields",
+    "check_finite",
     "check_images",
     "check_labels",
+    "check_names",
     "check_pairs",
+    "check_several",
     "check_value",
+    "check_values",
     "chunks",
+    "class_indices",
     "common_defaults",
     "current_seed",
     "derive_seed",
@@ -96,7 +119,13 @@ __all__ = [
     "each",
     "gradients_on",
     "interleaved",
+    "is_frame",
+    "kind_of",
+    "levels",
     "local_update",
+    "measured",
+    "names_in",
+    "numbered_names",
     "pairs",
     "seeded",
     "split",

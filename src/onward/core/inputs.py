@@ -120,6 +120,14 @@ def _refuse_ragged(what: str) -> None:
     raise ValueError(f"{what} has entries of different shapes: bring them all to one size")
 
 
+def channels_first(images: Tensor, shape: Shape | None) -> Tensor:
+    """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], where that is what they are; others as they come."""
+    if shape is not None and tuple(images.shape[1:]) == shape:
+        return images
+    found = _moved(images)
+    return images if found is None or (shape is not None and tuple(found.shape[1:]) != shape) else found
+
+
 def _channels_first(images: Tensor, what: str) -> Tensor:
     found = _moved(images)
     if found is not None:

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from onward.core.block import LocalBlock, shared
+from onward.core.form import InputForm
 from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone
-from onward.core.inputs import check_finite, check_images, check_labels, check_pairs
+from onward.core.inputs import check_finite, check_labels, check_pairs
+from onward.core.labels import Task, check_several, check_values, class_indices
 from onward.core.ranges import Count, check_value
 from onward.core.settings import TrainerSettings
-from onward.core.slots import Evidence, Goodness, InferenceRule, Stream, Supervision, TakesImages
+from onward.core.slots import Evidence, Goodness, InferenceRule, Stream, Supervision, TakesInputs
 from onward.core.span import Span, Turns, as_turns, clip
 
 T = TypeVar("T")
@@ -89,21 +91,36 @@ class Learner(nn.Module):
         return next(self.parameters()).device
 
     @property
+    def input_form(self) -> InputForm | None:
+        """What this learner takes: images, a table, windows, tokens; None if its preparation does not say."""
+        return next((part.form for part in self.prepare.modules() if isinstance(part, TakesInputs)), None)
+
+    @property
     def image_shape(self) -> tuple[int, ...] | None:
-        """Channels, height and width of the images that this learner takes; None if its preparation does not say."""
-        return next((part.shape for part in self.prepare.modules() if isinstance(part, TakesImages)), None)
+        """The shape of one input, of images channels, height and width; None if its preparation does not say."""
+        form = self.input_form
+        return None if form is None else form.shape
+
+    @property
+    def task(self) -> Task:
+        """What it predicts: one class, numbers, or several labels."""
+        return self._rule(None).task
 
     def check_inputs(self, images: Any) -> Tensor:
-        """Return images as `prepare` takes them: [B, channels, H, W], uint8 or floats in [0, 1].
+        """Return inputs as `prepare` takes them: images [B, channels, H, W], uint8 or floats in [0, 1], or what else
+        it was trained on.
 
-        Takes what `onward.core.check_images` takes; a learner whose preparation names no image shape takes finite
-        numbers of any shape. Raises ValueError with the value and the remedy.
+        Takes what `onward.from_arrays` takes; a learner whose preparation names no form takes finite numbers of any
+        shape. Raises ValueError with the value and the remedy.
         """
-        shape = self.image_shape
-        return check_finite(images, "images") if shape is None else check_images(images, shape=shape)
+        form = self.input_form
+        return check_finite(images, "images") if form is None else form.check(images)
 
     def place(self, images: Tensor) -> Tensor:
-        """Return checked images as floats on the learner's device, in the width of its weights."""
+        """Return checked inputs on the learner's device, images as floats in the width of its weights."""
+        form = self.input_form
+        if form is not None and not form.unit:  # its preparation knows what to make of wider numbers, and of ids
+            return images.to(self.device)
         width = torch.float64 if next(self.parameters()).dtype == torch.float64 else torch.float32
         x = images.to(self.device)
         return x.to(width) / 255 if x.dtype == torch.uint8 else x.to(width)
@@ -187,9 +204,17 @@ class Learner(nn.Module):
         read = self._rule(rule)
         return self._read(images, batch_size, read, dim=0)
 
-    def predict(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Int64[Tensor, "B"]:
-        """Return the most likely class of each image; see `predict_scores`."""
-        return self.predict_scores(images, rule=rule, batch_size=batch_size).argmax(dim=1)
+    def predict(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Shaped[Tensor, "B *K"]:
+        """Return the most likely class of each input; see `predict_scores`.
+
+        Of a learner of numbers these [B], or [B, K] where there are several; of several labels whether each is there.
+        """
+        scores, task = self.predict_scores(images, rule=rule, batch_size=batch_size), self._rule(rule).task
+        if task == "labels":
+            return scores > 0
+        if task == "values":
+            return scores.squeeze(1) if scores.shape[1] == 1 else scores
+        return scores.argmax(dim=1)
 
     def predict_names(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> list[str]:
         """Return the name of the most likely class of each image; see `predict_scores`.
@@ -209,16 +234,30 @@ class Learner(nn.Module):
         return self._rule(rule).probabilities(scores)
 
     def score(self, images: Any, labels: Any, *, rule: str | None = None, batch_size: int = 500) -> float:
-        """Return the share of images whose most likely class is their label, an accuracy between 0 and 1.
+        """Return the share of inputs whose most likely class is their label, an accuracy between 0 and 1.
 
-        Raises ValueError for what is no class index, for other numbers of images and labels, and for none at all.
+        Of several labels that of the inputs with all of them right; of numbers R2: 1 if perfect, 0 for their mean.
+        Raises ValueError for labels of no class, for other numbers of inputs and labels, and for none at all.
         """
-        x, y = self.check_inputs(images), check_labels(labels, num_classes=len(self.class_names) or None)
+        x, y = self.check_inputs(images), self._targets(labels, rule)
         check_pairs(x, y)
         if not len(y):
             raise ValueError("images is empty: give at least one image to score")
-        predicted = self.predict(x, rule=rule, batch_size=batch_size)
-        return float((predicted.cpu() == y.cpu()).double().mean())
+        predicted, y = self.predict(x, rule=rule, batch_size=batch_size).cpu(), y.cpu()
+        if y.ndim == 1:
+            return float((predicted == y).double().mean())
+        if self.task == "labels":
+            return float((predicted == y.bool()).all(dim=1).double().mean())
+        error = (y - predicted.reshape(y.shape)).square().sum(0)
+        spread = (y - y.mean(0)).square().sum(0)
+        return float(torch.where(spread > 0, 1 - error / spread, (error == 0).double()).mean())
+
+    def _targets(self, labels: Any, rule: str | None) -> Tensor:
+        """Return labels as the training had them: class indices, or their names; numbers; several labels."""
+        task, names = self._rule(rule).task, self.class_names
+        if task == "classes":
+            return class_indices(labels, names) if names else check_labels(labels)
+        return (check_values if task == "values" else check_several)(labels, width=len(names) or None)
 
     @torch.no_grad()
     def score_blocks(self, images: Any, *, batch_size: int = 500) -> Float[Tensor, "L B C"]:

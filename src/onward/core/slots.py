@@ -8,9 +8,11 @@ from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor, nn
 
+from onward.core.form import InputForm
+from onward.core.labels import Task
 from onward.core.ranges import check_fields
 
 Stream = tuple[Tensor, ...]
@@ -171,10 +173,21 @@ class Auxiliary(nn.Module, ABC):
     def forward(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, "N"]: ...
 
 
-class TakesImages(nn.Module, ABC):
-    """Prepares images of one shape: channels, height, width. What a learner is given is checked against it."""
+class TakesInputs(nn.Module, ABC):
+    """Prepares inputs of one form. What a learner is given is checked against it."""
+
+    form: InputForm
+
+
+class TakesImages(TakesInputs, ABC):
+    """Prepares images of one shape, channels, height and width, with values in [0, 1]."""
 
     shape: tuple[int, ...]
+
+    @property
+    def form(self) -> InputForm:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Images of this shape."""
+        return InputForm("images", self.shape, True)
 
 
 class Supervision(ABC):
@@ -188,7 +201,7 @@ class Supervision(ABC):
         check_fields(self)
 
     @abstractmethod
-    def train_view(self, x: Float[Tensor, "B ..."], y: Label, generator: torch.Generator) -> tuple[Stream, Target]:
+    def train_view(self, x: Shaped[Tensor, "B ..."], y: Label, generator: torch.Generator) -> tuple[Stream, Target]:
         """Return the stream that enters block 0 and the target that every objective sees."""
 
     @abstractmethod
@@ -220,6 +233,9 @@ class InferenceRule(nn.Module, ABC):
 
     num_classes: int | None = None
     """How many classes it tells apart, where it knows that without the scores of blocks."""
+
+    task: ClassVar[Task] = "classes"
+    """What its scores stand for: the larger, the likelier a class; values themselves; labels, where above 0."""
 
     @abstractmethod
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]: ...

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from onward.core.gradients import gradients_on, make_trainable, ordinary
@@ -20,8 +20,8 @@ from onward.core.slots import Label, Stream, Target
 from onward.core.span import Span
 from onward.core.update import Context, update_span
 
-Images = Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."] | Int64[Tensor, "B ..."]
-"""A batch of images, raw or prepared, or of whatever else a network takes: rows of a table, numbers of tokens."""
+Images = Shaped[Tensor, "B ..."]
+"""A batch of inputs, raw or prepared: images, rows of a table, token ids."""
 
 
 class LocalTrainer:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from onward.core import Learner, LocalTrainer, TrainerSettings
-from onward.data import Batch, Splits
+from onward.data import Batch, Splits, as_floats
 from onward.measure import MemoryMeter, memory_floor
 from onward.recipes import Recipe
 from onward.runs.model import prepared
@@ -61,7 +61,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     """
     learner = prepared(recipe, data, device)
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
-    batch = images.pixels.to(device).float() / 255, images.labels.to(device)
+    batch = as_floats(images.pixels.to(device)), images.labels.to(device)
     trainer = LocalTrainer(learner, replace(recipe.trainer, micro_batches=1))
     for turn in range(len(learner.turns)):
         trainer.step(batch[0][:2], batch[1][:2], step=turn)  # optimizer state exists from now on

@@ -3,13 +3,18 @@
 from .arrays import from_arrays
 from .augment import Augment, Augmentation
 from .carve import carve
+from .dataset import from_dataset
 from .decode import read_image
-from .images import Images, Source, Splits
-from .loader import Batch, TrainLoader, batches
+from .folder import image_files, read_labelled
+from .images import Splits
+from .loaded import Loaded, from_loader
+from .loader import Batch, TrainLoader, as_floats, batches
 from .named import NAMED_SETS, NamedSet
 from .public import KNOWN_NOTES, note_on_counts
+from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
 from .stream import Streamed
+from .taken import Data, as_data, rows_of
 
 __all__ = [
     "DATA_SETS",
@@ -18,16 +23,24 @@ __all__ = [
     "Augment",
     "Augmentation",
     "Batch",
+    "Data",
     "DataSettings",
     "Images",
+    "Loaded",
     "NamedSet",
+    "Samples",
     "Source",
     "Splits",
     "Streamed",
     "TrainLoader",
+    "as_data",
+    "as_floats",
     "batches",
     "carve",
     "from_arrays",
+    "from_dataset",
+    "from_loader",
+    "image_files",
     "is_folder",
     "load",
     "load_again",
@@ -35,4 +48,6 @@ __all__ = [
     "located",
     "note_on_counts",
     "read_image",
+    "read_labelled",
+    "rows_of",
 ]

@@ -1,22 +1,38 @@
-"""Image sets from the user's own arrays."""
-# N images, C channels (1 or 3), H W map
+"""Data from the user's own arrays, tables and lists."""
+# N rows, C channels, H W map, K numbers or labels of a row
 
-from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
-from jaxtyping import Int64, UInt8
+from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from onward.core import Seed, check_images, check_labels, check_pairs, check_value, common_defaults
+from onward.core import (
+    InputForm,
+    Kind,
+    Seed,
+    Task,
+    check_finite,
+    check_labels,
+    check_names,
+    check_pairs,
+    check_several,
+    check_value,
+    check_values,
+    class_indices,
+    common_defaults,
+    is_frame,
+    measured,
+    names_in,
+    numbered_names,
+)
 
-from .carve import carve, carve_validation
+from .carve import carve
 from .folder import check_names_apart
-from .images import Images, Splits
-
-_SAMPLE = 2**20  # pixels that are looked at for what 8 bits would lose
-_LEVELS = 8  # of 256: pixels that keep to fewer are pictures no longer
+from .images import Splits, checksum
+from .samples import Images, Samples, narrowed
 
 
 @common_defaults()
@@ -26,104 +42,131 @@ def from_arrays(
     *,
     test_images: Any = None,
     test_labels: Any = None,
+    validation_images: Any = None,
+    validation_labels: Any = None,
     validation_fraction: float = 0.1,
     test_fraction: float = 0.2,
+    kind: Kind | None = None,
+    task: Task = "classes",
+    weights: Any = None,
     seed: int = 0,
     class_names: Sequence[str] | None = None,
     name: str = "arrays",
 ) -> Splits:
-    """Splits from images [N H W], [N C H W] or [N H W C] (uint8, or floats in [0, 1]) and class indices [N].
+    """Splits from inputs of any rank, as NumPy arrays, tensors, lists or DataFrames, and a label for each.
 
-    Tensors, arrays, lists and tables are taken. Without test arrays a stratified `test_fraction` is carved out, fixed
-    by `seed`. Channels come first when both places could hold them. Images are kept as 8 bits per value. Raises
-    ValueError on other shapes, dtypes, value ranges or labels, and for floats that 8 bits would make equal.
+    `kind` says what inputs are; left out, their rank does: images [N H W], [N C H W] or [N H W C], a table [N D] or
+    DataFrame, an array of any other shape. Windows [N C T] and tokens [N T] have to be told. Images that are uint8 stay
+    so; all other numbers keep the precision of floats, and each channel or column is standardized by the training rows.
+
+    Labels are class indices [N], names of classes (texts, truth values, categories), with task "values" numbers [N] or
+    [N K], with "labels" zeros and ones [N K]. Without test arrays a `test_fraction` is carved out, stratified by class
+    and fixed by `seed`; without validation arrays a `validation_fraction` of the rest. `weights` [N] are drawn by, and
+    "balanced" gives each class the same. Raises ValueError, saying what to do, for whatever cannot be learned from.
     """
-    if (test_images is None) != (test_labels is None):
-        lacking = "test_images" if test_images is None else "test_labels"
-        raise ValueError(f"{lacking} is missing: give both test arrays, or neither to carve a test split out")
+    _check_whole("test", test_images, test_labels)
+    _check_whole("validation", validation_images, validation_labels)
     check_value("seed", seed, Seed)
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"name is {name!r}: give the data set a name, such as 'leaves'")
-    targets = check_labels(labels)
-    names = _numbered(targets) if class_names is None else _names(class_names)
-    train = _images(images, targets, "images", len(names))
-    if test_images is None or test_labels is None:
-        rest, held_out = carve(train.labels, test_fraction, seed, class_names=names, what="test_fraction")
+    names = names_of(labels, check_value("task", task, Task), class_names)
+    targets = targets_of(labels, task, names, "labels")
+    form, tensor = measured(images, kind, "images")
+    train = _samples(form, tensor, targets, "images")
+    if weights is not None:
+        train = replace(train, weights=_weights(weights, train))
+    if test_images is None:
+        rest, held_out = carve(strata(train.labels), test_fraction, seed, class_names=names, what="test_fraction")
         train, test = train.subset(rest), train.subset(held_out)
     else:
-        test = _images(test_images, check_labels(test_labels, "test_labels"), "test_images", len(names))
-    return carve_validation(train, test, fraction=validation_fraction, seed=seed, name=name, class_names=names)
+        test = read_rows(test_images, test_labels, form, task, names, "test_images")
+    if validation_images is None:
+        kept, carved = carve(strata(train.labels), validation_fraction, seed, class_names=names)
+        parts, known = (train.subset(kept), train.subset(carved)), (train, test)
+    else:
+        parts = train, read_rows(validation_images, validation_labels, form, task, names, "validation_images")
+        known = (*parts, test)
+    return Splits(
+        name=name,
+        train=parts[0],
+        validation=parts[1],
+        test=test,
+        class_names=names,
+        checksum=checksum(*known),
+        form=form,
+        task=task,
+    )
 
 
-def _images(images: Any, targets: Int64[Tensor, "N"], what: str, num_classes: int) -> Images:
-    check_labels(targets, what.replace("images", "labels"), num_classes=num_classes)
-    pixels = check_images(images, what)
-    if pixels.numel() == 0:
-        raise ValueError(f"{what} of shape {tuple(pixels.shape)} is empty: give at least two images of each class")
-    check_pairs(pixels, targets, what)
-    # A private copy: the caller may go on writing into the arrays.
-    return Images(_eight_bit(pixels.cpu(), what).clone(), targets.cpu().clone())
+def _check_whole(split: str, images: Any, labels: Any) -> None:
+    if (images is None) != (labels is None):
+        lacking = f"{split}_{'images' if images is None else 'labels'}"
+        raise ValueError(f"{lacking} is missing: give both {split} arrays, or neither to carve a {split} split out")
 
 
-def _eight_bit(images: Tensor, what: str) -> UInt8[Tensor, "..."]:
-    if images.dtype == torch.uint8:
-        return images
-    _refuse_collapse(images, what)
-    return (images * 255).round().to(torch.uint8)
+def read_rows(
+    images: Any, labels: Any, form: InputForm, task: Task, names: Sequence[str], what: str = "images"
+) -> Samples:
+    """Return inputs and labels of the form that others have, for evaluation.
 
-
-def _refuse_collapse(images: Tensor, what: str) -> None:
-    """Refuse floats whose differences are far below a grey level, and would be lost.
-
-    Looked at is where 98 of 100 pixels lie, whatever a few hot ones do: fewer than eight grey levels there, although
-    the floats tell at least four times as many values apart. Rounding alone, a 100,000th of a value, tells nothing.
+    Raises ValueError for inputs of another form, and for labels of other classes.
     """
-    pixels = images.flatten()
-    pixels = pixels[:: -(-len(pixels) // _SAMPLE)].double().sort().values
-    cut = len(pixels) // 100
-    kept = pixels[cut : len(pixels) - cut]
-    low, high = float(kept[0]), float(kept[-1])
-    levels = len((kept * 255).round().unique())
-    if levels >= _LEVELS or high - low <= 1e-5 * high:
-        return
-    values = len(((kept - low) / (high - low) * 1000).round().unique())
-    if values >= 4 * levels:
-        shifted = f"({what} - {low:.3g})" if low else what
-        raise ValueError(
-            f"98 % of the pixels of {what} lie between {low:.3g} and {high:.3g}: images are kept as 256 gray levels, "
-            f"and those would fall on {levels} of them; stretch them, for example "
-            f"({shifted} / {high - low:.3g}).clip(0, 1)"
-        )
+    targets = targets_of(labels, task, names, what.replace("images", "labels"))
+    return _samples(form, form.check(images, what), targets, what)
 
 
-def _numbered(targets: Int64[Tensor, "N"]) -> tuple[str, ...]:
-    """Return the names of classes that have none. Raises ValueError where a number is left out."""
-    if not len(targets):
-        raise ValueError("labels is empty: give at least two images of each class")
-    high = int(targets.argmax())
-    if targets[high] >= len(targets):
-        raise ValueError(
-            f"labels[{high}] is {int(targets[high])} though there are {len(targets)} labels: number the classes from 0 "
-            "without gaps, or name them all with class_names"
-        )
-    missing = (targets.bincount() == 0).nonzero()
-    if len(missing):
-        remedy = "give labels - 1" if len(missing) == 1 and missing[0] == 0 else "renumber the classes without gaps"
-        raise ValueError(
-            f"no image has label {int(missing[0])} though labels reach {int(targets[high])}: {remedy}, "
-            "or name them all with class_names"
-        )
-    return tuple(str(index) for index in range(int(targets[high]) + 1))
+def targets_of(labels: Any, task: Task, names: Sequence[str], what: str) -> Shaped[Tensor, "N *K"]:
+    """Return class indices, numbers or several labels. Raises ValueError for what is none of them."""
+    if task == "values":
+        return check_values(labels, what, width=len(names))
+    if task == "labels":
+        return check_several(labels, what, width=len(names))
+    return class_indices(labels, names, what)
 
 
-def _names(class_names: Sequence[str]) -> tuple[str, ...]:
-    names = tuple(class_names) if isinstance(class_names, Sequence) and not isinstance(class_names, str) else ()
-    if not names or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"class_names must be a name for each class, got {class_names!r}")
-    if not all(name.strip() for name in names):
-        raise ValueError(f"class_names[{[*map(str.strip, names)].index('')}] is empty: give every class a name")
-    name, count = Counter(names).most_common(1)[0]
-    if count > 1:
-        raise ValueError(f"class_names has {name!r} {count} times: give every class its own name")
-    check_names_apart(names, "class_names")
-    return names
+def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str) -> Samples:
+    if inputs.numel() == 0:
+        raise ValueError(f"{what} of shape {tuple(inputs.shape)} is empty: give at least two images of each class")
+    check_pairs(inputs, targets, what)
+    # A private copy: the caller may go on writing into the arrays.
+    inputs, targets = inputs.cpu(), targets.cpu().clone()
+    if form.unit and inputs.dtype == torch.uint8:
+        return Images(inputs.clone(), targets) if targets.ndim == 1 else Samples(inputs.clone(), targets)
+    return Samples(inputs.clone() if form.kind == "tokens" else narrowed(inputs).clone(), targets)
+
+
+def strata(labels: Shaped[Tensor, "N *K"]) -> Int64[Tensor, "N"]:
+    """Return what rows are carved by: their classes; nothing where they have numbers."""
+    return labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
+
+
+def _weights(weights: Any, train: Samples) -> Float[Tensor, "N"]:
+    """Return a weight for each row. Raises ValueError for other numbers of them, and for negative ones."""
+    if isinstance(weights, str):
+        if weights != "balanced" or train.labels.ndim != 1:
+            raise ValueError(f"weights is {weights!r}: give a number for each row, or of classes 'balanced'")
+        counts = train.labels.bincount()
+        return (1 / counts.double())[train.labels]
+    found = check_finite(weights, "weights").double().cpu()
+    if found.shape != (len(train),):
+        raise ValueError(f"weights has shape {tuple(found.shape)}: give one number for each of the {len(train)} rows")
+    if (found < 0).any() or not found.sum() > 0:
+        raise ValueError(f"weights reach down to {float(found.min()):g}: give numbers of 0 or more, not all of them 0")
+    return found.clone()
+
+
+def names_of(labels: Any, task: Task, class_names: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names of classes, numbers or labels: those given, or those found in labels or a table of them."""
+    if class_names is not None:
+        names = check_names(class_names)
+        check_names_apart(names, "class_names")
+        return names
+    if task == "classes":
+        names = names_in(labels)
+        check_names_apart(names or (), "labels")
+        return names or numbered_names(check_labels(labels))
+    if is_frame(labels):
+        return tuple(str(name) for name in labels.columns)
+    width = (check_values if task == "values" else check_several)(labels).shape[1]
+    single = getattr(labels, "name", None)
+    return (str(single or "value"),) if width == 1 else tuple(str(index) for index in range(width))

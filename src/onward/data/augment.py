@@ -53,7 +53,9 @@ PLAIN = Augmentation()
 class Augment:
     """The settings made ready for images of one shape (C, H, W); raises ValueError when they do not suit it."""
 
-    def __init__(self, settings: Augmentation, shape: tuple[int, int, int]):
+    def __init__(self, settings: Augmentation, shape: tuple[int, ...]):
+        if len(shape) != 3:
+            raise ValueError(f"augmentation changes images, not inputs of shape {list(shape)}: leave it out")
         channels, height, width = shape
         side = min(height, width)
         for name in ("crop", "cutout"):

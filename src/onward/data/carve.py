@@ -9,7 +9,8 @@ from torch import Tensor
 
 from onward.core import Range, Seed, check_value
 
-from .images import Images, Splits, checksum
+from .images import Splits, checksum
+from .samples import Samples
 
 
 def carve(
@@ -43,15 +44,15 @@ def carve(
     return grouped[~carved].sort().values, grouped[carved].sort().values
 
 
-def carve_test(images: Images, fraction: float, *, class_names: tuple[str, ...] = ()) -> tuple[Images, Images]:
+def carve_test(images: Samples, fraction: float, *, class_names: tuple[str, ...] = ()) -> tuple[Samples, Samples]:
     """(rest, test) with a seed of its own, so that no setting of a run ever moves the test split."""
     rest, test = carve(images.labels, fraction, 0, class_names=class_names)
     return images.subset(rest), images.subset(test)
 
 
 def carve_validation(
-    train: Images,
-    test: Images,
+    train: Samples,
+    test: Samples,
     *,
     fraction: float,
     seed: int,
@@ -59,15 +60,19 @@ def carve_validation(
     class_names: tuple[str, ...],
     digest: str | None = None,
     note: str = "",
+    validation: Samples | None = None,
 ) -> Splits:
-    """The splits of a run: validation is carved from train, test stays as it is; `digest` saves hashing twice."""
-    kept, carved = carve(train.labels, fraction, seed, class_names=class_names)
+    """The splits of a run: validation is carved from train unless given; `digest` saves hashing twice."""
+    whole = train
+    if validation is None:
+        kept, carved = carve(train.labels, fraction, seed, class_names=class_names)
+        train, validation = whole.subset(kept), whole.subset(carved)
     return Splits(
         name=name,
-        train=train.subset(kept),
-        validation=train.subset(carved),
+        train=train,
+        validation=validation,
         test=test,
         class_names=class_names,
-        checksum=digest or checksum(train, test),
+        checksum=digest or checksum(whole, test),
         note=note,
     )

@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from .images import Images
+from .samples import Images
 from .source_files import cause, stamp
 
 # A closed list: of the others, EPS starts Ghostscript, and each is one more parser for whoever made the file to attack.

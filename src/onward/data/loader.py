@@ -2,21 +2,26 @@
 # N images, B images in a batch, C channels, H W map
 
 from collections.abc import Iterator
+from itertools import islice
 
 import torch
-from jaxtyping import Float, Int64, UInt8
+from jaxtyping import Int64, Shaped
 from torch import Tensor
 
 from onward.core import derive_seed
 
 from .augment import PLAIN, Augment, Augmentation
-from .images import Source
+from .loaded import Loaded
+from .samples import Source
 
-Batch = tuple[Float[Tensor, "B C H W"], Int64[Tensor, "B"]]
+Batch = tuple[Shaped[Tensor, "B ..."], Shaped[Tensor, "B *K"]]
+"""Inputs and targets: images as floats, in [0, 1] if they were uint8; other numbers as they are."""
 
 
 class TrainLoader:
-    """Shuffled, augmented batches on `device`: x float32 in [0, 1], y int64; raises ValueError on a batch_size < 1.
+    """Shuffled, augmented batches on `device`: x float32, of images in [0, 1], y int64, or numbers to predict.
+
+    Raises ValueError on a batch_size < 1.
 
     The order of an epoch is decided by (seed, epoch) and the augmentation of a batch by (seed, epoch, batch), so a
     run can resume anywhere and see the same bits. Where only the rows `own` of every batch are looked at, a stream
@@ -36,18 +41,22 @@ class TrainLoader:
         self.device = torch.device(device)
         self.images = images.placed(self.device)
         self.batch_size = min(_positive(batch_size), len(images))
+        if isinstance(images, Loaded):
+            self.batch_size = max(images.sizes)
         self.seed, self.own = seed, own
         self.augment = Augment(augmentation, images.shape) if augmentation.enabled else None
         self.mirrored_in = self._draw_parities() if augmentation.alternate_flip else None
 
     def __len__(self) -> int:
         """Steps per epoch; a last, partial batch is dropped, a set smaller than one batch is one step."""
-        return len(self.images) // self.batch_size
+        return len(self.images.sizes) if isinstance(self.images, Loaded) else len(self.images) // self.batch_size
 
     def epoch(self, index: int, *, start: int = 0) -> Iterator[Batch]:
         """The batches of epoch `index` from batch `start` on, the earlier ones neither gathered nor augmented."""
         if not 0 <= start <= len(self):
             raise ValueError(f"start {start} is not a batch of this epoch: choose 0..{len(self)}")
+        if isinstance(self.images, Loaded):
+            return self._loaded(self.images, index, start)
         return self._batches(index, start)
 
     def order(self, index: int) -> list[Int64[Tensor, "B"]]:
@@ -71,6 +80,15 @@ class TrainLoader:
                 x = self.augment(x, derive_seed(self.seed, "augmentation", index, batch))
             yield x, y
 
+    def _loaded(self, images: Loaded, index: int, start: int) -> Iterator[Batch]:
+        """Yield what the user's own loader does, as many batches as in its first epoch."""
+        found = images.epoch(derive_seed(self.seed, "order", index))
+        for batch, (inputs, labels) in enumerate(islice(found, start, len(self)), start):
+            x, y = _deliver(inputs, labels, self.device)
+            if self.augment is not None:
+                x = self.augment(x, derive_seed(self.seed, "augmentation", index, batch))
+            yield x, y
+
 
 def batches(images: Source, *, batch_size: int, device: torch.device | str) -> Iterator[Batch]:
     """The whole set in order, nothing dropped and nothing augmented; raises ValueError on a batch_size < 1."""
@@ -82,12 +100,16 @@ def _in_order(images: Source, batch_size: int, device: torch.device) -> Iterator
         yield _deliver(pixels, labels, device)
 
 
-def _deliver(pixels: UInt8[Tensor, "B C H W"], labels: Int64[Tensor, "B"], device: torch.device) -> Batch:
+def as_floats(inputs: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B ..."]:
+    """Return levels 0..255 as float32 in [0, 1]; numbers and token ids as they are."""
+    return inputs.to(torch.float32).div_(255) if inputs.dtype == torch.uint8 else inputs
+
+
+def _deliver(pixels: Shaped[Tensor, "B ..."], labels: Shaped[Tensor, "B *K"], device: torch.device) -> Batch:
     if pixels.device.type == "cpu" and device.type == "cuda":
         # Only a copy from pinned memory can overlap with computation.
         pixels, labels = pixels.pin_memory(), labels.pin_memory()
-    x = pixels.to(device, non_blocking=True).to(torch.float32).div_(255)
-    return x, labels.to(device, non_blocking=True)
+    return as_floats(pixels.to(device, non_blocking=True)), labels.to(device, non_blocking=True)
 
 
 def _positive(batch_size: int) -> int:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from .decode import PixelBuffer
-from .images import Decoded, Images
+from .images import Decoded
 from .parquet import batches, shard_files
+from .samples import Images
 from .source_files import cause
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from .images import Gathered, Images, Source
+from .samples import Gathered, Images, Source
 from .shards import PieceReader, Request
 from .stream_order import stream_order
 from .workers import decoded

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .cache import cached
 from .carve import carve
-from .images import Decoded, Images, Splits, checksum
+from .images import Decoded, Splits, checksum
 from .named import NamedSet
+from .samples import Images
 from .shards import PieceReader, Shards, known_shards
 from .stream import Streamed
 

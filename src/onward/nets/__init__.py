@@ -6,7 +6,7 @@ from onward.nets.asge_vgg import VGG8, VGG11
 from onward.nets.cafo_cnn import CaFoCNN
 from onward.nets.cfse import CFSE, CFSE6
 from onward.nets.locally_connected import LocalFields, TopographicMaps
-from onward.nets.mlp import MLP
+from onward.nets.mlp import MLP, Dense
 from onward.nets.mono_cnn import MonoCNN
 from onward.nets.net import Architecture, Net
 from onward.nets.plain import Plain17
@@ -18,6 +18,7 @@ from onward.nets.vgg_b import VGG8b
 
 NETS = (
     MLP,
+    Dense,
     TinyCNN,
     VGG8,
     VGG8b,
@@ -52,6 +53,7 @@ __all__ = [
     "Airbench",
     "Architecture",
     "CaFoCNN",
+    "Dense",
     "LocalFields",
     "MonoCNN",
     "Net",

@@ -1,7 +1,10 @@
 """A multi-layer perceptron."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import prod
+from typing import ClassVar
 
 from torch import nn
 
@@ -11,7 +14,9 @@ from onward.nets.net import Architecture, Depth, Net, Shape, plain
 
 @dataclass(frozen=True)
 class MLP(Architecture):
-    """Linear layers with ReLU on the flattened image. Raises ValueError for a width or depth below 1."""
+    """Linear layers with ReLU on the flattened input. Raises ValueError for a width or depth below 1."""
+
+    takes: ClassVar[tuple[str, ...]] = ("images", "table", "windows", "array")
 
     width: Size = 1000
     """Units of each layer."""
@@ -19,9 +24,31 @@ class MLP(Architecture):
     """Number of layers."""
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
-        sizes = [shape[0] * shape[1] * shape[2], *[self.width] * self.depth]
-        bodies = [
-            nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs), nn.ReLU(inplace=True))
-            for inputs, outputs in pairwise(sizes)
-        ]
-        return plain(bodies, sizes[1:])
+        return _dense(shape, [self.width] * self.depth)
+
+
+@dataclass(frozen=True)
+class Dense(Architecture):
+    """Linear layers with ReLU on the flattened input, each of a size of its own. Raises ValueError for none at all."""
+
+    takes: ClassVar[tuple[str, ...]] = MLP.takes
+
+    hidden: tuple[Size, ...] = (100, 100)
+    """Units of each layer."""
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.hidden:
+            raise ValueError("hidden is empty: give the units of one layer or more, such as (100, 100)")
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        return _dense(shape, self.hidden)
+
+
+def _dense(shape: Shape, hidden: Sequence[int]) -> Net:
+    sizes = [prod(shape), *hidden]
+    bodies = [
+        nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs), nn.ReLU(inplace=True))
+        for inputs, outputs in pairwise(sizes)
+    ]
+    return plain(bodies, sizes[1:])

@@ -15,8 +15,8 @@ from onward.nets.relu_dropout import ReluDropout
 Depth = Annotated[int, Range(1, 10_000)]
 """Number of layers."""
 
-Shape = tuple[int, int, int]
-"""Image channels, height, width."""
+Shape = tuple[int, ...]
+"""Of images channels, height, width; of a table its columns; of windows channels and time steps."""
 
 
 class Net(NamedTuple):
@@ -43,6 +43,9 @@ class Architecture(ABC):
     """
 
     registered_in: ClassVar[registry.Registry] = registry.NETS
+
+    takes: ClassVar[tuple[str, ...]] = ("images",)
+    """The kinds of inputs that it is made for: images, table, windows, tokens or array."""
 
     whiten: ClassVar[int] = 0
     """Side of the patches that the network wants whitened; 0: it takes the images as they are."""

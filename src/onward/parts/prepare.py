@@ -1,13 +1,13 @@
-"""Preparation: from images to the network's input."""
+"""Preparation: from images, or other inputs, to the network's input."""
 # B batch, K image channels, H W map
 
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from onward.core import TakesImages
+from onward.core import InputForm, TakesImages, TakesInputs
 
 
 class Standardise(TakesImages):
@@ -37,3 +37,30 @@ class Standardise(TakesImages):
         elif not images.is_floating_point():
             raise ValueError(f"images must be uint8 or floats in [0, 1], got {images.dtype}")
         return (images - self.mean) / self.deviation
+
+
+class StandardiseValues(TakesInputs):
+    """Checks the shape of inputs of any form, and brings each channel, or column of a table, to mean 0 and deviation 1.
+
+    Numbers are subtracted in float64, so that large ones that hardly differ keep their differences; the result is
+    float32. Token ids pass as they are. Raises ValueError for inputs of another shape.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+
+    def __init__(self, form: InputForm, mean: Sequence[float], deviation: Sequence[float]):
+        super().__init__()
+        self.form = form
+        sides = [1] * (len(form.shape) - 1)
+        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float64).view(-1, *sides))
+        self.register_buffer("deviation", torch.tensor(deviation, dtype=torch.float32).view(-1, *sides))
+
+    def forward(self, inputs: Shaped[Tensor, "B ..."]) -> Shaped[Tensor, "B ..."]:
+        if tuple(inputs.shape[1:]) != self.form.shape:
+            raise ValueError(
+                f"inputs of shape {tuple(inputs.shape[1:])} given, but this network takes {self.form.shape}"
+            )
+        if self.form.kind == "tokens":
+            return inputs
+        return (inputs.to(self.mean.dtype) - self.mean).to(self.deviation.dtype) / self.deviation

@@ -41,7 +41,7 @@ class Whiten(nn.Module):
 
 
 def patch_covariance(
-    pixels: UInt8[Tensor, "N K H W"],
+    pixels: UInt8[Tensor, "N K H W"] | Float[Tensor, "N K H W"],
     mean: Sequence[float],
     deviation: Sequence[float],
     side: int,
@@ -57,6 +57,7 @@ def patch_covariance(
     centre, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, deviation))
     total, count = torch.zeros((), dtype=torch.float64), 0
     for part in pixels[:images].split(500):
-        patches = F.unfold((part / 255 - centre) / scale, side).transpose(1, 2).flatten(0, 1).double()
+        values = part / 255 if part.dtype == torch.uint8 else part
+        patches = F.unfold((values - centre) / scale, side).transpose(1, 2).flatten(0, 1).double()
         total, count = total + patches.T @ patches, count + len(patches)
     return (total / count).tolist()

@@ -1,8 +1,10 @@
 """Fit: a network trained on data in memory, without a run folder."""
 
+from typing import Any
+
 from onward.algorithms import Algorithm
 from onward.core import Count, EpochDone, Learner, Seed, TrainerSettings, check_value, gradients_on
-from onward.data import Augmentation, Splits
+from onward.data import Augmentation, as_data
 from onward.nets import Architecture
 from onward.runs.environment import choose_device
 from onward.runs.model import spec_for
@@ -16,7 +18,7 @@ from onward.training.process import processor_set_up
 def fit(
     algorithm: Algorithm,
     net: Architecture,
-    data: Splits,
+    data: Any,
     *,
     epochs: int = 20,
     batch_size: int = 64,
@@ -28,6 +30,8 @@ def fit(
 ) -> Learner:
     """Train a network on data in memory, without a run folder; return the learner, ready to predict.
 
+    `data` are splits, as of `from_arrays` or `load_data`, or a pair (inputs, labels), a loader of batches, or a Hugging
+    Face dataset; of those a share is set aside for validation, and `learner.score` tells what the rest is worth.
     Its `history` has a record of every epoch. With `verbose` the training is shown on standard error: a bar on a
     terminal, and a line for each epoch. Raises ValueError for arguments that are none, if the parts do not fit each
     other, or if a loss is no longer finite.
@@ -37,6 +41,7 @@ def fit(
     check_value("trainer", trainer, TrainerSettings | None)
     check_value("augmentation", augmentation, Augmentation | None)
     check_value("verbose", verbose, bool)
+    data = as_data(data, seed=seed)
     settings, spec, on = trainer or TrainerSettings(), spec_for(algorithm, net, data), choose_device(device)
     learner = spec.build(seed=seed)
     try_out(learner, settings, batch_size=batch_size)

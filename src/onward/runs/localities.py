@@ -19,7 +19,7 @@ from onward.recipes import RECIPES, Recipe
 from onward.runs.codec import encode
 from onward.runs.model import ModelSpec
 
-Sizes = tuple[tuple[int, int, int], int]
+Sizes = tuple[tuple[int, ...], int]
 """The shape of images, and the number of their classes."""
 
 KEPT = Path(__file__).with_name("localities.json")

@@ -9,13 +9,15 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm
-from onward.core import Description, Learner, common_defaults, derive_seed, gradients_on, seeded
+from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
 from onward.data import Splits
 from onward.nets import Architecture
-from onward.parts.prepare import Standardise
+from onward.parts.prepare import Standardise, StandardiseValues
+from onward.parts.tasks import check_untouched, for_task
 from onward.parts.whiten import Whiten, patch_covariance
 from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
+from onward.runs.input_form import TargetForm, decode_forms, encode_forms
 from onward.runs.model_form import (
     Form,
     blocks_of,
@@ -34,7 +36,7 @@ FORMAT = "onward-model-1"
 _FORM: Mapping[str, Any] = {
     "algorithm": dict[str, Any],
     "net": dict[str, Any],
-    "shape": tuple[int, int, int],
+    "shape": list[int],
     "class_names": list[str],
     "mean": list[float],
     "deviation": list[float],
@@ -42,6 +44,12 @@ _FORM: Mapping[str, Any] = {
     "blocks": int | None,
     "rule": str | None,
 }
+_NEWER: Mapping[str, Any] = {
+    "covariance": [],
+    "blocks": None,
+    "rule": None,
+}
+"""What models had not before, and is left out where it says nothing."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class ModelSpec(Description):
 
     algorithm: Algorithm
     net: Architecture
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     class_names: tuple[str, ...]
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
@@ -60,6 +68,10 @@ class ModelSpec(Description):
     """How many blocks a truncated model keeps; None: all."""
     rule: str | None = None
     """The inference rule that a truncated model keeps; None: all."""
+    form: InputForm | None = None
+    """What the inputs are; None: images with values in [0, 1]."""
+    target: TargetForm | None = None
+    """What is predicted; None: one class of each input."""
 
     @gradients_on()
     def build(self, *, seed: int = 0) -> Learner:
@@ -91,13 +103,25 @@ class ModelSpec(Description):
             check_sizes(settings, found)
         with without_numbers(found):
             learner = self._network()
-        return forms_of(blocks_of(learner)) | prepared_forms(self.shape, self.net.whiten)
+        return forms_of(blocks_of(learner)) | prepared_forms(
+            self.shape, self.net.whiten, kind=None if self.form is None else self.form.kind
+        )
 
     def _network(self) -> Learner:
-        (channels, height, width), side, classes = self.shape, self.net.whiten, len(self.class_names)
+        shape, side, classes = self.shape, self.net.whiten, len(self.class_names)
+        kind = "images" if self.form is None else self.form.kind
+        if kind not in self.net.takes:
+            raise ValueError(
+                f"{type(self.net).__name__} takes {' or '.join(self.net.takes)}, but the data are {kind} of shape "
+                f"{list(shape)}: use MLP or Dense, which flatten all but tokens, or a network of your own"
+            )
         if side:
-            channels, height, width = 2 * channels * side**2, height - side + 1, width - side + 1
-        learner = self.algorithm(self.net((channels, height, width), classes), classes)
+            shape = (2 * shape[0] * side**2, shape[1] - side + 1, shape[2] - side + 1)
+        learner = self.algorithm(self.net(shape, classes), classes)
+        if self.form is not None:
+            check_untouched(learner, self.form)
+        if self.target is not None:
+            learner = for_task(learner, self.target.task, self.target.mean, self.target.deviation)
         return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
 
     def _fitting(self) -> str:
@@ -117,6 +141,8 @@ class ModelSpec(Description):
     def _preparation(self) -> nn.Module:
         """Return what turns images into the network's input."""
         standardise, side = Standardise(self.shape, self.mean, self.deviation), self.net.whiten
+        if self.form is not None:
+            standardise = StandardiseValues(self.form, self.mean, self.deviation)
         if not side:
             return standardise
         channels = self.shape[0]
@@ -132,9 +158,7 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
     Raises ValueError for what is no algorithm, no architecture or no data set, and says what to give.
     """
     _check_kinds(algorithm, net, data)
-    mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
-    if not algorithm.standardise:
-        mean, deviation = [0.0] * len(mean), [1.0] * len(deviation)
+    mean, deviation = _scale(algorithm, data)
     covariance = patch_covariance(data.train.sample.pixels, mean, deviation, net.whiten) if net.whiten else []
     return ModelSpec(
         algorithm,
@@ -144,6 +168,8 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec
         tuple(mean),
         tuple(deviation),
         tuple(tuple(row) for row in covariance),
+        form=None if data.inputs.unit else data.inputs,
+        target=_target(data),
     )
 
 
@@ -154,6 +180,28 @@ def prepared(recipe: Recipe, data: Splits, device: torch.device) -> Learner:
     """
     spec = spec_for(recipe.algorithm, recipe.net, data)
     return spec.build(seed=recipe.seed).laid_out(recipe.trainer, device)
+
+
+def _scale(algorithm: Algorithm, data: Splits) -> tuple[list[float], list[float]]:
+    """Return what is subtracted from each channel of the inputs, and what it is divided by."""
+    if data.inputs.kind == "tokens":
+        return [0.0], [1.0]
+    mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
+    if algorithm.standardise:
+        return mean, deviation
+    if data.inputs.unit:
+        return [0.0] * len(mean), [1.0] * len(deviation)
+    low, reach = data.channel_range()  # what is to lie in [0, 1] is brought there
+    return low.tolist(), reach.tolist()
+
+
+def _target(data: Splits) -> TargetForm | None:
+    if data.task == "classes":
+        return None
+    if data.task == "labels":
+        return TargetForm("labels")
+    mean, deviation = (tuple(statistic.tolist()) for statistic in data.target_statistics())
+    return TargetForm("values", mean, deviation)
 
 
 def _check_kinds(algorithm: object, net: object, data: object) -> None:
@@ -306,27 +354,33 @@ def _described(spec: ModelSpec) -> dict[str, Any]:
         "covariance": [list(row) for row in spec.covariance],
         "blocks": spec.blocks,
         "rule": spec.rule,
+        **encode_forms(spec.form, spec.target),
     }
 
 
 def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
     if content.get("format") != FORMAT:
         raise ValueError(f"{path} has format {shown(content.get('format'))}, expected {FORMAT!r}")
-    content = {"covariance": [], "blocks": None, "rule": None} | content  # which models had not before
+    content = {**_NEWER, **content}
     check_object(content, _FORM, str(path))
-    shape, classes = content["shape"], content["class_names"]
-    channels = shape[0]
-    if min(shape) < 1 or len(classes) < 2 or any(len(content[name]) != channels for name in ("mean", "deviation")):
+    shape, classes = tuple(content["shape"]), content["class_names"]
+    form, target = decode_forms(content, shape, len(classes), str(path))
+    channels = 1 if form is not None and form.kind == "tokens" else (shape or (0,))[0]
+    least = 1 if target is not None and target.task == "values" else 2
+    odd = any(len(content[name]) != channels for name in ("mean", "deviation"))
+    if min(shape, default=0) < 1 or len(classes) < least or odd or (form is None and len(shape) != 3):
         raise ValueError(
-            f"{path} describes images of shape {shape} with {len(classes)} classes, {len(content['mean'])} means and "
-            f"{len(content['deviation'])} deviations, which do not fit each other"
+            f"{path} describes inputs of shape {list(shape)} with {len(classes)} classes, {len(content['mean'])} means "
+            f"and {len(content['deviation'])} deviations, which do not fit each other"
         )
     return ModelSpec(
         decode(content["algorithm"], Algorithm, f"algorithm in {path}"),
         decode(content["net"], Architecture, f"net in {path}"),
-        (channels, shape[1], shape[2]),
+        shape,
         *(tuple(content[key]) for key in ("class_names", "mean", "deviation")),
         covariance=tuple(tuple(row) for row in content["covariance"]),
         blocks=content["blocks"],
         rule=content["rule"],
+        form=form,
+        target=target,
     )

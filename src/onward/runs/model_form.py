@@ -96,10 +96,13 @@ def without_numbers(found: Mapping[str, Form]) -> Iterator[None]:
             hook.remove()
 
 
-def prepared_forms(shape: tuple[int, int, int], side: int) -> dict[str, Form]:
-    """Return the tensors of a preparation, which is known without building it."""
-    channels, place = shape[0], "prepare." if not side else "prepare.0."
-    forms: dict[str, Form] = {f"{place}{name}": ((channels, 1, 1), "F32") for name in ("mean", "deviation")}
+def prepared_forms(shape: tuple[int, ...], side: int, *, kind: str | None = None) -> dict[str, Form]:
+    """Return the tensors of a preparation, which is known without building it; `kind` that of inputs of no unit."""
+    place = "prepare." if not side else "prepare.0."
+    channels = 1 if kind == "tokens" else shape[0]
+    sides = (channels, *[1] * (len(shape) - 1))
+    forms: dict[str, Form] = {f"{place}mean": (sides, "F32" if kind is None else "F64")}
+    forms[f"{place}deviation"] = (sides, "F32")
     if side:
         forms["prepare.1.weight"] = ((2 * channels * side**2, channels, side, side), "F32")
     return forms

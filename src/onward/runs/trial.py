@@ -4,6 +4,7 @@ import copy
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from onward.core import Learner, LocalTrainer, TrainerSettings
 
@@ -13,19 +14,24 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
 
     Raises ValueError where algorithm, network, images and batch do not fit each other.
     """
-    description, shape = learner.description, learner.image_shape
-    assert description is not None and shape is not None
     copied = copy.deepcopy(learner).train()
     # What is learned here is thrown away: the optimizer that keeps nothing will do, at a rate that ruins nothing.
     brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, averaging=None)
     trainer = LocalTrainer(copied, replace(brief, learning_rate=1e-6, final_learning_rate=0.0))
-    count = min(2, _smallest_piece(batch_size, settings.micro_batches))
-    values = torch.arange(count * torch.Size(shape).numel()) * 37 % 256
-    images = values.to(torch.uint8).view(count, *shape)
-    labels = torch.arange(count) % len(description.class_names)
+    images, labels = _example(learner, min(2, _smallest_piece(batch_size, settings.micro_batches)))
     for step in range(len(copied.turns)):
         trainer.step(images, labels, step=step)
     copied.eval().score_blocks(images)  # rules may have to be fitted first
+
+
+def _example(learner: Learner, count: int) -> tuple[Tensor, Tensor]:
+    """Return inputs and targets of the form that a learner takes."""
+    form = learner.input_form
+    assert form is not None
+    values = torch.arange(count * torch.Size(form.shape).numel()).view(count, *form.shape) * 37 % 256
+    inputs = values.to(torch.uint8) if form.unit else values % 2 if form.kind == "tokens" else values.float()
+    classes = len(learner.class_names)
+    return inputs, torch.arange(count) % classes if learner.task == "classes" else torch.zeros(count, classes)
 
 
 def _smallest_piece(batch_size: int, pieces: int) -> int:

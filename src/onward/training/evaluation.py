@@ -20,6 +20,8 @@ from onward.core import (
     TrainerSettings,
 )
 from onward.data import Source, batches
+from onward.parts.inference.numbers import MeanValues
+from onward.training.metrics import RunningError, confusion_of, rightly
 
 Seen = Iterable[tuple[Evidence, Tensor]]
 
@@ -41,7 +43,7 @@ def unwatched(what: str, done: int, whole: int) -> None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Fractions of right predictions: by inference rule, the headline first, and by scored block."""
+    """Fractions of right predictions: by inference rule, the headline first, and by scored block. Of numbers R2."""
 
     by_rule: dict[str, float]
     by_block: tuple[float, ...]
@@ -120,7 +122,7 @@ class Evaluator:
                 classes = scores.shape[1]
                 pairs.append(torch.stack([y, scores.argmax(dim=1)]))
         true, taken = torch.cat(pairs, dim=1).cpu()
-        return torch.bincount(true * classes + taken, minlength=classes**2).reshape(classes, classes)
+        return confusion_of(true, taken, classes)
 
     def _evidence(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:
         done = 0
@@ -161,7 +163,9 @@ def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidence
 
 
 def tally(learner: Learner, seen: Seen, names: list[str], count: int) -> Accuracy:
-    """Return the accuracy of some inference rules and of every block on `count` images."""
+    """Return the accuracy of some inference rules and of every block on `count` images; of numbers their R2."""
+    if learner.task == "values":
+        return _explained(learner, seen, names)
     correct = torch.stack([_correct(learner, evidence, y, names) for evidence, y in seen]).sum(dim=0)
     fractions = (correct.double() / count).tolist()
     return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
@@ -169,4 +173,19 @@ def tally(learner: Learner, seen: Seen, names: list[str], count: int) -> Accurac
 
 def _correct(learner: Learner, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "N"]:
     scores = [learner.rules[name](evidence) for name in names]
-    return torch.stack([(s.argmax(dim=1) == y).sum() for s in [*scores, *evidence.block_scores]])
+    return torch.stack([rightly(learner.task, s, y).sum() for s in [*scores, *evidence.block_scores]])
+
+
+def _explained(learner: Learner, seen: Seen, names: list[str]) -> Accuracy:
+    """Return R2 of some inference rules and of every block: negative where the mean would be nearer."""
+    errors: list[RunningError] = []
+    rule = learner.rules[learner.headline]
+    assert isinstance(rule, MeanValues)
+    for evidence, y in seen:
+        blocks = [rule.in_units(scores) for scores in evidence.block_scores]
+        found = [*(learner.rules[name](evidence) for name in names), *blocks]
+        errors = errors or [RunningError(y.shape[1]) for _ in found]
+        for error, scores in zip(errors, found, strict=True):
+            error.add(y, scores)
+    explained = [error.r2 for error in errors]
+    return Accuracy(dict(zip(names, explained, strict=False)), tuple(explained[len(names) :]))

@@ -11,6 +11,7 @@ from onward.parts.inference.early_exit import (
 from onward.parts.inference.exit_heads import ExitHeads, predict_through_heads
 from onward.parts.inference.first_blocks import FirstBlocks
 from onward.parts.inference.mirrored import Mirrored, mirrored
+from onward.parts.inference.numbers import MeanValues, SumLabels
 from onward.parts.inference.scores import BestBlock, BestRange, BlockGoodness, LastGoodness, LinearReadout, SumGoodness
 from onward.parts.inference.votes import SumVotes
 
@@ -23,8 +24,10 @@ __all__ = [
     "FirstBlocks",
     "LastGoodness",
     "LinearReadout",
+    "MeanValues",
     "Mirrored",
     "SumGoodness",
+    "SumLabels",
     "SumVotes",
     "block_costs",
     "confidence",

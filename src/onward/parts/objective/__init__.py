@@ -3,6 +3,7 @@
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold
 from onward.parts.objective.competition import Mixture, PositiveNegative
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin, ViewMargin
+from onward.parts.objective.numbers import EachLabel, SquaredDistance
 from onward.parts.objective.others import TellGoodness, WithOthers
 from onward.parts.objective.sparsemax import Sparsemax, sparsemax
 from onward.parts.objective.squared_error import SquaredError
@@ -14,6 +15,7 @@ from onward.parts.objective.weighted import Weighted
 __all__ = [
     "ClassMargin",
     "CrossEntropy",
+    "EachLabel",
     "Form",
     "Mixture",
     "NPairMargin",
@@ -21,6 +23,7 @@ __all__ = [
     "PositiveNegative",
     "SoftmaxTwice",
     "Sparsemax",
+    "SquaredDistance",
     "SquaredError",
     "TellGoodness",
     "TemperedCrossEntropy",

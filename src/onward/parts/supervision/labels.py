@@ -15,7 +15,7 @@ from onward.core import Count, Label, Stream, Supervision, Target
 
 @dataclass(frozen=True)
 class LabelInLoss(Supervision):
-    """The image enters as it is; the label is told to every objective."""
+    """The input enters as it is; the label is told to every objective."""
 
     signed: ClassVar[bool] = False
     mixes_images: ClassVar[bool] = False

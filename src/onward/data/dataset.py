@@ -1,0 +1,147 @@
+"""Data from Hugging Face datasets: columns by name, with the class names and splits that they bring."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from onward.core import Kind, Task, check_value, common_defaults
+
+from .arrays import from_arrays
+from .decode import to_array
+from .images import Splits
+
+_TEST, _VALIDATION = ("test",), ("validation", "valid", "val", "dev")
+
+
+@common_defaults()
+def from_dataset(
+    dataset: Any,
+    inputs: str | Sequence[str] | None = None,
+    target: str | Sequence[str] | None = None,
+    *,
+    kind: Kind | None = None,
+    task: Task = "classes",
+    size: int | None = None,
+    validation_fraction: float = 0.1,
+    test_fraction: float = 0.2,
+    seed: int = 0,
+    name: str = "dataset",
+) -> Splits:
+    """Splits from a `datasets.Dataset`, or from a `DatasetDict` with train, and validation and test where it has them.
+
+    `inputs` names one column of images, arrays or tokens, or several columns of a table; `target` the label, or several
+    columns of numbers. Left out, the target is the only column of class labels, or the one called label, and the
+    inputs are all others. Images are brought to `size` pixels, which is needed where they differ. Raises ValueError for
+    columns that are not there, and as `from_arrays` does.
+    """
+    parts = dict(dataset) if isinstance(dataset, Mapping) else {"train": dataset}
+    if "train" not in parts:
+        raise ValueError(f"the dataset has the splits {', '.join(map(str, parts))}, but no train: rename one of them")
+    train = parts["train"]
+    if not hasattr(train, "column_names") or not hasattr(train, "features"):
+        raise ValueError(f"dataset is a {type(train).__name__}: give a datasets.Dataset or DatasetDict")
+    if not hasattr(train, "__len__"):
+        raise ValueError("the dataset is a stream: take a part of it, or give a loader to onward.from_loader")
+    wanted = _target(train, target)
+    taken = _inputs(train, inputs, wanted)
+    check_value("size", size, int | None)
+    names = _class_names(train, wanted) if task == "classes" else None
+    given: dict[str, Any] = {}
+    for split, called in (("test", _TEST), ("validation", _VALIDATION)):
+        found = next((parts[each] for each in called if each in parts), None)
+        if found is not None:
+            given |= {f"{split}_images": _read(found, taken, size), f"{split}_labels": _labels(found, wanted)}
+    return from_arrays(
+        _read(train, taken, size),
+        _labels(train, wanted),
+        kind=kind,
+        task=task,
+        class_names=names,
+        validation_fraction=validation_fraction,
+        test_fraction=test_fraction,
+        seed=seed,
+        name=name,
+        **given,
+    )
+
+
+def is_dataset(data: Any) -> bool:
+    """Whether something is a dataset of Hugging Face, or a dict of them."""
+    found = next(iter(data.values()), None) if isinstance(data, Mapping) else data
+    return hasattr(found, "column_names") and hasattr(found, "features")
+
+
+def _target(dataset: Any, target: str | Sequence[str] | None) -> list[str]:
+    columns = list(dataset.column_names)
+    if target is None:
+        labels = [name for name, feature in dataset.features.items() if type(feature).__name__ == "ClassLabel"]
+        found = labels if len(labels) == 1 else [name for name in columns if name in ("label", "labels", "target")]
+        if len(found) != 1:
+            raise ValueError(f"which of the columns {', '.join(columns)} is to be predicted? name it with target=")
+        return found
+    return _there(columns, target)
+
+
+def _inputs(dataset: Any, inputs: str | Sequence[str] | None, target: list[str]) -> list[str]:
+    columns = list(dataset.column_names)
+    found = [name for name in columns if name not in target] if inputs is None else _there(columns, inputs)
+    if not found:
+        raise ValueError(f"no column is left to learn from beside {', '.join(target)}")
+    return found
+
+
+def _there(columns: list[str], names: str | Sequence[str]) -> list[str]:
+    wanted = [names] if isinstance(names, str) else list(names)
+    missing = next((name for name in wanted if name not in columns), None)
+    if missing is not None:
+        raise ValueError(f"the dataset has no column {missing!r}: it has {', '.join(columns)}")
+    return wanted
+
+
+def _class_names(dataset: Any, target: list[str]) -> tuple[str, ...] | None:
+    names = getattr(dataset.features[target[0]], "names", None) if len(target) == 1 else None
+    return tuple(names) if names else None
+
+
+def _labels(dataset: Any, target: list[str]) -> Any:
+    columns = [dataset.with_format(None)[name][:] for name in target]
+    return columns[0] if len(columns) == 1 else np.stack([np.asarray(column) for column in columns], axis=1)
+
+
+def _read(dataset: Any, inputs: list[str], size: int | None) -> Any:
+    plain = dataset.with_format(None)
+    if len(inputs) > 1:
+        return plain.select_columns(inputs).to_pandas()
+    feature = dataset.features[inputs[0]]
+    if type(feature).__name__ == "Image":
+        return _images(plain, inputs[0], size)
+    values = plain[inputs[0]][:]
+    if getattr(feature, "dtype", None) in ("string", "large_string"):
+        raise ValueError(f"column {inputs[0]!r} holds texts: turn them into token ids of one length first")
+    lengths = {len(value) for value in values if isinstance(value, list)}
+    if len(lengths) > 1:
+        raise ValueError(
+            f"column {inputs[0]!r} has rows of {min(lengths)} to {max(lengths)} entries: cut or pad them to one length"
+        )
+    array = np.asarray(values)
+    return array[:, None] if array.ndim == 1 else array
+
+
+def _images(dataset: Any, column: str, size: int | None) -> np.ndarray:
+    first = dataset[0][column]
+    sides = (size, size) if size else (first.height, first.width)
+    grey, arrays = True, []
+    for row in range(len(dataset)):
+        image = dataset[row][column]
+        if size is None and (image.height, image.width) != sides:
+            raise ValueError(
+                f"image {row} has {image.width}x{image.height} pixels, image 0 {sides[1]}x{sides[0]}: choose one size "
+                "for all, for example size=32"
+            )
+        if image.mode.startswith(("I", "F")):
+            raise ValueError(f"image {row} has mode {image.mode}, more than 8 bits: give its numbers to from_arrays")
+        grey = grey and image.mode in ("1", "L")
+        arrays.append(to_array(image, channels=3, size=sides))
+    stacked = np.stack(arrays)
+    return stacked[:, :1] if grey else stacked

@@ -1,0 +1,150 @@
+"""Samples: inputs of any shape held in memory, with a target each."""
+# N samples, K of them, B samples in a batch, C channels (1 or 3), H W map
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Float, Int64, Shaped, UInt8
+from torch import Tensor
+
+Gathered = tuple[Shaped[Tensor, "B ..."], Shaped[Tensor, "B *K"]]
+"""Inputs and targets of some samples."""
+
+_LOST = 1e-4  # of a deviation: what float32 may round away
+
+
+class Source(ABC):
+    """What can be trained on: samples numbered from 0, each with a target, in memory or streamed."""
+
+    pixels: Shaped[Tensor, "N ..."]
+    """All inputs where they are in memory, images as 0..255; elsewhere asking raises ValueError."""
+    labels: Shaped[Tensor, "N *K"]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """The shape of every input: of images channels, height and width."""
+
+    @property
+    @abstractmethod
+    def sample(self) -> "Samples":
+        """Samples that stand for all of them where statistics are taken."""
+
+    @abstractmethod
+    def placed(self, device: torch.device) -> "Source":
+        """Return the same samples, on this device as far as that helps."""
+
+    @abstractmethod
+    def subset(self, index: Int64[Tensor, "K"]) -> "Samples":
+        """Return the samples at these positions, in this order, copied."""
+
+    @abstractmethod
+    def order(self, batch_size: int, seed: int) -> list[Int64[Tensor, "B"]]:
+        """Return which samples each batch of an epoch takes; a last, partial batch is dropped."""
+
+    @abstractmethod
+    def in_order(self, batch_size: int) -> Iterator[Gathered]:
+        """Yield all samples, first to last, nothing dropped."""
+
+    @abstractmethod
+    def take(self, batches: Sequence[Int64[Tensor, "_"]], own: slice | None = None) -> Iterator[Gathered]:
+        """Yield the samples of each batch in turn; with `own`, inputs outside these rows may be anything."""
+
+
+@dataclass(frozen=True, eq=False)
+class Samples(Source):
+    """Inputs [N, ...] and a target each: a class index, or numbers [N, K].
+
+    With `weights` a sample is drawn into an epoch as often as its weight is to the mean weight: twice where it is
+    twice, in every second epoch where it is one half. Raises ValueError for lengths that differ, and for no numbers.
+    """
+
+    pixels: Shaped[Tensor, "N ..."]
+    labels: Shaped[Tensor, "N *K"]
+    weights: Float[Tensor, "N"] | None = None
+
+    def __post_init__(self):
+        if len(self.pixels) != len(self.labels):
+            raise ValueError(f"{len(self.pixels)} images but {len(self.labels)} labels: give one label per image")
+        if self.pixels.numel() == 0:
+            raise ValueError(f"images of shape {tuple(self.pixels.shape)} are empty: give at least one pixel")
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.pixels.shape[1:])
+
+    @property
+    def sample(self) -> "Samples":
+        return self
+
+    def placed(self, device: torch.device) -> "Samples":
+        # Whatever is larger than half of the free device memory stays on the host, where it may be a memory-mapped
+        # file.
+        if device.type == "cuda" and self.pixels.nbytes > torch.cuda.mem_get_info(device)[0] / 2:
+            return self
+        return replace(self, pixels=self.pixels.to(device), labels=self.labels.to(device))
+
+    def subset(self, index: Int64[Tensor, "K"]) -> "Samples":
+        weights = None if self.weights is None else self.weights[index]
+        return replace(self, pixels=self.pixels[index], labels=self.labels[index], weights=weights)
+
+    def order(self, batch_size: int, seed: int) -> list[Int64[Tensor, "B"]]:
+        generator = torch.Generator().manual_seed(seed)
+        drawn = torch.arange(len(self)) if self.weights is None else _drawn(self.weights, generator)
+        shuffled = drawn[torch.randperm(len(self), generator=generator)]
+        return list(shuffled.split(batch_size)[: len(self) // batch_size])
+
+    def in_order(self, batch_size: int) -> Iterator[Gathered]:
+        return zip(self.pixels.split(batch_size), self.labels.split(batch_size), strict=True)
+
+    def take(self, batches: Sequence[Int64[Tensor, "_"]], own: slice | None = None) -> Iterator[Gathered]:
+        for batch in batches:
+            rows = batch.to(self.pixels.device)
+            yield self.pixels[rows], self.labels[rows]
+
+
+@dataclass(frozen=True, eq=False)
+class Images(Samples):
+    """Pixels 0..255 and one class index per image; raises ValueError on a wrong dtype, rank or length."""
+
+    pixels: UInt8[Tensor, "N C H W"]
+    labels: Int64[Tensor, "N"]
+
+    def __post_init__(self):
+        if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
+            found = f"{self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
+            raise ValueError(f"pixels must be torch.uint8 [N, C, H, W], not {found}: use from_arrays to convert them")
+        if self.labels.dtype != torch.int64 or self.labels.ndim != 1:
+            found = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            raise ValueError(f"labels must be torch.int64 [N], not {found}: use from_arrays to convert them")
+        super().__post_init__()
+
+
+def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
+    """Return numbers as float32; as float64 where float32 would round differences away, as between times in seconds."""
+    if inputs.dtype in (torch.float32, torch.int8, torch.uint8, torch.int16, torch.bool):
+        return inputs.float()
+    wide = inputs.double()
+    if inputs.dtype in (torch.float16, torch.bfloat16):
+        return wide.float()
+    columns = wide.reshape(len(wide), -1)
+    largest, deviation = columns.abs().amax(0), columns.std(0, correction=0)
+    lost = (largest * 2.0**-24 > _LOST * deviation) & (deviation > 0)
+    if lost.any() and not torch.equal(columns.float().double(), columns):
+        return wide
+    if float(largest.max()) > torch.finfo(torch.float32).max:
+        return wide
+    return wide.float()
+
+
+def _drawn(weights: Float[Tensor, "N"], generator: torch.Generator) -> Int64[Tensor, "N"]:
+    """Draw as many samples as there are by their weights, evenly: each as often as it ought to be, give or take one."""
+    ends = (weights.double() / weights.double().sum() * len(weights)).cumsum(0)
+    start = torch.rand((), dtype=torch.float64, generator=generator)
+    places = torch.arange(len(weights), dtype=torch.float64) + start
+    return torch.searchsorted(ends, places, right=True).clamp_max(len(weights) - 1)

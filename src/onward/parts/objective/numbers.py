@@ -1,0 +1,45 @@
+"""Objectives of what is no single class: numbers to predict, and several labels at once."""
+# B batch, K numbers or labels of a row
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core import Finite, Objective, Positive, Target
+
+
+@dataclass(frozen=True)
+class SquaredDistance(Objective):
+    """Squared error between scores and numbers at mean 0 and deviation 1; the mean over the numbers of a row.
+
+    `mean` and `deviation` are those of the training targets: scores stand for (number - mean) / deviation.
+    """
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    mean: tuple[Finite, ...]
+    deviation: tuple[Positive, ...]
+
+    def __call__(self, scores: Float[Tensor, "B K"], target: Target) -> Float[Tensor, "B"]:
+        mean, deviation = (
+            torch.tensor(numbers, dtype=torch.float64, device=scores.device) for numbers in (self.mean, self.deviation)
+        )
+        wanted = (target.label.double() - mean) / deviation
+        return (scores - wanted.to(scores.dtype)).square().mean(dim=1)
+
+
+@dataclass(frozen=True)
+class EachLabel(Objective):
+    """Binary cross-entropy of every label's score, its logit; the mean over the labels of a row."""
+
+    per_class: ClassVar[bool] = True
+    signed: ClassVar[bool] = False
+
+    def __call__(self, scores: Float[Tensor, "B K"], target: Target) -> Float[Tensor, "B"]:
+        wanted = target.label.to(scores.dtype)
+        return F.binary_cross_entropy_with_logits(scores, wanted, reduction="none").mean(dim=1)

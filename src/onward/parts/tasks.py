@@ -1,0 +1,71 @@
+"""A learner of classes made one of numbers, or of several labels at once: other objectives, the same blocks."""
+
+from collections.abc import Sequence
+
+from onward.core import InputForm, Learner, LocalBlock, Objective, Task
+from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.goodness.projection import Projection
+from onward.parts.inference.numbers import MeanValues, SumLabels
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.objective.numbers import EachLabel, SquaredDistance
+from onward.parts.objective.weighted import Weighted
+from onward.parts.supervision.labels import LabelInInput, LabelInLoss
+
+_READ_OUTS = (Projection, PooledLinear, LinearHead)
+
+
+def for_task(learner: Learner, task: Task, mean: Sequence[float] = (), deviation: Sequence[float] = ()) -> Learner:
+    """Return a learner of the same blocks for a task; `mean` and `deviation` are those of numbers to predict.
+
+    Raises ValueError for a method whose scores or objectives are about one class of each row.
+    """
+    if task == "classes":
+        return learner
+    for block in learner.blocks:
+        if block.objective is not None:
+            block.objective = _objective(learner, block, task, mean, deviation)
+    rules = (
+        {"mean_of_blocks": MeanValues(mean, deviation), "last_block": MeanValues(mean, deviation, last=True)}
+        if task == "values"
+        else {"all_blocks": SumLabels(), "last_block": SumLabels(last=True)}
+    )
+    return Learner(
+        list(learner.blocks), supervision=learner.supervision, spans=learner.turns, rules=rules, prepare=learner.prepare
+    )
+
+
+def check_untouched(learner: Learner, form: InputForm) -> None:
+    """Raise ValueError for a method that writes the label over inputs that have no border to spare."""
+    if isinstance(learner.supervision, LabelInInput):
+        raise ValueError(
+            f"this method writes the label over the first {learner.supervision.num_classes} values of its input, which "
+            f"of {form.kind} would erase what is learned from: use a method that leaves it alone, such as MonoForward"
+        )
+
+
+def _objective(
+    learner: Learner, block: LocalBlock, task: Task, mean: Sequence[float], deviation: Sequence[float]
+) -> Objective:
+    inner = block.objective
+    weight = inner.weight if isinstance(inner, Weighted) else 1.0
+    inner = inner.objective if isinstance(inner, Weighted) else inner
+    fits = isinstance(inner, CrossEntropy) and isinstance(block.goodness, _READ_OUTS)
+    if not fits or block.auxiliary is not None or not isinstance(learner.supervision, LabelInLoss):
+        odd = next(
+            type(part).__name__
+            for part, good in (
+                (learner.supervision, isinstance(learner.supervision, LabelInLoss)),
+                (block.auxiliary, block.auxiliary is None),
+                (inner, isinstance(inner, CrossEntropy)),
+                (block.goodness, isinstance(block.goodness, _READ_OUTS)),
+            )
+            if not good
+        )
+        wanted = "numbers" if task == "values" else "several labels of a row"
+        raise ValueError(
+            f"this method learns one class of each row ({odd}), not {wanted}: use MonoForward(), or "
+            "Backprop(of=MonoForward()) or DeepSupervision(of=MonoForward())"
+        )
+    new = SquaredDistance(tuple(mean), tuple(deviation)) if task == "values" else EachLabel()
+    return new if weight == 1.0 else Weighted(new, weight)

@@ -1,0 +1,70 @@
+"""What a model takes and predicts, as its file says it: nothing where these are images and one class."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from onward.core import KINDS, Column, InputForm, Kind, Task
+from onward.storage.forms import check_object
+
+_FORM: Mapping[str, Any] = {"kind": str, "unit": bool, "level": float, "columns": list[list[Any]]}
+_TARGET: Mapping[str, Any] = {"task": str, "mean": list[float], "deviation": list[float]}
+
+
+@dataclass(frozen=True)
+class TargetForm:
+    """What is predicted where it is no single class: numbers, with their mean and deviation, or several labels."""
+
+    task: Task
+    mean: tuple[float, ...] = ()
+    deviation: tuple[float, ...] = ()
+
+
+def encode_forms(form: InputForm | None, target: TargetForm | None) -> dict[str, Any]:
+    """Return what a model file says of inputs and targets."""
+    content: dict[str, Any] = {}
+    if form is not None:
+        columns = [[c.name] if c.categories is None else [c.name, list(c.categories)] for c in form.columns]
+        content["form"] = {"kind": form.kind, "unit": form.unit, "level": form.level, "columns": columns}
+    if target is not None:
+        content["target"] = {
+            "task": target.task,
+            "mean": list(target.mean),
+            "deviation": list(target.deviation),
+        }
+    return content
+
+
+def decode_forms(
+    content: Mapping[str, Any], shape: tuple[int, ...], outputs: int, where: str
+) -> tuple[InputForm | None, TargetForm | None]:
+    """Read both back. Raises ValueError naming the file for what is none."""
+    form = target = None
+    if "form" in content:
+        found = content["form"]
+        check_object(found, _FORM, f"form in {where}")
+        kind = next((kind for kind in KINDS if kind == found["kind"]), None)
+        columns = tuple(_column(each, where) for each in found["columns"])
+        if kind is None or (columns and (sum(column.width for column in columns),) != shape):
+            raise ValueError(f"form in {where} describes no inputs of shape {list(shape)}")
+        form = InputForm(cast(Kind, kind), shape, found["unit"], columns, float(found["level"]))
+    if "target" in content:
+        found = content["target"]
+        check_object(found, _TARGET, f"target in {where}")
+        numbers = (tuple(map(float, found[name])) for name in ("mean", "deviation"))
+        mean, deviation = numbers
+        task = next((task for task in ("values", "labels") if task == found["task"]), None)
+        if task is None or (task == "values" and not len(mean) == len(deviation) == outputs):
+            raise ValueError(f"target in {where} describes no targets of {outputs} numbers")
+        target = TargetForm(cast(Task, task), mean, deviation)
+    return form, target
+
+
+def _column(value: list[Any], where: str) -> Column:
+    name, *rest = value or [None]
+    texts = rest[0] if rest else []
+    if not isinstance(name, str) or len(rest) > 1 or not isinstance(texts, list):
+        raise ValueError(f"form in {where} has a column that is none: {value!r:.80}")
+    if not all(isinstance(text, str) for text in texts) or (rest and not texts):
+        raise ValueError(f"form in {where} has categories of {name!r} that are no texts")
+    return Column(name, tuple(texts) if rest else None)

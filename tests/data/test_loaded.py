@@ -1,0 +1,137 @@
+"""Loaders and Hugging Face datasets as data: what a training sees of them, and what cannot be one."""
+
+import datasets
+import numpy as np
+import PIL.Image
+import pytest
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+from onward.algorithms import MonoForward
+from onward.data import TrainLoader, as_data, from_dataset, from_loader
+from onward.nets import MLP
+from onward.runs import fit
+
+NAMES = ["cat", "cow", "dog"]
+DRAW = np.random.default_rng(0)
+LABELS = np.arange(60) % 3
+TABLE = (DRAW.normal(size=(60, 4)) + 3 * LABELS[:, None]).astype("float32")
+
+
+def loader(**settings) -> DataLoader:
+    rows = TensorDataset(torch.from_numpy(TABLE), torch.from_numpy(LABELS))
+    return DataLoader(rows, **{"batch_size": 8, "shuffle": True, **settings})
+
+
+def test_a_loader_is_gone_through_in_every_epoch_by_its_seed_alone():
+    data = from_loader(loader(), loader(shuffle=False))
+    assert (data.shape, data.class_names, data.inputs.kind) == ((4,), ("0", "1", "2"), "table")
+    batches = TrainLoader(data.train, batch_size=99, device="cpu", seed=1)
+    first = [y.tolist() for _, y in batches.epoch(0)]
+    torch.rand(3)
+    assert [y.tolist() for _, y in batches.epoch(0)] == first != [y.tolist() for _, y in batches.epoch(1)]
+    assert [y.tolist() for _, y in batches.epoch(0, start=5)] == first[5:]
+    assert len(batches) == 8 == len(first) and sorted(y for batch in first for y in batch) == sorted(LABELS.tolist())
+
+
+def test_what_is_set_aside_is_not_trained_on():
+    data = from_loader(loader(), validation_fraction=0.2)
+    trained = {
+        tuple(x.tolist()) for batch, _ in TrainLoader(data.train, batch_size=8, device="cpu").epoch(0) for x in batch
+    }
+    held = {tuple(x.tolist()) for x in data.validation.pixels}
+    assert len(held) == 12 and len(trained) == 48 and not held & trained and "without a test split" in data.note
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        loader(),
+        [(TABLE[k : k + 10], LABELS[k : k + 10]) for k in range(0, 60, 10)],
+        [{"x": TABLE[k : k + 10], "label": LABELS[k : k + 10]} for k in range(0, 60, 10)],
+        (TABLE, LABELS),
+        (TABLE, np.array(["a", "b", "c"])[LABELS]),
+        datasets.Dataset.from_dict({"x": TABLE.tolist(), "label": LABELS.tolist()}),
+    ],
+)
+def test_fit_takes_them_all(form):
+    learner = fit(MonoForward(), MLP(width=20), form, epochs=40, batch_size=8)
+    assert learner.score(TABLE, np.array(learner.class_names)[LABELS]) > 0.8
+
+
+class Anew:
+    """Batches that are made each time they are asked for."""
+
+    def __iter__(self):
+        return iter([(TABLE, LABELS)])
+
+
+@pytest.mark.parametrize(
+    ("train", "validation", "message"),
+    [
+        (iter([(TABLE, LABELS)]), None, "only once"),
+        (((x, y) for x, y in [(TABLE, LABELS)]), None, "only once"),
+        (3, None, "train is a int"),
+        (Anew(), None, "give validation"),
+        ([(TABLE, LABELS)], None, "give validation"),
+        ([TABLE, TABLE], [(TABLE, LABELS)], "a batch of train is a ndarray"),
+        ([(TABLE, LABELS, 1)], [(TABLE, LABELS)], r"tuple of 3: yield \(inputs, labels\)"),
+        ([(TABLE, LABELS), (TABLE[:, :2], LABELS)], [(TABLE, LABELS)], "shapes .*bring them to one"),
+        ([(TABLE * np.nan, LABELS)], [(TABLE, LABELS)], r"batch 0 of train\[0\] holds NaN"),
+        ([(TABLE, LABELS[:4])], [(TABLE, LABELS)], "60 inputs but 4 labels"),
+        ([(TABLE, LABELS)], [(TABLE[:, :2], LABELS)], r"validation of shape \(2,\) given"),
+        ([(TABLE, LABELS)], [], "validation yields no batches"),
+        ([], [(TABLE, LABELS)], "train yields no batches"),
+        ([{"a": TABLE, "b": TABLE, "label": LABELS}], [(TABLE, LABELS)], "has the entries a, b, label"),
+    ],
+)
+def test_what_is_no_loader_is_refused(train, validation, message):
+    with pytest.raises(ValueError, match=message):
+        from_loader(train, validation)
+
+
+@pytest.mark.parametrize("data", [TABLE, "digits", {"x": 1}, None, 3])
+def test_what_is_no_data_is_refused(data):
+    with pytest.raises(ValueError, match=r"give \(inputs, labels\), a DataLoader"):
+        as_data(data)
+
+
+def pictures(side: int = 8) -> datasets.Dataset:
+    images = [PIL.Image.fromarray(DRAW.integers(0, 255, (side, side), dtype=np.uint8)) for _ in LABELS]
+    features = datasets.Features(
+        {"picture": datasets.Image(), "kind": datasets.ClassLabel(names=["cat", "cow", "dog"])}
+    )
+    return datasets.Dataset.from_dict({"picture": images, "kind": LABELS.tolist()}, features=features)
+
+
+def test_a_dataset_of_images_brings_its_class_names():
+    data = from_dataset(pictures())
+    assert data.shape == (1, 8, 8) and data.class_names == ("cat", "cow", "dog") and data.inputs.unit
+    both = datasets.DatasetDict({"train": pictures(), "validation": pictures(), "test": pictures()})
+    data = from_dataset(both, "picture", "kind", size=6)
+    assert (data.shape, len(data.train), len(data.validation), len(data.test)) == ((1, 6, 6), 60, 60, 60)
+
+
+def test_several_columns_are_a_table():
+    columns = {"a": TABLE[:, 0], "b": np.array(["u", "v"])[LABELS % 2], "c": LABELS, "d": TABLE[:, 1]}
+    made = datasets.Dataset.from_dict(columns)
+    data = from_dataset(made, ["a", "b"], "c")
+    assert data.inputs.kind == "table" and data.shape == (3,)
+    assert from_dataset(made, ["a", "b"], ["c", "d"], task="values").num_classes == 2
+
+
+@pytest.mark.parametrize(
+    ("inputs", "target", "message"),
+    [
+        ("z", "label", "no column 'z': it has t, label"),
+        ("t", "w", "no column 'w'"),
+        ("t", "label", "holds texts"),
+        ("t", None, "which of the columns t, other is to be predicted"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_refused(inputs, target, message):
+    made = datasets.Dataset.from_dict({"t": ["x"] * 60, "label": LABELS.tolist()})
+    if target is None:
+        made, target = made.rename_column("label", "other"), None
+    with pytest.raises(ValueError, match=message):
+        from_dataset(made, inputs, target)
