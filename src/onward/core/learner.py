@@ -351,7 +351,9 @@ class ObservedEvidence(Evidence):
 
     @cached_property
     def mirrored(self) -> Evidence:
-        """What the learner makes of the same images, mirrored left and right."""
+        """What the learner makes of the same images, mirrored left and right. ValueError for what is no image."""
+        if self.images.ndim != 4:
+            raise ValueError("only images have a mirror image: this method cannot be trained on other inputs")
         return ObservedEvidence(self.learner, self.images.flip(-1))
 
     def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:

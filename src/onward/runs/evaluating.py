@@ -32,8 +32,9 @@ def evaluate(
 
     A run, or the path of its folder, is evaluated on the images it was trained on unless others are named, in the
     arithmetic of its training, on the best device. A learner, or the path of a saved model, needs images; it is
-    evaluated in fp32, where it is. Data are also a pair (inputs, labels), or a loader of such. Raises ValueError for what is no run, no learner or no images, for images of another
-    shape or with other classes, and where the images that a run was trained on are others now.
+    evaluated in fp32, where it is. Data are also a pair (inputs, labels), or a loader of such.
+    Raises ValueError for what is no run, no learner or no images, for images of another shape or with other classes,
+    and where the images that a run was trained on are others now.
     """
     check_value("split", split, Split)
     place = None if data_dir is None else Path(data_dir)

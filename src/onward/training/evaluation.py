@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import torch
@@ -47,6 +47,11 @@ class Accuracy:
 
     by_rule: dict[str, float]
     by_block: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
+    """How often samples of each true class (row) were taken for each class (column) by the headline rule.
+
+    Empty where it was not asked for, and of numbers and several labels.
+    """
 
     @property
     def headline(self) -> float:
@@ -100,7 +105,13 @@ class Evaluator:
     def accuracy(self, images: Source, what: str = "evaluating") -> Accuracy:
         """Report every inference rule and every block on one split."""
         with self._evaluating():
-            return tally(self.learner, self._evidence(images, what), list(self.learner.rules), len(images))
+            pairs: list[Tensor] = []
+            found = tally(self.learner, self._evidence(images, what), list(self.learner.rules), len(images), pairs)
+        if self.learner.task != "classes":
+            return found
+        true, taken = torch.cat(pairs, dim=1).cpu()
+        confusion = confusion_of(true, taken, max(int(torch.cat(pairs).max()) + 1, len(self.learner.class_names)))
+        return replace(found, confusion=tuple(map(tuple, confusion.tolist())))
 
     def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield, batch by batch, what a rule makes of images [B, C], and the scores of every block [L, B, C].
@@ -162,17 +173,24 @@ def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidence
             del part.tell
 
 
-def tally(learner: Learner, seen: Seen, names: list[str], count: int) -> Accuracy:
-    """Return the accuracy of some inference rules and of every block on `count` images; of numbers their R2."""
+def tally(learner: Learner, seen: Seen, names: list[str], count: int, pairs: list[Tensor] | None = None) -> Accuracy:
+    """Return the accuracy of some inference rules and of every block on `count` images; of numbers their R2.
+
+    True classes and those of the first rule are added to `pairs`, batch by batch [2, B].
+    """
     if learner.task == "values":
         return _explained(learner, seen, names)
-    correct = torch.stack([_correct(learner, evidence, y, names) for evidence, y in seen]).sum(dim=0)
+    correct = torch.stack([_correct(learner, evidence, y, names, pairs) for evidence, y in seen]).sum(dim=0)
     fractions = (correct.double() / count).tolist()
     return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
 
 
-def _correct(learner: Learner, evidence: Evidence, y: Tensor, names: list[str]) -> Int64[Tensor, "N"]:
+def _correct(
+    learner: Learner, evidence: Evidence, y: Tensor, names: list[str], pairs: list[Tensor] | None
+) -> Int64[Tensor, "N"]:
     scores = [learner.rules[name](evidence) for name in names]
+    if pairs is not None and y.ndim == 1:
+        pairs.append(torch.stack([y, scores[0].argmax(dim=1)]))
     return torch.stack([rightly(learner.task, s, y).sum() for s in [*scores, *evidence.block_scores]])
 
 
