@@ -42,11 +42,11 @@ def test_train_and_test_folders(class_folders, test_name):
     assert made.test.labels.tolist() == [0, 0, 0, 1, 1]
 
 
-def test_an_unused_validation_folder_is_mentioned(class_folders):
+def test_a_validation_folder_beside_a_test_folder_is_the_validation_split(class_folders, recwarn):
     for split in ("train", "test", "val"):
         root = class_folders({"cat": 4, "dog": 4}, root=f"pets/{split}").parent
-    with pytest.warns(UserWarning, match="val is not used"):
-        assert len(read(root).test) == 8
+    made = read(root)
+    assert len(made.validation) == len(made.test) == len(made.train) == 8 and not recwarn.list
 
 
 def test_all_grey_folders_have_one_channel(class_folders):
