@@ -169,7 +169,7 @@ def only_train(root):
         (train_and_eval, r"has train/ but no test/ \(but eval: call the one to test on test/\)"),
         (lost_class, "eel is a link that leads to no folder: repair or remove it"),
         (unsorted, r"has no class folders, but 4 images that are not sorted into classes"),
-        (shards, r"but parquet files, which are read for the named sets alone"),
+        (shards, r"parquet cannot be read .*: copy it again"),
         (nested_class, "small is a folder inside the class 'dog'"),
         (single_class, "only the class folder 'cat'"),
         (no_classes, "has no class folders"),

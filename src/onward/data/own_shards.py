@@ -1,5 +1,6 @@
 """A user's own set in parquet files: images in one column, labels in another, found by what they hold."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -55,17 +56,22 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
 
 def _append(buffer: PixelBuffer, labels: list[Any], file: Path) -> tuple[str, ...] | None:
     names, row = None, 0
-    try:
-        for rows, features in batches(file):
-            image, label = _columns(rows, features, file)
-            names = names or tuple(getattr(features[label], "names", None) or ()) or None
-            for cell, value in zip(rows[image], rows[label], strict=True):
-                buffer.append(encoded(cell, str(file), row), 0, where=f"{file}, row {row}")
-                labels.append(value)
-                row += 1
-    except OSError as error:
-        raise ValueError(f"{file} cannot be read ({cause(error)}): copy it again") from error
+    for rows, features in _rows(file):
+        image, label = _columns(rows, features, file)
+        names = names or tuple(getattr(features[label], "names", None) or ()) or None
+        for cell, value in zip(rows[image], rows[label], strict=True):
+            buffer.append(encoded(cell, str(file), row), 0, where=f"{file}, row {row}")
+            labels.append(value)
+            row += 1
     return names
+
+
+def _rows(file: Path) -> Iterator[tuple[dict[str, list], Any]]:
+    # pyarrow raises errors of its own; whatever they are, they mean "cannot be read".
+    try:
+        yield from batches(file)
+    except Exception as error:
+        raise ValueError(f"{file} cannot be read ({cause(error)}): copy it again") from error
 
 
 def _columns(rows: dict[str, list], features: Any, file: Path) -> tuple[str, str]:

@@ -110,7 +110,8 @@ class Evaluator:
         if self.learner.task != "classes":
             return found
         true, taken = torch.cat(pairs, dim=1).cpu()
-        confusion = confusion_of(true, taken, max(int(torch.cat(pairs).max()) + 1, len(self.learner.class_names)))
+        most = int(torch.maximum(true.max(), taken.max())) + 1
+        confusion = confusion_of(true, taken, max(most, len(self.learner.class_names)))
         return replace(found, confusion=tuple(map(tuple, confusion.tolist())))
 
     def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
