@@ -10,11 +10,11 @@ import torch
 
 from onward import registry
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, MonoForward, PredSim
-from onward.cli.words import CommandLineError, nearest
+from onward.cli.words import CommandLineError
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, is_folder, load
 from onward.nets import Architecture, TinyCNN
-from onward.recipes import Recipe
+from onward.recipes import Recipe, nearest
 from onward.runs import RunFolder
 from onward.runs.model import load_model, spec_for
 
