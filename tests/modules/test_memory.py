@@ -32,11 +32,11 @@ def test_a_copy_trains_by_itself_and_alike():
     first = local(ViT(), images(), PredSim())
     first.step(images())
     second = copy.deepcopy(first)
-    before = second.model.head.weight.clone()
+    before = second.model.get_parameter("head.weight").clone()
     one = first.step(images())
-    assert torch.equal(before, second.model.head.weight)
+    assert torch.equal(before, second.model.get_parameter("head.weight"))
     assert torch.equal(one, second.step(images()))
-    assert torch.equal(first.model.head.weight, second.model.head.weight)
+    assert torch.equal(first.model.get_parameter("head.weight"), second.model.get_parameter("head.weight"))
 
 
 def test_a_map_that_is_flattened_is_read_as_a_map():

@@ -1,5 +1,7 @@
 """What cannot be trained in blocks is refused by name, with the remedy, and the model is left usable."""
 
+from typing import Any
+
 import pytest
 import torch
 from kinds import Recurrent, Residual, ViT, Writer, counting, images, rows, steps
@@ -49,7 +51,7 @@ def test_cuts_that_are_none():
     refused("no weights behind the cut 6", cut=["6"])
     refused("can be cut into 1 to", cut=20)
     refused("list of module names", cut=2.5)
-    model = nn.Sequential(table(), nn.Linear(2, 2))
+    model: Any = nn.Sequential(table(), nn.Linear(2, 2))
     model.forward = lambda x: model[0](x)
     refused("not reached by the example", model, cut=["1"])
 
@@ -79,7 +81,7 @@ def test_outputs_that_do_not_fit_the_task():
     refused("no output for task 'tokens'", task="tokens")
     refused("no output for task 'none'", task="none")
     refused("too few for classes", nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), cut=["1"])
-    model = table()
+    model: Any = table()
     model.forward = lambda x: nn.Sequential.forward(model, x).argmax(dim=1)
     refused("needs a float output", model)
 
@@ -184,16 +186,17 @@ def test_a_loss_that_is_not_finite_is_told():
 
 
 def test_batch_norm_and_a_single_row():
-    model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
+    norm = nn.BatchNorm1d(8)
+    model = nn.Sequential(nn.Linear(6, 8), norm, nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 4))
     x, y = rows()
     trained = local(model, (x[:1], y[:1]), MonoForward())
     assert trained.step((x, y)).isfinite().all()
     with pytest.raises(ValueError, match="two rows or more"):
         trained.step((x[:1], y[:1]))
-    model[1].eval()
-    mean = model[1].running_mean.clone()
+    norm.eval()
+    mean = norm.state_dict()["running_mean"].clone()
     assert trained.step((x[:1], y[:1])).isfinite().all()
-    assert torch.equal(mean, model[1].running_mean) and not model[1].training
+    assert torch.equal(mean, norm.state_dict()["running_mean"]) and not norm.training
 
 
 def test_frozen_parts_stay_and_thawed_ones_are_told():
@@ -245,12 +248,13 @@ def test_dropout_draws_by_seed_step_and_block():
 
 def test_tied_weights_get_what_every_block_teaches():
     torch.manual_seed(0)
-    trained = local(Writer(), counting(), MonoForward(), task="next_token")
+    model = Writer()
+    trained = local(model, counting(), MonoForward(), task="next_token")
     assert trained.plan.tied == ("words.weight",)
-    before = trained.model.words.weight.clone()
+    before = model.words.weight.clone()
     trained.step(counting())
-    assert trained.model.head.weight is trained.model.words.weight
-    assert not torch.equal(before, trained.model.words.weight)
+    assert model.head.weight is model.words.weight
+    assert not torch.equal(before, model.words.weight)
 
 
 def test_steps_under_no_grad_and_inference_mode():
