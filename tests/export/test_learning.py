@@ -115,7 +115,7 @@ def test_onnxruntime_learns(algorithm, net, tmp_path: Path):
         given = {name: value for name, value in (state | told).items() if name in taken}
         results = dict(zip([o.name for o in session.get_outputs()], session.run(None, given), strict=True))
         state = {name: results[f"new.{name}"] for name in state}
-        losses = torch.tensor([results[f"loss.{k}"] for k in range(len(model.learner.turns[0]))])
+        losses = torch.tensor([float(results[f"loss.{k}"]) for k in range(len(model.learner.turns[0]))])
         torch.testing.assert_close(losses, trainer.step(IMAGES, LABELS, step=number), **CLOSE)
     scores = onnxruntime.InferenceSession(folder / "scores.onnx")
     given = {i.name: IMAGES.numpy() if i.name == "images" else state[i.name] for i in scores.get_inputs()}

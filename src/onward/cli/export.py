@@ -20,8 +20,9 @@ class ExportArguments:
     """Run folder."""
     out: Path
     """New folder for the model."""
-    format: Literal["onward", "torch", "onnx", "c", "js", "module"] = "onward"
-    """onward: for predict and evaluate; torch: torch.export; module: torch code alone; c and js: no runtime at all."""
+    format: Literal["onward", "torch", "onnx", "c", "js", "page", "module"] = "onward"
+    """onward: for predict and evaluate; torch: torch.export; module: torch code alone; c and js: no runtime;
+    page: one HTML file that learns."""
     rule: str | None = None
     """Inference rule to keep; the run's headline rule unless named."""
     learning: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False

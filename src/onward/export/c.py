@@ -3,7 +3,7 @@
 import numpy as np
 
 from onward.export.loops import Dialect
-from onward.export.plain import Plain, Routine, plain
+from onward.export.plain import Plain, Routine, losses_of, plain
 from onward.export.program import Model
 from onward.export.step import Learning
 
@@ -202,7 +202,7 @@ def _function(head: str, routine: Routine, before: str = "", after: str = "") ->
 
 def _learn(result: Plain) -> str:
     assert result.step is not None
-    losses = sorted({name for s in result.step.statements for name in s.writes if name.startswith("loss")})
+    losses = losses_of(result.step)
     before = [
         "  static float labels[ONWARD_BATCH], step[1], rate[1];",
         *(f"  float {name}[1];" for name in losses),

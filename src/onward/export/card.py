@@ -26,6 +26,7 @@ scores = Model()(images)
 float scores[ONWARD_CLASSES];
 onward_scores(image, scores); /* one image; onward_scores_uint8 and _int8 take bytes */
 ```""",
+    "page": "Open `index.html` in a browser: no server and no network are needed.",
     "js": """```js
 import { scores, classNames } from "./model.mjs";
 
@@ -51,6 +52,7 @@ float loss = onward_learn(images, labels, 1e-3f); /* ONWARD_BATCH images; weight
 ```
 
 `onward_weights`, `onward_moments` and `onward_steps` are all that learning changes.""",
+    "page": "Press the right answer: every block learns by its own step, on the drawing and on kept images.",
     "js": """```js
 const losses = learn(images, labels, 1e-3); // `batch` images; weights change where they stand
 ```

@@ -7,18 +7,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from torch import Tensor
+
 from onward.core import common_defaults, gradients_on
+from onward.data import load
 from onward.export.c import c_files
 from onward.export.card import card
 from onward.export.javascript import javascript_files
+from onward.export.page import LESSONS, page, rehearsal
 from onward.export.plain import Plain
 from onward.export.portable import write_module, write_onnx, write_torch
 from onward.export.program import Model, open_model
 from onward.export.step import Learning
-from onward.runs import export_model
+from onward.runs import RunFolder, export_model
+from onward.runs.model import model_folder
 from onward.storage.files import write_json
 
-Format = Literal["onward", "torch", "onnx", "c", "js", "module"]
+Format = Literal["onward", "torch", "onnx", "c", "js", "page", "module"]
 
 
 @dataclass(frozen=True)
@@ -58,7 +63,7 @@ def export(
     draft = out.parent / f".{out.name}-{secrets.token_hex(4)}"
     draft.mkdir()
     try:
-        memory = write_files(model, draft, format, learning)
+        memory = write_files(model, draft, format, learning, kept=_kept(run, model) if format == "page" else None)
         os.replace(draft, out)
     except BaseException:
         shutil.rmtree(draft, ignore_errors=True)
@@ -66,10 +71,30 @@ def export(
     return Exported(model.rule, len(model.learner.blocks), _sizes(out), memory)
 
 
+def _kept(run: Path | str, model: Model) -> tuple[Tensor, Tensor] | None:
+    """Return images that a page can rehearse: some that the run was trained on; None where there is no run."""
+    folder = model_folder(Path(run))
+    if not (folder / "config.json").exists():
+        return None
+    return rehearsal(load(RunFolder.open(folder).recipe().data), model.spec.shape)
+
+
 @common_defaults()
-def write_files(model: Model, folder: Path, format: Format, learning: Learning | None) -> dict[str, int]:
-    """Write a model, its card and its description into a folder; return the memory that plain loops take, in bytes."""
+def write_files(
+    model: Model,
+    folder: Path,
+    format: Format,
+    learning: Learning | None,
+    *,
+    kept: tuple[Tensor, Tensor] | None = None,
+) -> dict[str, int]:
+    """Write a model, its card and its description into a folder; return the memory that plain loops take, in bytes.
+
+    A page always learns; `kept` are images and labels that it rehearses.
+    """
     memory: dict[str, int] = {}
+    if format == "page" and learning is None:
+        learning = LESSONS
     with gradients_on():
         if format == "torch":
             write_torch(model, folder, learning)
@@ -77,6 +102,11 @@ def write_files(model: Model, folder: Path, format: Format, learning: Learning |
             write_onnx(model, folder, learning)
         elif format == "module":
             write_module(model, folder)
+        elif format == "page":
+            assert learning is not None
+            text, result = page(model, learning, kept)
+            memory = memory_of(result)
+            (folder / "index.html").write_text(text, encoding="utf-8")
         else:
             texts, result = (c_files if format == "c" else javascript_files)(model, learning)
             memory = memory_of(result)

@@ -6,7 +6,7 @@ import json
 import numpy as np
 
 from onward.export.loops import Dialect
-from onward.export.plain import Plain, Routine, plain
+from onward.export.plain import Plain, Routine, losses_of, plain
 from onward.export.program import Model
 from onward.export.step import Learning
 
@@ -52,6 +52,14 @@ export function setState(kept) {{
 }}
 """
 _SCORES = "/** Scores of one image, the higher the likelier: pixels in [0, 1], channel by channel, row by row. */"
+_BLOCKS = """{scores}
+export const scores = (image) => readings(image).scores;
+/** The same of every block, a row each. */
+export const blockScores = (image) => {{
+  const {{ blocks }} = readings(image);
+  return Array.from({{ length: {blocks} }}, (_, k) => Array.from(blocks.slice(k * {classes}, (k + 1) * {classes})));
+}};
+"""
 _LEARN = "/** One training step on `batch` images and their labels; returns the loss of every span. */"
 
 
@@ -83,14 +91,14 @@ def javascript(result: Plain) -> str:
         parts += _places("moments", result.moments)
     parts.append(f"const working = new Float32Array({max(1, result.working)});")
     classes = len(spec.class_names)
-    parts.append(
-        _function(
-            f"{_SCORES}\nexport function scores(image)",
-            result.scores,
-            f"  const scores = new Float32Array({classes});",
-            "  return scores;",
-        )
-    )
+    before = f"  const scores = new Float32Array({classes});"
+    if result.blocks:
+        before += f"\n  const blocks = new Float32Array({result.blocks * classes});"
+        parts.append(_BLOCKS.format(blocks=result.blocks, classes=classes, scores=_SCORES))
+        parts.append(_function("function readings(image)", result.scores, before, "  return { scores, blocks };"))
+    else:
+        head = f"{_SCORES}\nexport function scores(image)"
+        parts.append(_function(head, result.scores, before, "  return scores;"))
     return "\n".join([*parts, _learn(result)]) + "\n"
 
 
@@ -116,7 +124,7 @@ def _function(head: str, routine: Routine, before: str, after: str) -> str:
 def _learn(result: Plain) -> str:
     if result.step is None:
         return ""
-    losses = sorted({name for s in result.step.statements for name in s.writes if name.startswith("loss")})
+    losses = losses_of(result.step)
     before = "\n".join(f"  const {name} = [0];" for name in losses)
     before += "\n  const step = [++steps], rate = [learningRate];"
     after = f"  return [{', '.join(f'{name}[0]' for name in losses)}];"

@@ -142,7 +142,8 @@ def _scalar(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _arange(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    start, step = (0, 1) if len(args) == 1 else (args[0], args[2] if len(args) > 2 else 1)
+    bounds = list(args)
+    start, step = (0, 1) if len(bounds) == 1 else (bounds[0], bounds[2] if len(bounds) > 2 else 1)
 
     def at(index: Index) -> str:
         return f"NUMBER({plus(times(index[0], step), start)})"

@@ -40,6 +40,8 @@ class Plain:
     moments: dict[str, int] = field(default_factory=dict)
     fixed: dict[str, np.ndarray] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
+    blocks: int = 0
+    """Blocks whose scores are written too."""
 
     @property
     def working(self) -> int:
@@ -51,16 +53,16 @@ class Plain:
         return math.prod(self.model.spec.shape)
 
 
-def plain(model: Model, dialect: Dialect, learning: Learning | None = None) -> Plain:
+def plain(model: Model, dialect: Dialect, learning: Learning | None = None, *, blocks: bool = False) -> Plain:
     """Write a model's scores of one image, and its training step if asked for, as loops.
 
-    Raises ValueError, by name, for what loops cannot say.
+    `blocks`: the scores of every block too. Raises ValueError, by name, for what loops cannot say.
     """
     step = None if learning is None else trace_step(model, learning)
     result = Plain(model, Routine([], Arena()), learning=learning)
     if step is not None:
         _name_state(result, step)
-    result.scores = _scores(result, dialect)
+    result.scores = _scores(result, dialect, blocks)
     if step is not None:
         result.step = _step(result, step, dialect)
     return result
@@ -84,27 +86,32 @@ def _numbers(value: Tensor) -> np.ndarray:
     return value.detach().to("cpu", torch.float32).contiguous().numpy().ravel()
 
 
-def _scores(result: Plain, dialect: Dialect) -> Routine:
+def _scores(result: Plain, dialect: Dialect, blocks: bool) -> Routine:
     with quiet():
-        program = trace(result.model, batch=1).run_decompositions(decompositions())
+        program = trace(result.model, batch=1, blocks=blocks).run_decompositions(decompositions())
     changing = {name: short for short, name in result.names.items()}
     inputs: dict[Node, Value] = {}
     nodes = {node.name: node for node in program.graph.nodes}
     for spec in program.graph_signature.input_specs:
         node = nodes[spec.arg.name]
-        shape = tuple(node.meta["val"].shape)
+        shape, target = tuple(node.meta["val"].shape), str(spec.target).removeprefix("learner." if blocks else "")
         if spec.kind == InputKind.USER_INPUT:
             inputs[node] = held("image", shape)
-        elif spec.target in changing:
-            inputs[node] = held(changing[spec.target], shape)
+        elif target in changing:
+            inputs[node] = held(changing[target], shape)
         elif node.users:
             inputs[node] = _fix(result, tensor_of(program, spec.target), str(spec.target))
         else:
             inputs[node] = held("nothing", shape)
     (output,) = (node for node in program.graph.nodes if node.op == "output")
-    (found,) = output.args[0]
+    outputs = {
+        node: held(name, node.meta["val"].shape)
+        for name, node in zip(("scores", "blocks"), output.args[0], strict=False)
+    }
+    if blocks:
+        result.blocks = outputs[output.args[0][1]].shape[0]
     writer = Writer(dialect)
-    write_graph(program.graph, inputs, {found: held("scores", found.meta["val"].shape)}, ALL_OPERATORS, writer)
+    write_graph(program.graph, inputs, outputs, ALL_OPERATORS, writer)
     return Routine(writer.statements, writer.arena())
 
 
@@ -136,6 +143,12 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
         outputs[found] = target
     write_graph(graph, inputs, outputs, ALL_OPERATORS, writer)
     return Routine(writer.statements, writer.arena())
+
+
+def losses_of(step: Routine) -> list[str]:
+    """Return the names of the losses that a step writes, in the order of its spans."""
+    names = {name for statement in step.statements for name in statement.writes if name.startswith("loss")}
+    return sorted(names, key=lambda name: int(name.removeprefix("loss")))
 
 
 def _source(node: Node) -> Node:

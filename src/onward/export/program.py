@@ -11,10 +11,11 @@ from pathlib import Path
 
 import jaxtyping
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from onward.core import InferenceRule, Learner
+from onward.core.learner import ObservedEvidence
 from onward.hardware.injection import is_noisy
 from onward.runs import ModelSpec, load_model
 from onward.runs.model import model_folder
@@ -63,14 +64,31 @@ def model_of(learner: Learner, spec: ModelSpec, rule: str | None = None, *, name
     return Model(short, replace(spec, blocks=len(short.blocks), rule=short.headline), name)
 
 
-def trace(model: Model, *, batch: int | None = None) -> ExportedProgram:
-    """Return the program of a model: for batches of any size, or of one size alone."""
+def trace(model: Model, *, batch: int | None = None, blocks: bool = False) -> ExportedProgram:
+    """Return the program of a model: for batches of any size, or of one size alone.
+
+    `blocks`: it returns the scores of every block too, [L, B, C].
+    """
     shape, device = model.spec.shape, model.learner.device
     example = torch.zeros(4 if batch is None else batch, *shape, device=device)
     sizes = {"images": {0: Dim("batch", min=1, max=MOST_IMAGES)}} if batch is None else None
     with torch.no_grad(), quiet():
         frozen = copy.deepcopy(model.learner).requires_grad_(False)  # some operators refuse weights that are trained
+        if blocks:
+            return torch.export.export(_WithBlocks(frozen), (example,), dynamic_shapes=sizes)
         return torch.export.export(frozen, (example,), dynamic_shapes=sizes)
+
+
+class _WithBlocks(nn.Module):
+    """A learner that returns what its rule says, and what each block says."""
+
+    def __init__(self, learner: Learner):
+        super().__init__()
+        self.learner = learner
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        evidence = ObservedEvidence(self.learner, images)
+        return self.learner.rules[self.learner.headline](evidence), evidence.block_scores
 
 
 def tensor_of(program: ExportedProgram, name: str | None) -> Tensor:

@@ -1,0 +1,60 @@
+"""A page that learns: one HTML file with the model, its training step and a few images to rehearse, for any browser."""
+
+import base64
+import html
+from importlib.resources import files
+from string import Template
+
+import torch
+from torch import Tensor
+
+from onward.data import Splits
+from onward.export.javascript import JAVASCRIPT, javascript
+from onward.export.plain import Plain, plain
+from onward.export.program import Model
+from onward.export.step import Learning
+
+LESSONS = Learning("sgd", momentum=0.0, batch_size=16, without_dropout=True)
+"""How a page learns: adamw, which begins with steps of one size for every weight, forgets more in twenty lessons."""
+
+MOST_BYTES = 300_000
+REHEARSED = 200
+"""Images of the training split that a page keeps, as many of each class."""
+
+
+def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -> tuple[str, Plain]:
+    """Return the text of a page, and what it holds; `kept` are images (uint8) and labels that it rehearses.
+
+    Raises ValueError, by name, for what loops cannot carry, and for a page of more than 300 kB.
+    """
+    written = plain(model, JAVASCRIPT, learning, blocks=True)
+    images, labels = kept if kept is not None else (torch.zeros(0, dtype=torch.uint8), torch.zeros(0))
+    _, height, width = model.spec.shape
+    text = Template((files("onward.export") / "page.html").read_text(encoding="utf-8")).substitute(
+        title=html.escape(model.name),
+        width=width,
+        height=height,
+        model=javascript(written).replace("</", "<\\/"),
+        rehearsal_images=_bytes(images),
+        rehearsal_labels=_bytes(labels),
+    )
+    size = len(text.encode())
+    if size > MOST_BYTES:
+        raise ValueError(
+            f"the page would have {size:,} bytes, more than {MOST_BYTES:,}: "
+            "train a narrower network (--net.width), or take --format js"
+        )
+    return text, written
+
+
+def rehearsal(data: Splits, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    """Return images of the training split and their labels, as many of each class, few enough for a page."""
+    count = min(REHEARSED, 60_000 // max(1, shape[0] * shape[1] * shape[2]))
+    each = max(1, count // len(data.class_names))
+    labels = data.train.labels
+    chosen = torch.cat([(labels == k).nonzero().flatten()[:each] for k in range(len(data.class_names))])
+    return data.train.pixels[chosen], labels[chosen]
+
+
+def _bytes(values: Tensor) -> str:
+    return base64.b64encode(values.to(torch.uint8).contiguous().numpy().tobytes()).decode()

@@ -1,0 +1,118 @@
+"""The page that learns: one file, small, and it works in a browser."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from exports import toy_images, trained, written
+
+from onward.algorithms import MonoForward
+from onward.core import LocalTrainer, TrainerSettings
+from onward.data import DataSettings, Splits, load
+from onward.export import Model, model_of
+from onward.export.exporting import write_files
+from onward.export.page import LESSONS, MOST_BYTES, rehearsal
+from onward.nets import MLP, TinyCNN
+from onward.runs import spec_for
+
+_PROBE = """
+const out = {};
+let drawn_so_far = 1;
+Math.random = () => (drawn_so_far = (drawn_so_far * 16807) % 2147483647) / 2147483647; // the same lessons every time
+out.narrow = document.documentElement.scrollWidth <= innerWidth;
+const box = pad.getBoundingClientRect();
+const at = (type, x, y) => pad.dispatchEvent(new PointerEvent(type, {
+  bubbles: true, pointerId: 1, pointerType: POINTER, buttons: 1,
+  clientX: box.left + x * box.width, clientY: box.top + y * box.height }));
+pad.setPointerCapture = () => {};
+at("pointerdown", 0.5, 0.1); at("pointermove", 0.5, 0.5); at("pointermove", 0.5, 0.9);
+out.ink = look().reduce((a, b) => a + b, 0);
+out.rows = document.querySelectorAll("#blocks tr").length;
+out.answers = document.querySelectorAll("#answers button").length;
+const before = Array.from(scores(look())), wanted = (best(before) + 1) % classNames.length;
+document.querySelectorAll("#answers button")[wanted].click();
+out.learned = best(Array.from(scores(look()))) === wanted;
+out.said = said.textContent;
+const kept = JSON.parse(JSON.stringify({ ...state(), weights: [...weights], moments: [...moments] }));
+undo.click();
+out.undone = Math.max(...Array.from(scores(look())).map((v, k) => Math.abs(v - before[k])));
+setState(kept);
+out.loaded = best(Array.from(scores(look()))) === wanted;
+const exam = EXAM, pictures = exam.images.map((image) => Float32Array.from(image, (v) => v / 255));
+const right = () => pictures.filter((image, k) => best(Array.from(scores(image))) === exam.labels[k]).length;
+undo.disabled = true;
+setState(ORIGINAL);
+out.before = right();
+const missed = (k) => best(Array.from(scores(pictures[k]))) !== exam.labels[k];
+const wrong = pictures.map((_, k) => k).filter(missed).slice(0, 20);
+out.taught = 0;
+out.steps = wrong.map((k) => {
+  const steps = lesson(pictures[k], exam.labels[k]);
+  out.taught += !missed(k);
+  return steps;
+});
+out.after = right();
+out.kept = wrong.filter((k) => !missed(k)).length;
+const line = document.createElement("pre");
+line.id = "probe";
+line.textContent = JSON.stringify(out);
+document.body.append(line);
+"""
+
+
+def _digits(data: Splits) -> Model:
+    spec = spec_for(MonoForward(), MLP(width=32, depth=2), data)
+    learner = spec.build(seed=0)
+    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=3e-3))
+    generator = torch.Generator().manual_seed(0)
+    for step in range(500):
+        chosen = torch.randint(len(data.train.labels), (50,), generator=generator)
+        trainer.step(data.train.pixels[chosen], data.train.labels[chosen], step=step)
+    return model_of(learner, spec, name="Digits & <lines>")
+
+
+@pytest.mark.parametrize(("width", "pointer"), [(390, "touch"), (1280, "mouse")])
+def test_a_page_learns_in_a_browser(width: int, pointer: str, tmp_path: Path):
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    if browser is None:
+        pytest.skip("needs chromium on this machine")
+    data = load(DataSettings(name="digits"))
+    model = _digits(data)
+    write_files(model, tmp_path, "page", None, kept=rehearsal(data, model.spec.shape))
+    text = (tmp_path / "index.html").read_text()
+    assert len(text.encode()) <= MOST_BYTES and "http" not in re.sub(r'"[A-Za-z0-9+/=]{40,}"', "", text)
+    exam = {"images": data.test.pixels.flatten(1).tolist(), "labels": data.test.labels.tolist()}
+    probe = _PROBE.replace("POINTER", json.dumps(pointer)).replace("EXAM", json.dumps(exam))
+    probe = "const original = state();\n" + probe.replace("ORIGINAL", "original")
+    (tmp_path / "probe.html").write_text(text.replace("clear();\n</script>", f"clear();\n{probe}</script>"))
+    words = [browser, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words += [f"--window-size={max(width, 500)},900", "--virtual-time-budget=60000", "--dump-dom"]
+    done = subprocess.run(
+        [*words, (tmp_path / "probe.html").as_uri()], capture_output=True, text=True, timeout=200, check=True
+    )
+    match = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.S)
+    assert match, done.stderr[-500:]
+    out = json.loads(match[1].replace("&lt;", "<").replace("&amp;", "&"))
+    print({**out, "bytes": len(text.encode()), "exam": len(data.test.labels)})
+    assert out["narrow"] and out["ink"] > 3 and (out["rows"], out["answers"]) == (4, 10)
+    assert out["learned"] and out["loaded"] and out["undone"] < 1e-6
+    assert "Digits &amp; &lt;lines&gt;" in text
+    assert out["taught"] == len(out["steps"]) >= 10, "a lesson was not learned"
+    assert out["before"] - out["after"] <= 0.02 * len(data.test.labels), "the lessons cost more than 2 points"
+
+
+def test_a_page_that_is_too_large_is_refused(tmp_path: Path):
+    model = trained(MonoForward(), MLP(width=300, depth=2), toy_images())
+    with pytest.raises(ValueError, match=r"the page would have [\d,]+ bytes, more than 300,000: train a narrower"):
+        written(model, tmp_path, "page")
+
+
+def test_a_page_learns_without_the_dropout_of_its_training(tmp_path: Path):
+    folder = written(trained(MonoForward(), TinyCNN(width=3), toy_images()), tmp_path, "page", None)
+    described = json.loads((folder / "export.json").read_text())
+    assert described["learning"] == vars(LESSONS)
+    assert (folder / "index.html").stat().st_size < MOST_BYTES
