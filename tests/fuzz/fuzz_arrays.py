@@ -157,7 +157,8 @@ def check_pairs(splits: Splits, wanted: dict[bytes, int] | None) -> None:
     seen: list[bytes] = []
     for split in (splits.train, splits.validation, splits.test):
         for pixels, label in zip(split.pixels.numpy(), split.labels.tolist(), strict=True):
-            image = np.ascontiguousarray(pixels).tobytes()
+            gray = pixels if pixels.dtype == np.uint8 else np.round(255 * pixels.astype("f8")).astype("u1")
+            image = np.ascontiguousarray(gray).tobytes()
             if wanted.get(image) != label:
                 raise Wrong(f"an image of label {wanted.get(image)} has label {label}")
             seen.append(image)

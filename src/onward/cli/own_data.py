@@ -14,9 +14,10 @@ from onward.cli.words import CommandLineError
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, is_folder, load
 from onward.nets import Architecture, TinyCNN
-from onward.recipes import Recipe, nearest
+from onward.recipes import Recipe
 from onward.runs import RunFolder
 from onward.runs.model import load_model, spec_for
+from onward.screen import likely
 
 _STEPS = 2000  # about what a small set is trained for
 _EPOCHS = (5, 60)  # the fewest and the most
@@ -129,7 +130,7 @@ def _method(name: str) -> Algorithm:
     known = {each.lower(): each for each in registry.ALGORITHMS.names()}
     found = known.get(name.replace("_", "").replace("-", "").lower())
     if found is None:
-        raise ValueError(f"unknown method {name!r}{nearest(name, known.values())}; `onward list` shows the methods")
+        raise ValueError(f"unknown method {name!r}{likely(name, known.values())}; `onward list` shows the methods")
     if found in ("Backprop", "DeepSupervision"):  # these stand beside a local method
         return (Backprop if found == "Backprop" else DeepSupervision)(of=MonoForward())
     return PredSim() if found == "PredSim" else registry.ALGORITHMS.find(found)()
@@ -139,5 +140,5 @@ def _net(name: str) -> Architecture:
     known = {each.lower(): each for each in registry.NETS.names()}
     found = known.get(name.replace("_", "").replace("-", "").lower())
     if found is None:
-        raise ValueError(f"unknown network {name!r}{nearest(name, known.values())}")
+        raise ValueError(f"unknown network {name!r}{likely(name, known.values())}")
     return TinyCNN(width=_WIDTH, dropout=0.1) if found == "TinyCNN" else registry.NETS.find(found)()
