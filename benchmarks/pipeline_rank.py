@@ -7,14 +7,15 @@ from statistics import median
 
 import torch
 
-from onward.core import LocalTrainer
+from onward.core import EpochDone, LocalTrainer
 from onward.costs.blocks import block_costs
 from onward.data import Splits, TrainLoader, from_arrays
 from onward.pipeline import Message, Ranks, Wires, carve, join, place, possible_cuts, simulate
 from onward.pipeline.run import leave
-from onward.pipeline.training import StageTraining
+from onward.pipeline.training import StageNeighbors
 from onward.recipes import Recipe
 from onward.runs.model import ModelSpec, spec_for
+from onward.training import Training
 from onward.training.process import keep_freed_memory
 from subjects import subject
 
@@ -36,20 +37,16 @@ def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) ->
     plan = ranks.hear("plan")
     ranks.link(ranks.world, 1, device, "exact")
     owned = range(*plan["stages"][ranks.rank])
-    training = StageTraining(
+    training = Training(
         carve(spec.build(), owned).to(device),
         data,
         recipe.trainer,
-        ranks,
-        owned,
         epochs=_EPOCHS,
         batch_size=recipe.batch_size,
-        seed=0,
         augmentation=recipe.data.augmentation,
-        wish=lambda: (False, None),
-        save=lambda _: None,
+        neighbors=StageNeighbors(ranks, owned, wish=lambda: (False, None)),
     )
-    rates = [done.images_per_second for done in training]
+    rates = [event.images_per_second for event in training if isinstance(event, EpochDone)]
     if ranks.outbox is not None:
         ranks.outbox.put(Message("end"))
         ranks.outbox.close()

@@ -51,7 +51,7 @@ def place(tmp_path: Path) -> Place:
 def make_training(toy_data: Splits):
     """Build a fresh, seeded training on the toy images; keyword arguments change its settings."""
 
-    def build(*, algorithm=None, net=None, epochs: int = 2, augmentation=None, **settings) -> Training:
+    def build(*, algorithm=None, net=None, epochs: int = 2, augmentation=None, neighbors=None, **settings) -> Training:
         spec = spec_for(algorithm or DeeperForward(), net or TinyCNN(width=6, dropout=0.3), toy_data)
         return Training(
             spec.build(seed=1),
@@ -61,6 +61,7 @@ def make_training(toy_data: Splits):
             batch_size=16,
             seed=3,
             augmentation=augmentation,
+            neighbors=neighbors,
         )
 
     return build

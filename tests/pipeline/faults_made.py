@@ -12,10 +12,9 @@ from typing import Any
 
 import torch.distributed as dist
 
-from onward.pipeline import evaluation as stage_evaluation
 from onward.pipeline import run as pipelined
-from onward.pipeline.training import StageTraining
 from onward.runs import beginning, checkpoints, folder
+from onward.training import Training, evaluation
 
 _NEW_MOUNTS, _PRIVATE, _RECURSIVE = 0x20000, 1 << 18, 1 << 14
 
@@ -40,26 +39,26 @@ def make() -> None:
 
 
 def _slow_first_fit(seconds: float) -> None:
-    fit = stage_evaluation.fit_rule
+    fit = evaluation.fit_rule
 
     def slow(*arguments: Any) -> None:
-        stage_evaluation.fit_rule = fit
+        evaluation.fit_rule = fit
         time.sleep(seconds)
         fit(*arguments)
 
-    stage_evaluation.fit_rule = slow
+    evaluation.fit_rule = slow
 
 
 def _at_step(number: int, act) -> None:
-    check = StageTraining._inputs
+    check = Training._inputs
 
-    def inputs(self: StageTraining):
+    def inputs(self: Training):
         for item in check(self):
             if self.step == number:
                 act()
             yield item
 
-    StageTraining._inputs = inputs
+    Training._inputs = inputs
 
 
 def _kill() -> None:

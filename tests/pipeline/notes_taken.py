@@ -17,7 +17,7 @@ from onward.measure import MemoryMeter
 from onward.nets import MLP
 from onward.nets.net import Net
 from onward.pipeline import links
-from onward.pipeline.training import StageTraining
+from onward.training import Training
 
 
 def take() -> None:
@@ -52,31 +52,31 @@ def _sleep(seconds: float):
 
 
 def _note_times(path: Path) -> None:
-    inputs = StageTraining._inputs
+    inputs = Training._inputs
 
-    def timed(self: StageTraining):
+    def timed(self: Training):
         times = []
         for item in inputs(self):
             times.append(time.perf_counter())
             yield item
         path.write_text(json.dumps([*times, time.perf_counter()]))
 
-    StageTraining._inputs = timed
+    Training._inputs = timed
 
 
 def _note_memory(path: Path) -> None:
     """Note, for each epoch, what a meter sees this stage hold at most, and the bytes received but not yet let go."""
-    steps, epochs = StageTraining._steps, []
+    steps, epochs = Training._steps, []
     received = _Received()
 
-    def metered(self: StageTraining) -> None:
+    def metered(self: Training):
         received.peak = received.alive
         with MemoryMeter(self.trainer) as meter:
-            steps(self)
+            yield from steps(self)
         epochs.append({"peak": meter.peak, **meter.by_category, "received": received.peak})
         path.write_text(json.dumps(epochs))
 
-    StageTraining._steps = metered
+    Training._steps = metered
 
 
 class _Received:

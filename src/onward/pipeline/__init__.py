@@ -6,7 +6,7 @@ from onward.pipeline.placement import Stages, place, possible_cuts, stages_of
 from onward.pipeline.ranks import Ranks, join
 from onward.pipeline.replicas import SharedOptimizer, add_up, check_replicas, greatest
 from onward.pipeline.simulate import Prediction, Wires, simulate
-from onward.pipeline.stage import StageForward, carve, evaluating, own_turns, reach, step_content, step_message
+from onward.pipeline.stage import StageForward, carve, step_content, step_message
 from onward.pipeline.whole_batch import see_whole_batch
 
 __all__ = [
@@ -23,13 +23,10 @@ __all__ = [
     "add_up",
     "carve",
     "check_replicas",
-    "evaluating",
     "greatest",
     "join",
-    "own_turns",
     "place",
     "possible_cuts",
-    "reach",
     "see_whole_batch",
     "simulate",
     "stages_of",

@@ -5,6 +5,7 @@ import os
 import platform
 import socket
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from onward.core import Count, Learner, LocalTrainer, Positive, check_fields
+from onward.core import Count, EpochDone, Learner, LocalTrainer, Positive, check_fields
 from onward.costs.blocks import Balance, block_costs
 from onward.data import Splits, TrainLoader
 from onward.pipeline import (
@@ -31,7 +32,7 @@ from onward.pipeline import (
     stages_of,
 )
 from onward.pipeline.placement import check_stages
-from onward.pipeline.training import StageStopped, StageTraining
+from onward.pipeline.training import StageNeighbors
 from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.beginning import announce, images_of
@@ -39,16 +40,16 @@ from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, spec_for
-from onward.runs.records import make_record
-from onward.runs.train import Interrupted, Place, check_data
+from onward.runs.train import Interrupted, Place, begin, check_data, conclude, follow, judge
 from onward.screen import let_the_first_speak, shown
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
-from onward.training.compiling import compile_bodies
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopWish, stop_wish
-from onward.training.progress import Display, stages
+from onward.training.loop import StepDone, Training
+from onward.training.neighbors import Stopped
+from onward.training.progress import Display
 
 Outcome = tuple[RunFolder, dict[str, Any]]
 
@@ -140,7 +141,8 @@ class _Run:
         if ranks.writes:
             announce(recipe, data, learner, self.device, folder.path)
         with stop_wish() as wish:
-            training = self._training(carve(learner, owned).to(self.device), data, owned, folder, wish)
+            neighbors = StageNeighbors(ranks, owned, wish=self._wish(wish))
+            training = begin(recipe, data, carve(learner, owned).to(self.device), self.where, neighbors)
             if kind is not None:
                 with naming(f"the checkpoint in {folder.path} does not fit this run"):
                     training.load_state(*checkpoints.read(folder.path, kind, owned))
@@ -206,86 +208,59 @@ class _Run:
         placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
         return RunFolder.create(self.where.runs_dir, self.recipe, {**machine, "pipeline": placement})
 
-    def _training(
-        self, learner: Learner, data: Splits, owned: range, folder: RunFolder, stop: StopWish
-    ) -> StageTraining:
-        if self.where.compile:
-            compile_bodies(learner)
-        saved = time.monotonic()
+    def _wish(self, stop: StopWish) -> Callable[[], tuple[bool, int | None]]:
+        """Return what tells before each step whether all ranks save after it, and the signal to stop by."""
+        self.saved = time.monotonic()
 
         def wish() -> tuple[bool, int | None]:
-            return stop.signal is not None or time.monotonic() - saved >= self.where.checkpoint_every, stop.signal
+            late = time.monotonic() - self.saved >= self.where.checkpoint_every
+            return stop.signal is not None or late, stop.signal
 
-        def save(training: StageTraining) -> None:
-            nonlocal saved
-            blocks, rest, notes = training.state()
-            for tensors in (*blocks.values(), rest):
-                check_finite(tensors, f" after step {training.step}")  # a checkpoint must be a good one
-            spot = checkpoints.Spot(notes["epoch"], notes["step_in_epoch"])
-            if self.ranks.replica == 0:
-                for k, tensors in blocks.items():
-                    checkpoints.save_part(folder.path, spot, f"block-{k}", tensors, {})
-            if self.ranks.writes:
-                checkpoints.save_part(folder.path, spot, "rest", rest, notes)
-                checkpoints.seal(folder.path, spot, len(learner.blocks))
-            saved = time.monotonic()
+        return wish
 
-        return StageTraining(
-            learner,
-            data,
-            self.recipe.trainer,
-            self.ranks,
-            owned,
-            epochs=self.recipe.epochs,
-            batch_size=self.recipe.batch_size,
-            seed=self.recipe.seed,
-            augmentation=self.recipe.data.augmentation,
-            wish=wish,
-            save=save,
-        )
-
-    def _train(self, training: StageTraining, folder: RunFolder) -> None:
+    def _save(self, training: Training, folder: RunFolder) -> None:
+        tensors, notes = training.state()
+        check_finite(tensors, f" after step {training.step}")  # a checkpoint must be a good one
+        if self.ranks.replica == 0:
+            checkpoints.save_blocks(folder.path, tensors, notes, training.owned)
         if self.ranks.writes:
-            folder.keep_metrics(training.epoch, resumed=training.step > 0)
+            checkpoints.save_rest(folder.path, tensors, notes, len(training.learner.blocks))
+        self.saved = time.monotonic()
+
+    def _train(self, training: Training, folder: RunFolder) -> None:
+        def after(event: StepDone | EpochDone) -> None:
+            if isinstance(event, StepDone) and event.orders.save:
+                self._save(training, folder)
+
         try:
-            if not self.ranks.writes:
-                for _ in training:
-                    pass
-                return
-            with Display(self.recipe.epochs, training.epoch, len(training.loader)) as display:
+            if self.ranks.writes:
+                folder.keep_metrics(training.epoch, resumed=training.step > 0)
+                display = self.held.enter_context(Display(training.total_epochs, training.epoch, training.steps))
+                follow(training, folder, display, after)
+            else:
                 for event in training:
-                    folder.append_metrics(asdict(event))
-                    display.epoch(event)
-        except StageStopped as stop:
+                    after(event)
+        except Stopped as stop:
             self._part()
             if self.ranks.writes:
                 raise Interrupted(folder.path, stop.signal) from None
             raise SystemExit(128 + stop.signal) from None
 
-    def _finish(self, training: StageTraining, folder: RunFolder, data: Splits, spec: ModelSpec) -> Outcome | None:
-        training.trainer.adopt_average()
+    def _finish(self, training: Training, folder: RunFolder, data: Splits, spec: ModelSpec) -> Outcome | None:
         if self.ranks.replica:
             self._part()
             return None
-        if self.ranks.writes:
-            training.evaluation.watch = self.held.enter_context(stages())
-        found = training.evaluation.finish(data)
+        found = judge(training, data)
         weights = _gather(self.ranks, training.learner, training.owned)
-        result = None
+        outcome = None
         if self.ranks.writes:
-            assert found is not None
-            validation, test = found
             whole = spec.build()
             whole.load_state_dict({**training.learner.state_dict(), **weights})
             check_finite(whole.state_dict(), f" after step {training.step}")
             whole.to(self.device)
-            seconds, machine = training.train_seconds, folder.environment()
-            result = make_record(
-                self.recipe, data, whole, train_seconds=seconds, test=test, validation=validation, machine=machine
-            )
-            result = folder.finish(whole, spec, result)
+            outcome = folder, conclude(folder, self.recipe, data, whole, training.train_seconds, found)
         self._part()
-        return None if result is None else (folder, result)
+        return outcome
 
     def _part(self) -> None:
         """Leave together: the rank that writes last of all, when everything is on disk."""

@@ -1,14 +1,12 @@
 """A stage: some consecutive blocks of a learner on one rank, trained and evaluated on what comes along."""
 # B batch, C classes, L scored blocks so far
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Learner, LocalBlock, Piece, Span, Stream, Target, Turns, split
+from onward.core import Learner, LocalBlock, Piece, Stream, Target, split
 from onward.pipeline.message import Message
 
 
@@ -25,18 +23,6 @@ def carve(learner: Learner, owned: range) -> Learner:
         if k not in owned:
             learner.blocks[k] = LocalBlock(Elsewhere())  # pyright: ignore[reportIndexIssue] (a module list)
     return learner
-
-
-def own_turns(turns: Turns, owned: range) -> Turns:
-    """Return the spans of every turn that lie in these blocks; no span may reach across their border."""
-    kept = tuple(tuple(span for span in turn if span.first in owned) for turn in turns)
-    assert all(span.last in owned for turn in kept for span in turn)
-    return kept
-
-
-def reach(turn: Sequence[Span], owned: range) -> int:
-    """Return the block before which a stage stops in a step: its own end, or that of the last span of all."""
-    return max(owned.start, min(owned.stop, turn[-1].last + 1))
 
 
 def step_message(pieces: Sequence[Piece], target: Target, notes: dict) -> Message:
@@ -81,16 +67,3 @@ class StageForward:
             x = stream[0]
             found.append(x.mean(dim=tuple(range(2, x.ndim))) if x.ndim > 2 else x)
         return stream, found
-
-
-@contextmanager
-def evaluating(learner: Learner) -> Iterator[None]:
-    """Compute as in evaluation, without a graph; training goes on afterwards."""
-    modes = [(module, module.training) for module in learner.modules()]
-    learner.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, mode in modes:
-            module.training = mode

@@ -41,6 +41,24 @@ def save_part(run: Path, spot: Spot, name: str, tensors: dict[str, Tensor], note
     write_tensors(folder / f"{name}.safetensors", tensors, notes | tie)
 
 
+def save_blocks(run: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any], owned: range) -> None:
+    """Write the blocks `owned` of a state that has at least these, each as a part."""
+    spot = Spot(notes["epoch"], notes["step_in_epoch"])
+    for k in owned:
+        heads = (f"learner.blocks.{k}.", f"optimizer.{k}.")
+        block = {name: tensor for name, tensor in tensors.items() if name.startswith(heads)}
+        block |= {f"loss_sum.{k}": tensors["loss_sum"][k], f"first_bad.{k}": tensors["first_bad"][k]}
+        save_part(run, spot, f"block-{k}", block, {})
+
+
+def save_rest(run: Path, tensors: Mapping[str, Tensor], notes: dict[str, Any], num_blocks: int) -> None:
+    """Write what belongs to no block, and seal the checkpoint, whose blocks are all written."""
+    spot = Spot(notes["epoch"], notes["step_in_epoch"])
+    of_blocks = ("learner.blocks.", "optimizer.", "loss_sum", "first_bad")
+    save_part(run, spot, "rest", {name: t for name, t in tensors.items() if not name.startswith(of_blocks)}, notes)
+    seal(run, spot, num_blocks)
+
+
 def save_whole(run: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
     """Write a checkpoint of one process."""
     write_tensors(run / _WHOLE, tensors, {**notes, "config_sha256": identity_of(run).digest})

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,9 +25,11 @@ from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
 from onward.training.compiling import check_compiler, compile_bodies
+from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
-from onward.training.interrupt import stop_wish
-from onward.training.loop import Training
+from onward.training.interrupt import StopWish, stop_wish
+from onward.training.loop import StepDone, Training
+from onward.training.neighbors import Neighbors
 from onward.training.process import processor_set_up
 from onward.training.progress import Display
 
@@ -124,6 +127,62 @@ def check_data(folder: RunFolder, data: Splits) -> None:
         )
 
 
+def begin(recipe: Recipe, data: Splits, learner: Learner, place: Place, neighbors: Neighbors | None = None) -> Training:
+    """Return the training of a recipe at its start; with `neighbors` as one stage of a pipeline."""
+    if place.compile:
+        compile_bodies(learner)
+    return Training(
+        learner,
+        data,
+        recipe.trainer,
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        seed=recipe.seed,
+        augmentation=recipe.data.augmentation,
+        neighbors=neighbors,
+    )
+
+
+def follow(
+    training: Training, folder: RunFolder, display: Display, after: Callable[[StepDone | EpochDone], None]
+) -> None:
+    """Train to the end; write down and show what happens. `after` is called with every event."""
+    training.evaluator.watch = display.stage
+    for event in training:
+        if isinstance(event, EpochDone):
+            folder.append_metrics(asdict(event))
+            display.epoch(event)
+        else:
+            display.step(event)
+        after(event)
+    display.trained()
+
+
+def judge(training: Training, data: Splits) -> tuple[Accuracy, Accuracy]:
+    """Finish a training that has seen its last epoch; return what it comes to on the validation and the test split."""
+    training.finish()
+    validation = training.evaluator.accuracy(data.validation, "validating")
+    return validation, training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
+
+
+def conclude(
+    folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, seconds: float, found: tuple[Accuracy, Accuracy]
+) -> dict[str, Any]:
+    """Write model and result of a training that took so long; `found` is on the validation and on the test split."""
+    validation, test = found
+    result = make_record(
+        recipe,
+        data,
+        learner,
+        train_seconds=seconds,
+        test=test,
+        validation=validation,
+        machine=folder.environment(),
+    )
+    assert isinstance(learner.description, ModelSpec)
+    return folder.finish(learner, learner.description, result)
+
+
 def _carry_out(
     folder: RunFolder,
     recipe: Recipe,
@@ -136,17 +195,7 @@ def _carry_out(
 ) -> dict[str, Any]:
     if verbose:
         announce(recipe, data, learner, learner.device, folder.path)
-    if place.compile:
-        compile_bodies(learner)
-    training = Training(
-        learner,
-        data,
-        recipe.trainer,
-        epochs=recipe.epochs,
-        batch_size=recipe.batch_size,
-        seed=recipe.seed,
-        augmentation=recipe.data.augmentation,
-    )
+    training = begin(recipe, data, learner, place)
     checkpoint = folder.load_checkpoint()
     if checkpoint is not None:
         with naming(f"the checkpoint in {folder.path} does not fit this run"):
@@ -156,42 +205,29 @@ def _carry_out(
             raise ValueError(f"{folder.path} was stopped before its first checkpoint: begin it again with --init")
         _save(training, folder)  # a run that is resumed cannot take these weights again
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
-    with Display(training.total_epochs, training.epoch, len(training.loader), quiet=not verbose) as display:
-        training.evaluator.watch = display.stage
-        _run(training, folder, place.checkpoint_every, display)
-        display.trained()
-        training.finish()
-        validation = training.evaluator.accuracy(data.validation, "validating")
-        test = training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
-    machine = folder.environment()
-    result = make_record(
-        recipe,
-        data,
-        learner,
-        train_seconds=training.train_seconds,
-        test=test,
-        validation=validation,
-        machine=machine,
-    )
-    assert isinstance(learner.description, ModelSpec)
-    return folder.finish(learner, learner.description, result)
+    with Display(training.total_epochs, training.epoch, training.steps, quiet=not verbose) as display:
+        with stop_wish() as wish:
+            follow(training, folder, display, _saved_in_time(training, folder, place.checkpoint_every, wish))
+            _save(training, folder)
+        found = judge(training, data)
+    return conclude(folder, recipe, data, learner, training.train_seconds, found)
 
 
-def _run(training: Training, folder: RunFolder, checkpoint_every: float, display: Display) -> None:
+def _saved_in_time(
+    training: Training, folder: RunFolder, every: float, wish: StopWish
+) -> Callable[[StepDone | EpochDone], None]:
+    """Return what saves when it is time, and stops where it is wished."""
     saved = time.monotonic()
-    with stop_wish() as wish:
-        for event in training:
-            if isinstance(event, EpochDone):
-                folder.append_metrics(asdict(event))
-                display.epoch(event)
-            else:
-                display.step(event)
-            if wish.signal is not None or time.monotonic() - saved >= checkpoint_every:
-                _save(training, folder)
-                saved = time.monotonic()
-            if wish.signal is not None:
-                raise Interrupted(folder.path, wish.signal)
-        _save(training, folder)
+
+    def after(event: StepDone | EpochDone) -> None:
+        nonlocal saved
+        if wish.signal is not None or time.monotonic() - saved >= every:
+            _save(training, folder)
+            saved = time.monotonic()
+        if wish.signal is not None:
+            raise Interrupted(folder.path, wish.signal)
+
+    return after
 
 
 def _save(training: Training, folder: RunFolder) -> None:

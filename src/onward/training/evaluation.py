@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Int64
@@ -58,10 +59,29 @@ class Accuracy:
         return next(iter(self.by_rule.values()))
 
 
+_ELSEWHERE = Accuracy({}, ())
+"""What is known where images do not come to their end."""
+
+
+@runtime_checkable
+class Through(Protocol):
+    """How images get past all blocks where these are in several processes, which take the same calls in one order."""
+
+    last: bool
+    """Whether what was collected is complete here; elsewhere nothing is known of it."""
+
+    def collect(
+        self, images: Source, *, handed_on: bool, batch_size: int, watch: Watch
+    ) -> list[tuple[Evidence, Tensor]]:
+        """Carry a split through all blocks; return their scores, and what they hand on if asked, where `last`."""
+        ...
+
+
 class Evaluator:
     """Runs a learner over data splits in the arithmetic of its training, batch by batch; `watch` is told how far it is.
 
-    `batch_size` is that of the training.
+    `batch_size` is that of the training. `through` is how images get past blocks that are elsewhere; where it is not
+    the last to see them, accuracies are empty.
     """
 
     def __init__(
@@ -71,11 +91,13 @@ class Evaluator:
         *,
         batch_size: int = LARGEST_BATCH,
         watch: Watch = unwatched,
+        through: Through | None = None,
     ):
         self.learner = learner
         self.settings = settings
         self.batch_size = evaluated_together(settings, batch_size)
         self.watch = watch
+        self.through = through
 
     def validate(self, train: Source, validation: Source) -> Accuracy:
         """Fit the headline rule and report it and every block on the validation split.
@@ -83,30 +105,32 @@ class Evaluator:
         Scores of blocks are kept and not computed twice; a rule that reads more goes over the images again.
         """
         name = self.learner.headline
-        rule, what = self.learner.rules[name], "validating"
-        assert isinstance(rule, InferenceRule)
         with self._evaluating():
-            kept = [] if rule.reads_handed_on or not rule.pipelined else list(self._scores(validation, what))
-
-            def seen() -> Seen:
-                return kept or self._evidence(validation, what)
-
-            fit_rule(self.learner, name, lambda: self._evidence(train, f"fitting {name}"), seen, self.watch)
+            known = self._for_rules(train, [name], training=True)
+            seen = self._again(validation, name)
+            if not self._complete:
+                return _ELSEWHERE
+            fit_rule(self.learner, name, known(name), seen, self.watch)
             return tally(self.learner, seen(), [name], len(validation))
 
     def fit_rules(self, train: Source, validation: Source) -> None:
         """Let every inference rule fit what it has to fit; what selects sees the validation split alone."""
+        names = list(self.learner.rules)
         with self._evaluating():
-            for name in self.learner.rules:
-                what = f"fitting {name}"
-                known, checked = (partial(self._evidence, images, what) for images in (train, validation))
-                fit_rule(self.learner, name, known, checked, self.watch)
+            known = self._for_rules(train, names, training=True)
+            checked = self._for_rules(validation, names)
+            for name in names if self._complete else ():
+                fit_rule(self.learner, name, known(name), checked(name), self.watch)
 
     def accuracy(self, images: Source, what: str = "evaluating") -> Accuracy:
         """Report every inference rule and every block on one split."""
+        names = list(self.learner.rules)
         with self._evaluating():
+            seen = self._evidence(images, what) if self.through is None else self._collected(images, names)
+            if not self._complete:
+                return _ELSEWHERE
             pairs: list[Tensor] = []
-            found = tally(self.learner, self._evidence(images, what), list(self.learner.rules), len(images), pairs)
+            found = tally(self.learner, seen, names, len(images), pairs)
         if self.learner.task != "classes":
             return found
         true, taken = torch.cat(pairs, dim=1).cpu()
@@ -145,9 +169,33 @@ class Evaluator:
             del x, y  # or they would wait beside the next batch
         self.watch(what, len(images), len(images))
 
-    def _scores(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:
-        for evidence, y in self._evidence(images, what):
-            yield CollectedEvidence(evidence.block_scores), y
+    @property
+    def _complete(self) -> bool:
+        return self.through is None or self.through.last
+
+    def _for_rules(self, images: Source, names: list[str], *, training: bool = False) -> Callable[[str], Evidences]:
+        """Return how each rule goes over a split. Of several processes, all look at it once, before any rule does."""
+        if self.through is None:
+            return lambda name: partial(self._evidence, images, f"fitting {name}")
+        wanted = [name for name in names if not training or _rule(self.learner, name).fits_on_training]
+        seen = self._collected(images, wanted) if wanted else []
+        return lambda name: (lambda: seen) if name in wanted else partial(_refuse, name, _rule(self.learner, name))
+
+    def _again(self, images: Source, name: str) -> Evidences:
+        """Return how a rule goes over a split more than once."""
+        rule = _rule(self.learner, name)
+        if self.through is not None:
+            kept = self._collected(images, [name])
+        elif rule.reads_handed_on or not rule.pipelined:
+            return partial(self._evidence, images, "validating")
+        else:
+            kept = [(CollectedEvidence(seen.block_scores), y) for seen, y in self._evidence(images, "validating")]
+        return lambda: kept
+
+    def _collected(self, images: Source, names: list[str]) -> list[tuple[Evidence, Tensor]]:
+        assert self.through is not None
+        handed_on = any(_rule(self.learner, name).reads_handed_on for name in names)
+        return self.through.collect(images, handed_on=handed_on, batch_size=self.batch_size, watch=self.watch)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -160,10 +208,22 @@ class Evaluator:
             self.learner.train(training)
 
 
-def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences, watch: Watch = unwatched) -> None:
-    """Let one inference rule fit what it has to fit; `watch` is told of the steps that it takes."""
+def _rule(learner: Learner, name: str) -> InferenceRule:
     rule = learner.rules[name]
     assert isinstance(rule, InferenceRule)
+    return rule
+
+
+def _refuse(name: str, rule: InferenceRule) -> Seen:
+    raise ValueError(
+        f"the inference rule {name} goes over the training split; set fits_on_training in "
+        f"{type(rule).__name__}, so that a pipeline sends it along"
+    )
+
+
+def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences, watch: Watch = unwatched) -> None:
+    """Let one inference rule fit what it has to fit; `watch` is told of the steps that it takes."""
+    rule = _rule(learner, name)
     told = [part for part in rule.modules() if isinstance(part, InferenceRule)]
     try:
         for part in told:

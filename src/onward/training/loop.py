@@ -1,13 +1,25 @@
 """A training as an iterator: step after step, epoch after epoch, with its whole state at hand after each."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from onward.core import EpochDone, Learner, LocalTrainer, Stream, Target, TrainerSettings, Turns, gradients_on
+from onward.core import (
+    EpochDone,
+    Learner,
+    LocalTrainer,
+    Span,
+    Stream,
+    Target,
+    TrainerSettings,
+    Turns,
+    gradients_on,
+    split,
+)
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.parts.body.frozen import follow_data
@@ -15,18 +27,20 @@ from onward.training.cascade import FrozenInputs, check_cacheable
 from onward.training.evaluation import Evaluator
 from onward.training.finite import check_finite
 from onward.training.losses import LossLog, ends_of
+from onward.training.neighbors import NO_ORDERS, Alone, Neighbors, Orders, Step, Stopped
 
 _CHECK_EVERY = 50  # steps between looks at the losses: each look waits for the device
 
 
 @dataclass(frozen=True)
 class StepDone:
-    """One batch of `images` was learned: step `step` of `steps` in an epoch."""
+    """One batch of `images` was learned: step `step` of `steps` in an epoch; all stages follow the same `orders`."""
 
     epoch: int
     step: int
     steps: int
     images: int
+    orders: Orders = NO_ORDERS
 
 
 class Training:
@@ -34,8 +48,10 @@ class Training:
 
     Iterating again goes on where the iteration stopped; so does a new Training that loads the state of an old one.
     Joint order trains every span on every batch; cascade order gives each span `epochs` of its own, then freezes it.
+    With `neighbors` it is one stage of a pipeline, whose other blocks are elsewhere: every stage takes the same steps
+    in the same order, each as soon as its input is there, and the last one alone yields what came of an epoch.
 
-    Raises ValueError when a loss is no longer finite, naming block and step.
+    Raises ValueError when a loss is no longer finite, naming block and step; Stopped after a step whose orders say so.
     """
 
     @gradients_on()
@@ -49,38 +65,35 @@ class Training:
         batch_size: int,
         seed: int = 0,
         augmentation: Augmentation | None = None,
+        neighbors: Neighbors | None = None,
     ):
-        augmentation = augmentation or Augmentation()
+        augmentation, neighbors = augmentation or Augmentation(), neighbors or Alone()
         if settings.cache_activations:
             check_cacheable(learner, augmentation)
         learner.laid_out(settings)
         self.learner, self.data, self.settings, self.epochs = learner, data, settings, epochs
-        self.trainer = LocalTrainer(learner, settings, seed=seed)
-        self.evaluator = Evaluator(learner, settings, batch_size=batch_size)
+        self.neighbors, self.owned = neighbors, neighbors.owned or range(len(learner.blocks))
+        self.pieces = settings.micro_batches * neighbors.replicas
+        first_piece = settings.micro_batches * neighbors.replica
+        self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
+        self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
+        neighbors.attach(self.trainer)
+        through = neighbors.through(learner)
+        self.evaluator = Evaluator(learner, settings, batch_size=batch_size, through=through)
         self.loader = TrainLoader(
-            data.train, batch_size=batch_size, device=learner.device, augmentation=augmentation, seed=seed
+            data.train,
+            batch_size=batch_size,
+            device=learner.device,
+            augmentation=augmentation,
+            seed=seed,
+            own=self._own_rows(min(batch_size, len(data.train))),
         )
         self.phases = _phases(learner, settings)
         self.frozen: FrozenInputs | None = None
+        self.steps, self.total_epochs = len(self.loader), epochs * len(self.phases)
         self.epoch = 0
         self.train_seconds = 0.0
         self._begin_epoch()
-
-    @property
-    def total_epochs(self) -> int:
-        return self.epochs * len(self.phases)
-
-    @property
-    def step(self) -> int:
-        """Steps done since the start of the training."""
-        return self.epoch * len(self.loader) + self.step_in_epoch
-
-    @property
-    def turns(self) -> Turns:
-        """The spans that the steps of this epoch train, in turn."""
-        phase = self.phases[min(self.epoch // self.epochs, len(self.phases) - 1)]
-        now = min(self.epoch % self.epochs, self.epochs - 1)
-        return tuple(tuple(span for span in turn if now in span.window(self.epochs)) for turn in phase)
 
     def __iter__(self) -> Iterator[StepDone | EpochDone]:
         events = self._events()
@@ -93,12 +106,15 @@ class Training:
 
     def _events(self) -> Iterator[StepDone | EpochDone]:
         while self.epoch < self.total_epochs:
-            yield from self._steps()
-            yield self._finish_epoch()
+            with self.neighbors.working():
+                yield from self._steps()
+            done = self._finish_epoch()
+            if done is not None:
+                yield done
 
     def check(self) -> None:
         """Raise ValueError if a loss was not finite, naming the block and the step where that first happened."""
-        self.log.check(len(self.loader))
+        self.log.check(self.steps)
 
     @gradients_on()
     def finish(self) -> None:
@@ -109,10 +125,10 @@ class Training:
         check_finite(self.learner.state_dict(), " after its rules were fitted")
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that the rest of the training depends on: tensors, and plain notes."""
+        """Return all that the rest of the training depends on here: tensors, and plain notes."""
         tensors = {f"learner.{name}": value for name, value in self.learner.state_dict().items()}
-        for index, optimizer in enumerate(self.trainer.optimizers):
-            tensors |= {f"optimizer.{index}.{name}": value for name, value in optimizer.state().items()}
+        for k in self.owned:
+            tensors |= {f"optimizer.{k}.{name}": value for name, value in self.trainer.optimizers[k].state().items()}
         tensors |= {"loss_sum": self.log.sum, "first_bad": self.log.first_bad}
         return tensors, {
             "epoch": self.epoch,
@@ -123,90 +139,123 @@ class Training:
 
     @gradients_on()
     def load_state(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """Continue from what `state` returned. Raises ValueError if it belongs to another training."""
-        load_weights(self.trainer, tensors, range(len(self.learner.blocks)))
-        self.epoch, self.step_in_epoch = spot_of(notes, self.total_epochs, len(self.loader))
-        self.epoch_seconds, self.train_seconds = notes["epoch_seconds"], notes["train_seconds"]
-        self.log.sum = tensors["loss_sum"].to(self.learner.device)
-        self.log.first_bad = tensors["first_bad"].to(self.learner.device)
+        """Continue from what `state` returned, or from as much of it as is owned here.
 
-    def _begin_epoch(self) -> None:
-        self.step_in_epoch = 0
+        Raises ValueError if it belongs to another training.
+        """
+        load_weights(self.trainer, tensors, self.owned)
+        self.epoch, step = spot_of(notes, self.total_epochs, self.steps)
+        self._begin_epoch(step)
+        self.epoch_seconds, self.train_seconds = notes["epoch_seconds"], notes["train_seconds"]
+        own = slice(self.owned.start, self.owned.stop)
+        self.log.sum[own] = tensors["loss_sum"].to(self.log.sum)[own]
+        self.log.first_bad[own] = tensors["first_bad"].to(self.log.first_bad)[own]
+
+    def _begin_epoch(self, step_in_epoch: int = 0) -> None:
+        """Set what is the same in all steps of an epoch."""
+        phase, now = divmod(min(self.epoch, self.total_epochs - 1), self.epochs)
+        self.turns = _in_window(self.phases[phase], now, self.epochs)
+        self.own_turns = own_turns(self.turns, self.owned)
+        self.first_step = phase * self.epochs * self.steps  # of this phase
+        self.entry = self.turns[0][0].first if self.settings.cache_activations else self.owned.start
+        self.step_in_epoch = step_in_epoch
+        self.step = self.epoch * self.steps + step_in_epoch
         self.epoch_seconds = 0.0
         self.log = LossLog(len(self.learner.blocks), self.learner.device)
 
+    def _own_rows(self, batch_size: int) -> slice | None:
+        """Return the rows of every batch that are trained on here; None if the others have to be seen as well."""
+        replicas = self.neighbors.replicas
+        if replicas == 1 or self.learner.supervision.mixes_images:
+            return None
+        share = batch_size // replicas  # even shares: whoever makes replicas sees to it
+        return slice(self.neighbors.replica * share, (self.neighbors.replica + 1) * share)
+
     def _steps(self) -> Iterator[StepDone]:
-        self._set_modes()
-        ends = ends_of(self.turns, self.learner.device)
-        started = time.perf_counter()
-        for stream, target, count in self._inputs():
-            self._set_learning_rate()
+        set_modes(self.learner, self.turns)
+        ends, started = ends_of(self.own_turns, self.learner.device), time.perf_counter()
+        for step in self._inputs():
+            self.neighbors.moved()
             turn = self.step % len(self.turns)
-            losses = self.trainer.update(stream, target, self.turns[turn], step=self.step, at=self._entry)
-            self.log.note(losses, ends[turn], self.step)
+            own, stop = self.own_turns[turn], reach(self.turns[turn], self.owned)
+            self._set_learning_rate(own)
+            losses = self.trainer.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
+            if losses:
+                self.log.note(self.neighbors.add_up(torch.stack(losses)), ends[turn], self.step)
+            if self.neighbors.last or stop < self.owned.stop:  # nothing behind learns from what is handed on
+                step.pieces[:] = [piece._replace(stream=()) for piece in step.pieces]
             self.step_in_epoch += 1
+            self.step += 1
             self.epoch_seconds += time.perf_counter() - started  # the caller's time is not ours
-            if self.step_in_epoch % _CHECK_EVERY == 0:
+            if self.step_in_epoch % _CHECK_EVERY == 0 or step.orders.save:  # a checkpoint must be a good one
                 self.check()
-            yield StepDone(self.epoch, self.step_in_epoch, len(self.loader), count)
+            yield StepDone(self.epoch, self.step_in_epoch, self.steps, self.loader.batch_size, step.orders)
+            self.neighbors.hand_on(step)
+            if step.orders.signal is not None:
+                raise Stopped(step.orders.signal)
+            del step
             started = time.perf_counter()
 
-    def _inputs(self) -> Iterator[tuple[Stream, Target, int]]:
+    def _inputs(self) -> Iterator[Step]:
+        if not self.neighbors.first:
+            for _ in range(self.step_in_epoch, self.steps):
+                yield self.neighbors.receive(self.pieces, self.own_pieces)
+            return
+        last = self.total_epochs * self.steps - 1
+        for stream, target in self._entering():
+            orders = self.neighbors.orders(last=self.step == last)
+            pieces = split(stream, target, self.pieces)[self.own_pieces]
+            del stream
+            yield Step(pieces, target, orders)
+
+    def _entering(self) -> Iterator[tuple[Stream, Target]]:
         if self.settings.cache_activations:
-            if self.frozen is None or self.frozen.stop != self._entry:
+            if self.frozen is None or self.frozen.stop != self.entry:
                 self.frozen = None  # make room first
-                self.frozen = FrozenInputs(self.trainer, self.data.train, stop=self._entry)
+                self.frozen = FrozenInputs(self.trainer, self.data.train, stop=self.entry)
             for stream, y in self.frozen.epoch(self.loader, self.epoch, start=self.step_in_epoch):
-                yield stream, Target(y), len(y)
+                yield stream, Target(y)
         else:
             for x, y in self.loader.epoch(self.epoch, start=self.step_in_epoch):
-                yield *self.trainer.enter(x, y, step=self.step), len(y)
+                yield self.trainer.enter(x, y, step=self.step)
 
-    @property
-    def _entry(self) -> int:
-        """The block that the inputs of this epoch enter."""
-        return self.turns[0][0].first if self.settings.cache_activations else 0
-
-    def _set_modes(self) -> None:
-        set_modes(self.learner, self.turns)
-
-    def _set_learning_rate(self) -> None:
-        steps, phase = len(self.loader), self.epoch // self.epochs * self.epochs
-        for span in self.turns[self.step % len(self.turns)]:  # every span has a schedule over its own epochs
+    def _set_learning_rate(self, turn: Sequence[Span]) -> None:
+        for span in turn:  # every span has a schedule over its own epochs
             window = span.window(self.epochs)
-            step = self.step - (phase + window.start) * steps
-            value = self.settings.learning_rate_at(step, steps, len(window))
+            step = self.step - self.first_step - window.start * self.steps
+            value = self.settings.learning_rate_at(step, self.steps, len(window))
             for optimizer in self.trainer.optimizers[span.blocks]:
                 optimizer.set_learning_rate(value)
 
-    @property
-    def _steps_of_epoch(self) -> range:
-        return range(self.step - self.step_in_epoch, self.step)
-
-    def _finish_epoch(self) -> EpochDone:
+    def _finish_epoch(self) -> EpochDone | None:
         started = time.perf_counter()
-        losses = self.log.means(self.turns, self._steps_of_epoch)
+        losses = self.log.means(self.own_turns, range(self.step - self.step_in_epoch, self.step))
         self.epoch_seconds += time.perf_counter() - started
         self.check()
         check_finite(self.learner.state_dict(), f" after step {self.step}")
+        self.train_seconds += self.epoch_seconds
+        done = self._validated(losses) if self.neighbors.replica == 0 else None  # one of them is enough to evaluate
+        self.epoch += 1
+        self._begin_epoch()
+        return done
+
+    def _validated(self, losses: dict[int, float]) -> EpochDone | None:
         with self.trainer.averaged():
             accuracy = self.evaluator.validate(self.data.train, self.data.validation)
-        self.train_seconds += self.epoch_seconds
         memory, meter = peak_memory(self.learner.device)
-        images = self.step_in_epoch * self.loader.batch_size
-        report = EpochDone(
+        losses, memory = self.neighbors.meet(losses, memory)
+        if not accuracy.by_rule:  # it is known at the last stage
+            return None
+        return EpochDone(
             epoch=self.epoch,
             losses=losses,
             validation_accuracy=accuracy.headline,
             block_accuracy=accuracy.by_block,
-            images_per_second=per_second(images, self.epoch_seconds),
+            images_per_second=per_second(self.step_in_epoch * self.loader.batch_size, self.epoch_seconds),
             train_seconds=self.train_seconds,
             peak_memory_bytes=memory,
             memory_meter=meter,
         )
-        self.epoch += 1
-        self._begin_epoch()
-        return report
 
 
 def per_second(count: int | float, seconds: float) -> float:
@@ -224,6 +273,23 @@ def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:
             "order cascade gives every span epochs of its own; this learner's have windows: use order joint"
         )
     return [((span,),) for span in learner.spans]
+
+
+def own_turns(turns: Turns, owned: range) -> Turns:
+    """Return the spans of every turn that lie in these blocks; no span may reach across their border."""
+    kept = tuple(tuple(span for span in turn if span.first in owned) for turn in turns)
+    assert all(span.last in owned for turn in kept for span in turn)
+    return kept
+
+
+def reach(turn: Sequence[Span], owned: range) -> int:
+    """Return the block before which these blocks stop in a step: their own end, or that of the last span of all."""
+    return max(owned.start, min(owned.stop, turn[-1].last + 1))
+
+
+def _in_window(turns: Turns, epoch: int, epochs: int) -> Turns:
+    """Return the spans of each turn that train in an epoch."""
+    return tuple(tuple(span for span in turn if epoch in span.window(epochs)) for turn in turns)
 
 
 def set_modes(learner: Learner, turns: Turns) -> None:
