@@ -226,7 +226,7 @@ def test_a_part_of_another_step_is_refused_by_name(toy_recipe: Recipe, tmp_path:
 @pytest.mark.parametrize("fault", ["missing tensor", "another shape", "no such epoch"])
 def test_a_checkpoint_that_does_not_fit_is_one_line(fault: str, toy_recipe: Recipe, place: Place, monkeypatch):
     module = sys.modules["onward.runs.train"]
-    monkeypatch.setattr(module, "_run", lambda training, folder, *_: _stop(training, folder))
+    monkeypatch.setattr(module, "follow", lambda training, folder, *_: _stop(training, folder))
     with pytest.raises(KeyboardInterrupt):
         train(toy_recipe, place)
     run = place.runs_dir / "toy" / "seed-0"

@@ -49,15 +49,15 @@ def test_reported_losses_are_means_over_the_steps_in_which_a_block_ended_a_span(
     size = len(toy_data.train) // 5
     training = Training(learner, toy_data, TrainerSettings(), epochs=3, batch_size=size)
     seen: list[dict[int, list[float]]] = [defaultdict(list)]
-    update = training.trainer.update
+    update = training.trainer.update_pieces
 
-    def noting(stream, target, spans, **places):
-        losses = update(stream, target, spans, **places)
-        for span, loss in zip(spans, losses.tolist(), strict=True):
-            seen[-1][span.last].append(loss)
+    def noting(pieces, spans, **places):
+        losses = update(pieces, spans, **places)
+        for span, loss in zip(spans, losses, strict=True):
+            seen[-1][span.last].append(float(loss))
         return losses
 
-    training.trainer.update = noting
+    training.trainer.update_pieces = noting
     assert len(training.loader) == 5  # so that odd epochs begin with the other turn
     counts = []
     for event in training:

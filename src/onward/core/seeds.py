@@ -18,7 +18,7 @@ def derive_seed(*parts: int | str) -> int:
 
     Blocks, steps and epochs derive theirs from the run seed, so that neither placement nor resuming changes a draw.
     """
-    text = "/".join(str(part) for part in parts)
+    text = "/".join(map(str, parts))
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 

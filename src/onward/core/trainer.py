@@ -115,6 +115,8 @@ class LocalTrainer:
         return stream
 
     def _advance(self, pieces: list[Piece], start: int, stop: int, *, step: int) -> None:
+        if start >= stop:
+            return
         for number, piece in enumerate(pieces):
             stream = self.advance(piece.stream, start, stop, step=step, piece=number)
             pieces[number] = piece._replace(stream=stream)

@@ -178,7 +178,7 @@ class Training:
             self.neighbors.moved()
             turn = self.step % len(self.turns)
             own, stop = self.own_turns[turn], reach(self.turns[turn], self.owned)
-            self._set_learning_rate(own)
+            self._set_learning_rate()
             losses = self.trainer.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
             if losses:
                 self.log.note(self.neighbors.add_up(torch.stack(losses)), ends[turn], self.step)
@@ -219,8 +219,8 @@ class Training:
             for x, y in self.loader.epoch(self.epoch, start=self.step_in_epoch):
                 yield self.trainer.enter(x, y, step=self.step)
 
-    def _set_learning_rate(self, turn: Sequence[Span]) -> None:
-        for span in turn:  # every span has a schedule over its own epochs
+    def _set_learning_rate(self) -> None:
+        for span in self.own_turns[self.step % len(self.own_turns)]:  # every span has a schedule over its own epochs
             window = span.window(self.epochs)
             step = self.step - self.first_step - window.start * self.steps
             value = self.settings.learning_rate_at(step, self.steps, len(window))
