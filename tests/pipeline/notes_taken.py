@@ -71,10 +71,11 @@ def _note_memory(path: Path) -> None:
 
     def metered(self: Training):
         received.peak = received.alive
-        with MemoryMeter(self.trainer) as meter:
-            yield from steps(self)
+        with MemoryMeter(self.trainer) as meter:  # torch's modes are left in the order in which they were entered
+            done = list(steps(self))
         epochs.append({"peak": meter.peak, **meter.by_category, "received": received.peak})
         path.write_text(json.dumps(epochs))
+        yield from done
 
     Training._steps = metered
 
