@@ -66,9 +66,7 @@ def test_scikit_learns_tools_work():
     assert grid.fit(IRIS.data, NAMES).best_params_["hidden"] == (8,)
 
 
-@pytest.mark.parametrize(
-    "algorithm", ["predsim", "DistanceForward", "deep_supervision", MonoForward(features=64), PredSim()]
-)
+@pytest.mark.parametrize("algorithm", ["predsim", "DistanceForward", "deep_supervision", MonoForward(features=64)])
 def test_methods_go_by_their_names(algorithm):
     model = LocalClassifier(algorithm, hidden=(60, 60), epochs=20, batch_size=16, random_state=0)
     assert model.fit(IRIS.data, NAMES).score(IRIS.data, NAMES) > 0.6

@@ -195,7 +195,7 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
             self.classes_ = np.unique(y if classes is None else classes)
         places = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if not (self.classes_[places] == y).all():
-            odd = y[self.classes_[places] != y][0]
+            odd = y[self.classes_[places] != y].tolist()[0]
             raise ValueError(f"y holds {odd!r}, which is none of the classes: give all of them to the first call")
         if first:
             self._begin(x, places.astype(np.int64), self._names())
