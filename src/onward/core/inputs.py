@@ -79,6 +79,8 @@ def as_numbers(values: Any, what: str, *, remedy: str = "give numbers") -> Tenso
 
     Raises ValueError for what holds no numbers, for rows of different shapes, and for masked entries.
     """
+    if isinstance(values, Tensor) and values.is_quantized:
+        raise ValueError(f"{what} is a quantized tensor: give its values as floats, {what}.dequantize()")
     if isinstance(values, list | tuple) and values and all(isinstance(value, Tensor) for value in values):
         if len({value.shape for value in values}) > 1:
             _refuse_ragged(what)
