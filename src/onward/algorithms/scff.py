@@ -10,12 +10,12 @@ learn at once; one optimizer.
 """
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Range, each
 from onward.nets.net import Net
-from onward.parts.goodness.means import MeanSquare
+from onward.parts.goodness.means import MeanSquare, MeanSquareByPosition
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LinearReadout
 from onward.parts.objective.two_thresholds import TwoThresholds
@@ -36,12 +36,16 @@ class SCFF(Algorithm):
     """Weight of the real views' goodness itself."""
     grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which the read-out sees a map."""
+    goodness: Literal["whole_map", "by_position"] = "whole_map"
+    """Whether a map has one goodness, or one at every position, over which the loss averages, as in the released code
+    (there the decay is of the length of all of them)."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
         objective = TwoThresholds(self.real, self.contrastive, self.sharpness, self.decay)
+        kind = MeanSquareByPosition if self.goodness == "by_position" else MeanSquare
         blocks = [
-            LocalBlock(body, goodness=MeanSquare(), objective=objective, handoff=Handoff(UnitLength(), join, pool))
+            LocalBlock(body, goodness=kind(), objective=objective, handoff=Handoff(UnitLength(), join, pool))
             for body, join, _, pool in zip(*net, strict=True)
         ]
         readout = LinearReadout(num_classes, start=0, grid=self.grid, standardise=True)

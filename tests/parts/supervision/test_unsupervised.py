@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from onward.algorithms import SCFF, UnsupervisedForwardForward
-from onward.core import LocalTrainer, TrainerSettings
-from onward.nets import MLP
+from onward.core import LocalTrainer, Target, TrainerSettings
+from onward.nets import MLP, TinyCNN
 from onward.parts.supervision.other_images import HybridImages, SelfContrast, another, blurred_mask
 
 
@@ -99,6 +99,53 @@ def test_labels_take_no_part_in_learning(algorithm):
     assert learner.score_blocks(torch.rand(3, 1, 6, 6)).shape == (0, 3, 0)
     with pytest.raises(ValueError, match="read-out is not fitted yet"):
         learner.predict(torch.rand(3, 1, 6, 6))
+
+
+def _released_loss(maps: torch.Tensor, other: torch.Tensor) -> float:
+    """The loss of SCFF's code for images, real views and contrastive ones, place by place."""
+    total = 0.0
+    for real, image in [*((True, image) for image in maps), *((False, image) for image in other)]:
+        places = image.reshape(len(image), -1).T.tolist()
+        found = [sum(value**2 for value in place) / len(place) for place in places]
+        gaps = [0.7 - g if real else g - 0.4 for g in found]
+        total += sum(math.log(1 + math.exp(3 * gap)) for gap in gaps) / len(gaps)
+        total += 0.05 * math.sqrt(sum(g**2 for g in found)) if real else 0
+    return total / (len(maps) + len(other))
+
+
+@pytest.mark.parametrize("sides", [(3, 4), ()])
+def test_goodness_by_position_is_that_of_the_released_code(sides: tuple[int, ...]):
+    generator = _generator()
+    activity = torch.rand(6, 8, *sides, dtype=torch.float64, generator=generator).requires_grad_()
+    target = Target(torch.zeros(6, dtype=torch.int64), torch.tensor([1, 1, 1, -1, -1, -1]), 2)
+    losses = {}
+    for goodness in ("whole_map", "by_position"):
+        scff = SCFF(real=0.7, contrastive=0.4, sharpness=3.0, decay=0.05, goodness=goodness)
+        losses[goodness] = scff(TinyCNN(width=8)((1, 8, 8), 4), 4).blocks[0].loss(activity, target)
+    expected = _released_loss(activity[:3].detach(), activity[3:].detach())
+    assert losses["by_position"].item() == pytest.approx(expected, rel=1e-9)
+    assert (losses["whole_map"].item() == pytest.approx(expected, rel=1e-9)) == (not sides)  # one place: the same
+    (gradient,) = torch.autograd.grad(losses["by_position"], activity)
+    nudge = torch.zeros_like(activity)
+    nudge[0, 2], nudge[4, 5] = 1e-5, -1e-5
+    higher, lower = (
+        _released_loss(moved[:3], moved[3:]) for moved in (activity.detach() + nudge, activity.detach() - nudge)
+    )
+    assert float((gradient * nudge).sum()) == pytest.approx((higher - lower) / 2, rel=1e-5)
+
+
+def test_labels_take_no_part_where_goodness_is_read_by_position():
+    states = []
+    for labels in (torch.arange(8) % 4, torch.zeros(8, dtype=torch.int64)):
+        torch.manual_seed(0)
+        learner = SCFF(goodness="by_position")(TinyCNN(width=8, dropout=0.0)((1, 6, 6), 4), 4)
+        before = {name: value.clone() for name, value in learner.state_dict().items()}
+        LocalTrainer(learner, TrainerSettings(micro_batches=2)).step(
+            torch.rand(8, 1, 6, 6, generator=_generator()), labels, step=0
+        )
+        states.append(learner.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert any(not torch.equal(value, before[name]) for name, value in states[1].items())
 
 
 def test_what_cannot_be_is_refused():

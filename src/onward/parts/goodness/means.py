@@ -1,5 +1,5 @@
 """Goodness: how an activity is read as a score. Higher is always better."""
-# B batch, C classes, D features or channels, H W map
+# B batch, C classes, D features or channels, H W map, P positions of a map
 
 from typing import ClassVar
 
@@ -22,6 +22,18 @@ class MeanSquare(Goodness):
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B"]:
         return group_mean_square(activity, num_classes=1).squeeze(1)
+
+
+class MeanSquareByPosition(Goodness):
+    """One score per sample and position of its map: the mean of the squared activity over the channels, in fp32.
+
+    SCFF's released code for images. Features without a map have one position.
+    """
+
+    per_class: ClassVar[bool] = False
+
+    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B P"]:
+        return widen(activity).square().mean(dim=1).reshape(len(activity), -1)
 
 
 class ClassMean(Goodness):
