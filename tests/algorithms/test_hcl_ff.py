@@ -66,6 +66,36 @@ def test_without_contrast_there_is_no_auxiliary():
     assert all(block.auxiliary is None for block in learner.blocks)
 
 
+def test_the_classifier_may_see_the_last_shortcut_as_in_the_released_code():
+    images, found = torch.rand(5, 3, 8, 8), {}
+    for last_shortcut in ("dropped", "added"):
+        torch.manual_seed(0)
+        learner = HCLFF(last_shortcut=last_shortcut)(ResNet17(width=4, dropout=0.0)((3, 8, 8), CLASSES), CLASSES).eval()
+        stream, entering = (images,), []
+        with torch.no_grad():
+            for block in learner.blocks[:-1]:
+                entering.append(stream)
+                activity, stream = block(*stream)
+            handed_on = F.group_norm(activity, CLASSES)
+            expected = handed_on + (entering[-2][0] if last_shortcut == "added" else 0)  # two layers before the last
+            torch.testing.assert_close(stream[0], expected)
+            assert len(stream) == 1
+            head = learner.blocks[-1].goodness
+            assert isinstance(head, LinearHead)
+            scores = learner.predict_scores(images, rule="softmax")
+            torch.testing.assert_close(
+                scores, F.linear(expected.mean(dim=(2, 3)), head.linear.weight, head.linear.bias)
+            )
+        found[last_shortcut] = learner.predict_scores(images, rule="all_blocks"), scores
+    assert torch.equal(found["dropped"][0], found["added"][0])
+    assert not torch.allclose(found["dropped"][1], found["added"][1])
+
+
+def test_a_last_shortcut_that_is_not_there_cannot_be_added():
+    with pytest.raises(ValueError, match="last_shortcut is 'added', but no skip connection as wide"):
+        HCLFF(last_shortcut="added")(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
+
+
 def test_its_classifier_gives_a_tree_and_a_control_keeps_it():
     learner = HCLFF()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
     head = learner.blocks[-1].goodness

@@ -17,6 +17,7 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, NonNegative, Whole, each
 from onward.nets.net import Net
+from onward.nets.residual import Drop, LastAdd
 from onward.parts.auxiliary.contrastive import SupervisedContrastive
 from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.class_tree import Levels, levels_of
@@ -43,9 +44,17 @@ class HCLFF(Algorithm):
     """Steps in which its temperature falls from 0.8 to 0.2."""
     steps: Whole = 0
     """Step at which its temperature reaches 0.1; 0: it stays 0.2."""
+    last_shortcut: Literal["dropped", "added"] = "dropped"
+    """added: the classifier reads the last activity and the last skip connection, as in the released code."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        """Fill the slots. Raises ValueError for a tree of other classes, or a width that is no multiple of them."""
+        """Fill the slots.
+
+        Raises ValueError for a tree of other classes, a width that is no multiple of them, and a last skip connection
+        that cannot be added.
+        """
+        if self.last_shortcut == "added":
+            net = net._replace(joins=[*net.joins[:-1], _added(net.joins[-1])])
         levels, count = levels_of(self.tree, num_classes) if self.tree else (), len(net.bodies)
         blocks = [
             LocalBlock(
@@ -76,3 +85,12 @@ class HCLFF(Algorithm):
     def _auxiliary(self, num_classes: int, width: int, maps: bool) -> SupervisedContrastive:
         weight, warm, steps = self.contrast, self.warm_steps, self.steps
         return SupervisedContrastive(num_classes, width, maps=maps, weight=weight, warm_steps=warm, steps=steps)
+
+
+def _added(join: nn.Module) -> LastAdd:
+    if isinstance(join, Drop) and join.adds:
+        return LastAdd()
+    raise ValueError(
+        "last_shortcut is 'added', but no skip connection as wide as the last layer ends there: choose 'dropped', or a "
+        "residual network such as ResNet17"
+    )

@@ -54,7 +54,7 @@ def residual(
     for unit, following in zip(units, [*units[1:], None], strict=True):
         joins += [Carry() for _ in unit.convs[1:]]
         if following is None:
-            joins.append(Drop())
+            joins.append(Drop(adds=unit.convs[-1].outputs == unit.convs[0].inputs))
         else:
             combine = _concat(concat, num_classes, stem.outputs) if unit.widens else Add()
             joins.append(JoinFork(combine, pool=following.shrinks))
@@ -98,6 +98,13 @@ class Add(nn.Module):
         return x + skip
 
 
+class LastAdd(nn.Module):
+    """Adds the skip connection and starts no other, as in the last layer of HCL-FF's code."""
+
+    def forward(self, x: Float[Tensor, "B D H W"], skip: Float[Tensor, "B D H W"]) -> Stream:
+        return (x + skip,)
+
+
 class Append(nn.Module):
     """Appends the skip connection's channels. DeeperForward, eq. 11 for unequal widths.
 
@@ -125,6 +132,11 @@ class ConcatByClass(nn.Module):
 
 class Drop(nn.Module):
     """Ends the skip connection unused, as in the last layer of the released code."""
+
+    def __init__(self, *, adds: bool = False):
+        """`adds`: whether it has as many channels as the activity, so that `LastAdd` may stand in its place."""
+        super().__init__()
+        self.adds = adds
 
     def forward(self, x: Float[Tensor, "B ..."], skip: Tensor) -> Stream:
         return (x,)
