@@ -1,13 +1,16 @@
 """One optimizer per block: clipping, averaging, and a state that can be saved and restored."""
 
 import copy
+from dataclasses import replace
 
 import pytest
 import torch
 from core_toys import CLASSES, WIDTH, batch, linear, make_learner, same, train, weights
 from torch import Tensor, nn
 
+from onward.algorithms import CwComp
 from onward.core import BlockOptimizer, LocalBlock, LocalTrainer, Target, TrainerSettings
+from onward.nets import CFSE
 from onward.parts.goodness.means import LinearHead
 from onward.parts.objective.class_scores import CrossEntropy
 
@@ -177,3 +180,36 @@ def test_adopting_the_average_makes_it_the_learners_own():
         average = weights(learner)
     trainer.adopt_average()
     assert same(weights(learner), average)
+
+
+@pytest.mark.parametrize("kind", ["sgd without momentum", "adam", "adamw"])
+def test_a_block_may_learn_at_a_share_of_the_rate(kind: str):
+    settings = replace(KINDS[kind], weight_decay=0.0)
+    moved = []
+    for share, rate in ((1.0, settings.learning_rate), (0.25, settings.learning_rate)):
+        block = _conv_block()
+        block.rate_share = share
+        before = [value.clone() for value in weights(block)]
+        optimizer = BlockOptimizer(block, replace(settings, learning_rate=7.0))
+        optimizer.set_learning_rate(rate)  # the schedule keeps the share
+        _steps(block, optimizer, range(1))
+        moved.append([new - old for new, old in zip(weights(block), before, strict=True)])
+    for whole, quarter in zip(*moved, strict=True):
+        torch.testing.assert_close(quarter, whole / 4, rtol=1e-3, atol=1e-6)
+
+
+def test_under_muon_the_share_is_of_both_rates():
+    block = _conv_block()
+    block.rate_share = 0.5
+    settings = TrainerSettings(optimizer="muon", learning_rate=0.2, adamw_share=0.1)
+    rates = [part.optimizer.param_groups[0]["lr"] for part in BlockOptimizer(block, settings).parts]
+    assert rates == pytest.approx([0.1, 0.01])
+
+
+def test_the_head_of_cwcomp_has_a_learning_rate_of_its_own():
+    for share in (1.0, 0.1):
+        learner = CwComp(head_rate_share=share)(CFSE(width=1)((1, 8, 8), 3), 3)
+        trainer = LocalTrainer(learner, TrainerSettings(optimizer="adam", learning_rate=0.5))
+        trainer.set_learning_rate(0.01)
+        rates = [optimizer.parts[0].optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
+        assert rates == pytest.approx([*[0.01] * (len(rates) - 1), 0.01 * share])

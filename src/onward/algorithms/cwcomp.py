@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Count, Goodness, Learner, LocalBlock, Range, Span, Whole, interleaved
+from onward.core import Count, Goodness, Learner, LocalBlock, Positive, Range, Span, Whole, interleaved
 from onward.nets.net import Net
 from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.class_squares import ClassMeanSquare
@@ -49,6 +49,8 @@ class CwComp(Algorithm):
     head: Literal["plain", "released"] = "plain"
     """plain: begins at zero, cross-entropy of its scores; released: torch's first weights, softmax before that of the
     cross-entropy."""
+    head_rate_share: Positive = 1.0
+    """Learning rate of the softmax head, as a share of that of the layers."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -72,7 +74,8 @@ class CwComp(Algorithm):
         released = self.head == "released"
         head = PooledLinear(num_classes, net.widths[-1], cells=cells, zero=not released)
         objective = SoftmaxTwice() if released else CrossEntropy()
-        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=objective))
+        share = self.head_rate_share
+        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=objective, rate_share=share))
         spans = (*layers, Span(len(layers), len(layers)))
         rules = {"softmax": LastGoodness(), "goodness": BlockGoodness(-2)}
         return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)

@@ -27,13 +27,16 @@ class LocalBlock(nn.Module):
         objective: Objective | None = None,
         auxiliary: Auxiliary | None = None,
         handoff: nn.Module | None = None,
+        rate_share: float = 1.0,
     ):
+        """`rate_share`: the block's learning rate, as a share of the trainer's."""
         super().__init__()
         _check_slots(goodness, objective, auxiliary)
         self.body = body
         self.goodness = goodness
         self.objective = objective
         self.auxiliary = auxiliary
+        self.rate_share = rate_share
         self.handoff = handoff if handoff is not None else PassOn()
 
     def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> tuple[Float[Tensor, "B ..."], Stream]:

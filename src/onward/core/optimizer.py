@@ -159,14 +159,14 @@ def _nothing(parameter: nn.Parameter) -> Shapes:
 def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
     """Return the optimizers of a block, each with the parameters that it moves; none where nothing is trained."""
     trained = [p for p in block.parameters() if p.requires_grad]
+    rate = block.rate_share
     if settings.optimizer != "muon":
-        return [_part(settings.optimizer, trained, settings)] if trained else []
+        return [_part(settings.optimizer, trained, settings, share=rate)] if trained else []
     matrices = {id(p) for p in block.body.parameters() if p.ndim > 1}
     hidden, others = ([p for p in trained if (id(p) in matrices) == wanted] for wanted in (True, False))
-    share = settings.adamw_share
     return [
-        *([_part("muon", hidden, settings)] if hidden else []),
-        *([_part("adamw", others, settings, share=share)] if others else []),
+        *([_part("muon", hidden, settings, share=rate)] if hidden else []),
+        *([_part("adamw", others, settings, share=rate * settings.adamw_share)] if others else []),
     ]
 
 

@@ -70,6 +70,7 @@ def make_learner(
                 goodness=None if filled.goodness is None else ReadGoodness(filled.goodness, seen),
                 objective=filled.objective,
                 auxiliary=None if filled.auxiliary is None else ReadAuxiliary(filled.auxiliary, seen),
+                rate_share=filled.rate_share,
             )
         )
     learner = Learner(blocks, supervision=LabelInLoss(), spans=spans, rules={"last_block": LastGoodness()})

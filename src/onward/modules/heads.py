@@ -96,7 +96,7 @@ def make_heads(
                 "Backprop"
             )
         body = Weights([weights[n] for n in part.weights])
-        block = LocalBlock(body, **_slots(goodness, objective, auxiliary, plan))
+        block = LocalBlock(body, rate_share=filled.rate_share, **_slots(goodness, objective, auxiliary, plan))
         device = body.own[0].device if len(body.own) else next(model.parameters()).device
         block.to(device)
         if not last:
