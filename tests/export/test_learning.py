@@ -9,7 +9,7 @@ from exports import EVERY, NETS, compiled, each, in_node, toy_images, trained, w
 from safetensors.torch import load_file
 from torch import Tensor
 
-from onward.algorithms import DeeperForward, ForwardForward, MonoForward, Trifecta
+from onward.algorithms import CwComp, DeeperForward, ForwardForward, MonoForward, Trifecta
 from onward.core import LocalTrainer
 from onward.data import DataSettings, load
 from onward.export import Learning, Model, Step, export, model_of, trace_step
@@ -56,6 +56,15 @@ def test_a_step_makes_the_same_weights(algorithm, net):
     (state, losses), trainer = _steps(step, 2), _trainer(model, learning)
     for number in range(2):
         torch.testing.assert_close(losses[number], trainer.step(IMAGES, LABELS, step=number), **CLOSE)
+    _same_weights(dict(zip(step.state, state, strict=True)), model)
+
+
+def test_a_block_learns_at_its_own_share_of_the_rate():
+    model, learning = trained(CwComp(head_rate_share=20.0), NETS["MLP"], DATA), Learning("adamw", batch_size=6)
+    step = trace_step(model, learning)
+    (state, _), trainer = _steps(step, 2), _trainer(model, learning)
+    for number in range(2):
+        trainer.step(IMAGES, LABELS, step=number)
     _same_weights(dict(zip(step.state, state, strict=True)), model)
 
 

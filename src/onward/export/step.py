@@ -151,10 +151,12 @@ class _PureStep:
         images, labels, step, rate = values
         with _Held(self.learner, weights, buffers) as held:
             updates = []
-            for k in range(len(self.learner.blocks)):
+            for k, block in enumerate(self.learner.blocks):
                 names = [name for name in self.weights if name.startswith(f"blocks.{k}.")]
                 often = sum(span.first <= k <= span.last for span in self.learner.turns[0])
-                updates.append(_Update(held, names, moments, self.learning, (step - 1) * often, rate))
+                share = block.rate_share
+                own = rate if share == 1 else rate * share
+                updates.append(_Update(held, names, moments, self.learning, (step - 1) * often, own))
             self.trainer.optimizers = updates
             losses = self.trainer.step(images, labels, step=0)
             state = [*(held.weight(name) for name in self.weights)]
