@@ -74,7 +74,7 @@ def _plan(recipe: Recipe, data: Splits, spec: ModelSpec, stages: int, device: to
 
 
 def _random(batch_size: int, steps: int) -> Splits:
-    """Return random colour images for so many steps, and a few to validate and test on."""
+    """Return random color images for so many steps, and a few to validate and test on."""
     count, few = batch_size * steps, 20
     pixels = torch.randint(256, (count + 2 * few, 3, 32, 32), dtype=torch.uint8)
     labels = torch.arange(len(pixels)) % 10

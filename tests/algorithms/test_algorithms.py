@@ -98,7 +98,7 @@ def test_forward_forward_uses_its_threshold():
         torch.testing.assert_close(at_threshold, torch.tensor([2.0]).log())
 
 
-def test_forward_forward_starts_with_a_normalised_input():
+def test_forward_forward_starts_with_a_normalized_input():
     body = ForwardForward()(MLP(width=8, depth=2)(SHAPE, 4), 4).blocks[0].body
     assert isinstance(body, nn.Sequential)
     x = torch.rand(2, *SHAPE)

@@ -101,10 +101,10 @@ def test_the_width_does_not_depend_on_the_number_of_classes(net: Architecture, n
 
 @pytest.mark.parametrize("net", [VGG8(width=2), VGG11(width=2)], ids=lambda net: type(net).__name__)
 def test_images_of_one_channel_are_learned_too(net: Architecture):
-    grey = (1, *RGB[1:])
-    learner = ASGE()(net(grey, 10), 10)
-    assert LocalTrainer(learner, TrainerSettings()).step(torch.rand(4, *grey), torch.arange(4), step=0).isfinite().all()
-    assert learner.predict_scores(torch.rand(2, *grey)).shape == (2, 10)
+    gray = (1, *RGB[1:])
+    learner = ASGE()(net(gray, 10), 10)
+    assert LocalTrainer(learner, TrainerSettings()).step(torch.rand(4, *gray), torch.arange(4), step=0).isfinite().all()
+    assert learner.predict_scores(torch.rand(2, *gray)).shape == (2, 10)
 
 
 def test_the_released_sizes_of_maps_and_heads():

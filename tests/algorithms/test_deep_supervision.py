@@ -45,7 +45,7 @@ def test_slots_weights_and_rules_are_those_of_the_local_algorithm(local: Algorit
     assert deep.spans == (Span(0, 3, True),)
     assert deep.supervision == shallow.supervision
     assert list(deep.rules) == list(shallow.rules) and deep.headline == shallow.headline
-    assert DeepSupervision(of=local).standardise == local.standardise
+    assert DeepSupervision(of=local).standardize == local.standardize
     for ours, theirs in zip(deep.blocks, shallow.blocks, strict=True):
         assert ours.objective == theirs.objective
         assert type(ours.goodness) is type(theirs.goodness)

@@ -173,7 +173,7 @@ def test_blocks_hand_on_unit_length_unless_told_otherwise(algorithm):
 
 
 @both
-def test_one_block_learns_alone_but_has_no_neighbour(algorithm):
+def test_one_block_learns_alone_but_has_no_neighbor(algorithm):
     net = MLP(width=8, depth=1)
     learner = _learner(_with(algorithm, collaboration="none"), net)
     x, y = _batch()

@@ -188,7 +188,7 @@ def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]):
         (["deper_forward-digits"], "did you mean deeper_forward-digits"),
         ([_R, _R], "is named twice"),
         ([_R, "--noise", "mismatch=-1"], "sigma of Mismatch must be a finite number >= 0, got -1.0"),
-        ([_R, "--noise", "bits=0"], "bits of QuantisedWeights must be a whole number in [2, 16] or None, got 0"),
+        ([_R, "--noise", "bits=0"], "bits of QuantizedWeights must be a whole number in [2, 16] or None, got 0"),
         ([_R, "--noise", "bits=33"], "got 33"),
         ([_R, "--noise", "pcm-dai"], "did you mean pcm-day"),
         ([_R, "--recover", "pcm-dai"], "did you mean pcm-day"),

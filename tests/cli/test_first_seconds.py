@@ -51,7 +51,7 @@ def test_the_index_is_that_of_the_recipes_and_the_records():
     assert kept["sources"] == index.sources(), again
     records = Path(__file__).parents[2] / "results"
     if records.is_dir():
-        assert kept["records"] == index.summarised(records, kept["old_names"]), again
+        assert kept["records"] == index.summarized(records, kept["old_names"]), again
 
 
 def test_where_the_sources_have_changed_the_recipes_are_asked(monkeypatch: pytest.MonkeyPatch):
@@ -227,7 +227,7 @@ def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_other
     _file(results, f"{name}/a-part", 0.5, "a part of CIFAR-10")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["50.00", "1.0"] and "numbers on a part of CIFAR-10" in line
-    assert index.with_own({name: {"test": 0.7}}, index.summarised(results, {}))[name] == {"test": 0.7}
+    assert index.with_own({name: {"test": 0.7}}, index.summarized(results, {}))[name] == {"test": 0.7}
     _file(results, name, 0.6, "")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["60.00", "1.0"] and "numbers on" not in line

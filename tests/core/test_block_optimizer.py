@@ -96,7 +96,7 @@ def test_the_state_of_another_kind_of_optimizer_is_refused(kind: str, other: str
         foreign.optimizers[0].load_state(trainer.optimizers[0].state())
 
 
-def test_a_block_without_parameters_has_nothing_to_optimise():
+def test_a_block_without_parameters_has_nothing_to_optimize():
     optimizer = BlockOptimizer(LocalBlock(nn.Flatten()), TrainerSettings())
     optimizer.set_learning_rate(0.5)
     optimizer.step()

@@ -12,7 +12,7 @@ from onward.core import Goodness, Learner, LocalBlock, Objective, detach, each, 
 from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
-from onward.parts.prepare import Standardise
+from onward.parts.prepare import Standardize
 from onward.parts.supervision.labels import LabelInInput, LabelInLoss
 
 
@@ -68,7 +68,7 @@ def test_an_unknown_rule_is_refused_with_the_known_ones(rule: Any, types_uncheck
 
 def _image_learner() -> Learner:
     block = LocalBlock(nn.Flatten(), goodness=LinearHead(CLASSES, 32), objective=CrossEntropy())
-    prepare = Standardise((2, 4, 4), (0.5, 0.5), (0.25, 0.25))
+    prepare = Standardize((2, 4, 4), (0.5, 0.5), (0.25, 0.25))
     rules = {"last": LastGoodness()}
     return Learner([block], supervision=LabelInLoss(), spans=each(1), rules=rules, prepare=prepare)
 
@@ -150,7 +150,7 @@ def test_blocks_without_goodness_are_left_out_of_the_scores():
 
 
 def test_a_handoff_that_returns_a_tensor_is_refused():
-    with pytest.raises(ValueError, match=r"Handoff\(normalise, Carry\(\)\)"):
+    with pytest.raises(ValueError, match=r"Handoff\(normalize, Carry\(\)\)"):
         detach(torch.zeros(2, 3))
 
 

@@ -24,7 +24,7 @@ def test_windows_are_rounded_to_epochs_and_never_empty(begin: float, end: float,
 
 
 @given(st.integers(1, 60), st.floats(0.01, 0.99))
-def test_neighbouring_windows_leave_no_epoch_out(epochs: int, cut: float):
+def test_neighboring_windows_leave_no_epoch_out(epochs: int, cut: float):
     covered = {*Span(0, 0, end=cut).window(epochs), *Span(1, 1, begin=cut).window(epochs)}
     assert covered == set(range(epochs))
 

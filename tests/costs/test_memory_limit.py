@@ -89,7 +89,7 @@ def test_the_peak_is_that_of_the_largest_turn(digits: Splits):
     assert fit_memory(recipe, digits, 10**9, CPU).peak == max(peaks[2:])
 
 
-def test_pieces_that_batch_normalisation_refuses_are_left_out(digits: Splits):
+def test_pieces_that_batch_normalization_refuses_are_left_out(digits: Splits):
     recipe = replace(_recipe(PredSim()), net=VGG8b(width=4), batch_size=4)
     with pytest.raises(ValueError, match=r"does not fit into 0\.1 MB"):
         fit_memory(recipe, digits, 100_000, CPU)

@@ -21,7 +21,7 @@ def frame() -> pd.DataFrame:
         {
             "size": TABLE[:, 0],
             "old": LABELS > 1,
-            "colour": pd.Categorical(np.array(["red", "blue", "red"])[LABELS], categories=["red", "blue", "green"]),
+            "color": pd.Categorical(np.array(["red", "blue", "red"])[LABELS], categories=["red", "blue", "green"]),
             "place": np.array(["north", "south"])[np.arange(60) % 2],
         }
     )
@@ -87,7 +87,7 @@ def test_a_frame_becomes_numbers_the_same_way_at_prediction(tmp_path):
     assert made.class_names == ("hi", "lo", "mid") and made.shape == (1 + 1 + 3 + 2,)
     learner, spec = fit(MonoForward(), MLP(width=8), made, epochs=1), spec_for(MonoForward(), MLP(width=8), made)
     scores = learner.predict_scores(frame())
-    turned = frame()[["place", "colour", "old", "size"]].astype({"colour": str})
+    turned = frame()[["place", "color", "old", "size"]].astype({"color": str})
     assert torch.equal(learner.predict_scores(turned), scores)
     save_model(tmp_path, learner, spec)
     again, found = load_model(tmp_path)

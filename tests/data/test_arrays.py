@@ -13,7 +13,7 @@ from onward.data import from_arrays
 LABELS = np.arange(30) % 3
 
 
-def grey(count: int = 30, side: int = 5) -> np.ndarray:
+def gray(count: int = 30, side: int = 5) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, side, side), dtype=np.uint8)
 
 
@@ -64,19 +64,19 @@ def test_any_labels_either_split_cleanly_or_are_refused(labels, seed):
 
 
 def test_same_seed_same_splits():
-    first, again, other = (from_arrays(grey(), LABELS, seed=seed) for seed in (4, 4, 5))
+    first, again, other = (from_arrays(gray(), LABELS, seed=seed) for seed in (4, 4, 5))
     assert torch.equal(first.test.pixels, again.test.pixels) and first.checksum == again.checksum
     assert not torch.equal(first.test.pixels, other.test.pixels)
 
 
 def test_given_test_arrays_are_the_test_split():
-    made = from_arrays(grey(), LABELS, test_images=grey(7), test_labels=LABELS[:7], validation_fraction=0.2)
-    assert torch.equal(made.test.pixels[:, 0], torch.from_numpy(grey(7)))
+    made = from_arrays(gray(), LABELS, test_images=gray(7), test_labels=LABELS[:7], validation_fraction=0.2)
+    assert torch.equal(made.test.pixels[:, 0], torch.from_numpy(gray(7)))
     assert len(made.train) == 24 and len(made.validation) == 6
 
 
 def test_the_seed_decides_validation_too():
-    first, other = (from_arrays(grey(), LABELS, test_images=grey(3), test_labels=LABELS[:3], seed=k) for k in (0, 1))
+    first, other = (from_arrays(gray(), LABELS, test_images=gray(3), test_labels=LABELS[:3], seed=k) for k in (0, 1))
     assert not torch.equal(first.validation.pixels, other.validation.pixels)
     assert torch.equal(first.test.pixels, other.test.pixels)
 
@@ -91,7 +91,7 @@ def test_floats_keep_their_precision(reach):
 
 
 def test_the_arrays_stay_the_callers_own():
-    images, test = grey(), torch.from_numpy(grey(6))
+    images, test = gray(), torch.from_numpy(gray(6))
     made = from_arrays(images, LABELS, test_images=test, test_labels=LABELS[:6])
     digest = made.test.pixels.sum()
     images[:], test[:] = 0, 0
@@ -101,13 +101,13 @@ def test_the_arrays_stay_the_callers_own():
 @pytest.mark.parametrize("setting", [{"validation_fraction": None}, {"test_fraction": "x"}, {"test_fraction": 1.0}])
 def test_fractions_that_are_none_are_refused_by_name(setting, types_unchecked):
     with pytest.raises(ValueError, match=f"{next(iter(setting))} must be a number in"):
-        from_arrays(grey(), LABELS, **setting)
+        from_arrays(gray(), LABELS, **setting)
 
 
 @pytest.mark.parametrize("seed", [-1, 1.5, "1", 2**64, True])
 def test_seeds_that_are_none_are_refused(seed, types_unchecked):
     with pytest.raises(ValueError, match=r"seed must be a whole number in \[0"):
-        from_arrays(grey(), LABELS, seed=seed)
+        from_arrays(gray(), LABELS, seed=seed)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +121,12 @@ def test_seeds_that_are_none_are_refused(seed, types_unchecked):
     ],
 )
 def test_containers_of_all_kinds_agree(form):
-    plain, other = from_arrays(grey(), LABELS), from_arrays(form(grey()), form(LABELS))
+    plain, other = from_arrays(gray(), LABELS), from_arrays(form(gray()), form(LABELS))
     assert plain.checksum == other.checksum
 
 
 def test_a_tensor_that_needs_a_gradient_or_is_sparse_is_read():
-    floats = torch.from_numpy(grey()).double() / 255
+    floats = torch.from_numpy(gray()).double() / 255
     plain = from_arrays(floats, LABELS).checksum
     assert from_arrays(floats.clone().requires_grad_(), LABELS).checksum == plain
     assert from_arrays(floats.to_sparse(), LABELS).checksum == plain
@@ -137,11 +137,11 @@ def test_a_tensor_that_needs_a_gradient_or_is_sparse_is_read():
     [
         np.random.default_rng(0).random((30, 12, 12)),
         np.random.default_rng(0).random((30, 12, 12)) * 0.05,
-        grey() / 255,
-        (grey() % 3 + 100) / 255,  # three grey levels, all of them kept
-        grey() // 16 / 16,
-        (grey() > 200).astype(float) + 1e-9 * grey() * (grey() <= 200),  # masks, interpolated
-        np.full((30, 5, 5), 0.3) * (1 + 1e-8 * grey()),
+        gray() / 255,
+        (gray() % 3 + 100) / 255,  # three gray levels, all of them kept
+        gray() // 16 / 16,
+        (gray() > 200).astype(float) + 1e-9 * gray() * (gray() <= 200),  # masks, interpolated
+        np.full((30, 5, 5), 0.3) * (1 + 1e-8 * gray()),
         np.zeros((30, 5, 5)),
         (np.random.default_rng(0).random((30, 12, 12)) < 0.004).astype(float),
         np.where(
@@ -154,19 +154,19 @@ def test_ordinary_floats_are_taken(images):
 
 
 def test_class_names_allow_a_class_without_images():
-    made = from_arrays(grey(), LABELS * 2, class_names=("a", "b", "c", "d", "e"))
+    made = from_arrays(gray(), LABELS * 2, class_names=("a", "b", "c", "d", "e"))
     assert made.num_classes == 5
 
 
 @pytest.mark.parametrize(
     ("images", "message"),
     [
-        (np.where(np.arange(30)[:, None, None] > 27, np.nan, grey() / 255), r"images\[28\] holds NaN, as do 1 others"),
+        (np.where(np.arange(30)[:, None, None] > 27, np.nan, gray() / 255), r"images\[28\] holds NaN, as do 1 others"),
         (
-            np.where(np.arange(30)[:, None, None] == 3, np.inf, grey() / 255),
+            np.where(np.arange(30)[:, None, None] == 3, np.inf, gray() / 255),
             r"images\[3\] holds an infinite value: rep",
         ),
-        (np.ma.masked_equal(grey(), grey()[0, 0, 0]), "masked entries"),
+        (np.ma.masked_equal(gray(), gray()[0, 0, 0]), "masked entries"),
         ([np.zeros((5, 5)), np.zeros((5, 6))], "entries of different shapes"),
         ([torch.zeros(5, 5), torch.zeros(5, 6)], "entries of different shapes"),
         (None, "images is None"),
@@ -174,7 +174,7 @@ def test_class_names_allow_a_class_without_images():
         (np.zeros((30, 5, 5, 4), dtype=np.uint8), "C = 1 or 3"),
         (np.zeros((30, 5, 0), dtype=np.uint8), "empty"),
         (np.arange(30), r"one dimension: .* images.reshape\(-1, 1\)"),
-        (grey(29), "29 entries but there are 30 labels"),
+        (gray(29), "29 entries but there are 30 labels"),
         (np.full((30, 5, 5), "x"), r"dtype <U1, images\[0\] is x: give numbers"),
     ],
 )
@@ -216,17 +216,17 @@ def changed(position: int, value: int) -> np.ndarray:
 )
 def test_labels_refused(labels, names, message, types_unchecked):
     with pytest.raises(ValueError, match=message):
-        from_arrays(grey(), labels, class_names=names)
+        from_arrays(gray(), labels, class_names=names)
 
 
 def test_half_a_test_set_is_refused():
     with pytest.raises(ValueError, match="test_labels is missing"):
-        from_arrays(grey(), LABELS, test_images=grey(3))
+        from_arrays(gray(), LABELS, test_images=gray(3))
     with pytest.raises(ValueError, match=r"test_labels\[1\] is 9"):
-        from_arrays(grey(), LABELS, test_images=grey(3), test_labels=np.array([0, 9, 1]))
+        from_arrays(gray(), LABELS, test_images=gray(3), test_labels=np.array([0, 9, 1]))
 
 
 @pytest.mark.parametrize("name", [3, None, "", " "])
 def test_a_data_set_has_a_name(name, types_unchecked):
     with pytest.raises(ValueError, match=r"name is .*: give the data set a name"):
-        from_arrays(grey(), LABELS * 2, name=name)
+        from_arrays(gray(), LABELS * 2, name=name)

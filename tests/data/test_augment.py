@@ -78,7 +78,7 @@ def test_cutout_erases_one_square_of_exactly_that_side(side):
         assert {i for i, _ in places} == set(range(6)) and {j for _, j in places} == set(range(4))
 
 
-def test_grayscale_takes_colour_from_its_share():
+def test_grayscale_takes_color_from_its_share():
     y = Augment(Augmentation(grayscale=0.3), SHAPE)(X, 0)
     same = (y == X).flatten(1).all(1)
     assert 18 < (~same).sum() < 62

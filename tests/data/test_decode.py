@@ -10,7 +10,7 @@ from PIL import EpsImagePlugin, Image
 
 from onward.data import read_image
 
-COLOURS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
+COLORS = np.random.default_rng(0).integers(0, 256, (6, 9, 3), dtype=np.uint8)
 
 
 def save(path, array: np.ndarray, mode: str | None = None, **options):
@@ -19,20 +19,20 @@ def save(path, array: np.ndarray, mode: str | None = None, **options):
     return path
 
 
-def test_a_colour_png_comes_back_exactly(tmp_path):
-    pixels = read_image(save(tmp_path / "a.png", COLOURS), channels=3, size=(6, 9))
-    np.testing.assert_array_equal(pixels, COLOURS.transpose(2, 0, 1))
+def test_a_color_png_comes_back_exactly(tmp_path):
+    pixels = read_image(save(tmp_path / "a.png", COLORS), channels=3, size=(6, 9))
+    np.testing.assert_array_equal(pixels, COLORS.transpose(2, 0, 1))
 
 
-def test_grey_is_the_usual_luma(tmp_path):
-    pixels = read_image(save(tmp_path / "a.png", COLOURS), channels=1, size=(6, 9))
-    luma = COLOURS @ np.array([0.299, 0.587, 0.114])
+def test_gray_is_the_usual_luma(tmp_path):
+    pixels = read_image(save(tmp_path / "a.png", COLORS), channels=1, size=(6, 9))
+    luma = COLORS @ np.array([0.299, 0.587, 0.114])
     assert pixels.shape == (1, 6, 9) and np.abs(pixels[0].numpy() - luma).max() <= 1
 
 
-def test_grey_files_fill_three_equal_channels(tmp_path):
-    pixels = read_image(save(tmp_path / "a.png", COLOURS[:, :, 0]), channels=3, size=(6, 9))
-    np.testing.assert_array_equal(pixels, np.stack([COLOURS[:, :, 0]] * 3))
+def test_gray_files_fill_three_equal_channels(tmp_path):
+    pixels = read_image(save(tmp_path / "a.png", COLORS[:, :, 0]), channels=3, size=(6, 9))
+    np.testing.assert_array_equal(pixels, np.stack([COLORS[:, :, 0]] * 3))
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_grey_files_fill_three_equal_channels(tmp_path):
      ("RGB", "webp"), ("RGB", "jpg"), ("L", "jpg")],
 )  # fmt: skip
 def test_every_eight_bit_mode_is_understood(tmp_path, mode, suffix):
-    # White or the web palette's 204: colours that every one of these modes can hold, JPEG nearly so.
+    # White or the web palette's 204: colors that every one of these modes can hold, JPEG nearly so.
     value = 255 if mode == "1" else 204
     path = save(tmp_path / f"a.{suffix}", np.full((6, 9, 3), value, dtype=np.uint8), mode)
     pixels = read_image(path, channels=3, size=(6, 9))
@@ -66,12 +66,12 @@ def test_resizing_keeps_the_aspect_and_cuts_the_overhang(tmp_path):
 def test_halving_averages_two_by_two(tmp_path):
     array = np.kron(np.random.default_rng(1).integers(0, 256, (4, 4)), np.ones((8, 8))).astype(np.uint8)
     pixels = read_image(save(tmp_path / "blocks.png", array), channels=1, size=(16, 16))
-    # The centre of each 4x4 block is further from its edges than the filter reaches.
+    # The center of each 4x4 block is further from its edges than the filter reaches.
     np.testing.assert_array_equal(pixels[0, 1::4, 1::4], array[::8, ::8])
 
 
 def test_rectangles_of_any_shape(tmp_path):
-    path = save(tmp_path / "a.png", COLOURS)
+    path = save(tmp_path / "a.png", COLORS)
     for size in [(1, 1), (3, 17), (40, 2)]:
         assert read_image(path, channels=3, size=size).shape == (3, *size)
 
@@ -79,8 +79,8 @@ def test_rectangles_of_any_shape(tmp_path):
 def test_photographs_are_turned_upright(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # stored lying on its side: turn by 90 degrees clockwise to view
-    pixels = read_image(save(tmp_path / "phone.png", COLOURS, exif=exif), channels=3, size=(9, 6))
-    np.testing.assert_array_equal(pixels, np.rot90(COLOURS, -1).transpose(2, 0, 1))
+    pixels = read_image(save(tmp_path / "phone.png", COLORS, exif=exif), channels=3, size=(9, 6))
+    np.testing.assert_array_equal(pixels, np.rot90(COLORS, -1).transpose(2, 0, 1))
 
 
 def test_missing_files_and_non_images_are_named(tmp_path):
@@ -93,32 +93,32 @@ def test_missing_files_and_non_images_are_named(tmp_path):
     ):
         read_image(tmp_path / "notes.png", channels=3, size=(4, 4))
     with pytest.raises(ValueError, match="channels is 2"):
-        read_image(save(tmp_path / "a.png", COLOURS), channels=2, size=(4, 4))
+        read_image(save(tmp_path / "a.png", COLORS), channels=2, size=(4, 4))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpeg", "webp", "bmp"])
 def test_a_truncated_file_is_named(tmp_path, suffix):
     buffer = io.BytesIO()
-    Image.fromarray(np.kron(COLOURS, np.ones((8, 8, 1), np.uint8))).save(buffer, suffix.upper())
+    Image.fromarray(np.kron(COLORS, np.ones((8, 8, 1), np.uint8))).save(buffer, suffix.upper())
     (tmp_path / f"cut.{suffix}").write_bytes(buffer.getvalue()[: len(buffer.getvalue()) * 2 // 3])
     with pytest.raises(ValueError, match=rf"cut.{suffix} cannot be read"):
         read_image(tmp_path / f"cut.{suffix}", channels=3, size=(4, 4))
 
 
-def sixteen_bit_png(colour_type: int, channels: int) -> bytes:
+def sixteen_bit_png(color_type: int, channels: int) -> bytes:
     """A PNG of 4x4 pixels with 16 bits per channel, which Pillow cannot write."""
 
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
-    header = struct.pack(">IIBBBBB", 4, 4, 16, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", 4, 4, 16, color_type, 0, 0, 0)
     rows = (b"\0" + b"\x12\x34" * 4 * channels) * 4
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize(("colour_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
-def test_deep_png_of_every_kind_is_refused(tmp_path, colour_type, channels):
-    (tmp_path / "deep.png").write_bytes(sixteen_bit_png(colour_type, channels))
+@pytest.mark.parametrize(("color_type", "channels"), [(0, 1), (2, 3), (4, 2), (6, 4)])
+def test_deep_png_of_every_kind_is_refused(tmp_path, color_type, channels):
+    (tmp_path / "deep.png").write_bytes(sixteen_bit_png(color_type, channels))
     with pytest.raises(ValueError, match=r"deep.png has mode .* with 16 bits per channel: convert it"):
         read_image(tmp_path / "deep.png", channels=3, size=(4, 4))
 
@@ -140,7 +140,7 @@ def deep_tiff() -> bytes:
 
 
 @pytest.mark.parametrize("content", [deep_tiff(), b"P6 2 1 65535 " + bytes(12), b"P3 1 1 300 1 2 3 "])
-def test_other_deep_colour_is_refused(tmp_path, content):
+def test_other_deep_color_is_refused(tmp_path, content):
     (tmp_path / "deep").write_bytes(content)
     with pytest.raises(ValueError, match=r"deep has mode RGB with \d+ bits per channel: convert it"):
         read_image(tmp_path / "deep", channels=3, size=(4, 4))
@@ -159,7 +159,7 @@ def test_ghostscript_is_never_started(tmp_path, monkeypatch):
 
 def test_an_image_of_many_megapixels_is_read_without_a_warning_up_to_the_limit(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 40)
-    path = save(tmp_path / "a.png", COLOURS)  # 54 pixels: Pillow warns from 40 on, and raises from 80 on
+    path = save(tmp_path / "a.png", COLORS)  # 54 pixels: Pillow warns from 40 on, and raises from 80 on
     assert read_image(path, channels=3, size=(6, 9)).shape == (3, 6, 9)
     path = save(tmp_path / "b.png", np.zeros((9, 9), np.uint8))
     with pytest.raises(ValueError, match=r"b.png is too large, the limit is 0 megapixels: scale it down"):

@@ -49,11 +49,11 @@ def test_a_validation_folder_beside_a_test_folder_is_the_validation_split(class_
     assert len(made.validation) == len(made.test) == len(made.train) == 8 and not recwarn.list
 
 
-def test_all_grey_folders_have_one_channel(class_folders):
+def test_all_gray_folders_have_one_channel(class_folders):
     assert read(class_folders({"cat": 4, "dog": 4}, mode="L")).shape == (1, 8, 8)
 
 
-def test_one_colour_image_makes_all_colour(class_folders):
+def test_one_color_image_makes_all_color(class_folders):
     root = class_folders({"cat": 4, "dog": 4}, mode="L")
     Image.new("RGB", (8, 8), "red").save(root / "cat" / "red.png")
     assert read(root).shape == (3, 8, 8)

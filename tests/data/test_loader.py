@@ -11,7 +11,7 @@ AUGMENTED = Augmentation(crop=2, flip=True, cutout=2)
 
 
 def numbered(count: int) -> Images:
-    """Image k is filled with grey level k, and its label is k mod 7."""
+    """Image k is filled with gray level k, and its label is k mod 7."""
     pixels = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 4, 4)
     return Images(pixels.contiguous(), torch.arange(count) % 7)
 

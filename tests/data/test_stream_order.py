@@ -1,4 +1,4 @@
-"""The order of a stream: every image once, far enough from its neighbours, never held for longer than the buffer."""
+"""The order of a stream: every image once, far enough from its neighbors, never held for longer than the buffer."""
 
 import pytest
 import torch

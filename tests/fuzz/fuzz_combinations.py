@@ -82,7 +82,7 @@ def _check(learner: Learner, before: dict[str, Tensor], x: Tensor, classes: int,
         if value.is_floating_point() and not value.isfinite().all() and before[name].isfinite().all():
             raise Wrong(f"{name} is not finite")
     parameters = [name for name, p in learner.named_parameters() if p.requires_grad]
-    # A pixel alone is brought to zero by the normalisation of samples.
+    # A pixel alone is brought to zero by the normalization of samples.
     if not small and all(torch.equal(after[name], before[name]) for name in before):
         raise Wrong("nothing was learned")
     ends = {span.last for span in learner.spans}

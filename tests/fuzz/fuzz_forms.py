@@ -83,7 +83,7 @@ REFUSED: dict[str, Form] = {
     "no height": lambda x: x[:, :, :0],
     "a generator": lambda x: (image for image in x),
     "on no device": lambda x: torch.from_numpy(x / 255).to("meta"),
-    "quantised": lambda x: torch.quantize_per_tensor(torch.from_numpy((x / 255).astype("f4")), 0.1, 0, torch.quint8),
+    "quantized": lambda x: torch.quantize_per_tensor(torch.from_numpy((x / 255).astype("f4")), 0.1, 0, torch.quint8),
 }
 """Likewise, but each must be refused."""
 

@@ -47,7 +47,7 @@ def _whole(case: Case) -> None:
     wanted = _as_read(pixels, channels)
     if not np.array_equal(found, wanted):
         raise Wrong(
-            f"{np.abs(found.astype(int) - wanted).max()} grey levels from what was written, {channels} channels"
+            f"{np.abs(found.astype(int) - wanted).max()} gray levels from what was written, {channels} channels"
         )
 
 
@@ -57,29 +57,29 @@ def _drawn(case: Case) -> tuple[np.ndarray, Image.Image, str]:
     mode = case.pick(_LOSSLESS[kind])
     rng = np.random.default_rng(case.draw.getrandbits(32))
     height, width = case.draw.randrange(1, 13), case.draw.randrange(1, 13)
-    grey = rng.integers(0, 256, (height, width), dtype="u1")
+    gray = rng.integers(0, 256, (height, width), dtype="u1")
     if mode == "1":
-        grey = (grey > 127).astype("u1") * 255
-        return grey, Image.fromarray(grey).convert("1", dither=Image.Dither.NONE), kind
+        gray = (gray > 127).astype("u1") * 255
+        return gray, Image.fromarray(gray).convert("1", dither=Image.Dither.NONE), kind
     if mode == "L":
-        return grey, Image.fromarray(grey), kind
+        return gray, Image.fromarray(gray), kind
     if mode == "LA":
-        return grey, Image.fromarray(np.stack([grey, 255 - grey // 2], -1), "LA"), kind
+        return gray, Image.fromarray(np.stack([gray, 255 - gray // 2], -1), "LA"), kind
     if mode == "P":
         table = rng.integers(0, 256, (256, 3), dtype="u1")
-        image = Image.fromarray(grey, "P")
+        image = Image.fromarray(gray, "P")
         image.putpalette(table.tobytes())
-        return table[grey], image, kind
-    colour = rng.integers(0, 256, (height, width, 3), dtype="u1")
+        return table[gray], image, kind
+    color = rng.integers(0, 256, (height, width, 3), dtype="u1")
     if mode == "RGB":
-        return colour, Image.fromarray(colour), kind
-    # WebP drops the colour of what cannot be seen at all.
+        return color, Image.fromarray(color), kind
+    # WebP drops the color of what cannot be seen at all.
     alpha = rng.integers(1, 256, (height, width, 1), dtype="u1")
-    return colour, Image.fromarray(np.concatenate([colour, alpha], -1)), kind
+    return color, Image.fromarray(np.concatenate([color, alpha], -1)), kind
 
 
 def _as_read(pixels: np.ndarray, channels: int) -> np.ndarray:
-    """Return pixels [C H W]: grey repeated, or colour weighted as ITU-R 601 has it, in Pillow's whole numbers."""
+    """Return pixels [C H W]: gray repeated, or color weighted as ITU-R 601 has it, in Pillow's whole numbers."""
     if pixels.ndim == 2:
         return np.repeat(pixels[None], channels, axis=0)
     if channels == 3:
@@ -170,13 +170,13 @@ def _deep(case: Case) -> None:
     height, width = case.draw.randrange(1, 9), case.draw.randrange(1, 9)
     deep = rng.integers(0, 2**16, (height, width), dtype="u2")
     way = case.pick(
-        ("png grey", "png colour", "png alpha", "png grey alpha", "ppm", "pgm", "tiff", "tiff 32", "tiff float")
+        ("png gray", "png color", "png alpha", "png gray alpha", "ppm", "pgm", "tiff", "tiff 32", "tiff float")
     )
     path = case.folder / ("image." + case.draw.choice(("png", "tif", "ppm", "jpg")))
     case.names = (str(path),)
     if way.startswith("png"):
-        samples, colour = {"png grey": (1, 0), "png colour": (3, 2), "png alpha": (4, 6), "png grey alpha": (2, 4)}[way]
-        path.write_bytes(_png(rng.integers(0, 2**16, (height, width, samples)).astype(">u2"), colour))
+        samples, color = {"png gray": (1, 0), "png color": (3, 2), "png alpha": (4, 6), "png gray alpha": (2, 4)}[way]
+        path.write_bytes(_png(rng.integers(0, 2**16, (height, width, samples)).astype(">u2"), color))
     elif way in ("ppm", "pgm"):
         top = case.pick((256, 1000, 65535))
         shape = (height, width, 3) if way == "ppm" else (height, width)
@@ -189,13 +189,13 @@ def _deep(case: Case) -> None:
     raise Wrong("more than 8 bits per channel were accepted")
 
 
-def _png(samples: np.ndarray, colour: int) -> bytes:
+def _png(samples: np.ndarray, color: int) -> bytes:
     """Return a PNG of 16 bits per sample."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], 16, color, 0, 0, 0)
     rows = b"".join(b"\0" + row.tobytes() for row in samples)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 

@@ -17,11 +17,11 @@ from onward.hardware import (
     PhaseChange,
     PolynomialNoise,
     ProgrammingNoise,
-    QuantisedActivities,
-    QuantisedInputs,
-    QuantisedMemory,
-    QuantisedUpdates,
-    QuantisedWeights,
+    QuantizedActivities,
+    QuantizedInputs,
+    QuantizedMemory,
+    QuantizedUpdates,
+    QuantizedWeights,
     ReadNoise,
     SensorNoise,
     ShotNoise,
@@ -31,7 +31,7 @@ from onward.hardware import (
 from onward.parts.goodness.means import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.prepare import Standardise
+from onward.parts.prepare import Standardize
 from onward.parts.supervision.labels import LabelInLoss
 
 SHAPE, WIDTH, CLASSES = (1, 4, 4), 8, 3
@@ -52,12 +52,12 @@ STRONG = (
     NeuronMismatch(0.2),
     ActivityNoise(0.1),
     UpdateNoise(0.5),
-    QuantisedWeights(4),
-    QuantisedWeights(3, stochastic=True),
-    QuantisedActivities(4),
-    QuantisedInputs(4, stochastic=True),
-    QuantisedUpdates(4),
-    QuantisedMemory(4),
+    QuantizedWeights(4),
+    QuantizedWeights(3, stochastic=True),
+    QuantizedActivities(4),
+    QuantizedInputs(4, stochastic=True),
+    QuantizedUpdates(4),
+    QuantizedMemory(4),
 )
 """Every kind of noise, strong enough to be seen."""
 
@@ -77,11 +77,11 @@ IDEAL = (
     NeuronMismatch(0.0),
     ActivityNoise(0.0),
     UpdateNoise(0.0),
-    QuantisedWeights(None),
-    QuantisedActivities(None),
-    QuantisedInputs(None),
-    QuantisedUpdates(None),
-    QuantisedMemory(None),
+    QuantizedWeights(None),
+    QuantizedActivities(None),
+    QuantizedInputs(None),
+    QuantizedUpdates(None),
+    QuantizedMemory(None),
 )
 """Every kind of noise without strength."""
 
@@ -117,7 +117,7 @@ def make_learner(spans: Callable[[int], Sequence[Span]] = each, *, dropout: floa
         supervision=LabelInLoss(),
         spans=spans(len(blocks)),
         rules={"last": LastGoodness()},
-        prepare=Standardise(SHAPE, [0.5], [0.3]),
+        prepare=Standardize(SHAPE, [0.5], [0.3]),
     )
 
 

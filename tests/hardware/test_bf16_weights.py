@@ -20,13 +20,13 @@ def _generator(seed: int = 0) -> torch.Generator:
 
 
 @given(st.floats(-(2.0**100), 2.0**100, width=32))
-def test_rounding_takes_a_neighbour_and_keeps_the_mean(value: float):
+def test_rounding_takes_a_neighbor_and_keeps_the_mean(value: float):
     x = torch.full((4000,), value)
     rounded = round_to_bf16(x, _generator()).double()
-    neighbours = rounded.unique()
-    assert len(neighbours) <= 2
+    neighbors = rounded.unique()
+    assert len(neighbors) <= 2
     gap = 2.0 ** (math.frexp(value)[1] - 8) if value else 0.0
-    assert ((neighbours - x[0].double()).abs() <= gap).all()
+    assert ((neighbors - x[0].double()).abs() <= gap).all()
     assert rounded.mean().item() == pytest.approx(x[0].item(), abs=gap * 2.5 / math.sqrt(4000))
 
 

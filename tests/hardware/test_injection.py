@@ -15,9 +15,9 @@ from onward.hardware import (
     NeuronMismatch,
     Noise,
     ProgrammingNoise,
-    QuantisedActivities,
-    QuantisedInputs,
-    QuantisedWeights,
+    QuantizedActivities,
+    QuantizedInputs,
+    QuantizedWeights,
     ReadNoise,
     SensorNoise,
     ShotNoise,
@@ -27,7 +27,7 @@ from onward.hardware import (
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.inference.scores import SumGoodness
 from onward.parts.objective.class_scores import Threshold
-from onward.parts.prepare import Standardise
+from onward.parts.prepare import Standardize
 from onward.parts.supervision.labels import LabelInInput
 
 X, _ = batch()
@@ -66,7 +66,7 @@ def test_one_seed_is_one_chip_and_leaves_global_generators_alone(noise: Noise):
     torch.set_rng_state(state)
     _noisy_scores(noise, seed=1, learner=learner)
     assert torch.equal(torch.get_rng_state(), state)
-    if "Quantised" not in type(noise).__name__:
+    if "Quantized" not in type(noise).__name__:
         assert not torch.equal(first, _noisy_scores(noise, seed=2, learner=learner))
 
 
@@ -113,7 +113,7 @@ def test_what_lasts_stays_and_what_does_not_changes_with_every_use():
 
 
 def test_noise_of_another_kind_changes_no_draw():
-    assert torch.equal(_noisy_scores([QuantisedWeights(None), Mismatch(0.1)]), _noisy_scores(Mismatch(0.1)))
+    assert torch.equal(_noisy_scores([QuantizedWeights(None), Mismatch(0.1)]), _noisy_scores(Mismatch(0.1)))
     twice = _noisy_scores([Mismatch(0.1), Mismatch(0.1)])
     gain = make_learner()
     with torch.no_grad():
@@ -123,26 +123,26 @@ def test_noise_of_another_kind_changes_no_draw():
 
 
 def test_weights_are_disturbed_in_the_order_given():
-    """A chip of mismatch that was quantised first is not one that was quantised last."""
+    """A chip of mismatch that was quantized first is not one that was quantized last."""
     assert not torch.equal(
-        _noisy_scores([Mismatch(0.3), QuantisedWeights(3)]), _noisy_scores([QuantisedWeights(3), Mismatch(0.3)])
+        _noisy_scores([Mismatch(0.3), QuantizedWeights(3)]), _noisy_scores([QuantizedWeights(3), Mismatch(0.3)])
     )
 
 
 def test_the_body_computes_with_the_disturbed_weights():
     learner = make_learner()
-    with noisy(learner, QuantisedWeights(3), seed=0):
+    with noisy(learner, QuantizedWeights(3), seed=0):
         inside = _scores(learner)
     with torch.no_grad():
         for parameter in learner.blocks.parameters():  # pyright: ignore[reportAttributeAccessIssue]
             if parameter.ndim >= 2:
-                parameter.copy_(QuantisedWeights(3)(parameter, torch.Generator()))
+                parameter.copy_(QuantizedWeights(3)(parameter, torch.Generator()))
     assert torch.equal(inside, _scores(learner))
 
 
 def test_the_report_names_what_is_touched():
     learner = make_learner()
-    noises = [Mismatch(0.1), NeuronMismatch(0.0), ShotNoise(9.0), QuantisedInputs(8), UpdateNoise(0.1)]
+    noises = [Mismatch(0.1), NeuronMismatch(0.0), ShotNoise(9.0), QuantizedInputs(8), UpdateNoise(0.1)]
     with noisy(learner, noises, seed=1) as report:
         _scores(learner)
     by_site = {entry.noise.site: entry for entry in report.touched}
@@ -157,7 +157,7 @@ def test_the_report_names_what_is_touched():
     assert "acted 6 times" in str(report)
 
 
-def test_pixels_are_disturbed_before_they_are_standardised():
+def test_pixels_are_disturbed_before_they_are_standardized():
     learner = make_learner()
     with noisy(learner, ImpulseNoise(1.0), seed=1):
         seen = learner.prepare(X)
@@ -277,7 +277,7 @@ def _without_weights() -> Learner:
         supervision=LabelInInput(3),
         spans=each(1),
         rules={"sum": SumGoodness()},
-        prepare=Standardise((1, 4, 4), [0.0], [1.0]),
+        prepare=Standardize((1, 4, 4), [0.0], [1.0]),
     )
 
 
@@ -314,5 +314,5 @@ def test_shared_weights_are_one_device():
 
 def test_a_larger_batch_gets_the_same_chip():
     learner = make_learner()
-    with noisy(learner, [Mismatch(0.2), NeuronMismatch(0.2), QuantisedActivities(5)], seed=1):
+    with noisy(learner, [Mismatch(0.2), NeuronMismatch(0.2), QuantizedActivities(5)], seed=1):
         torch.testing.assert_close(_scores(learner)[:, :5], _scores(learner, X[:5]))

@@ -12,8 +12,8 @@ from onward.hardware import (
     Mismatch,
     Noise,
     ProgrammingNoise,
-    QuantisedMemory,
-    QuantisedUpdates,
+    QuantizedMemory,
+    QuantizedUpdates,
     ReadNoise,
     StuckCells,
     UpdateNoise,
@@ -103,10 +103,10 @@ def test_updates_are_disturbed_for_every_optimizer_whenever_it_was_made(optimize
     assert same(*biases), "biases are digital"
 
 
-def test_quantised_updates_lie_on_their_grid():
+def test_quantized_updates_lie_on_their_grid():
     learner = make_learner()
     before = weights(learner)
-    with noisy(learner, QuantisedUpdates(4), seed=1):
+    with noisy(learner, QuantizedUpdates(4), seed=1):
         train(learner, range(1))
     for moved in (m for m in _moved(learner, before) if m.ndim >= 2):
         step = moved.abs().max() / 7
@@ -209,7 +209,7 @@ def _final_loss(noises: tuple[Noise, ...], *, steps: int = 40) -> float:
 
 def test_integers_learn_with_stochastic_rounding_where_rounding_to_the_nearest_does_not():
     stochastic = _final_loss(low_precision(4))
-    nearest = _final_loss((QuantisedMemory(4, stochastic=False),))
+    nearest = _final_loss((QuantizedMemory(4, stochastic=False),))
     assert stochastic < 0.9
     assert stochastic < nearest - 0.05
 

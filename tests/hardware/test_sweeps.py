@@ -10,7 +10,7 @@ from onward.hardware import (
     SWEEPS,
     ImpulseNoise,
     Mismatch,
-    QuantisedWeights,
+    QuantizedWeights,
     conditions,
     preset,
 )
@@ -35,7 +35,7 @@ def test_words_become_conditions():
     found = conditions(["mismatch=0.1,0.3", "bits", "pcm-day"])
     assert [str(condition) for condition in found[:2]] == ["mismatch 0.1", "mismatch 0.3"]
     assert found[1].noises == (Mismatch(0.3),)
-    assert [condition.noises for condition in found[2:-1]] == [(QuantisedWeights(bits),) for bits in (8, 7, 6, 5, 4, 3)]
+    assert [condition.noises for condition in found[2:-1]] == [(QuantizedWeights(bits),) for bits in (8, 7, 6, 5, 4, 3)]
     assert not any(condition.random for condition in found[2:-1])
     assert (found[-1].noises, found[-1].level, str(found[-1])) == (preset("pcm-day").noises, None, "pcm-day")
     assert conditions(["impulse=0.2"])[0].noises == (ImpulseNoise(0.2),)
@@ -61,8 +61,8 @@ def test_infinitely_many_photons_are_no_noise():
     [
         ("mismatch=-0.1", "sigma of Mismatch must be a finite number >= 0, got -0.1"),
         ("mismatch=nan", "sigma of Mismatch must be a finite number >= 0, got nan"),
-        ("bits=0", r"bits of QuantisedWeights must be a whole number in \[2, 16\] or None, got 0"),
-        ("bits=33", r"bits of QuantisedWeights must be a whole number in \[2, 16\] or None, got 33"),
+        ("bits=0", r"bits of QuantizedWeights must be a whole number in \[2, 16\] or None, got 0"),
+        ("bits=33", r"bits of QuantizedWeights must be a whole number in \[2, 16\] or None, got 33"),
         ("bits=3.5", "bits must be a whole number, got 3.5"),
         ("bits=inf", "bits must be a whole number, got inf"),
         ("mismatch=inf", "sigma of Mismatch must be a finite number >= 0, got inf"),

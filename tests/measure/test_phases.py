@@ -45,7 +45,7 @@ class _Body(nn.Module):
         return _Counted.apply(self.linear(x), self.counter, self.cost, 10 * self.cost)
 
 
-class _Normalise(nn.Module):
+class _Normalize(nn.Module):
     def __init__(self, counter: list[float]):
         super().__init__()
         self.counter = counter
@@ -62,7 +62,7 @@ def _trainer(counter: list[float], spans: Callable[[int], Sequence[Span]], depth
             _Body(counter, k + 1),
             goodness=LinearHead(3, 6),
             objective=CrossEntropy(),
-            handoff=Handoff(_Normalise(counter), _Carry()),
+            handoff=Handoff(_Normalize(counter), _Carry()),
         )
         for k in range(depth)
     ]

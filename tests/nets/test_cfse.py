@@ -25,7 +25,7 @@ def test_published_widths_and_groups():
     assert [conv.groups for conv in _convolutions(hundred)] == [1, 20, 1, 20, 1, 100]
 
 
-def test_a_body_convolves_rectifies_pools_every_second_time_and_normalises():
+def test_a_body_convolves_rectifies_pools_every_second_time_and_normalizes():
     kinds = [[type(layer).__name__ for layer in body.children()] for body in CFSE()((1, 28, 28), 10).bodies]
     plain, pooled = ["Conv2d", "ReLU", "BatchNorm2d"], ["Conv2d", "ReLU", "MaxPool2d", "BatchNorm2d"]
     assert kinds == [plain, pooled, plain, pooled]

@@ -36,7 +36,7 @@ def _sizes(tensors: list[Tensor]) -> list[tuple[int, int]]:
     [(TinyCNN(), 4, 2.668, 273.9), (VGG14(), 14, 17.774, 419.7), (ResNet17(), 17, 30.603, 1477.3)],
 )
 def test_published_sizes(architecture: Architecture, layers, million_parameters, million_products):
-    """DeeperForward, ten classes, colour images: parameters, and multiply-accumulates of one 32x32 image."""
+    """DeeperForward, ten classes, color images: parameters, and multiply-accumulates of one 32x32 image."""
     net = architecture(RGB, 10)
     weights = [p for body in net.bodies for p in body.parameters()]
     assert len(net.bodies) == len(net.joins) == len(net.widths) == len(weights) == layers

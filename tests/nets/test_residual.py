@@ -39,7 +39,7 @@ def _walk(net: Net, images: Tensor) -> Iterator[tuple[Tensor, tuple[Tensor, ...]
     ],
 )
 def test_published_sizes(architecture: Architecture, layers: int, parameters: int, million_products: float):
-    """DeeperForward, ten classes, colour images: parameters, and multiply-accumulates of one 32x32 image."""
+    """DeeperForward, ten classes, color images: parameters, and multiply-accumulates of one 32x32 image."""
     with torch.device("meta"):
         net = architecture(RGB, 10)
         maps = [activity[0, 0].numel() for activity, _ in _walk(net, torch.empty(1, *RGB))]

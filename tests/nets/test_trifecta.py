@@ -44,7 +44,7 @@ def test_channels_and_maps_are_the_published_ones(architecture, widths: list[int
 
 @pytest.mark.parametrize("architecture", [SMALL, LARGE])
 @pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_a_body_normalises_then_convolves_then_rectifies(architecture, dropout: float):
+def test_a_body_normalizes_then_convolves_then_rectifies(architecture, dropout: float):
     expected = [nn.BatchNorm2d, nn.Conv2d, nn.ReLU, *([Dropout] if dropout else [])]
     for body in architecture(width=2, dropout=dropout)((3, 8, 8), 10).bodies:
         assert isinstance(body, nn.Sequential)

@@ -39,7 +39,7 @@ def test_maps_are_halved_after_the_activity_is_read():
     assert walked[-1][0].shape == (2, 16)
 
 
-def test_every_layer_is_normalised_and_leaks():
+def test_every_layer_is_normalized_and_leaks():
     net = VGG8b(width=4)((1, 12, 12), 10)
     for activity, _ in _walk(net, torch.randn(64, 1, 12, 12)):
         before = torch.where(activity > 0, activity, activity / 0.01)

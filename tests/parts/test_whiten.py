@@ -9,7 +9,7 @@ MEAN, DEVIATION = (0.5, 0.4, 0.3), (0.2, 0.3, 0.25)
 
 
 def photographs(count: int = 40, side: int = 9) -> torch.Tensor:
-    """Images whose neighbours and channels are correlated."""
+    """Images whose neighbors and channels are correlated."""
     noise = torch.rand(count, 3, side + 2, side + 2, generator=torch.Generator().manual_seed(0))
     smooth = torch.nn.functional.avg_pool2d(noise, 3, stride=1)
     mixed = torch.einsum("ck,bkhw->bchw", torch.tensor([[0.6, 0.3, 0.1], [0.2, 0.6, 0.2], [0.1, 0.1, 0.8]]), smooth)

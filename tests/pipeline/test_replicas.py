@@ -45,14 +45,14 @@ def test_gradients_are_those_of_one_process_on_the_whole_batch(launcher: Launche
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-6)
 
 
-class _Normalised(ClassMean):
+class _Normalized(ClassMean):
     def __init__(self, num_classes: int, channels: int):
         super().__init__(num_classes, channels)
         self.norm = nn.BatchNorm1d(channels)
 
 
-def test_a_goodness_that_normalises_by_its_batch_is_refused():
-    block = LocalBlock(nn.Linear(4, 20), goodness=_Normalised(10, 20), objective=CrossEntropy())
+def test_a_goodness_that_normalizes_by_its_batch_is_refused():
+    block = LocalBlock(nn.Linear(4, 20), goodness=_Normalized(10, 20), objective=CrossEntropy())
     learner = Learner([block], supervision=LabelInLoss(), spans=each(1), rules={"sum": SumGoodness()})
     with pytest.raises(ValueError, match=r"BatchNorm1d of block 0.*use --replicas 1"):
         check_replicas(learner, 2, 8, 1)

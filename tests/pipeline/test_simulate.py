@@ -128,14 +128,14 @@ def test_it_is_the_event_by_event_simulation(case, data):
 def test_equal_stages_and_fast_links_give_the_ideal():
     prediction = simulate([1.0] * 4, [0.0] * 3, Wires(bandwidth=1.0), 1000)
     assert prediction.total == pytest.approx(1003) and prediction.step == 1.0 and prediction.filling == 3
-    assert prediction.utilisation == (1.0,) * 4
+    assert prediction.utilization == (1.0,) * 4
 
 
 def test_once_filled_a_step_takes_as_long_as_the_slowest_stage_or_link():
     prediction = simulate([1.0, 3.0, 2.0], [4e9, 1e9], Wires(bandwidth=1e9, latency=0.5), 50)
     steps = [b - a for a, b in pairwise(prediction.handed_on[-1][20:])]
     assert prediction.step == 4.5 and steps == pytest.approx([4.5] * len(steps))
-    assert prediction.utilisation == pytest.approx((1 / 4.5, 3 / 4.5, 2 / 4.5))
+    assert prediction.utilization == pytest.approx((1 / 4.5, 3 / 4.5, 2 / 4.5))
 
 
 def test_thousands_of_stages_are_predicted():
@@ -158,6 +158,6 @@ def test_numbers_that_do_not_fit_are_refused():
 def test_replicas_add_up_in_a_ring_message_by_message(replicas: int):
     wires, seconds = Wires(bandwidth=100.0, latency=0.5), 0.0
     for _scattered_then_gathered in range(2):
-        for _step in range(replicas - 1):  # everyone sends one share to its neighbour at the same time
+        for _step in range(replicas - 1):  # everyone sends one share to its neighbor at the same time
             seconds += 0.5 + (1000 / replicas) / 100.0
     assert wires.adding_up(1000, replicas) == pytest.approx(seconds)

@@ -136,7 +136,7 @@ def test_without_help_a_share_learns_something_else():
     assert not all(close)
 
 
-def test_processes_that_share_batches_of_a_normalising_network_learn_as_one(
+def test_processes_that_share_batches_of_a_normalizing_network_learn_as_one(
     launcher: Launcher, tmp_path: Path, place: dict
 ):
     recipe = toy(DeeperForward(), Trifecta6(width=10), optimizer="sgd", averaging=None, learning_rate=0.1)

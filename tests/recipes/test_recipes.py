@@ -34,7 +34,7 @@ _SMALL = 2_000_000  # parameters
 
 
 def _look_alike(recipe: Recipe) -> Splits:
-    """Random images of the size, colours and number of classes that the recipe's data have."""
+    """Random images of the size, colors and number of classes that the recipe's data have."""
     size, channels, num_classes = _SIZES.get(recipe.data.name, (8, 1, 10))
     side = recipe.data.size or size
     images = np.random.default_rng(0).integers(0, 256, (6 * num_classes, channels, side, side), dtype=np.uint8)
@@ -202,7 +202,7 @@ def test_the_list_of_options_is_complete():
     tried = {*_CHANGES, "momentum", "adamw_share", "padding"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
-    # Layout, caching and recomputing must NOT change a run; colours need colour images (tests of augmentation).
+    # Layout, caching and recomputing must NOT change a run; colors need color images (tests of augmentation).
     assert asked - tried == {"channels_last", "cache_activations", "recompute", "color_jitter", "grayscale"}
 
 

@@ -263,9 +263,9 @@ def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: Place):
 def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: Place):
     folder = RunFolder.create(place.runs_dir, toy_recipe, {})
     content = read_json(folder.path / "config.json")
-    content["recipe"]["trainer"]["colour"] = "blue"
+    content["recipe"]["trainer"]["color"] = "blue"
     write_json(folder.path / "config.json", content)
-    with pytest.raises(ValueError, match=r"TrainerSettings do not fit.*colour"):
+    with pytest.raises(ValueError, match=r"TrainerSettings do not fit.*color"):
         folder.recipe()
 
 

@@ -16,7 +16,7 @@ class Algorithm(ABC):
 
     registered_in: ClassVar[registry.Registry] = registry.ALGORITHMS
 
-    standardise: ClassVar[bool] = True
+    standardize: ClassVar[bool] = True
     """Whether each image channel is brought to mean 0 and deviation 1, or enters with values in [0, 1]."""
 
     passes_gradients: ClassVar[bool] = True

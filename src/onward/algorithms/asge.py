@@ -29,7 +29,7 @@ from onward.parts.supervision.labels import LabelInLoss
 class ASGE(Algorithm):
     """Spatial energy read by a fixed random map, cross-entropy per block, linear fusion (Gong et al. 2026)."""
 
-    standardise: ClassVar[bool] = False  # the input's energy is brought to one; its mean stays
+    standardize: ClassVar[bool] = False  # the input's energy is brought to one; its mean stays
 
     alpha: Annotated[float, Range(0, 4)] = 1.0
     """How much finer the grid is where channels are fewer; 0: one cell everywhere."""

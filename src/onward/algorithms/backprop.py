@@ -4,7 +4,7 @@ The bodies and handoffs are those of the algorithm it stands beside, with the sa
 objective remain on the last block alone, as a linear head on averaged maps and softmax cross-entropy; a last block that
 is just that, such as fusion or a softmax head, keeps it, and so does one that smooths labels. Where the local algorithm
 reads an image and its mirror image together, so does its control. The same trainer runs it. Widths need not be
-multiples of the classes: where one is not, what normalises class groups takes all channels as one group.
+multiples of the classes: where one is not, what normalizes class groups takes all channels as one group.
 """
 
 from dataclasses import dataclass, field

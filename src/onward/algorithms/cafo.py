@@ -39,7 +39,7 @@ class CaFo(Algorithm):
     passes_gradients: ClassVar[bool] = False
 
     predictor: Literal["cross_entropy", "sparsemax", "least_squares"] = "cross_entropy"
-    """What the predictors minimise; least squares are solved in closed form, from one pass over the data."""
+    """What the predictors minimize; least squares are solved in closed form, from one pass over the data."""
     feedback: bool = False
     """Whether the blocks learn by direct feedback alignment; else they stay as they were drawn."""
     features: Count = 8192

@@ -59,13 +59,13 @@ class CwComp(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a width that is no multiple of its classes, or impossible windows."""
-        normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        normalized = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
         blocks = [
             LocalBlock(
                 body,
                 goodness=self._goodness(k, num_classes, width),
                 objective=_OBJECTIVES[self.objective](),
-                handoff=Handoff(nn.Identity() if normalised else UnitLength(), join, pool),
+                handoff=Handoff(nn.Identity() if normalized else UnitLength(), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]

@@ -22,9 +22,9 @@ class DeepSupervision(Algorithm):
     """The algorithm whose network and objectives are trained."""
 
     @property
-    def standardise(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the local algorithm wants standardised images."""
-        return self.of.standardise
+    def standardize(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the local algorithm wants standardized images."""
+        return self.of.standardize
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network.

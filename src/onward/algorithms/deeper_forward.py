@@ -1,8 +1,8 @@
 """DeeperForward (Sun et al., ICLR 2025): every block classifies by the mean activity of its class groups.
 
-Goodness: mean activity of each class's channels (eq. 7 to 9), read before normalisation. Objective: softmax
-cross-entropy (eq. 13). Handoff: normalisation within the same groups, which removes exactly the goodness, then the
-residual (eq. 10 and 11). One pass; no negative data. The input is normalised per sample. Goodness and normaliser can be
+Goodness: mean activity of each class's channels (eq. 7 to 9), read before normalization. Objective: softmax
+cross-entropy (eq. 13). Handoff: normalization within the same groups, which removes exactly the goodness, then the
+residual (eq. 10 and 11). One pass; no negative data. The input is normalized per sample. Goodness and normaliser can be
 exchanged for the squared ones of table 4.
 
 Differs from the paper: a last, partial batch is dropped, and a map of odd size is padded before it is pooled.
@@ -25,12 +25,12 @@ from onward.parts.objective.tempered import TemperedCrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
 _GOODNESS = {"mean": ClassMean, "mean_square": ClassMeanSquare}
-_NORMALISER = {"variance": ClassNorm, "length": ClassLength}
+_NORMALIZER = {"variance": ClassNorm, "length": ClassLength}
 
 
 @dataclass(frozen=True)
 class DeeperForward(Algorithm):
-    """Class-group mean goodness, cross-entropy per block, class-group normalisation (Sun et al. 2025)."""
+    """Class-group mean goodness, cross-entropy per block, class-group normalization (Sun et al. 2025)."""
 
     goodness: Literal["mean", "mean_square"] = "mean"
     """What a class group's activity is read by; mean_square is the ablation of table 4."""
@@ -44,13 +44,13 @@ class DeeperForward(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if a width is not a multiple of `num_classes`."""
-        goodness, normalise = _GOODNESS[self.goodness], _NORMALISER[self.normaliser]
+        goodness, normalize = _GOODNESS[self.goodness], _NORMALIZER[self.normaliser]
         blocks = [
             LocalBlock(
                 body if k else nn.Sequential(SampleNorm(), body),
                 goodness=goodness(num_classes, width),
                 objective=TemperedCrossEntropy(self.temperature),
-                handoff=Handoff(normalise(num_classes, width), join, pool),
+                handoff=Handoff(normalize(num_classes, width), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]

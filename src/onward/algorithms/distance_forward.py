@@ -2,7 +2,7 @@
 
 Only the abstract and readers' notes were at hand. Goodness: cosine between the activity's direction, averaged in a
 grid, and an anchor per class. Objective: N-pair margin against all other anchors. Handoff: unit length. Collaboration:
-pairs of neighbours (DF-O), with random feedback inside a pair (DF-R), or none. One pass; no negative data.
+pairs of neighbors (DF-O), with random feedback inside a pair (DF-R), or none. One pass; no negative data.
 
 Inferred, not read: the goodness, the loss for several negatives, the schedule of pairs, the inference rules.
 """
@@ -48,7 +48,7 @@ class DistanceForward(Algorithm):
     random_feedback: bool = False
     """Whether the gradient inside a pair passes fixed random weights (DF-R)."""
     unit_length: bool = True
-    """Whether blocks hand on unit length; a network that normalises its own inputs needs none."""
+    """Whether blocks hand on unit length; a network that normalizes its own inputs needs none."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
 

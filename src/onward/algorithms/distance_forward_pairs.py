@@ -2,7 +2,7 @@
 
 Only the abstract and readers' notes were at hand. Each training image enters with its label and with K wrong ones.
 Goodness: mean of the squared activity. Objective: N-pair margin, max(m + g_neg - g_pos, 0) + penalty * g_neg for one
-wrong label (as a reader noted it). Handoff: unit length. Collaboration: pairs of neighbours (DF-O), with random
+wrong label (as a reader noted it). Handoff: unit length. Collaboration: pairs of neighbors (DF-O), with random
 feedback inside a pair (DF-R), or none. Inference: try every label.
 
 Inferred, not read: how labels enter, the loss for several negatives, the schedule of pairs, the inference rules.
@@ -29,7 +29,7 @@ from onward.parts.supervision.labels import LabelInInput
 class DistanceForwardPairs(Algorithm):
     """Margins between the goodness of right and wrong image-label pairs: a reconstruction (Wu et al. 2024)."""
 
-    standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
+    standardize: ClassVar[bool] = False  # the label is written in the pixels' own range
 
     margin: NonNegative = 0.25
     """By how much the goodness of the right pair must exceed that of a wrong one."""
@@ -48,7 +48,7 @@ class DistanceForwardPairs(Algorithm):
     random_feedback: bool = False
     """Whether the gradient inside a pair passes fixed random weights (DF-R)."""
     unit_length: bool = True
-    """Whether blocks hand on unit length; a network that normalises its own inputs needs none."""
+    """Whether blocks hand on unit length; a network that normalizes its own inputs needs none."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for impossible settings, or overlapping pairs of one block."""

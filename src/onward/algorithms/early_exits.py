@@ -32,9 +32,9 @@ class EarlyExits(Algorithm):
     """Whether an exit reads what its blocks say, or has a linear classifier, trained afterwards on who is left."""
 
     @property
-    def standardise(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the local algorithm wants standardised images."""
-        return self.of.standardise
+    def standardize(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Whether the local algorithm wants standardized images."""
+        return self.of.standardize
 
     @property
     def passes_gradients(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

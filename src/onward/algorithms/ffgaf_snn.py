@@ -31,7 +31,7 @@ from onward.parts.supervision.labels import LabelInLoss
 class FFGAFSNN(Algorithm):
     """Spiking layers, goodness of their potentials, exact gradients: a reconstruction (2025)."""
 
-    standardise: ClassVar[bool] = False  # pixels in [0, 1] are turned into spikes
+    standardize: ClassVar[bool] = False  # pixels in [0, 1] are turned into spikes
     passes_gradients: ClassVar[bool] = False
 
     steps: Annotated[int, Range(1, 1000)] = 8

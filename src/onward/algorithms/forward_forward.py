@@ -4,7 +4,7 @@ Goodness: mean of the squared activity (the paper sums). Objective: logistic los
 unit length, so that the next block cannot read this one's goodness. The label is written into the image; the
 contrastive view carries a wrong label. Inference: try every label, or one linear read-out of a neutral view.
 
-Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; no peer normalisation.
+Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; no peer normalization.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from onward.parts.supervision.labels import LabelInInput
 class ForwardForward(Algorithm):
     """Squared goodness against a threshold, label in the input, wrong-label negatives (Hinton 2022)."""
 
-    standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
+    standardize: ClassVar[bool] = False  # the label is written in the pixels' own range
 
     threshold: Finite = 0.15
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""

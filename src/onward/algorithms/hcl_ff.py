@@ -1,8 +1,8 @@
 """HCL-FF (Yao, Chen, Kuo; CVPR 2026): DeeperForward from coarse classes to fine ones, and contrast.
 
 Goodness: mean activity of class groups; in a block on superclasses, the mean over their members. Objective: softmax
-cross-entropy. Auxiliary: supervised contrast of the class-normalised features, of fine labels. Handoff: class-group
-normalisation, then the residual. Behind the last block a linear classifier learns on what it hands on.
+cross-entropy. Auxiliary: supervised contrast of the class-normalized features, of fine labels. Handoff: class-group
+normalization, then the residual. Behind the last block a linear classifier learns on what it hands on.
 
 Differs from the released code: blocks on superclasses speak for superclasses in predictions too, where the code adds
 the goodness of classes that nothing trained; projections learn at the rate of their block, not at twice that;

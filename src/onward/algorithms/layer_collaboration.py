@@ -28,7 +28,7 @@ from onward.parts.supervision.labels import LabelInInput
 class LayerCollaboration(Algorithm):
     """Forward-Forward whose layers count the goodness of the earlier ones in their loss (Lorberbom et al. 2024)."""
 
-    standardise: ClassVar[bool] = False  # the label is written in the pixels' own range
+    standardize: ClassVar[bool] = False  # the label is written in the pixels' own range
 
     threshold: Finite = 0.15
     """Mean goodness per layer at which a view counts as real with probability one half."""

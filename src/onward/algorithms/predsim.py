@@ -1,4 +1,4 @@
-"""predsim (Nokland and Eidnes, ICML 2019): every block classifies, and brings images of one class together.
+"""predsim (Nøkland and Eidnes, ICML 2019): every block classifies, and brings images of one class together.
 
 Goodness: a learned linear read-out of the activity, its maps averaged in a coarse grid. Objective: softmax
 cross-entropy (their loss `pred`), with weight 1 - beta. Auxiliary: similarity matching between a learned projection of
@@ -28,7 +28,7 @@ from onward.parts.supervision.labels import LabelInLoss
 
 @dataclass(frozen=True)
 class PredSim(Algorithm):
-    """Cross-entropy of a linear read-out and similarity matching in every block (Nokland and Eidnes 2019)."""
+    """Cross-entropy of a linear read-out and similarity matching in every block (Nøkland and Eidnes 2019)."""
 
     beta: ShareBelowOne = 0.99
     """Share of similarity matching in the loss; 0: cross-entropy alone (`pred`).

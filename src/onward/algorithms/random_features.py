@@ -1,7 +1,7 @@
 """Random features: layers that stay as they were drawn, each under a linear classifier; the best of them counts.
 
 The control that every local method has to beat: whatever it does better than this, its layers have learned. Body:
-frozen. Goodness: a linear map of the activity, its maps averaged in a grid, each channel standardised: behind random
+frozen. Goodness: a linear map of the activity, its maps averaged in a grid, each channel standardized: behind random
 layers images differ little, and a read-out of what they have in common learns too slowly to be a fair control.
 Objective: softmax cross-entropy, of the classifier alone. Handoff: unit length, or what a batch norm inside the bodies
 left. Which block is read is chosen on the validation split, as random layers lose with depth what they were given.
@@ -17,7 +17,7 @@ from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.body.frozen import frozen
 from onward.parts.body.kind import gives_maps
-from onward.parts.goodness.pooled import PooledLinear, Standardised, largest_grid
+from onward.parts.goodness.pooled import PooledLinear, Standardized, largest_grid
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BestBlock, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
@@ -35,13 +35,13 @@ class RandomFeatures(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
-        normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
-        normalise = nn.Identity if normalised else UnitLength
+        normalized = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        normalize = nn.Identity if normalized else UnitLength
         blocks = []
         for body, join, width, pool in zip(*net, strict=True):
             cells = largest_grid(width, self.features) if gives_maps(body) else (1, 1)
-            head = Standardised(PooledLinear(num_classes, width, cells=cells), width)
-            handoff = Handoff(normalise(), join, pool)
+            head = Standardized(PooledLinear(num_classes, width, cells=cells), width)
+            handoff = Handoff(normalize(), join, pool)
             blocks.append(LocalBlock(frozen(body), goodness=head, objective=CrossEntropy(), handoff=handoff))
         rules = {"best_block": BestBlock(), "last_block": LastGoodness(), "all_blocks": SumGoodness()}
         return Learner(blocks, supervision=LabelInLoss(), spans=each(len(blocks)), rules=rules)

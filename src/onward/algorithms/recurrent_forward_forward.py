@@ -19,7 +19,7 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Finite, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne, Span
 from onward.nets.net import Net
-from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalisation
+from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalization
 from onward.parts.body.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.inference.scores import SumGoodness
@@ -30,7 +30,7 @@ from onward.parts.objective.class_scores import Threshold
 class RecurrentForwardForward(Algorithm):
     """Layers that look down and up and settle with the label on top, squared goodness per layer (Hinton 2022)."""
 
-    standardise: ClassVar[bool] = False
+    standardize: ClassVar[bool] = False
     passes_gradients: ClassVar[bool] = False
 
     threshold: Finite = 0.3
@@ -46,7 +46,7 @@ class RecurrentForwardForward(Algorithm):
     wrong_labels: Count = 1
     """Contrastive views of each image; the paper has one."""
     peer_weight: NonNegative = 0.0
-    """Weight of peer normalisation, which keeps units from falling silent; 0: none."""
+    """Weight of peer normalization, which keeps units from falling silent; 0: none."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -64,7 +64,7 @@ class RecurrentForwardForward(Algorithm):
         objective = Threshold(self.threshold, self.sharpness)
         blocks = [LocalBlock(Settle(layers, first=self.first, last=self.last), handoff=Apart(layers))]
         for layer, width in zip(layers, net.widths, strict=True):
-            peers = OverTimes(PeerNormalisation(width, weight=self.peer_weight)) if self.peer_weight else None
+            peers = OverTimes(PeerNormalization(width, weight=self.peer_weight)) if self.peer_weight else None
             blocks.append(
                 LocalBlock(layer, goodness=MeanSquare(), objective=objective, auxiliary=peers, handoff=NextLayer())
             )

@@ -3,7 +3,7 @@
 Goodness: mean of the squared activity. Objective: a threshold for real and one for contrastive views, and a decay. The
 real view is an image paired with itself, the contrastive one an image paired with another; no label takes part.
 Handoff: unit length. The class is read by a linear softmax classifier on what the layers hand on, each feature
-standardised.
+standardized.
 
 Differs from the released code: pairs are averaged, which its shared weights amount to; ReLU throughout; all layers
 learn at once; one optimizer.
@@ -48,5 +48,5 @@ class SCFF(Algorithm):
             LocalBlock(body, goodness=kind(), objective=objective, handoff=Handoff(UnitLength(), join, pool))
             for body, join, _, pool in zip(*net, strict=True)
         ]
-        readout = LinearReadout(num_classes, start=0, grid=self.grid, standardise=True)
+        readout = LinearReadout(num_classes, start=0, grid=self.grid, standardize=True)
         return Learner(blocks, supervision=SelfContrast(), spans=each(len(blocks)), rules={"linear_readout": readout})

@@ -27,7 +27,7 @@ from onward.parts.supervision.label_beside import LabelNumber, with_label_beside
 class SymBa(Algorithm):
     """One softplus of the lead in goodness, a fixed pattern per class beside the image (Lee and Song 2023)."""
 
-    standardise: ClassVar[bool] = False  # the patterns' bits are in the pixels' own range
+    standardize: ClassVar[bool] = False  # the patterns' bits are in the pixels' own range
 
     sharpness: Positive = 30.0
     """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
@@ -40,7 +40,7 @@ class SymBa(Algorithm):
         """Fill the slots of a network. Raises ValueError for fewer than two classes."""
         blocks = [
             LocalBlock(
-                body if k else self._labelled(body, num_classes),
+                body if k else self._labeled(body, num_classes),
                 goodness=MeanSquare(),
                 objective=PairSoftplus(self.sharpness),
                 handoff=Handoff(UnitLength(), join, pool),
@@ -55,5 +55,5 @@ class SymBa(Algorithm):
             rules={"all_blocks": SumGoodness(), "last_block": LastGoodness(), "linear_readout": readout},
         )
 
-    def _labelled(self, body: nn.Module, num_classes: int) -> nn.Module:
+    def _labeled(self, body: nn.Module, num_classes: int) -> nn.Module:
         return with_label_beside(body, num_classes, learned=False, side=self.side, between=UnitLength())

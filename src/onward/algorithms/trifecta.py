@@ -39,13 +39,13 @@ class Trifecta(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError for too many wrong labels, or pairs of one layer."""
-        normalised = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        normalized = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
         blocks = [
             LocalBlock(
                 body if k else with_label_beside(body, num_classes, learned=True, side=self.side),
                 goodness=MeanSquare(),
                 objective=PairSoftplus(self.sharpness),
-                handoff=Handoff(nn.Identity() if normalised else UnitLength(), join, pool),
+                handoff=Handoff(nn.Identity() if normalized else UnitLength(), join, pool),
             )
             for k, (body, join, _, pool) in enumerate(zip(*net, strict=True))
         ]

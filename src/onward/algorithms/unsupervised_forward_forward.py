@@ -1,10 +1,10 @@
 """Forward-Forward (Hinton 2022), unsupervised: goodness is high for an image, low for a hybrid of two images.
 
 Goodness: mean of the squared activity (the paper sums). Objective: logistic loss around a threshold (eq. 1). Auxiliary:
-peer normalisation. Handoff: unit length. Hybrids show one image inside the large regions of a random mask and another
+peer normalization. Handoff: unit length. Hybrids show one image inside the large regions of a random mask and another
 one outside. The class is read by a linear softmax classifier on what all layers but the first hand on.
 
-Differs from the paper: the other image of a hybrid is of the same batch; the form of peer normalisation, which the
+Differs from the paper: the other image of a hybrid is of the same batch; the form of peer normalization, which the
 paper names but does not print. The paper's locally connected network is `LocalFields`.
 """
 
@@ -16,7 +16,7 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Range, Whole, each
 from onward.nets.net import Net
-from onward.parts.auxiliary.peer_norm import PeerNormalisation
+from onward.parts.auxiliary.peer_norm import PeerNormalization
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LinearReadout
@@ -26,9 +26,9 @@ from onward.parts.supervision.other_images import Blurs, HybridImages
 
 @dataclass(frozen=True)
 class UnsupervisedForwardForward(Algorithm):
-    """Images against hybrids of two images, peer normalisation, a linear read-out for the classes (Hinton 2022)."""
+    """Images against hybrids of two images, peer normalization, a linear read-out for the classes (Hinton 2022)."""
 
-    standardise: ClassVar[bool] = False  # as the supervised method: pixels in their own range
+    standardize: ClassVar[bool] = False  # as the supervised method: pixels in their own range
 
     threshold: Finite = 0.15
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
@@ -37,7 +37,7 @@ class UnsupervisedForwardForward(Algorithm):
     blurs: Blurs = 6
     """How often a mask is blurred: the more, the larger its regions."""
     peer_weight: NonNegative = 0.03
-    """Weight of peer normalisation; 0: none."""
+    """Weight of peer normalization; 0: none."""
     grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which the read-out sees a map."""
     read_from: Whole = 1
@@ -50,7 +50,7 @@ class UnsupervisedForwardForward(Algorithm):
                 body if k else nn.Sequential(UnitLength(), body),
                 goodness=MeanSquare(),
                 objective=Threshold(self.threshold, self.sharpness),
-                auxiliary=PeerNormalisation(width, weight=self.peer_weight) if self.peer_weight else None,
+                auxiliary=PeerNormalization(width, weight=self.peer_weight) if self.peer_weight else None,
                 handoff=Handoff(UnitLength(), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))

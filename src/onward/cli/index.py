@@ -95,7 +95,7 @@ def _first_line(described: Any) -> str:
     return ((described.__doc__ or "").strip().splitlines() or [""])[0]
 
 
-def summarised(folder: Path, old_names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
     """Return by recipe, as it is called today, what the records below a folder say; what cannot be read is left out.
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
@@ -141,7 +141,7 @@ def localities(folder: Path) -> dict[str, str]:
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
     told = described()
-    filed = {"records": summarised(records, told["old_names"]), "locality": localities(records)}
+    filed = {"records": summarized(records, told["old_names"]), "locality": localities(records)}
     content = {"sources": sources(), **told, **filed}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onward.cli.index import read_index, summarised, with_own
+from onward.cli.index import read_index, summarized, with_own
 from onward.cli.words import CommandLineError, fitted
 from onward.screen import likely, shown
 
@@ -33,7 +33,7 @@ def run(words: Sequence[str]) -> None:
         return
     order = _order(words)
     index = read_index()
-    records = with_own(index["records"], summarised(Path("results"), index["old_names"]))
+    records = with_own(index["records"], summarized(Path("results"), index["old_names"]))
     reach = index.get("locality", {})
     recipes = [{**row, "reach": reach.get(row["name"], "")} for row in index["recipes"]]
     rows = _chosen(recipes, order)

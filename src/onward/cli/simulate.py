@@ -25,7 +25,7 @@ from onward.screen import say
 USAGE = """usage: onward simulate RECIPE [--FLAG VALUE ...]
 
 Measures what each block of a recipe costs on this device, places the blocks on stages as a pipeline would, and predicts
-step time, utilisation and memory of each stage. Random images stand in for a named set that is not on this machine.
+step time, utilization and memory of each stage. Random images stand in for a named set that is not on this machine.
 
   --devices INT            devices: stages times replicas (2)
   --replicas INT           devices that share the batches of a stage (1)
@@ -114,7 +114,7 @@ def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: S
         cells = [
             f"{stage.start}-{stage.stop - 1}",
             f"{1e3 * seconds[s]:.2f}",
-            f"{100 * found.utilisation[s]:.0f}",
+            f"{100 * found.utilization[s]:.0f}",
             f"{amount / 1e6:.2f}",
             f"{1e3 * wires.seconds(amount):.2f}" if amount else "",
             f"{costs.memory(stage, first=s == 0, last=s == len(stages) - 1) / 1e6:.1f}",

@@ -13,7 +13,7 @@ from onward.core.slots import Auxiliary, Goodness, Objective, Stream, Target
 class LocalBlock(nn.Module):
     """A body computes an activity; goodness reads it; handoff turns it into the next block's input.
 
-    Goodness is read before the handoff, which may normalise it away (Hinton 2022; DeeperForward). A block without
+    Goodness is read before the handoff, which may normalize it away (Hinton 2022; DeeperForward). A block without
     goodness and objective trains only inside a span that ends later. An auxiliary adds a loss on the activity itself.
 
     Raises ValueError if goodness and objective do not fit each other, or an auxiliary stands without them.
@@ -50,7 +50,7 @@ class LocalBlock(nn.Module):
         return self.handoff(activity, *skips)
 
     def loss(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, ""]:
-        """Return what the block minimises: the mean of its objective's terms, and of its auxiliary's."""
+        """Return what the block minimizes: the mean of its objective's terms, and of its auxiliary's."""
         assert self.goodness is not None and self.objective is not None
         loss = self.objective(self.goodness(activity), target).mean()
         self.goodness.follow(activity.detach(), target)
@@ -77,7 +77,7 @@ def detach(stream: Iterable[Tensor]) -> Stream:
     Raises ValueError for a bare tensor: what a handoff returns is a stream.
     """
     if isinstance(stream, Tensor):
-        raise ValueError("a handoff returned a tensor, not a stream; wrap it: Handoff(normalise, Carry())")
+        raise ValueError("a handoff returned a tensor, not a stream; wrap it: Handoff(normalize, Carry())")
     return tuple(tensor.detach() for tensor in stream)
 
 

@@ -18,7 +18,7 @@ class Muon(torch.optim.Optimizer):
     """Nesterov momentum, orthogonalised: every direction of a weight matrix is moved equally far (Jordan et al. 2024).
 
     Before each step a matrix is brought to Frobenius norm sqrt(O), so that a learning rate means the same for all
-    layers and for a whole training; what follows must not depend on its scale, as batch normalisation does not. A
+    layers and for a whole training; what follows must not depend on its scale, as batch normalization does not. A
     kernel counts as the matrix [O, I]. One buffer per weight: half of Adam's state.
 
     From the airbench94_muon speed run: 3 Newton-Schulz steps, momentum 0.6. Raises ValueError for a parameter that is

@@ -1,4 +1,4 @@
-"""Trainer settings: how to optimise, the same for every algorithm and for backprop."""
+"""Trainer settings: how to optimize, the same for every algorithm and for backprop."""
 
 import math
 from contextlib import AbstractContextManager, nullcontext
@@ -12,14 +12,14 @@ from onward.core.ranges import Count, NonNegative, Positive, Range, ShareBelowOn
 
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
-    """How every block is optimised.
+    """How every block is optimized.
 
     Raises ValueError for a value outside its range.
     """
 
     optimizer: Literal["adamw", "adam", "sgd", "adafactor", "muon"] = "adamw"
     """One such optimizer per block (adam: weight decay enters the gradient; adafactor: keeps row and column sums alone;
-    muon: for the weight matrices of bodies that normalise, adamw for all other parameters)."""
+    muon: for the weight matrices of bodies that normalize, adamw for all other parameters)."""
     learning_rate: NonNegative = 1e-3
     """Peak learning rate."""
     final_learning_rate: NonNegative = 0.0

@@ -30,7 +30,7 @@ def local_update(
     *,
     deep: bool = False,
 ) -> tuple[Stream, Float[Tensor, ""]]:
-    """Minimise the last block's objective over `blocks` once; return what they hand on, and the loss.
+    """Minimize the last block's objective over `blocks` once; return what they hand on, and the loss.
 
     `stream` is what enters the first block [B, ...], `target` what the objectives are told; `optimizers` has one for
     each block, such as `BlockOptimizer(block, settings)`. What is handed on was computed with the weights from before
@@ -62,7 +62,7 @@ def update_span(
     deep: bool = False,
     recompute: bool = False,
 ) -> Float[Tensor, ""]:
-    """Minimise the last block's objective over `blocks` and return the loss; gradients of the pieces add up.
+    """Minimize the last block's objective over `blocks` and return the loss; gradients of the pieces add up.
 
     In each piece, what enters gives way to what is handed on, without a graph, computed with the weights from before
     this update, as in the papers: by the last block, or by the first `leave_after` blocks. `deep` adds the objectives

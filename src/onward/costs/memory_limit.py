@@ -57,7 +57,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
 
     Where a span has several blocks, recomputing is tried next. Libraries and the data set come on top of the limit. An
     order of span after span would save nothing: weights and optimizer state of all blocks exist at its end as well.
-    Micro-batches change no gradient, but batch normalisation sees smaller batches. Raises ValueError if nothing fits.
+    Micro-batches change no gradient, but batch normalization sees smaller batches. Raises ValueError if nothing fits.
     """
     learner = prepared(recipe, data, device)
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
@@ -73,7 +73,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
         except ValueError:
             if k == 0:
                 raise
-            continue  # batch normalisation refuses a piece of one image
+            continue  # batch normalization refuses a piece of one image
         if peak is None:
             continue
         tried.append(Fitting(settings, peak))

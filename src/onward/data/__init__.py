@@ -5,7 +5,7 @@ from .augment import Augment, Augmentation
 from .carve import carve
 from .dataset import from_dataset
 from .decode import read_image
-from .folder import image_files, read_labelled
+from .folder import image_files, read_labeled
 from .images import Splits
 from .loaded import Loaded, from_loader
 from .loader import Batch, TrainLoader, as_floats, batches
@@ -48,6 +48,6 @@ __all__ = [
     "located",
     "note_on_counts",
     "read_image",
-    "read_labelled",
+    "read_labeled",
     "rows_of",
 ]

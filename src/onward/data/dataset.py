@@ -131,7 +131,7 @@ def _read(dataset: Any, inputs: list[str], size: int | None) -> Any:
 def _images(dataset: Any, column: str, size: int | None) -> np.ndarray:
     first = dataset[0][column]
     sides = (size, size) if size else (first.height, first.width)
-    grey, arrays = True, []
+    gray, arrays = True, []
     for row in range(len(dataset)):
         image = dataset[row][column]
         if size is None and (image.height, image.width) != sides:
@@ -141,7 +141,7 @@ def _images(dataset: Any, column: str, size: int | None) -> np.ndarray:
             )
         if image.mode.startswith(("I", "F")):
             raise ValueError(f"image {row} has mode {image.mode}, more than 8 bits: give its numbers to from_arrays")
-        grey = grey and image.mode in ("1", "L")
+        gray = gray and image.mode in ("1", "L")
         arrays.append(to_array(image, channels=3, size=sides))
     stacked = np.stack(arrays)
-    return stacked[:, :1] if grey else stacked
+    return stacked[:, :1] if gray else stacked

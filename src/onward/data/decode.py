@@ -17,8 +17,8 @@ from .source_files import cause, stamp
 
 # A closed list: of the others, EPS starts Ghostscript, and each is one more parser for whoever made the file to attack.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
-GREY_MODES = ("1", "L")
-COLOUR_MODES = ("P", "PA", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
+GRAY_MODES = ("1", "L")
+COLOR_MODES = ("P", "PA", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")
 
 _MEND = "repair or remove it"
 
@@ -62,7 +62,7 @@ def open_image(content: Path | bytes, *, where: str) -> Image.Image:
         # line of code.
         said = cause(error) if isinstance(error, OSError | SyntaxError | EOFError) else "its content is damaged"
         raise ValueError(f"{where} cannot be read as an image ({said}): {_MEND}") from error
-    if upright is None or upright.mode not in GREY_MODES + COLOUR_MODES:
+    if upright is None or upright.mode not in GRAY_MODES + COLOR_MODES:
         kind = f"mode {image.mode} with {bits} bits" if upright is None else f"mode {upright.mode}, not 8 bits"
         raise ValueError(f"{where} has {kind} per channel: convert it to 8-bit gray or RGB")
     return upright
@@ -76,7 +76,7 @@ def _opened(content: Path | bytes) -> ImageFile.ImageFile:
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
-    """Bits of a channel as stored: Pillow opens deep colour as 8 bits, and drops the lower ones without a word."""
+    """Bits of a channel as stored: Pillow opens deep color as 8 bits, and drops the lower ones without a word."""
     if image.format == "TIFF":
         stored = getattr(image, "tag_v2", {}).get(258, 1)  # BitsPerSample
         return max(stored) if isinstance(stored, tuple) else stored
@@ -92,7 +92,7 @@ def _bits(image: ImageFile.ImageFile) -> int:
 class PixelBuffer:
     """Images appended one by one and decoded once into one growing block of memory.
 
-    `channels` None means grey if all images are grey, else RGB. `size` (H, W in pixels) None keeps the native size,
+    `channels` None means gray if all images are gray, else RGB. `size` (H, W in pixels) None keeps the native size,
     which then has to be the same for all images. `append` raises ValueError naming the image.
     """
 
@@ -100,7 +100,7 @@ class PixelBuffer:
         self.channels = channels
         self.size = size
         self.first = ""
-        self.all_grey = True
+        self.all_gray = True
         self.labels: list[int] = []
         # A bytearray grows in place, so a set of any length is held once, not twice as with a list to be stacked.
         self.content = bytearray()
@@ -116,20 +116,20 @@ class PixelBuffer:
                 f"{self.first} is {_by(self.size)} but {where} is {_by(native)} pixels: "
                 "choose one size for all, for example --data.size 32"
             )
-        self.all_grey = self.all_grey and image.mode in GREY_MODES
+        self.all_gray = self.all_gray and image.mode in GRAY_MODES
         self.content += to_array(image, channels=self.channels or 3, size=self.size).tobytes()
         self.labels.append(label)
 
-    def images(self, *, grey: bool = False) -> Images:
-        """All images so far; `grey` keeps the first of three equal channels. The buffer must not grow afterwards."""
+    def images(self, *, gray: bool = False) -> Images:
+        """All images so far; `gray` keeps the first of three equal channels. The buffer must not grow afterwards."""
         assert self.size is not None and self.labels, "append at least one image first"
         stored = torch.frombuffer(self.content, dtype=torch.uint8)
         pixels = stored.view(len(self.labels), self.channels or 3, *self.size)
-        return Images(pixels[:, :1].clone() if grey else pixels, torch.tensor(self.labels))
+        return Images(pixels[:, :1].clone() if gray else pixels, torch.tensor(self.labels))
 
 
 def resize(pixels: UInt8[Tensor, "N 1 H W"], side: int) -> UInt8[Tensor, "N 1 S S"]:
-    """Grey images already in memory brought to `side` pixels, by the same filter as files."""
+    """Gray images already in memory brought to `side` pixels, by the same filter as files."""
     arrays = [to_array(Image.fromarray(image.numpy()), channels=1, size=(side, side)) for image in pixels[:, 0]]
     return torch.from_numpy(np.stack(arrays))
 
@@ -139,7 +139,7 @@ def to_array(image: Image.Image, *, channels: int, size: tuple[int, int]) -> np.
     image = image.convert("L" if channels == 1 else "RGB")
     height, width = size
     if image.size != (width, height):
-        # The largest centred box of the wanted aspect, bilinear: shorter side to size, the overhang cut off.
+        # The largest centered box of the wanted aspect, bilinear: shorter side to size, the overhang cut off.
         image = ImageOps.fit(image, (width, height), Image.Resampling.BILINEAR)
     array = np.array(image)
     return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))

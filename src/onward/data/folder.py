@@ -91,7 +91,7 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
     num_test = len(buffer.labels)
     if folders.validation is not None:
         _append(buffer, folders.validation)
-    both = buffer.images(grey=buffer.all_grey)
+    both = buffer.images(gray=buffer.all_gray)
     if folders.test is None:
         train, test = carve_test(both, TEST_FRACTION, class_names=class_names)
     else:
@@ -102,7 +102,7 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
     return Decoded(train, test, class_names, Images(both.pixels[num_test:], both.labels[num_test:]))
 
 
-def read_labelled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Images:
+def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Images:
     """Return the images of a folder that others were trained for: those of test/, where there is one, else all.
 
     Raises ValueError for a class that the others do not have, and for what cannot be read.

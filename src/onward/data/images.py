@@ -12,7 +12,7 @@ from onward.core import InputForm, Task
 
 from .samples import Samples, Source
 
-# Below one grey level a channel is constant; dividing by its std would blow rounding up into signal.
+# Below one gray level a channel is constant; dividing by its std would blow rounding up into signal.
 SMALLEST_STD = 1 / 255
 
 
@@ -136,7 +136,7 @@ def _moments(inputs: Tensor) -> tuple[Float64[Tensor, "C"], Float64[Tensor, "C"]
 
 
 def _histogram(pixels: UInt8[Tensor, "N C H W"]) -> Float[Tensor, "C 256"]:
-    # Counting grey levels is exact whatever the number of images, and chunks keep a memory-mapped set out of memory.
+    # Counting gray levels is exact whatever the number of images, and chunks keep a memory-mapped set out of memory.
     counts = torch.zeros(pixels.shape[1], 256, dtype=torch.float64)
     for chunk in pixels.split(4096):
         for channel, plane in enumerate(chunk.unbind(1)):

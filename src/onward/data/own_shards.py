@@ -45,7 +45,7 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
         raise ValueError(f"{files[0][0]} has no rows: copy it again")
     names, indices = _numbered(labels, names, files[0][0])
     buffer.labels[:] = indices
-    both = buffer.images(grey=buffer.all_grey)
+    both = buffer.images(gray=buffer.all_gray)
     train = Images(both.pixels[: counts[0]], both.labels[: counts[0]])
     if counts[1] == counts[0]:
         train, test = carve_test(train, TEST_FRACTION, class_names=names)

@@ -5,12 +5,12 @@ from onward.hardware.injection import Report, Touched, noisy
 from onward.hardware.noise import Lifetime, Noise, Site
 from onward.hardware.pairs import PhaseChange, PolynomialNoise
 from onward.hardware.presets import PRESETS, Preset, preset
-from onward.hardware.quantise import (
-    QuantisedActivities,
-    QuantisedInputs,
-    QuantisedMemory,
-    QuantisedUpdates,
-    QuantisedWeights,
+from onward.hardware.quantize import (
+    QuantizedActivities,
+    QuantizedInputs,
+    QuantizedMemory,
+    QuantizedUpdates,
+    QuantizedWeights,
     low_precision,
 )
 from onward.hardware.signals import (
@@ -41,11 +41,11 @@ __all__ = [
     "PolynomialNoise",
     "Preset",
     "ProgrammingNoise",
-    "QuantisedActivities",
-    "QuantisedInputs",
-    "QuantisedMemory",
-    "QuantisedUpdates",
-    "QuantisedWeights",
+    "QuantizedActivities",
+    "QuantizedInputs",
+    "QuantizedMemory",
+    "QuantizedUpdates",
+    "QuantizedWeights",
     "ReadNoise",
     "Report",
     "SensorNoise",

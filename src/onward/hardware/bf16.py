@@ -87,7 +87,7 @@ class _Keeper:
 
 
 def round_to_bf16(x: Float[Tensor, "*V"], generator: torch.Generator) -> BFloat16[Tensor, "*V"]:
-    """Round fp32 to one of its two neighbours in bf16, up with the probability that keeps the mean.
+    """Round fp32 to one of its two neighbors in bf16, up with the probability that keeps the mean.
 
     A bf16 number is the upper half of an fp32 number: adding 16 random bits carries into it with that probability.
     """

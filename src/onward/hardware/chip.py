@@ -19,22 +19,22 @@ class Moment(NamedTuple):
     writing: bool = False
 
 
-class Labelled(NamedTuple):
+class Labeled(NamedTuple):
     """A noise and the name that its draws are derived from: its class, and which of that class it is."""
 
     label: str
     noise: Noise
 
 
-def label(noises: Sequence[Noise]) -> list[Labelled]:
+def label(noises: Sequence[Noise]) -> list[Labeled]:
     """Name noises so that adding one of another kind changes no draw of those that were there."""
     seen: Counter[str] = Counter()
-    labelled = []
+    labeled = []
     for noise in noises:
         name = type(noise).__name__
-        labelled.append(Labelled(f"{name}.{seen[name]}", noise))
+        labeled.append(Labeled(f"{name}.{seen[name]}", noise))
         seen[name] += 1
-    return labelled
+    return labeled
 
 
 class Chip:
@@ -50,7 +50,7 @@ class Chip:
         self.uses: Counter[str] = Counter()
         self._kept: dict[tuple[str, str, torch.device, torch.Size], Tensor] = {}
 
-    def disturb(self, noises: Sequence[Labelled], x: Tensor, name: str, moment: Moment) -> Tensor:
+    def disturb(self, noises: Sequence[Labeled], x: Tensor, name: str, moment: Moment) -> Tensor:
         """Apply noises in order to the values called `name`."""
         for label, noise in noises:
             self.uses[label] += 1

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from onward.core import Learner
-from onward.hardware.chip import Chip, Clock, Labelled, Moment
+from onward.hardware.chip import Chip, Clock, Labeled, Moment
 
 
 class Weight(NamedTuple):
@@ -61,7 +61,7 @@ class NoisySlot:
     an optimizer holds, are never written to.
     """
 
-    def __init__(self, slot: Slot, chip: Chip, clock: Clock, acting: dict[str, list[Labelled]]):
+    def __init__(self, slot: Slot, chip: Chip, clock: Clock, acting: dict[str, list[Labeled]]):
         self.slot = slot
         self.chip = chip
         self.clock = clock
@@ -97,14 +97,14 @@ class NoisySlot:
         for weight in self.weights:
             weight.owner._parameters[weight.key] = weight.parameter
 
-    def _seen(self, noises: Sequence[Labelled], x: Tensor, name: str) -> Tensor:
+    def _seen(self, noises: Sequence[Labeled], x: Tensor, name: str) -> Tensor:
         return _straight_through(x, lambda clean: self.chip.disturb(noises, clean, name, self.moment))
 
 
 class NoisyPixels:
     """Disturbs images in [0, 1] before they are prepared; uint8 is brought there first."""
 
-    def __init__(self, chip: Chip, noises: Sequence[Labelled]):
+    def __init__(self, chip: Chip, noises: Sequence[Labeled]):
         self.chip = chip
         self.noises = noises
         self.clock = Clock()
@@ -132,7 +132,7 @@ class NoisyPixels:
         if low < 0 or high > 1:
             raise ValueError(
                 f"noise on pixels needs images in [0, 1], got values from {low:.3g} to {high:.3g}; give raw images and "
-                "let the learner standardise them (Learner(prepare=...))"
+                "let the learner standardize them (Learner(prepare=...))"
             )
 
 
@@ -140,7 +140,7 @@ class NoisyWrites:
     """Disturbs what any optimizer adds to the weights, and how they are kept afterwards."""
 
     def __init__(
-        self, weights: dict[int, str], steps: Callable[[str], int | None], chip: Chip, acting: dict[str, list[Labelled]]
+        self, weights: dict[int, str], steps: Callable[[str], int | None], chip: Chip, acting: dict[str, list[Labeled]]
     ):
         self.weights = weights
         self.steps = steps

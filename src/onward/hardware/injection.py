@@ -61,15 +61,15 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
 
     Raises ValueError if there is nothing to touch, and for a learner that is noisy already.
     """
-    labelled = label([noises] if isinstance(noises, Noise) else list(noises))
-    if not labelled:
+    labeled = label([noises] if isinstance(noises, Noise) else list(noises))
+    if not labeled:
         raise ValueError("no noise given; name at least one, such as Mismatch(0.1)")
     if learner in _NOISY:
         raise ValueError("this learner is noisy already; give all noises to one noisy(...)")
     found, chip = slots(learner), Chip(seed, programming)
-    report = Report(tuple(_touch(found, noise, name, chip.uses) for name, noise in labelled))
+    report = Report(tuple(_touch(found, noise, name, chip.uses) for name, noise in labeled))
     sites = ("pixels", "inputs", "activities", "weights", "updates", "memory")
-    acting = {site: [item for item in labelled if item.noise.site == site and not item.noise.ideal] for site in sites}
+    acting = {site: [item for item in labeled if item.noise.site == site and not item.noise.ideal] for site in sites}
     with ExitStack() as stack:
         _NOISY.add(learner)
         stack.callback(_NOISY.discard, learner)

@@ -42,7 +42,7 @@ class ShotNoise(Noise):
 class ImpulseNoise(Noise):
     """Salt and pepper: a pixel becomes 0 or 1, half each, with this probability, new in every use.
 
-    Each value of a colour pixel is hit on its own. Raises ValueError unless it is a probability.
+    Each value of a color pixel is hit on its own. Raises ValueError unless it is a probability.
     """
 
     site: ClassVar[Site] = "pixels"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from onward.hardware.noise import Noise
 from onward.hardware.presets import PRESETS, preset
-from onward.hardware.quantise import QuantisedActivities, QuantisedWeights
+from onward.hardware.quantize import QuantizedActivities, QuantizedWeights
 from onward.hardware.signals import ActivityNoise, ImpulseNoise, NeuronMismatch, SensorNoise, ShotNoise
 from onward.hardware.weights import Mismatch, Offset, ProgrammingNoise, ReadNoise, StuckCells
 
@@ -70,7 +70,7 @@ SWEEPS = (
     Sweep("shot", "Photon shot noise", "photons of a white pixel", ShotNoise, (1000.0, 300.0, 100.0, 30.0, 10.0)),
     Sweep("impulse", "Impulse noise", "share of values lost", ImpulseNoise, (0.02, 0.05, 0.1, 0.15, 0.2)),
     Sweep(
-        "bits", "Weight bits", "bits of a weight", _bits(QuantisedWeights), (8.0, 7.0, 6.0, 5.0, 4.0, 3.0), random=False
+        "bits", "Weight bits", "bits of a weight", _bits(QuantizedWeights), (8.0, 7.0, 6.0, 5.0, 4.0, 3.0), random=False
     ),
     Sweep("offset", "Device offset", "sigma / largest weight", Offset, _SIGMAS),
     Sweep("programming", "Programming noise", "sigma / largest weight", ProgrammingNoise, _SIGMAS),
@@ -83,7 +83,7 @@ SWEEPS = (
         "activity-bits",
         "Activity bits",
         "bits of an activity",
-        _bits(QuantisedActivities),
+        _bits(QuantizedActivities),
         (8.0, 6.0, 5.0, 4.0, 3.0),
         random=False,
     ),

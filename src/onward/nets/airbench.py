@@ -15,10 +15,10 @@ _GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halv
 class Airbench(Architecture):
     """Six 3x3 convolutions behind whitened 2x2 patches: 1, 1, 4, 4, 4, 4 times `width` channels (Jordan 2024).
 
-    Each with batch normalisation and GELU; every other one shrinks its map by a maximum before it is normalised, so
-    that what is kept is small. 2.0 M parameters at width 64 for colour images, which arrive as 24 channels.
+    Each with batch normalization and GELU; every other one shrinks its map by a maximum before it is normalized, so
+    that what is kept is small. 2.0 M parameters at width 64 for color images, which arrive as 24 channels.
 
-    Differs from the source: no bias, which batch normalisation has; usual initial weights; maps of one pixel are not
+    Differs from the source: no bias, which batch normalization has; usual initial weights; maps of one pixel are not
     halved; the classifier is the algorithm's. Raises ValueError for images smaller than a patch.
     """
 

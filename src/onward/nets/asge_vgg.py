@@ -15,7 +15,7 @@ from onward.nets.pool import Pooling, halve
 class VGG8(Architecture):
     """Seven convolutions of 1, 2, 2, 4, 4, 4, 4 times `width` channels; the eighth layer is the classifier (ASGE).
 
-    9.148 M parameters at width 128 for colour images. Maps are halved behind layers 1, 3, 4 and 5, counted from 0.
+    9.148 M parameters at width 128 for color images. Maps are halved behind layers 1, 3, 4 and 5, counted from 0.
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
@@ -35,7 +35,7 @@ class VGG8(Architecture):
 class VGG11(Architecture):
     """Ten convolutions of 1, 2, 2 and then 4 times `width` channels; the eleventh layer is the classifier (ASGE).
 
-    16.228 M parameters at width 128 for colour images. Maps are halved behind layers 1, 3, 5 and 7, counted from 0.
+    16.228 M parameters at width 128 for color images. Maps are halved behind layers 1, 3, 5 and 7, counted from 0.
     Raises ValueError for a width below 1 or a bad dropout.
     """
 
@@ -61,7 +61,7 @@ def _build(channels: int, widths: Sequence[int], *, pooled: set[int], pooling: P
 def _body(inputs: int, outputs: int, *, dropout: float) -> nn.Module:
     """Return dropout, a 3x3 convolution with bias, and ReLU; weights are Kaiming normal, fan in.
 
-    The released code drops before it normalises, at the end of the layer below. Here dropout opens the layer, because
+    The released code drops before it normalizes, at the end of the layer below. Here dropout opens the layer, because
     only bodies draw random numbers; the difference is one scale per sample.
     """
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)

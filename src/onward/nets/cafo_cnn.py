@@ -13,7 +13,7 @@ from onward.nets.net import Architecture, Net, Shape, plain
 class CaFoCNN(Architecture):
     """Three 3x3 convolutions of 1, 4 and 16 times `width` channels: ReLU, a 2x2 max pool and batch norm behind each.
 
-    0.630 M parameters at width 32 for colour images (CaFo, released code). Maps of odd sides are padded by the pool.
+    0.630 M parameters at width 32 for color images (CaFo, released code). Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
     """
 

@@ -13,7 +13,7 @@ from onward.nets.net import Architecture, Net, Shape, plain
 class CFSE(Architecture):
     """Four 3x3 convolutions of 1, 4, 12 and 24 times `width` channels per class; every second one is grouped by class.
 
-    Convolution, ReLU, a 2x2 max pool behind every second one, batch norm: goodness reads what is normalised (CwComp,
+    Convolution, ReLU, a 2x2 max pool behind every second one, batch norm: goodness reads what is normalized (CwComp,
     released code). Widths are 20, 80, 240, 480 for ten classes. Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
     """

@@ -52,7 +52,7 @@ class LocalFields(Architecture):
     """Three locally connected layers whose grids shrink, each of about 2000 units (Hinton 2022, section 3.2).
 
     On 28x28 images: 4x4 places of `width` channels that see 10x10 pixels, 3x3 places of 1.72 and 2x2 places of 4 times
-    as many channels that see 2x2 places below. 3.027 M parameters at width 128 for grey images.
+    as many channels that see 2x2 places below. 3.027 M parameters at width 128 for gray images.
     Raises ValueError for a size below 1.
     """
 
@@ -74,8 +74,8 @@ class LocalFields(Architecture):
 class TopographicMaps(Architecture):
     """Locally connected layers of `width` units at every pixel that see 11x11 pixels each (Hinton 2022, CIFAR-10).
 
-    3072 units a layer, as many as a colour image has values; at the edge a unit sees less. 2.236 M parameters at depth
-    2 for colour images of 32x32. Raises ValueError for a size below 1 or an even field.
+    3072 units a layer, as many as a color image has values; at the edge a unit sees less. 2.236 M parameters at depth
+    2 for color images of 32x32. Raises ValueError for a size below 1 or an even field.
     """
 
     width: Size = 3

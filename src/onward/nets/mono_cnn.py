@@ -13,7 +13,7 @@ from onward.nets.net import Architecture, Carry, Net, Shape
 class MonoCNN(Architecture):
     """Four 3x3 convolutions of 1, 2, 4 and 8 times `width` channels with ReLU; maps are halved after each.
 
-    1.551 M parameters at width 64 for colour images. Notes on Mono-Forward name the four widths alone: kernels, max
+    1.551 M parameters at width 64 for color images. Notes on Mono-Forward name the four widths alone: kernels, max
     pools and the bias are ours. Pools stand between goodness and handoff. Dropout opens every body but the first.
     Raises ValueError for a width below 1 or a bad dropout.
     """

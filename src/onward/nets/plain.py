@@ -10,7 +10,7 @@ from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 class Plain17(Architecture):
     """ResNet17 without its skip connections: the first layer of a later stage widens and has stride 2.
 
-    26.823 M parameters at width 100 for colour images (DeeperForward, released code).
+    26.823 M parameters at width 100 for color images (DeeperForward, released code).
     Raises ValueError for a width below 1 or a bad dropout.
     """
 

@@ -14,7 +14,7 @@ class ResNet17(Architecture):
     """One convolution and four stages of four; skip connections add inside a stage and concatenate at its end.
 
     A skip connection starts after every even layer and ends two layers later. Stages after the first begin with
-    stride 2. 30.603 M parameters at width 100 for colour images, 275.408 M at width 300, the paper's tripled width
+    stride 2. 30.603 M parameters at width 100 for color images, 275.408 M at width 300, the paper's tripled width
     (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout, concat or stride.
     """
 
@@ -39,7 +39,7 @@ class ResNet17(Architecture):
 
 @dataclass(frozen=True)
 class ResNet19(Architecture):
-    """One convolution and three stages of three basic units; 9.543 M parameters at width 100 for colour images.
+    """One convolution and three stages of three basic units; 9.543 M parameters at width 100 for color images.
 
     A basic unit is two convolutions. The first unit of a stage halves the map and widens: its second convolution gives
     the channels that its input, concatenated, does not bring (DeeperForward, released code).
@@ -60,7 +60,7 @@ class ResNet19(Architecture):
 
 @dataclass(frozen=True)
 class ResNet33(Architecture):
-    """One convolution and stages of 3, 4, 6 and 3 basic units; 47.703 M parameters at width 100 for colour images.
+    """One convolution and stages of 3, 4, 6 and 3 basic units; 47.703 M parameters at width 100 for color images.
 
     Basic units as in ResNet19 (DeeperForward, released code). Raises ValueError as ResNet19.
     """
@@ -79,7 +79,7 @@ class ResNet33(Architecture):
 
 @dataclass(frozen=True)
 class ResNet100(Architecture):
-    """One convolution and stages of 3, 4, 23 and 3 bottlenecks; 46.567 M parameters at width 70 for colour images.
+    """One convolution and stages of 3, 4, 23 and 3 bottlenecks; 46.567 M parameters at width 70 for color images.
 
     A bottleneck is a 1x1, a 3x3 and a 1x1 convolution; four times as many channels leave it as it has inside. In the
     first one of a stage the 3x3 convolution halves the map, but for the first stage, and the last one gives the

@@ -18,8 +18,8 @@ Weights = Literal["kaiming", "uniform"]
 class Trifecta6(Architecture):
     """Six 3x3 convolutions of 1, 1, 2, 2, 2 and 4 times `width` channels; maps shrink after 1, 3 and 6.
 
-    Batch norm, convolution, ReLU: the input of every convolution is normalised. Dooms et al. 2023, released code.
-    2.806 M parameters at full width for colour images, 2.808 M with a label channel. The 2x2 max pools stand between
+    Batch norm, convolution, ReLU: the input of every convolution is normalized. Dooms et al. 2023, released code.
+    2.806 M parameters at full width for color images, 2.808 M with a label channel. The 2x2 max pools stand between
     goodness and handoff (the released code reads goodness after them), so that only the ReLU's output is kept alive.
     Raises ValueError for a width below 1 or a bad dropout.
     """
@@ -40,7 +40,7 @@ class Trifecta6(Architecture):
 class Trifecta12(Architecture):
     """Twelve 3x3 convolutions of 1, 4 x 2, 4 x 4 and 3 x 8 times `width` channels; maps shrink after 2, 6 and 10.
 
-    8.486 M parameters at full width for colour images, with or without a label channel; otherwise as `Trifecta6`.
+    8.486 M parameters at full width for color images, with or without a label channel; otherwise as `Trifecta6`.
     Raises ValueError for a width below 1 or a bad dropout.
     """
 

@@ -10,7 +10,7 @@ from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 class VGG14(Architecture):
     """Five stages of 2, 3, 3, 3, 3 convolutions with 1, 2, 4, 8, 8 times `width` channels (DeeperForward, figure 2).
 
-    17.774 M parameters at width 70 for colour images. Raises ValueError for a width below 1 or a bad dropout.
+    17.774 M parameters at width 70 for color images. Raises ValueError for a width below 1 or a bad dropout.
     """
 
     width: Size = 70

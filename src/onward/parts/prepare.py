@@ -10,8 +10,8 @@ from torch import Tensor
 from onward.core import InputForm, TakesImages, TakesInputs
 
 
-class Standardise(TakesImages):
-    """Checks the shape of images, brings uint8 to [0, 1], and standardises each channel.
+class Standardize(TakesImages):
+    """Checks the shape of images, brings uint8 to [0, 1], and standardizes each channel.
 
     `shape` is (K, H, W). Mean 0 and deviation 1 leave values in [0, 1] as they are.
     Raises ValueError for images of another shape, and for another kind of number than uint8 or floats.
@@ -39,7 +39,7 @@ class Standardise(TakesImages):
         return (images - self.mean) / self.deviation
 
 
-class StandardiseValues(TakesInputs):
+class StandardizeValues(TakesInputs):
     """Checks the shape of inputs of any form, and brings each channel, or column of a table, to mean 0 and deviation 1.
 
     Numbers are subtracted in float64, so that large ones that hardly differ keep their differences; the result is

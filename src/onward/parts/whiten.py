@@ -48,16 +48,16 @@ def patch_covariance(
     *,
     images: int = 5000,
 ) -> list[list[float]]:
-    """Return the second moments [F, F] of all patches of `side` x `side` pixels in standardised images.
+    """Return the second moments [F, F] of all patches of `side` x `side` pixels in standardized images.
 
     The first `images` images are enough. Raises ValueError for images smaller than a patch.
     """
     if min(pixels.shape[2:]) < side:
         raise ValueError(f"images of {pixels.shape[3]}x{pixels.shape[2]} pixels have no patches of {side}x{side}")
-    centre, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, deviation))
+    center, scale = (torch.tensor(values).view(-1, 1, 1) for values in (mean, deviation))
     total, count = torch.zeros((), dtype=torch.float64), 0
     for part in pixels[:images].split(500):
         values = part / 255 if part.dtype == torch.uint8 else part
-        patches = F.unfold((values - centre) / scale, side).transpose(1, 2).flatten(0, 1).double()
+        patches = F.unfold((values - center) / scale, side).transpose(1, 2).flatten(0, 1).double()
         total, count = total + patches.T @ patches, count + len(patches)
     return (total / count).tolist()

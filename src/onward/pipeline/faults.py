@@ -17,7 +17,7 @@ class PipelineFault(Exception):
 
 
 class Watch:
-    """Threads that show the others that this process lives, watch one neighbour, and spread what they notice.
+    """Threads that show the others that this process lives, watch one neighbor, and spread what they notice.
 
     `store` is a key-value store that all ranks reach and no other thread uses. Every rank watches the next one, the
     last the first. Whoever notices a fault writes it down; the first to do so is believed. A rank that does not come
@@ -90,7 +90,7 @@ class Watch:
             self._lock.release()
 
     def _run(self) -> None:
-        neighbour = (self.rank + 1) % self.world
+        neighbor = (self.rank + 1) % self.world
         seen, since, count = "", time.monotonic(), 0
         while not self._stop.wait(BEAT):
             count += 1
@@ -98,7 +98,7 @@ class Watch:
             try:
                 with self._lock:
                     self.store.set(f"beat/{self.rank}", f"{count} {state.seconds:.3f} {state.doing}")
-                    beat = self.store.get(f"beat/{neighbour}").decode()
+                    beat = self.store.get(f"beat/{neighbor}").decode()
                     fault = self.store.get("fault").decode() if self.store.check(["fault"]) else ""
             except Exception:  # noqa: BLE001 (whatever a lost store raises)
                 self.fault = self.fault or "the process that holds the rendezvous is gone"
@@ -110,7 +110,7 @@ class Watch:
             if beat != seen:
                 seen, since = beat, time.monotonic()
             elif beat != "done" and time.monotonic() - since > LOST_AFTER:
-                self.report(f"rank {neighbour} has not been heard of for {LOST_AFTER:.0f} seconds")
+                self.report(f"rank {neighbor} has not been heard of for {LOST_AFTER:.0f} seconds")
                 return self._take_out()
             stuck = self._stuck()
             if stuck:

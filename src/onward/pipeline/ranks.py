@@ -16,7 +16,7 @@ from onward.pipeline.links import Inbox, Outbox
 from onward.pipeline.message import Wire
 from onward.pipeline.replicas import Peers
 
-_FOREVER = timedelta(days=30)  # a neighbour may be slow; whether it lives is the watch's business
+_FOREVER = timedelta(days=30)  # a neighbor may be slow; whether it lives is the watch's business
 
 _POLL = 0.02  # seconds
 
@@ -85,7 +85,7 @@ class Ranks:
                     )
 
     def link(self, stages: int, replicas: int, device: torch.device, wire: Wire) -> None:
-        """Connect to the neighbours. Raises ValueError unless there is a process for each stage and replica."""
+        """Connect to the neighbors. Raises ValueError unless there is a process for each stage and replica."""
         if stages * replicas != self.world:
             raise ValueError(
                 f"{stages} stages of {replicas} replicas need {stages * replicas} processes, but {self.world} run; "

@@ -37,7 +37,7 @@ class Prediction:
     """Seconds per step once the pipeline is filled: the slowest stage, or the slowest link."""
     filling: float
     """Seconds until the last stage begins its first step."""
-    utilisation: tuple[float, ...]
+    utilization: tuple[float, ...]
     """Busy share of each stage once the pipeline is filled."""
     handed_on: tuple[tuple[float, ...], ...]
     """By stage: when it had handed on each step and could take the next; of the last stage, when it had finished."""

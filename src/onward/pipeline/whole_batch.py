@@ -49,25 +49,25 @@ def _gathered(tensor: Tensor, views: int, peers: Peers) -> Tensor:
 
 
 def _shared_norm(norm: _BatchNorm, own: Callable[[Tensor], Tensor], peers: Peers, x: Tensor) -> Tensor:
-    """Normalise by mean and variance over all shares; torch's own layer for this needs a GPU."""
+    """Normalize by mean and variance over all shares; torch's own layer for this needs a GPU."""
     if not norm.training:
         return own(x)
     dims, shape = [d for d in range(x.ndim) if d != 1], [1, -1, *[1] * (x.ndim - 2)]
     wide = x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
     count = wide.numel() // wide.shape[1] * peers.number
     mean = _add(wide.sum(dims), peers) / count
-    centred = wide - mean.view(shape)
-    variance = _add(centred.square().sum(dims), peers) / count
+    centered = wide - mean.view(shape)
+    variance = _add(centered.square().sum(dims), peers) / count
     if norm.running_mean is not None and norm.running_var is not None and norm.num_batches_tracked is not None:
         with torch.no_grad():
             norm.num_batches_tracked += 1
             momentum = 1 / float(norm.num_batches_tracked) if norm.momentum is None else norm.momentum
             norm.running_mean.lerp_(mean.detach().to(norm.running_mean), momentum)
             norm.running_var.lerp_((variance.detach() * count / (count - 1)).to(norm.running_var), momentum)
-    normalised = centred * (variance + norm.eps).rsqrt().view(shape)
+    normalized = centered * (variance + norm.eps).rsqrt().view(shape)
     if norm.affine:
-        normalised = normalised * norm.weight.view(shape) + norm.bias.view(shape)
-    return normalised.to(x.dtype)
+        normalized = normalized * norm.weight.view(shape) + norm.bias.view(shape)
+    return normalized.to(x.dtype)
 
 
 def _add(tensor: Tensor, peers: Peers) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from torch.utils.data import DataLoader
 
 from onward.core import Learner, TrainerSettings, check_value
-from onward.data import DataSettings, Source, Splits, is_folder, load, read_labelled, rows_of
+from onward.data import DataSettings, Source, Splits, is_folder, load, read_labeled, rows_of
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.finished import Run, check_measured
@@ -91,7 +91,7 @@ def evaluate_others(
     channels, height, width = shape
     if is_folder(others):
         place = Path(others).expanduser()
-        images = read_labelled(place, names, channels=channels, size=(height, width))
+        images = read_labeled(place, names, channels=channels, size=(height, width))
         name = place.resolve().name
     else:
         found = load(DataSettings(name=others, size=height), data_dir=data_dir)

@@ -12,7 +12,7 @@ from onward.algorithms import Algorithm
 from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
 from onward.data import Splits
 from onward.nets import Architecture
-from onward.parts.prepare import Standardise, StandardiseValues
+from onward.parts.prepare import Standardize, StandardizeValues
 from onward.parts.tasks import check_untouched, for_task
 from onward.parts.whiten import Whiten, patch_covariance
 from onward.recipes import Recipe
@@ -54,7 +54,7 @@ _NEWER: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class ModelSpec(Description):
-    """How to build a learner: everything but its weights. Image values are in [0, 1] before they are standardised."""
+    """How to build a learner: everything but its weights. Image values are in [0, 1] before they are standardized."""
 
     algorithm: Algorithm
     net: Architecture
@@ -63,7 +63,7 @@ class ModelSpec(Description):
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...] = ()
-    """Of the patches that the network wants whitened, in standardised images; empty: they count as white."""
+    """Of the patches that the network wants whitened, in standardized images; empty: they count as white."""
     blocks: int | None = None
     """How many blocks a truncated model keeps; None: all."""
     rule: str | None = None
@@ -140,20 +140,20 @@ class ModelSpec(Description):
 
     def _preparation(self) -> nn.Module:
         """Return what turns images into the network's input."""
-        standardise, side = Standardise(self.shape, self.mean, self.deviation), self.net.whiten
+        standardize, side = Standardize(self.shape, self.mean, self.deviation), self.net.whiten
         if self.form is not None:
-            standardise = StandardiseValues(self.form, self.mean, self.deviation)
+            standardize = StandardizeValues(self.form, self.mean, self.deviation)
         if not side:
-            return standardise
+            return standardize
         channels = self.shape[0]
         return nn.Sequential(
-            standardise, Whiten(channels, side, self.covariance or torch.eye(channels * side**2).tolist())
+            standardize, Whiten(channels, side, self.covariance or torch.eye(channels * side**2).tolist())
         )
 
 
 @common_defaults()
 def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
-    """Describe a learner for a data set; the training split's statistics standardise its images.
+    """Describe a learner for a data set; the training split's statistics standardize its images.
 
     Raises ValueError for what is no algorithm, no architecture or no data set, and says what to give.
     """
@@ -187,7 +187,7 @@ def _scale(algorithm: Algorithm, data: Splits) -> tuple[list[float], list[float]
     if data.inputs.kind == "tokens":
         return [0.0], [1.0]
     mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
-    if algorithm.standardise:
+    if algorithm.standardize:
         return mean, deviation
     if data.inputs.unit:
         return [0.0] * len(mean), [1.0] * len(deviation)

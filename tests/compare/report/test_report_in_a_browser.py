@@ -157,8 +157,8 @@ def test_it_is_light_and_dark(tmp_path: Path):
     light = _look(tmp_path, page(comparison()), 800, "--blink-settings=preferredColorScheme=1")
     dark = _look(tmp_path, page(comparison()), 800, "--blink-settings=preferredColorScheme=0")
 
-    def brightness(colour: str) -> float:
-        return sum(map(int, re.findall(r"\d+", colour)[:3])) / 3
+    def brightness(color: str) -> float:
+        return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
 
     assert brightness(light["ground"]) > 200 > 100 > brightness(light["ink"])
     assert brightness(dark["ground"]) < 60 < 180 < brightness(dark["ink"])

@@ -1,10 +1,10 @@
-"""Peer normalisation: against a loop over batches and units, its gradient, and whom it counts."""
+"""Peer normalization: against a loop over batches and units, its gradient, and whom it counts."""
 
 import pytest
 import torch
 
 from onward.core import Target
-from onward.parts.auxiliary.peer_norm import PeerNormalisation
+from onward.parts.auxiliary.peer_norm import PeerNormalization
 
 
 def _target(rows: int, views: int) -> Target:
@@ -14,7 +14,7 @@ def _target(rows: int, views: int) -> Target:
 
 @pytest.mark.parametrize("maps", [False, True])
 def test_it_equals_a_loop_over_batches(maps: bool):
-    part = PeerNormalisation(3, weight=0.5, momentum=0.9).double()
+    part = PeerNormalization(3, weight=0.5, momentum=0.9).double()
     running = [0.5] * 3
     for _ in range(3):
         activity = torch.rand(6, 3, 2, 4, dtype=torch.float64) if maps else torch.rand(6, 3, dtype=torch.float64)
@@ -29,7 +29,7 @@ def test_it_equals_a_loop_over_batches(maps: bool):
 
 
 def test_its_gradient_is_right_and_pushes_units_together():
-    part = PeerNormalisation(3, weight=1.0).double().eval()
+    part = PeerNormalization(3, weight=1.0).double().eval()
     activity = torch.rand(4, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(lambda a: part(a, _target(4, 2)), activity)
     activity = torch.tensor([[0.9, 0.1, 0.5]] * 2, dtype=torch.float64, requires_grad=True)
@@ -39,13 +39,13 @@ def test_its_gradient_is_right_and_pushes_units_together():
 
 
 def test_evaluation_leaves_the_means_as_they_are():
-    part = PeerNormalisation(3).eval()
+    part = PeerNormalization(3).eval()
     part(torch.rand(4, 3), _target(4, 2))
     assert torch.equal(part.mean, torch.full((3,), 0.5))
 
 
 def test_a_bad_momentum_or_weight_is_refused():
     with pytest.raises(ValueError, match=r"momentum must be in \[0, 1\), got 1"):
-        PeerNormalisation(3, momentum=1.0)
+        PeerNormalization(3, momentum=1.0)
     with pytest.raises(ValueError, match="must be 0 or more, got -1"):
-        PeerNormalisation(3, weight=-1.0)
+        PeerNormalization(3, weight=-1.0)

@@ -1,4 +1,4 @@
-"""Similarity matching against loops written from the paper, then gradients and behaviour."""
+"""Similarity matching against loops written from the paper, then gradients and behavior."""
 
 import math
 
@@ -14,7 +14,7 @@ CLASSES = 3
 
 
 def _cosine(left: list[float], right: list[float]) -> float:
-    """Of two vectors, each centred to mean 0 first."""
+    """Of two vectors, each centered to mean 0 first."""
     a = [value - sum(left) / len(left) for value in left]
     b = [value - sum(right) / len(right) for value in right]
     lengths = math.sqrt(sum(value * value for value in a)) * math.sqrt(sum(value * value for value in b))
@@ -58,7 +58,7 @@ def test_map_deviation_equals_a_loop(shape: tuple[int, ...]):
     torch.testing.assert_close(map_deviation(activity), expected)
 
 
-def test_the_projection_is_a_convolution_of_its_neighbourhood_or_a_linear_layer_without_bias():
+def test_the_projection_is_a_convolution_of_its_neighborhood_or_a_linear_layer_without_bias():
     conv, linear = SimilarityMatching(2, 4, maps=True).project, SimilarityMatching(2, 4, maps=False).project
     assert isinstance(conv, nn.Conv2d) and isinstance(linear, nn.Linear)
     assert (conv.in_channels, conv.out_channels, conv.kernel_size, conv.padding) == (4, 4, (3, 3), (1, 1))

@@ -32,7 +32,7 @@ def test_three_blocks(how, turns, ends, senders):
 
 
 @pytest.mark.parametrize("how", ["alternating", "sliding"])
-def test_a_single_block_has_no_neighbour(how):
+def test_a_single_block_has_no_neighbor(how):
     with pytest.raises(ValueError, match="at least 2 blocks, got 1"):
         collaborate(how, 1)
 

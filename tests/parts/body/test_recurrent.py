@@ -103,7 +103,7 @@ def test_what_layers_see_has_no_graph():
     assert len(stream) == 3 and not any(tensor.requires_grad for tensor in stream)
 
 
-def test_peer_normalisation_takes_times_as_samples():
+def test_peer_normalization_takes_times_as_samples():
     learner, images, labels = _learner(peer_weight=2.0), torch.rand(4, *SHAPE), torch.arange(4) % CLASSES
     stream, target = learner.supervision.train_view(images, labels, torch.Generator().manual_seed(0))
     seen = learner.blocks[0](*stream)[1]

@@ -1,4 +1,4 @@
-"""Squared goodness and length normalisation in class groups, and the four ways to combine them with the means."""
+"""Squared goodness and length normalization in class groups, and the four ways to combine them with the means."""
 
 import math
 

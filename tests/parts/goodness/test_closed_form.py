@@ -1,6 +1,6 @@
 """DeeperForward's weight gradient, derived by hand, equals what autograd gives through a block.
 
-d L / d pre = (p - y) / B * G / (C H W) * mask * [pre > 0], and no normalisation lies on the path of the loss.
+d L / d pre = (p - y) / B * G / (C H W) * mask * [pre > 0], and no normalization lies on the path of the loss.
 """
 
 import pytest

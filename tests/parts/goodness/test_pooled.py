@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onward.core import Target
-from onward.parts.goodness.pooled import PooledLinear, Standardised, largest_grid
+from onward.parts.goodness.pooled import PooledLinear, Standardized, largest_grid
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.objective.weighted import Weighted
 
@@ -105,9 +105,9 @@ def test_a_weight_multiplies_every_term_and_keeps_what_the_objective_needs():
 
 
 @pytest.mark.parametrize("shape", [(5, 3), (5, 3, 4, 2)])
-def test_standardised_reads_channels_at_mean_0_and_variance_1_over_all_batches(shape: tuple[int, ...]):
+def test_standardized_reads_channels_at_mean_0_and_variance_1_over_all_batches(shape: tuple[int, ...]):
     batches = 7 + 3 * torch.randn(4, *shape, generator=torch.Generator().manual_seed(0))
-    read_out = Standardised(_filled(2, 3, (1, 1)).float(), 3)
+    read_out = Standardized(_filled(2, 3, (1, 1)).float(), 3)
     nobody = Target(torch.zeros(5, dtype=torch.long))
     for batch in batches:
         read_out.follow(batch, nobody)
@@ -118,6 +118,6 @@ def test_standardised_reads_channels_at_mean_0_and_variance_1_over_all_batches(s
     torch.testing.assert_close(read_out(batches[0]), read_out.read_out(normal), rtol=1e-3, atol=1e-4)
 
 
-def test_before_its_first_batch_standardised_changes_nothing():
-    read_out, x = Standardised(_filled(2, 3, (1, 1)).float(), 3), torch.randn(4, 3)
+def test_before_its_first_batch_standardized_changes_nothing():
+    read_out, x = Standardized(_filled(2, 3, (1, 1)).float(), 3), torch.randn(4, 3)
     torch.testing.assert_close(read_out(x), read_out.read_out(x), rtol=1e-4, atol=1e-4)

@@ -14,7 +14,7 @@ from onward.parts.body.spiking import ClassDifficulty, OfPotential
 from onward.parts.goodness.anchors import RunningAnchors
 from onward.parts.goodness.least_squares import LeastSquares
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.goodness.pooled import PooledLinear, Standardised
+from onward.parts.goodness.pooled import PooledLinear, Standardized
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.others import WithOthers
@@ -24,7 +24,7 @@ CLASSES, FEATURES, GROUPS = 4, 6, [0, 1, 1, 0]
 STATEFUL = {
     "RunningAnchors": lambda classes: RunningAnchors(classes, FEATURES),
     "LeastSquares": lambda classes: LeastSquares(classes, FEATURES),
-    "Standardised": lambda classes: Standardised(PooledLinear(classes, FEATURES), FEATURES),
+    "Standardized": lambda classes: Standardized(PooledLinear(classes, FEATURES), FEATURES),
     "ClassDifficulty": lambda classes: ClassDifficulty(PooledLinear(classes, FEATURES), classes, strength=1.0),
 }
 """Every goodness that learns from a batch what no gradient teaches."""

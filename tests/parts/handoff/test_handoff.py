@@ -95,17 +95,17 @@ def test_sample_norm_equals_a_loop(shape: tuple[int, ...]):
     torch.testing.assert_close(SampleNorm()(x), expected)
 
 
-@pytest.mark.parametrize("normalise", [UnitLength(), ClassNorm(4, 12), SampleNorm()])
+@pytest.mark.parametrize("normalize", [UnitLength(), ClassNorm(4, 12), SampleNorm()])
 @pytest.mark.parametrize("shape", [(2, 12), (2, 12, 2, 2)])
-def test_normalisations_have_the_right_gradient(normalise: nn.Module, shape: tuple[int, ...]):
+def test_normalizations_have_the_right_gradient(normalize: nn.Module, shape: tuple[int, ...]):
     # Inside a span that goes on, the gradient passes through them.
-    assert torch.autograd.gradcheck(normalise, _activity(*shape).requires_grad_())
+    assert torch.autograd.gradcheck(normalize, _activity(*shape).requires_grad_())
 
 
-@pytest.mark.parametrize("normalise", [UnitLength(), ClassNorm(4, 12), SampleNorm()])
-def test_normalisations_treat_each_sample_alone(normalise: nn.Module):
+@pytest.mark.parametrize("normalize", [UnitLength(), ClassNorm(4, 12), SampleNorm()])
+def test_normalizations_treat_each_sample_alone(normalize: nn.Module):
     activity = _activity(5, 12, 3, 3)
-    torch.testing.assert_close(normalise(activity)[[4, 1]], normalise(activity[[4, 1]]))
+    torch.testing.assert_close(normalize(activity)[[4, 1]], normalize(activity[[4, 1]]))
 
 
 class _SwapWithSkip(nn.Module):
@@ -113,7 +113,7 @@ class _SwapWithSkip(nn.Module):
         return (skip, x)
 
 
-def test_handoff_normalises_before_it_joins_the_skips():
+def test_handoff_normalizes_before_it_joins_the_skips():
     activity, skip = _activity(3, 12), _activity(3, 12)
     joined = Handoff(UnitLength(), _SwapWithSkip())(activity, skip)
     assert joined[0] is skip
@@ -139,10 +139,10 @@ def test_class_norm_hands_a_gradient_on_inside_a_span():
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("normalise", [ClassNorm(3, 6), UnitLength()])
-def test_an_overwritten_activity_holds_the_same_bits(normalise, dtype):
+@pytest.mark.parametrize("normalize", [ClassNorm(3, 6), UnitLength()])
+def test_an_overwritten_activity_holds_the_same_bits(normalize, dtype):
     activity = torch.rand(70, 6, 5, 5).to(dtype).contiguous(memory_format=torch.channels_last)
-    handoff = Handoff(normalise, Carry())
+    handoff = Handoff(normalize, Carry())
     with torch.no_grad():
         (expected,) = handoff(activity)
         untouched = activity.clone()
@@ -158,8 +158,8 @@ def test_nothing_is_overwritten_while_a_graph_needs_it():
     assert torch.equal(activity, before)
 
 
-@pytest.mark.parametrize("normalise", [ClassNorm(4, 4), SampleNorm()])
-def test_one_value_to_normalise_becomes_zero_with_a_graph_or_without(normalise: nn.Module):
-    shape = (1, 4) if isinstance(normalise, ClassNorm) else (1, 1)
+@pytest.mark.parametrize("normalize", [ClassNorm(4, 4), SampleNorm()])
+def test_one_value_to_normalize_becomes_zero_with_a_graph_or_without(normalize: nn.Module):
+    shape = (1, 4) if isinstance(normalize, ClassNorm) else (1, 1)
     for x in (torch.ones(shape), torch.ones(shape, requires_grad=True)):
-        assert not normalise(x).any()
+        assert not normalize(x).any()

@@ -186,9 +186,9 @@ def test_linear_readout_is_the_same_where_bodies_compute_in_bf16():
         assert torch.equal(narrow(made_up(handed_on=blocks)), expected)
 
 
-def test_a_standardised_readout_is_a_plain_one_of_features_standardised_by_hand():
-    standardised = LinearReadout(4, steps=300, learning_rate=0.05, standardise=True)
-    standardised.fit(_features_split(300, seed=1), _nothing)
+def test_a_standardized_readout_is_a_plain_one_of_features_standardized_by_hand():
+    standardized = LinearReadout(4, steps=300, learning_rate=0.05, standardize=True)
+    standardized.fit(_features_split(300, seed=1), _nothing)
     blocks, _ = _features(300, seed=1)
     features = torch.cat([blocks[1].mean(dim=(2, 3)), blocks[2]], dim=1)
     variances = features.var(dim=0, correction=0)
@@ -201,7 +201,7 @@ def test_a_standardised_readout_is_a_plain_one_of_features_standardised_by_hand(
     plain = LinearReadout(4, start=0, steps=300, learning_rate=0.05)
     labels = _features(300, seed=1)[1]
     plain.fit(lambda: [(made_up(handed_on=[by_hand(300, 1)]), labels)], _nothing)
-    found = standardised(made_up(handed_on=_features(9, seed=3)[0]))
+    found = standardized(made_up(handed_on=_features(9, seed=3)[0]))
     torch.testing.assert_close(found, plain(made_up(handed_on=[by_hand(9, 3)])), rtol=1e-3, atol=1e-3)
 
 

@@ -12,13 +12,13 @@ from onward.parts.handoff.norms import UnitLength
 from onward.parts.supervision.label_beside import LabelBeside, LabelNumber, with_label_beside
 
 
-def _patterns(labelled: nn.Sequential) -> torch.Tensor:
-    front = labelled[0]
+def _patterns(labeled: nn.Sequential) -> torch.Tensor:
+    front = labeled[0]
     assert isinstance(front, LabelBeside)
     return front.patterns
 
 
-def _labelled(count: int, channels: int, size: int, num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def _labeled(count: int, channels: int, size: int, num_classes: int) -> tuple[torch.Tensor, torch.Tensor]:
     x, labels = torch.rand(count, channels, size, size), torch.arange(count) % num_classes
     return x, LabelNumber(num_classes).write(x, labels)
 
@@ -26,7 +26,7 @@ def _labelled(count: int, channels: int, size: int, num_classes: int) -> tuple[t
 @pytest.mark.parametrize(("size", "side"), [(4, 6), (6, 6), (7, 3)])
 def test_a_channel_holds_the_pattern_cut_or_repeated(size: int, side: int):
     beside = LabelBeside(3, 2, maps=True, side=side, learned=True)
-    x, numbered = _labelled(5, 2, size, 3)
+    x, numbered = _labeled(5, 2, size, 3)
     found = beside(numbered)
     assert found.shape == (5, 3, size, size)
     assert torch.equal(found[:, :2], x)
@@ -38,7 +38,7 @@ def test_a_channel_holds_the_pattern_cut_or_repeated(size: int, side: int):
 
 def test_values_follow_the_flattened_image():
     beside = LabelBeside(3, 2 * 16, maps=False, side=5, learned=False)
-    x, numbered = _labelled(4, 2, 4, 3)
+    x, numbered = _labeled(4, 2, 4, 3)
     found = beside(numbered)
     assert found.shape == (4, 32 + 5)
     assert torch.equal(found[:, :32], x.flatten(1))
@@ -84,24 +84,24 @@ def test_a_widened_convolution_is_one_over_image_and_pattern():
     body = Trifecta6(width=4)((3, 8, 8), 5).bodies[0]
     assert isinstance(body, nn.Sequential)
     own = body.get_parameter("1.weight").detach().clone()
-    labelled = with_label_beside(body, 5, learned=True, side=8)
-    x, numbered = _labelled(6, 3, 8, 5)
-    patterns = _patterns(labelled)[torch.arange(6) % 5][:, None]
+    labeled = with_label_beside(body, 5, learned=True, side=8)
+    x, numbered = _labeled(6, 3, 8, 5)
+    patterns = _patterns(labeled)[torch.arange(6) % 5][:, None]
     norm, conv = body[0], body[1]
     assert isinstance(norm, nn.BatchNorm2d) and isinstance(conv, nn.Conv2d)
     assert torch.equal(conv.weight[:, :3], own) and conv.weight.shape == (4, 4, 3, 3)
     together = F.batch_norm(torch.cat([x, patterns], dim=1), None, None, norm.weight, norm.bias, training=True)
-    torch.testing.assert_close(labelled(numbered), F.relu(F.conv2d(together, conv.weight, padding=1)))
+    torch.testing.assert_close(labeled(numbered), F.relu(F.conv2d(together, conv.weight, padding=1)))
 
 
 def test_a_widened_linear_layer_is_one_over_image_and_pattern():
     body = MLP(width=7, depth=1)((1, 4, 4), 3).bodies[0]
-    labelled = with_label_beside(body, 3, learned=False, side=5, between=UnitLength())
-    x, numbered = _labelled(4, 1, 4, 3)
-    together = torch.cat([x.flatten(1), _patterns(labelled)[torch.arange(4) % 3]], dim=1)
+    labeled = with_label_beside(body, 3, learned=False, side=5, between=UnitLength())
+    x, numbered = _labeled(4, 1, 4, 3)
+    together = torch.cat([x.flatten(1), _patterns(labeled)[torch.arange(4) % 3]], dim=1)
     together = together / (together.square().mean(dim=1, keepdim=True) + 1e-8).sqrt()
     torch.testing.assert_close(
-        labelled(numbered), F.relu(F.linear(together, body.get_parameter("1.weight"), body.get_parameter("1.bias")))
+        labeled(numbered), F.relu(F.linear(together, body.get_parameter("1.weight"), body.get_parameter("1.bias")))
     )
 
 
@@ -144,7 +144,7 @@ def test_trifecta_trains_pairs_in_turns_and_reads_the_last_layer():
         [(0, 0), (1, 2), (3, 4)],
     ]
     assert learner.headline == "last_block"
-    assert all(isinstance(block.handoff.normalise, nn.Identity) for block in learner.blocks)
+    assert all(isinstance(block.handoff.normalize, nn.Identity) for block in learner.blocks)
     plain = Trifecta(overlapping=False)(MLP(width=8, depth=3)((1, 4, 4), 4), 4)
     assert [tuple(span)[:2] for span in plain.spans] == [(0, 0), (1, 1), (2, 2)]
-    assert all(isinstance(block.handoff.normalise, UnitLength) for block in plain.blocks)
+    assert all(isinstance(block.handoff.normalize, UnitLength) for block in plain.blocks)

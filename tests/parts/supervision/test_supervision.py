@@ -93,7 +93,7 @@ def test_every_class_is_tried_in_order():
         assert torch.equal(view, LabelInInput(CLASSES).write(x, torch.full((30,), label)))
 
 
-def test_the_neutral_view_favours_no_class():
+def test_the_neutral_view_favors_no_class():
     x, _ = _batch()
     (view,) = LabelInInput(CLASSES).neutral_view(x)
     torch.testing.assert_close(view.flatten(1)[:, :CLASSES], torch.full((30, CLASSES), 1 / CLASSES))

@@ -1,13 +1,13 @@
 """Auxiliary losses: what is added to a block's loss from its activity itself."""
 
 from onward.parts.auxiliary.contrastive import HIGH, SupervisedContrastive, contrast, grid_of, pooled_class_norm
-from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalisation
+from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalization
 from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
 
 __all__ = [
     "HIGH",
     "OverTimes",
-    "PeerNormalisation",
+    "PeerNormalization",
     "SimilarityMatching",
     "SupervisedContrastive",
     "contrast",

@@ -19,10 +19,10 @@ HIGH, MIDDLE, LOW = 0.8, 0.2, 0.1
 
 
 class SupervisedContrastive(Auxiliary):
-    """Supervised contrastive loss of class-normalised, pooled and projected activities, times `weight`.
+    """Supervised contrastive loss of class-normalized, pooled and projected activities, times `weight`.
 
     Features are what `ClassNorm` makes of the activity, averaged in a grid; then a linear projection without bias,
-    batch normalisation, unit length. Positives of an image are the others of its class in the batch; an image without
+    batch normalization, unit length. Positives of an image are the others of its class in the batch; an image without
     any has term zero. Khosla et al. 2020, eq. 2; HCL-FF, released code. All in fp32.
 
     The temperature falls along a line from 0.8 to 0.2 in `warm_steps` steps, then along a cosine to 0.1 at step
@@ -97,7 +97,7 @@ def pooled_class_norm(
 ) -> Float[Tensor, "B E"]:
     """Bring each class group to mean 0 and variance 1, then average maps in `cells` x `cells` cells; in fp32 or wider.
 
-    Averaging is linear, so it comes first here: no normalised map is ever written or kept for the backward pass.
+    Averaging is linear, so it comes first here: no normalized map is ever written or kept for the backward pass.
     """
     pooled = cell_means(activity, (cells, cells)) if activity.ndim == 4 else activity
     groups = widen(pooled).unflatten(1, (num_classes, -1)).flatten(2)
@@ -110,6 +110,6 @@ def pooled_class_norm(
 def grid_of(channels: int) -> int:
     """Return the side of the grid: 4 for up to 100 channels, 2 for up to 400, else 1 (HCL-FF, released code).
 
-    With one channel per class the mean over a whole normalised map is zero, so that narrow layers need more cells.
+    With one channel per class the mean over a whole normalized map is zero, so that narrow layers need more cells.
     """
     return 4 if channels <= 100 else 2 if channels <= 400 else 1

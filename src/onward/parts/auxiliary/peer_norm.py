@@ -1,4 +1,4 @@
-"""Peer normalisation: units of a layer ought to be equally active on average."""
+"""Peer normalization: units of a layer ought to be equally active on average."""
 # B batch, D channels or features
 
 from typing import ClassVar
@@ -11,7 +11,7 @@ from onward.core import Auxiliary, Target
 from onward.parts.ops.activity import map_mean, widen
 
 
-class PeerNormalisation(Auxiliary):
+class PeerNormalization(Auxiliary):
     """Squared deviation of each unit's mean activity from the mean over all units, times `weight`.
 
     Hinton 2022 (named, without an equation); this form is that of a re-implementation (loeweX/Forward-Forward): means
@@ -29,7 +29,7 @@ class PeerNormalisation(Auxiliary):
         if not 0 <= momentum < 1:
             raise ValueError(f"momentum must be in [0, 1), got {momentum}")
         if weight < 0:
-            raise ValueError(f"the weight of peer normalisation must be 0 or more, got {weight}")
+            raise ValueError(f"the weight of peer normalization must be 0 or more, got {weight}")
         self.weight = weight
         self.momentum = momentum
         self.register_buffer("mean", torch.full((channels,), 0.5))

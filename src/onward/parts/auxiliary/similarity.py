@@ -16,7 +16,7 @@ class SimilarityMatching(Auxiliary):
     """Squared difference between the similarities of activities and those of labels, for every pair of a batch.
 
     The activity goes through a learned projection of as many channels first: a 3 x 3 convolution if it has `maps`, else
-    a linear layer, both without bias. Nokland and Eidnes 2019, the loss `sim`. All but the projection is in fp32.
+    a linear layer, both without bias. Nøkland and Eidnes 2019, the loss `sim`. All but the projection is in fp32.
 
     It couples the samples of a batch: with micro-batches, only those of the same piece are compared.
     """
@@ -44,17 +44,17 @@ class SimilarityMatching(Auxiliary):
 def map_deviation(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
     """Return the standard deviation of each channel over its map; without a map, or with one of one value, the value.
 
-    Nokland and Eidnes 2019, as in the released code: the unbiased deviation, whose gradient is zero where it is zero.
+    Nøkland and Eidnes 2019, as in the released code: the unbiased deviation, whose gradient is zero where it is zero.
     """
     flat = activity.flatten(2) if activity.ndim > 2 else activity.unsqueeze(2)
     return flat.std(dim=2) if flat.shape[2] > 1 else flat.squeeze(2)
 
 
 def similarities(features: Float[Tensor, "B D"], eps: float = 1e-8) -> Float[Tensor, "B B"]:
-    """Return the cosine of every pair of samples, each first centred to mean 0 over its own features.
+    """Return the cosine of every pair of samples, each first centered to mean 0 over its own features.
 
     One-hot labels of C classes have similarity 1 if they are equal and -1 / (C - 1) otherwise.
     """
-    centred = features - features.mean(dim=1, keepdim=True)
-    unit = centred / (torch.linalg.vector_norm(centred, dim=1, keepdim=True) + eps)
+    centered = features - features.mean(dim=1, keepdim=True)
+    unit = centered / (torch.linalg.vector_norm(centered, dim=1, keepdim=True) + eps)
     return unit @ unit.T

@@ -1,4 +1,4 @@
-"""Layer collaboration: which neighbours a block's objective trains besides the block itself."""
+"""Layer collaboration: which neighbors a block's objective trains besides the block itself."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -9,7 +9,7 @@ from onward.core import Turns, alternating, chunks, each, pairs
 from onward.parts.body.feedback import RandomFeedback, with_random_feedback
 
 Collaboration = Literal["none", "alternating", "sliding", "disjoint"]
-"""none: each block alone; else pairs of neighbours: in turns, overlapping in every step, or without overlap."""
+"""none: each block alone; else pairs of neighbors: in turns, overlapping in every step, or without overlap."""
 
 
 def collaborate(how: Collaboration, num_blocks: int) -> Turns:

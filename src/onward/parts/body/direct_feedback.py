@@ -20,7 +20,7 @@ class Wire:
 class TopError(Auxiliary):
     """The cross-entropy of a linear read-out of the last activity; its error goes onto the wire.
 
-    The last block learns from its true gradient, as in direct feedback alignment (Noekland 2016).
+    The last block learns from its true gradient, as in direct feedback alignment (Nøkland 2016).
     """
 
     def __init__(self, num_classes: int, channels: int, wire: Wire, *, cells: tuple[int, int] = (1, 1)):

@@ -12,11 +12,11 @@ from torch import Tensor, nn
 
 from onward.core import Stream
 from onward.parts.handoff.norms import UnitLength
-from onward.parts.supervision.labels import LabelledViews
+from onward.parts.supervision.labels import LabeledViews
 
 
 @dataclass(frozen=True)
-class LabelOnTop(LabelledViews):
+class LabelOnTop(LabeledViews):
     """The label travels behind the pixels, one-hot, for the layer that looks at it from below: the last one.
 
     A neutral view has 1 / num_classes in every label value. Raises ValueError if there are not that many wrong labels.
@@ -61,7 +61,7 @@ class RecurrentLayer(nn.Module):
 class Settle(nn.Module):
     """A body that lets all layers settle together, without a graph; its activity is what they saw at counted times.
 
-    States begin with one pass upwards. Then at each time every layer computes its new state from what its neighbours
+    States begin with one pass upwards. Then at each time every layer computes its new state from what its neighbors
     were at the time before, brought to unit length: pixels below the first layer, the label above the last. Counted are
     the times from `first` to `last`, from 1. What the layers saw stands side by side, S values, for `Apart`. Images
     that arrive without a label are handed on to an ordinary network.

@@ -5,7 +5,7 @@ from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness.class_tree import Levels, levels_of, tree_of
 from onward.parts.goodness.least_squares import LeastSquares
 from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
-from onward.parts.goodness.pooled import PooledLinear, Standardised, largest_grid
+from onward.parts.goodness.pooled import PooledLinear, Standardized, largest_grid
 from onward.parts.goodness.projection import Projection
 from onward.parts.goodness.spatial import SpatialGoodness, encode_cells, grid_for
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses, even_superclasses
@@ -24,7 +24,7 @@ __all__ = [
     "Projection",
     "RunningAnchors",
     "SpatialGoodness",
-    "Standardised",
+    "Standardized",
     "Superclasses",
     "direction",
     "encode_cells",

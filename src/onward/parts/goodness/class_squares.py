@@ -32,7 +32,7 @@ class ClassMeanSquare(Goodness):
 class ClassLength(nn.Module):
     """Divides each sample's class groups by their root mean square over channels and map.
 
-    Hinton's length normalisation within each class group (DeeperForward, table 4, first row). The paper does not say
+    Hinton's length normalization within each class group (DeeperForward, table 4, first row). The paper does not say
     whether it is per group or per layer. It removes exactly the goodness of `ClassMeanSquare`, up to eps; the mean of a
     group can still be read. Raises ValueError for uneven groups.
     """

@@ -13,7 +13,7 @@ from onward.parts.ops.activity import widen
 
 
 class LeastSquares(Goodness):
-    """One score per class: the linear map that minimises squared error + `ridge` * its squares, over all images seen.
+    """One score per class: the linear map that minimizes squared error + `ridge` * its squares, over all images seen.
 
     CaFo's predictor for squared error. No gradient teaches it: each training batch adds to sums over images, of the
     features' products with each other and with the one-hot labels, so that memory does not grow with the data. The map

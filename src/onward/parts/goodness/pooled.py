@@ -15,7 +15,7 @@ from onward.parts.ops.cells import cell_means
 class PooledLinear(Goodness):
     """One score per class: a learned linear read-out of the activity, its maps averaged in a grid of `cells`, in fp32.
 
-    Nokland and Eidnes 2019, the decoder of the loss `pred`; its weights begin at zero, as in the released code. A map
+    Nøkland and Eidnes 2019, the decoder of the loss `pred`; its weights begin at zero, as in the released code. A map
     smaller than the grid is repeated; features without a map need one cell. Maps whose sides the grid does not divide
     have cells that overlap, where the released code pads.
     """
@@ -38,7 +38,7 @@ class PooledLinear(Goodness):
             return self.linear(widen(activity).flatten(1))
 
 
-class Standardised(Goodness):
+class Standardized(Goodness):
     """A read-out of each channel at mean 0 and variance 1, over all training batches so far: for random features.
 
     What follows the batches is a mean without forgetting, so the body in front should not change.
@@ -72,7 +72,7 @@ class Standardised(Goodness):
 def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:
     """Return the rows and columns of the largest grid with at most `features` values; one cell at least.
 
-    Halves rows and columns in turn, from `side` on (Nokland and Eidnes 2019, released code, which starts from the map).
+    Halves rows and columns in turn, from `side` on (Nøkland and Eidnes 2019, released code, which starts from the map).
     """
     rows, columns = side, side
     while channels * rows * columns > features and columns > 1:

@@ -12,24 +12,24 @@ from onward.parts.ops.class_groups import check_groups, group_norm
 
 
 class Handoff(nn.Module):
-    """Pools an activity, normalises it, then joins it with the skip connections of the stream.
+    """Pools an activity, normalizes it, then joins it with the skip connections of the stream.
 
-    Asked to `overwrite`, it may normalise the activity in place, which saves one map; a graph forbids that.
+    Asked to `overwrite`, it may normalize the activity in place, which saves one map; a graph forbids that.
     """
 
     overwrites: ClassVar[bool] = True
 
-    def __init__(self, normalise: nn.Module, join: nn.Module, pool: nn.Module | None = None):
+    def __init__(self, normalize: nn.Module, join: nn.Module, pool: nn.Module | None = None):
         super().__init__()
         self.pool = pool if pool is not None else nn.Identity()
-        self.normalise = normalise
+        self.normalize = normalize
         self.join = join
 
     def forward(self, activity: Float[Tensor, "B ..."], *skips: Tensor, overwrite: bool = False) -> Stream:
         pooled = self.pool(activity)
-        if overwrite and getattr(self.normalise, "overwrites", False) and not torch.is_grad_enabled():
-            return self.join(self.normalise(pooled, overwrite=True), *skips)
-        return self.join(self.normalise(pooled), *skips)
+        if overwrite and getattr(self.normalize, "overwrites", False) and not torch.is_grad_enabled():
+            return self.join(self.normalize(pooled, overwrite=True), *skips)
+        return self.join(self.normalize(pooled), *skips)
 
 
 class UnitLength(nn.Module):
@@ -58,7 +58,7 @@ class UnitLength(nn.Module):
 
 
 class ClassNorm(nn.Module):
-    """Normalises each sample's class groups to mean 0 and variance 1, unscaled (DeeperForward, eq. 7 to 9).
+    """Normalizes each sample's class groups to mean 0 and variance 1, unscaled (DeeperForward, eq. 7 to 9).
 
     The mean that it removes is the goodness of `ClassMean`, exactly. Raises ValueError for uneven groups.
     """
@@ -78,7 +78,7 @@ class ClassNorm(nn.Module):
 
 
 class SampleNorm(nn.Module):
-    """Normalises each sample to mean 0 and variance 1 over all its features: the input layer norm of DeeperForward."""
+    """Normalizes each sample to mean 0 and variance 1 over all its features: the input layer norm of DeeperForward."""
 
     def __init__(self, eps: float = 1e-5):
         super().__init__()

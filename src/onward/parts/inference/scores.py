@@ -155,13 +155,13 @@ class LinearReadout(InferenceRule):
         steps: int = 2000,
         learning_rate: float = 1e-3,
         grid: int = 1,
-        standardise: bool = False,
+        standardize: bool = False,
     ):
         super().__init__()
         self.num_classes = num_classes
         self.start = start
         self.grid = grid
-        self.standardise = standardise
+        self.standardize = standardize
         self.pipelined = grid == 1
         self.steps = steps
         self.learning_rate = learning_rate
@@ -188,13 +188,13 @@ class LinearReadout(InferenceRule):
         among = torch.arange(len(rows)) if among is None else among
         # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
         with torch.enable_grad(), torch.autocast(rows.device.type, enabled=False):
-            if self.standardise:
-                self._descend_standardised(rows, labels, among)
+            if self.standardize:
+                self._descend_standardized(rows, labels, among)
             else:
                 self._descend(rows.take, rows, labels, among)
 
-    def _descend_standardised(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
-        """Fit on standardised features, and write their scale into the weights."""
+    def _descend_standardized(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
+        """Fit on standardized features, and write their scale into the weights."""
         mean, variance = rows.moments()
         scale = (variance + 0.01 * variance.mean()).rsqrt()
         self._descend(lambda index: rows.take(index).sub_(mean).mul_(scale), rows, labels, among)

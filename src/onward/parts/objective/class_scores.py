@@ -1,4 +1,4 @@
-"""Objectives: what a block minimises, as loss terms, unreduced. Settings are the fields."""
+"""Objectives: what a block minimizes, as loss terms, unreduced. Settings are the fields."""
 # B batch, C classes
 
 from dataclasses import dataclass

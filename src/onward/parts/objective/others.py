@@ -13,7 +13,7 @@ from onward.core import Finite, Goodness, Objective, Stream, Target
 class TellGoodness(nn.Module):
     """Joins as `join` does, and adds the block's goodness to the sum that travels first beside the input.
 
-    The `first` block finds no sum. It is read from the activity before it is pooled or normalised.
+    The `first` block finds no sum. It is read from the activity before it is pooled or normalized.
     """
 
     def __init__(self, handoff: nn.Module, goodness: Goodness, *, first: bool = False):

@@ -3,9 +3,9 @@
 from onward.parts.supervision.label_beside import LabelBeside, LabelNumber, with_label_beside
 from onward.parts.supervision.label_pattern import LabelPattern
 from onward.parts.supervision.labels import (
+    LabeledViews,
     LabelInInput,
     LabelInLoss,
-    LabelledViews,
     check_wrong_labels,
     draw_wrong_labels,
     signed_target,
@@ -20,7 +20,7 @@ __all__ = [
     "LabelInLoss",
     "LabelNumber",
     "LabelPattern",
-    "LabelledViews",
+    "LabeledViews",
     "SelfContrast",
     "another",
     "blurred_mask",

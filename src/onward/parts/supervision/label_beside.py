@@ -8,11 +8,11 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core import Stream
-from onward.parts.supervision.labels import LabelledViews
+from onward.parts.supervision.labels import LabeledViews
 
 
 @dataclass(frozen=True)
-class LabelNumber(LabelledViews):
+class LabelNumber(LabeledViews):
     """The label travels as one more channel that holds the class's number everywhere; `LabelBeside` reads it.
 
     A neutral view is the image without that channel. Views are ordered as by `LabelInInput`.
@@ -63,8 +63,8 @@ class LabelBeside(nn.Module):
         return torch.cat([image, whole[:, None, :height, :width]], dim=1)
 
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        unlabelled = (x.shape[1] if self.maps else x[0].numel()) == self.inputs
-        if unlabelled:
+        unlabeled = (x.shape[1] if self.maps else x[0].numel()) == self.inputs
+        if unlabeled:
             return x, self.patterns.mean(dim=0).expand(len(x), *self.patterns.shape[1:])
         return x[:, :-1], self.patterns[x[:, -1, 0, 0].long()]
 
@@ -74,7 +74,7 @@ def with_label_beside(
 ) -> nn.Sequential:
     """Return a body that takes the label beside the image; its first layer is widened in place.
 
-    The weights that meet the label are drawn with the deviation of those that meet the image. A batch normalisation
+    The weights that meet the label are drawn with the deviation of those that meet the image. A batch normalization
     before that layer is widened too. `between` works on image and pattern together.
     Raises ValueError for a body that begins with neither a linear nor a convolutional layer of one group.
     """

@@ -31,7 +31,7 @@ class LabelInLoss(Supervision):
 
 
 @dataclass(frozen=True)
-class LabelledViews(Supervision):
+class LabeledViews(Supervision):
     """Every view of an image carries a label: real views first in the batch, then contrastive ones.
 
     Each contrastive view of a training image carries a wrong label of its own, drawn uniformly.
@@ -67,7 +67,7 @@ class LabelledViews(Supervision):
 
 
 @dataclass(frozen=True)
-class LabelInInput(LabelledViews):
+class LabelInInput(LabeledViews):
     """The label is written over the first `num_classes` values of the image, one-hot (Hinton 2022).
 
     A neutral view carries 1 / num_classes in every label value. Raises ValueError if there are not that many wrong

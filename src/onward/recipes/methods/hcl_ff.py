@@ -2,8 +2,8 @@
 
 Network, optimizer, epochs, batches, clipping and temperatures of the long rows are those of the paper and the released
 code; for a GPU. The temperature falls over the steps of all epochs, of which 50 epochs warm up. Trees are ours, where
-the source clusters the classes of a first training. Colours change in every image, where the source lets one in five
-be; on grey images shifts stand for small turns, shifts and scales.
+the source clusters the classes of a first training. Colors change in every image, where the source lets one in five
+be; on gray images shifts stand for small turns, shifts and scales.
 """
 
 from onward.algorithms import HCLFF

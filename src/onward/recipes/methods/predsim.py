@@ -3,7 +3,7 @@
 On VGG8b the learning rate falls along a cosine, where the paper multiplies it by a quarter after 50, 75, 89 and 94 % of
 the epochs. A part of the training images is set aside for validation; the paper trains on all of them. The rows called
 cross_entropy have the loss of the read-out alone, on the network and the budget of the airbench speed runs
-(Jordan 2024); not taken from there: scaled initialisation, bias warm-up, Lookahead, and filtering of easy images.
+(Jordan 2024); not taken from there: scaled initialization, bias warm-up, Lookahead, and filtering of easy images.
 """
 
 from onward.algorithms import PredSim
@@ -21,21 +21,21 @@ ROWS = (
         data=DataSettings(name="mnist", validation_fraction=0.1, augmentation=Augmentation(crop=2)),
         algorithm=PredSim(decoder_features=1024), net=VGG8b(),
         trainer=_ADAM, epochs=100, batch_size=128, backprop_rate=0.0005,
-        published=Published(test_accuracy=0.9969, source="Nokland and Eidnes 2019, VGG8b"),
+        published=Published(test_accuracy=0.9969, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
     Recipe(
         method="predsim", description="VGG8b",
         data=DataSettings(name="fashion_mnist", validation_fraction=0.1, augmentation=Augmentation(crop=2, flip=True)),
         algorithm=PredSim(decoder_features=1024), net=VGG8b(dropout=0.1),
         trainer=_ADAM, epochs=200, batch_size=128, backprop_rate=0.0005,
-        published=Published(test_accuracy=0.9535, source="Nokland and Eidnes 2019, VGG8b"),
+        published=Published(test_accuracy=0.9535, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
     Recipe(
         method="predsim", description="VGG8b",
         data=DataSettings(name="cifar10", validation_fraction=0.1, augmentation=Augmentation(crop=4, flip=True)),
         algorithm=PredSim(), net=VGG8b(),
         trainer=_ADAM, epochs=400, batch_size=128, backprop_rate=0.0005,
-        published=Published(test_accuracy=0.9442, source="Nokland and Eidnes 2019, VGG8b"),
+        published=Published(test_accuracy=0.9442, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
     # The paper keeps batches to 20 classes for the first half of the epochs; here every batch is drawn from all.
     Recipe(
@@ -43,7 +43,7 @@ ROWS = (
         data=DataSettings(name="cifar100", validation_fraction=0.1, augmentation=Augmentation(crop=4, flip=True)),
         algorithm=PredSim(decoder_features=4096), net=VGG8b(dropout=0.05),
         trainer=_ADAM, epochs=400, batch_size=128, backprop_rate=0.0005,
-        published=Published(test_accuracy=0.7593, source="Nokland and Eidnes 2019, VGG8b, 20 classes per batch"),
+        published=Published(test_accuracy=0.7593, source="Nøkland and Eidnes 2019, VGG8b, 20 classes per batch"),
     ),
     # Minutes on two cores.
     Recipe(
@@ -51,7 +51,7 @@ ROWS = (
         data=DataSettings(name="mnist", validation_fraction=0.05, augmentation=Augmentation(crop=2, padding="reflect")),
         algorithm=PredSim(decoder_features=1024), net=Airbench(),
         trainer=MUON, epochs=4, batch_size=256, backprop_rate=0.1,
-        published=Published(test_accuracy=0.9969, source="Nokland and Eidnes 2019, VGG8b"),
+        published=Published(test_accuracy=0.9969, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
     Recipe(
         method="predsim", scale="cpu", description="airbench network",
@@ -61,7 +61,7 @@ ROWS = (
         ),
         algorithm=PredSim(), net=Airbench(),
         trainer=MUON, epochs=8, batch_size=256, backprop_rate=0.1,
-        published=Published(test_accuracy=0.9442, source="Nokland and Eidnes 2019, VGG8b"),
+        published=Published(test_accuracy=0.9442, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
     Recipe(
         method="predsim", variant="cross_entropy", scale="cpu", description="airbench network, cross-entropy alone",
@@ -80,7 +80,7 @@ ROWS = (
         ),
         algorithm=PredSim(decoder_features=4096), net=Airbench(),
         trainer=MUON, epochs=8, batch_size=256, backprop_rate=0.1,
-        published=Published(test_accuracy=0.7593, source="Nokland and Eidnes 2019, VGG8b, 20 classes per batch"),
+        published=Published(test_accuracy=0.7593, source="Nøkland and Eidnes 2019, VGG8b, 20 classes per batch"),
     ),
     # One GPU.
     Recipe(
@@ -91,7 +91,7 @@ ROWS = (
         ),
         algorithm=PredSim(mirrored=True), net=Airbench(width=128),
         trainer=MUON, epochs=40, batch_size=512, backprop_rate=0.1,
-        published=Published(test_accuracy=0.9442, source="Nokland and Eidnes 2019, VGG8b"),
+        published=Published(test_accuracy=0.9442, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
     Recipe(
         method="predsim", variant="cross_entropy", scale="gpu",

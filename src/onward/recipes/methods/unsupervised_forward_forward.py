@@ -36,7 +36,7 @@ ROWS = (
         algorithm=UnsupervisedForwardForward(), net=LocalFields(),
         trainer=TrainerSettings(learning_rate=0.0005, precision="bf16"), epochs=60, batch_size=100, backprop_rate=0.001,
         published=Published(
-            test_accuracy=0.9884, source="Hinton 2022, unsupervised, local receptive fields and peer normalisation",
+            test_accuracy=0.9884, source="Hinton 2022, unsupervised, local receptive fields and peer normalization",
         ),
     ),
     # Minutes on two cores.
@@ -54,7 +54,7 @@ ROWS = (
         algorithm=UnsupervisedForwardForward(read_from=0), net=LocalFields(width=64),
         trainer=TrainerSettings(learning_rate=0.001, precision="bf16"), epochs=3, batch_size=100, backprop_rate=0.001,
         published=Published(
-            test_accuracy=0.9884, source="Hinton 2022, unsupervised, local receptive fields and peer normalisation",
+            test_accuracy=0.9884, source="Hinton 2022, unsupervised, local receptive fields and peer normalization",
         ),
     ),
 )

@@ -1,4 +1,4 @@
-"""Quantisation: grids, rounding, strength zero, and bits that are refused."""
+"""Quantization: grids, rounding, strength zero, and bits that are refused."""
 
 import math
 
@@ -10,15 +10,15 @@ from torch import Tensor
 
 from onward.hardware import (
     Noise,
-    QuantisedActivities,
-    QuantisedInputs,
-    QuantisedMemory,
-    QuantisedUpdates,
-    QuantisedWeights,
+    QuantizedActivities,
+    QuantizedInputs,
+    QuantizedMemory,
+    QuantizedUpdates,
+    QuantizedWeights,
     low_precision,
 )
 
-KINDS = (QuantisedWeights, QuantisedActivities, QuantisedInputs, QuantisedUpdates, QuantisedMemory)
+KINDS = (QuantizedWeights, QuantizedActivities, QuantizedInputs, QuantizedUpdates, QuantizedMemory)
 bits_allowed = st.integers(2, 16)
 
 
@@ -41,18 +41,18 @@ def _nearest_by_loop(values: list[float], bits: int) -> list[float]:
 def test_weights_go_to_the_nearest_point_of_a_symmetric_grid(bits: int):
     w = _values(1, 40)
     torch.testing.assert_close(
-        QuantisedWeights(bits)(w, _generator()), torch.tensor(_nearest_by_loop(w.tolist(), bits)).double()
+        QuantizedWeights(bits)(w, _generator()), torch.tensor(_nearest_by_loop(w.tolist(), bits)).double()
     )
 
 
 def test_each_output_channel_may_have_its_own_step():
     w = _values(1, 3, 7) * torch.tensor([[1.0], [10.0], [0.1]])
     expected = torch.stack([torch.tensor(_nearest_by_loop(row.tolist(), 4)).double() for row in w])
-    torch.testing.assert_close(QuantisedWeights(4, per_channel=True)(w, _generator()), expected)
-    assert not torch.allclose(QuantisedWeights(4)(w, _generator()), expected)
+    torch.testing.assert_close(QuantizedWeights(4, per_channel=True)(w, _generator()), expected)
+    assert not torch.allclose(QuantizedWeights(4)(w, _generator()), expected)
 
 
-@pytest.mark.parametrize("kind", [QuantisedActivities, QuantisedInputs])
+@pytest.mark.parametrize("kind", [QuantizedActivities, QuantizedInputs])
 def test_converters_scale_to_each_image_or_saturate_at_a_fixed_full_scale(kind):
     a = _values(2, 3, 8) * torch.tensor([[1.0], [10.0], [0.1]])
     expected = torch.stack([torch.tensor(_nearest_by_loop(row.tolist(), 4)).double() for row in a])
@@ -65,14 +65,14 @@ def test_converters_scale_to_each_image_or_saturate_at_a_fixed_full_scale(kind):
 def test_nearest_rounding_errs_by_half_a_step_at_most(bits: int, seed: int):
     w = _values(seed)
     step = w.abs().max() / (2 ** (bits - 1) - 1)
-    assert (QuantisedWeights(bits)(w, _generator()) - w).abs().max() <= step * (0.5 + 1e-9)
+    assert (QuantizedWeights(bits)(w, _generator()) - w).abs().max() <= step * (0.5 + 1e-9)
 
 
 @given(bits_allowed, st.integers(0, 99))
-def test_stochastic_rounding_takes_one_of_the_two_neighbours(bits: int, seed: int):
+def test_stochastic_rounding_takes_one_of_the_two_neighbors(bits: int, seed: int):
     d = _values(seed)
     step = d.abs().max() / (2 ** (bits - 1) - 1)
-    out = QuantisedUpdates(bits)(d, _generator(seed))
+    out = QuantizedUpdates(bits)(d, _generator(seed))
     assert (out - d).abs().max() <= step * (1 + 1e-6)
     torch.testing.assert_close(out / step, (out / step).round(), atol=1e-6, rtol=0)
 
@@ -82,22 +82,22 @@ def test_stochastic_rounding_keeps_the_mean(bits: int, level: float):
     x = torch.full((20_000,), level, dtype=torch.float64)
     x[0] = 1.0
     step = 1 / (2 ** (bits - 1) - 1)
-    out = QuantisedUpdates(bits)(x, _generator(bits))[1:]
+    out = QuantizedUpdates(bits)(x, _generator(bits))[1:]
     assert out.mean() == pytest.approx(level, abs=5 * step / 2 / math.sqrt(len(out)) + 1e-9)
 
 
 @given(bits_allowed, st.integers(0, 99), st.booleans())
 def test_what_is_kept_on_the_grid_stays_when_it_is_not_moved(bits: int, seed: int, per_channel: bool):
-    memory = QuantisedMemory(bits, per_channel=per_channel)
+    memory = QuantizedMemory(bits, per_channel=per_channel)
     kept = memory(_values(seed).float(), _generator(seed))
     assert torch.equal(memory(kept, _generator(seed + 1)), kept)
-    assert torch.equal(QuantisedWeights(bits, per_channel, power_of_two=True)(kept, _generator()), kept)
+    assert torch.equal(QuantizedWeights(bits, per_channel, power_of_two=True)(kept, _generator()), kept)
 
 
 @given(st.integers(0, 99), st.floats(1e-6, 1e6))
 def test_the_step_of_the_memory_is_a_power_of_two(seed: int, scale: float):
     w = _values(seed) * scale
-    out = QuantisedMemory(5)(w, _generator(seed))
+    out = QuantizedMemory(5)(w, _generator(seed))
     step = out[out != 0].abs().min()
     multiples = out / 2 ** math.floor(math.log2(step))
     assert torch.equal(multiples, multiples.round())
@@ -123,7 +123,7 @@ def test_impossible_bits_are_refused_in_one_line(kind, bits: int):
         kind(bits)
 
 
-@pytest.mark.parametrize("kind", [QuantisedActivities, QuantisedInputs])
+@pytest.mark.parametrize("kind", [QuantizedActivities, QuantizedInputs])
 @pytest.mark.parametrize("value", [0.0, -1.0, math.nan])
 def test_an_impossible_full_scale_is_refused(kind, value: float):
     with pytest.raises(ValueError, match="full_scale"):

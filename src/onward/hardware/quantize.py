@@ -1,4 +1,4 @@
-"""Quantisation: values on a symmetric, uniform grid of 2^bits - 1 levels, rounded to the nearest or stochastically."""
+"""Quantization: values on a symmetric, uniform grid of 2^bits - 1 levels, rounded to the nearest or stochastically."""
 # V the shape of what is rounded, B images or rows
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from onward.hardware.noise import Lifetime, Noise, Site, uniform
 Bits = Annotated[int, Range(2, 16)]
 
 
-class Quantised(Noise):
+class Quantized(Noise):
     """Values on a grid: what all that have `bits` share. Raises ValueError for bits outside 2 to 16."""
 
     bits: Bits | None
@@ -29,7 +29,7 @@ class Quantised(Noise):
 
 
 @dataclass(frozen=True)
-class QuantisedWeights(Quantised):
+class QuantizedWeights(Quantized):
     """Weights as the body reads them, on a grid; in training the optimizer's weights keep their full precision.
 
     The step is the largest magnitude of the tensor (or of each output channel) over 2^(bits - 1) - 1. Stochastic
@@ -40,7 +40,7 @@ class QuantisedWeights(Quantised):
     lifetime: ClassVar[Lifetime] = "programming"
 
     bits: Bits | None
-    """Bits of a weight; None: not quantised."""
+    """Bits of a weight; None: not quantized."""
     per_channel: bool = False
     """Whether each output channel has a step of its own."""
     power_of_two: bool = False
@@ -54,7 +54,7 @@ class QuantisedWeights(Quantised):
 
 
 @dataclass(frozen=True)
-class QuantisedActivities(Quantised):
+class QuantizedActivities(Quantized):
     """The analog-to-digital converter behind a body: activities on a grid.
 
     The step is `full_scale` over 2^(bits - 1) - 1; larger activities saturate. Without `full_scale` each image's
@@ -65,7 +65,7 @@ class QuantisedActivities(Quantised):
     lifetime: ClassVar[Lifetime] = "use"
 
     bits: Bits | None
-    """Bits of the converter; None: not quantised."""
+    """Bits of the converter; None: not quantized."""
     full_scale: Positive | None = None
     """Largest magnitude that the converter knows, in units of the activity; None: each image's own."""
     stochastic: bool = False
@@ -77,14 +77,14 @@ class QuantisedActivities(Quantised):
 
 
 @dataclass(frozen=True)
-class QuantisedInputs(QuantisedActivities):
-    """The digital-to-analog converter in front of a body: what enters it, on a grid; else as `QuantisedActivities`."""
+class QuantizedInputs(QuantizedActivities):
+    """The digital-to-analog converter in front of a body: what enters it, on a grid; else as `QuantizedActivities`."""
 
     site: ClassVar[Site] = "inputs"
 
 
 @dataclass(frozen=True)
-class QuantisedUpdates(Quantised):
+class QuantizedUpdates(Quantized):
     """What an optimizer adds to a weight tensor, on a grid whose largest level is its largest change.
 
     Stochastic unless told otherwise: rounded to the nearest, small changes are lost for good. Raises ValueError for
@@ -95,7 +95,7 @@ class QuantisedUpdates(Quantised):
     lifetime: ClassVar[Lifetime] = "use"
 
     bits: Bits | None
-    """Bits of a change; None: not quantised."""
+    """Bits of a change; None: not quantized."""
     stochastic: bool = True
     """Round up with the probability that makes the mean right, instead of to the nearest."""
 
@@ -104,7 +104,7 @@ class QuantisedUpdates(Quantised):
 
 
 @dataclass(frozen=True)
-class QuantisedMemory(Quantised):
+class QuantizedMemory(Quantized):
     """Weights as they are kept: after every write the optimizer's weights themselves lie on a grid.
 
     The step is a power of two that grows and shrinks with the largest magnitude, so that a weight which is on the grid
@@ -116,7 +116,7 @@ class QuantisedMemory(Quantised):
     lifetime: ClassVar[Lifetime] = "use"
 
     bits: Bits | None
-    """Bits of a weight; None: not quantised."""
+    """Bits of a weight; None: not quantized."""
     per_channel: bool = False
     """Whether each output channel has a step of its own."""
     stochastic: bool = True
@@ -133,10 +133,10 @@ def low_precision(bits: int | None) -> tuple[Noise, ...]:
     Weights are kept on a grid and read from it; only what happens inside a body and in an optimizer is exact.
     """
     return (
-        QuantisedWeights(bits, power_of_two=True),  # matters until the first write; then weights are on the grid
-        QuantisedActivities(bits, stochastic=True),
-        QuantisedUpdates(bits),
-        QuantisedMemory(bits),
+        QuantizedWeights(bits, power_of_two=True),  # matters until the first write; then weights are on the grid
+        QuantizedActivities(bits, stochastic=True),
+        QuantizedUpdates(bits),
+        QuantizedMemory(bits),
     )
 
 
@@ -165,5 +165,5 @@ def _on_grid(x: Tensor, bits: int | None, step: Tensor, draw: Tensor) -> Tensor:
 
 
 def _levels(bits: int | None) -> int:
-    assert bits is not None, "an ideal quantisation is never applied"
+    assert bits is not None, "an ideal quantization is never applied"
     return 2 ** (bits - 1) - 1
