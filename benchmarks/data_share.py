@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from onward.costs.contenders import Stand, contenders, shapes_like
+from onward.costs.contenders import StepBenchmark, contenders, shapes_like
 from onward.data import Augmentation
 from report import begin, finish
 from subjects import subject
@@ -17,7 +17,7 @@ def main() -> None:
         augmentation = Augmentation(crop=4, flip=True, cutout=8)
         recipe = replace(recipe, data=replace(recipe.data, augmentation=augmentation))
         data = shapes_like(recipe, None)
-        stand = Stand(contenders(recipe)[0], recipe, data, order.device)
+        stand = StepBenchmark(contenders(recipe)[0], recipe, data, order.device)
         stand.step()
         shares = stand.phases(order.steps)
         whole, reading = (

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from onward.plots import Bar, Line, Look, bars, curves, svg
+from onward.plots import Bar, Line, SeriesStyle, bars, curves, svg
 
 Row = dict[str, Any]
 
@@ -36,15 +36,15 @@ def stacked(rows: Sequence[tuple[str, Row]], parts: Sequence[str], unit: str, sc
     found = []
     for name, row in rows:
         values = tuple((k, scale * row[part]) for k, part in enumerate(parts))
-        found.append(Bar(Look(name, 0, False), values, f"{sum(value for _, value in values):,.0f} {unit}"))
+        found.append(Bar(SeriesStyle(name, 0, False), values, f"{sum(value for _, value in values):,.0f} {unit}"))
     return bars(found, unit, title=title, kinds=parts, legend=True)
 
 
 def depth(rows: Sequence[Row]):
     """Return activations and workspace over the number of equal layers: backprop's grow, greedy ones do not."""
     lines = [
-        Line(Look("backprop", 0, True), tuple((r["layers"], r["backprop_mb"]) for r in rows)),
-        Line(Look("greedy", 0, False), tuple((r["layers"], r["greedy_mb"]) for r in rows)),
+        Line(SeriesStyle("backprop", 0, True), tuple((r["layers"], r["backprop_mb"]) for r in rows)),
+        Line(SeriesStyle("greedy", 0, False), tuple((r["layers"], r["greedy_mb"]) for r in rows)),
     ]
     return curves(lines, "equal layers", "activations and workspace of a step, MB", ticks=[r["layers"] for r in rows])
 
@@ -54,7 +54,9 @@ def exits(rows: Sequence[Row]):
     lines = []
     for index, recipe in enumerate(dict.fromkeys(row["recipe"] for row in rows)):
         found = [r for r in rows if r["recipe"] == recipe and r["lost"] <= _LOST]
-        lines.append(Line(Look(recipe, index, False), tuple((100 * r["compute"], 100 * r["lost"]) for r in found)))
+        lines.append(
+            Line(SeriesStyle(recipe, index, False), tuple((100 * r["compute"], 100 * r["lost"]) for r in found))
+        )
     return curves(lines, "share of all operations, %", "test accuracy lost, points", falling=True)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
-from onward.costs.contenders import Stand, contenders, interleave, shapes_like
+from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
 from onward.recipes import RECIPES, Recipe
 from report import Order, begin, finish
 
@@ -29,7 +29,7 @@ def _on_digits(method: type) -> Recipe:
 def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     recipe = replace(recipe, batch_size=8 if order.quick else recipe.batch_size)
     data = shapes_like(recipe, _NO_DATA)
-    own, control = (Stand(contender, recipe, data, order.device) for contender in contenders(recipe)[:2])
+    own, control = (StepBenchmark(contender, recipe, data, order.device) for contender in contenders(recipe)[:2])
     memory = [stand.memory()["peak"] for stand in (own, control)]
     seconds = [median(times) for times in interleave([own.seconds, control.seconds], order.steps)]
     return {

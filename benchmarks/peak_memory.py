@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from onward.costs.contenders import Contender, Stand, contenders, shapes_like
+from onward.costs.contenders import StepBenchmark, Variant, contenders, shapes_like
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
 from report import Order, begin, finish
@@ -23,9 +23,9 @@ def main() -> None:
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data, found = shapes_like(recipe, Path("no-data-needed")), {}
     own, *controls = contenders(recipe)
-    pieces = Contender(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
+    pieces = Variant(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
     for contender in (own, pieces, *controls):
-        stand = Stand(contender, recipe, data, order.device)
+        stand = StepBenchmark(contender, recipe, data, order.device)
         found[contender.name] = stand.memory()
     moving = {name: _moving(memory) for name, memory in found.items()}
     return [

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from onward.costs.contenders import Stand, contenders, shapes_like
+from onward.costs.contenders import StepBenchmark, contenders, shapes_like
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject
@@ -22,7 +22,7 @@ def main() -> None:
 def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
     data, rows = shapes_like(recipe, Path("no-data-needed")), []
     for contender in contenders(recipe)[:2]:
-        stand = Stand(contender, recipe, data, order.device)
+        stand = StepBenchmark(contender, recipe, data, order.device)
         stand.step()
         found = stand.phases(order.steps)
         seconds = {phase: sum(row["seconds"] for row in found if row["phase"] == phase) for phase in PHASES}

@@ -10,7 +10,7 @@ import torch
 from onward.core import EpochDone, LocalTrainer
 from onward.costs.blocks import block_costs
 from onward.data import Splits, TrainLoader, from_arrays
-from onward.pipeline import Message, Ranks, Wires, carve, join, place, possible_cuts, simulate
+from onward.pipeline import LinkSpeed, Message, Ranks, carve, join, place, possible_cuts, simulate
 from onward.pipeline.run import leave
 from onward.pipeline.training import StageNeighbors
 from onward.recipes import Recipe
@@ -20,7 +20,7 @@ from onward.training.process import keep_freed_memory
 from subjects import subject
 
 _EPOCHS, _BATCH = 4, 64  # the first epoch fills the pipeline and is not counted
-_LOOPBACK = Wires(bandwidth=2e9, latency=1e-4)
+_LOOPBACK = LinkSpeed(bandwidth=2e9, latency=1e-4)
 
 
 def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) -> None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onward.costs.contenders import Stand, contenders, interleave, shapes_like
+from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
 from onward.nets import TinyCNN
 from report import begin, finish
 from subjects import subject
@@ -44,10 +44,12 @@ def main() -> None:
         recipes = [subject("tiny_cnn", batch_size=batch_size, precision=p, quick=order.quick) for p in ("fp32", "bf16")]
         assert recipes[0] is not None and isinstance(recipes[0].net, TinyCNN)
         data = shapes_like(recipes[0], Path("no-data-needed"))
-        stands = [Stand(contenders(recipe)[0], recipe, data, order.device) for recipe in recipes if recipe is not None]
+        stands = [
+            StepBenchmark(contenders(recipe)[0], recipe, data, order.device) for recipe in recipes if recipe is not None
+        ]
         loop, last = PlainLoop(recipes[0].net.width, 10, order.device), stands[-1]
 
-        def plain_seconds(loop: PlainLoop = loop, last: Stand = last) -> float:
+        def plain_seconds(loop: PlainLoop = loop, last: StepBenchmark = last) -> float:
             before = last.read()
             loop.step(*next(last.batches))
             return last.read() - before

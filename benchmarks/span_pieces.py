@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from onward.costs.contenders import Contender, Stand, contenders, interleave, shapes_like
+from onward.costs.contenders import StepBenchmark, Variant, contenders, interleave, shapes_like
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject
@@ -22,8 +22,8 @@ def main() -> None:
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data = shapes_like(recipe, Path("no-data-needed"))
     own, control = contenders(recipe)[:2]
-    ways = [Contender(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 3, 4)]
-    stands = [Stand(contender, recipe, data, order.device) for contender in (control, *ways)]
+    ways = [Variant(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 3, 4)]
+    stands = [StepBenchmark(contender, recipe, data, order.device) for contender in (control, *ways)]
     seconds = [median(times) for times in interleave([stand.seconds for stand in stands], order.steps)]
     peaks = [stand.memory()["peak"] for stand in stands]
     return [

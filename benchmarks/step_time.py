@@ -3,7 +3,7 @@
 from pathlib import Path
 from statistics import median
 
-from onward.costs.contenders import Stand, contenders, interleave, shapes_like
+from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
 from onward.measure import peak_rate
 from onward.recipes import Recipe
 from report import Order, begin, finish
@@ -33,7 +33,7 @@ def main() -> None:
 
 def row(recipe: Recipe, order: Order) -> dict[str, object]:
     data = shapes_like(recipe, Path("no-data-needed"))
-    stands = [Stand(contender, recipe, data, order.device) for contender in contenders(recipe)[:2]]
+    stands = [StepBenchmark(contender, recipe, data, order.device) for contender in contenders(recipe)[:2]]
     rate = peak_rate(order.device, recipe.trainer.arithmetic).best
     own, control = (median(times) for times in interleave([stand.seconds for stand in stands], order.steps))
     flops = [stand.flops()["total"] for stand in stands]

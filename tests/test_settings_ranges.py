@@ -13,8 +13,8 @@ import pytest
 
 import onward
 from onward.algorithms import ALGORITHMS, Algorithm, Backprop, DeeperForward
-from onward.compare.recovery import Stream
-from onward.compare.study import Question
+from onward.compare.recovery import ChipTraining
+from onward.compare.study import ComparisonSettings
 from onward.core import Objective, Supervision, TrainerSettings
 from onward.core.ranges import LARGEST, Range
 from onward.data import Augmentation, DataSettings
@@ -24,7 +24,7 @@ from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.margins import NPairMargin
 from onward.pipeline.run import Pipelining
 from onward.recipes import Published, Recipe
-from onward.runs.train import Place
+from onward.runs.train import RunOptions
 
 NEEDED = {
     "num_classes": 3,
@@ -49,7 +49,17 @@ NEEDED = {
 """A value of every field that has no default."""
 
 KINDS = (Algorithm, Architecture, Objective, Supervision, Noise)
-SINGLE = (TrainerSettings, DataSettings, Augmentation, Recipe, Published, Place, Pipelining, Question, Stream)
+SINGLE = (
+    TrainerSettings,
+    DataSettings,
+    Augmentation,
+    Recipe,
+    Published,
+    RunOptions,
+    Pipelining,
+    ComparisonSettings,
+    ChipTraining,
+)
 
 
 def _settings_classes() -> list[type]:

@@ -12,7 +12,7 @@ from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs import Place, spec_for
+from onward.runs import RunOptions, spec_for
 from onward.training import Training
 
 
@@ -43,8 +43,8 @@ def toy_recipe() -> Recipe:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Place:
-    return Place(runs_dir=tmp_path / "runs", device="cpu")
+def place(tmp_path: Path) -> RunOptions:
+    return RunOptions(runs_dir=tmp_path / "runs", device="cpu")
 
 
 @pytest.fixture

@@ -137,8 +137,8 @@ def _names_data(text: str) -> bool:
 
 def _place(
     runs_dir: Path | str, data_dir: Path | str | None, device: str, checkpoint_every: float, workers: int | None
-) -> runs.Place:
-    return runs.Place(
+) -> runs.RunOptions:
+    return runs.RunOptions(
         data_dir=None if data_dir is None else Path(data_dir),
         runs_dir=Path(runs_dir),
         device=device,

@@ -16,7 +16,7 @@ from onward.nets import MLP
 from onward.pipeline.run import Pipelining
 from onward.recipes import RECIPES
 from onward.recipes.known import find_recipe
-from onward.runs import Place, RunFolder, train
+from onward.runs import RunFolder, RunOptions, train
 from onward.storage.files import read_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
@@ -79,7 +79,7 @@ def test_a_run_on_ones_own_images_is_named_after_them(pets: Path, capsys: pytest
 def test_python_prints_no_published_number_beside_other_images_either(pets: Path, capsys: pytest.CaptureFixture[str]):
     recipe = _published()
     data = replace(recipe.data, name=str(pets), size=28)
-    folder, result = train(replace(recipe, data=data, epochs=1, batch_size=8), Place(device="cpu"))
+    folder, result = train(replace(recipe, data=data, epochs=1, batch_size=8), RunOptions(device="cpu"))
     assert result["published"] is None
     older = {**result, "published": {"test_accuracy": 0.9, "source": "an older version"}}
     report(folder, older)

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from onward.compare.kept import Kept
+from onward.compare.kept import AnswerCache
 from onward.storage.locks import appended_here
 
 
 def test_an_answer_is_found_again_by_its_question(tmp_path: Path):
-    kept = Kept(tmp_path / "a.jsonl")
+    kept = AnswerCache(tmp_path / "a.jsonl")
     assert kept.answer({"chip": 0}) is None
     kept.keep({"chip": 0, "noise": ["a"]}, {"accuracy": 0.5})
     kept.keep({"chip": 1, "noise": ["a"]}, {"accuracy": 0.25})
-    again = Kept(tmp_path / "a.jsonl")
+    again = AnswerCache(tmp_path / "a.jsonl")
     assert again.answer({"noise": ["a"], "chip": 0}) == {"accuracy": 0.5}
     assert again.answer({"noise": ["b"], "chip": 0}) is None
     assert [found["accuracy"] for _, found in again] == [0.5, 0.25]
@@ -25,23 +25,23 @@ def test_an_answer_is_found_again_by_its_question(tmp_path: Path):
 
 def test_a_line_that_was_cut_off_is_written_anew(tmp_path: Path):
     path = tmp_path / "a.jsonl"
-    Kept(path).keep({"chip": 0}, {"accuracy": 0.5})
+    AnswerCache(path).keep({"chip": 0}, {"accuracy": 0.5})
     with path.open("a") as file:
         file.write('{"asked": {"chip": 1}, "fou')
-    kept = Kept(path)
+    kept = AnswerCache(path)
     assert kept.answer({"chip": 1}) is None
     kept.keep({"chip": 1}, {"accuracy": 0.25})
     assert len(path.read_text().splitlines()) == 2
-    assert [found["accuracy"] for _, found in Kept(path)] == [0.5, 0.25]
+    assert [found["accuracy"] for _, found in AnswerCache(path)] == [0.5, 0.25]
 
 
 def test_two_that_share_a_file_lose_nothing(tmp_path: Path):
     path = tmp_path / "a.jsonl"
-    one, other = Kept(path), Kept(path)
+    one, other = AnswerCache(path), AnswerCache(path)
     for chip in range(3):
         one.keep({"chip": chip}, {"accuracy": 0.5})
         other.keep({"chip": 10 + chip}, {"accuracy": 0.25})
-    assert [asked["chip"] for asked, _ in Kept(path)] == [0, 10, 1, 11, 2, 12]
+    assert [asked["chip"] for asked, _ in AnswerCache(path)] == [0, 10, 1, 11, 2, 12]
 
 
 def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
@@ -69,32 +69,32 @@ def test_damage_is_said(tmp_path: Path, line: str):
     path = tmp_path / "a.jsonl"
     path.write_text(line + "\n")
     with pytest.raises(ValueError, match=r"^line 1 of .*a\.jsonl .*; delete that file to evaluate again"):
-        Kept(path)
+        AnswerCache(path)
 
 
 def test_an_edited_line_is_named(tmp_path: Path):
     path = tmp_path / "a.jsonl"
-    kept = Kept(path, weights="w")
+    kept = AnswerCache(path, weights="w")
     for chip in range(3):
         kept.keep({"chip": chip}, {"accuracy": 0.5})
     path.write_text(
         path.read_text().replace('"chip": 1}, "found": {"accuracy": 0.5', '"chip": 1}, "found": {"accuracy": 0.9')
     )
     with pytest.raises(ValueError, match=r"line 2 of .*a\.jsonl was edited or damaged; delete that file"):
-        Kept(path, weights="w")
+        AnswerCache(path, weights="w")
 
 
 def test_a_line_about_other_weights_is_named(tmp_path: Path):
-    Kept(tmp_path / "a.jsonl", weights="others").keep({}, {})
+    AnswerCache(tmp_path / "a.jsonl", weights="others").keep({}, {})
     with pytest.raises(ValueError, match=r"line 1 of .*a\.jsonl is about the weights of another run"):
-        Kept(tmp_path / "a.jsonl", weights="ours")
+        AnswerCache(tmp_path / "a.jsonl", weights="ours")
 
 
 def test_lines_from_before_there_were_digests_are_read_for_a_run_of_that_time(tmp_path: Path):
     (tmp_path / "a.jsonl").write_text('{"asked": {}, "found": {"level": Infinity}}\n')
-    assert Kept(tmp_path / "a.jsonl").answer({}) == {"level": float("inf")}
+    assert AnswerCache(tmp_path / "a.jsonl").answer({}) == {"level": float("inf")}
     with pytest.raises(ValueError, match=r"line 1 of .*a\.jsonl was edited or damaged"):
-        Kept(tmp_path / "a.jsonl", weights="ours")
+        AnswerCache(tmp_path / "a.jsonl", weights="ours")
 
 
 def test_what_cannot_be_written_is_said_once_and_known_all_the_same(tmp_path: Path, capsys, monkeypatch):
@@ -102,7 +102,7 @@ def test_what_cannot_be_written_is_said_once_and_known_all_the_same(tmp_path: Pa
         raise OSError(errno.EROFS, "Read-only file system")
 
     monkeypatch.setattr("onward.storage.locks.open_to_append", read_only)
-    kept = Kept(tmp_path / "a.jsonl")
+    kept = AnswerCache(tmp_path / "a.jsonl")
     for chip in range(3):
         kept.keep({"chip": chip}, {"accuracy": 0.5})
     assert kept.answer({"chip": 2}) == {"accuracy": 0.5}

@@ -9,18 +9,18 @@ import torch
 
 import onward.costs.methods as costs
 from onward.algorithms import Backprop, DeeperForward
-from onward.compare.recovery import Stream, online_settings, recover
-from onward.compare.robustness import OnTest
+from onward.compare.recovery import ChipTraining, online_settings, recover
+from onward.compare.robustness import RunEvaluator
 from onward.compare.study import (
+    ComparisonSettings,
     Method,
-    Question,
-    as_first,
     check_same_images,
     compare,
+    conditions_in_cache,
     differences,
     labels_of,
     short_names,
-    with_kept,
+    with_first_budget,
 )
 from onward.core import TrainerSettings
 from onward.costs.methods import epochs_to, short
@@ -29,7 +29,7 @@ from onward.hardware import Mismatch, Offset, conditions
 from onward.measure import PeakRate
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Recipe
-from onward.runs import Place, fit
+from onward.runs import RunOptions, fit
 from onward.runs.finished import obtain, open_run
 from onward.storage.locks import trained_here
 
@@ -56,11 +56,13 @@ def control(quick: Recipe) -> Recipe:
     return replace(quick, name="backprop-quick-digits", algorithm=Backprop())
 
 
-def _folders(place: Place) -> list[Path]:
+def _folders(place: RunOptions) -> list[Path]:
     return sorted(place.runs_dir.glob("*/seed-*"))
 
 
-def test_a_finished_run_is_used_again_and_nothing_else(quick: Recipe, place: Place, capsys: pytest.CaptureFixture[str]):
+def test_a_finished_run_is_used_again_and_nothing_else(
+    quick: Recipe, place: RunOptions, capsys: pytest.CaptureFixture[str]
+):
     data = load(quick.data)
     made = obtain(quick, data, place)
     assert obtain(replace(quick, description="in other words"), data, place).folder.path == made.folder.path
@@ -78,7 +80,7 @@ def test_a_finished_run_is_used_again_and_nothing_else(quick: Recipe, place: Pla
         open_run(made.folder.path)
 
 
-def test_a_stopped_run_goes_on(quick: Recipe, place: Place):
+def test_a_stopped_run_goes_on(quick: Recipe, place: RunOptions):
     data = load(quick.data)
     made = obtain(quick, data, place)
     for name in ("result.json", "model.json"):
@@ -91,13 +93,13 @@ def test_a_stopped_run_goes_on(quick: Recipe, place: Place):
     assert again.folder.path == made.folder.path and again.result["test_accuracy"] == made.result["test_accuracy"]
 
 
-def test_evaluations_are_right_and_kept(quick: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
+def test_evaluations_are_right_and_kept(quick: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch):
     import onward.compare.robustness as robustness
 
     data = load(quick.data)
     run = obtain(quick, data, place)
     said: list[str] = []
-    on_test = OnTest(run, data, CPU)
+    on_test = RunEvaluator(run, data, CPU)
     clean = on_test.clean(said.append)
     assert clean["accuracy"] == run.result["test_accuracy"]
     assert clean["by_rule"] == run.result["test_accuracy_by_rule"]
@@ -110,34 +112,34 @@ def test_evaluations_are_right_and_kept(quick: Recipe, place: Place, monkeypatch
     assert max(noisy[strong]) < min(noisy[mild]) and noisy[strong][0] != noisy[strong][1]
     assert len(said) == 4
     monkeypatch.setattr(robustness, "load_learner", lambda *_: pytest.fail("nothing is left to evaluate"))
-    again = OnTest(run, data, CPU)
+    again = RunEvaluator(run, data, CPU)
     assert again.clean(said.append) == clean and again.under(strong, chips=2, say=said.append) == noisy[strong]
     assert len(said) == 4
-    fewer = OnTest(run, data, CPU, images=50)
+    fewer = RunEvaluator(run, data, CPU, images=50)
     assert list(fewer.met_before()) == []
     method = Method(quick, (run,), data)
-    asked = with_kept([method], Question())
+    asked = conditions_in_cache([method], ComparisonSettings())
     assert (asked.conditions, asked.chips) == ((bits, mild, strong), 2)
-    assert with_kept([method], Question(test_images=50)).conditions == ()
+    assert conditions_in_cache([method], ComparisonSettings(test_images=50)).conditions == ()
 
 
-def test_levels_without_noise_are_kept_too(quick: Recipe, place: Place):
+def test_levels_without_noise_are_kept_too(quick: Recipe, place: RunOptions):
     data = load(quick.data)
     run = obtain(quick, data, place)
     asked = conditions(["mismatch=0.3,0", "shot=10,inf"])
     for condition in asked:
-        OnTest(run, data, CPU, images=50).under(condition, chips=1, say=lambda line: None)
-    assert with_kept([Method(quick, (run,), data)], Question(test_images=50)).conditions == asked
+        RunEvaluator(run, data, CPU, images=50).under(condition, chips=1, say=lambda line: None)
+    assert conditions_in_cache([Method(quick, (run,), data)], ComparisonSettings(test_images=50)).conditions == asked
 
 
-def test_a_comparison_is_whole(quick: Recipe, control: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
+def test_a_comparison_is_whole(quick: Recipe, control: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(costs, "peak_rate", lambda *_: PeakRate(1e9, 1e9))
-    question = Question(
+    question = ComparisonSettings(
         conditions=conditions(["mismatch=0.2,0.5", "bits=3"]),
         chips=2,
         test_images=100,
         recovery=conditions(["mismatch=0.5"]),
-        stream=Stream(images=32, batch_size=16),
+        stream=ChipTraining(images=32, batch_size=16),
         steps=1,
     )
     found = compare([control, quick], 2, question, place, say=lambda line: None)
@@ -169,19 +171,21 @@ def test_a_chip_gives_back_what_it_took(algorithm):
     learner = fit(algorithm, MLP(width=100, depth=2), data, epochs=5, batch_size=50, trainer=settings, device="cpu")
     before = [parameter.clone() for parameter in learner.parameters()]
     chip = (Mismatch(1.5), Offset(0.3))
-    found = recover(learner, settings, data, chip, chip=3, stream=Stream(images=800, batch_size=10, rate=0.5))
+    found = recover(learner, settings, data, chip, chip=3, stream=ChipTraining(images=800, batch_size=10, rate=0.5))
     assert found.clean > 0.9 and found.met < found.clean - 0.2
     assert found.share is not None and found.share > 0.5
     assert found.memory_bytes > sum(p.numel() * 4 for p in learner.parameters())
     assert all(torch.equal(a, b) for a, b in zip(before, learner.parameters(), strict=True))
-    again = recover(learner, settings, data, chip, chip=3, stream=Stream(images=20, batch_size=10))
+    again = recover(learner, settings, data, chip, chip=3, stream=ChipTraining(images=20, batch_size=10))
     assert (again.clean, again.met) == (found.clean, found.met)
 
 
 def test_nothing_lost_is_nothing_to_come_back():
     data = load(DataSettings(name="digits"))
     learner = fit(DeeperForward(), MLP(width=20, depth=1), data, epochs=1, device="cpu")
-    found = recover(learner, TrainerSettings(), data, (Mismatch(0.0),), chip=0, stream=Stream(images=8, batch_size=8))
+    found = recover(
+        learner, TrainerSettings(), data, (Mismatch(0.0),), chip=0, stream=ChipTraining(images=8, batch_size=8)
+    )
     assert found.share is None and found.clean == found.met and found.memory_bytes > 0
 
 
@@ -201,7 +205,7 @@ def test_a_stream_keeps_of_a_recipe_what_it_can():
 )
 def test_an_impossible_stream_is_refused(values: tuple, says: str):
     with pytest.raises(ValueError, match=says):
-        Stream(*values)
+        ChipTraining(*values)
 
 
 def test_other_images_are_refused_and_other_settings_said(quick: Recipe, control: Recipe):
@@ -220,7 +224,7 @@ def test_other_images_are_refused_and_other_settings_said(quick: Recipe, control
         "epochs 2",
         "precision bf16",
     ]
-    same = as_first([quick, other])
+    same = with_first_budget([quick, other])
     assert differences(same[1], quick) == [] and same[1].name == "moved"
 
 
@@ -254,4 +258,4 @@ def test_epochs_to_a_target():
 @pytest.mark.parametrize("values", [{"chips": 0}, {"steps": -1}, {"test_images": 0}, {"target": 1.5}, {"target": 0.0}])
 def test_an_impossible_question_is_refused(values: dict):
     with pytest.raises(ValueError, match=f"{next(iter(values))} of Question must be"):
-        Question(**values)
+        ComparisonSettings(**values)

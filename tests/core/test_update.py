@@ -100,16 +100,16 @@ def test_a_deep_span_refuses_an_objective_inside_that_the_supervision_does_not_s
 
 
 @pytest.mark.parametrize("leave_after", [0, 1, 2, None])
-def test_the_stream_left_behind_is_that_of_the_block_asked_for_with_the_weights_from_before(leave_after: int | None):
+def test_the_stream_left_behind_is_that_of_the_block_asked_for_with_the_weights_from_before(handoff_from: int | None):
     learner = make_learner(whole)
     original = copy.deepcopy(learner)
     trainer = LocalTrainer(learner, SGD)
     (stream, target) = trainer.enter(*batch(), step=0)
     contexts = [trainer._context(k, target, 0) for k in range(3)]
     pieces = split(stream, target, 1)
-    update_span(list(learner.blocks), pieces, trainer.optimizers, contexts, leave_after=leave_after)
+    update_span(list(learner.blocks), pieces, trainer.optimizers, contexts, handoff_from=handoff_from)
     left, expected = pieces[0].stream, stream[0]
-    for block in original.blocks[: 3 if leave_after is None else leave_after]:
+    for block in original.blocks[: 3 if handoff_from is None else handoff_from]:
         expected = block.body(expected)
     assert torch.equal(left[0], expected)
     assert not left[0].requires_grad

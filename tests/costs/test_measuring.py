@@ -10,7 +10,7 @@ import torch
 
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
-from onward.costs.contenders import Stand, contenders, interleave, measure, shapes_like
+from onward.costs.contenders import StepBenchmark, contenders, interleave, measure, shapes_like
 from onward.costs.process import fresh_process
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
@@ -74,7 +74,7 @@ def test_timed_steps_alternate_and_the_first_ones_do_not_count():
 def test_memory_is_that_of_a_training_in_its_midst(recipe: Recipe):
     """In the very first step there is no optimizer state yet while the first blocks are at work."""
     recipe = replace(recipe, trainer=TrainerSettings(optimizer="adamw"))
-    stand = Stand(contenders(recipe)[0], recipe, shapes_like(recipe, None), CPU)
+    stand = StepBenchmark(contenders(recipe)[0], recipe, shapes_like(recipe, None), CPU)
     first, weights = stand.memory(), sum(p.nbytes for p in stand.learner.parameters())
     assert first["by_category"]["optimizer"] >= 2 * weights
     assert stand.memory()["peak"] == first["peak"]

@@ -25,7 +25,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
 from onward.recipes import Recipe
-from onward.runs import Place, RunFolder, export_model, load_model, resume, train
+from onward.runs import RunFolder, RunOptions, export_model, load_model, resume, train
 from onward.runs.finished import open_run
 
 _TIMES = ("seals", "seconds", "memory", "commit", "per_second", "sha256", "written", "date")
@@ -75,7 +75,7 @@ def recipe_on(data: Path, name: str = "toy", seed: int = 0) -> Recipe:
 
 def prepare(folder: Path) -> World:
     data = class_folders(folder / "images")
-    place = Place(runs_dir=folder / "runs", device="cpu", checkpoint_every=0)
+    place = RunOptions(runs_dir=folder / "runs", device="cpu", checkpoint_every=0)
     recipe = recipe_on(data)
     stopped, save = folder / "stopped", RunFolder.save_checkpoint
 
@@ -242,7 +242,7 @@ def _resume_stopped(run: Path, world: World) -> Any:
 def _resumed(run: Path) -> tuple[RunFolder, dict[str, Any], str]:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
-        folder, result = resume(run, Place(runs_dir=run.parent / "runs", device="cpu"))
+        folder, result = resume(run, RunOptions(runs_dir=run.parent / "runs", device="cpu"))
     return folder, result, said.getvalue()
 
 

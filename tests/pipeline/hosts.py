@@ -23,23 +23,23 @@ class Host:
         own = os.readlink("/proc/self/ns/net")
         while self.keeper.poll() is None and os.readlink(f"/proc/{self.keeper.pid}/ns/net") == own:
             time.sleep(0.01)
-        self.tell("hostname", f"host-{self.number}")
-        self.tell("ip", "link", "set", "lo", "up")
+        self.publish("hostname", f"host-{self.number}")
+        self.publish("ip", "link", "set", "lo", "up")
 
     def inside(self, *words: str) -> list[str]:
         """Return a command that runs another one on this host."""
         return ["nsenter", "-t", str(self.keeper.pid), "--net", "--uts", *words]
 
-    def tell(self, *words: str) -> None:
+    def publish(self, *words: str) -> None:
         """Run a command on this host. Raises CalledProcessError if it fails."""
         subprocess.run(self.inside(*words), check=True, capture_output=True, text=True)
 
     def connect(self, other: "Host", name: str, network: str) -> None:
         """Lay a cable to another host."""
-        self.tell("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", str(other.keeper.pid))
+        self.publish("ip", "link", "add", name, "type", "veth", "peer", "name", name, "netns", str(other.keeper.pid))
         for host in (self, other):
-            host.tell("ip", "address", "add", f"{network}.{host.number}/24", "dev", name)
-            host.tell("ip", "link", "set", name, "up")
+            host.publish("ip", "address", "add", f"{network}.{host.number}/24", "dev", name)
+            host.publish("ip", "link", "set", name, "up")
 
     def received(self, name: str) -> int:
         """Return the bytes that have come in over a cable."""
@@ -48,7 +48,7 @@ class Host:
 
     def pull_out(self, name: str) -> None:
         """Pull a cable out: nothing comes through, and nobody is told."""
-        self.tell("ip", "link", "set", name, "down")
+        self.publish("ip", "link", "set", name, "down")
 
     def reset(self, network: str) -> None:
         """Reset every connection of this host over a network, as a firewall may."""

@@ -162,7 +162,7 @@ def _rank(order: dict[str, Any]) -> int:
     import torch
 
     from onward.pipeline.run import leave, train_pipelined
-    from onward.runs import Interrupted, Place
+    from onward.runs import Interrupted, RunOptions
 
     torch.set_num_threads(1)
     place: dict[str, Any] = {
@@ -175,7 +175,7 @@ def _rank(order: dict[str, Any]) -> int:
         notes_taken.take()
         faults_made.make()
         recipe = None if order["recipe"] is None else decode(order["recipe"])
-        train_pipelined(recipe, Place(**place), how, resume=resume)
+        train_pipelined(recipe, RunOptions(**place), how, resume=resume)
     except Interrupted as stop:
         print(stop, flush=True)  # nothing is flushed on the way out
         return stop.exit_code

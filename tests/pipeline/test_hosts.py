@@ -19,7 +19,7 @@ from test_pipelined_equals_sequential import NETS, toy
 from onward.algorithms import DeeperForward
 from onward.cli import main
 from onward.pipeline.run import Pipelining
-from onward.runs import Place, train
+from onward.runs import RunOptions, train
 
 RECIPE = replace(toy(DeeperForward(), NETS[1]), batch_size=100)  # 12 steps in an epoch
 TWO = Pipelining(stages=(2, 2))
@@ -47,7 +47,7 @@ def _run_of(place: dict) -> Path:
 
 def _goes_on_as_if_nothing_had_happened(launcher: Launcher, place: dict, tmp_path: Path) -> None:
     launcher.start(None, place, 2, resume=_run_of(place)).succeeds()
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(_run_of(place), whole.path)
 
 
@@ -71,7 +71,7 @@ def test_two_hosts_give_the_bits_of_one_process(
     launcher: Launcher, tmp_path: Path, place: dict, hosts: tuple[Host, Host]
 ):
     launch = _start(launcher, place, hosts)
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
     assert_equal_runs(_run_of(place), whole.path)
     assert hosts[1].received("data") > 500_000 > hosts[1].received("control")

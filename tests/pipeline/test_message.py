@@ -5,11 +5,11 @@ import json
 import pytest
 import torch
 
-from onward.pipeline import Message, Wire
+from onward.pipeline import Message, MessagePrecision
 from onward.pipeline.message import pack, room_for, size, unpack
 
 
-def _sent(message: Message, wire: Wire = "exact") -> Message:
+def _sent(message: Message, wire: MessagePrecision = "exact") -> Message:
     """Pack, write the description as text, copy the memory, unpack."""
     described, memory = pack(message, wire)
     described = json.loads(json.dumps(described))

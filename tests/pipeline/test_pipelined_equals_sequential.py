@@ -26,7 +26,7 @@ from onward.nets import CFSE, MLP, Architecture, ResNet17, TinyCNN, Trifecta6
 from onward.pipeline import possible_cuts
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe, class_trees
-from onward.runs import Place, train
+from onward.runs import RunOptions, train
 
 SHAPE, CLASSES = (1, 8, 8), 10
 NETS = (TinyCNN(width=10, dropout=0.3), MLP(width=30, depth=4))
@@ -74,7 +74,7 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         assert "reads more than a pipeline sends" in launch.said(0)
         return
     launches = [launcher.start(recipe, {**place, "runs_dir": tmp_path / str(k)}, k) for k in {2, stages}]
-    whole, _ = train(recipe, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     for world, launch in zip({2, stages}, launches, strict=True):
         launch.succeeds()
         assert_equal_runs(tmp_path / str(world) / "toy" / "seed-0", whole.path)
@@ -107,7 +107,7 @@ def test_skips_batch_norm_pieces_and_views_give_the_same_bits(
     recipe: Recipe, launcher: Launcher, tmp_path: Path, place: dict
 ):
     launch = launcher.start(recipe, place, 2)
-    whole, _ = train(recipe, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
     assert_equal_runs(tmp_path / "runs" / "toy" / "seed-0", whole.path)
 
@@ -116,7 +116,7 @@ def test_bf16_messages_train_nearly_as_well(launcher: Launcher, tmp_path: Path, 
     recipe = toy(DeeperForward(), NETS[0])
     how = Pipelining(stages=(1, 3), messages="bf16")
     launch = launcher.start(recipe, place, 2, how=how)
-    _, result = train(recipe, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    _, result = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
     ours = json.loads((tmp_path / "runs" / "toy" / "seed-0" / "result.json").read_text())
     assert ours["test_accuracy"] == pytest.approx(result["test_accuracy"], abs=0.1)

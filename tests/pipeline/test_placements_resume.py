@@ -9,7 +9,7 @@ from launcher import Launcher
 from test_pipelined_equals_sequential import NETS, toy
 
 from onward.algorithms import DeeperForward
-from onward.runs import Interrupted, Place, resume, train
+from onward.runs import Interrupted, RunOptions, resume, train
 from onward.training.loop import Training
 
 RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in an epoch
@@ -21,8 +21,8 @@ RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in a
 def test_one_process_then_two_then_four_then_one(
     launcher: Launcher, tmp_path: Path, place: dict, stop: int, monkeypatch: pytest.MonkeyPatch
 ):
-    here = Place(runs_dir=tmp_path / "runs", device="cpu", checkpoint_every=0.0)
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    here = RunOptions(runs_dir=tmp_path / "runs", device="cpu", checkpoint_every=0.0)
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     with monkeypatch.context() as patch:
         _stop_after(patch, stop)
         with pytest.raises(Interrupted):

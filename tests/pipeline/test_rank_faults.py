@@ -19,7 +19,7 @@ from onward.algorithms import DeeperForward
 from onward.pipeline import run as pipelined
 from onward.pipeline.faults import BEAT, GRACE, LOST_AFTER
 from onward.pipeline.run import Pipelining
-from onward.runs import Place, resume, train
+from onward.runs import RunOptions, resume, train
 from onward.storage.locks import trained_here
 
 RECIPE = replace(toy(DeeperForward(), NETS[0]), batch_size=100)  # 12 steps in an epoch
@@ -41,7 +41,7 @@ def test_a_killed_rank_is_named_by_all_and_a_restart_goes_on_from_the_last_check
     place["checkpoint_every"] = 0.0
     late = "kill 22"  # the last rank may lag eight steps behind the first, and has to be in the second epoch
     launch = launcher.start(RECIPE, place, 3, how=THREE, restarts=1, environment={str(rank): {"FAULT": late}})
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     codes = launch.codes()
     assert codes[rank] == -signal.SIGKILL
     for other in {0, 1, 2} - {rank}:
@@ -75,7 +75,7 @@ def test_a_rank_killed_at_a_random_moment_costs_nothing(launcher: Launcher, tmp_
     time.sleep(draw.uniform(0, 2))
     if alive(victim):
         os.kill(victim, signal.SIGKILL)
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     if any(launch.codes(0)):
         assert launch.codes(1) == [0, 0, 0], [launch.said(k, 1) for k in range(3)]
     assert_equal_runs(_run_of(place), whole.path)
@@ -124,8 +124,8 @@ def test_a_full_disk_on_one_rank_is_named_and_the_checkpoint_before_it_stays(
     assert launch.codes() == [1, 1, 1]
     for rank in range(3):
         assert "No space left on device" in launch.said(rank)
-    folder, _ = resume(_run_of(place), Place(runs_dir=Path(place["runs_dir"]), device="cpu"))
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    folder, _ = resume(_run_of(place), RunOptions(runs_dir=Path(place["runs_dir"]), device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(folder.path, whole.path)
 
 
@@ -138,7 +138,7 @@ def test_a_disk_that_is_really_full_is_named_too(launcher: Launcher, tmp_path: P
     for rank in range(3):
         assert "No space left on device" in launch.said(rank) and ("rank 1 on " in launch.said(rank) or rank == 1)
     launcher.start(None, place, 2, resume=_run_of(place)).succeeds()
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(_run_of(place), whole.path)
 
 
@@ -155,7 +155,7 @@ def test_a_rank_that_lives_but_makes_no_progress_is_named_and_a_restart_goes_on(
         assert re.search(r"rank 1 on .*, with blocks 1 to 2, lives but makes no progress", launch.said(rank))
         assert doing in launch.said(rank)
     assert launch.codes(1) == [0, 0, 0], [launch.said(k, 1) for k in range(3)]
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(_run_of(place), whole.path)
 
 
@@ -176,7 +176,7 @@ def test_a_connection_that_is_cut_is_named_by_the_ranks_at_its_ends(
         named = re.search(r"rank (\d) is gone or its connection is cut: .* rank (\d) \(", launch.said(other))
         assert named is not None and str(rank) in named.groups(), launch.said(other)
     assert launch.codes(1) == [0, 0, 0], [launch.said(k, 1) for k in range(3)]
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(_run_of(place), whole.path)
 
 
@@ -204,7 +204,7 @@ def test_asked_to_stop_all_ranks_leave_after_one_checkpoint(launcher: Launcher, 
     for rank in range(2):
         assert "seed-0 is being trained by another process" in refused.said(rank)
     launcher.start(None, place, 2, resume=_run_of(place)).succeeds()
-    whole, _ = train(RECIPE, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(RECIPE, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     assert_equal_runs(_run_of(place), whole.path)
 
 

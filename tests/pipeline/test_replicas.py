@@ -20,7 +20,7 @@ from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 from onward.pipeline import check_replicas
 from onward.pipeline.run import Pipelining
-from onward.runs import Place, load_model, train
+from onward.runs import RunOptions, load_model, train
 
 TWO = Pipelining(stages=(2, 2), replicas=2)
 
@@ -29,7 +29,7 @@ def test_two_replicas_of_two_stages_give_the_bits_of_two_micro_batches(launcher:
     recipe = toy(DeeperForward(), NETS[0])
     launch = launcher.start(recipe, place, 4, how=TWO)
     pieces = replace(recipe, trainer=replace(recipe.trainer, micro_batches=2))
-    whole, _ = train(pieces, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(pieces, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
     assert_equal_training(tmp_path / "runs" / "toy" / "seed-0", whole.path)
 
@@ -38,7 +38,7 @@ def test_gradients_are_those_of_one_process_on_the_whole_batch(launcher: Launche
     recipe = toy(DeeperForward(), TinyCNN(width=10, dropout=0.0), optimizer="sgd", averaging=None, learning_rate=0.1)
     recipe = replace(recipe, epochs=1, data=DataSettings(name="digits", augmentation=Augmentation(flip=True)))
     launch = launcher.start(recipe, place, 4, how=TWO)
-    whole, _ = train(recipe, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
     ours, theirs = (load_model(run)[0].blocks for run in (tmp_path / "runs" / "toy" / "seed-0", whole.path))
     for left, right in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):  # pyright: ignore

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.pipeline.simulate import Wires, simulate
+from onward.pipeline.simulate import LinkSpeed, simulate
 
 
 class _Queue:
@@ -120,43 +120,43 @@ def test_it_is_the_event_by_event_simulation(case, data):
     costs, stages = case
     transfers = data.draw(st.lists(_times, min_size=stages - 1, max_size=stages - 1))
     steps = data.draw(st.integers(1, 12))
-    prediction = simulate(costs, transfers, Wires(bandwidth=1.0), steps)
+    prediction = simulate(costs, transfers, LinkSpeed(bandwidth=1.0), steps)
     for ours, theirs in zip(prediction.handed_on, _naive(costs, transfers, steps), strict=True):
         assert list(ours) == pytest.approx(theirs)
 
 
 def test_equal_stages_and_fast_links_give_the_ideal():
-    prediction = simulate([1.0] * 4, [0.0] * 3, Wires(bandwidth=1.0), 1000)
+    prediction = simulate([1.0] * 4, [0.0] * 3, LinkSpeed(bandwidth=1.0), 1000)
     assert prediction.total == pytest.approx(1003) and prediction.step == 1.0 and prediction.filling == 3
     assert prediction.utilization == (1.0,) * 4
 
 
 def test_once_filled_a_step_takes_as_long_as_the_slowest_stage_or_link():
-    prediction = simulate([1.0, 3.0, 2.0], [4e9, 1e9], Wires(bandwidth=1e9, latency=0.5), 50)
+    prediction = simulate([1.0, 3.0, 2.0], [4e9, 1e9], LinkSpeed(bandwidth=1e9, latency=0.5), 50)
     steps = [b - a for a, b in pairwise(prediction.handed_on[-1][20:])]
     assert prediction.step == 4.5 and steps == pytest.approx([4.5] * len(steps))
     assert prediction.utilization == pytest.approx((1 / 4.5, 3 / 4.5, 2 / 4.5))
 
 
 def test_thousands_of_stages_are_predicted():
-    prediction = simulate([1e-3] * 2000, [1e6] * 1999, Wires(bandwidth=1e10, latency=1e-5), 20)
+    prediction = simulate([1e-3] * 2000, [1e6] * 1999, LinkSpeed(bandwidth=1e10, latency=1e-5), 20)
     assert prediction.filling == pytest.approx(1999 * (1e-3 + 1e-4 + 1e-5))
 
 
 @pytest.mark.parametrize(("bandwidth", "latency"), [(0.0, 0.0), (-1.0, 0.0), (1.0, -0.1), (math.nan, 0.0)])
 def test_impossible_wires_are_refused(bandwidth: float, latency: float):
     with pytest.raises(ValueError, match=r"(bandwidth|latency) of Wires must be a finite number"):
-        Wires(bandwidth, latency)
+        LinkSpeed(bandwidth, latency)
 
 
 def test_numbers_that_do_not_fit_are_refused():
     with pytest.raises(ValueError, match="2 stages need positive costs, 1 links"):
-        simulate([1.0, 1.0], [], Wires(1.0), 3)
+        simulate([1.0, 1.0], [], LinkSpeed(1.0), 3)
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 5])
 def test_replicas_add_up_in_a_ring_message_by_message(replicas: int):
-    wires, seconds = Wires(bandwidth=100.0, latency=0.5), 0.0
+    wires, seconds = LinkSpeed(bandwidth=100.0, latency=0.5), 0.0
     for _scattered_then_gathered in range(2):
         for _step in range(replicas - 1):  # everyone sends one share to its neighbor at the same time
             seconds += 0.5 + (1000 / replicas) / 100.0

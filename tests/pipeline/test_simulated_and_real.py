@@ -17,12 +17,12 @@ from onward.core import LocalTrainer
 from onward.costs.blocks import BlockCosts, block_costs
 from onward.data import DataSettings, TrainLoader, load
 from onward.nets import MLP
-from onward.pipeline import Stages, Wires, place, possible_cuts, simulate
+from onward.pipeline import LinkSpeed, Stages, place, possible_cuts, simulate
 from onward.pipeline.run import Pipelining
 from onward.runs.model import spec_for
 
 _STEPS, _FILLED = 8, 2  # one epoch, and the step from which on the pipeline is filled
-_LOOPBACK = Wires(bandwidth=2e9, latency=1e-4)
+_LOOPBACK = LinkSpeed(bandwidth=2e9, latency=1e-4)
 _RECIPE = replace(toy(DeeperForward(), MLP(width=20, depth=4)), epochs=1, data=DataSettings(name="digits"))
 
 

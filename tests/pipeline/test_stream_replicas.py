@@ -15,7 +15,7 @@ from onward.parts.supervision.label_pattern import LabelPattern
 from onward.parts.supervision.labels import LabelInInput, LabelInLoss
 from onward.parts.supervision.other_images import HybridImages, SelfContrast
 from onward.pipeline.run import Pipelining
-from onward.runs import Place, train
+from onward.runs import RunOptions, train
 
 STREAMED = DataSettings(
     name="mnist", size=8, buffer=50, augmentation=Augmentation(resized_crop=0.5, flip=True, cutout=2)
@@ -34,7 +34,7 @@ def test_two_replicas_give_the_bits_of_two_micro_batches(
     data_dir = parquet_set()
     recipe = replace(toy(algorithm, TinyCNN(width=10, dropout=0.3)), data=STREAMED, batch_size=32, epochs=1)
     pieces = replace(recipe, trainer=replace(recipe.trainer, micro_batches=2))
-    whole, _ = train(pieces, Place(data_dir=data_dir, runs_dir=tmp_path / "whole", device="cpu", workers=0))
+    whole, _ = train(pieces, RunOptions(data_dir=data_dir, runs_dir=tmp_path / "whole", device="cpu", workers=0))
     how = Pipelining(stages=(2, 2), replicas=2)
     environment = {str(rank): {"ONWARD_CACHE": str(tmp_path / "cache")} for rank in range(4)}
     launch = launcher.start(recipe, {**place, "data_dir": data_dir, "workers": 1}, 4, how=how, environment=environment)

@@ -30,7 +30,7 @@ from onward.nets.net import Architecture
 from onward.pipeline import check_replicas, see_whole_batch
 from onward.pipeline.replicas import Peers
 from onward.pipeline.run import Pipelining
-from onward.runs import Place, load_model, train
+from onward.runs import RunOptions, load_model, train
 
 REPLICAS, BATCH = 2, 8
 
@@ -142,7 +142,7 @@ def test_processes_that_share_batches_of_a_normalizing_network_learn_as_one(
     recipe = toy(DeeperForward(), Trifecta6(width=10), optimizer="sgd", averaging=None, learning_rate=0.1)
     recipe = replace(recipe, epochs=1, data=DataSettings(name="digits", augmentation=Augmentation(flip=True)))
     launch = launcher.start(recipe, place, 4, how=Pipelining(stages=(3, 3), replicas=2))
-    whole, _ = train(recipe, Place(runs_dir=tmp_path / "whole", device="cpu"))
+    whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
     launch.succeeds()
     ours, theirs = (load_model(run)[0].blocks for run in (tmp_path / "runs" / "toy" / "seed-0", whole.path))
     for left, right in zip(ours.state_dict().values(), theirs.state_dict().values(), strict=True):  # pyright: ignore

@@ -8,11 +8,11 @@ import torch.distributed as dist
 
 from onward.pipeline import PipelineFault, faults
 from onward.pipeline.faults import Watch, silent_link
-from onward.pipeline.progress_tracker import Work
+from onward.pipeline.progress_tracker import ProgressTracker
 
 
 def test_a_piece_of_work_begins_with_each_move_and_after_each_wait():
-    work = Work()
+    work = ProgressTracker()
     assert work.state.doing == "free" and not work.state.waits
     with work.expected():
         time.sleep(0.02)
@@ -28,7 +28,7 @@ def test_a_piece_of_work_begins_with_each_move_and_after_each_wait():
 
 
 def test_it_says_where_its_thread_is():
-    work = Work()
+    work = ProgressTracker()
     found = []
     other = threading.Thread(target=lambda: found.append(work.place()))
 

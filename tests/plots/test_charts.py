@@ -7,12 +7,12 @@ from xml.etree import ElementTree
 import altair as alt
 import pytest
 
-from onward.plots import Bar, Line, Look, Point, accuracy_by_cost, bars, curves, lines, matrix, recovery, svg
+from onward.plots import Bar, Line, Point, SeriesStyle, accuracy_by_cost, bars, curves, lines, matrix, recovery, svg
 from onward.plots.charts import bounds, shortened, wrapped
 from onward.plots.curves import BACKPROP, KINDS
 from onward.plots.look import CONTROL, DARK, OWN
 
-_LOOK = Look("a", 0, False)
+_LOOK = SeriesStyle("a", 0, False)
 
 
 def _valid(chart: alt.Chart | alt.LayerChart) -> dict:
@@ -46,7 +46,10 @@ def test_levels_of_noise_are_words_below_the_axis_and_chance_is_a_line():
 
 
 def test_bars_are_cut_into_parts_that_add_up():
-    two = [Bar(_LOOK, ((0, 3.0), (1, 2.0)), "5 MB"), Bar(Look("b " * 60, 1, False), ((0, 0.0),), "none", "a note")]
+    two = [
+        Bar(_LOOK, ((0, 3.0), (1, 2.0)), "5 MB"),
+        Bar(SeriesStyle("b " * 60, 1, False), ((0, 0.0),), "none", "a note"),
+    ]
     chart = _valid(bars(two, "MB", kinds=("p", "q")))
     assert [(row["a"], row["b"], row["k"]) for row in chart["datasets"]["parts"]] == [(0, 3, "p"), (3, 5, "q")]
     assert [row["t"] for row in chart["datasets"]["values"]] == ["5 MB", "none"]
@@ -78,9 +81,9 @@ def test_long_names_are_broken_or_shortened():
 
 
 def test_a_look_is_one_of_a_method_everywhere():
-    assert [Look("m", k, False).color for k in (0, 1, 8)] == [OWN[0], OWN[1], OWN[0]]
-    control = Look("backprop", 1, True)
-    assert control.color not in OWN and control.dash != Look("m", 1, False).dash
+    assert [SeriesStyle("m", k, False).color for k in (0, 1, 8)] == [OWN[0], OWN[1], OWN[0]]
+    control = SeriesStyle("backprop", 1, True)
+    assert control.color not in OWN and control.dash != SeriesStyle("m", 1, False).dash
     assert len(set(DARK)) == len(DARK) and all(re.fullmatch("#[0-9a-f]{6}", color) for color in (*DARK, *DARK.values()))
 
 

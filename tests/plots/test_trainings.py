@@ -11,7 +11,7 @@ from onward import plots
 from onward.core import EpochDone
 from onward.data import Splits
 from onward.recipes import Recipe
-from onward.runs import Place, train
+from onward.runs import RunOptions, train
 from onward.runs.finished import open_run
 from onward.runs.folder import RunFolder
 
@@ -20,7 +20,7 @@ def _points(chart) -> list[dict]:
     return chart.to_dict(validate=True)["datasets"]["points"]
 
 
-def test_a_run_is_drawn_from_its_folder_or_as_what_training_returned(toy_recipe: Recipe, place: Place):
+def test_a_run_is_drawn_from_its_folder_or_as_what_training_returned(toy_recipe: Recipe, place: RunOptions):
     folder, _ = train(replace(toy_recipe, epochs=2), place)
     run = open_run(folder.path)
     points = _points(plots.training(run))

@@ -18,7 +18,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
 from onward.recipes import Recipe
-from onward.runs import Place, RunFolder, checkpoints, load_model, resume, save_model, train
+from onward.runs import RunFolder, RunOptions, checkpoints, load_model, resume, save_model, train
 from onward.runs.finished import open_run
 from onward.storage.files import read_json, read_tensors, write_json, write_tensors
 from onward.storage.lines import Metrics
@@ -38,11 +38,11 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         epochs=2,
         batch_size=500,
     )
-    place = Place(runs_dir=tmp_path_factory.mktemp("runs"), device="cpu")
+    place = RunOptions(runs_dir=tmp_path_factory.mktemp("runs"), device="cpu")
     return {name: train(replace(recipe, seed=seed), place)[0].path for name, seed in (("a", 0), ("b", 1), ("again", 0))}
 
 
-def _use(run: Path, place: Place) -> None:
+def _use(run: Path, place: RunOptions) -> None:
     open_run(run)
     load_model(run)
     RunFolder.open(run).environment()
@@ -65,7 +65,7 @@ def _use(run: Path, place: Place) -> None:
     ],
 )
 def test_files_of_another_run_are_refused_by_name(
-    names: list[str], other: str, finished: dict[str, Path], tmp_path: Path, place: Place
+    names: list[str], other: str, finished: dict[str, Path], tmp_path: Path, place: RunOptions
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)
@@ -99,7 +99,7 @@ def test_files_of_another_run_are_refused_by_name(
     ],
 )
 def test_edited_files_are_refused_by_name(
-    name: str, edit: Callable, says: str, finished: dict[str, Path], tmp_path: Path, place: Place
+    name: str, edit: Callable, says: str, finished: dict[str, Path], tmp_path: Path, place: RunOptions
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)
@@ -112,7 +112,7 @@ def test_edited_files_are_refused_by_name(
     "change", [{"recipe": "X/outside"}, {"seed": "0/../../evil"}, {"test_accuracy": "high"}, {"seals": {}}]
 )
 def test_a_result_with_a_new_checksum_is_refused_by_name(
-    change: dict, finished: dict[str, Path], tmp_path: Path, place: Place
+    change: dict, finished: dict[str, Path], tmp_path: Path, place: RunOptions
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)
@@ -135,7 +135,9 @@ def _untied(finished: Path, run: Path) -> Path:
     return run
 
 
-def test_a_run_from_before_files_were_tied_is_used_as_ever(finished: dict[str, Path], tmp_path: Path, place: Place):
+def test_a_run_from_before_files_were_tied_is_used_as_ever(
+    finished: dict[str, Path], tmp_path: Path, place: RunOptions
+):
     run = _untied(finished["a"], tmp_path / "run")
     _use(run, place)
     assert [row["epoch"] for row in RunFolder.open(run).metrics()] == [0, 1]
@@ -162,7 +164,7 @@ def test_a_model_of_another_run_is_told_from_its_accuracy_where_nothing_else_tie
 
 
 def test_what_is_gone_from_a_finished_run_is_named_and_nothing_is_trained_over_it(
-    finished: dict[str, Path], tmp_path: Path, place: Place
+    finished: dict[str, Path], tmp_path: Path, place: RunOptions
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)
@@ -183,7 +185,7 @@ def test_what_is_gone_from_a_finished_run_is_named_and_nothing_is_trained_over_i
 _NOT_OF_AN_EXPORT = ("environment.json", "metrics.jsonl", "result.json")
 
 
-def test_an_export_has_no_result_and_is_not_gone_on_with(finished: dict[str, Path], tmp_path: Path, place: Place):
+def test_an_export_has_no_result_and_is_not_gone_on_with(finished: dict[str, Path], tmp_path: Path, place: RunOptions):
     shutil.copytree(finished["a"], tmp_path / "small", ignore=lambda *_: _NOT_OF_AN_EXPORT)
     with pytest.raises(ValueError, match="small is an exported model, which has no result: name the run"):
         resume(tmp_path / "small", place)
@@ -224,7 +226,7 @@ def test_a_part_of_another_step_is_refused_by_name(toy_recipe: Recipe, tmp_path:
 
 
 @pytest.mark.parametrize("fault", ["missing tensor", "another shape", "no such epoch"])
-def test_a_checkpoint_that_does_not_fit_is_one_line(fault: str, toy_recipe: Recipe, place: Place, monkeypatch):
+def test_a_checkpoint_that_does_not_fit_is_one_line(fault: str, toy_recipe: Recipe, place: RunOptions, monkeypatch):
     module = sys.modules["onward.runs.train"]
     monkeypatch.setattr(module, "follow", lambda training, folder, *_: _stop(training, folder))
     with pytest.raises(KeyboardInterrupt):
@@ -279,7 +281,7 @@ def test_a_row_of_another_form_names_file_line_and_field(change: dict, says: str
 
 @pytest.mark.parametrize("change", [{"test_accuracy": 0.99}, {"n_validation": 7}, {"data_note": "all of it"}])
 def test_an_edited_number_of_a_result_is_refused_even_with_a_new_checksum(
-    change: dict[str, Any], finished: dict[str, Path], tmp_path: Path, place: Place
+    change: dict[str, Any], finished: dict[str, Path], tmp_path: Path, place: RunOptions
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)
@@ -289,7 +291,7 @@ def test_an_edited_number_of_a_result_is_refused_even_with_a_new_checksum(
 
 
 def test_the_environment_of_a_stopped_run_cannot_say_what_the_run_says(
-    finished: dict[str, Path], tmp_path: Path, place: Place
+    finished: dict[str, Path], tmp_path: Path, place: RunOptions
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)

@@ -16,7 +16,7 @@ from onward.algorithms import DeeperForward, MonoForward
 from onward.core import TrainerSettings
 from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs import Interrupted, Place, RunFolder, export_model, fit, load_model, resume, train
+from onward.runs import Interrupted, RunFolder, RunOptions, export_model, fit, load_model, resume, train
 from onward.runs.finished import open_run
 from onward.storage.files import read_json, write_json
 from onward.training import Training
@@ -27,7 +27,7 @@ _RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
 _FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]
 
 
-def test_a_finished_run_holds_what_its_number_depends_on(toy_recipe: Recipe, place: Place):
+def test_a_finished_run_holds_what_its_number_depends_on(toy_recipe: Recipe, place: RunOptions):
     folder, result = train(toy_recipe, place)
     names = {path.name for path in folder.path.iterdir()}
     assert names == {
@@ -48,7 +48,7 @@ def test_a_finished_run_holds_what_its_number_depends_on(toy_recipe: Recipe, pla
     assert result["data_checksum"] == folder.environment()["data_checksum"]
 
 
-def test_the_recorded_accuracy_is_that_of_the_saved_model(toy_recipe: Recipe, place: Place):
+def test_the_recorded_accuracy_is_that_of_the_saved_model(toy_recipe: Recipe, place: RunOptions):
     from onward.data import load
 
     folder, result = train(toy_recipe, place)
@@ -58,36 +58,36 @@ def test_the_recorded_accuracy_is_that_of_the_saved_model(toy_recipe: Recipe, pl
     assert float(right) == pytest.approx(result["test_accuracy"])
 
 
-def test_runs_of_one_seed_do_not_overwrite_each_other(toy_recipe: Recipe, place: Place):
+def test_runs_of_one_seed_do_not_overwrite_each_other(toy_recipe: Recipe, place: RunOptions):
     short = replace(toy_recipe, epochs=1)
     first, second = train(short, place)[0], train(short, place)[0]
     assert (first.path.name, second.path.name) == ("seed-0", "seed-0-2")
     assert same_tensors(load_model(first.path)[0].state_dict(), load_model(second.path)[0].state_dict())
 
 
-def test_an_impossible_network_leaves_no_folder(toy_recipe: Recipe, place: Place):
+def test_an_impossible_network_leaves_no_folder(toy_recipe: Recipe, place: RunOptions):
     with pytest.raises(ValueError, match="nearest widths are 10 or 20"):
         train(replace(toy_recipe, net=TinyCNN(width=11)), place)
     assert not place.runs_dir.exists()
 
 
-def test_resuming_a_finished_run_returns_its_result(toy_recipe: Recipe, place: Place):
+def test_resuming_a_finished_run_returns_its_result(toy_recipe: Recipe, place: RunOptions):
     folder, result = train(replace(toy_recipe, epochs=1), place)
     assert resume(folder.path, place)[1]["test_accuracy"] == result["test_accuracy"]
 
 
-def test_resuming_needs_a_run_folder(tmp_path: Path, place: Place):
+def test_resuming_needs_a_run_folder(tmp_path: Path, place: RunOptions):
     with pytest.raises(ValueError, match=r"no config\.json"):
         resume(tmp_path, place)
 
 
-def test_resuming_on_other_data_is_refused(toy_recipe: Recipe, place: Place):
+def test_resuming_on_other_data_is_refused(toy_recipe: Recipe, place: RunOptions):
     folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": "0" * 64})
     with pytest.raises(ValueError, match="checksum 000000000000"):
         resume(folder.path, place)
 
 
-def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Recipe, place: Place):
+def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Recipe, place: RunOptions):
     _, whole = train(toy_recipe, place)
     folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]})
     folder.append_metrics(metrics_row(0, begun="before the stop"))
@@ -96,7 +96,7 @@ def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Reci
     assert "begun" not in folder.metrics()[0]
 
 
-def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
+def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch):
     saves = []
     save = RunFolder.save_checkpoint
 
@@ -117,7 +117,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: Place,
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
-    toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+    toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     note = LossLog.note
 
@@ -140,7 +140,7 @@ def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
     ],
 )
 def test_a_state_that_is_not_finite_keeps_the_last_good_checkpoint(
-    where: str, says: str, toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+    where: str, says: str, toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     """The losses of the step are finite, what it leaves behind is not: it overflowed in the update."""
     state = Training.state
@@ -164,7 +164,7 @@ def test_a_state_that_is_not_finite_keeps_the_last_good_checkpoint(
 
 
 @pytest.mark.parametrize("every", [0.0, 3600.0])
-def test_an_overflow_in_the_last_step_saves_no_model(toy_recipe: Recipe, place: Place, every: float):
+def test_an_overflow_in_the_last_step_saves_no_model(toy_recipe: Recipe, place: RunOptions, every: float):
     """A step of 1e37 leaves finite losses, since they are of the weights before it, and no finite network after it."""
     one_step = replace(toy_recipe, epochs=1, batch_size=5000, trainer=TrainerSettings(learning_rate=3e38))
     with pytest.raises(ValueError, match="is not finite after step 1; lower the learning rate"):
@@ -185,7 +185,7 @@ def test_fit_returns_no_network_that_is_not_finite(toy_data):
         )
 
 
-def test_what_killed_writes_left_goes_with_the_resumed_run(toy_recipe: Recipe, place: Place):
+def test_what_killed_writes_left_goes_with_the_resumed_run(toy_recipe: Recipe, place: RunOptions):
     _, whole = train(toy_recipe, place)
     run = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]}).path
     for name in (".checkpoint.safetensors.0123abcd", ".tmpAbCd12", "metrics.tmp"):
@@ -199,13 +199,13 @@ class OwnMethod(MonoForward):
     """A method that is not onward's."""
 
 
-def test_a_method_of_ones_own_is_refused_before_anything_is_written(toy_recipe: Recipe, place: Place):
+def test_a_method_of_ones_own_is_refused_before_anything_is_written(toy_recipe: Recipe, place: RunOptions):
     with pytest.raises(ValueError, match="OwnMethod is not registered"):
         train(replace(toy_recipe, algorithm=OwnMethod()), place)
     assert not place.runs_dir.exists()
 
 
-def test_a_stopped_run_has_no_model_yet_and_says_how_to_go_on(toy_recipe: Recipe, place: Place):
+def test_a_stopped_run_has_no_model_yet_and_says_how_to_go_on(toy_recipe: Recipe, place: RunOptions):
     run = RunFolder.create(place.runs_dir, toy_recipe, {}).path
     for use in (load_model, open_run, lambda path: export_model(path, place.runs_dir / "out")):
         with pytest.raises(ValueError, match=r"has not finished; go on with: onward train --resume .*seed-0"):
@@ -213,7 +213,7 @@ def test_a_stopped_run_has_no_model_yet_and_says_how_to_go_on(toy_recipe: Recipe
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: Place, number: int, monkeypatch):
+def test_a_signal_stops_after_a_checkpoint(toy_recipe: Recipe, place: RunOptions, number: int, monkeypatch):
     note = LossLog.note
 
     def ask_to_stop(log: LossLog, losses, ends, step: int) -> None:
@@ -252,7 +252,7 @@ def test_a_damaged_row_of_metrics_is_named(tmp_path: Path):
         RunFolder(tmp_path).metrics()
 
 
-def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: Place):
+def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: RunOptions):
     folder = RunFolder.create(place.runs_dir, toy_recipe, {})
     text = (folder.path / "config.json").read_text()
     (folder.path / "config.json").write_text(text.replace('"epochs": 3', '"epochs": 4'))
@@ -260,7 +260,7 @@ def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: Place):
         folder.recipe()
 
 
-def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: Place):
+def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: RunOptions):
     folder = RunFolder.create(place.runs_dir, toy_recipe, {})
     content = read_json(folder.path / "config.json")
     content["recipe"]["trainer"]["color"] = "blue"

@@ -11,7 +11,7 @@ from onward.core import TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.nets import MLP, VGG8, VGG8b
 from onward.recipes import Recipe
-from onward.runs import ModelSpec, Place, fit, train
+from onward.runs import ModelSpec, RunOptions, fit, train
 from onward.runs.trial import try_out
 from onward.training import OnlineLearning
 
@@ -55,7 +55,7 @@ def test_a_trial_draws_no_random_number_and_leaves_a_learner_as_it_was():
     assert learner.training and all(parameter.grad is None for parameter in learner.parameters())
 
 
-def test_a_run_that_cannot_be_trained_leaves_no_folder(toy_recipe: Recipe, place: Place):
+def test_a_run_that_cannot_be_trained_leaves_no_folder(toy_recipe: Recipe, place: RunOptions):
     with pytest.raises(ValueError, match="cannot carry a label"):
         recipe = replace(toy_recipe, algorithm=ForwardForward(), net=MLP(width=10, depth=2))
         train(replace(recipe, data=replace(recipe.data, size=3)), place)

@@ -13,7 +13,7 @@ import pytest
 from filelock import lock_descriptor
 
 from onward.recipes import Recipe
-from onward.runs import Interrupted, Place, resume, train
+from onward.runs import Interrupted, RunOptions, resume, train
 from onward.storage import locks
 from onward.storage.locks import trained_here
 from onward.training.losses import LossLog
@@ -32,7 +32,7 @@ with trained_here(Path(sys.argv[1])):
 """
 
 
-def test_a_run_in_training_is_not_gone_on_with(toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch):
+def test_a_run_in_training_is_not_gone_on_with(toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch):
     path, note, busy = place.runs_dir / "toy" / "seed-0", LossLog.note, []
 
     def meddle(log: LossLog, losses, ends, step: int) -> None:
@@ -53,7 +53,7 @@ def test_a_run_in_training_is_not_gone_on_with(toy_recipe: Recipe, place: Place,
 
 
 def test_a_run_that_another_process_just_finished_is_not_trained_again(
-    toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+    toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     folder, result = train(replace(toy_recipe, epochs=1), place)
     away = folder.path / "result.json"

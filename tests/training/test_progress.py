@@ -11,7 +11,7 @@ from rich.console import Console
 import onward.training.progress as progress
 from onward.data import Splits
 from onward.recipes import Recipe
-from onward.runs import Place, train
+from onward.runs import RunOptions, train
 from onward.training import EpochDone, Evaluator, StepDone
 from onward.training.progress import Display, compact, stages
 
@@ -125,7 +125,7 @@ def test_a_stage_shows_how_far_it_is_its_rate_and_time_left(screen: Callable[...
 
 
 def test_what_follows_the_last_epoch_is_shown(
-    screen: Callable[..., io.StringIO], toy_recipe: Recipe, place: Place, monkeypatch: pytest.MonkeyPatch
+    screen: Callable[..., io.StringIO], toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     screen()
     seen: list[tuple[str, int, int]] = []

@@ -11,7 +11,7 @@ import torch
 
 from onward.data import Augmentation, DataSettings, Splits, Streamed, load
 from onward.recipes import RECIPES, Recipe
-from onward.runs import Interrupted, Place, load_model, resume, spec_for, train
+from onward.runs import Interrupted, RunOptions, load_model, resume, spec_for, train
 from onward.training import Evaluator, Training
 from toy_trainings import same_tensors
 
@@ -25,13 +25,13 @@ def recipe(toy_recipe: Recipe) -> Recipe:
 
 
 @pytest.fixture
-def place(parquet_set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+def place(parquet_set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     monkeypatch.setenv("ONWARD_CACHE", str(tmp_path / "cache"))
-    return Place(data_dir=parquet_set(), runs_dir=tmp_path / "runs", device="cpu", workers=1)
+    return RunOptions(data_dir=parquet_set(), runs_dir=tmp_path / "runs", device="cpu", workers=1)
 
 
 @pytest.fixture
-def data(place: Place) -> Splits:
+def data(place: RunOptions) -> Splits:
     return load(STREAMED, data_dir=place.data_dir, workers=1)
 
 
@@ -47,7 +47,7 @@ def training_of(recipe: Recipe, data: Splits) -> Training:
 
 
 @pytest.mark.parametrize("step", [3, 8, 13])
-def test_a_run_stopped_at_any_step_resumes_to_the_same_weights(recipe: Recipe, place: Place, step, monkeypatch):
+def test_a_run_stopped_at_any_step_resumes_to_the_same_weights(recipe: Recipe, place: RunOptions, step, monkeypatch):
     whole, result = train(recipe, place)
     assert result["n_train"] == 260 and result["n_validation"] == 30 and active_children() == []
     update, steps = Training._set_learning_rate, []
@@ -82,7 +82,7 @@ def test_a_training_that_fails_leaves_no_process_behind(recipe: Recipe, data: Sp
     assert steps == [1, 1] and active_children() == []
 
 
-def test_a_damaged_image_ends_a_training_by_name(recipe: Recipe, data: Splits, place: Place):
+def test_a_damaged_image_ends_a_training_by_name(recipe: Recipe, data: Splits, place: RunOptions):
     import pyarrow
     from pyarrow import parquet
 
@@ -105,7 +105,7 @@ def test_the_training_split_can_be_evaluated(recipe: Recipe, data: Splits):
 
 def test_workers_cannot_be_negative():
     with pytest.raises(ValueError, match=r"workers of Place must be .*, got -1"):
-        Place(workers=-1)
+        RunOptions(workers=-1)
 
 
 def test_imagenet_is_streamed():

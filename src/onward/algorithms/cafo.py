@@ -16,7 +16,7 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Goodness, Learner, LocalBlock, Positive, each, whole
 from onward.nets.net import Net
-from onward.parts.body.direct_feedback import Detached, DirectFeedback, TopError, Wire
+from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
 from onward.parts.body.frozen import frozen
 from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.least_squares import LeastSquares
@@ -49,7 +49,7 @@ class CaFo(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError for a ridge that is not positive."""
-        wire, top = Wire(), len(net.bodies) - 1
+        wire, top = ErrorChannel(), len(net.bodies) - 1
         blocks = []
         for k, (body, join, width, pool) in enumerate(zip(*net, strict=True)):
             cells = largest_grid(width, self.features) if gives_maps(body) else (1, 1)

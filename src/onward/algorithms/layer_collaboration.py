@@ -20,7 +20,7 @@ from onward.parts.goodness.means import MeanSquare
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LinearReadout, SumGoodness
 from onward.parts.objective.class_scores import Threshold
-from onward.parts.objective.others import TellGoodness, WithOthers
+from onward.parts.objective.others import AddEarlierGoodness, CarryGoodness
 from onward.parts.supervision.labels import LabelInInput
 
 
@@ -46,8 +46,8 @@ class LayerCollaboration(Algorithm):
             block = LocalBlock(
                 body if k else nn.Sequential(UnitLength(), body),
                 goodness=goodness,
-                objective=WithOthers(Threshold(threshold, self.sharpness), self.weight),
-                handoff=TellGoodness(Handoff(UnitLength(), join, pool), goodness, first=k == 0),
+                objective=AddEarlierGoodness(Threshold(threshold, self.sharpness), self.weight),
+                handoff=CarryGoodness(Handoff(UnitLength(), join, pool), goodness, first=k == 0),
             )
             blocks.append(block)
         readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))

@@ -20,7 +20,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Finite, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne, Span
 from onward.nets.net import Net
 from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalization
-from onward.parts.body.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
+from onward.parts.body.recurrent import LabelOnTop, NextLayer, RecurrentLayer, SettleStates, SplitStates
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.inference.scores import SumGoodness
 from onward.parts.objective.class_scores import Threshold
@@ -62,7 +62,7 @@ class RecurrentForwardForward(Algorithm):
         above = [*net.widths[1:], num_classes]
         layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
         objective = Threshold(self.threshold, self.sharpness)
-        blocks = [LocalBlock(Settle(layers, first=self.first, last=self.last), handoff=Apart(layers))]
+        blocks = [LocalBlock(SettleStates(layers, first=self.first, last=self.last), handoff=SplitStates(layers))]
         for layer, width in zip(layers, net.widths, strict=True):
             peers = OverTimes(PeerNormalization(width, weight=self.peer_weight)) if self.peer_weight else None
             blocks.append(

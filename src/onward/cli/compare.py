@@ -10,15 +10,23 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.tables import show_table, tell
 from onward.cli.words import CommandLineError, fitted
-from onward.compare.recovery import Stream
+from onward.compare.recovery import ChipTraining
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
 from onward.compare.report.numbers import number, percent, plain, spread
-from onward.compare.study import Method, Question, as_first, by_recipe, compare, describe, with_kept
+from onward.compare.study import (
+    ComparisonSettings,
+    Method,
+    by_recipe,
+    compare,
+    conditions_in_cache,
+    describe,
+    with_first_budget,
+)
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.recipes.known import find_recipe
-from onward.runs import Place
+from onward.runs import RunOptions
 from onward.runs.finished import Run, open_run
 from onward.screen import say
 from onward.storage.disk import write_text
@@ -61,7 +69,7 @@ of `onward compare`, but for --seeds and --same; OUT is `report` unless named.
 class ReportArguments:
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")]
     """Recipes, or run folders."""
-    place: Annotated[Place, tyro.conf.arg(name="")]
+    place: Annotated[RunOptions, tyro.conf.arg(name="")]
     noise: tuple[str, ...] | None = None
     """Noise to evaluate under, by name."""
     chips: int = 5
@@ -108,7 +116,7 @@ def run(words: Sequence[str]) -> None:
     question = _question(order, DEFAULT_SWEEPS if order.noise is None else order.noise)
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("comparison"))
-    recipes = as_first(recipes) if order.same else recipes
+    recipes = with_first_budget(recipes) if order.same else recipes
     found = compare(recipes, order.seeds, question, order.place, say=say)
     _finish(found, measured, out)
 
@@ -125,7 +133,7 @@ def run_report(words: Sequence[str]) -> None:
     out = _writable(order.out or Path("report"))
     methods = [_method(group, order.place) for group in by_recipe(runs)]
     if order.noise is None:
-        question = with_kept(methods, question)
+        question = conditions_in_cache(methods, question)
     _finish(describe(methods, question, order.place, say=say), measured, out)
 
 
@@ -135,13 +143,13 @@ def _named_first(words: Sequence[str], what: str, usage: str) -> list[str]:
     return list(words)
 
 
-def _question(order: ReportArguments, noise: Sequence[str]) -> Question:
-    return Question(
+def _question(order: ReportArguments, noise: Sequence[str]) -> ComparisonSettings:
+    return ComparisonSettings(
         conditions=conditions(noise),
         chips=order.chips,
         test_images=order.test_images,
         recovery=conditions(order.recover),
-        stream=Stream(order.recover_images, order.recover_batch, order.recover_rate),
+        stream=ChipTraining(order.recover_images, order.recover_batch, order.recover_rate),
         steps=order.steps if order.cost else 0,
         target=order.target,
     )
@@ -164,7 +172,7 @@ def _writable(out: Path) -> Path:
     return out
 
 
-def _method(runs: Sequence[Run], place: Place) -> Method:
+def _method(runs: Sequence[Run], place: RunOptions) -> Method:
     data = load_again(runs[0].recipe.data, data_dir=place.data_dir, workers=place.workers)
     for run in runs:
         if run.result["data_checksum"] != data.checksum:

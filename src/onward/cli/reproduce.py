@@ -13,7 +13,7 @@ from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.recipes.known import find_recipe
 from onward.results.pages import spread
-from onward.runs import Place, train
+from onward.runs import RunOptions, train
 from onward.runs.records import filed_on_any_images, foreign_result, read_record
 from onward.screen import say
 
@@ -22,7 +22,7 @@ from onward.screen import say
 class ReproduceArguments:
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Recipe name."""
-    place: Annotated[Place, tyro.conf.arg(name="")]
+    place: Annotated[RunOptions, tyro.conf.arg(name="")]
     seeds: int = 3
     """Seeds 0 to N-1; those already recorded are not run again."""
 
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
         say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 
 
-def _recorded(recipe: Recipe, place: Place) -> Mapping[str, Any]:
+def _recorded(recipe: Recipe, place: RunOptions) -> Mapping[str, Any]:
     """Return the result on record for this recipe and seed, or train it and put it on record.
 
     A record of the public images goes before one of another copy of them.

@@ -16,7 +16,7 @@ from onward.core import LocalTrainer
 from onward.costs.blocks import BlockCosts, block_costs
 from onward.costs.contenders import shapes_like
 from onward.data import TrainLoader
-from onward.pipeline import Stages, Wire, Wires, place, possible_cuts, simulate, stages_of
+from onward.pipeline import LinkSpeed, Stages, Wire, place, possible_cuts, simulate, stages_of
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.model import prepared
@@ -72,7 +72,7 @@ def run(words: Sequence[str]) -> None:
         return
     recipe = first_recipe(words, "simulate")
     order = parse(SimulateArguments, f"simulate {recipe.name}", words[1:], default=SimulateArguments(flags_of(recipe)))
-    wires = Wires(order.bandwidth, order.latency)
+    wires = LinkSpeed(order.bandwidth, order.latency)
     recipe = order.recipe.applied(recipe)
     batch, replicas = recipe.batch_size, order.replicas
     if replicas < 1 or order.devices % replicas or batch % replicas:
@@ -102,7 +102,7 @@ def _measured(order: SimulateArguments, recipe: Recipe) -> tuple[BlockCosts, tup
     return costs, possible_cuts(learner.turns, len(learner.blocks)), gradients
 
 
-def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: Stages, wires: Wires) -> None:
+def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: Stages, wires: LinkSpeed) -> None:
     seconds = [sum(costs.step[k] for k in stage) for stage in stages]
     sent = [costs.entering[stage.start] for stage in stages[1:]]
     found = simulate(seconds, sent, wires, order.steps)

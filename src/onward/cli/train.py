@@ -20,7 +20,7 @@ from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
 from onward.recipes import Recipe, control, known
 from onward.recipes.known import find_recipe
-from onward.runs import Place, resume, train
+from onward.runs import RunOptions, resume, train
 from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
 from onward.runs.finished import open_run
@@ -64,7 +64,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
 @dataclass(frozen=True)
 class TrainArguments:
     recipe: Annotated[RecipeFlags, tyro.conf.arg(name="")]
-    place: Annotated[Place, tyro.conf.arg(name="")]
+    place: Annotated[RunOptions, tyro.conf.arg(name="")]
     control: Literal["backprop", "deep_supervision", "recompute", "accumulate", "random_features"] | None = None
     """Train a control of the recipe in its place: the same network and budget. It is called CONTROL-RECIPE."""
     memory_limit: str | None = None
@@ -82,7 +82,7 @@ class TrainArguments:
 class ResumeArguments:
     resume: Path
     """Run folder to go on with."""
-    place: Annotated[Place, tyro.conf.arg(name="")]
+    place: Annotated[RunOptions, tyro.conf.arg(name="")]
     epochs: Annotated[int, Range(1, 2**31 - 1)] | None = None
     """Train a finished run on until it has had so many epochs, in a folder of its own, with a schedule anew."""
     pipeline: bool = False
@@ -118,7 +118,7 @@ def run(words: Sequence[str]) -> None:
         row, flags = _recipe(words, named, said), words[named:]
         kind, flags = _control(flags)
         recipe = row if kind is None else control(row, kind)
-        default = TrainArguments(flags_of(recipe), Place())
+        default = TrainArguments(flags_of(recipe), RunOptions())
         order = parse(TrainArguments, f"train {row.name}", flags, default=default)
         recipe = _titled(order.recipe.applied(recipe), recipe)
         if order.init is not None:

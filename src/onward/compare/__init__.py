@@ -7,10 +7,10 @@ import sys
 from types import ModuleType
 from typing import Any
 
-from onward.compare.recovery import Recovery, Stream, recover
+from onward.compare.recovery import ChipTraining, Recovery, recover
 from onward.compare.side_by_side import compare
 
-__all__ = ["Recovery", "Stream", "compare", "recover"]
+__all__ = ["ChipTraining", "Recovery", "compare", "recover"]
 
 
 class _Room(ModuleType):

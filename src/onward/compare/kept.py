@@ -17,7 +17,7 @@ _REMEDY = "delete that file to evaluate again"
 Check = Callable[[dict[str, Any], dict[str, Any], str], None]
 
 
-class Kept:
+class AnswerCache:
     """A file of lines, each a question and its answer as JSON. A line that a stop cut off counts as not written.
 
     Several processes may add lines to it. `weights` is the digest of the run's weights, which every line names; without

@@ -14,7 +14,7 @@ from onward.training.online import OnlineLearning
 
 
 @dataclass(frozen=True)
-class Stream:
+class ChipTraining:
     """What a chip learns from: training images one small batch after another, at a constant learning rate.
 
     Raises ValueError for a stream that is shorter than one batch, or for a share that is not positive.
@@ -61,7 +61,7 @@ def recover(
     noises: tuple[Noise, ...],
     *,
     chip: int,
-    stream: Stream,
+    stream: ChipTraining,
     test: Samples | None = None,
     batch_size: int = LARGEST_BATCH,
 ) -> Recovery:

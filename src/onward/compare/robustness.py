@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import torch
 
-from onward.compare.kept import Kept
-from onward.compare.recovery import Recovery, Stream, recover
+from onward.compare.kept import AnswerCache
+from onward.compare.recovery import ChipTraining, Recovery, recover
 from onward.core import Learner
 from onward.data import Samples, Splits
 from onward.hardware import Condition, noisy
@@ -19,7 +19,7 @@ from onward.training.evaluation import Accuracy, Evaluator
 Say = Callable[[str], None]
 
 
-class OnTest:
+class RunEvaluator:
     """Asks a finished run things about the first `images` of the test split (None: all); keeps the answers with it.
 
     An answer is kept for the noise models with their strengths, the chip, the images and the data: what it depends on.
@@ -29,8 +29,8 @@ class OnTest:
         self.run, self.data, self.device = run, data, device
         self.test = data.test if images is None else first(data.test, images)
         path, weights = run.folder.path, run.folder.weights()
-        self.evaluations = Kept(path / "evaluations.jsonl", _check_evaluation, weights=weights)
-        self.recoveries = Kept(path / "recoveries.jsonl", _check_recovery, weights=weights)
+        self.evaluations = AnswerCache(path / "evaluations.jsonl", _check_evaluation, weights=weights)
+        self.recoveries = AnswerCache(path / "recoveries.jsonl", _check_recovery, weights=weights)
         self._learner: Learner | None = None
 
     @property
@@ -87,7 +87,7 @@ class OnTest:
                 level = found["level"]
                 yield found["sweep"], None if level is None else float(level), asked["chip"]
 
-    def recovered(self, condition: Condition, stream: Stream, *, chips: int, say: Say) -> list[Recovery]:
+    def recovered(self, condition: Condition, stream: ChipTraining, *, chips: int, say: Say) -> list[Recovery]:
         """Return how far the learner recovers on chips 0, 1, ..., each time from the finished run."""
         found = []
         for chip in range(chips):

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import torch
 
 from onward.algorithms import Backprop
-from onward.compare.recovery import Stream
-from onward.compare.robustness import OnTest, Say
+from onward.compare.recovery import ChipTraining
+from onward.compare.robustness import RunEvaluator, Say
 from onward.core import Count, Range, Whole, check_fields
 from onward.costs.methods import epochs_to, measure_methods, short
 from onward.data import Augmentation, Splits, load
@@ -18,14 +18,14 @@ from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Run, obtain
 from onward.runs.localities import in_words
-from onward.runs.train import Place
+from onward.runs.train import RunOptions
 
 _WORDS = ("name", "description", "published", "backprop", "seed")  # of a recipe: they decide no method
 _LONGEST = 60  # characters that tell one recipe from another in a label
 
 
 @dataclass(frozen=True)
-class Question:
+class ComparisonSettings:
     """What to find out about every method. Raises ValueError for impossible numbers."""
 
     conditions: tuple[Condition, ...] = ()
@@ -36,7 +36,7 @@ class Question:
     """Evaluate on the first images of the test split; None: on all."""
     recovery: tuple[Condition, ...] = ()
     """Chips to learn on."""
-    stream: Stream = field(default_factory=Stream)
+    stream: ChipTraining = field(default_factory=ChipTraining)
     """What a chip learns from."""
     steps: Whole = 5
     """Timed steps of each method; 0: no memory, time and energy."""
@@ -56,7 +56,9 @@ class Method:
     data: Splits
 
 
-def compare(recipes: Sequence[Recipe], seeds: int, question: Question, place: Place, *, say: Say = print) -> dict:
+def compare(
+    recipes: Sequence[Recipe], seeds: int, question: ComparisonSettings, place: RunOptions, *, say: Say = print
+) -> dict:
     """Train what is missing, evaluate and measure; return everything as plain JSON values.
 
     Raises ValueError if the recipes have not the same images, and what training and evaluating raise.
@@ -74,10 +76,10 @@ def compare(recipes: Sequence[Recipe], seeds: int, question: Question, place: Pl
     return describe(methods, question, place, say=say)
 
 
-def describe(methods: Sequence[Method], question: Question, place: Place, *, say: Say = print) -> dict:
+def describe(methods: Sequence[Method], question: ComparisonSettings, place: RunOptions, *, say: Say = print) -> dict:
     """Evaluate and measure methods whose runs have finished; return everything as plain JSON values."""
     device = choose_device(place.device)
-    tests = [[OnTest(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
+    tests = [[RunEvaluator(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
     labels = labels_of([method.recipe for method in methods])
     rows = [
         _basics(method, methods[0].recipe, label)
@@ -131,12 +133,12 @@ def check_same_images(recipes: Sequence[Recipe]) -> None:
             raise ValueError(f"{name} has other images than {names[0]}: {told}; compare recipes of one data set")
 
 
-def with_kept(methods: Sequence[Method], question: Question) -> Question:
+def conditions_in_cache(methods: Sequence[Method], question: ComparisonSettings) -> ComparisonSettings:
     """Ask for the noise and the chips that every run has been evaluated under already, so that nothing is computed."""
     met: list[set[tuple[str, float | None, int]]] = []
     for method in methods:
         for run in method.runs:
-            on_test = OnTest(run, method.data, torch.device("cpu"), images=question.test_images)
+            on_test = RunEvaluator(run, method.data, torch.device("cpu"), images=question.test_images)
             met.append(set(on_test.met_before()))
     chips: dict[tuple[str, float | None], int] = {}
     for name, level, _ in set.intersection(*met):
@@ -149,7 +151,7 @@ def with_kept(methods: Sequence[Method], question: Question) -> Question:
     return replace(question, conditions=found, chips=fewest)
 
 
-def as_first(recipes: Sequence[Recipe]) -> list[Recipe]:
+def with_first_budget(recipes: Sequence[Recipe]) -> list[Recipe]:
     """Give every recipe network, images, epochs, batch size and precision of the first one."""
     first = recipes[0]
     return [
@@ -271,7 +273,7 @@ def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
     }
 
 
-def _accuracy(tests: Sequence[OnTest], question: Question, say: Say) -> dict[str, Any]:
+def _accuracy(tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Say) -> dict[str, Any]:
     clean = [on_test.clean(say) for on_test in tests]
     noise = [
         {"sweep": condition.sweep, "level": condition.json_level}
@@ -320,7 +322,9 @@ def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
     return found
 
 
-def _costs(methods: Sequence[Method], rows: list[dict], question: Question, place: Place) -> dict[str, Any]:
+def _costs(
+    methods: Sequence[Method], rows: list[dict], question: ComparisonSettings, place: RunOptions
+) -> dict[str, Any]:
     """Give each row its cost; return the controls' costs, the target and the machine's rate by precision."""
     costs, controls, rate = measure_methods(
         [(m.recipe, m.data) for m in methods], choose_device(place.device), question.steps

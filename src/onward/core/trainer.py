@@ -94,7 +94,7 @@ class LocalTrainer:
                 pieces,
                 self.optimizers[span.blocks],
                 [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
-                leave_after=left - at if left <= span.last else None,
+                handoff_from=left - at if left <= span.last else None,
                 deep=span.deep,
                 recompute=self.settings.recompute,
             )

@@ -58,14 +58,14 @@ def update_span(
     optimizers: Sequence[BlockOptimizer],
     contexts: Sequence[Context],
     *,
-    leave_after: int | None = None,
+    handoff_from: int | None = None,
     deep: bool = False,
     recompute: bool = False,
 ) -> Float[Tensor, ""]:
     """Minimize the last block's objective over `blocks` and return the loss; gradients of the pieces add up.
 
     In each piece, what enters gives way to what is handed on, without a graph, computed with the weights from before
-    this update, as in the papers: by the last block, or by the first `leave_after` blocks. `deep` adds the objectives
+    this update, as in the papers: by the last block, or by the first `handoff_from` blocks. `deep` adds the objectives
     of the blocks in between. `recompute` keeps only what enters each block and computes it again in the backward pass.
     No graph outlives the call: peak activation memory is that of one span and one piece.
     """
@@ -75,7 +75,7 @@ def update_span(
         pieces[number], entering = Piece((), target, share), [stream]
         del stream  # the only reference left is handed down, so that it can be dropped as soon as it was used
         opened = [partial(context, number) for context in contexts]
-        loss, stream = _descend(blocks, entering, target, share, opened, leave_after, deep, recompute)
+        loss, stream = _forward_backward(blocks, entering, target, share, opened, handoff_from, deep, recompute)
         pieces[number] = Piece(stream, target, share)
         losses.append(loss)
     for optimizer in optimizers:
@@ -83,24 +83,24 @@ def update_span(
     return sum(losses[1:], losses[0])
 
 
-def _descend(
+def _forward_backward(
     blocks: Sequence[LocalBlock],
     entering: list[Stream],
     target: Target,
     share: float,
     contexts: Sequence[Conditions],
-    leave_after: int | None,
+    handoff_from: int | None,
     deep: bool,
     recompute: bool,
 ) -> tuple[Float[Tensor, ""], Stream]:
     """Add the gradient of a piece; return its share of the loss, and what it hands on."""
     stream = entering.pop()
-    left, losses = stream if leave_after == 0 else None, []
+    left, losses = stream if handoff_from == 0 else None, []
     for index, (block, context) in enumerate(zip(blocks[:-1], contexts[:-1], strict=True)):
         compute = partial(_through, block, target if deep else None, context)
         loss, stream = recomputed(block, compute, stream) if recompute else compute(*stream)
         losses += [] if loss is None else [loss * share]
-        if leave_after == index + 1:
+        if handoff_from == index + 1:
             left = detach(stream)
     last = blocks[-1]
     x, *skips = stream

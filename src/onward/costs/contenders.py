@@ -37,7 +37,7 @@ from onward.training.loop import per_second
 
 
 @dataclass(frozen=True)
-class Contender:
+class Variant:
     """One way to train the network of a recipe."""
 
     name: str
@@ -45,7 +45,7 @@ class Contender:
     trainer: TrainerSettings
 
 
-def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Contender]:
+def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Variant]:
     """Return the recipe's own way, then backpropagation as it is, with recomputing, and with smaller batches added up.
 
     Batch, precision and optimizer are the recipe's in all of them.
@@ -53,27 +53,27 @@ def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Contender]:
     of = recipe.algorithm
     control, plain = of if isinstance(of, Backprop) else Backprop(of=of), recipe.trainer
     plain = replace(plain, micro_batches=1, recompute=False, order="joint", cache_activations=False)
-    own = [] if control is of else [Contender(type(of).__name__, of, recipe.trainer)]
+    own = [] if control is of else [Variant(type(of).__name__, of, recipe.trainer)]
     return [
         *own,
-        Contender("backprop", control, plain),
-        Contender("backprop, recompute", control, replace(plain, recompute=True)),
-        Contender(f"backprop, {micro_batches} micro-batches", control, replace(plain, micro_batches=micro_batches)),
+        Variant("backprop", control, plain),
+        Variant("backprop, recompute", control, replace(plain, recompute=True)),
+        Variant(f"backprop, {micro_batches} micro-batches", control, replace(plain, micro_batches=micro_batches)),
     ]
 
 
-class Entrant(NamedTuple):
+class MeasuredVariant(NamedTuple):
     """A contender with the recipe whose network, batch and seed it takes, and the data."""
 
-    contender: Contender
+    contender: Variant
     recipe: Recipe
     data: Splits
 
 
-class Stand:
+class StepBenchmark:
     """A contender, built and ready to train step after step."""
 
-    def __init__(self, contender: Contender, recipe: Recipe, data: Splits, device: torch.device):
+    def __init__(self, contender: Variant, recipe: Recipe, data: Splits, device: torch.device):
         self.name, self.batch_size = contender.name, recipe.batch_size
         own = replace(recipe, algorithm=contender.algorithm, trainer=contender.trainer)
         self.learner = prepared(own, data, device)
@@ -164,7 +164,9 @@ def measure(
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)
-    entrants = [Entrant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)]
+    entrants = [
+        MeasuredVariant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)
+    ]
     say(f"measuring a step of {', '.join(entrant.contender.name for entrant in entrants)}")
     watch("measuring the rate of large products", 0, 1)
     rate = peak_rate(device, recipe.trainer.arithmetic)
@@ -197,7 +199,7 @@ def fitting(recipe: Recipe, data: Splits) -> Recipe:
 
 
 def side_by_side(
-    entrants: Sequence[Entrant],
+    entrants: Sequence[MeasuredVariant],
     device: torch.device,
     rate: PeakRate,
     *,
@@ -205,7 +207,7 @@ def side_by_side(
     watch: Watch = unwatched,
 ) -> list[dict[str, Any]]:
     """Measure a step of every entrant; their timed steps alternate. `watch` is told how far it is."""
-    stands = [Stand(*entrant, device) for entrant in entrants]
+    stands = [StepBenchmark(*entrant, device) for entrant in entrants]
     rows: list[dict[str, Any]] = []
     for k, stand in enumerate(stands):
         watch("counting operations and memory", k, len(stands))

@@ -8,7 +8,7 @@ import torch
 
 from onward.algorithms import Backprop
 from onward.core import TrainerSettings
-from onward.costs.contenders import Contender, Entrant, contenders, fitting, side_by_side
+from onward.costs.contenders import MeasuredVariant, Variant, contenders, fitting, side_by_side
 from onward.data import Splits
 from onward.measure import PeakRate, peak_rate
 from onward.recipes import Recipe
@@ -28,13 +28,13 @@ def measure_methods(
     own, controls = [], []
     for recipe, data in methods:
         recipe = fitting(recipe, data)
-        own.append(Entrant(Contender(recipe.name, recipe.algorithm, recipe.trainer), recipe, data))
+        own.append(MeasuredVariant(Variant(recipe.name, recipe.algorithm, recipe.trainer), recipe, data))
     for group in _by_network(own):
         leader = next((e for e in group if isinstance(e.recipe.algorithm, Backprop)), group[0])
         known = {_remedies(e.contender) for e in group if isinstance(e.recipe.algorithm, Backprop)}
         for control in contenders(leader.recipe):
             if isinstance(control.algorithm, Backprop) and _remedies(control) not in known:
-                controls.append(Entrant(control, leader.recipe, leader.data))
+                controls.append(MeasuredVariant(control, leader.recipe, leader.data))
     entrants = [*own, *controls]
     rates = _rates(entrants, device)
     rows = side_by_side(entrants, device, next(iter(rates.values())), steps=steps)
@@ -59,9 +59,9 @@ def short(value: Any) -> str:
     return f"{type(value).__name__}({', '.join(changed)})"
 
 
-def _by_network(entrants: Sequence[Entrant]) -> list[list[Entrant]]:
+def _by_network(entrants: Sequence[MeasuredVariant]) -> list[list[MeasuredVariant]]:
     """Group entrants whose backprop control would be one and the same step."""
-    groups: dict[Any, list[Entrant]] = {}
+    groups: dict[Any, list[MeasuredVariant]] = {}
     for entrant in entrants:
         recipe, data = entrant.recipe, entrant.data
         budget = recipe.batch_size, recipe.trainer.precision, _optimizer(recipe.trainer)
@@ -69,13 +69,13 @@ def _by_network(entrants: Sequence[Entrant]) -> list[list[Entrant]]:
     return list(groups.values())
 
 
-def _rates(entrants: Sequence[Entrant], device: torch.device) -> dict[str, PeakRate]:
+def _rates(entrants: Sequence[MeasuredVariant], device: torch.device) -> dict[str, PeakRate]:
     """Measure the machine's rate once in every precision."""
     arithmetics = {e.contender.trainer.precision: e.contender.trainer.arithmetic for e in entrants}
     return {precision: peak_rate(device, arithmetic) for precision, arithmetic in arithmetics.items()}
 
 
-def _told(entrant: Entrant) -> Row:
+def _told(entrant: MeasuredVariant) -> Row:
     """Say beside what an entrant was measured, and what tells its step from that of the same way elsewhere."""
     recipe, data = entrant.recipe, entrant.data
     return {
@@ -94,6 +94,6 @@ def _optimizer(trainer: TrainerSettings) -> str:
     return trainer.optimizer + momentum + ("" if trainer.averaging is None else ", averaging")
 
 
-def _remedies(contender: Contender) -> tuple[bool, int]:
+def _remedies(contender: Variant) -> tuple[bool, int]:
     """What backprop does to need less memory."""
     return contender.trainer.recompute, contender.trainer.micro_batches

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from onward.pipeline.progress_tracker import BUSY, Work
+from onward.pipeline.progress_tracker import BUSY, ProgressTracker
 
 BEAT, LOST_AFTER, GRACE = 0.5, 7.0, 1.5  # seconds; together below ten
 _OWN_GRACE = 10.0  # seconds that a rank has to say what it came upon itself
@@ -39,7 +39,7 @@ class Watch:
         patience: float = PATIENCE,
     ):
         self.store, self.rank, self.world, self.name, self.leave = store, rank, world, name, leave
-        self.patience, self.work = patience, Work()
+        self.patience, self.work = patience, ProgressTracker()
         self.fault: str | None = None
         self._own = False
         self._stop = threading.Event()

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from onward.pipeline.faults import PipelineFault, Watch
-from onward.pipeline.message import Message, Wire, pack, room_for, size, unpack
+from onward.pipeline.message import Message, MessagePrecision, pack, room_for, size, unpack
 
 _POLL = 0.2  # seconds between looks at whether the others live
 _NOTES = torch.uint8
@@ -19,9 +19,9 @@ _NOTES = torch.uint8
 class Outbox:
     """Sends messages to one rank. One is on its way and one may wait; who brings a third waits: back-pressure."""
 
-    def __init__(self, rank: int, group: Any, watch: Watch, *, wire: Wire = "exact"):
+    def __init__(self, rank: int, group: Any, watch: Watch, *, wire: MessagePrecision = "exact"):
         self.rank, self.group, self.watch = rank, group, watch
-        self.wire: Wire = wire
+        self.wire: MessagePrecision = wire
         self.sent_bytes = 0
         self._waiting: queue.Queue[tuple[Tensor, list[Tensor]] | None] = queue.Queue(maxsize=1)
         self._thread = threading.Thread(target=self._run, name="outbox", daemon=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-Wire = Literal["exact", "bf16"]
+MessagePrecision = Literal["exact", "bf16"]
 """exact: every bit of the stream arrives; bf16: streams are rounded to half their bytes."""
 
 _DTYPES = {str(dtype): dtype for dtype in (
@@ -26,7 +26,7 @@ class Message:
     notes: dict[str, Any] = field(default_factory=dict)
 
 
-def pack(message: Message, wire: Wire = "exact") -> tuple[dict[str, Any], list[Tensor]]:
+def pack(message: Message, wire: MessagePrecision = "exact") -> tuple[dict[str, Any], list[Tensor]]:
     """Return a description of a message, and its memory: contiguous bytes on the CPU, a piece per tensor.
 
     A tensor that stands twice in a stream, such as a skip connection that has just begun, is sent once.

@@ -28,7 +28,7 @@ class State(NamedTuple):
         return self.doing not in (FREE, BUSY)
 
 
-class Work:
+class ProgressTracker:
     """The state of the thread that makes it. One step, or one batch of an evaluation, is one piece of work.
 
     Only inside `expected` is there a limit to how long a piece may take. A rank that waits for another is not at work.

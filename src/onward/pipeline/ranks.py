@@ -13,7 +13,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from onward.pipeline.faults import PATIENCE, Watch
 from onward.pipeline.links import Inbox, Outbox
-from onward.pipeline.message import Wire
+from onward.pipeline.message import MessagePrecision
 from onward.pipeline.replicas import Peers
 
 _FOREVER = timedelta(days=30)  # a neighbor may be slow; whether it lives is the watch's business
@@ -59,11 +59,11 @@ class Ranks:
         """Whether this rank collects what the others found, and writes it down."""
         return self.last and self.replica == 0
 
-    def tell(self, key: str, value: Any) -> None:
+    def publish(self, key: str, value: Any) -> None:
         """Tell all ranks something."""
         self.store.set(key, json.dumps(value))
 
-    def hear(self, key: str) -> Any:
+    def wait_for(self, key: str) -> Any:
         """Wait until a rank has told this. Raises PipelineFault if one fails meanwhile."""
         with self.watch.work.waiting("word"):
             while not self.store.check([key]):
@@ -73,10 +73,10 @@ class Ranks:
 
     def agree(self, card: dict[str, Any]) -> None:
         """Compare what all ranks run. Raises ValueError naming the first rank that differs from rank 0, and in what."""
-        self.tell(f"card/{self.rank}", card)
-        first = self.hear("card/0")
+        self.publish(f"card/{self.rank}", card)
+        first = self.wait_for("card/0")
         for rank in range(1, self.world):
-            other = self.hear(f"card/{rank}")
+            other = self.wait_for(f"card/{rank}")
             for name, value in first.items():
                 if other.get(name) != value:
                     raise ValueError(
@@ -84,7 +84,7 @@ class Ranks:
                         "every process must run the same code on the same data"
                     )
 
-    def link(self, stages: int, replicas: int, device: torch.device, wire: Wire) -> None:
+    def link(self, stages: int, replicas: int, device: torch.device, wire: MessagePrecision) -> None:
         """Connect to the neighbors. Raises ValueError unless there is a process for each stage and replica."""
         if stages * replicas != self.world:
             raise ValueError(

@@ -9,13 +9,13 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from onward.core import BlockOptimizer, Goodness, Learner, LocalBlock
-from onward.pipeline.progress_tracker import Work
+from onward.pipeline.progress_tracker import ProgressTracker
 
 
 class Peers:
     """The replicas of one stage, and what they find out together; while one waits for the others, it is not at work."""
 
-    def __init__(self, group: Any, work: Work):
+    def __init__(self, group: Any, work: ProgressTracker):
         self.group, self.work = group, work
         self.number, self.place = dist.get_world_size(group), dist.get_rank(group)
 

@@ -20,10 +20,10 @@ from onward.data import Splits, TrainLoader
 from onward.pipeline import (
     PATIENCE,
     Message,
+    MessagePrecision,
     PipelineFault,
     Ranks,
     Stages,
-    Wire,
     carve,
     check_replicas,
     join,
@@ -40,13 +40,13 @@ from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, spec_for
-from onward.runs.train import Interrupted, Place, begin, check_data, conclude, follow, judge
+from onward.runs.train import Interrupted, RunOptions, begin, check_data, conclude, follow, judge
 from onward.screen import let_the_first_speak, shown
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
 from onward.training.finite import check_finite
-from onward.training.interrupt import StopWish, stop_wish
+from onward.training.interrupt import StopRequest, stop_requests
 from onward.training.loop import StepDone, Training
 from onward.training.neighbors import Stopped
 from onward.training.progress import Display
@@ -62,7 +62,7 @@ class Pipelining:
     """Blocks of each stage, such as 4 4 9; nothing: balanced by cost, cut where least is sent."""
     replicas: Count = 1
     """Processes that share the batches of each stage."""
-    messages: Wire = "exact"
+    messages: MessagePrecision = "exact"
     """exact, or bf16: half the bytes between stages, not the same bits."""
     balance: Balance = "measured"
     """What stages are balanced by: measured seconds, or counted operations."""
@@ -74,7 +74,7 @@ class Pipelining:
 
 
 def train_pipelined(
-    recipe: Recipe | None, where: Place, how: Pipelining, *, resume: Path | None = None
+    recipe: Recipe | None, where: RunOptions, how: Pipelining, *, resume: Path | None = None
 ) -> Outcome | None:
     """Train as `train` and `resume` do, as one of the processes that torchrun started.
 
@@ -102,7 +102,7 @@ class _Run:
         self,
         ranks: Ranks,
         recipe: Recipe | None,
-        where: Place,
+        where: RunOptions,
         how: Pipelining,
         resume: Path | None,
         held: ExitStack,
@@ -140,7 +140,7 @@ class _Run:
             return (folder, result) if ranks.writes else None
         if ranks.writes:
             announce(recipe, data, learner, self.device, folder.path)
-        with stop_wish() as wish:
+        with stop_requests() as wish:
             neighbors = StageNeighbors(ranks, owned, wish=self._wish(wish))
             training = begin(recipe, data, carve(learner, owned).to(self.device), self.where, neighbors)
             if kind is not None:
@@ -173,8 +173,8 @@ class _Run:
         if self.ranks.rank == 0:
             costs = self._costs(data, spec)
             chosen = place(costs.step, costs.entering, cuts, number)
-            self.ranks.tell("placement", [[stage.start, stage.stop] for stage in chosen])
-        return tuple(range(first, stop) for first, stop in self.ranks.hear("placement"))
+            self.ranks.publish("placement", [[stage.start, stage.stop] for stage in chosen])
+        return tuple(range(first, stop) for first, stop in self.ranks.wait_for("placement"))
 
     def _costs(self, data: Splits, spec: ModelSpec):
         learner = spec.build(seed=self.recipe.seed).laid_out(self.recipe.trainer, self.device)
@@ -185,21 +185,21 @@ class _Run:
     def _folder(self, data: Splits, stages: Stages) -> tuple[RunFolder, str | None]:
         """Return the run folder, and the checkpoint that all ranks go on from: its kind, None, or `finished`."""
         if self.ranks.rank == 0:
-            self.ranks.tell("session", _session())
+            self.ranks.publish("session", _session())
         if self.ranks.writes:
             folder = self._open(data, stages)
             self.held.enter_context(trained_here(folder.path))
             sweep(folder.path)
             found = checkpoints.latest(folder.path)
             kind = "finished" if folder.result() is not None else None if found is None else found[1]
-            self.ranks.tell("run", {"folder": str(folder.path.resolve()), "kind": kind})
-        told = self.ranks.hear("run")
+            self.ranks.publish("run", {"folder": str(folder.path.resolve()), "kind": kind})
+        told = self.ranks.wait_for("run")
         if not (Path(told["folder"]) / "config.json").is_file():
             raise ValueError(f"{told['folder']} cannot be seen here; --runs-dir must be a folder that all hosts share")
         return RunFolder(Path(told["folder"])), told["kind"]
 
     def _open(self, data: Splits, stages: Stages) -> RunFolder:
-        session = self.ranks.hear("session")
+        session = self.ranks.wait_for("session")
         folder = self.resumed or _begun(self.where.runs_dir / self.recipe.name, session)
         if folder is not None:
             check_data(folder, data)
@@ -208,7 +208,7 @@ class _Run:
         placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
         return RunFolder.create(self.where.runs_dir, self.recipe, {**machine, "pipeline": placement})
 
-    def _wish(self, stop: StopWish) -> Callable[[], tuple[bool, int | None]]:
+    def _wish(self, stop: StopRequest) -> Callable[[], tuple[bool, int | None]]:
         """Return what tells before each step whether all ranks save after it, and the signal to stop by."""
         self.saved = time.monotonic()
 
@@ -267,9 +267,9 @@ class _Run:
         if self.ranks.outbox is not None:
             self.ranks.outbox.put(Message("end"))
             self.ranks.outbox.close()
-        self.ranks.tell(f"done/{self.ranks.rank}", True)
+        self.ranks.publish(f"done/{self.ranks.rank}", True)
         for rank in range(self.ranks.world):
-            self.ranks.hear(f"done/{rank}")
+            self.ranks.wait_for(f"done/{rank}")
         self.ranks.end()
 
 

@@ -7,7 +7,7 @@ from onward.core import NonNegative, Positive, check_fields
 
 
 @dataclass(frozen=True)
-class Wires:
+class LinkSpeed:
     """What connects two stages. Raises ValueError for a bandwidth or latency that cannot be."""
 
     bandwidth: Positive
@@ -43,7 +43,7 @@ class Prediction:
     """By stage: when it had handed on each step and could take the next; of the last stage, when it had finished."""
 
 
-def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: Wires, steps: int) -> Prediction:
+def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: LinkSpeed, steps: int) -> Prediction:
     """Predict `steps` steps of a pipeline; `costs` are seconds by stage, `sent[s]` bytes from stage s to the next.
 
     Nothing comes back, so that step n of a stage waits for three things: its own step n - 1, the message of step n from

@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 from rich.cells import cell_len
 
-from onward.plots.look import CARD, GRID, INK, PARTS, RIGHT, SOFT, WRONG, Look, config
+from onward.plots.look import CARD, GRID, INK, PARTS, RIGHT, SOFT, WRONG, SeriesStyle, config
 
 Number = int | float
 Chart = alt.Chart | alt.LayerChart
@@ -27,7 +27,7 @@ _THICK, _GAP, _LINE, _ROOM = 14, 12, 15, 112  # of bars: height, distance, line 
 class Line:
     """A curve through points (x, y); `spread` is its deviation at each point, 0 for none."""
 
-    look: Look
+    look: SeriesStyle
     points: tuple[tuple[Number, Number], ...]
     spread: tuple[Number, ...] = ()
 
@@ -36,7 +36,7 @@ class Line:
 class Bar:
     """A bar of several parts, (kind, value) each, with a name above it and a text behind it."""
 
-    look: Look
+    look: SeriesStyle
     parts: tuple[tuple[int, Number], ...]
     text: str
     note: str = ""
@@ -130,7 +130,7 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
     return finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [look.label for look in looks])
 
 
-def matrix(look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
+def matrix(look: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
     """Return counts of true classes (rows) that were taken for classes (columns), as shares of their row."""
     rows = [
         {"r": row, "c": column, "n": count, "p": round(100 * count / max(1, sum(line)), 1)}
@@ -173,7 +173,7 @@ def matrix(look: Look, names: Sequence[str], counts: Sequence[Sequence[int]]) ->
     )
 
 
-def recovery(rows: Sequence[tuple[Look, Number, Number, Number, str]], *, title: str = "") -> Chart:
+def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *, title: str = "") -> Chart:
     """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note."""
     looks = [look for look, *_ in rows]
     names, data, step, below = _names(looks, [text for *_, text in rows])
@@ -252,7 +252,7 @@ def _points(line: Line, number: int, most: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _names(looks: Sequence[Look], notes: Sequence[str]) -> tuple[list[Chart], dict[str, Any], int, float]:
+def _names(looks: Sequence[SeriesStyle], notes: Sequence[str]) -> tuple[list[Chart], dict[str, Any], int, float]:
     """Return the names above rows, each with its note below it, and their data.
 
     Also the height of a row, and how far below its middle it is drawn.

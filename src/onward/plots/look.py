@@ -27,7 +27,7 @@ _DASHES = ([1, 0], [7, 4], [2, 4], [8, 3, 2, 3])
 
 
 @dataclass(frozen=True)
-class Look:
+class SeriesStyle:
     """How a method is told from the others everywhere: its name, a color, a mark, and whether it is a control."""
 
     label: str

@@ -9,7 +9,7 @@ from torch import as_tensor, bincount
 from onward.core import EpochDone, Learner
 from onward.plots.charts import Chart, Line, matrix
 from onward.plots.curves import curves
-from onward.plots.look import Look
+from onward.plots.look import SeriesStyle
 from onward.runs.finished import Run
 from onward.runs.folder import RunFolder
 
@@ -29,7 +29,10 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
     if len(names) != len(trained) or len(set(names)) < len(names):
         raise ValueError(f"{len(trained)} trainings need as many labels, each its own; got {', '.join(names)}")
     found = [
-        Line(Look(name, k, False), tuple((done.epoch + 1, 100 * done.validation_accuracy) for done in _history(each)))
+        Line(
+            SeriesStyle(name, k, False),
+            tuple((done.epoch + 1, 100 * done.validation_accuracy) for done in _history(each)),
+        )
         for k, (name, each) in enumerate(zip(names, trained, strict=True))
     ]
     return curves(found, "epochs", "validation accuracy, %")
@@ -48,7 +51,7 @@ def blocks(trained: Trained) -> Chart:
     chosen = [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
     found = [
         Line(
-            Look(f"block {block + 1}", k, False),
+            SeriesStyle(f"block {block + 1}", k, False),
             tuple((done.epoch + 1, 100 * done.block_accuracy[block]) for done in history),
         )
         for k, block in enumerate(chosen)
@@ -68,7 +71,7 @@ def confusion(learner: Learner, images: Any, labels: Any, *, title: str = "") ->
     if told.shape != found.shape or bool(((told < 0) | (told >= len(names))).any()):
         raise ValueError(f"labels must be one whole number from 0 to {len(names) - 1} for each of {len(found)} images")
     counts = bincount(told * len(names) + found, minlength=len(names) ** 2).reshape(len(names), len(names))
-    return matrix(Look(title or "a learner", 0, False), names, counts.tolist())
+    return matrix(SeriesStyle(title or "a learner", 0, False), names, counts.tolist())
 
 
 def _history(trained: Trained) -> tuple[EpochDone, ...]:

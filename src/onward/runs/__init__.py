@@ -8,14 +8,14 @@ from onward.runs.export import Export, Size, export_model
 from onward.runs.fit import fit
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
-from onward.runs.train import Interrupted, Place, resume, train
+from onward.runs.train import Interrupted, RunOptions, resume, train
 
 __all__ = [
     "Export",
     "Interrupted",
     "ModelSpec",
-    "Place",
     "RunFolder",
+    "RunOptions",
     "Size",
     "export_model",
     "fit",
@@ -29,7 +29,7 @@ __all__ = [
 
 _MOVED = {
     **dict.fromkeys(("Accuracy", "EpochDone", "Evaluator", "OnlineLearning", "StepDone", "Training"), "training"),
-    **dict.fromkeys(("Recovery", "Stream", "recover"), "compare"),
+    **dict.fromkeys(("Recovery", "ChipTraining", "recover"), "compare"),
 }
 
 

@@ -10,7 +10,7 @@ from onward.data import Splits
 from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
 from onward.runs.loading import load
-from onward.runs.train import Place, resume, train
+from onward.runs.train import RunOptions, resume, train
 from onward.screen import say
 from onward.training.evaluation import Accuracy
 
@@ -77,7 +77,7 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
             )
 
 
-def obtain(recipe: Recipe, data: Splits, place: Place) -> Run:
+def obtain(recipe: Recipe, data: Splits, place: RunOptions) -> Run:
     """Return the run of a recipe and seed below `place.runs_dir`: finished, else gone on with, else trained anew.
 
     Raises what `train` and `resume` raise.
@@ -91,7 +91,7 @@ def obtain(recipe: Recipe, data: Splits, place: Place) -> Run:
     return Run(folder, recipe, result)
 
 
-def _same(recipe: Recipe, data: Splits, place: Place) -> Iterator[RunFolder]:
+def _same(recipe: Recipe, data: Splits, place: RunOptions) -> Iterator[RunFolder]:
     """Find the runs of this recipe and seed on these data; what cannot be read is said and passed over."""
     for path in sorted((place.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
         try:

@@ -27,7 +27,7 @@ from onward.storage.locks import trained_here
 from onward.training.compiling import check_compiler, compile_bodies
 from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
-from onward.training.interrupt import StopWish, stop_wish
+from onward.training.interrupt import StopRequest, stop_requests
 from onward.training.loop import StepDone, Training
 from onward.training.neighbors import Neighbors
 from onward.training.process import processor_set_up
@@ -43,7 +43,7 @@ class Interrupted(Exception):
 
 
 @dataclass(frozen=True)
-class Place:
+class RunOptions:
     """Where a run happens: everything that does not change its result, but for rounding."""
 
     data_dir: Path | None = None
@@ -66,7 +66,7 @@ class Place:
 @gradients_on()
 @processor_set_up()
 def train(
-    recipe: Recipe, place: Place, *, verbose: bool = True, init: Path | None = None
+    recipe: Recipe, place: RunOptions, *, verbose: bool = True, init: Path | None = None
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train from the start in a new run folder; return it with the result. `verbose` shows how far it is.
 
@@ -96,7 +96,7 @@ def train(
 
 @gradients_on()
 @processor_set_up()
-def resume(path: Path, place: Place, *, verbose: bool = True) -> tuple[RunFolder, dict[str, Any]]:
+def resume(path: Path, place: RunOptions, *, verbose: bool = True) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
     Raises ValueError if the folder is damaged, if another process trains the run, or if the data are not those it
@@ -127,7 +127,9 @@ def check_data(folder: RunFolder, data: Splits) -> None:
         )
 
 
-def begin(recipe: Recipe, data: Splits, learner: Learner, place: Place, neighbors: Neighbors | None = None) -> Training:
+def begin(
+    recipe: Recipe, data: Splits, learner: Learner, place: RunOptions, neighbors: Neighbors | None = None
+) -> Training:
     """Return the training of a recipe at its start; with `neighbors` as one stage of a pipeline."""
     if place.compile:
         compile_bodies(learner)
@@ -188,7 +190,7 @@ def _carry_out(
     recipe: Recipe,
     data: Splits,
     learner: Learner,
-    place: Place,
+    place: RunOptions,
     verbose: bool,
     *,
     resumed: bool = False,
@@ -206,7 +208,7 @@ def _carry_out(
         _save(training, folder)  # a run that is resumed cannot take these weights again
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
     with Display(training.total_epochs, training.epoch, training.steps, quiet=not verbose) as display:
-        with stop_wish() as wish:
+        with stop_requests() as wish:
             follow(training, folder, display, _saved_in_time(training, folder, place.checkpoint_every, wish))
             _save(training, folder)
         found = judge(training, data)
@@ -214,7 +216,7 @@ def _carry_out(
 
 
 def _saved_in_time(
-    training: Training, folder: RunFolder, every: float, wish: StopWish
+    training: Training, folder: RunFolder, every: float, wish: StopRequest
 ) -> Callable[[StepDone | EpochDone], None]:
     """Return what saves when it is time, and stops where it is wished."""
     saved = time.monotonic()

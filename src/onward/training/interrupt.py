@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class StopWish:
+class StopRequest:
     """Holds the signal that asked the run to stop, if one did."""
 
     def __init__(self):
@@ -14,9 +14,9 @@ class StopWish:
 
 
 @contextmanager
-def stop_wish() -> Iterator[StopWish]:
+def stop_requests() -> Iterator[StopRequest]:
     """Collect the first SIGINT or SIGTERM inside the `with`; a second one acts at once, as usual."""
-    wish = StopWish()
+    wish = StopRequest()
     if threading.current_thread() is not threading.main_thread():
         yield wish  # only the main thread may handle signals
         return

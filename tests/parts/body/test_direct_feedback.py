@@ -10,7 +10,7 @@ from torch import nn
 from onward.algorithms import Backprop, CaFo
 from onward.core import LocalTrainer, Target, TrainerSettings
 from onward.nets import MLP, CaFoCNN
-from onward.parts.body.direct_feedback import Detached, DirectFeedback, TopError, Wire
+from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
 from onward.parts.goodness.pooled import PooledLinear
 
 CLASSES = 3
@@ -65,7 +65,7 @@ def test_a_map_gets_the_feedback_of_its_cell():
 
 
 def _wire(error):
-    wire = Wire()
+    wire = ErrorChannel()
     wire.error = error
     return wire
 

@@ -17,7 +17,7 @@ from onward.parts.goodness.means import MeanSquare
 from onward.parts.goodness.pooled import PooledLinear, Standardized
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.objective.others import WithOthers
+from onward.parts.objective.others import AddEarlierGoodness
 from onward.parts.objective.weighted import Weighted
 
 CLASSES, FEATURES, GROUPS = 4, 6, [0, 1, 1, 0]
@@ -81,7 +81,7 @@ def test_a_wrapper_of_class_scores_refuses_scores_per_sample(wrapper: str):
         WRAPPERS[wrapper][0](MeanSquare())
 
 
-@pytest.mark.parametrize("wrap", [lambda inner: Weighted(inner, 0.5), WithOthers])
+@pytest.mark.parametrize("wrap", [lambda inner: Weighted(inner, 0.5), AddEarlierGoodness])
 def test_a_wrapped_objective_keeps_what_it_compares(wrap):
     class Coupled(Objective):
         per_class, signed, couples_samples = True, False, True

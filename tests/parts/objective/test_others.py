@@ -8,7 +8,7 @@ from onward.algorithms import DeepSupervision, LayerCollaboration
 from onward.core import Learner, LocalTrainer, Target, TrainerSettings
 from onward.nets import MLP
 from onward.parts.objective.class_scores import Threshold
-from onward.parts.objective.others import WithOthers
+from onward.parts.objective.others import AddEarlierGoodness
 
 
 def _learner(**settings) -> Learner:
@@ -45,7 +45,7 @@ def test_pieces_of_a_batch_keep_their_own_numbers():
 def test_no_gradient_passes_to_the_others():
     own, others = torch.rand(4, requires_grad=True), torch.rand(4, requires_grad=True)
     target = Target(torch.zeros(4, dtype=torch.int64), torch.tensor([1, 1, -1, -1]), 2, (others,))
-    WithOthers(Threshold(), 0.5)(own, target).sum().backward()
+    AddEarlierGoodness(Threshold(), 0.5)(own, target).sum().backward()
     assert own.grad is not None and own.grad.any() and others.grad is None
 
 
@@ -53,11 +53,11 @@ def test_it_has_the_right_gradient():
     target = Target(torch.tensor([0, 1, 0, 1]), sign=torch.tensor([1, 1, -1, -1]), views=2)
     beside = target._replace(beside=(torch.rand(4, dtype=torch.float64),))
     scores = torch.rand(4, dtype=torch.float64).requires_grad_()
-    assert torch.autograd.gradcheck(lambda s: WithOthers(Threshold(0.5, 3.0), weight=0.7)(s, beside), scores)
+    assert torch.autograd.gradcheck(lambda s: AddEarlierGoodness(Threshold(0.5, 3.0), weight=0.7)(s, beside), scores)
 
 
 def test_it_is_as_signed_as_what_it_wraps():
-    wrapped = WithOthers(Threshold())
+    wrapped = AddEarlierGoodness(Threshold())
     assert (wrapped.per_class, wrapped.signed) == (False, True)
 
 

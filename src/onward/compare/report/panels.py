@@ -9,7 +9,7 @@ from onward.compare.report.heading import control_names, tested
 from onward.compare.report.numbers import number, percent, plain, spread
 from onward.measure import CATEGORIES
 from onward.plots.charts import Bar, Chart, Line, bars, lines, matrix, recovery
-from onward.plots.look import Look
+from onward.plots.look import SeriesStyle
 
 Found = Mapping[str, Any]
 _MANY = 20  # classes, beyond which a matrix is a blur
@@ -24,7 +24,7 @@ class Figure:
     unit: str
     chart: Chart
     kinds: Sequence[str] = ()
-    legend: Sequence[Look] = ()
+    legend: Sequence[SeriesStyle] = ()
     tall: bool = False
     """Whether it is as high as its rows need."""
 
@@ -37,7 +37,7 @@ class Panel:
     title: str
     about: str
     figures: Sequence[Figure]
-    legend: Sequence[Look] = ()
+    legend: Sequence[SeriesStyle] = ()
     notes: Sequence[str] = ()
 
     @property
@@ -46,17 +46,17 @@ class Panel:
         return len(self.figures) > 1 and self.figures[0].tall
 
 
-def looks_of(found: Found) -> list[Look]:
+def looks_of(found: Found) -> list[SeriesStyle]:
     """Tell the methods of a comparison apart: a color each; controls share one and differ in their dashes."""
     counts = {True: 0, False: 0}
     looks = []
     for method in found["methods"]:
-        looks.append(Look(method["label"], counts[method["backprop"]], method["backprop"]))
+        looks.append(SeriesStyle(method["label"], counts[method["backprop"]], method["backprop"]))
         counts[method["backprop"]] += 1
     return looks
 
 
-def panels(found: Found, looks: Sequence[Look], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
+def panels(found: Found, looks: Sequence[SeriesStyle], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
     """Return what is shown of accuracy without noise, and what is shown of all else; empty panels are left out."""
     accuracy = [_curves(found, looks), _blocks(found, looks), _blocks_by_epoch(found, looks)]
     others = [
@@ -76,7 +76,7 @@ def _chance(found: Found) -> float | None:
     return 1 / classes.pop() if len(classes) == 1 else None
 
 
-def _noise(found: Found, looks: Sequence[Look]) -> Panel:
+def _noise(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     figures = []
     reached = [
         row["mean"] for m in found["methods"] for row in (m["clean"], *m["noise"]) if row.get("level", 0) is not None
@@ -100,13 +100,13 @@ def _noise(found: Found, looks: Sequence[Look]) -> Panel:
     return Panel("noise", "Accuracy under noise", about, figures, looks)
 
 
-def _noise_line(method: Found, look: Look, sweep: str, xs: Sequence[float]) -> Line:
+def _noise_line(method: Found, look: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
     rows = [method["clean"], *[row for row in method["noise"] if row["sweep"] == sweep]]
     points = tuple((x, row["mean"]) for x, row in zip(xs, rows, strict=True))
     return Line(look, points, tuple(row["chip_deviation"] or 0.0 for row in rows))
 
 
-def _devices(found: Found, looks: Sequence[Look]) -> Panel:
+def _devices(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     figures = []
     for sweep in found["sweeps"]:
         if sweep["levels"][0] is None:
@@ -119,7 +119,7 @@ def _devices(found: Found, looks: Sequence[Look]) -> Panel:
     return Panel("devices", "Accuracy on published devices", about, figures)
 
 
-def _recovery(found: Found, looks: Sequence[Look]) -> Panel:
+def _recovery(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     figures = []
     for k, first in enumerate(found["methods"][0]["recovery"]):
         rows = []
@@ -138,12 +138,12 @@ def _recovery(found: Found, looks: Sequence[Look]) -> Panel:
     return Panel("recovery", "Learning on the chip", about, figures)
 
 
-def _costs(found: Found, looks: Sequence[Look]) -> list[Panel]:
+def _costs(found: Found, looks: Sequence[SeriesStyle]) -> list[Panel]:
     if not any("cost" in method for method in found["methods"]):
         return []
     rows = [(method["cost"], look) for method, look in _each(found, looks)]
     names, legend = control_names(found["controls"])
-    rows += [(control, Look(name, 0, True)) for control, name in zip(found["controls"], names, strict=True)]
+    rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(found["controls"], names, strict=True)]
     about = (
         "One training step, measured on this machine; controls by backprop through the same network with the same "
         f"batch, precision and optimizer stand below. {found['environment']['device']}."
@@ -167,7 +167,7 @@ def _costs(found: Found, looks: Sequence[Look]) -> list[Panel]:
     ]
 
 
-def _step_figures(rows: Sequence[tuple[Found, Look]]) -> list[Figure]:
+def _step_figures(rows: Sequence[tuple[Found, SeriesStyle]]) -> list[Figure]:
     memory, times, flops = [], [], []
     for row, look in rows:
         held, milliseconds, billions = row["memory"], 1e3 * row["step_seconds"], row["flops"]["total"] / 1e9
@@ -182,7 +182,7 @@ def _step_figures(rows: Sequence[tuple[Found, Look]]) -> list[Figure]:
     ]
 
 
-def _energy_bar(row: Found, look: Look) -> Bar:
+def _energy_bar(row: Found, look: SeriesStyle) -> Bar:
     energy = row["energy"]
     parts = ((0, 1e3 * energy["compute_joules"]), (1, 1e3 * energy["memory_joules"]))
     own = energy["measured"]
@@ -190,7 +190,7 @@ def _energy_bar(row: Found, look: Look) -> Bar:
     return Bar(look, parts, f"{number(1e3 * energy['joules'])} mJ", note)
 
 
-def _to_target(found: Found, looks: Sequence[Look]) -> list[Figure]:
+def _to_target(found: Found, looks: Sequence[SeriesStyle]) -> list[Figure]:
     drawn = []
     for method, look in _each(found, looks):
         joules = method["energy"]["joules_to_target"]
@@ -202,7 +202,8 @@ def _to_target(found: Found, looks: Sequence[Look]) -> list[Figure]:
 
 def _measured(steps: Found) -> Panel:
     rows = [
-        (row, Look(row["name"], k, row["name"].startswith("backprop"))) for k, row in enumerate(steps["contenders"])
+        (row, SeriesStyle(row["name"], k, row["name"].startswith("backprop")))
+        for k, row in enumerate(steps["contenders"])
     ]
     about = (
         f"A step of {steps['recipe']} with {steps['batch_size']} images of {steps['data']}, {steps['precision']}, as "
@@ -211,7 +212,7 @@ def _measured(steps: Found) -> Panel:
     return Panel(f"measured-{steps['recipe']}", f"Memory and time: {steps['recipe']}", about, _step_figures(rows))
 
 
-def _blocks(found: Found, looks: Sequence[Look]) -> Panel:
+def _blocks(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     several = [(m, look) for m, look in _each(found, looks) if len(m["by_block"]) > 1]
     drawn = [Line(look, tuple((float(k), v) for k, v in enumerate(m["by_block"], 1))) for m, look in several]
     figures = [_line_figure("Accuracy per block", "block that is scored", drawn, "test accuracy, %")] if drawn else []
@@ -219,7 +220,7 @@ def _blocks(found: Found, looks: Sequence[Look]) -> Panel:
     return Panel("blocks", "Accuracy per block", about, figures, [look for _, look in several])
 
 
-def _blocks_by_epoch(found: Found, looks: Sequence[Look]) -> Panel:
+def _blocks_by_epoch(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     figures, some = [], False
     for method, look in _each(found, looks):
         curves = [[row.get("block_accuracy", ()) for row in curve] for curve in method["curves"]]
@@ -228,7 +229,7 @@ def _blocks_by_epoch(found: Found, looks: Sequence[Look]) -> Panel:
             continue
         chosen = _spaced(min(map(len, epochs)))
         some = some or len(chosen) < len(epochs[0])
-        own = [Look(f"block {k + 1}", number, False) for number, k in enumerate(chosen)]
+        own = [SeriesStyle(f"block {k + 1}", number, False) for number, k in enumerate(chosen)]
         drawn = [
             Line(block, tuple((float(e), statistics.mean(blocks[k])) for e, blocks in enumerate(epochs, 1)))
             for block, k in zip(own, chosen, strict=True)
@@ -245,7 +246,7 @@ def _spaced(count: int) -> list[int]:
     return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
-def _curves(found: Found, looks: Sequence[Look]) -> Panel:
+def _curves(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     epochs, minutes = [], []
     for method, look in _each(found, looks):
         for curve in method["curves"]:
@@ -264,7 +265,7 @@ def _curves(found: Found, looks: Sequence[Look]) -> Panel:
     return Panel("curves", "Training", about, figures, looks if figures else [])
 
 
-def _confusion(found: Found, looks: Sequence[Look]) -> Panel:
+def _confusion(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     figures = [
         Figure(look.label, "", matrix(look, method["class_names"], method["confusion"]))
         for method, look in _each(found, looks)
@@ -274,7 +275,7 @@ def _confusion(found: Found, looks: Sequence[Look]) -> Panel:
     return Panel("confusion", "Confusion", about, figures)
 
 
-def mistakes(found: Found, looks: Sequence[Look]) -> list[tuple[Look, list[tuple[str, str, int, float]]]]:
+def mistakes(found: Found, looks: Sequence[SeriesStyle]) -> list[tuple[SeriesStyle, list[tuple[str, str, int, float]]]]:
     """Where there are too many classes for a matrix: the most frequent mistakes of each method."""
     return [
         (look, worst_pairs(method["class_names"], method["confusion"]))
@@ -283,7 +284,7 @@ def mistakes(found: Found, looks: Sequence[Look]) -> list[tuple[Look, list[tuple
     ]
 
 
-def _each(found: Found, looks: Sequence[Look]) -> list[tuple[Found, Look]]:
+def _each(found: Found, looks: Sequence[SeriesStyle]) -> list[tuple[Found, SeriesStyle]]:
     return list(zip(found["methods"], looks, strict=True))
 
 
@@ -300,7 +301,7 @@ def worst_pairs(
     return sorted(pairs, key=lambda pair: -pair[2])[:most]
 
 
-def _line_figure(title: str, axis: str, drawn: Sequence[Line], unit: str, legend: Sequence[Look] = ()) -> Figure:
+def _line_figure(title: str, axis: str, drawn: Sequence[Line], unit: str, legend: Sequence[SeriesStyle] = ()) -> Figure:
     return Figure(title, unit, lines(drawn, axis, title=title, unit=unit), legend=legend)
 
 

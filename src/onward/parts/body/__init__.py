@@ -1,12 +1,12 @@
 """Bodies: what is put around or inside a block's layers: feedback, spikes, recurrence, frozen weights."""
 
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
-from onward.parts.body.direct_feedback import Detached, DirectFeedback, TopError, Wire
+from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
 from onward.parts.body.exact import Inexact, exact
 from onward.parts.body.feedback import RandomFeedback, with_random_feedback
 from onward.parts.body.frozen import follow_data, frozen, thawed
 from onward.parts.body.kind import gives_maps
-from onward.parts.body.recurrent import Apart, LabelOnTop, NextLayer, RecurrentLayer, Settle
+from onward.parts.body.recurrent import LabelOnTop, NextLayer, RecurrentLayer, SettleStates, SplitStates
 from onward.parts.body.spiking import (
     ClassDifficulty,
     Coding,
@@ -21,24 +21,24 @@ from onward.parts.body.spiking import (
 )
 
 __all__ = [
-    "Apart",
     "ClassDifficulty",
     "Coding",
     "Collaboration",
     "Detached",
     "DirectFeedback",
     "EachStep",
+    "ErrorChannel",
     "Inexact",
     "LabelOnTop",
     "NextLayer",
     "OfPotential",
     "RandomFeedback",
     "RecurrentLayer",
-    "Settle",
+    "SettleStates",
     "SpikesOnly",
     "SpikingLayer",
+    "SplitStates",
     "TopError",
-    "Wire",
     "collaborate",
     "encode",
     "exact",

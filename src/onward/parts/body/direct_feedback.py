@@ -10,7 +10,7 @@ from onward.core import Auxiliary, Target, WrappedGoodness
 from onward.parts.goodness.pooled import PooledLinear
 
 
-class Wire:
+class ErrorChannel:
     """What carries the error from the top to the blocks, within one backward pass."""
 
     def __init__(self):
@@ -23,7 +23,7 @@ class TopError(Auxiliary):
     The last block learns from its true gradient, as in direct feedback alignment (Nøkland 2016).
     """
 
-    def __init__(self, num_classes: int, channels: int, wire: Wire, *, cells: tuple[int, int] = (1, 1)):
+    def __init__(self, num_classes: int, channels: int, wire: ErrorChannel, *, cells: tuple[int, int] = (1, 1)):
         super().__init__()
         self.read = PooledLinear(num_classes, channels, cells=cells)
         nn.init.kaiming_uniform_(self.read.linear.weight, a=5**0.5)
@@ -45,7 +45,7 @@ class DirectFeedback(nn.Module):
 
     feedback: Tensor
 
-    def __init__(self, num_classes: int, channels: int, wire: Wire, *, grid: int = 1):
+    def __init__(self, num_classes: int, channels: int, wire: ErrorChannel, *, grid: int = 1):
         super().__init__()
         drawn = torch.randn(num_classes, channels, grid, grid)
         self.register_buffer("feedback", drawn / drawn.flatten(1).norm(dim=1).view(-1, 1, 1, 1))
@@ -68,7 +68,7 @@ class Detached(WrappedGoodness):
 
 class _Emit(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, scores: Tensor, wire: Wire) -> Tensor:
+    def forward(ctx, scores: Tensor, wire: ErrorChannel) -> Tensor:
         ctx.wire = wire
         return scores.view_as(scores)
 
@@ -80,7 +80,7 @@ class _Emit(torch.autograd.Function):
 
 class _Inject(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, activity: Tensor, feedback: Tensor, wire: Wire) -> Tensor:
+    def forward(ctx, activity: Tensor, feedback: Tensor, wire: ErrorChannel) -> Tensor:
         ctx.save_for_backward(feedback)
         ctx.wire, ctx.shape = wire, activity.shape
         ctx.dtype = activity.dtype

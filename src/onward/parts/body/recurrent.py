@@ -58,13 +58,13 @@ class RecurrentLayer(nn.Module):
         return self.damping * before + (1 - self.damping) * new
 
 
-class Settle(nn.Module):
+class SettleStates(nn.Module):
     """A body that lets all layers settle together, without a graph; its activity is what they saw at counted times.
 
     States begin with one pass upwards. Then at each time every layer computes its new state from what its neighbors
     were at the time before, brought to unit length: pixels below the first layer, the label above the last. Counted are
-    the times from `first` to `last`, from 1. What the layers saw stands side by side, S values, for `Apart`. Images
-    that arrive without a label are handed on to an ordinary network.
+    the times from `first` to `last`, from 1. What the layers saw stands side by side, S values, for `SplitStates`.
+    Images that arrive without a label are handed on to an ordinary network.
 
     It knows the layers without owning them: their blocks do.
     """
@@ -96,7 +96,7 @@ class Settle(nn.Module):
         return torch.stack(counted, dim=1)
 
 
-class Apart(nn.Module):
+class SplitStates(nn.Module):
     """Hands on what each layer saw, [B, T, E] one after the other; an image without a label as it is."""
 
     def __init__(self, layers: Sequence[RecurrentLayer]):

@@ -4,7 +4,7 @@ from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Thre
 from onward.parts.objective.competition import Mixture, PositiveNegative
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin, ViewMargin
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
-from onward.parts.objective.others import TellGoodness, WithOthers
+from onward.parts.objective.others import AddEarlierGoodness, CarryGoodness
 from onward.parts.objective.sparsemax import Sparsemax, sparsemax
 from onward.parts.objective.squared_error import SquaredError
 from onward.parts.objective.symba import PairSoftplus
@@ -13,6 +13,8 @@ from onward.parts.objective.two_thresholds import TwoThresholds
 from onward.parts.objective.weighted import Weighted
 
 __all__ = [
+    "AddEarlierGoodness",
+    "CarryGoodness",
     "ClassMargin",
     "CrossEntropy",
     "EachLabel",
@@ -25,12 +27,10 @@ __all__ = [
     "Sparsemax",
     "SquaredDistance",
     "SquaredError",
-    "TellGoodness",
     "TemperedCrossEntropy",
     "Threshold",
     "TwoThresholds",
     "ViewMargin",
     "Weighted",
-    "WithOthers",
     "sparsemax",
 ]

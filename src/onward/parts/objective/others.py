@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from onward.core import Finite, Goodness, Objective, Stream, Target
 
 
-class TellGoodness(nn.Module):
+class CarryGoodness(nn.Module):
     """Joins as `join` does, and adds the block's goodness to the sum that travels first beside the input.
 
     The `first` block finds no sum. It is read from the activity before it is pooled or normalized.
@@ -30,7 +30,7 @@ class TellGoodness(nn.Module):
 
 
 @dataclass(frozen=True)
-class WithOthers(Objective):
+class AddEarlierGoodness(Objective):
     """Another objective on the sum of the block's own goodness and, held fixed, `weight` times that of the others.
 
     Lorberbom et al. 2024 (arXiv 2305.12393): p = sigma(g_l + gamma_l - threshold). A gradient passes through g_l alone.
