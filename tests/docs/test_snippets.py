@@ -102,7 +102,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     few = {**digits, "images": digits.images[:300], "target": digits.target[:300]}
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: sklearn.utils.Bunch(**few))
     stream = recovery.ChipTraining
-    monkeypatch.setattr("onward.compare.Stream", lambda images, **more: stream(min(images, 100), **more))
+    monkeypatch.setattr("onward.compare.ChipTraining", lambda images, **more: stream(min(images, 100), **more))
     monkeypatch.setattr(onward, "fit", lambda *given, epochs, **more: fit(*given, epochs=min(epochs, 1), **more))
 
 
