@@ -50,8 +50,8 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
     file = held.__enter__()
     file.write(b'{"asked": {"chip": 0}, "fou')
     file.flush()
-    code = "import sys; from pathlib import Path; from onward.compare.kept import Kept; print(flush=True); "
-    code += "Kept(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
+    code = "import sys; from pathlib import Path; from onward.compare.kept import AnswerCache; print(flush=True); "
+    code += "AnswerCache(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -257,5 +257,5 @@ def test_epochs_to_a_target():
 
 @pytest.mark.parametrize("values", [{"chips": 0}, {"steps": -1}, {"test_images": 0}, {"target": 1.5}, {"target": 0.0}])
 def test_an_impossible_question_is_refused(values: dict):
-    with pytest.raises(ValueError, match=f"{next(iter(values))} of Question must be"):
+    with pytest.raises(ValueError, match=f"{next(iter(values))} of ComparisonSettings must be"):
         ComparisonSettings(**values)

@@ -99,7 +99,7 @@ def test_a_deep_span_refuses_an_objective_inside_that_the_supervision_does_not_s
         Learner(blocks, supervision=LabelInLoss(), spans=whole(2, deep=True), rules=rules)
 
 
-@pytest.mark.parametrize("leave_after", [0, 1, 2, None])
+@pytest.mark.parametrize("handoff_from", [0, 1, 2, None])
 def test_the_stream_left_behind_is_that_of_the_block_asked_for_with_the_weights_from_before(handoff_from: int | None):
     learner = make_learner(whole)
     original = copy.deepcopy(learner)

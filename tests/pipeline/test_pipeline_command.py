@@ -53,7 +53,7 @@ def test_a_pipeline_on_paper_refuses_what_cannot_be(capsys: pytest.CaptureFixtur
     assert main(["simulate", "backprop-deeper_forward-digits", "--net.width", "10", "--devices", "2"]) == 2
     assert "cannot be cut into 2 stages" in capsys.readouterr().err
     assert main(["simulate", "deeper_forward-digits", "--bandwidth", "0"]) == 2
-    assert "bandwidth of Wires must be a finite number > 0" in capsys.readouterr().err
+    assert "bandwidth of LinkSpeed must be a finite number > 0" in capsys.readouterr().err
     assert main(["simulate"]) == 2
     assert "no recipe named" in capsys.readouterr().err
 

@@ -145,7 +145,7 @@ def test_thousands_of_stages_are_predicted():
 
 @pytest.mark.parametrize(("bandwidth", "latency"), [(0.0, 0.0), (-1.0, 0.0), (1.0, -0.1), (math.nan, 0.0)])
 def test_impossible_wires_are_refused(bandwidth: float, latency: float):
-    with pytest.raises(ValueError, match=r"(bandwidth|latency) of Wires must be a finite number"):
+    with pytest.raises(ValueError, match=r"(bandwidth|latency) of LinkSpeed must be a finite number"):
         LinkSpeed(bandwidth, latency)
 
 

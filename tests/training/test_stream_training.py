@@ -104,7 +104,7 @@ def test_the_training_split_can_be_evaluated(recipe: Recipe, data: Splits):
 
 
 def test_workers_cannot_be_negative():
-    with pytest.raises(ValueError, match=r"workers of Place must be .*, got -1"):
+    with pytest.raises(ValueError, match=r"workers of RunOptions must be .*, got -1"):
         RunOptions(workers=-1)
 
 

@@ -16,7 +16,7 @@ from onward.core import LocalTrainer
 from onward.costs.blocks import BlockCosts, block_costs
 from onward.costs.contenders import shapes_like
 from onward.data import TrainLoader
-from onward.pipeline import LinkSpeed, Stages, Wire, place, possible_cuts, simulate, stages_of
+from onward.pipeline import LinkSpeed, MessagePrecision, Stages, place, possible_cuts, simulate, stages_of
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.model import prepared
@@ -55,7 +55,7 @@ class SimulateArguments:
     """Seconds before the first byte of a message arrives."""
     steps: int = 100
     """Steps to predict, filling and draining included."""
-    messages: Wire = "exact"
+    messages: MessagePrecision = "exact"
     """exact, or bf16: half the bytes."""
     stages: tuple[int, ...] = ()
     """Blocks of each stage; else balanced by cost."""
