@@ -41,7 +41,7 @@ def test_fit_trains_where_gradients_are_switched_off(off: Callable, toy_data: Sp
     assert torch.is_grad_enabled() and not torch.is_inference_mode_enabled()
 
 
-def test_autocast_around_a_training_or_a_prediction_changes_neither(toy_data: Splits):
+def test_autocast_around_a_training_does_not_change_it_and_a_prediction_follows_it(toy_data: Splits):
     def run() -> Learner:
         return fit(DeeperForward(), TinyCNN(width=6), toy_data, epochs=1, trainer=TrainerSettings(learning_rate=0.02))
 
@@ -49,10 +49,13 @@ def test_autocast_around_a_training_or_a_prediction_changes_neither(toy_data: Sp
     with torch.autocast("cpu", dtype=torch.bfloat16):
         found = run()
         assert torch.is_autocast_enabled("cpu")
-        assert _same(found, plain) and torch.equal(found.predict_scores(x), plain.predict_scores(x))
+        assert _same(found, plain)
+        rounded = found.predict_scores(x)
         stream, alone = (OnlineLearning(run(), TrainerSettings()) for _ in range(2))
         stream.partial_fit(x, toy_data.test.labels)
     alone.partial_fit(x, toy_data.test.labels)
+    exact = plain.predict_scores(x)
+    assert not torch.equal(rounded, exact) and torch.allclose(rounded, exact, rtol=0.1, atol=0.1)
     assert _same(stream.learner, alone.learner)
 
 

@@ -13,23 +13,21 @@ _AUTOCAST = ("cpu", "cuda")
 def gradients_on() -> Iterator[None]:
     """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`.
 
-    What is made there is fp32 and on the CPU unless told otherwise, whatever torch's defaults and autocast are.
+    What is made there is fp32 and on the CPU unless told otherwise, whatever torch's defaults are. Nor does the
+    caller's autocast reach inside: the precision of a training is one of its settings.
     """
-    with torch.inference_mode(False), torch.enable_grad(), common_defaults():
+    with torch.inference_mode(False), torch.enable_grad(), common_defaults(), ExitStack() as stack:
+        for kind in _AUTOCAST:
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
         yield
 
 
 @contextmanager
 def common_defaults() -> Iterator[None]:
-    """Make tensors as torch does unless told otherwise, fp32 and on the CPU, whatever the caller told it.
-
-    Nor does the caller's autocast reach inside: the precision of a training is one of its settings.
-    """
+    """Make tensors as torch does unless told otherwise, fp32 and on the CPU, whatever the caller told it."""
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:
-        for kind in _AUTOCAST:
-            if torch.is_autocast_enabled(kind):
-                stack.enter_context(torch.autocast(kind, enabled=False))
         if torch.get_default_device().type != "cpu":
             stack.enter_context(torch.device("cpu"))
         if dtype != torch.float32:
