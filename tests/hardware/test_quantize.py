@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+import onward.hardware
 from onward.hardware import (
     Noise,
     QuantizedActivities,
@@ -17,6 +18,7 @@ from onward.hardware import (
     QuantizedWeights,
     low_precision,
 )
+from onward.hardware.chip import label
 
 KINDS = (QuantizedWeights, QuantizedActivities, QuantizedInputs, QuantizedUpdates, QuantizedMemory)
 bits_allowed = st.integers(2, 16)
@@ -134,3 +136,11 @@ def test_low_precision_covers_weights_activities_and_updates():
     noises: tuple[Noise, ...] = low_precision(8)
     assert {noise.site for noise in noises} == {"weights", "activities", "updates", "memory"}
     assert all(noise.ideal for noise in low_precision(None))
+
+
+def test_a_renamed_noise_is_found_by_its_old_name_and_draws_as_before():
+    with pytest.warns(DeprecationWarning, match="QuantisedMemory is now QuantizedMemory"):
+        assert onward.hardware.QuantisedMemory is QuantizedMemory
+    assert label([QuantizedMemory(4), QuantizedWeights(4)])[0][0] == "QuantisedMemory.0"
+    with pytest.raises(AttributeError, match="no attribute 'Quantised'"):
+        _ = onward.hardware.Quantised

@@ -31,7 +31,7 @@ def label(noises: Sequence[Noise]) -> list[Labeled]:
     seen: Counter[str] = Counter()
     labeled = []
     for noise in noises:
-        name = type(noise).__name__
+        name = noise.drawn_as or type(noise).__name__
         labeled.append(Labeled(f"{name}.{seen[name]}", noise))
         seen[name] += 1
     return labeled

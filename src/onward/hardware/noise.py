@@ -28,6 +28,8 @@ class Noise(ABC):
 
     site: ClassVar[Site]
     lifetime: ClassVar[Lifetime]
+    drawn_as: ClassVar[str] = ""
+    """The name that seeds its draws; empty: that of its class. A class that is renamed keeps its numbers by it."""
 
     def __post_init__(self):
         check_fields(self)

@@ -36,6 +36,7 @@ class QuantizedWeights(Quantized):
     rounding draws when the weights are written. Raises ValueError for bits outside 2 to 16.
     """
 
+    drawn_as: ClassVar[str] = "QuantisedWeights"
     site: ClassVar[Site] = "weights"
     lifetime: ClassVar[Lifetime] = "programming"
 
@@ -61,6 +62,7 @@ class QuantizedActivities(Quantized):
     largest magnitude takes its place. Raises ValueError for bits outside 2 to 16 or a full scale that is not positive.
     """
 
+    drawn_as: ClassVar[str] = "QuantisedActivities"
     site: ClassVar[Site] = "activities"
     lifetime: ClassVar[Lifetime] = "use"
 
@@ -80,6 +82,7 @@ class QuantizedActivities(Quantized):
 class QuantizedInputs(QuantizedActivities):
     """The digital-to-analog converter in front of a body: what enters it, on a grid; else as `QuantizedActivities`."""
 
+    drawn_as: ClassVar[str] = "QuantisedInputs"
     site: ClassVar[Site] = "inputs"
 
 
@@ -91,6 +94,7 @@ class QuantizedUpdates(Quantized):
     bits outside 2 to 16.
     """
 
+    drawn_as: ClassVar[str] = "QuantisedUpdates"
     site: ClassVar[Site] = "updates"
     lifetime: ClassVar[Lifetime] = "use"
 
@@ -112,6 +116,7 @@ class QuantizedMemory(Quantized):
     step are lost for good. Raises ValueError for bits outside 2 to 16.
     """
 
+    drawn_as: ClassVar[str] = "QuantisedMemory"
     site: ClassVar[Site] = "memory"
     lifetime: ClassVar[Lifetime] = "use"
 
