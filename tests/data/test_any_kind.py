@@ -65,6 +65,26 @@ def test_sixteen_bits_are_kept():
     assert torch.equal(learner.predict(images), learner.predict(images / np.float32(65535)))
 
 
+@pytest.mark.parametrize(
+    "form", [list, lambda x: list(torch.from_numpy(x)), lambda x: x.astype(">u2"), lambda x: torch.from_numpy(x)]
+)
+def test_sixteen_bits_are_levels_in_every_container(form):
+    images = DRAW.integers(0, 65536, (60, 5, 5)).astype("uint16")
+    whole, made = from_arrays(images, LABELS), from_arrays(form(images), LABELS)
+    assert made.inputs == whole.inputs and made.checksum == whole.checksum
+    learner = fit(MonoForward(), MLP(width=8), whole, epochs=1)
+    assert torch.equal(learner.predict_scores(form(images)), learner.predict_scores(images))
+
+
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
+def test_unsigned_integers_are_taken_for_the_numbers_that_they_are(dtype):
+    images = DRAW.integers(0, 256, (60, 5, 5))
+    learner = fit(MonoForward(), MLP(width=8), from_arrays(images, LABELS), epochs=1)
+    scores = learner.predict_scores(images)
+    assert torch.equal(learner.predict_scores(images.astype(dtype)), scores)
+    assert torch.equal(learner.predict_scores(torch.from_numpy(images.astype(dtype))), scores)
+
+
 def test_numbers_that_float32_would_make_equal_stay_apart():
     time = 1.7e9 + LABELS + DRAW.random(60) * 0.1
     made = from_arrays(time[:, None], LABELS)

@@ -1,6 +1,7 @@
 """Arrays to `from_arrays`, `predict`, `predict_scores` and `score_blocks`: taken for the same images, or refused."""
 # N images, H W map
 
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from fuzz_case import Case, Target, Wrong
-from fuzz_forms import images_of, labels_of
+from fuzz_forms import images_of, labels_of, numbers_in
 
 from onward.algorithms import ALGORITHMS
 from onward.core import Learner
@@ -60,6 +61,7 @@ def _reading(case: Case, world: World) -> None:
     what = case.pick(("predict", "predict_scores", "score_blocks"))
     x = world.images[: case.draw.randrange(1, 5)]
     given, kind = images_of(case, x)
+    kind = "refused" if kind == "other" else kind
     more: dict[str, Any] = {}
     if case.chance(0.2):
         more["batch_size"] = case.pick((1, 2, 500, 0, -1, 1.5, None, "2", True, float("nan"), 2**70))
@@ -101,30 +103,23 @@ def _splits(case: Case, world: World) -> None:
     labels, label_kind = labels_of(case, world.labels)
     more, wanted = _settings(case)
     refused = "refused" in (kind, label_kind, wanted)
+    parts = [(given, labels, label_kind)]
     if "test_fraction" not in more and case.chance(0.15):  # which is not read beside test images
         more["test_images"], kind = images_of(case, world.images[:9])
         more["test_labels"], label_kind = labels_of(case, world.labels[:9])
         refused = refused or "refused" in (kind, label_kind)
+        parts.append((more["test_images"], more["test_labels"], label_kind))
     splits = from_arrays(given, labels, **more)
     if refused:
-        # Of images alone another shape, and of labels another class, may be what is meant.
-        if _plausible(case):
-            check_pairs(splits, None)
-            return
         raise Wrong("from_arrays took it")
-    check_pairs(splits, dict(zip([image.tobytes() for image in world.images], world.labels.tolist(), strict=True)))
-    names = more.get("class_names") or ("0", "1", "2")
-    if tuple(names) != splits.class_names:
-        raise Wrong(f"class names {splits.class_names}")
-
-
-_SHAPES = ("three channels", "another height", "another width", "one too high")
-
-
-def _plausible(case: Case) -> bool:
-    """Whether all that has to be refused by a learner may be right in a data set."""
-    wrong = [did for did in case.did if did.endswith("(refused)") or did.startswith("bad ")]
-    return all(did.startswith(_SHAPES) for did in wrong)
+    names = tuple(more.get("class_names") or class_names_of(labels, named=parts[0][2] == "named"))
+    if names != splits.class_names:
+        raise Wrong(f"class names {splits.class_names}, not {names}")
+    unit = _in_unit(numbers_in(given))
+    if splits.inputs.unit != unit:
+        raise Wrong(f"taken for images in [0, 1]: {splits.inputs.unit}")
+    rows = [(as_kept(numbers_in(x), unit=unit), row_names(y, names, named=how == "named")) for x, y, how in parts]
+    check_kept(splits, rows)
 
 
 def _settings(case: Case) -> tuple[dict[str, Any], str]:
@@ -143,27 +138,82 @@ def _settings(case: Case) -> tuple[dict[str, Any], str]:
         }[name]  # fmt: skip
         takes = case.chance(0.5)
         more[name] = case.draw.choice(good if takes else bad)
+        if name == "class_names" and takes:
+            case.own = tuple(more[name])
         kind = "same" if takes else "refused"
         case.note(f"{'' if takes else 'bad '}{name} {more[name]!r}")
     return more, kind
 
 
-def check_pairs(splits: Splits, wanted: dict[bytes, int] | None) -> None:
-    """Raise Wrong unless each image is in some split, with its own label, and none of the first two is in two."""
+def class_names_of(labels: Any, *, named: bool) -> tuple[str, ...]:
+    """Return the names that classes 0, 1, 2 or names have to get."""
+    return tuple(sorted({str(value) for value in np.asarray(labels)})) if named else ("0", "1", "2")
+
+
+def row_names(labels: Any, names: tuple[str, ...], *, named: bool) -> list[str]:
+    """Return the name of the class of each row. Raises Wrong for a class that is none of `names`."""
+    if named:
+        found = [str(value) for value in np.asarray(labels)]
+    else:
+        indices = [int(value) for value in numbers_in(labels)]
+        found = [names[index] if index < len(names) else str(index) for index in indices]
+    strange = set(found) - set(names)
+    if strange:
+        raise Wrong(f"labels {sorted(strange)} were taken, the classes are {names}")
+    return found
+
+
+def _in_unit(numbers: np.ndarray) -> bool:
+    """Whether these are images in [0, 1]: levels of 8 or 16 bits, or floats that all lie there."""
+    if numbers.ndim < 3 or numbers.dtype.kind not in "uf":
+        return False
+    levels = numbers.dtype.newbyteorder("=") in ("u1", "u2")
+    return levels or (numbers.dtype.kind == "f" and bool(numbers.min() >= 0 and numbers.max() <= 1))
+
+
+def as_kept(numbers: np.ndarray, *, unit: bool, images: bool = True) -> np.ndarray:
+    """Return what has to be kept: uint8 images in [0, 1] as they are, all else as float64; channels come first."""
+    if images and numbers.ndim == 3:
+        numbers = numbers[:, None]
+    if images and numbers.ndim == 4 and numbers.shape[1] not in (1, 3) and numbers.shape[3] in (1, 3):
+        numbers = numbers.transpose(0, 3, 1, 2)
+    if unit and numbers.dtype == np.uint8:
+        return numbers
+    if unit and numbers.dtype.kind == "u":
+        return (numbers.astype("f4") / np.float32(65535)).astype("f8")
+    return numbers.astype("f8")
+
+
+def check_kept(splits: Splits, parts: list[tuple[np.ndarray, list[str]]]) -> None:
+    """Raise Wrong unless each row is in one split, as it has to be kept, with its own label, and nothing else is."""
     if splits.train.labels.numel() == 0 or splits.validation.labels.numel() == 0:
         raise Wrong("an empty split")
-    if wanted is None:
-        return
-    seen: list[bytes] = []
+    places: dict[tuple[str, bytes, str], list[int]] = defaultdict(list)
+    rows = 0
+    for values, names in parts:
+        kinds = ("u1",) if values.dtype == np.uint8 else ("f8",)
+        kinds = (*kinds, "f4", "i8") if kinds == ("f8",) and not _lossy(values) else kinds
+        for kind in kinds:
+            for k, (row, name) in enumerate(zip(values.astype(kind), names, strict=True)):
+                places[kind, np.ascontiguousarray(row).tobytes(), name].append(rows + k)
+        rows += len(values)
+    used: set[int] = set()
     for split in (splits.train, splits.validation, splits.test):
         for pixels, label in zip(split.pixels.numpy(), split.labels.tolist(), strict=True):
-            gray = pixels if pixels.dtype == np.uint8 else np.round(255 * pixels.astype("f8")).astype("u1")
-            image = np.ascontiguousarray(gray).tobytes()
-            if wanted.get(image) != label:
-                raise Wrong(f"an image of label {wanted.get(image)} has label {label}")
-            seen.append(image)
-    if set(seen) != set(wanted):
-        raise Wrong(f"{len(set(wanted) - set(seen))} images are in no split")
+            key = (pixels.dtype.str.lstrip("<|"), np.ascontiguousarray(pixels).tobytes(), splits.class_names[label])
+            free = [row for row in places.get(key, ()) if row not in used]
+            if not free:
+                raise Wrong(f"a row of {pixels.dtype} and class {key[2]} that was not given, or was given less often")
+            used.add(free[0])
+    if len(used) != rows:
+        raise Wrong(f"{rows - len(used)} rows are in no split")
+
+
+def _lossy(values: np.ndarray) -> bool:
+    """Whether float32 rounds away more than a ten-thousandth of what some column varies by."""
+    columns = values.reshape(len(values), -1)
+    deviation = columns.std(0)
+    return bool((np.abs(columns - columns.astype("f4")) > 1e-4 * deviation)[:, deviation > 0].any())
 
 
 TARGET = Target("arrays", 34, prepare, case)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from fuzz_case import Case
 
@@ -32,6 +33,11 @@ SAME: dict[str, Form] = {
     "nested lists": lambda x: (x / 255).tolist(),
     "read only": lambda x: _locked(x),
     "sparse": lambda x: torch.from_numpy(x / 255).to_sparse(),
+    "uint16": lambda x: x.astype("u2") * 257,
+    "uint16 big-endian": lambda x: (x.astype("u2") * 257).astype(">u2"),
+    "uint16 tensor": lambda x: torch.from_numpy(x.astype("u2") * 257),
+    "list of uint16 arrays": lambda x: list(x.astype("u2") * 257),
+    "list of uint16 tensors": lambda x: list(torch.from_numpy(x.astype("u2") * 257)),
     "channels last": lambda x: torch.from_numpy(x.copy()).contiguous(memory_format=torch.channels_last),
 }
 """By name: what makes another form of uint8 images [N 1 H W]; it must be taken for the same or be refused."""
@@ -39,36 +45,40 @@ SAME: dict[str, Form] = {
 ROUNDED: dict[str, Form] = {
     "float16": lambda x: (x / 255).astype("f2"),
     "bfloat16 tensor": lambda x: torch.from_numpy(x / 255).bfloat16(),
-    "integers": lambda x: x.astype("i8"),
-    "unsigned 16 bits": lambda x: x.astype("u2"),
-    "nested lists of integers": lambda x: x.tolist(),
 }
 """Likewise, but what is taken may differ by rounding."""
+
+OTHER: dict[str, Form] = {
+    "integers": lambda x: x.astype("i8"),
+    "nested lists of integers": lambda x: x.tolist(),
+    "a negative value": lambda x: _with(x, -0.25),
+    "a value above one": lambda x: _with(x, 1.5),
+    "floats to 255": lambda x: np.maximum(x.astype("f4"), 2.0),
+    "float64 to 1e6": lambda x: x * 4000.1,
+    "negative integers": lambda x: -1 - x.astype("i4"),
+    "large integers": lambda x: x.astype("i4") + 256,
+    "booleans": lambda x: x > 127,
+    "three channels": lambda x: np.repeat(x, 3, axis=1),
+    "another height": lambda x: np.concatenate([x, x], axis=2),
+    "another width": lambda x: x[..., :-1],
+    "flat": lambda x: x.reshape(len(x), -1),
+}
+"""Other inputs: to be learned from as they are, and refused by a learner of images [1 H W] in [0, 1]."""
 
 REFUSED: dict[str, Form] = {
     "a NaN": lambda x: _with(x, np.nan),
     "an infinity": lambda x: _with(x, np.inf),
     "minus infinity": lambda x: _with(x, -np.inf),
-    "a negative value": lambda x: _with(x, -0.25),
-    "a value above one": lambda x: _with(x, 1.5),
-    "floats to 255": lambda x: np.maximum(x.astype("f4"), 2.0),
     "a NaN in a tensor": lambda x: torch.from_numpy(_with(x, np.nan)),
     "a NaN in lists": lambda x: _with(x, np.nan).tolist(),
     "complex": lambda x: x.astype("c8"),
     "complex tensor": lambda x: torch.from_numpy(x / 255).to(torch.complex64),
-    "negative integers": lambda x: -1 - x.astype("i4"),
-    "large integers": lambda x: x.astype("i4") + 256,
-    "booleans": lambda x: x > 127,
     "objects": lambda x: x.astype(object),
     "text": lambda x: x.astype(str),
     "bytes": lambda x: x.tobytes(),
     "dates": lambda x: x.astype("datetime64[s]"),
     "records": lambda x: np.zeros(len(x), dtype=[("a", "u1"), ("b", "f4")]),
     "two channels": lambda x: np.repeat(x, 2, axis=1),
-    "three channels": lambda x: np.repeat(x, 3, axis=1),
-    "another height": lambda x: np.concatenate([x, x], axis=2),
-    "another width": lambda x: x[..., :-1],
-    "flat": lambda x: x.reshape(len(x), -1),
     "five axes": lambda x: x[None],
     "no axis": lambda x: np.array(3, dtype="u1"),
     "a number": lambda x: 7,
@@ -116,6 +126,18 @@ LABELS_SAME: dict[str, Form] = {
     "list of tensors": lambda y: [torch.tensor(int(label)) for label in y],
 }
 
+LABELS_NAMED: dict[str, Form] = {
+    "text": lambda y: y.astype(str),
+    "list of text": lambda y: [str(label) for label in y],
+    "words": lambda y: np.array(["zebra", "ape", "\u00f6lm"])[y],
+    "objects of words": lambda y: np.array(["zebra", "ape", "\u00f6lm"], dtype=object)[y],
+    "series of words": lambda y: pd.Series(np.array(["zebra", "ape", "\u00f6lm"])[y]),
+    "categories": lambda y: pd.Categorical(np.array(["zebra", "ape", "\u00f6lm"])[y]),
+    "booleans": lambda y: y > 0,
+    "boolean tensor": lambda y: torch.from_numpy(y > 0),
+}
+"""Names of classes: to be learned as such by `from_arrays`, and refused where class indices are asked for."""
+
 LABELS_REFUSED: dict[str, Form] = {
     "one of -1": lambda y: _label(y, -1),
     "one too high": lambda y: _label(y, 3),
@@ -129,10 +151,7 @@ LABELS_REFUSED: dict[str, Form] = {
     "floats": lambda y: y.astype("f4"),
     "float tensor": lambda y: torch.from_numpy(y).double(),
     "list of floats": lambda y: [float(label) for label in y],
-    "booleans": lambda y: y > 0,
     "complex": lambda y: y.astype("c8"),
-    "text": lambda y: y.astype(str),
-    "list of text": lambda y: [str(label) for label in y],
     "list with nothing": lambda y: [None, *y.tolist()[1:]],
     "objects": lambda y: y.astype(object) * 2**70,
     "list of huge": lambda y: [2**70, *y.tolist()[1:]],
@@ -158,13 +177,14 @@ def _label(y: np.ndarray, value: int) -> np.ndarray:
 
 
 def images_of(case: Case, x: np.ndarray) -> tuple[Any, str]:
-    """Return some form of images, and whether it is the same, rounded or to be refused."""
-    return _some(case, x, (("same", SAME), ("rounded", ROUNDED), ("refused", REFUSED)), (6, 1, 5))
+    """Return some form of images, and whether it is the same, rounded, other images or to be refused."""
+    kinds = (("same", SAME), ("rounded", ROUNDED), ("other", OTHER), ("refused", REFUSED))
+    return _some(case, x, kinds, (6, 1, 2, 3))
 
 
 def labels_of(case: Case, y: np.ndarray) -> tuple[Any, str]:
-    """Return some form of labels, and whether it is the same or to be refused."""
-    return _some(case, y, (("same", LABELS_SAME), ("refused", LABELS_REFUSED)), (1, 1))
+    """Return some form of labels, and whether it is the same, named or to be refused."""
+    return _some(case, y, (("same", LABELS_SAME), ("named", LABELS_NAMED), ("refused", LABELS_REFUSED)), (4, 1, 3))
 
 
 def _some(case: Case, value: np.ndarray, kinds: Any, weights: tuple[int, ...]) -> tuple[Any, str]:
@@ -172,3 +192,13 @@ def _some(case: Case, value: np.ndarray, kinds: Any, weights: tuple[int, ...]) -
     name = case.draw.choice(list(forms))
     case.note(f"{name} of {len(value)} ({kind})")
     return forms[name](value), kind
+
+
+def numbers_in(given: Any) -> np.ndarray:
+    """Return the numbers of a form, in their own type where NumPy has it."""
+    if isinstance(given, list | tuple) and isinstance(given[0], torch.Tensor):
+        given = torch.stack(list(given))
+    if isinstance(given, torch.Tensor):
+        dense = given.detach().to_dense() if given.layout != torch.strided else given.detach()
+        return (dense.float() if dense.dtype == torch.bfloat16 else dense).numpy()
+    return np.asarray(given)

@@ -43,7 +43,7 @@ class InputForm:
     def check(self, values: Any, what: str = "images") -> Tensor:
         """Return inputs [N, *shape] from what holds numbers. Raises ValueError with the value and the remedy."""
         if self.unit:
-            return check_images(levels(values), what, shape=self.shape)
+            return check_images(levels(values, what), what, shape=self.shape)
         if is_frame(values) and self.columns:
             return numbers_of(values, self.columns, what)
         tensor = check_finite(values, what)
@@ -120,12 +120,10 @@ def measured(values: Any, kind: str | None, what: str) -> tuple[InputForm, Tenso
     return InputForm(found, tuple(tensor.shape[1:]), columns=columns), tensor
 
 
-def levels(values: Any) -> Any:
-    """Return images of 16 bits as floats in [0, 1], which hold them exactly; others as they are."""
-    kind = getattr(values, "dtype", None)
-    if str(kind).removeprefix("torch.").lstrip("<>=") in ("uint16", "u2"):
-        return as_numbers(values, "images").to(torch.float32) / 65535
-    return values
+def levels(values: Any, what: str = "images") -> Tensor:
+    """Return images as a tensor: of 16 bits as floats in [0, 1], which hold them exactly; others as they are."""
+    tensor = as_numbers(values, what)
+    return tensor.to(torch.float32) / 65535 if tensor.dtype == torch.uint16 else tensor
 
 
 def check_tokens(tensor: Tensor, what: str) -> Tensor:
@@ -139,8 +137,7 @@ def check_tokens(tensor: Tensor, what: str) -> Tensor:
 
 
 def _measured_images(values: Any, what: str, *, told: bool) -> tuple[InputForm, Tensor]:
-    values = levels(values)
-    tensor = as_numbers(values, what)
+    tensor = levels(values, what)
     if tensor.ndim == 4 and tensor.numel() and not {1, 3} & {tensor.shape[1], tensor.shape[3]}:
         if not told:
             raise ValueError(

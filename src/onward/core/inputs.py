@@ -39,7 +39,8 @@ def check_finite(values: Any, what: str) -> Tensor:
     tensor = as_numbers(values, what)
     if tensor.is_floating_point() and not tensor.isfinite().all():
         _refuse_infinite(tensor, what)
-    return tensor
+    # Of wide unsigned integers torch knows neither bounds nor comparisons.
+    return tensor.to(torch.int64) if tensor.dtype in (torch.uint16, torch.uint32) else tensor
 
 
 def check_labels(labels: Any, what: str = "labels", *, num_classes: int | None = None) -> Int64[Tensor, "N"]:
@@ -93,6 +94,8 @@ def as_numbers(values: Any, what: str, *, remedy: str = "give numbers") -> Tenso
         if values.is_meta or values.is_complex():
             raise ValueError(f"{what} is a {values.dtype} tensor on {values.device}: {remedy}")
         dense = values.detach().to_dense() if values.layout != torch.strided else values.detach()
+        if dense.dtype == torch.uint64:
+            return as_numbers(dense.cpu().numpy(), what, remedy=remedy)
         few = dense.is_floating_point() and dense.dtype not in _FEW_BITS
         return dense.float() if few else dense
     array = _as_array(values, what)
