@@ -118,6 +118,7 @@ def test_a_frame_becomes_numbers_the_same_way_at_prediction(tmp_path):
     ("change", "message"),
     [
         (lambda f: f.drop(columns="old"), "lacks 'old'"),
+        (lambda f: pd.concat([f, f[["old"]]], axis=1), "two columns called 'old'"),
         (lambda f: f.assign(new=1), "has 'new', which is not one of them"),
         (lambda f: f.assign(place="east"), "'place' of images holds 'east' in row 0: trained with north, south"),
         (lambda f: f.assign(size=np.nan), "'size' of images holds NaN in row 0, as do 59 others"),

@@ -26,6 +26,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import fuzz_arrays
 import fuzz_combinations
 import fuzz_images
+import fuzz_kinds
 import fuzz_names
 import fuzz_online
 import fuzz_run_files
@@ -37,6 +38,7 @@ from fuzz_case import BAD, OUTCOMES, Case, Outcome, Target, judge
 TARGETS: tuple[Target, ...] = (
     fuzz_arrays.TARGET,
     fuzz_online.TARGET,
+    fuzz_kinds.TARGET,
     fuzz_images.TARGET,
     fuzz_run_files.TARGET,
     fuzz_shards.TARGET,

@@ -1,6 +1,7 @@
 """Columns of a table: what each one holds, and how a row becomes numbers, at training and ever after."""
 # N rows, D features
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,10 +37,7 @@ def columns_of(frame: Any, what: str) -> tuple[Column, ...]:
 
     Raises ValueError for a name that is there twice, and for a column that holds neither.
     """
-    names = [str(name) for name in frame.columns]
-    doubled = next((name for name in names if names.count(name) > 1), None)
-    if doubled is not None:
-        raise ValueError(f"{what} has two columns called {doubled!r}: rename one of them")
+    names = _names(frame, what)
     if not names:
         raise ValueError(f"{what} has no columns: give at least one feature")
     return tuple(_column(frame.iloc[:, k], name, what) for k, name in enumerate(names))
@@ -48,9 +46,10 @@ def columns_of(frame: Any, what: str) -> tuple[Column, ...]:
 def numbers_of(frame: Any, columns: Sequence[Column], what: str) -> Float[Tensor, "N D"]:
     """Return the rows of a table as float64 features, in the order of `columns`, wherever they stand in the table.
 
-    Raises ValueError for a column that is missing or strange, an entry that is missing, and a category that is new.
+    Raises ValueError for a column that is missing, strange or there twice, an entry that is missing, and a category
+    that is new.
     """
-    names = [str(name) for name in frame.columns]
+    names = _names(frame, what)
     missing = [column.name for column in columns if column.name not in names]
     strange = [name for name in names if name not in {column.name for column in columns}]
     if missing or strange:
@@ -60,6 +59,15 @@ def numbers_of(frame: Any, columns: Sequence[Column], what: str) -> Float[Tensor
         raise ValueError(f"{what} {' and '.join(told)}: the columns are {shown if len(shown) < 200 else len(columns)}")
     parts = [_features(frame.iloc[:, names.index(column.name)], column, what) for column in columns]
     return torch.from_numpy(np.concatenate(parts, axis=1))
+
+
+def _names(frame: Any, what: str) -> list[str]:
+    """Return the names of columns. Raises ValueError for one that is there twice."""
+    names = [str(name) for name in frame.columns]
+    doubled = next((name for name, count in Counter(names).items() if count > 1), None)
+    if doubled is not None:
+        raise ValueError(f"{what} has two columns called {doubled!r}: rename one of them")
+    return names
 
 
 def _column(series: Any, name: str, what: str) -> Column:
