@@ -76,10 +76,11 @@ def test_sixteen_bits_are_levels_in_every_container(form):
     assert torch.equal(learner.predict_scores(form(images)), learner.predict_scores(images))
 
 
-@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64"])
-def test_unsigned_integers_are_taken_for_the_numbers_that_they_are(dtype):
+@pytest.mark.parametrize("dtype", ["uint16", "uint32", "uint64", "bool"])
+def test_every_type_of_number_is_taken_for_the_numbers_that_they_are(dtype):
     images = DRAW.integers(0, 256, (60, 5, 5))
     learner = fit(MonoForward(), MLP(width=8), from_arrays(images, LABELS), epochs=1)
+    images = images % 2 if dtype == "bool" else images
     scores = learner.predict_scores(images)
     assert torch.equal(learner.predict_scores(images.astype(dtype)), scores)
     assert torch.equal(learner.predict_scores(torch.from_numpy(images.astype(dtype))), scores)

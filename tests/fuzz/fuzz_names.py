@@ -121,11 +121,13 @@ def _made(write: Any) -> bool:
 
 def _image_names(case: Case, world: World) -> None:
     names = [drawn(case) + case.draw.choice((".png", "")) for _ in range(case.draw.choice((1, 1, 2)))]
-    paths = [Path(name) for name in names if "/" not in name and name not in ("--help", "-h")]
+    # A folder is read with all that is below it.
+    paths = [Path(name) for name in names if "/" not in name and name not in ("--help", "-h", ".", "..")]
     made = [path for path in paths if _made(lambda path=path: shutil.copyfile(world.image, path))]
     if len(made) < len(names):
         case.note("some are not there")
     told = [str(path) for path in paths]
+    case.own = (*case.own, *(repr(name)[1:-1] for name in told))
     text = _predicted(case, world.model, told)
     if any(path not in made for path in paths):
         raise Wrong("an image that is not there was read")

@@ -55,6 +55,7 @@ class InputForm:
             raise ValueError(self._of_other_shape(tensor, what))
         if self.kind == "tokens":
             return check_tokens(tensor, what)
+        tensor = tensor if tensor.is_floating_point() else tensor.double()
         if self.kind == "images" and self.level >= _FAR and _between(tensor) and bool((tensor != tensor.round()).any()):
             raise ValueError(
                 f"{what} lie in [0, 1], but those of the training reach beyond {self.level:g}: give them in the unit "
@@ -65,7 +66,7 @@ class InputForm:
                 f"{what} reach to {float(tensor.abs().max()):g}, but those of the training only to {self.level:g}: "
                 "give them in the unit of the training"
             )
-        return tensor if tensor.is_floating_point() else tensor.double()
+        return tensor
 
     def _of_other_shape(self, tensor: Tensor, what: str) -> str:
         found = tuple(tensor.shape[1:])
