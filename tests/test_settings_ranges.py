@@ -45,6 +45,9 @@ NEEDED = {
     "trainer": TrainerSettings(),
     "epochs": 1,
     "bandwidth": 1.0,
+    "mean": (0.0,),
+    "deviation": (1.0,),
+    "weights": (1.0,),
 }
 """A value of every field that has no default."""
 

@@ -1,13 +1,14 @@
 """Networks: the sizes of the published tables, how skip connections travel, and images of odd size."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onward.nets import MLP, NETS, VGG14, Architecture, Net, ResNet17, TinyCNN
+from onward.nets import MLP, NETS, VGG14, Architecture, Dense, Net, ResNet17, TinyCNN
 from onward.nets.net import conv_body
 from onward.nets.relu_dropout import ReluDropout
 from onward.nets.residual import Append, JoinFork
@@ -102,7 +103,8 @@ def test_resnet17_skips_equal_a_loop_by_hand():
 @pytest.mark.parametrize("channels", [1, 3])
 def test_images_of_any_size_pass_through(architecture: type[Architecture], size: int, channels: int):
     shape = (channels, size, size)
-    net = architecture(**({"width": 6, "depth": 2} if architecture is MLP else {"width": 2}))(shape, 2)
+    sizes: dict[type[Architecture], dict[str, Any]] = {MLP: {"width": 6, "depth": 2}, Dense: {"hidden": (6, 4)}}
+    net = architecture(**sizes.get(architecture, {"width": 2}))(shape, 2)
     with torch.no_grad():
         activities = [activity for activity, _ in _walk(net, torch.rand(2, *shape))]
     assert [activity.shape[1] for activity in activities] == list(net.widths)

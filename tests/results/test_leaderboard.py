@@ -23,7 +23,7 @@ from onward.runs.records import Row, read_records, record
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    local = replace(_RECIPE, backprop="control")
+    local = _RECIPE
     control = replace(_RECIPE, algorithm=Backprop())
     for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
         record(tmp_path, _result("local", seed, accuracy, local, n_train=100))

@@ -56,12 +56,14 @@ def test_a_run_that_another_process_just_finished_is_not_trained_again(
     toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     folder, result = train(replace(toy_recipe, epochs=1), place)
-    away = folder.path / "result.json"
-    away.rename(folder.path / "hidden")
+    last = ("model.json", "result.json")  # what a run writes at its end
+    for name in last:
+        (folder.path / name).rename(folder.path / f"hidden-{name}")
 
     @contextmanager
     def finish_first(run: Path) -> Iterator[None]:
-        (run / "hidden").rename(away)
+        for name in last:
+            (run / f"hidden-{name}").rename(run / name)
         yield
 
     module = sys.modules["onward.runs.train"]  # the package calls its function by the same name

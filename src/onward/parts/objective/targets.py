@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import IGNORED, Objective, Target
+from onward.core import IGNORED, NonNegative, Objective, Target
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class ClassWeights(Objective):
     """
 
     objective: Objective
-    weights: tuple[float, ...]
+    weights: tuple[NonNegative, ...]
 
     def __post_init__(self):
+        super().__post_init__()
         inner = self.objective
         vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
-        bad = [weight for weight in self.weights if not 0 <= weight < float("inf")]
-        if bad or not any(self.weights):
-            raise ValueError(f"class weights must be finite, not negative and not all 0, got {self.weights}")
+        if not any(self.weights):
+            raise ValueError(f"class weights must not all be 0, got {self.weights}")
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         terms = self.objective(scores, target)
@@ -67,6 +67,7 @@ class PerToken(Objective):
     objective: Objective
 
     def __post_init__(self):
+        super().__post_init__()
         inner = self.objective
         vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
