@@ -29,6 +29,8 @@ def test_scikit_learns_own_checks_pass(estimator):
         check_estimator(estimator)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("types_unchecked")
 @pytest.mark.parametrize(
     "estimator", [LocalClassifier(**QUICK), LocalRegressor(**QUICK)], ids=lambda each: type(each).__name__
 )

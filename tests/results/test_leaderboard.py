@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
     control = replace(_RECIPE, algorithm=Backprop())
     for seed, accuracy in enumerate((0.90, 0.92, 0.94)):
         record(tmp_path, _result("local", seed, accuracy, local, n_train=100))
-    record(tmp_path, _result("control", 0, 0.97, control, n_train=100))
+    record(tmp_path, _result("backprop-local", 0, 0.97, control, n_train=100))
     record(tmp_path, _result("local", 0, 0.5, local, n_train=90, data_note="another copy"))
     return tmp_path
 
@@ -74,14 +74,16 @@ def test_a_summary_has_interval_and_gap_where_there_are_seeds(folder: Path):
     assert (local["low"], local["high"]) == (pytest.approx(0.8703, abs=1e-4), pytest.approx(0.9697, abs=1e-4))
     assert local["gap"] == pytest.approx(0.90 - 0.97), "paired: the one seed that both have"
     assert rows["local", "another copy"]["accuracy"] == 0.5
-    assert rows["control", "digits"]["low"] != rows["control", "digits"]["low"], "one seed has no interval"
+    assert rows["backprop-local", "digits"]["low"] != rows["backprop-local", "digits"]["low"], (
+        "one seed has no interval"
+    )
 
 
 def test_cells_carry_what_they_are_sorted_by(folder: Path):
     rows = _rows(table(summary(read_records(folder), {Row("local", "digits"): 3 * 10**12})))
     assert [(row["data"][0], row["recipe"][0]) for row in rows] == [
         ("another copy", "local"),
-        ("digits", "control"),
+        ("digits", "backprop-local"),
         ("digits", "local"),
     ], "best first, within a data set"
     local = rows[2]
