@@ -138,5 +138,5 @@ def test_a_press_on_a_head_sorts(folder: Path):
     done = subprocess.run([*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=120)
     (found,) = re.findall("<pre>(.*?)</pre>", done.stdout, re.DOTALL)
     falling, rising, by_name, by_interval = json.loads(html.unescape(found))
-    assert falling == ["control 97.00", "local 92.00", "local 50.00"] and rising == falling[::-1]
-    assert by_name[0] == "control 97.00" and by_interval[0] == "local 92.00", "what has no interval comes last"
+    assert falling == ["backprop-local 97.00", "local 92.00", "local 50.00"] and rising == falling[::-1]
+    assert by_name[0] == "backprop-local 97.00" and by_interval[0] == "local 92.00", "what has no interval comes last"
