@@ -33,8 +33,8 @@ def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) ->
     data = _random(recipe.batch_size, steps)
     spec = spec_for(recipe.algorithm, recipe.net, data)
     if ranks.rank == 0:
-        ranks.tell("plan", _plan(recipe, data, spec, ranks.world, device))
-    plan = ranks.hear("plan")
+        ranks.publish("plan", _plan(recipe, data, spec, ranks.world, device))
+    plan = ranks.wait_for("plan")
     ranks.link(ranks.world, 1, device, "exact")
     owned = range(*plan["stages"][ranks.rank])
     training = Training(
@@ -50,8 +50,8 @@ def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) ->
     if ranks.outbox is not None:
         ranks.outbox.put(Message("end"))
         ranks.outbox.close()
-    ranks.tell(f"sent/{ranks.rank}", ranks.outbox.sent_bytes // training.step if ranks.outbox is not None else 0)
-    sent = sum(ranks.hear(f"sent/{rank}") for rank in range(ranks.world))
+    ranks.publish(f"sent/{ranks.rank}", ranks.outbox.sent_bytes // training.step if ranks.outbox is not None else 0)
+    sent = sum(ranks.wait_for(f"sent/{rank}") for rank in range(ranks.world))
     if ranks.writes:
         sizes = [stop - first for first, stop in plan["stages"]]
         rate = median(rates[1:])
@@ -89,9 +89,9 @@ def _random(batch_size: int, steps: int) -> Splits:
 
 
 def _leave_together(ranks: Ranks) -> None:
-    ranks.tell(f"done/{ranks.rank}", True)
+    ranks.publish(f"done/{ranks.rank}", True)
     for rank in range(ranks.world):
-        ranks.hear(f"done/{rank}")
+        ranks.wait_for(f"done/{rank}")
     ranks.end()
 
 
