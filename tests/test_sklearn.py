@@ -50,12 +50,13 @@ def test_the_checks_pass_for_a_small_network_too(estimator):
 
 def test_names_go_in_and_come_out():
     model = LocalClassifier(hidden=(50,), epochs=40, random_state=0).fit(IRIS.data[::2], NAMES[::2])
-    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"] and model.n_features_in_ == 4
+    assert model.classes_.tolist() == ["setosa", "versicolor", "virginica"] and vars(model)["n_features_in_"] == 4
     assert model.score(IRIS.data[1::2], NAMES[1::2]) > 0.85
     assert np.allclose(model.predict_proba(IRIS.data).sum(1), 1) and len(model.loss_curve_) == 40
     again = pickle.loads(pickle.dumps(model))
     assert (again.predict_proba(IRIS.data) == model.predict_proba(IRIS.data)).all()
-    same = clone(model).fit(IRIS.data[::2], NAMES[::2])
+    same: Any = clone(model)
+    same.fit(IRIS.data[::2], NAMES[::2])
     assert (same.predict_proba(IRIS.data) == model.predict_proba(IRIS.data)).all()
 
 
@@ -75,7 +76,8 @@ def test_methods_go_by_their_names(algorithm):
 
 
 def test_numbers_are_predicted_one_or_several():
-    x, y = load_diabetes(return_X_y=True)
+    table: Any = load_diabetes()
+    x, y = table.data, table.target
     model = LocalRegressor(hidden=(30,), epochs=30, random_state=0).fit(x[::2], y[::2])
     assert model.score(x[1::2], y[1::2]) > 0.3 and model.predict(x).shape == (442,)
     both = LocalRegressor(**QUICK).fit(x, np.stack([y, -y], 1))

@@ -130,7 +130,7 @@ class _LocalEstimator(BaseEstimator):
 
     def _number(self, name: str) -> float:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value < 1e30:
+        if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) < 1e30:
             raise ValueError(f"{name} is {value!r}: give a number of 0 or more")
         return float(value)
 
@@ -221,7 +221,7 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
 
     def _names(self) -> tuple[str, ...]:
         names = tuple(str(name) for name in self.classes_)
-        return names if len(names) > 1 else (*names, f"not {names[0]}")
+        return names if len(names) > 1 else (*names, *(f"not {name}" for name in names))
 
 
 class LocalRegressor(RegressorMixin, _LocalEstimator):

@@ -4,7 +4,6 @@ import pytest
 import torch
 from pyarrow import parquet
 
-import onward.data.shards
 from onward.data import DataSettings, load
 from onward.data.shards import PieceReader
 
@@ -16,7 +15,7 @@ def test_what_was_decoded_once_is_kept(parquet_set, monkeypatch):
     data_dir = parquet_set(**SIZES)
     first = load(SETTINGS, data_dir=data_dir, workers=0)
     monkeypatch.delattr(PieceReader, "__getitem__")
-    monkeypatch.delattr(onward.data.shards, "_scan")
+    monkeypatch.delattr("onward.data.shards._scan")
     again = load(SETTINGS, data_dir=data_dir, workers=0)
     assert again.checksum == first.checksum and torch.equal(again.train.labels, first.train.labels)
     assert torch.equal(again.validation.pixels, first.validation.pixels)

@@ -23,7 +23,7 @@ def fresh_process(
     net: Architecture,
     settings: TrainerSettings,
     *,
-    batch: tuple[int, int, int, int],
+    batch: tuple[int, ...],
     num_classes: int,
     device: torch.device,
 ) -> dict[str, Any]:

@@ -174,7 +174,7 @@ def _permute(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str
 
 def _transpose(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
     order = list(range(len(args[0].shape)))
-    a, b = args[1:3] if len(args) > 1 else (0, 1)
+    a, b = (*args[1:3], 0, 1)[:2]
     order[a], order[b] = order[b], order[a]
     return _permute(writer, node, (args[0], order), kwargs)
 

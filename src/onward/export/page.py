@@ -2,6 +2,7 @@
 
 import base64
 import html
+import math
 from importlib.resources import files
 from string import Template
 
@@ -47,9 +48,9 @@ def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -
     return text, written
 
 
-def rehearsal(data: Splits, shape: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+def rehearsal(data: Splits, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Return images of the training split and their labels, as many of each class, few enough for a page."""
-    count = min(REHEARSED, 60_000 // max(1, shape[0] * shape[1] * shape[2]))
+    count = min(REHEARSED, 60_000 // max(1, math.prod(shape)))
     each = max(1, count // len(data.class_names))
     labels = data.train.labels
     chosen = torch.cat([(labels == k).nonzero().flatten()[:each] for k in range(len(data.class_names))])
