@@ -1,6 +1,6 @@
 """Names that recipes had before 28 November 2026: they find the row, its controls, its records and its run folders.
 
-A name is METHOD-DATA[-VARIANT][-SCALE], that of a control CONTROL-ROW. Before, short rows ended on `-fast`, variants
+A name is `METHOD-DATA[-VARIANT][-SCALE]`, that of a control CONTROL-ROW. Before, short rows ended on `-fast`, variants
 stood anywhere, and controls were listed under names of their own, several rows to one.
 """
 

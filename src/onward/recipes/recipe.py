@@ -43,7 +43,7 @@ class Recipe:
     scale: Scale = ""
     """How long it is meant to take; nothing: as published."""
     name: str = ""
-    """What `onward train` calls it: METHOD-DATA[-VARIANT][-SCALE], unless another is given."""
+    """What `onward train` calls it: `METHOD-DATA[-VARIANT][-SCALE]`, unless another is given."""
     description: str = ""
     """One line for `onward list`."""
     algorithm: Algorithm
@@ -71,7 +71,7 @@ class Recipe:
             object.__setattr__(self, "name", self.computed_name())
 
     def computed_name(self) -> str:
-        """Return METHOD-DATA[-VARIANT][-SCALE]."""
+        """Return `METHOD-DATA[-VARIANT][-SCALE]`."""
         method = self.method or type(self.algorithm).__name__.lower()
         words = (method, _word(PurePath(self.data.name).name), self.variant, self.scale)
         return "-".join(word for word in words if word)
