@@ -199,8 +199,8 @@ def test_a_stream_keeps_of_a_recipe_what_it_can():
     ("values", "says"),
     [
         ((10, 16, 0.1), "has no batch of 16"),
-        ((10, 0, 0.1), "batch_size of Stream must be"),
-        ((10, 2, 0.0), "rate of Stream must be a finite number > 0"),
+        ((10, 0, 0.1), "batch_size of ChipTraining must be"),
+        ((10, 2, 0.0), "rate of ChipTraining must be a finite number > 0"),
     ],
 )
 def test_an_impossible_stream_is_refused(values: tuple, says: str):

@@ -7,6 +7,7 @@ that is their own: with batch norm, groups of channels or no weight sharing.
 import dataclasses
 from collections.abc import Callable
 from functools import cache
+from itertools import product
 from typing import Any
 
 import pytest
@@ -28,8 +29,8 @@ from onward.algorithms import (
     UnsupervisedForwardForward,
 )
 from onward.core import LocalTrainer, TrainerSettings
-from onward.nets import CFSE, Airbench, Architecture, LocalFields, Trifecta6
-from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, images
+from onward.nets import CFSE, MLP, Airbench, Architecture, LocalFields, Trifecta6
+from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, check_seed, images
 from onward.training import OnlineLearning
 
 VARIANTS = {
@@ -77,8 +78,19 @@ def test_every_algorithm_accepts_a_network_of_this_test(algorithm: Algorithm):
     assert any(_case(algorithm, net).accepted() for net in NETS), "add a network to NETS that this algorithm can train"
 
 
-@every_algorithm
-@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def _checked() -> list[Any]:
+    """Every check of every case; a seed is checked by two trainings, by default on one network of a method."""
+    small = {repr(case.values[0]) for case in CASES if isinstance(case.values[1], MLP)}
+    found = []
+    for check, case in product(CHECKS, CASES):
+        algorithm, net = case.values
+        slow = check is check_seed and not isinstance(net, MLP) and repr(algorithm) in small
+        marks = [pytest.mark.slow] if slow else []
+        found.append(pytest.param(check, algorithm, net, id=f"{check.__name__}-{case.id}", marks=marks))
+    return found
+
+
+@pytest.mark.parametrize(("check", "algorithm", "net"), _checked())
 def test_every_algorithm(check: Callable[[Case], None], algorithm: Algorithm, net: Architecture):
     check(_case(algorithm, net))
 

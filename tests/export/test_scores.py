@@ -99,6 +99,7 @@ def test_a_folder_says_what_it_is(tmp_path: Path):
     assert "onward_scores" in (tmp_path / "out/README.md").read_text()
 
 
+@pytest.mark.usefixtures("types_unchecked")
 @pytest.mark.parametrize(
     ("settings", "says"),
     [

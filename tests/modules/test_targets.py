@@ -106,7 +106,7 @@ def test_class_weights_move_what_is_told():
     for model in (even, odd):
         model.fit([(x, y)] * 10, epochs=5)
     assert even.predict(x).tolist() == [0] * 8 and odd.predict(x).tolist() == [1] * 8
-    for weights, match in (((1.0,), "1 entries for 2"), ((1.0, -1.0), "not negative")):
+    for weights, match in (((1.0,), "1 entries for 2"), ((1.0, -1.0), "finite number >= 0")):
         with pytest.raises(ValueError, match=match):
             local(net(2), (x, y), MonoForward(), class_weights=weights)
 
