@@ -72,7 +72,7 @@ def needs(program: str) -> str:
 class Compiled:
     """A C export as a shared library."""
 
-    library: ctypes.CDLL
+    code: ctypes.CDLL
     classes: int
 
     def scores(self, images: Tensor, kind: str = "") -> Tensor:
@@ -80,14 +80,14 @@ class Compiled:
         for image in images.numpy():
             row = np.zeros(self.classes, np.float32)
             flat = np.ascontiguousarray(image).ravel()
-            getattr(self.library, f"onward_scores{kind}")(flat.ctypes.data_as(ctypes.c_void_p), _floats(row))
+            getattr(self.code, f"onward_scores{kind}")(flat.ctypes.data_as(ctypes.c_void_p), _floats(row))
             rows.append(row)
         return torch.from_numpy(np.array(rows))
 
     def learn(self, images: Tensor, labels: Tensor, rate: float) -> float:
         flat = np.ascontiguousarray(images.numpy()).ravel()
         numbers = labels.numpy().astype(np.int32)
-        return self.library.onward_learn(_floats(flat), numbers.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(rate))
+        return self.code.onward_learn(_floats(flat), numbers.ctypes.data_as(ctypes.c_void_p), ctypes.c_float(rate))
 
 
 def _floats(array: np.ndarray):

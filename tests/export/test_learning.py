@@ -45,7 +45,9 @@ def _steps(step: Step, count: int) -> tuple[list[Tensor], list[Tensor]]:
 
 def _same_weights(state: dict[str, Tensor], model: Model) -> None:
     own = model.learner.state_dict()
-    for name in [name for name in state if name in own]:
+    shared = [name for name in state if name in own]
+    assert {name for name, _ in model.learner.named_parameters()} & set(shared), "nothing to compare"
+    for name in shared:
         torch.testing.assert_close(state[name], own[name], msg=lambda text, name=name: f"{name}: {text}", **CLOSE)
 
 
