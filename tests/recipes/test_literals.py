@@ -11,7 +11,7 @@ import onward.data
 import onward.nets
 import onward.recipes
 from onward.cli import main
-from onward.recipes import RECIPES, control, literal
+from onward.recipes import RECIPES, control, literal, retired
 
 _FOLDER = Path(onward.recipes.__file__).parent
 _FILES = sorted([*_FOLDER.glob("methods/*.py"), *_FOLDER.glob("comparisons/*.py")])
@@ -39,7 +39,7 @@ def _faults(path: Path) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", _FILES, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", [*_FILES, _FOLDER / "retired.py"], ids=lambda path: path.name)
 def test_a_file_of_rows_computes_nothing(path: Path):
     assert _faults(path) == []
     assert max(map(len, path.read_text().splitlines())) <= 120
@@ -60,7 +60,7 @@ def test_all_files_of_rows_are_among_the_recipes():
 
 
 def test_recipes_are_read_back_from_their_literals():
-    for row in RECIPES:
+    for row in (*RECIPES, *retired.ROWS):
         for recipe in (row, control(row, "backprop")):
             text = literal(recipe)
             assert eval(text, dict(_CLASSES)) == recipe

@@ -4,22 +4,24 @@ from pathlib import Path
 
 import pytest
 
-from onward.recipes import CONTROLS, ROWS, control, current, find, former, nearest
-from onward.recipes.aliases import ALIASES, GONE
-from onward.recipes.known import find_recipe
+from onward.cli import main
+from onward.cli.index import recipe_names
+from onward.recipes import CONTROLS, ROWS, control, current, find, find_retired, former, nearest
+from onward.recipes.aliases import ALIASES, RETIRED
+from onward.recipes.known import find_recipe, known_recipes
 
 _RESULTS = Path(__file__).parents[2] / "results"
 
 
 def test_no_name_of_before_is_that_of_a_row_or_a_control_of_today():
     today = {*ROWS, *(f"{kind}-{name}" for kind in CONTROLS for name in ROWS)}
-    assert not today & {*ALIASES, *GONE}
-    assert not ALIASES.keys() & GONE.keys()
+    assert not today & {*ALIASES, *RETIRED}
+    assert not ALIASES.keys() & RETIRED.keys()
 
 
 def test_every_name_of_before_leads_to_a_row_or_to_a_control():
-    for name in (*ALIASES.values(), *GONE.values()):
-        assert find(name, ROWS) is not None and current(name, ROWS) == name
+    for name in (*ALIASES.values(), *RETIRED.values()):
+        assert (find(name, ROWS) or find_retired(name)) is not None and current(name, ROWS) == name
 
 
 def test_former_names_are_those_that_are_found_again():
@@ -66,10 +68,30 @@ def test_a_control_of_a_row_that_is_not_ours_is_found_by_its_name():
         ("backprop_recompute-vgg14-mnist-fast", "recompute-deeper_forward-mnist-vgg14"),
     ],
 )
-def test_a_row_that_was_taken_out_is_answered_with_the_nearest(name: str, instead: str):
+def test_a_row_that_is_retired_is_found_and_answered_with_the_nearest(
+    name: str, instead: str, capsys: pytest.CaptureFixture[str]
+):
     assert nearest(name) == instead
-    with pytest.raises(ValueError, match=f"'{name}' was taken out.*the nearest is {instead}$"):
-        find_recipe(name)
+    found = find_recipe(name)
+    out, told = capsys.readouterr()
+    assert out == "" and told.startswith(f"recipe '{name}' is retired: ") and told.count("\n") == 1
+    assert told.endswith(f"; the nearest that is listed is {instead}\n")
+    assert found == find_retired(found.name) and find(found.name, ROWS) is None
+
+
+def test_a_control_that_a_retired_row_cannot_have_is_refused():
+    with pytest.raises(ValueError, match="cafo_least_squares-mnist has no control deep_supervision"):
+        find_recipe("deep_supervision-cafo_least_squares-mnist")
+
+
+def test_a_retired_row_is_shown_and_is_in_no_list(capsys: pytest.CaptureFixture[str]):
+    assert main(["show", "backprop_recompute-vgg14-mnist-fast"]) == 0
+    out, told = capsys.readouterr()
+    assert out.startswith("recompute-deeper_forward-vgg14-mnist-fast\nRecipe(\n") and "is retired" in told
+    assert main(["list"]) == 0
+    out, told = capsys.readouterr()
+    assert not [name for name in RETIRED if f" {name} " in out] and told == ""
+    assert not {*recipe_names(), *known_recipes()} & {*RETIRED}
 
 
 def test_what_is_on_record_or_planned_is_there():

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from onward.pipeline.run import Pipelining
-from onward.recipes import Recipe, find
+from onward.recipes import Recipe, find, find_retired
 from onward.recipes.known import known_recipes
 from onward.runs import RunFolder
 from onward.runs.records import filed, foreign_result, record
@@ -35,7 +35,7 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     if "init" in result:
         say("not recorded: it began from the weights of another run")
         return
-    known, begun = find(recipe.name, known_recipes()), result.get("pipeline", {})
+    known, begun = find(recipe.name, known_recipes()) or find_retired(recipe.name), result.get("pipeline", {})
     if known is None:
         say_fitted(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return

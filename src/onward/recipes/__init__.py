@@ -24,7 +24,7 @@ from onward.recipes.methods import (
     trifecta,
     unsupervised_forward_forward,
 )
-from onward.recipes.names import current, find, former, nearest
+from onward.recipes.names import current, find, find_retired, former, nearest
 from onward.recipes.recipe import Published, Recipe
 
 RECIPES: tuple[Recipe, ...] = (
@@ -64,6 +64,7 @@ __all__ = [
     "control",
     "current",
     "find",
+    "find_retired",
     "former",
     "literal",
     "nearest",

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import ModuleType
 
 from onward import registry
-from onward.recipes import CONTROLS, RECIPES, ROWS, Recipe, find, nearest
-from onward.screen import likely
+from onward.recipes import CONTROLS, RECIPES, ROWS, Recipe, find, find_retired, nearest
+from onward.screen import likely, say
 
 __all__ = ["RECIPES", "find_recipe", "import_file", "known_recipes"]
 
@@ -16,22 +16,24 @@ __all__ = ["RECIPES", "find_recipe", "import_file", "known_recipes"]
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name, or by `path/to/rows.py:NAME`; CONTROL-NAME is a control of it.
 
-    A name that a recipe had before finds it too. Raises ValueError naming the nearest ones, for a control that the
-    recipe cannot have, and for a file that cannot be run or has no such row.
+    A name that a recipe had before finds it too; one of a retired row does, and says so on standard error. Raises
+    ValueError naming the nearest ones, for a control that the recipe cannot have, and for a file that cannot be run or
+    has no such row.
     """
     file, colon, row = name.rpartition(":")
     if colon and file.endswith(".py"):
         return _row(import_file(Path(file)), row)
     recipes = known_recipes()
     found = find(name, recipes)
+    if found is None and (found := find_retired(name)) is not None:
+        about = "retired: it was never trained, stands in no published table, and `onward list` does not show it"
+        say(f"recipe {name!r} is {about}; the nearest that is listed is {nearest(name)}", error=True)
     if found is None:
         raise ValueError(_not_found(name, recipes))
     return found
 
 
 def _not_found(name: str, recipes: Mapping[str, Recipe]) -> str:
-    if today := nearest(name):
-        return f"recipe {name!r} was taken out, as it was never trained and no table has it; the nearest is {today}"
     head, dash, row = name.partition("-")
     told = likely(name, recipes)
     if dash and head in CONTROLS and not told:

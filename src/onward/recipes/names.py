@@ -2,7 +2,7 @@
 
 from collections.abc import Container, Mapping
 
-from onward.recipes.aliases import ALIASES, GONE
+from onward.recipes.aliases import ALIASES, RETIRED
 from onward.recipes.controls import CONTROLS, control
 from onward.recipes.recipe import Recipe
 
@@ -38,15 +38,12 @@ def former(name: str) -> tuple[str, ...]:
 
 
 def nearest(name: str) -> str:
-    """Return what is nearest to a recipe that is no more; nothing for any other name."""
-    if name in GONE:
-        return GONE[name]
-    head, _, rest = name.partition("-")
-    if head in _PREFIXES:
-        row = nearest(f"backprop-{rest}").removeprefix("backprop-")
-        return row and f"{_PREFIXES[head]}-{row}"
-    row = nearest(rest) if head in CONTROLS else ""
-    return row and f"{head}-{row}"
+    """Return the listed row, or control of one, that is nearest to a retired one; nothing for any other name."""
+    name = current(name, RETIRED)
+    if name in RETIRED:
+        return RETIRED[name]
+    kind, _, row = name.partition("-")
+    return f"{kind}-{RETIRED[row]}" if kind in CONTROLS and row in RETIRED else ""
 
 
 def find(name: str, rows: Mapping[str, Recipe]) -> Recipe | None:
@@ -59,3 +56,15 @@ def find(name: str, rows: Mapping[str, Recipe]) -> Recipe | None:
         return rows[name]
     kind, _, row = name.partition("-")
     return control(rows[row], kind) if kind in CONTROLS and row in rows else None
+
+
+def find_retired(name: str) -> Recipe | None:
+    """Return a row that is listed no more, or a control of one; None for any other name.
+
+    Raises ValueError for a control that the row cannot have.
+    """
+    if not nearest(name):
+        return None
+    from onward.recipes.retired import ROWS  # hardly ever asked for
+
+    return find(name, {row.name: row for row in ROWS})
