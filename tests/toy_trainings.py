@@ -36,7 +36,7 @@ def toy_recipe() -> Recipe:
         algorithm=DeeperForward(),
         net=TinyCNN(width=10, dropout=0.3),
         data=DataSettings(name="digits", augmentation=Augmentation(crop=1, cutout=2)),
-        trainer=TrainerSettings(learning_rate=0.02, averaging=0.9, clip_norm=1.0),
+        trainer=TrainerSettings(learning_rate=0.02, ema_decay=0.9, clip_norm=1.0),
         epochs=3,
         batch_size=300,
     )

@@ -190,7 +190,7 @@ def test_nothing_lost_is_nothing_to_come_back():
 
 
 def test_a_stream_keeps_of_a_recipe_what_it_can():
-    settings = TrainerSettings(order="cascade", cache_activations=True, averaging=0.9, micro_batches=4, recompute=True)
+    settings = TrainerSettings(order="cascade", cache_activations=True, ema_decay=0.9, micro_batches=4, recompute=True)
     found = online_settings(settings, 0.5)
     assert found == TrainerSettings(learning_rate=5e-4, recompute=True)
 

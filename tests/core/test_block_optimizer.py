@@ -19,7 +19,7 @@ KINDS = {
     "sgd without momentum": TrainerSettings(optimizer="sgd", learning_rate=0.1, momentum=0.0),
     "adam": TrainerSettings(optimizer="adam", learning_rate=0.05, weight_decay=0.1),
     "adamw": TrainerSettings(optimizer="adamw", learning_rate=0.05, weight_decay=0.1),
-    "adamw, averaged": TrainerSettings(optimizer="adamw", learning_rate=0.05, averaging=0.8),
+    "adamw, averaged": TrainerSettings(optimizer="adamw", learning_rate=0.05, ema_decay=0.8),
 }
 
 
@@ -140,7 +140,7 @@ def test_clipping_scales_the_gradient_of_a_block_down_to_the_limit(limit: float)
 
 def test_averaged_weights_equal_a_loop_by_hand():
     learner = make_learner()
-    trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", learning_rate=0.2, averaging=0.7))
+    trainer = LocalTrainer(learner, TrainerSettings(optimizer="sgd", learning_rate=0.2, ema_decay=0.7))
     expected: list[Tensor] = []
     for step in range(6):
         trainer.step(*batch(seed=step), step=step)
@@ -155,7 +155,7 @@ def test_averaged_weights_equal_a_loop_by_hand():
 
 def test_averaged_restores_bit_for_bit_after_an_exception():
     learner = make_learner()
-    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.1, averaging=0.9))
+    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.1, ema_decay=0.9))
     train(trainer, range(3))
     own = weights(learner)
     with pytest.raises(KeyError), trainer.averaged():
@@ -174,7 +174,7 @@ def test_without_averaging_averaged_changes_nothing():
 
 def test_adopting_the_average_makes_it_the_learners_own():
     learner = make_learner()
-    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.1, averaging=0.9))
+    trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.1, ema_decay=0.9))
     train(trainer, range(3))
     with trainer.averaged():
         average = weights(learner)
@@ -201,7 +201,7 @@ def test_a_block_may_learn_at_a_share_of_the_rate(kind: str):
 def test_under_muon_the_share_is_of_both_rates():
     block = _conv_block()
     block.rate_share = 0.5
-    settings = TrainerSettings(optimizer="muon", learning_rate=0.2, adamw_share=0.1)
+    settings = TrainerSettings(optimizer="muon", learning_rate=0.2, adamw_lr_scale=0.1)
     rates = [part.optimizer.param_groups[0]["lr"] for part in BlockOptimizer(block, settings).parts]
     assert rates == pytest.approx([0.1, 0.01])
 

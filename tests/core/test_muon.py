@@ -59,7 +59,7 @@ def train(block: LocalBlock, optimizer: BlockOptimizer, steps: range) -> None:
 
 
 def test_a_block_gives_its_matrices_to_muon_and_the_rest_to_adamw():
-    settings = TrainerSettings(optimizer="muon", learning_rate=0.5, adamw_share=0.1)
+    settings = TrainerSettings(optimizer="muon", learning_rate=0.5, adamw_lr_scale=0.1)
     own = block()
     optimizer = BlockOptimizer(own, settings)
     muon, adamw = optimizer.parts

@@ -62,8 +62,8 @@ def test_the_learning_rate_stays_between_its_ends_and_falls_after_warmup(schedul
         ("warmup", float("nan")),
         ("clip_norm", 0.0),
         ("clip_norm", -1.0),
-        ("averaging", 0.0),
-        ("averaging", 1.0),
+        ("ema_decay", 0.0),
+        ("ema_decay", 1.0),
         ("cache_activations", True),
     ],
 )

@@ -48,7 +48,7 @@ def _beside(recipes: list[Recipe], data: Splits) -> list[str]:
 
 def test_methods_of_another_optimizer_have_another_control(row: Recipe, toy_data: Splits):
     sgd, bare = _with(row, "sgd", optimizer="sgd"), _with(row, "bare", optimizer="sgd", momentum=0.0)
-    averaged = _with(row, "averaged", averaging=0.9)
+    averaged = _with(row, "averaged", ema_decay=0.9)
     assert _beside([row, sgd, bare, averaged], toy_data) == ["row", "sgd", "bare", "averaged"]
     same_step = _with(row, "same", learning_rate=0.5, momentum=0.5)  # adamw has no such momentum
     assert _beside([row, same_step], toy_data) == ["row"]

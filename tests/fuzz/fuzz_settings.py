@@ -74,7 +74,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "trainer.momentum": _NUMBERS,
     "trainer.warmup": _NUMBERS,
     "trainer.clip-norm": _NUMBERS,
-    "trainer.averaging": _NUMBERS,
+    "trainer.ema_decay": _NUMBERS,
     "trainer.micro-batches": _NUMBERS,
     "trainer.optimizer": ("adamw", "adam", "sgd", "adafactor", "muon", "Adam", ""),
     "trainer.schedule": ("cosine", "linear", "constant", "x"),

@@ -101,7 +101,7 @@ def test_settings_of_other_orders():
         TrainerSettings(order="cascade"),
         TrainerSettings(micro_batches=2),
         TrainerSettings(recompute=True),
-        TrainerSettings(averaging=0.9),
+        TrainerSettings(ema_decay=0.9),
     ):
         refused("as_learner", settings=settings)
 

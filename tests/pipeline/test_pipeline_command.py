@@ -13,7 +13,7 @@ from comparing import assert_equal_runs
 
 from onward.cli import main
 
-_RECIPE = ["deeper_forward-digits", "--net.width", "20", "--epochs", "6", "--no-record", "--trainer.averaging", "0.9"]
+_RECIPE = ["deeper_forward-digits", "--net.width", "20", "--epochs", "6", "--no-record", "--trainer.ema_decay", "0.9"]
 
 
 def test_a_pipeline_needs_torchrun_and_its_flags_need_a_pipeline(capsys: pytest.CaptureFixture, monkeypatch):

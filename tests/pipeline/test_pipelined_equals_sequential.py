@@ -41,7 +41,7 @@ def toy(algorithm: Algorithm, net: Architecture, **settings) -> Recipe:
         algorithm=algorithm,
         net=net,
         data=DataSettings(name="digits", augmentation=augmentation),
-        trainer=TrainerSettings(**{"learning_rate": 0.02, "averaging": 0.9, "clip_norm": 1.0, **settings}),
+        trainer=TrainerSettings(**{"learning_rate": 0.02, "ema_decay": 0.9, "clip_norm": 1.0, **settings}),
         epochs=2,
         batch_size=200,
     )
@@ -85,7 +85,7 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
     [
         toy(DeeperForward(), ResNet17(width=10, dropout=0.2), precision="bf16", optimizer="sgd"),
         toy(DistanceForward(collaboration="none"), Trifecta6(width=8, dropout=0.2), micro_batches=2),
-        toy(DistanceForwardPairs(collaboration="disjoint", wrong_labels=2), NETS[0], micro_batches=3, averaging=None),
+        toy(DistanceForwardPairs(collaboration="disjoint", wrong_labels=2), NETS[0], micro_batches=3, ema_decay=None),
         toy(SCFF(grid=1), NETS[0]),
         toy(UnsupervisedForwardForward(grid=1), NETS[0]),
         toy(CwComp(), CFSE(width=1)),

@@ -35,7 +35,7 @@ def test_two_replicas_of_two_stages_give_the_bits_of_two_micro_batches(launcher:
 
 
 def test_gradients_are_those_of_one_process_on_the_whole_batch(launcher: Launcher, tmp_path: Path, place: dict):
-    recipe = toy(DeeperForward(), TinyCNN(width=10, dropout=0.0), optimizer="sgd", averaging=None, learning_rate=0.1)
+    recipe = toy(DeeperForward(), TinyCNN(width=10, dropout=0.0), optimizer="sgd", ema_decay=None, learning_rate=0.1)
     recipe = replace(recipe, epochs=1, data=DataSettings(name="digits", augmentation=Augmentation(flip=True)))
     launch = launcher.start(recipe, place, 4, how=TWO)
     whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))

@@ -139,7 +139,7 @@ def test_without_help_a_share_learns_something_else():
 def test_processes_that_share_batches_of_a_normalizing_network_learn_as_one(
     launcher: Launcher, tmp_path: Path, place: dict
 ):
-    recipe = toy(DeeperForward(), Trifecta6(width=10), optimizer="sgd", averaging=None, learning_rate=0.1)
+    recipe = toy(DeeperForward(), Trifecta6(width=10), optimizer="sgd", ema_decay=None, learning_rate=0.1)
     recipe = replace(recipe, epochs=1, data=DataSettings(name="digits", augmentation=Augmentation(flip=True)))
     launch = launcher.start(recipe, place, 4, how=Pipelining(stages=(3, 3), replicas=2))
     whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))

@@ -141,7 +141,7 @@ _CHANGES = {
             "warmup": 0.5,
             "weight_decay": 0.3,
             "clip_norm": 1e-4,
-            "averaging": 0.5,
+            "ema_decay": 0.5,
             "precision": "bf16",
             "micro_batches": 2,
             "order": "cascade",
@@ -194,12 +194,12 @@ def test_momentum_changes_an_sgd_run():
 
 def test_the_share_of_adamw_changes_a_muon_run():
     muon = replace(_BASE, algorithm=PredSim(beta=0.0), trainer=replace(_BASE.trainer, optimizer="muon"))
-    other = replace(muon, trainer=replace(muon.trainer, adamw_share=0.5))
+    other = replace(muon, trainer=replace(muon.trainer, adamw_lr_scale=0.5))
     assert not torch.equal(_weights(muon), _weights(other))
 
 
 def test_the_list_of_options_is_complete():
-    tried = {*_CHANGES, "momentum", "adamw_share", "padding"}
+    tried = {*_CHANGES, "momentum", "adamw_lr_scale", "padding"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
     # Layout, caching and recomputing must NOT change a run; colors need color images (tests of augmentation).
@@ -216,7 +216,7 @@ def test_the_list_of_options_is_complete():
             "momentum": st.floats(-1, 2),
             "warmup": st.floats(-1, 2),
             "clip_norm": st.none() | st.floats(allow_nan=True),
-            "averaging": st.none() | st.floats(-1, 2),
+            "ema_decay": st.none() | st.floats(-1, 2),
             "micro_batches": st.integers(-1, 3),
             "cache_activations": st.booleans(),
             "order": st.sampled_from(["joint", "cascade"]),

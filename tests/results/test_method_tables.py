@@ -153,7 +153,7 @@ def _alike(**changed: Any) -> dict[Row, list[Record]]:
 
 
 def test_three_methods_trained_alike_are_listed_best_first_beside_their_controls():
-    lines = shared(_alike(trainer=TrainerSettings(adamw_share=0.1)))  # which a method's own read-out needs
+    lines = shared(_alike(trainer=TrainerSettings(adamw_lr_scale=0.1)))  # which a method's own read-out needs
     assert "| method | locality | test % | backprop % | recipe |" in lines
     assert _rows(lines) == [
         "| `CaFo` | read-outs alone | 90.00 | 95.00 | `b` |",

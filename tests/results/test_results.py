@@ -119,7 +119,7 @@ def _without(config: dict[str, Any], *names: str) -> dict[str, Any]:
 def test_a_record_from_before_a_setting_existed_is_of_the_same_training(tmp_path: Path):
     path = record(tmp_path, _result("a", 0, 0.9))
     old = read_json(path)
-    newer = ("temperature", "goodness", "normaliser", "buffer", "padding", "adamw_share", "micro_batches")
+    newer = ("temperature", "goodness", "normalizer", "buffer", "padding", "adamw_lr_scale", "micro_batches")
     write_json(path, {**old, "config": _without(old["config"], *newer)})
     record(tmp_path, _result("a", 1, 0.8))
     assert [len(runs) for runs in read_records(tmp_path).values()] == [2]

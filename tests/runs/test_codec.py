@@ -1,15 +1,16 @@
 """Settings as JSON: what is read back is what was written, or the field at fault is named."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
+from onward.algorithms import DeeperForward, MonoForward
 from onward.algorithms import ForwardForward as BuiltIn
-from onward.algorithms import MonoForward
+from onward.core import TrainerSettings
 from onward.nets import MLP, Architecture
-from onward.recipes import Recipe
-from onward.runs.codec import decode, encode
+from onward.recipes import ROWS, Recipe
+from onward.runs.codec import decode, encode, with_first_names
 
 
 @dataclass(frozen=True)
@@ -102,3 +103,22 @@ def test_a_value_that_cannot_be_read_back_is_refused(value: Any, says: str):
 
 def test_a_network_is_read_as_a_network():
     assert decode(encode(MLP(width=7)), Architecture, "here") == MLP(width=7)
+
+
+@pytest.mark.parametrize("name", ["deeper_forward-cifar10-square_length", "trifecta-fashion_mnist-cpu"])
+def test_settings_of_an_older_file_are_read_by_the_names_of_today(name: str):
+    """Fields were renamed on 28 November 2026: `averaging`, `adamw_share`, `normaliser`."""
+    row = ROWS[name]
+    row = replace(row, trainer=replace(row.trainer, ema_decay=0.5))
+    old = with_first_names(encode(row))
+    assert old["trainer"]["averaging"] == 0.5 and "adamw_share" in old["trainer"] and "ema_decay" not in old["trainer"]
+    assert ("normaliser" in old["algorithm"]) == (
+        row.algorithm == DeeperForward(goodness="mean_square", normalizer="length")
+    )
+    assert decode(old, Recipe) == row and with_first_names(old) == old
+
+
+def test_a_field_under_both_names_is_refused():
+    content = {**encode(TrainerSettings()), "averaging": 0.9}
+    with pytest.raises(ValueError, match="'averaging' is not known"):
+        decode(content, TrainerSettings)

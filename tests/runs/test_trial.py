@@ -49,7 +49,7 @@ def test_online_learning_says_the_same_of_a_single_image():
 def test_a_trial_draws_no_random_number_and_leaves_a_learner_as_it_was():
     learner, before = _spec(Backprop(), VGG8b(width=2), side=8).build(seed=3), torch.random.get_rng_state()
     first = {name: value.clone() for name, value in learner.state_dict().items()}
-    try_out(learner, TrainerSettings(averaging=0.9), batch_size=4)
+    try_out(learner, TrainerSettings(ema_decay=0.9), batch_size=4)
     assert torch.equal(torch.random.get_rng_state(), before)
     assert all(torch.equal(value, first[name]) for name, value in learner.state_dict().items())
     assert learner.training and all(parameter.grad is None for parameter in learner.parameters())

@@ -88,7 +88,7 @@ def _staged(make_training, orders: dict[int, Orders], **settings) -> tuple[Train
 
 @pytest.mark.parametrize("micro_batches", [1, 2])
 def test_stage_after_stage_trains_the_bits_of_one_process(make_training, micro_batches: int):
-    settings = {"micro_batches": micro_batches, "averaging": 0.9}
+    settings = {"micro_batches": micro_batches, "ema_decay": 0.9}
     alone = make_training(**settings)
     done = [event for event in alone if isinstance(event, EpochDone)]
     last, events, count = _staged(make_training, {}, **settings)

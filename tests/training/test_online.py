@@ -97,7 +97,7 @@ def test_labels_that_do_not_fit_are_refused(count: int, labels: list, message: s
         OnlineLearning(_learner(), SETTINGS).partial_fit(_digits()[0][:count], labels)
 
 
-@pytest.mark.parametrize(("settings", "word"), [({"order": "cascade"}, "cascade"), ({"averaging": 0.9}, "averaging")])
+@pytest.mark.parametrize(("settings", "word"), [({"order": "cascade"}, "cascade"), ({"ema_decay": 0.9}, "averaging")])
 def test_settings_that_a_stream_cannot_keep_are_refused(settings: dict, word: str):
     with pytest.raises(ValueError, match=word):
         OnlineLearning(_learner(), TrainerSettings(**settings))

@@ -33,7 +33,7 @@ def _resumed_at(make, stop: int, **settings) -> tuple[Training, list[EpochDone]]
 
 @pytest.mark.parametrize("stop", [1, 3, 4, 6, 8])
 def test_resumed_equals_uninterrupted_with_dropout_and_augmentation(make_training, stop: int):
-    settings = {"augmentation": Augmentation(crop=1, flip=True, cutout=2), "averaging": 0.9, "clip_norm": 0.5}
+    settings = {"augmentation": Augmentation(crop=1, flip=True, cutout=2), "ema_decay": 0.9, "clip_norm": 0.5}
     whole = make_training(**settings)
     reports = _finish(whole)
     resumed, resumed_reports = _resumed_at(make_training, stop, **settings)
@@ -144,7 +144,7 @@ def test_reported_loss_is_the_mean_over_steps(make_training):
 
 
 def test_averaged_weights_are_validated_and_adopted_but_not_trained_on(make_training):
-    plain, averaged = make_training(), make_training(averaging=0.9)
+    plain, averaged = make_training(), make_training(ema_decay=0.9)
     _finish(plain)
     _finish(averaged)
     assert same_tensors(plain.learner.blocks.state_dict(), averaged.learner.blocks.state_dict())

@@ -71,7 +71,7 @@ def test_reported_losses_are_means_over_the_steps_in_which_a_block_ended_a_span(
 @pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
 @pytest.mark.parametrize("stop", [1, 2, 4, 5, 7, 9])
 def test_resumed_turns_equal_uninterrupted_turns(make_training, stop: int, optimizer: str):
-    settings = {"algorithm": Alternating(), "optimizer": optimizer, "averaging": 0.9}
+    settings = {"algorithm": Alternating(), "optimizer": optimizer, "ema_decay": 0.9}
     whole = make_training(**settings)
     reports = _finish(whole)
     resumed, resumed_reports = _resumed_at(make_training, stop, **settings)

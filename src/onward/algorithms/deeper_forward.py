@@ -2,8 +2,8 @@
 
 Goodness: mean activity of each class's channels (eq. 7 to 9), read before normalization. Objective: softmax
 cross-entropy (eq. 13). Handoff: normalization within the same groups, which removes exactly the goodness, then the
-residual (eq. 10 and 11). One pass; no negative data. The input is normalized per sample. Goodness and normaliser can be
-exchanged for the squared ones of table 4.
+residual (eq. 10 and 11). One pass; no negative data. The input is normalized per sample. Goodness and normalizer can be
+replaced by the squared ones of table 4.
 
 Differs from the paper: a last, partial batch is dropped, and a map of odd size is padded before it is pooled.
 """
@@ -15,6 +15,7 @@ from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, Positive, each
+from onward.core.renamed import renamed_fields
 from onward.nets.net import Net
 from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness.means import ClassMean
@@ -28,13 +29,14 @@ _GOODNESS = {"mean": ClassMean, "mean_square": ClassMeanSquare}
 _NORMALIZER = {"variance": ClassNorm, "length": ClassLength}
 
 
+@renamed_fields(normaliser="normalizer")
 @dataclass(frozen=True)
 class DeeperForward(Algorithm):
     """Class-group mean goodness, cross-entropy per block, class-group normalization (Sun et al. 2025)."""
 
     goodness: Literal["mean", "mean_square"] = "mean"
     """What a class group's activity is read by; mean_square is the ablation of table 4."""
-    normaliser: Literal["variance", "length"] = "variance"
+    normalizer: Literal["variance", "length"] = "variance"
     """What each class group is brought to: mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
     temperature: Positive = 1.0
     """What goodness is divided by before the cross-entropy; 1 as in the paper. Muon holds weights, and so goodness, at
@@ -44,7 +46,7 @@ class DeeperForward(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if a width is not a multiple of `num_classes`."""
-        goodness, normalize = _GOODNESS[self.goodness], _NORMALIZER[self.normaliser]
+        goodness, normalize = _GOODNESS[self.goodness], _NORMALIZER[self.normalizer]
         blocks = [
             LocalBlock(
                 body if k else nn.Sequential(SampleNorm(), body),

@@ -11,6 +11,7 @@ from typing import TypeVar
 import tyro
 
 from onward.cli.words import CommandLineError
+from onward.screen import say
 
 T = TypeVar("T")
 
@@ -53,6 +54,9 @@ _ELSEWHERE = {
 }
 """What other tools call a flag of a recipe."""
 
+_BARE = ("recipe", "place", "pipelining")
+"""Settings whose flags have no prefix."""
+
 
 def parse(
     kind: type[T], command: str, words: Sequence[str], *, default: T | None = None, advice: str | None = None
@@ -63,6 +67,7 @@ def parse(
     """
 
     _refuse_empty(words)
+    words = _with_new_names(words, default)
 
     def read() -> T:
         return tyro.cli(
@@ -87,6 +92,18 @@ def parse(
         elif advice is not None and "did you mean" not in told:
             told = f"{told}; {advice}"
     raise CommandLineError(told)
+
+
+def _with_new_names(words: Sequence[str], default: object) -> list[str]:
+    """Return a command line with renamed flags by their new names, and print a note for each."""
+    renamed, found = dict(_renamed(default)), []
+    for word in words:
+        flag, equals, value = word.partition("=")
+        new = renamed.get(flag.replace("_", "-"))
+        if new is not None:
+            say(f"{flag} is now {new}", error=True)
+        found.append(word if new is None else f"{new}{equals}{value}")
+    return found
 
 
 _COLUMNS = "COLUMNS"  # by which tyro breaks its lines
@@ -141,9 +158,18 @@ def _flags(settings: object, before: str = "") -> Iterator[tuple[str, object]]:
         if not is_dataclass(value):
             yield f"--{before}{name}", value
         else:
-            inner.append((value, "" if name in ("recipe", "place", "pipelining") else f"{before}{name}."))
+            inner.append((value, "" if name in _BARE else f"{before}{name}."))
     for value, prefix in inner:
         yield from _flags(value, prefix)
+
+
+def _renamed(settings: object, before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield each flag of before with that of today."""
+    for old, new in getattr(settings, "former_fields", {}).items():
+        yield f"--{before}{old.replace('_', '-')}", f"--{before}{new.replace('_', '-')}"
+    for field in fields(settings) if is_dataclass(settings) else ():
+        name = field.name.replace("_", "-")
+        yield from _renamed(getattr(settings, field.name, None), "" if name in _BARE else f"{before}{name}.")
 
 
 _NUMBER = (

@@ -98,7 +98,7 @@ def online_settings(settings: TrainerSettings, rate: float) -> TrainerSettings:
         learning_rate=rate * settings.learning_rate,
         order="joint",
         cache_activations=False,
-        averaging=None,
+        ema_decay=None,
         micro_batches=1,
     )
 

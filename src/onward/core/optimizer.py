@@ -27,8 +27,8 @@ class BlockOptimizer:
         self.parts = _parts(block, settings)
         self.parameters = [parameter for part in self.parts for parameter in part.parameters]
         self.average = None
-        if settings.averaging is not None:
-            self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.averaging))
+        if settings.ema_decay is not None:
+            self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
 
     def set_learning_rate(self, value: float) -> None:
         for part in self.parts:
@@ -166,7 +166,7 @@ def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
     hidden, others = ([p for p in trained if (id(p) in matrices) == wanted] for wanted in (True, False))
     return [
         *([_part("muon", hidden, settings, share=rate)] if hidden else []),
-        *([_part("adamw", others, settings, share=rate * settings.adamw_share)] if others else []),
+        *([_part("adamw", others, settings, share=rate * settings.adamw_lr_scale)] if others else []),
     ]
 
 

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 import torch
 
 from onward.core.ranges import Count, NonNegative, Positive, Range, ShareBelowOne, check_fields
+from onward.core.renamed import renamed_fields
 
 
+@renamed_fields(adamw_share="adamw_lr_scale", averaging="ema_decay")
 @dataclass(frozen=True, kw_only=True)
 class TrainerSettings:
     """How every block is optimized.
@@ -34,12 +36,13 @@ class TrainerSettings:
     """Weight decay of every trained parameter."""
     momentum: ShareBelowOne = 0.9
     """Momentum of sgd and muon."""
-    adamw_share: NonNegative = 0.02
-    """muon: learning rate of adamw, as a share of that of muon."""
+    adamw_lr_scale: NonNegative = 0.02
+    """muon: learning rate of adamw, divided by that of muon."""
     clip_norm: Positive | None = None
     """Largest gradient norm of a block; None: no clipping."""
-    averaging: Annotated[float, Range(0, 1, above=True, below=True)] | None = None
-    """Decay per step of the weight average that is evaluated and saved; None: the last weights."""
+    ema_decay: Annotated[float, Range(0, 1, above=True, below=True)] | None = None
+    """Decay per step of the exponential moving average of the weights, which is evaluated and saved; None: the last
+    weights."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic of the bodies; bf16 is autocast, weights stay fp32."""
     channels_last: bool = True

@@ -91,7 +91,7 @@ def _told(entrant: MeasuredVariant) -> Row:
 def _optimizer(trainer: TrainerSettings) -> str:
     """Name the optimizer with what decides the cost of its step: whether it has a momentum, and whether it averages."""
     momentum = f" with{'' if trainer.momentum else 'out'} momentum" if trainer.optimizer == "sgd" else ""
-    return trainer.optimizer + momentum + ("" if trainer.averaging is None else ", averaging")
+    return trainer.optimizer + momentum + ("" if trainer.ema_decay is None else ", averaging")
 
 
 def _remedies(contender: Variant) -> tuple[bool, int]:

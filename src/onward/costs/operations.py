@@ -16,7 +16,7 @@ import torch
 from onward.core import LocalTrainer, derive_seed, seeded
 from onward.measure import step_flops
 from onward.recipes import Recipe
-from onward.runs.codec import encode
+from onward.runs.codec import encode, with_first_names
 from onward.runs.localities import sizes_of
 from onward.runs.model import ModelSpec
 from onward.runs.records import Record
@@ -85,5 +85,5 @@ def of_record(record: Record, known: Mapping[str, Operations]) -> int | None:
 
 def key(recipe: Recipe) -> str:
     """Name what decides the operations of a recipe's step."""
-    told = encode((recipe.algorithm, recipe.net, recipe.data.name, recipe.data.size, recipe.trainer))
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:16]
+    step = with_first_names(encode((recipe.algorithm, recipe.net, recipe.data.name, recipe.data.size, recipe.trainer)))
+    return hashlib.sha256(json.dumps(step, sort_keys=True).encode()).hexdigest()[:16]

@@ -14,7 +14,13 @@ MUON = TrainerSettings(
 """The optimizer of the airbench speed runs (Jordan 2024)."""
 
 MUON_READ_OUT = TrainerSettings(
-    optimizer="muon", learning_rate=0.1, momentum=0.6, schedule="linear", warmup=0.1, adamw_share=0.1, precision="bf16"
+    optimizer="muon",
+    learning_rate=0.1,
+    momentum=0.6,
+    schedule="linear",
+    warmup=0.1,
+    adamw_lr_scale=0.1,
+    precision="bf16",
 )
 """The same where a read-out learns alone or of all blocks: it needs more than a head beside many others."""
 

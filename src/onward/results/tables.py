@@ -145,7 +145,7 @@ def _short_row(row: Row, records: Records) -> str:
 
 def _but_method(recipe: Recipe) -> tuple[Any, ...]:
     """Return all of a training but its method and what a method needs for its own read-out."""
-    same = replace(recipe.trainer, adamw_share=TrainerSettings.adamw_share)
+    same = replace(recipe.trainer, adamw_lr_scale=TrainerSettings.adamw_lr_scale)
     return recipe.net, recipe.data, recipe.epochs, recipe.batch_size, same
 
 

@@ -55,6 +55,7 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
     cls = _class_of(name, package, expected, where)
     if not issubclass(cls, expected):
         raise ValueError(f"{where} must be settings{_of(expected)}, got those of {name}")
+    value = _with_new_names(value, getattr(cls, "former_fields", {}))
     known, passed_over = _fields(cls), _NOT_FIELDS | _LEFT.get(str(name), frozenset())
     strange = sorted(value.keys() - known.keys() - passed_over)
     missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
@@ -66,6 +67,23 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
         return cls(**inner)
     except (ValueError, TypeError, ArithmeticError) as error:
         raise ValueError(f"{where}: {error}") from None
+
+
+def with_first_names(content: Any) -> Any:
+    """Return what `encode` made with every field under the name it had first: for digests that are filed."""
+    if isinstance(content, list):
+        return [with_first_names(item) for item in content]
+    if not isinstance(content, dict):
+        return content
+    name = content.get("type")
+    cls = _class_of(name, content.get("package"), object, "settings") if name is not None else object
+    first = {new: old for old, new in getattr(cls, "former_fields", {}).items()}
+    return {first.get(key, key): with_first_names(value) for key, value in content.items()}
+
+
+def _with_new_names(content: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
+    """Return settings with every field under its name of today, unless that stands there too."""
+    return {key if renamed.get(key, key) in content else renamed[key]: value for key, value in content.items()}
 
 
 def _value(value: Any, kind: Any, where: str) -> Any:

@@ -19,7 +19,7 @@ def equal(one: Recipe, other: Recipe) -> bool:
 
     What adamw does beside muon may differ: a row sets it for a read-out that its control does not have.
     """
-    trainer = replace(one.trainer, adamw_share=other.trainer.adamw_share)
+    trainer = replace(one.trainer, adamw_lr_scale=other.trainer.adamw_lr_scale)
     if one.budget() != other.budget() or trainer != other.trainer:
         return False
     if not isinstance(one.algorithm, Backprop) or not isinstance(other.algorithm, Backprop):

@@ -16,7 +16,7 @@ from onward.core import derive_seed, seeded
 from onward.data import NAMED_SETS
 from onward.measure import Locality, locality_of
 from onward.recipes import RECIPES, Recipe
-from onward.runs.codec import encode
+from onward.runs.codec import encode, with_first_names
 from onward.runs.model import ModelSpec
 
 Sizes = tuple[tuple[int, ...], int]
@@ -80,7 +80,7 @@ def sizes_of(recipe: Recipe) -> Sizes | None:
 
 
 def _key(recipe: Recipe, sizes: Sizes | None) -> str:
-    what = [encode(recipe.algorithm), encode(recipe.net), sizes]
+    what = [with_first_names(encode(recipe.algorithm)), with_first_names(encode(recipe.net)), sizes]
     return hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()[:16]
 
 

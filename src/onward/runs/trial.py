@@ -16,7 +16,7 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
     """
     copied = copy.deepcopy(learner).train()
     # What is learned here is thrown away: the optimizer that keeps nothing will do, at a rate that ruins nothing.
-    brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, averaging=None)
+    brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, ema_decay=None)
     trainer = LocalTrainer(copied, replace(brief, learning_rate=1e-6, final_learning_rate=0.0))
     images, labels = _example(learner, min(2, _smallest_piece(batch_size, settings.micro_batches)))
     for step in range(len(copied.turns)):

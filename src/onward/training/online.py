@@ -23,8 +23,8 @@ class OnlineLearning:
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, step: int = 0):
         if settings.order != "joint":
             raise ValueError("a stream trains every block on every batch; order cascade needs epochs: use order joint")
-        if settings.averaging is not None:
-            raise ValueError("averaging ends with a training, a stream does not; leave averaging out")
+        if settings.ema_decay is not None:
+            raise ValueError("weight averaging ends with a training, a stream does not; leave ema_decay out")
         self.trainer = LocalTrainer(learner, settings, seed=seed)
         self.step = step
         self._num_classes: int | None = None

@@ -91,9 +91,9 @@ def test_uneven_groups_are_refused(part):
 
 
 @pytest.mark.parametrize(("goodness", "score"), [("mean", ClassMean), ("mean_square", ClassMeanSquare)])
-@pytest.mark.parametrize(("normaliser", "module"), [("variance", ClassNorm), ("length", ClassLength)])
-def test_each_cell_reads_hands_on_and_learns(goodness, score, normaliser, module):
-    learner = DeeperForward(goodness=goodness, normaliser=normaliser)(TinyCNN(width=4)((1, 8, 8), 4), 4)
+@pytest.mark.parametrize(("normalizer", "module"), [("variance", ClassNorm), ("length", ClassLength)])
+def test_each_cell_reads_hands_on_and_learns(goodness, score, normalizer, module):
+    learner = DeeperForward(goodness=goodness, normalizer=normalizer)(TinyCNN(width=4)((1, 8, 8), 4), 4)
     y = torch.arange(16) % 4
     x = 0.3 * torch.rand(16, 1, 8, 8) + F.one_hot(y, 4).repeat_interleave(2, dim=1)[:, None, :, None]  # a bar each
     trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.03))
@@ -107,7 +107,7 @@ def test_each_cell_reads_hands_on_and_learns(goodness, score, normaliser, module
 
 
 def test_the_control_of_a_cell_passes_a_gradient_through_its_handoffs():
-    control = Backprop(of=DeeperForward(normaliser="length"))(MLP(width=8, depth=3)((1, 4, 4), 4), 4)
+    control = Backprop(of=DeeperForward(normalizer="length"))(MLP(width=8, depth=3)((1, 4, 4), 4), 4)
     before = [p.detach().clone() for p in control.parameters()]
     LocalTrainer(control, TrainerSettings()).step(torch.rand(6, 1, 4, 4), torch.arange(6) % 4, step=0)
     assert all(not torch.equal(old, new) for old, new in zip(before, control.parameters(), strict=True))

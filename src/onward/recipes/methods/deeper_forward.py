@@ -85,7 +85,7 @@ ROWS = (
     Recipe(
         method="deeper_forward", variant="square_length", description="ResNet17 with mean squares and unit lengths",
         data=DataSettings(name="cifar10", size=32, validation_fraction=0.1),
-        algorithm=DeeperForward(goodness="mean_square", normaliser="length"), net=ResNet17(),
+        algorithm=DeeperForward(goodness="mean_square", normalizer="length"), net=ResNet17(),
         trainer=_RELEASED, epochs=150, batch_size=128, backprop_rate=0.001,
         published=Published(test_accuracy=0.7938, source="Sun et al. 2025, table 4"),
     ),

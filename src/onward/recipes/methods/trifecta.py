@@ -11,7 +11,7 @@ from onward.nets import Trifecta6, Trifecta12
 from onward.recipes.recipe import Published, Recipe
 
 _RELEASED = TrainerSettings(optimizer="adam", learning_rate=0.001, precision="bf16")
-_MUON = TrainerSettings(optimizer="muon", learning_rate=0.03, adamw_share=0.05, precision="bf16")
+_MUON = TrainerSettings(optimizer="muon", learning_rate=0.03, adamw_lr_scale=0.05, precision="bf16")
 
 ROWS = (
     Recipe(

@@ -1,0 +1,68 @@
+"""Names of before: fields, attributes and methods that were renamed go on working, and warn."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import fields
+from functools import wraps
+from inspect import getattr_static
+from typing import Any, TypeVar
+
+C = TypeVar("C", bound=type)
+
+
+class Renamed:
+    """The old name of an attribute or method of a class: it returns what the new name does, with a warning."""
+
+    def __init__(self, new: str):
+        self.new = new
+
+    def __set_name__(self, owner: type, old: str) -> None:
+        self.owner, self.old = owner, old
+
+    def __get__(self, instance: Any, kind: type) -> Any:
+        _warn(self.owner.__name__, self.old, self.new)
+        if instance is not None and getattr_static(kind, self.old) is not self:  # called by super() of an old override
+            return getattr(self.owner, self.new).__get__(instance)
+        return getattr(kind if instance is None else instance, self.new)
+
+
+def adopt_overrides(cls: type, **renamed: str) -> None:
+    """Let a subclass that overrides a method under its old name override it under the new one; `old="new"`."""
+    for old, new in renamed.items():
+        if old in vars(cls) and new not in vars(cls) and not isinstance(vars(cls)[old], Renamed):
+            _warn(cls.__name__, old, new)
+            setattr(cls, new, vars(cls)[old])
+
+
+def renamed_fields(**renamed: str) -> Callable[[C], C]:
+    """Decorate a dataclass whose fields were renamed, `old="new"`: it takes and has the old names too, with a warning.
+
+    Raises ValueError where a field is given by both names. Files with an old name are read by `onward.runs.codec`.
+    """
+
+    def decorate(cls: C) -> C:
+        build, defaults = cls.__init__, {field.name: field.default for field in fields(cls)}
+
+        @wraps(build)
+        def __init__(self: Any, *args: Any, **values: Any) -> None:
+            for old in values.keys() & renamed.keys():
+                new, value = renamed[old], values.pop(old)
+                _warn(cls.__name__, old, new)
+                if values.get(new, defaults[new]) not in (defaults[new], value):
+                    raise ValueError(f"{old} is the old name of {new}: give {new} alone")
+                values[new] = value
+            build(self, *args, **values)
+
+        cls.__init__ = __init__
+        cls.former_fields = renamed
+        for old, new in renamed.items():
+            alias = Renamed(new)
+            setattr(cls, old, alias)
+            alias.__set_name__(cls, old)
+        return cls
+
+    return decorate
+
+
+def _warn(holder: str, old: str, new: str) -> None:
+    warnings.warn(f"{holder}.{old} is now {new}", DeprecationWarning, stacklevel=3)

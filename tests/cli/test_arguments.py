@@ -1,0 +1,17 @@
+"""Reading a command line: flags that were renamed."""
+
+import pytest
+
+from onward.cli.arguments import parse
+from onward.cli.flags import RecipeFlags, flags_of
+from onward.recipes import ROWS
+
+
+@pytest.mark.parametrize("words", [["--trainer.averaging", "0.9"], ["--trainer.averaging=0.9"]])
+def test_a_renamed_flag_works_and_is_named(words: list[str], capsys: pytest.CaptureFixture[str]):
+    default = flags_of(ROWS["deeper_forward-digits"])
+    found = parse(RecipeFlags, "train", [*words, "--algorithm.normaliser", "length"], default=default)
+    assert found.trainer.ema_decay == 0.9 and getattr(found.algorithm, "normalizer", "") == "length"
+    printed = capsys.readouterr().err
+    assert "--trainer.averaging is now --trainer.ema-decay\n" in printed
+    assert "--algorithm.normaliser is now --algorithm.normalizer\n" in printed

@@ -1,0 +1,69 @@
+"""Names of before go on working, with a warning."""
+
+from dataclasses import replace
+
+import pytest
+
+from onward.algorithms import DeeperForward
+from onward.core import TrainerSettings
+from onward.core.renamed import Renamed, adopt_overrides
+
+
+class Base:
+    def __init_subclass__(cls):
+        adopt_overrides(cls, old="new")
+
+    def new(self):
+        return ["base"]
+
+    old = Renamed("new")
+
+
+@pytest.mark.parametrize(
+    ("make", "new", "value"),
+    [
+        (lambda: TrainerSettings(averaging=0.9), "ema_decay", 0.9),  # pyright: ignore
+        (lambda: TrainerSettings(adamw_share=0.5), "adamw_lr_scale", 0.5),  # pyright: ignore
+        (lambda: replace(TrainerSettings(), averaging=0.9), "ema_decay", 0.9),  # pyright: ignore
+        (lambda: DeeperForward(normaliser="length"), "normalizer", "length"),  # pyright: ignore
+    ],
+)
+def test_a_field_can_be_given_by_its_old_name(make, new, value):
+    with pytest.warns(DeprecationWarning, match=f"is now {new}"):
+        made = make()
+    assert getattr(made, new) == value
+
+
+def test_a_field_can_be_read_by_its_old_name():
+    with pytest.warns(DeprecationWarning, match=r"TrainerSettings\.averaging is now ema_decay"):
+        assert TrainerSettings(ema_decay=0.5).averaging == 0.5  # pyright: ignore
+
+
+def test_one_field_by_two_names_is_refused():
+    with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="give ema_decay alone"):
+        TrainerSettings(averaging=0.9, ema_decay=0.5)  # pyright: ignore
+
+
+def test_a_wrong_value_is_named_by_the_new_name():
+    with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="ema_decay of TrainerSettings must be"):
+        TrainerSettings(averaging=2.0)  # pyright: ignore
+
+
+def test_a_method_is_found_by_its_old_name_with_its_override():
+    class Today(Base):
+        def new(self):
+            return ["today", *super().new()]
+
+    with pytest.warns(DeprecationWarning, match=r"Base\.old is now new"):
+        assert Today().old() == ["today", "base"]
+
+
+def test_an_override_by_the_old_name_is_one_of_the_new():
+    with pytest.warns(DeprecationWarning, match=r"Before\.old is now new"):
+
+        class Before(Base):
+            def old(self):
+                return ["before", *super().old()]
+
+    with pytest.warns(DeprecationWarning):
+        assert Before().new() == Before().old() == ["before", "base"]
