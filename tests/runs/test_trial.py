@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
-from onward.algorithms import ASGE, Backprop, ForwardForward
-from onward.core import TrainerSettings
+from onward.algorithms import ASGE, Backprop, ForwardForward, MonoForward
+from onward.core import LocalTrainer, TrainerSettings
 from onward.data import Splits, from_arrays
+from onward.modules import local
 from onward.nets import MLP, VGG8, VGG8b
 from onward.recipes import Recipe
 from onward.runs import ModelSpec, RunOptions, fit, train
@@ -44,6 +46,21 @@ def test_online_learning_says_the_same_of_a_single_image():
     online = OnlineLearning(_spec(Backprop(), VGG8b(width=2), side=1).build(), TrainerSettings())
     with pytest.raises(ValueError, match="single value per channel"):
         online.partial_fit(torch.zeros(1, 1, 1, 1), [0])
+
+
+def test_blocks_that_are_not_trained_say_the_same_of_a_single_image():
+    learner = _spec(ASGE(random_features=True), VGG8b(width=10), side=1).build().train()
+    trainer = LocalTrainer(learner, TrainerSettings())
+    with pytest.raises(ValueError, match="single value per channel"):
+        trainer.advance((torch.zeros(1, 1, 1, 1),), 0, len(learner.blocks), step=0)
+
+
+def test_a_model_of_ones_own_says_the_same_of_a_single_row():
+    model = nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Linear(6, 3))
+    rows, labels = torch.randn(4, 4), torch.arange(4) % 3
+    trained = local(model, (rows, labels), MonoForward())
+    with pytest.raises(ValueError, match=r"single value per channel.*drop_last=True.*evaluation mode"):
+        trained.step((rows[:1], labels[:1]))
 
 
 def test_a_trial_draws_no_random_number_and_leaves_a_learner_as_it_was():

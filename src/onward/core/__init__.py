@@ -2,6 +2,7 @@
 
 from onward.core.block import LocalBlock, detach
 from onward.core.columns import Column, is_frame
+from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.gradients import common_defaults, gradients_on
 from onward.core.history import Description, EpochDone
@@ -128,6 +129,7 @@ __all__ = [
     "numbered_names",
     "pairs",
     "seeded",
+    "several_values",
     "split",
     "update_span",
     "whole",

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from onward.core.few_values import several_values
 from onward.core.gradients import gradients_on, make_trainable, ordinary
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
@@ -147,7 +148,7 @@ class LocalTrainer:
         piece += self.first_piece
         seed = derive_seed(self.seed, step, block, *([piece] if piece else []))
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
-        with seeded(seed, device), self.settings.arithmetic(device), counted:
+        with several_values(), seeded(seed, device), self.settings.arithmetic(device), counted:
             yield
 
 

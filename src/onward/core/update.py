@@ -105,7 +105,7 @@ def _forward_backward(
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
-        activity = _activity(last, x)
+        activity = last.body(x)
         loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))) * share)
     if loss.requires_grad:
         loss.backward()
@@ -122,25 +122,13 @@ def _forward_backward(
     return loss.detach(), left
 
 
-def _activity(block: LocalBlock, x: Tensor) -> Tensor:
-    try:
-        return block.body(x)
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ValueError(
-            "batch norm cannot be trained on a single value per channel: give two or more images at a time "
-            "(batch_size, --batch-size), or fewer pieces (micro_batches, --trainer.micro-batches)"
-        ) from None
-
-
 def _through(
     block: LocalBlock, target: Target | None, context: Conditions, *stream: Tensor
 ) -> tuple[Tensor | None, Stream]:
     """Return the block's loss, if it has an objective and a target is given, and what it hands on."""
     x, *skips = stream
     with context():
-        activity = _activity(block, x)
+        activity = block.body(x)
         told = None if target is None else target._replace(beside=tuple(skips))
         loss = None if told is None or block.objective is None else block.loss(activity, told)
     return loss, block.handoff(activity, *skips)

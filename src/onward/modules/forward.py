@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
-from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded
+from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded, several_values
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.nets.passes import Feed, leading_tensor, saved_tensor_hooks
@@ -57,8 +57,8 @@ class LocalStep:
                 hook = self.model.get_submodule(part.cut).register_forward_hook(walk.hook(k))
                 stack.callback(hook.remove)
             walk.open(0)
-            with self.settings.arithmetic(target.device):
-                output = _call(feed, self.model, inputs)
+            with several_values(), self.settings.arithmetic(target.device):
+                output = feed(self.model, inputs)
             walk.end(output)
             self._step_tied()
         return torch.stack([loss.to(walk.losses[0].device) for loss in walk.losses])
@@ -175,19 +175,6 @@ class _Walk:
         self.pending = []
         leading = leading_tensor(output)
         return tree_map_only(Tensor, lambda tensor: tensor.detach() if tensor is leading else tensor, output)
-
-
-def _call(feed: Feed, model: nn.Module, inputs: Any) -> Any:
-    try:
-        return feed(model, inputs)
-    except ValueError as error:
-        if "more than 1 value per channel" not in str(error):
-            raise
-        raise ValueError(
-            "batch norm cannot be trained on a single value per channel: give two rows or more at a time "
-            "(drop_last=True "
-            "in a DataLoader), or put its modules into evaluation mode"
-        ) from None
 
 
 @contextmanager
