@@ -204,8 +204,10 @@ def _learning(case: Case, world: World) -> None:
         except Exception:
             _check_equal(learner.state_dict(), before, "refused, but")
             raise
-        if refused or label_kind != "same":
+        if refused or label_kind == "refused":
             raise Wrong("partial_fit took it")
+        if label_kind == "named":
+            row_names(labels, learner.class_names, named=True)
         after = {key: value.clone() for key, value in learner.state_dict().items()}
         if all(torch.equal(value, before[key]) for key, value in after.items()):
             raise Wrong("nothing was learned")

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from fuzz_arrays import World as Arrays
 from fuzz_arrays import prepare as prepare_arrays
+from fuzz_arrays import row_names
 from fuzz_case import Case, Target, Wrong, unchanged_if_refused
 from fuzz_forms import images_of, labels_of
 from torch import Tensor
@@ -50,13 +51,16 @@ def _partial_fit(case: Case, world: World) -> None:
     count = case.draw.randrange(4, 9)
     given, kind = images_of(case, arrays.images[:count])
     labels, label_kind = labels_of(case, arrays.labels[:count])
+    named_rows = row_names(arrays.labels[:count], learner.class_names, named=False)
     around = case.pick((torch.no_grad, torch.inference_mode, nullcontext)) if case.chance(0.15) else nullcontext
     try:
         online = OnlineLearning(learner, settings)
         with unchanged_if_refused(lambda: _bits(online), "the learner"), around():
             losses = online.partial_fit(given, labels)
-        if kind in ("other", "refused") or label_kind in ("named", "refused"):
+        if kind in ("other", "refused") or label_kind == "refused":
             raise Wrong("partial_fit took it")
+        if label_kind == "named" and row_names(labels, learner.class_names, named=True) != named_rows:
+            raise Wrong("partial_fit took names for those of other classes")
         if online.step != 1 or not losses.isfinite().all():
             raise Wrong(f"step {online.step}, losses {losses.tolist()}")
         _check_weights(learner, world.weights[name])

@@ -2,19 +2,23 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
+from onward.algorithms import MonoForward
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each
+from onward.data import from_arrays
 from onward.hardware import Mismatch, Offset, noisy
-from onward.nets import MLP
+from onward.nets import MLP, Dense
 from onward.parts.goodness.means import LinearHead
 from onward.parts.handoff.norms import Handoff, SampleNorm
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
+from onward.runs import fit
 from onward.training import OnlineLearning
 
 SETTINGS = TrainerSettings(learning_rate=0.005)
@@ -57,6 +61,28 @@ def test_a_stream_is_learned_as_the_trainer_would(size: int):
 def test_labels_may_be_a_list():
     online = OnlineLearning(_learner(), SETTINGS)
     assert online.partial_fit(_digits()[0][:2], [3, 4]).isfinite().all()
+
+
+def test_labels_may_be_names_of_classes():
+    names, draw = np.array(["no", "yes"]), np.random.default_rng(0)
+    rows, labels = draw.normal(size=(40, 4)), names[np.arange(40) % 2]
+    learner = fit(MonoForward(), Dense(hidden=(5,)), from_arrays(rows, labels), epochs=1, device="cpu")
+    one, other = (OnlineLearning(copy.deepcopy(learner), SETTINGS) for _ in range(2))
+    assert torch.equal(one.partial_fit(rows[:4], labels[:4]), other.partial_fit(rows[:4], np.arange(4) % 2))
+    with pytest.raises(ValueError, match=r"labels\[0\] is 'maybe', which is none of the classes no, yes"):
+        one.partial_fit(rows[:1], ["maybe"])
+
+
+@pytest.mark.parametrize("task", ["values", "labels"])
+def test_a_stream_teaches_numbers_and_several_labels_too(task):
+    rows = np.random.default_rng(0).normal(size=(40, 4))
+    targets = rows[:, :2] * 3 + 7 if task == "values" else (rows[:, :2] > 0).astype(int)
+    data = from_arrays(rows, targets, task=task)
+    learner = fit(MonoForward(), Dense(hidden=(8,)), data, epochs=1, device="cpu")
+    online, before = OnlineLearning(learner, TrainerSettings(learning_rate=0.01)), learner.score(rows, targets)
+    for _ in range(30):
+        online.partial_fit(rows, targets)
+    assert learner.score(rows, targets) > before + 0.1
 
 
 def test_the_mode_of_the_learner_is_left_as_it_was_found():

@@ -239,7 +239,7 @@ class Learner(nn.Module):
         Of several labels that of the inputs with all of them right; of numbers R2: 1 if perfect, 0 for their mean.
         Raises ValueError for labels of no class, for other numbers of inputs and labels, and for none at all.
         """
-        x, y = self.check_inputs(images), self._targets(labels, rule)
+        x, y = self.check_inputs(images), self.check_targets(labels, rule=rule)
         check_pairs(x, y)
         if not len(y):
             raise ValueError("images is empty: give at least one image to score")
@@ -252,8 +252,12 @@ class Learner(nn.Module):
         spread = (y - y.mean(0)).square().sum(0)
         return float(torch.where(spread > 0, 1 - error / spread, (error == 0).double()).mean())
 
-    def _targets(self, labels: Any, rule: str | None) -> Tensor:
-        """Return labels as the training had them: class indices, or their names; numbers; several labels."""
+    def check_targets(self, labels: Any, *, rule: str | None = None) -> Shaped[Tensor, "B *K"]:
+        """Return labels as the training had them, given as `onward.from_arrays` takes them.
+
+        Class indices or names of classes [B]; numbers [B] or [B, K]; zeros and ones [B, K]. Raises ValueError for all
+        others with the value and the remedy.
+        """
         task, names = self._rule(rule).task, self.class_names
         if task == "classes":
             return class_indices(labels, names) if names else check_labels(labels)

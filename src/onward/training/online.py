@@ -34,11 +34,12 @@ class OnlineLearning:
         return self.trainer.learner
 
     def partial_fit(self, images: Any, labels: Any) -> Float[Tensor, "S"]:
-        """Learn from images [B, channels, H, W], uint8 or floats in [0, 1], and their classes; return each span's loss.
+        """Learn from inputs and their labels, both as `from_arrays` takes them; return each span's loss.
 
-        Takes what `from_arrays` takes. What is refused leaves the learner, its optimizers and `step` as they were, bit
-        for bit. Raises ValueError for images or labels that are none, for an empty batch, for another number of labels
-        than of images, and where losses or weights would no longer be finite.
+        Labels are class indices or names of classes [B], or what else the learner predicts. What is refused leaves the
+        learner, its optimizers and `step` as they were, bit for bit. Raises ValueError for inputs or labels that are
+        none, for an empty batch, for another number of labels than of inputs, and where losses or weights would no
+        longer be finite.
         """
         x, y = self._checked(images, labels)
         before = Snapshot(self.learner, self.trainer.optimizers)
@@ -57,14 +58,16 @@ class OnlineLearning:
         return losses
 
     def _checked(self, images: Any, labels: Any) -> tuple[Tensor, Tensor]:
-        x, y = self.learner.check_inputs(images), check_labels(labels)
+        x, y = self.learner.check_inputs(images), self.learner.check_targets(labels)
         check_pairs(x, y)
         if len(x) == 0:
             raise ValueError("images is empty: partial_fit learns from one image or more")
         x = self.learner.place(x)
-        if self._num_classes is None:
-            self._num_classes = _classes(self.learner, x[:1])
-        return x, check_labels(y, num_classes=self._num_classes).to(x.device)
+        if self.learner.task == "classes":
+            if self._num_classes is None:
+                self._num_classes = _classes(self.learner, x[:1])
+            y = check_labels(y, num_classes=self._num_classes)
+        return x, y.to(x.device)
 
     def _not_finite(self, losses: Tensor) -> str:
         spans = self.learner.turns[self.step % len(self.learner.turns)]
