@@ -99,7 +99,8 @@ def load(path: Path | str, *, model: nn.Module) -> LocalModel: ...
 def load(path: Path | str, *, model: nn.Module | None = None) -> Learner | LocalModel:
     """Read a learner from the folder of a model or a run, or from a file in it; it is in evaluation mode, on the CPU.
 
-    That of a run has its history. What `onward.local` made is read from its file into a `model` of the same kind.
+    That of a run has its history. "user/model", where there is no such folder, is read from the Hugging Face hub:
+    weights and JSON, never code. What `onward.local` made is read from its file into a `model` of the same kind.
     Raises ValueError for a path that does not exist or holds no model, for a run that has not finished, and for a model
     that is damaged, foreign or of a method that no installed package has.
     """

@@ -5,7 +5,7 @@ from onward.core.columns import Column, is_frame
 from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.gradients import common_defaults, gradients_on
-from onward.core.history import Description, EpochDone
+from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import as_numbers, check_finite, check_images, check_labels, check_pairs
 from onward.core.labels import (
     Task,
@@ -81,6 +81,7 @@ __all__ = [
     "NonNegative",
     "Objective",
     "ObservedEvidence",
+    "Origin",
     "Piece",
     "Positive",
     "Range",

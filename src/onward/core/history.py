@@ -21,6 +21,18 @@ class EpochDone:
     memory_meter: str
 
 
+@dataclass(frozen=True)
+class Origin:
+    """The run that a learner was read from, and what it came to on the test split (a fraction)."""
+
+    recipe: str
+    seed: int
+    data: str
+    test_accuracy: float
+    weights: str
+    """Digest of its weights; those of the learner may have learned since."""
+
+
 class Description(ABC):
     """How a learner is built anew, all but its weights; with it a learner can be saved."""
 
@@ -33,3 +45,7 @@ class Description(ABC):
     @abstractmethod
     def shortened(self, blocks: int, rule: str) -> "Description":
         """Return the description of the first blocks of the same learner, with one inference rule."""
+
+    @abstractmethod
+    def push_to_hub(self, learner: nn.Module, repo: str, *, private: bool, token: str | None) -> str:
+        """Put a learner that was built from this description on the hub; return its address."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from onward.core.block import LocalBlock, shared
 from onward.core.form import InputForm
 from onward.core.gradients import common_defaults
-from onward.core.history import Description, EpochDone
+from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
 from onward.core.labels import Task, check_several, check_values, class_indices
 from onward.core.ranges import Count, check_value
@@ -40,6 +40,8 @@ class Learner(nn.Module):
     """How it was built; None if by hand."""
     history: tuple[EpochDone, ...] = ()
     """Its training, epoch by epoch; empty where that is not known."""
+    origin: Origin | None = None
+    """The run that it was read from; None if from none."""
 
     def __init__(
         self,
@@ -274,12 +276,15 @@ class Learner(nn.Module):
         Raises ValueError for a learner that was built by hand and has no description, for weights that are not finite,
         and for the folder of a finished run; OSError if it cannot be written.
         """
-        if self.description is None:
-            raise ValueError(
-                "a learner built by hand has no description to be saved with: set learner.description to "
-                "onward.runs.spec_for(algorithm, net, data), or save its state_dict"
-            )
-        self.description.save(self, folder)
+        self._described().save(self, folder)
+
+    def push_to_hub(self, repo: str, *, private: bool = False, token: str | None = None) -> str:
+        """Put weights, description and a model card on the Hugging Face hub as "user/model"; return the page's address.
+
+        `onward.load("user/model")` reads it back. A card that is there already stays. `token` is that of `hf auth
+        login` unless given. Raises ValueError as `save` does, and OSError if the hub cannot be reached or refuses.
+        """
+        return self._described().push_to_hub(self, repo, private=private, token=token)
 
     def module(self, *, rule: str | None = None) -> nn.Module:
         """Return a plain module in evaluation mode that turns images [B, channels, H, W] into class scores [B, C].
@@ -302,6 +307,14 @@ class Learner(nn.Module):
             first = int((~scores.isfinite()).movedim(dim, 0).flatten(1).any(1).int().argmax())
             raise ValueError(f"the scores of images[{first}] are not finite; the weights of this learner are not good")
         return scores
+
+    def _described(self) -> Description:
+        if self.description is None:
+            raise ValueError(
+                "a learner built by hand has no description to be saved with: set learner.description to "
+                "onward.runs.spec_for(algorithm, net, data), or save its state_dict"
+            )
+        return self.description
 
     def _rule(self, name: str | None) -> InferenceRule:
         if name is not None and not (isinstance(name, str) and name in self.rules):

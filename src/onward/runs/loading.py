@@ -2,12 +2,16 @@
 
 from pathlib import Path
 
-from onward.core import Learner
+from onward.core import Learner, Origin
 from onward.data import Splits, load_again
 from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
+from onward.runs.hub import fetched, is_hub_name
 from onward.runs.model import check_recipe, load_model
+from onward.runs.records import RESULT
 from onward.runs.train import check_data
+from onward.storage.files import read_json
+from onward.storage.forms import check_object
 
 _FILES = ("model.safetensors", "model.json", "config.json", "result.json")
 
@@ -15,13 +19,26 @@ _FILES = ("model.safetensors", "model.json", "config.json", "result.json")
 def load(path: Path | str) -> Learner:
     """Read a learner from the folder of a model or a run, or from a file in it; it is in evaluation mode, on the CPU.
 
-    That of a run has its history. Raises ValueError for a path that does not exist or holds no model, for a run that
-    has not finished, and for a model that is damaged, foreign or of a method that no installed package has.
+    "user/model", where there is no such folder, is read from the Hugging Face hub. That of a run has its history.
+    Raises ValueError for a path that does not exist or holds no model, for a run that has not finished, and for a model
+    that is damaged, foreign or of a method that no installed package has.
     """
+    if isinstance(path, str) and is_hub_name(path):
+        path = fetched(path)
     learner, recipe, folder = open_model(path)
     if recipe is not None and (folder / "metrics.jsonl").is_file():
         learner.history = RunFolder(folder).history()
+    if recipe is not None and (folder / "result.json").is_file():
+        learner.origin = _origin(folder)
     return learner
+
+
+def _origin(folder: Path) -> Origin:
+    result = read_json(folder / "result.json")
+    check_object(result, RESULT, str(folder / "result.json"))
+    weights = read_json(folder / "model.json").get("weights_sha256", "")
+    told = (result["recipe"], result["seed"], result["data_note"] or result["data"], result["test_accuracy"])
+    return Origin(*told, weights=weights)
 
 
 def open_model(path: Path | str) -> tuple[Learner, Recipe | None, Path]:

@@ -90,6 +90,13 @@ class ModelSpec(Description):
         assert isinstance(learner, Learner)
         save_model(folder, learner, self)
 
+    def push_to_hub(self, learner: nn.Module, repo: str, *, private: bool, token: str | None) -> str:
+        """Put a learner that was built from this description on the hub; raises as `onward.runs.hub.push` does."""
+        from onward.runs.hub import push  # which saves by this module
+
+        assert isinstance(learner, Learner)
+        return push(learner, self, repo, private=private, token=token)
+
     def shortened(self, blocks: int, rule: str) -> "ModelSpec":
         """Return the description of the first blocks of the same learner, with one inference rule."""
         return replace(self, blocks=blocks, rule=rule)

@@ -1,0 +1,87 @@
+"""The Hugging Face hub: a learner with a model card put there, and read back. Weights and JSON alone, never code."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from onward.core import Learner
+from onward.runs.hub_card import card
+from onward.runs.model import ModelSpec, save_model
+
+FILES = ("model.json", "model.safetensors")
+"""All that is read from the hub."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_INSTALL = "needs huggingface_hub: pip install 'onward[hub]'"
+
+
+def push(learner: Learner, spec: ModelSpec, repo: str, *, private: bool = False, token: str | None = None) -> str:
+    """Put weights, description and card of a learner on the hub, in one commit; return the address of its page.
+
+    The repository is made if it is not there, and a card that is there stays. Raises ValueError for a name that is
+    none, and for what cannot be saved, before the hub is asked; OSError if it cannot be reached or refuses.
+    """
+    if not isinstance(repo, str) or _NAME.fullmatch(repo) is None:
+        raise ValueError(f"repo is {repo!r}: give the name of a model on the hub, such as 'user/model'")
+    api = _hub().HfApi(token=token)
+    with tempfile.TemporaryDirectory() as kept:
+        folder = Path(kept)
+        publish(learner, spec, folder, name=repo)
+        with _asking(f"{repo} cannot be put on the hub"):
+            address = str(api.create_repo(repo, private=private, exist_ok=True))
+            if api.file_exists(repo, "README.md"):
+                (folder / "README.md").unlink()
+            api.upload_folder(repo_id=repo, folder_path=folder, commit_message="Model trained by onward")
+    return address
+
+
+def publish(learner: Learner, spec: ModelSpec, folder: Path, *, name: str) -> None:
+    """Write what the hub gets into a folder: `model.safetensors`, `model.json` and the card, `README.md`."""
+    save_model(folder, learner, spec)
+    (folder / "README.md").write_text(card(learner, spec, folder, name=name), encoding="utf-8")
+
+
+def is_hub_name(path: object) -> bool:
+    """Whether a path is the name of a model on the hub: "user/model", where no folder `user` is here."""
+    if not isinstance(path, str) or _NAME.fullmatch(path) is None:
+        return False
+    return not Path(path).exists() and not Path(path).parent.exists()
+
+
+def fetched(repo: str, *, revision: str | None = None) -> Path:
+    """Return the folder that weights and description of a model on the hub were read into; nothing else is read.
+
+    Raises ValueError if there is no such model, or if the hub cannot be reached and it was not read before.
+    """
+    hub = _hub()
+    try:
+        with _asking(f"{repo} is no folder here, and cannot be read from the hub"):
+            folder = Path(hub.snapshot_download(repo, revision=revision, allow_patterns=list(FILES)))
+    except OSError as error:
+        raise ValueError(str(error)) from error
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise ValueError(f"{repo} on the hub is no model of onward: it has no {missing[0]}")
+    return folder
+
+
+@contextmanager
+def _asking(what: str) -> Iterator[None]:
+    """Turn the hub's many errors into OSError of one line."""
+    try:
+        yield
+    except Exception as error:  # its own, and those of whatever client its version uses
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        advice = "look at the name, the network, and `hf auth whoami`"
+        raise OSError(f"{what} ({reason}): {advice}") from error
+
+
+def _hub() -> Any:
+    try:
+        import huggingface_hub
+    except ImportError as error:
+        raise ValueError(f"the Hugging Face hub {_INSTALL}") from error
+    return huggingface_hub

@@ -1,0 +1,90 @@
+"""The model card on the hub: what a learner is, what its training came to, and how it is used."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from onward.core import Learner
+from onward.runs.codec import encode
+from onward.runs.model import ModelSpec
+from onward.storage.files import read_json
+
+
+def card(learner: Learner, spec: ModelSpec, folder: Path, *, name: str) -> str:
+    """Return the card of a learner that was saved into a folder, in Markdown behind a head of YAML.
+
+    A test accuracy is stated if the learner was read from a finished run and has learned nothing since.
+    """
+    method, net = type(spec.algorithm).__name__, type(spec.net).__name__
+    about = f"{net} of {len(learner.blocks)} blocks, trained layer by layer by {method}, without a backward pass."
+    parts = [f"# {name}", about, _takes(learner, spec), _use(name)]
+    history = _history(learner)
+    if history:
+        parts += ["## Training", history]
+    if learner.origin is not None:
+        parts.append(_origin(learner, folder))
+    settings = json.dumps({"algorithm": encode(spec.algorithm), "net": encode(spec.net)}, indent=2)
+    parts += ["## Settings", f"```json\n{settings}\n```"]
+    return f"---\n{_head(learner, spec, folder, name)}\n---\n\n" + "\n\n".join(parts) + "\n"
+
+
+def _head(learner: Learner, spec: ModelSpec, folder: Path, name: str) -> str:
+    """Return what the hub reads of a card, as YAML."""
+    from huggingface_hub import EvalResult, ModelCardData
+
+    images = spec.form is None and learner.task == "classes"
+    told: dict[str, Any] = {"pipeline_tag": "image-classification"} if images else {}
+    found = learner.origin
+    if images and found is not None and _unchanged(learner, folder):
+        result = EvalResult(
+            task_type="image-classification",
+            dataset_type=found.data,
+            dataset_name=found.data,
+            metric_type="accuracy",
+            metric_value=round(found.test_accuracy, 4),
+        )
+        told |= {"model_name": name.split("/")[-1], "eval_results": [result]}
+    tags = ["onward", "local-learning", type(spec.algorithm).__name__]
+    return ModelCardData(library_name="onward", tags=tags, **told).to_yaml()
+
+
+def _takes(learner: Learner, spec: ModelSpec) -> str:
+    shape = " x ".join(map(str, spec.shape))
+    kind = "images" if spec.form is None else spec.form.kind
+    told = "uint8 or floats in [0, 1]; all preparation is inside" if spec.form is None else "prepared inside"
+    gives = {"classes": "classes, in order", "labels": "labels, each there or not", "values": "values"}[learner.task]
+    return f"- Input: {kind} of shape {shape}, {told}.\n- Output: {gives}: {', '.join(spec.class_names)}."
+
+
+def _use(name: str) -> str:
+    return f"""```python
+import onward  # pip install 'onward[hub]'
+
+learner = onward.load("{name}")  # weights and JSON: no code of this repository is run
+predicted = learner.predict(inputs)
+```"""
+
+
+def _history(learner: Learner) -> str:
+    if not learner.history:
+        return ""
+    last = learner.history[-1]
+    told = f"{len(learner.history)} epochs; validation accuracy after the last one {last.validation_accuracy:.2%}."
+    if not last.block_accuracy:
+        return told
+    rows = "\n".join(f"| {k} | {value:.2%} |" for k, value in enumerate(last.block_accuracy, 1))
+    return f"{told}\n\n| scored block | validation accuracy |\n| --- | --- |\n{rows}"
+
+
+def _origin(learner: Learner, folder: Path) -> str:
+    found = learner.origin
+    assert found is not None
+    run = f"Recipe `{found.recipe}`, seed {found.seed}, on {found.data}"
+    if not _unchanged(learner, folder):
+        return f"{run}; the weights have changed since, so its test accuracy is not stated."
+    return f"{run}: {found.test_accuracy:.2%} on the test split, read once, with the weights of the last epoch."
+
+
+def _unchanged(learner: Learner, folder: Path) -> bool:
+    assert learner.origin is not None
+    return read_json(folder / "model.json")["weights_sha256"] == learner.origin.weights
