@@ -1,13 +1,14 @@
 """The block: a body, and what is read from its activity."""
 # B batch
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core.slots import Auxiliary, Goodness, Objective, Stream, Target
+from onward.core.slots import Auxiliary, Goodness, Objective, Stream, Supervision, Target
+from onward.core.span import Span
 
 
 class LocalBlock(nn.Module):
@@ -93,3 +94,16 @@ def _check_slots(goodness: Goodness | None, objective: Objective | None, auxilia
     raise ValueError(
         f"{type(objective).__name__} needs one score per {wanted}, but {type(goodness).__name__} gives one per {given}"
     )
+
+
+def check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:
+    """Raise ValueError unless every span ends at a block with an objective, which fits how the labels enter."""
+    for span in spans:
+        if blocks[span.last].objective is None:
+            raise ValueError(f"block {span.last} ends {span} but has no objective to train it on")
+        for block in blocks[span.blocks] if span.deep else blocks[span.last : span.last + 1]:
+            if block.objective is not None and block.objective.signed != supervision.signed:
+                wanted = "real and contrastive views" if block.objective.signed else "one view per sample"
+                raise ValueError(
+                    f"{type(block.objective).__name__} needs {wanted}, which {type(supervision).__name__} does not give"
+                )

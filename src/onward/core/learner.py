@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from onward.core.block import LocalBlock, shared
+from onward.core.block import LocalBlock, check_objectives, shared
 from onward.core.form import InputForm
 from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone, Origin
@@ -64,7 +64,7 @@ class Learner(nn.Module):
         self.turns = as_turns(spans, len(blocks))
         self.rules = nn.ModuleDict(rules)
         self.prepare = prepare if prepare is not None else nn.Identity()
-        _check_objectives(blocks, self.spans, supervision)
+        check_objectives(blocks, self.spans, supervision)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -387,15 +387,3 @@ class ObservedEvidence(Evidence):
 
 def _goodness_of(block: LocalBlock, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"] | None:
     return None if block.goodness is None else block.goodness(activity).float()
-
-
-def _check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:
-    for span in spans:
-        if blocks[span.last].objective is None:
-            raise ValueError(f"block {span.last} ends {span} but has no objective to train it on")
-        for block in blocks[span.blocks] if span.deep else blocks[span.last : span.last + 1]:
-            if block.objective is not None and block.objective.signed != supervision.signed:
-                wanted = "real and contrastive views" if block.objective.signed else "one view per sample"
-                raise ValueError(
-                    f"{type(block.objective).__name__} needs {wanted}, which {type(supervision).__name__} does not give"
-                )
