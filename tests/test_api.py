@@ -100,18 +100,18 @@ def test_load_still_reads_images_and_says_what_does_so_now(types_unchecked):
 def test_a_run_is_evaluated_on_its_own_images(run: Run):
     found = onward.evaluate(run)
     assert found.by_rule == run.result["test_accuracy_by_rule"]
-    assert onward.evaluate(str(run.path), split="validation").headline == run.result["validation_accuracy"]
+    assert onward.evaluate(str(run.path), split="validation").of_default_rule == run.result["validation_accuracy"]
     assert onward.evaluate(run, "digits").by_rule == found.by_rule
 
 
 def test_a_learner_is_evaluated_on_images_that_are_given(learner: Learner, tmp_path: Path):
     data = onward.load_data("digits")
     found = onward.evaluate(learner, data)
-    assert found.headline == learner.score(data.test.pixels, data.test.labels) and len(found.by_block) == 3
+    assert found.of_default_rule == learner.score(data.test.pixels, data.test.labels) and len(found.by_block) == 3
     assert onward.evaluate(learner, data.test) == found
     assert onward.evaluate(learner, data, split="validation") != found
     learner.save(tmp_path)
-    assert onward.evaluate(tmp_path, data).headline == pytest.approx(found.headline, abs=0.01)
+    assert onward.evaluate(tmp_path, data).of_default_rule == pytest.approx(found.of_default_rule, abs=0.01)
     with pytest.raises(ValueError, match="is a saved model, which does not know its images"):
         onward.evaluate(tmp_path)
 

@@ -48,7 +48,7 @@ def test_backprop_trains_the_same_bodies_and_handoffs_from_the_same_weights(of: 
     x = torch.rand(2, *SHAPE)
     local.eval()
     control.eval()
-    for (_, left, _), (_, right, _) in zip(local.walk((x,)), control.walk((x,)), strict=True):
+    for (_, left, _), (_, right, _) in zip(local.run_blocks((x,)), control.run_blocks((x,)), strict=True):
         assert torch.equal(left, right)
 
 
@@ -61,7 +61,7 @@ def test_backprop_has_one_objective_at_the_end_of_one_span():
 @pytest.mark.parametrize("net", [MLP(width=8, depth=3), TinyCNN(width=4)])
 def test_deeper_forward_hands_on_what_carries_no_goodness(net: Architecture):
     learner = DeeperForward()(net(SHAPE, 4), 4).eval()
-    for block, activity, stream in learner.walk((torch.rand(5, *SHAPE),)):
+    for block, activity, stream in learner.run_blocks((torch.rand(5, *SHAPE),)):
         assert block.goodness is not None
         assert block.goodness(activity).abs().max() > 1e-3
         assert block.goodness(stream[0]).abs().max() < 1e-5
@@ -71,7 +71,7 @@ def test_deeper_forward_hands_on_what_carries_no_goodness(net: Architecture):
 def test_deeper_forward_divides_goodness_by_its_temperature_before_the_softmax(temperature: float):
     learner, x = DeeperForward(temperature=temperature)(MLP(width=8, depth=2)(SHAPE, 4), 4), torch.rand(5, *SHAPE)
     label = torch.tensor([0, 1, 2, 3, 0])
-    for block, activity, _ in learner.walk((learner.prepare(x),)):
+    for block, activity, _ in learner.run_blocks((learner.prepare(x),)):
         scores = activity.unflatten(1, (4, 2)).mean(dim=2) / temperature
         naive = torch.stack([(s.exp().sum() / s[k].exp()).log() for s, k in zip(scores, label, strict=True)]).mean()
         torch.testing.assert_close(block.loss(activity, Target(label)), naive)
@@ -85,7 +85,7 @@ def test_deeper_forward_does_not_see_the_brightness_or_contrast_of_an_image():
 
 def test_forward_forward_hands_on_unit_length():
     learner = ForwardForward()(MLP(width=8, depth=3)(SHAPE, 4), 4)
-    for _, _, stream in learner.walk((torch.rand(5, *SHAPE),)):
+    for _, _, stream in learner.run_blocks((torch.rand(5, *SHAPE),)):
         torch.testing.assert_close(stream[0].square().mean(dim=1), torch.ones(5), rtol=1e-3, atol=0.0)
 
 

@@ -71,7 +71,7 @@ def test_fusion_best_last_and_sum_equal_a_loop():
     chosen = correct.index(max(correct))
     summed = torch.stack(scores[1:]).sum(dim=0)
     expected = {"fusion": fused, "best": scores[chosen], "last": scores[-1], "sum": summed}
-    assert learner.headline == "fusion" and list(learner.rules) == list(expected)
+    assert learner.default_rule == "fusion" and list(learner.rules) == list(expected)
     for rule, wanted in expected.items():
         torch.testing.assert_close(learner.predict_scores(images, rule=rule), wanted, rtol=1e-3, atol=1e-4)
 

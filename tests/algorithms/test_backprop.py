@@ -78,7 +78,7 @@ def test_a_method_from_outside_has_its_control_without_a_word_in_backprop():
     last = learner.blocks[-1]
     assert isinstance(last.goodness, _OwnHead)
     assert last.objective == CrossEntropy(0.2)
-    assert isinstance(learner.rules[learner.headline], Mirrored)
+    assert isinstance(learner.rules[learner.default_rule], Mirrored)
     assert not any(isinstance(module, _Signs) for module in learner.modules())
 
 

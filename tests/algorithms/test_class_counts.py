@@ -41,7 +41,7 @@ def test_deeper_forward_has_a_group_of_channels_for_every_class(classes: int):
         for method in (DeeperForward(), Backprop(of=DeeperForward())):
             net = TinyCNN(width=classes)
             learner = method(net(SHAPE, classes), classes)
-            activities = [a for _, a, _ in learner.walk((torch.zeros(2, *SHAPE),))]
+            activities = [a for _, a, _ in learner.run_blocks((torch.zeros(2, *SHAPE),))]
             assert [len(a[0]) // classes for a in activities][:4] == [1, 2, 4, 4]
     scores = DeeperForward()(TinyCNN(width=100)(SHAPE, 100), 100).eval().score_blocks(torch.rand(2, *SHAPE))
     assert scores.shape[1:] == (2, 100)

@@ -44,7 +44,7 @@ def test_slots_weights_and_rules_are_those_of_the_local_algorithm(local: Algorit
     deep, shallow = _build(DeepSupervision(of=local)), _build(local)
     assert deep.spans == (Span(0, 3, True),)
     assert deep.supervision == shallow.supervision
-    assert list(deep.rules) == list(shallow.rules) and deep.headline == shallow.headline
+    assert list(deep.rules) == list(shallow.rules) and deep.default_rule == shallow.default_rule
     assert DeepSupervision(of=local).standardize == local.standardize
     for ours, theirs in zip(deep.blocks, shallow.blocks, strict=True):
         assert ours.objective == theirs.objective

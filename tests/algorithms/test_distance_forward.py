@@ -66,7 +66,7 @@ def test_running_statistics_count_a_batch_once_in_overlapping_pairs(algorithm):
     trainer.step(x, y, step=0)
     with torch.no_grad():
         stream, _ = trainer.enter(x, y, step=0)
-        for _ in plain.train().walk(stream):
+        for _ in plain.train().run_blocks(stream):
             pass
     found, expected = learner.state_dict(), plain.state_dict()
     counted = [name for name in found if "running" in name or "batches" in name]
@@ -166,9 +166,9 @@ def test_wrong_labels_and_patterns_reach_the_supervision():
 @both
 def test_blocks_hand_on_unit_length_unless_told_otherwise(algorithm):
     x, _ = _batch()
-    for _, _, (handed_on, *_) in _learner(algorithm, TinyCNN(width=4)).walk((x,)):
+    for _, _, (handed_on, *_) in _learner(algorithm, TinyCNN(width=4)).run_blocks((x,)):
         torch.testing.assert_close(handed_on.square().mean(dim=(1, 2, 3)), torch.ones(8), rtol=1e-3, atol=0.0)
-    for _, activity, stream in _learner(_with(algorithm, unit_length=False), TinyCNN(width=4)).eval().walk((x,)):
+    for _, activity, stream in _learner(_with(algorithm, unit_length=False), TinyCNN(width=4)).eval().run_blocks((x,)):
         assert torch.equal(activity, stream[0])
 
 

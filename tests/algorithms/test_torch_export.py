@@ -1,4 +1,4 @@
-"""Every algorithm's headline rule leaves as a torch.export program, for batches of any size."""
+"""Every algorithm's default rule leaves as a torch.export program, for batches of any size."""
 
 import jaxtyping
 import pytest
@@ -36,7 +36,7 @@ def data() -> Splits:
 
 @pytest.mark.parametrize("algorithm", EACH, ids=lambda algorithm: type(algorithm).__name__)
 @pytest.mark.filterwarnings("ignore")  # of torch.export itself
-def test_the_headline_rule_can_be_exported(algorithm: Algorithm, data: Splits, monkeypatch: pytest.MonkeyPatch):
+def test_the_default_rule_can_be_exported(algorithm: Algorithm, data: Splits, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # sizes are symbols while a program is traced
     net = MLP(width=12, depth=3) if isinstance(algorithm, RecurrentForwardForward) else TinyCNN(width=3, dropout=0.0)
     learner = spec_for(algorithm, net, data).build(seed=0)
@@ -57,7 +57,7 @@ def test_a_chosen_block_and_range_come_back_with_the_weights(data: Splits):
         spec = spec_for(algorithm, MLP(width=6, depth=3), data)
         learner, other = spec.build(seed=0), spec.build(seed=0)
         Evaluator(learner, TrainerSettings()).fit_rules(data.train, data.validation)
-        rule, loaded = learner.rules[learner.headline], other.rules[learner.headline]
+        rule, loaded = learner.rules[learner.default_rule], other.rules[learner.default_rule]
         other.load_state_dict(learner.state_dict())
         chosen = {name: value for name, value in vars(rule).items() if name in ("index", "range")}
         assert chosen and chosen == {name: getattr(loaded, name) for name in chosen}

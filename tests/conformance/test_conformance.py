@@ -176,7 +176,7 @@ def test_a_step_that_overflows_is_taken_back(algorithm, net):
 @every_algorithm
 def test_a_gpu_learns_what_can_be_learned_and_a_cpu_reads_it_the_same(algorithm: Algorithm, net: Architecture):
     learner, pixels = _case(algorithm, net).train(images()[1], device="cuda"), images()[0][TEST]
-    assert accuracy(learner, images()[1], learner.headline) > 0.8
+    assert accuracy(learner, images()[1], learner.default_rule) > 0.8
     there = {rule: learner.predict(pixels, rule=rule).cpu() for rule in learner.rules}
     learner.cpu()
     for rule, predicted in there.items():

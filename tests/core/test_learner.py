@@ -85,7 +85,7 @@ def test_uint8_images_and_their_fractions_predict_the_same():
     assert torch.equal(learner.predict_scores(images), learner.predict_scores(images.float() / 255))
 
 
-def test_the_first_rule_is_the_headline():
+def test_the_first_rule_is_the_default():
     learner = make_learner()
     both = Learner(
         list(learner.blocks),
@@ -94,7 +94,7 @@ def test_the_first_rule_is_the_headline():
         rules={"sum": SumGoodness(), "last": LastGoodness()},
     )
     x = batch()[0]
-    assert both.headline == "sum"
+    assert both.default_rule == "sum"
     assert torch.equal(both.predict_scores(x), both.predict_scores(x, rule="sum"))
     assert not torch.equal(both.predict_scores(x), both.predict_scores(x, rule="last"))
 

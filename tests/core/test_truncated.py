@@ -97,8 +97,8 @@ def test_rules_know_how_far_they_read():
     fitted = BestBlock()
     fitted.choose(2)
     open_ended = (SumGoodness(), LastGoodness(), BestBlock(), BlockGoodness(-2))
-    assert [rule.reach(6) for rule in open_ended] == [None] * 4
-    assert [rule.reach(6) for rule in (fitted, BlockGoodness(0), BestRange())] == [3, 1, 6]
+    assert [rule.blocks_needed(6) for rule in open_ended] == [None] * 4
+    assert [rule.blocks_needed(6) for rule in (fitted, BlockGoodness(0), BestRange())] == [3, 1, 6]
 
 
 @pytest.mark.parametrize(

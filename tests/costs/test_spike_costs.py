@@ -33,7 +33,7 @@ def test_spikes_and_additions_are_counted_by_hand():
     first, second = spike_costs(learner, images)
     entering = sum(float(value > 0) for value in encode(images, 4, "rate").flatten()) / 3
     with torch.no_grad():
-        spikes = [activity[:, 1:] for _, activity, _ in learner.walk((images,))]
+        spikes = [activity[:, 1:] for _, activity, _ in learner.run_blocks((images,))]
     given = [sum(float(value) for value in layer.flatten()) / 3 for layer in spikes]
     assert (first.neurons, second.neurons) == (5, 4)
     assert (first.macs, second.macs) == (30, 20)

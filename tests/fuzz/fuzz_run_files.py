@@ -211,7 +211,7 @@ def _load(run: Path, world: World) -> Any:
         raise Wrong("weights that are not finite")
     if scores.shape != (5, len(spec.class_names)) or not scores.isfinite().all():
         raise Wrong(f"scores of shape {tuple(scores.shape)} that are not finite or do not fit the class names")
-    return {"scores": scores.tolist(), "names": list(spec.class_names), "headline": learner.headline}
+    return {"scores": scores.tolist(), "names": list(spec.class_names), "rule": learner.default_rule}
 
 
 def _export(run: Path, world: World) -> Any:

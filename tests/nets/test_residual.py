@@ -105,7 +105,7 @@ def test_the_stream_equals_a_loop_with_shortcuts_by_hand(kind, stages: tuple[int
     x = torch.rand(2, 3, 16, 16, dtype=torch.float64)
     expected = _by_hand(weights, x, stages, size=size, by_class=concat == "by_class")
     with torch.no_grad():
-        found = torch.stack([block.goodness(h) for block, h, _ in learner.walk((x,)) if block.goodness])
+        found = torch.stack([block.goodness(h) for block, h, _ in learner.run_blocks((x,)) if block.goodness])
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
     assert len({tuple(row.tolist()) for row in found[:, 0]}) == len(found)
 
@@ -127,7 +127,7 @@ def test_resnet17_equals_a_loop_with_shortcuts_by_hand(concat):
             shortcuts[k] = z
         inputs = z
     with torch.no_grad():
-        found = [block.goodness(h) for block, h, _ in learner.walk((x,)) if block.goodness]
+        found = [block.goodness(h) for block, h, _ in learner.run_blocks((x,)) if block.goodness]
     torch.testing.assert_close(found, expected, rtol=1e-7, atol=1e-9)
 
 

@@ -50,7 +50,7 @@ def test_all_rows_have_the_released_codes_budget(row: Recipe):
     assert (row.trainer.optimizer, row.trainer.weight_decay) == released.get(row.net, ("adamw", 1e-4))
 
 
-def test_the_cell_of_table_4_differs_from_the_headline_row_in_goodness_and_normalizer_alone():
-    row, headline = ROWS["deeper_forward-cifar10-square_length"], ROWS["deeper_forward-cifar10-resnet17"]
+def test_the_cell_of_table_4_differs_from_the_main_row_in_goodness_and_normalizer_alone():
+    row, main = ROWS["deeper_forward-cifar10-square_length"], ROWS["deeper_forward-cifar10-resnet17"]
     assert row.algorithm == DeeperForward(goodness="mean_square", normalizer="length")
-    assert {told.split()[0] for told in row.differences(headline)} == {"algorithm.goodness", "algorithm.normalizer"}
+    assert {told.split()[0] for told in row.differences(main)} == {"algorithm.goodness", "algorithm.normalizer"}

@@ -54,7 +54,7 @@ def test_a_shortened_learner_is_saved_as_what_it_is(toy_data: Splits, tmp_path: 
     shorter = learner.truncated()
     shorter.save(tmp_path)
     read, spec = load_model(tmp_path)
-    assert (spec.blocks, spec.rule) == (len(shorter.blocks), shorter.headline)
+    assert (spec.blocks, spec.rule) == (len(shorter.blocks), shorter.default_rule)
     ours, theirs = (each.predict_scores(toy_data.test.pixels) for each in (learner, read))
     assert torch.allclose(ours, theirs, atol=1e-5)  # maps lie in memory as they were trained, or as they were read
 

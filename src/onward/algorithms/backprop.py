@@ -42,7 +42,7 @@ class Backprop(Algorithm):
         *local, last = learner.blocks
         head = learner.head if groups == num_classes else None
         kept = None if last.objective is None else last.objective.cross_entropy()
-        rule = learner.rules[learner.headline]
+        rule = learner.rules[learner.default_rule]
         mirrored = isinstance(rule, InferenceRule) and rule.reads_mirrored
         blocks = [
             *[LocalBlock(_trained(block.body), handoff=block.handoff) for block in local],

@@ -24,7 +24,7 @@ class ExportArguments:
     """onward: for predict and evaluate; torch: torch.export; module: torch code alone; c and js: no runtime;
     page: one HTML file that learns."""
     rule: str | None = None
-    """Inference rule to keep; the run's headline rule unless named."""
+    """Inference rule to keep; the run's default rule unless named."""
     learning: Annotated[bool, tyro.conf.FlagCreatePairsOff] = False
     """Export the training step too (torch, onnx, c, js)."""
     optimizer: Literal["adamw", "sgd"] = "adamw"

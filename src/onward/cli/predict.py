@@ -32,7 +32,7 @@ class PredictArguments:
     images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
     """Image files, or folders of them; they are converted and resized to what the network takes."""
     rule: str | None = None
-    """Inference rule; the run's headline rule unless named."""
+    """Inference rule; the run's default rule unless named."""
     json: bool = False
     """Print JSON lines."""
     csv: Path | None = None
@@ -54,7 +54,7 @@ def run(words: Sequence[str]) -> None:
     if (folder / "config.json").is_file():
         settings = RunFolder.open(folder).recipe().trainer
     evaluator = Evaluator(learner.laid_out(settings), settings, batch_size=_BATCH)
-    rule, show = order.rule or learner.headline, _print_json if order.json else _print_prediction
+    rule, show = order.rule or learner.default_rule, _print_json if order.json else _print_prediction
     refused: list[str] = []
     table = None if order.csv is None else _Table(order.csv, spec.class_names)
     for names, images in _batches(_files(order.images), spec, refused):

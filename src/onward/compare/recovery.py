@@ -68,16 +68,16 @@ def recover(
     """Let a copy of a learner train on the chip of this seed, span by span as its algorithm does.
 
     Settings are the recipe's, but for what needs to know the end of a training: the schedule, averages, and the order
-    span after span. The headline rule is fitted again on the chip at the end, as after every training. `batch_size` is
+    span after span. The default rule is fitted again on the chip at the end, as after every training. `batch_size` is
     that of the recipe, for evaluation. Raises ValueError if the noise finds nothing to touch.
     """
     settings = online_settings(settings, stream.rate)
     test, learner = test or data.test, copy.deepcopy(learner)
     evaluator = Evaluator(learner, settings, batch_size=batch_size)
-    clean = evaluator.accuracy(test).headline
+    clean = evaluator.accuracy(test).of_default_rule
     loader = TrainLoader(data.train, batch_size=stream.batch_size, device=learner.device, seed=stream.seed)
     with noisy(learner, noises, seed=chip):
-        met = evaluator.accuracy(test).headline
+        met = evaluator.accuracy(test).of_default_rule
         online, peak, steps = OnlineLearning(learner, settings, seed=stream.seed), 0, stream.images // stream.batch_size
         for step, (x, y) in enumerate(islice(_endless(loader), steps)):
             if step < min(2, steps):  # from the second step on there is optimizer state
@@ -86,8 +86,8 @@ def recover(
                 peak = meter.peak
             else:
                 online.partial_fit(x, y)
-        evaluator.validate(data.train, data.validation)  # fits the headline rule, which alone is asked
-        recovered = evaluator.accuracy(test).headline
+        evaluator.validate(data.train, data.validation)  # fits the default rule, which alone is asked
+        recovered = evaluator.accuracy(test).of_default_rule
     return Recovery(chip, clean, met, recovered, peak)
 
 

@@ -143,4 +143,4 @@ def first(images: Samples, count: int) -> Samples:
 
 def _found(evaluator: Evaluator, test: Samples) -> dict[str, Any]:
     found = evaluator.accuracy(test)
-    return {"accuracy": found.headline, "by_rule": found.by_rule, "by_block": list(found.by_block)}
+    return {"accuracy": found.of_default_rule, "by_rule": found.by_rule, "by_block": list(found.by_block)}

@@ -54,7 +54,7 @@ class LocalBlock(nn.Module):
         """Return what the block minimizes: the mean of its objective's terms, and of its auxiliary's."""
         assert self.goodness is not None and self.objective is not None
         loss = self.objective(self.goodness(activity), target).mean()
-        self.goodness.follow(activity.detach(), target)
+        self.goodness.update_statistics(activity.detach(), target)
         return loss if self.auxiliary is None else loss + self.auxiliary(activity, target).mean()
 
 

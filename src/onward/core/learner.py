@@ -19,6 +19,7 @@ from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
 from onward.core.labels import Task, check_several, check_values, class_indices
 from onward.core.ranges import Count, check_value
+from onward.core.renamed import Renamed
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Evidence, Goodness, InferenceRule, Stream, Supervision, TakesInputs
 from onward.core.span import Span, Turns, as_turns, clip
@@ -71,9 +72,11 @@ class Learner(nn.Module):
         """Every span that occurs in a training, in the order of the blocks they end at."""
         return tuple(sorted({span for turn in self.turns for span in turn}, key=lambda span: (span.last, span.first)))
 
+    headline = Renamed("default_rule")
+
     @property
-    def headline(self) -> str:
-        """The name of the inference rule that stands for this learner."""
+    def default_rule(self) -> str:
+        """The name of the first inference rule, which predictions use unless another is named."""
         return next(iter(self.rules))
 
     @property
@@ -141,11 +144,11 @@ class Learner(nn.Module):
         Raises ValueError for an unknown rule, or one that reads all blocks, however many there are.
         """
         scored = [k for k, block in enumerate(self.blocks) if block.goodness is not None]
-        count = self._rule(rule).reach(len(scored))
+        count = self._rule(rule).blocks_needed(len(scored))
         if count is None:
-            ranged = [name for name in self.rules if self._rule(name).reach(len(scored)) is not None]
+            ranged = [name for name in self.rules if self._rule(name).blocks_needed(len(scored)) is not None]
             raise ValueError(
-                f"the inference rule {rule or self.headline} reads all blocks, so none can be left out; "
+                f"the inference rule {rule or self.default_rule} reads all blocks, so none can be left out; "
                 f"rules of this learner that end at a block: {', '.join(ranged) or 'none'}"
             )
         return self.shortened(scored[count - 1] + 1, rule=rule)
@@ -162,16 +165,18 @@ class Learner(nn.Module):
             list(self.blocks[:blocks]),
             supervision=self.supervision,
             spans=clip(self.turns, blocks),
-            rules={rule or self.headline: self._rule(rule)},
+            rules={rule or self.default_rule: self._rule(rule)},
             prepare=self.prepare,
         )
         if self.description is not None:
-            shorter.description = self.description.shortened(blocks, shorter.headline)
+            shorter.description = self.description.shortened(blocks, shorter.default_rule)
         shorter.history = self.history
         return shorter.train(self.training)
 
-    def walk(self, stream: Stream) -> Iterator[tuple[LocalBlock, Float[Tensor, "B ..."], Stream]]:
-        """Carry a stream through all blocks; yield each with its activity and what it hands on."""
+    walk = Renamed("run_blocks")
+
+    def run_blocks(self, stream: Stream) -> Iterator[tuple[LocalBlock, Float[Tensor, "B ..."], Stream]]:
+        """Run all blocks on a stream; yield each block with its activity and the stream that it hands on."""
         for block in self.blocks:
             activity, stream = block(*stream)
             yield block, activity, stream
@@ -292,8 +297,8 @@ class Learner(nn.Module):
         It is a copy: images are uint8 or floats in [0, 1], objectives and auxiliary networks are left out, and so are
         blocks that the rule does not read. Raises ValueError for an unknown rule.
         """
-        kept = self._rule(rule).reach(sum(block.goodness is not None for block in self.blocks))
-        return Classifier(self if kept is None else self.truncated(rule), rule or self.headline).eval()
+        kept = self._rule(rule).blocks_needed(sum(block.goodness is not None for block in self.blocks))
+        return Classifier(self if kept is None else self.truncated(rule), rule or self.default_rule).eval()
 
     @common_defaults()
     def _read(self, images: Any, batch_size: int, read: Callable[[Evidence], Tensor], *, dim: int) -> Tensor:
@@ -319,7 +324,7 @@ class Learner(nn.Module):
     def _rule(self, name: str | None) -> InferenceRule:
         if name is not None and not (isinstance(name, str) and name in self.rules):
             raise ValueError(f"unknown inference rule {name!r}; this learner has {', '.join(self.rules)}")
-        return cast(InferenceRule, self.rules[name or self.headline])
+        return cast(InferenceRule, self.rules[name or self.default_rule])
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -364,7 +369,7 @@ class ObservedEvidence(Evidence):
     @cached_property
     def handed_on(self) -> list[Float[Tensor, "B ..."]]:
         """What each block hands to the next on a neutral view of the batch."""
-        return [stream[0] for _, _, stream in self.learner.walk(self.learner.supervision.neutral_view(self.x))]
+        return [stream[0] for _, _, stream in self.learner.run_blocks(self.learner.supervision.neutral_view(self.x))]
 
     @cached_property
     def mirrored(self) -> Evidence:

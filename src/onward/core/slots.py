@@ -4,7 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from onward.core.form import InputForm
 from onward.core.labels import Task
 from onward.core.ranges import check_fields
+from onward.core.renamed import Renamed, adopt_overrides
 
 Stream = tuple[Tensor, ...]
 """What one block hands to the next: the input, then the skip connections that travel with it."""
@@ -114,12 +115,18 @@ class Goodness(nn.Module, ABC):
     head: ClassVar[Literal["never", "alone", "always"]] = "never"
     """Whether it is a classifier that backprop keeps in its control: if its block has no other body, or always."""
 
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        adopt_overrides(cls, follow="update_statistics")
+
     @abstractmethod
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]: ...
 
-    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        """Learn from a training batch, after its scores were read, what no gradient teaches: class centroids."""
+    def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+        """Update, from a training batch whose scores were read, what no gradient trains, such as class centroids."""
         return None
+
+    follow = Renamed("update_statistics")
 
 
 class WrappedGoodness(Goodness):
@@ -140,8 +147,8 @@ class WrappedGoodness(Goodness):
         """Return what the other goodness reads of an activity: all of it, unless told otherwise."""
         return activity
 
-    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        self.goodness.follow(self.seen(activity), target)
+    def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+        self.goodness.update_statistics(self.seen(activity), target)
 
 
 class Objective(ABC):
@@ -228,14 +235,19 @@ class InferenceRule(nn.Module, ABC):
     pipelined: bool = True
     """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
 
-    tell: Callable[[int, int], None] = staticmethod(lambda done, steps: None)
-    """Told while `fit` goes on, by rules that take steps of their own: how many are done, and how many there are."""
+    report_progress: Callable[[int, int], None] = staticmethod(lambda done, steps: None)
+    """Called with (steps done, all steps) during `fit`, by rules that are fitted in steps."""
+    tell = Renamed("report_progress")
 
     num_classes: int | None = None
     """How many classes it tells apart, where it knows that without the scores of blocks."""
 
     task: ClassVar[Task] = "classes"
     """What its scores stand for: the larger, the likelier a class; values themselves; labels, where above 0."""
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        adopt_overrides(cls, reach="blocks_needed")
 
     @abstractmethod
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]: ...
@@ -248,9 +260,11 @@ class InferenceRule(nn.Module, ABC):
         """Return the class probabilities that its scores stand for: their softmax, unless told otherwise."""
         return scores.softmax(dim=1)
 
-    def reach(self, num_scored: int) -> int | None:
-        """Return how many of the scored blocks, from the first on, are enough to read; None: all there are.
+    def blocks_needed(self, num_scored: int) -> int | None:
+        """Return how many of the scored blocks, counted from the first, the rule reads; None: all of them.
 
         Without the blocks behind them the rule must give the same scores; see `Learner.truncated`.
         """
         return None
+
+    reach = Renamed("blocks_needed")

@@ -1,4 +1,4 @@
-"""The trainer: the walk over blocks, written once for every algorithm and for backprop."""
+"""The trainer: the pass over blocks, written once for every algorithm and for backprop."""
 # B batch, S spans
 
 from collections.abc import Iterator, Sequence

@@ -46,8 +46,8 @@ def export(
 ) -> Exported:
     """Write the model of a run folder or model folder to `out`, a new or empty folder, for one runtime.
 
-    `rule` is the headline unless named; blocks that it does not read are left out. With `learning` the training step
-    goes along. Raises ValueError for a model, rule or method that the format cannot carry; then nothing is written.
+    `rule` is the default rule unless named; blocks that it does not read are left out. `learning` adds the training
+    step. Raises ValueError for a model, rule or method that the format cannot carry; then nothing is written.
     """
     if format not in get_args(Format):
         raise ValueError(f"unknown format {format!r}: take one of {', '.join(get_args(Format))}")

@@ -34,11 +34,11 @@ class Model:
 
     @property
     def rule(self) -> str:
-        return self.learner.headline
+        return self.learner.default_rule
 
 
 def open_model(run: Path | str, rule: str | None = None) -> Model:
-    """Read the model of a run folder or model folder for one rule, the headline unless named.
+    """Read the model of a run folder or model folder for one rule, the default rule unless named.
 
     Raises ValueError for a missing or damaged model, and for an unknown rule.
     """
@@ -57,11 +57,11 @@ def model_of(learner: Learner, spec: ModelSpec, rule: str | None = None, *, name
         )
     whole = learner.shortened(len(learner.blocks), rule=rule)
     scored = [k for k, block in enumerate(whole.blocks) if block.goodness is not None]
-    reader = whole.rules[whole.headline]
+    reader = whole.rules[whole.default_rule]
     assert isinstance(reader, InferenceRule)
-    count = reader.reach(len(scored))
+    count = reader.blocks_needed(len(scored))
     short = (whole if count is None else whole.shortened(scored[count - 1] + 1)).eval()
-    return Model(short, replace(spec, blocks=len(short.blocks), rule=short.headline), name)
+    return Model(short, replace(spec, blocks=len(short.blocks), rule=short.default_rule), name)
 
 
 def trace(model: Model, *, batch: int | None = None, blocks: bool = False) -> ExportedProgram:
@@ -88,7 +88,7 @@ class _WithBlocks(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         evidence = ObservedEvidence(self.learner, images)
-        return self.learner.rules[self.learner.headline](evidence), evidence.block_scores
+        return self.learner.rules[self.learner.default_rule](evidence), evidence.block_scores
 
 
 def tensor_of(program: ExportedProgram, name: str | None) -> Tensor:

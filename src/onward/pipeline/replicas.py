@@ -107,7 +107,7 @@ def check_replicas(learner: Learner, replicas: int, batch_size: int, micro_batch
 
 def counts_batches(goodness: Goodness) -> bool:
     """Return whether a goodness learns from batches what no gradient teaches."""
-    return type(goodness).follow is not Goodness.follow
+    return type(goodness).update_statistics is not Goodness.update_statistics
 
 
 def _couplings(block: LocalBlock) -> Iterator[str]:

@@ -29,7 +29,7 @@ def see_whole_batch(blocks: Iterable[LocalBlock], peers: Peers) -> None:
         if block.auxiliary is not None and block.auxiliary.couples_samples:
             block.auxiliary.forward = partial(_of_all, block.auxiliary.forward, peers)
         if block.goodness is not None and counts_batches(block.goodness):
-            block.goodness.follow = partial(_of_all, block.goodness.follow, peers)
+            block.goodness.update_statistics = partial(_of_all, block.goodness.update_statistics, peers)
 
 
 def _of_all(own: Callable[[Tensor, Target], T], peers: Peers, activity: Tensor, target: Target) -> T:

@@ -31,7 +31,7 @@ def export_model(run: Path | str, out: Path | str, *, rule: str | None = None) -
     """Write the truncated model of a run folder or model folder to `out`, a new or empty folder.
 
     `out` also gets the run's recipe, if there is one, so that it can be evaluated. Raises ValueError if there is no
-    model, if the rule (the headline unless named) reads all blocks, or if `out` is not empty.
+    model, if the rule (the default rule unless named) reads all blocks, or if `out` is not empty.
     """
     run, out = model_folder(Path(run)), Path(out)
     learner, spec = load_model(run)
@@ -46,7 +46,7 @@ def export_model(run: Path | str, out: Path | str, *, rule: str | None = None) -
     except BaseException:
         _take_back(out, new)
         raise
-    return Export(shorter.headline, _size(learner, run), _size(shorter, out))
+    return Export(shorter.default_rule, _size(learner, run), _size(shorter, out))
 
 
 def _copy_config(run: Path, out: Path) -> str | None:

@@ -33,7 +33,7 @@ class Run:
 
     @property
     def test_accuracy(self) -> float:
-        """Accuracy of the headline rule on the test split, a fraction."""
+        """Accuracy of the default rule on the test split, a fraction."""
         return self.result["test_accuracy"]
 
     @property

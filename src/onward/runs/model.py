@@ -239,7 +239,7 @@ def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tupl
     `Learner.truncated` does.
     """
     shorter = learner.truncated(rule)
-    return shorter, spec.shortened(len(shorter.blocks), shorter.headline)
+    return shorter, spec.shortened(len(shorter.blocks), shorter.default_rule)
 
 
 @common_defaults()

@@ -59,7 +59,7 @@ class Record:
 
     @property
     def accuracy(self) -> float:
-        """Test accuracy of the headline rule, a fraction."""
+        """Test accuracy of the default rule, a fraction."""
         return self.result["test_accuracy"]
 
 
@@ -95,10 +95,10 @@ def make_record(
         **machine,  # first: it may not say what the run says
         "recipe": recipe.name,
         "seed": recipe.seed,
-        "test_accuracy": test.headline,
+        "test_accuracy": test.of_default_rule,
         "test_accuracy_by_rule": test.by_rule,
         "test_accuracy_by_block": list(test.by_block),
-        "validation_accuracy": validation.headline,
+        "validation_accuracy": validation.of_default_rule,
         "locality": in_words(recipe, (data.shape, len(data.class_names))),
         "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
         "data": data.name,

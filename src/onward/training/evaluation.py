@@ -20,6 +20,7 @@ from onward.core import (
     ObservedEvidence,
     TrainerSettings,
 )
+from onward.core.renamed import Renamed
 from onward.data import Source, batches
 from onward.parts.inference.numbers import MeanValues
 from onward.training.metrics import RunningError, confusion_of, rightly
@@ -44,19 +45,22 @@ def unwatched(what: str, done: int, whole: int) -> None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Fractions of right predictions: by inference rule, the headline first, and by scored block. Of numbers R2."""
+    """Fractions of right predictions: by inference rule, the default rule first, and by scored block. Of numbers R2."""
 
     by_rule: dict[str, float]
     by_block: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
-    """How often samples of each true class (row) were taken for each class (column) by the headline rule.
+    """How often samples of each true class (row) were taken for each class (column) by the default rule.
 
     Empty where it was not asked for, and of numbers and several labels.
     """
 
     @property
-    def headline(self) -> float:
+    def of_default_rule(self) -> float:
+        """Accuracy of the default inference rule."""
         return next(iter(self.by_rule.values()))
+
+    headline = Renamed("of_default_rule")
 
 
 _ELSEWHERE = Accuracy({}, ())
@@ -100,11 +104,11 @@ class Evaluator:
         self.through = through
 
     def validate(self, train: Source, validation: Source) -> Accuracy:
-        """Fit the headline rule and report it and every block on the validation split.
+        """Fit the default rule and report it and every block on the validation split.
 
         Scores of blocks are kept and not computed twice; a rule that reads more goes over the images again.
         """
-        name = self.learner.headline
+        name = self.learner.default_rule
         with self._evaluating():
             known = self._for_rules(train, [name], training=True)
             seen = self._again(validation, name)
@@ -149,8 +153,8 @@ class Evaluator:
                 yield read(evidence), evidence.block_scores
 
     def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
-        """Count, for each true class (row), what the headline rule takes its images for (column)."""
-        rule = self.learner.rules[self.learner.headline]
+        """Count, for each true class (row), what the default rule takes its images for (column)."""
+        rule = self.learner.rules[self.learner.default_rule]
         with self._evaluating():
             classes, pairs = 0, []
             for evidence, y in self._evidence(images, "evaluating"):
@@ -227,11 +231,11 @@ def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidence
     told = [part for part in rule.modules() if isinstance(part, InferenceRule)]
     try:
         for part in told:
-            part.tell = partial(watch, f"fitting {name}, steps")
+            part.report_progress = partial(watch, f"fitting {name}, steps")
         rule.fit(train, validation)
     finally:
         for part in told:
-            del part.tell
+            del part.report_progress
 
 
 def tally(learner: Learner, seen: Seen, names: list[str], count: int, pairs: list[Tensor] | None = None) -> Accuracy:
@@ -258,7 +262,7 @@ def _correct(
 def _explained(learner: Learner, seen: Seen, names: list[str]) -> Accuracy:
     """Return R2 of some inference rules and of every block: negative where the mean would be nearer."""
     errors: list[RunningError] = []
-    rule = learner.rules[learner.headline]
+    rule = learner.rules[learner.default_rule]
     assert isinstance(rule, MeanValues)
     for evidence, y in seen:
         blocks = [rule.in_units(scores) for scores in evidence.block_scores]

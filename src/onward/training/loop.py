@@ -177,7 +177,7 @@ class Training:
         for step in self._inputs():
             self.neighbors.moved()
             turn = self.step % len(self.turns)
-            own, stop = self.own_turns[turn], reach(self.turns[turn], self.owned)
+            own, stop = self.own_turns[turn], end_block(self.turns[turn], self.owned)
             self._set_learning_rate()
             losses = self.trainer.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
             if losses:
@@ -249,7 +249,7 @@ class Training:
         return EpochDone(
             epoch=self.epoch,
             losses=losses,
-            validation_accuracy=accuracy.headline,
+            validation_accuracy=accuracy.of_default_rule,
             block_accuracy=accuracy.by_block,
             images_per_second=per_second(self.step_in_epoch * self.loader.batch_size, self.epoch_seconds),
             train_seconds=self.train_seconds,
@@ -282,7 +282,7 @@ def own_turns(turns: Turns, owned: range) -> Turns:
     return kept
 
 
-def reach(turn: Sequence[Span], owned: range) -> int:
+def end_block(turn: Sequence[Span], owned: range) -> int:
     """Return the block before which these blocks stop in a step: their own end, or that of the last span of all."""
     return max(owned.start, min(owned.stop, turn[-1].last + 1))
 

@@ -59,7 +59,7 @@ def test_states_and_goodness_equal_a_loop():
     images = torch.rand(2, *SHAPE, dtype=torch.float64)
     with torch.no_grad():
         stream = LabelOnTop(CLASSES).write(images, torch.tensor([2, 0]))
-        walked = [activity for _, activity, _ in learner.walk((stream,))][1:]
+        walked = [activity for _, activity, _ in learner.run_blocks((stream,))][1:]
     for b, label in enumerate([2, 0]):
         expected = _states_by_hand(layers, images[b].flatten().tolist(), label, 5)  # pyright: ignore
         for k, activity in enumerate(walked):

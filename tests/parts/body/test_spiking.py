@@ -124,7 +124,7 @@ def test_hard_classes_score_less_in_training_alone():
     part = ClassDifficulty(Fixed(3, 3), 3, strength=2.0)
     scores = torch.tensor([[5.0, 1.0, 1.0], [5.0, 1.0, 1.0], [1.0, 5.0, 1.0], [1.0, 5.0, 1.0]])
     labels = torch.tensor([0, 1, 1, 1])
-    part.train().follow(scores, Target(labels))
+    part.train().update_statistics(scores, Target(labels))
     torch.testing.assert_close(part.errors, torch.tensor([0.0, 0.01 / 3, 0.0]))
     torch.testing.assert_close(part(scores), scores - 2 * part.errors)
     assert torch.equal(part.eval()(scores), scores)

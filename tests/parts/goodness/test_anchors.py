@@ -82,7 +82,7 @@ def test_centroids_run_as_in_a_loop_and_an_absent_class_stays():
     expected = start.clone()
     for _ in range(3):
         activity = _activity(5, CHANNELS, 4, 4)
-        goodness.follow(activity, Target(LABELS))
+        goodness.update_statistics(activity, Target(LABELS))
         for c in set(LABELS.tolist()):
             own = [_unit(_cells(a, 2)) for a, label in zip(activity, LABELS.tolist(), strict=True) if label == c]
             expected[c] = 0.9 * expected[c] + 0.1 * sum(own) / len(own)
@@ -95,7 +95,7 @@ def test_the_first_images_of_a_class_decide():
     goodness = RunningAnchors(CLASSES, CHANNELS)
     activity = torch.rand(1, CHANNELS)
     assert float(goodness(activity)[0, 2]) < 0.99
-    goodness.follow(activity, Target(torch.tensor([2])))
+    goodness.update_statistics(activity, Target(torch.tensor([2])))
     assert float(goodness(activity)[0, 2]) > 0.9999
 
 
@@ -114,7 +114,7 @@ def test_a_batch_is_scored_before_it_enters_the_centroids():
 def test_centroids_stay_outside_of_training():
     goodness = RunningAnchors(CLASSES, CHANNELS).eval()
     before = goodness.centroids.clone()
-    goodness.follow(torch.rand(5, CHANNELS), Target(LABELS))
+    goodness.update_statistics(torch.rand(5, CHANNELS), Target(LABELS))
     assert torch.equal(goodness.centroids, before)
 
 
@@ -137,7 +137,7 @@ def test_overlapping_deep_spans_count_a_batch_once(recompute: bool, micro_batche
     for block, measured in zip(blocks, goodness, strict=True):
         expected = RunningAnchors(CLASSES, 6, momentum=0.5)
         for part, labels in zip(activity.chunk(micro_batches), y.chunk(micro_batches), strict=True):
-            expected.follow(part.detach(), Target(labels))
+            expected.update_statistics(part.detach(), Target(labels))
         torch.testing.assert_close(measured.centroids, expected.centroids)
         if block is not blocks[-1]:
             activity = blocks[goodness.index(measured) + 1].body(activity)

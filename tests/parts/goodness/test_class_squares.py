@@ -100,7 +100,7 @@ def test_each_cell_reads_hands_on_and_learns(goodness, score, normalizer, module
     first = trainer.step(x, y, step=0)
     last = torch.stack([trainer.step(x, y, step=step) for step in range(1, 40)])[-1]
     assert (last < first - 0.3).all(), (first, last)
-    for block, activity, stream in learner.eval().walk((x,)):
+    for block, activity, stream in learner.eval().run_blocks((x,)):
         assert block.goodness is not None
         assert torch.equal(block.goodness(activity), score(4, activity.shape[1])(activity))
         assert torch.equal(stream[0], module(4, activity.shape[1])(activity))

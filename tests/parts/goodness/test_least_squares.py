@@ -20,7 +20,7 @@ def _data(count: int = 60, features: int = 7, num_classes: int = 3) -> tuple[tor
 def _fitted(goodness: LeastSquares, x: torch.Tensor, y: torch.Tensor, batch: int) -> LeastSquares:
     goodness = goodness.double().train()
     for start in range(0, len(x), batch):
-        goodness.follow(x[start : start + batch], Target(y[start : start + batch]))
+        goodness.update_statistics(x[start : start + batch], Target(y[start : start + batch]))
     return goodness.eval()
 
 
@@ -36,7 +36,7 @@ def test_it_equals_scikit_learns_ridge(batch: int, ridge: float):
 def test_fp32_sums_are_close_to_it_with_more_features_than_images():
     x, y = _data(40, 90)
     goodness = LeastSquares(3, 90, ridge=1.0).train()
-    goodness.follow(x.float(), Target(y))
+    goodness.update_statistics(x.float(), Target(y))
     expected = Ridge(alpha=1.0).fit(x.numpy(), torch.eye(3)[y].numpy()).predict(x.numpy())
     torch.testing.assert_close(goodness.eval()(x.float()), torch.from_numpy(expected).float(), rtol=0.0, atol=2e-3)
 
@@ -63,7 +63,7 @@ def test_evaluation_neither_counts_nor_changes_the_state():
     x, y = _data()
     goodness = _fitted(LeastSquares(3, 7), x, y, 20)
     before = copy.deepcopy(goodness.state_dict())
-    goodness.follow(x, Target(y))
+    goodness.update_statistics(x, Target(y))
     goodness(x)
     assert all(torch.equal(value, before[name]) for name, value in goodness.state_dict().items())
     assert set(before) == {"products", "answers"}

@@ -110,7 +110,7 @@ def test_standardized_reads_channels_at_mean_0_and_variance_1_over_all_batches(s
     read_out = Standardized(_filled(2, 3, (1, 1)).float(), 3)
     nobody = Target(torch.zeros(5, dtype=torch.long))
     for batch in batches:
-        read_out.follow(batch, nobody)
+        read_out.update_statistics(batch, nobody)
     normal = torch.empty_like(batches[0])
     for channel in range(3):
         values = batches[:, :, channel].flatten()

@@ -48,7 +48,7 @@ def _all(kind: type) -> set[type]:
 
 def test_no_wrapper_and_no_goodness_that_learns_is_missing_here():
     assert {cls.__name__ for cls in _all(WrappedGoodness)} - {"WrappedGoodness"} <= set(WRAPPERS)
-    follows = {cls.__name__ for cls in _all(Goodness) if "follow" in vars(cls) and cls is not Goodness}
+    follows = {cls.__name__ for cls in _all(Goodness) if "update_statistics" in vars(cls) and cls is not Goodness}
     assert follows - {"WrappedGoodness", "Superclasses"} == set(STATEFUL)
 
 
@@ -69,8 +69,8 @@ def test_what_is_inside_a_wrapper_learns_what_it_learns_alone(inner: str, wrappe
     if wrapper != "MergedClasses":  # alone it scores superclasses, which no label names
         block.loss(activity, Target(labels))
     else:
-        wrapped.follow(activity, Target(labels))
-    alone.follow(activity.view(12, FEATURES), Target(own))
+        wrapped.update_statistics(activity, Target(labels))
+    alone.update_statistics(activity.view(12, FEATURES), Target(own))
     assert any(not torch.equal(value, before[name]) for name, value in inside.state_dict().items())
     assert all(torch.equal(value, inside.state_dict()[name]) for name, value in alone.state_dict().items())
 

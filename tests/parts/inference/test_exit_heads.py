@@ -113,7 +113,7 @@ def test_images_that_left_are_not_computed_any_further(of, net):
 def test_any_algorithm_can_have_them():
     for of in (MonoForward(features=64), Backprop()):
         learner = EarlyExits(of=of, heads="trained", margin=0.2)(TinyCNN(width=4)((1, 8, 8), 4), 4)
-        rule = learner.rules[learner.headline]
+        rule = learner.rules[learner.default_rule]
         assert isinstance(rule, ExitHeads) and rule.margin == 0.2 and len(rule.heads) == 3
 
 

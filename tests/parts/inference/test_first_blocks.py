@@ -23,13 +23,13 @@ def test_fitting_it_does_not_see_the_blocks_behind():
     rule.fit(lambda: (), lambda: [(made_up(block_scores=scores), labels)])
     assert isinstance(rule.rule, BestRange)
     assert (int(rule.rule.first), int(rule.rule.last)) == (1, 1)
-    assert rule.reach(4) == 2
+    assert rule.blocks_needed(4) == 2
 
 
 def test_it_reaches_no_further_than_its_blocks():
-    assert FirstBlocks(SumGoodness(), 3).reach(4) == 3
-    assert FirstBlocks(SumGoodness(), 3).reach(2) == 2
-    assert FirstBlocks(BestRange(), 3).reach(4) == 3
+    assert FirstBlocks(SumGoodness(), 3).blocks_needed(4) == 3
+    assert FirstBlocks(SumGoodness(), 3).blocks_needed(2) == 2
+    assert FirstBlocks(BestRange(), 3).blocks_needed(4) == 3
 
 
 def test_a_rule_that_reads_more_than_scores_is_refused():

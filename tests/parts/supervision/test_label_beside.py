@@ -143,7 +143,7 @@ def test_trifecta_trains_pairs_in_turns_and_reads_the_last_layer():
         [(0, 1), (2, 3), (4, 5)],
         [(0, 0), (1, 2), (3, 4)],
     ]
-    assert learner.headline == "last_block"
+    assert learner.default_rule == "last_block"
     assert all(isinstance(block.handoff.normalize, nn.Identity) for block in learner.blocks)
     plain = Trifecta(overlapping=False)(MLP(width=8, depth=3)((1, 4, 4), 4), 4)
     assert [tuple(span)[:2] for span in plain.spans] == [(0, 0), (1, 1), (2, 2)]

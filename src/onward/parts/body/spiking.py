@@ -155,10 +155,10 @@ class ClassDifficulty(WrappedGoodness):
         return scores - self.strength * self.errors.to(scores.dtype) if self.training else scores
 
     @torch.no_grad()
-    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+    def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         if self.training:
             self._count(activity, target)
-        super().follow(activity, target)
+        super().update_statistics(activity, target)
 
     def _count(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         members = one_hot(target.label, len(self.errors), self.errors.dtype)
@@ -171,7 +171,7 @@ class ClassDifficulty(WrappedGoodness):
 def spike_rates(learner: Learner, images: Tensor) -> list[float]:
     """Return the mean number of spikes per neuron and step of each spiking block: what an event-driven chip pays."""
     rates = []
-    for block, activity, _ in learner.walk(learner.supervision.neutral_view(learner.prepare(images))):
+    for block, activity, _ in learner.run_blocks(learner.supervision.neutral_view(learner.prepare(images))):
         if isinstance(block.body, SpikingLayer):
             rates.append(float(activity[:, 1:].mean()))
     return rates

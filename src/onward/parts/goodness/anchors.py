@@ -73,7 +73,7 @@ class RunningAnchors(Goodness):
             return F.linear(direction(activity, self.grid), F.normalize(self.centroids, dim=1))
 
     @torch.no_grad()
-    def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
+    def update_statistics(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
         if not self.training:
             return
         with torch.autocast(activity.device.type, enabled=False):

@@ -50,7 +50,7 @@ class LeastSquares(Goodness):
             return self._features(activity.detach()) @ self.solution
 
     @torch.no_grad()
-    def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
+    def update_statistics(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
         if not self.training:
             return
         with torch.autocast(activity.device.type, enabled=False):

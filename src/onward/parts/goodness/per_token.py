@@ -14,5 +14,5 @@ class TokenGoodness(WrappedGoodness):
     def forward(self, activity: Float[Tensor, "BT D"]) -> Float[Tensor, "BT *C"]:
         return self.goodness(activity)
 
-    def follow(self, activity: Float[Tensor, "BT D"], target: Target) -> None:
-        self.goodness.follow(*counted(activity, target))
+    def update_statistics(self, activity: Float[Tensor, "BT D"], target: Target) -> None:
+        self.goodness.update_statistics(*counted(activity, target))

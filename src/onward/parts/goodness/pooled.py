@@ -62,7 +62,7 @@ class Standardized(Goodness):
         mean, scale = (value.view(-1, *[1] * (activity.ndim - 2)) for value in (self.mean, scale))
         return self.read_out((widen(activity) - mean) * scale)
 
-    def follow(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
+    def update_statistics(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:
         channels = widen(activity).transpose(0, 1).flatten(1)
         self.batches += 1
         self.mean += (channels.mean(dim=1) - self.mean) / self.batches

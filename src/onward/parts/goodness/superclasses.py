@@ -39,10 +39,10 @@ class Superclasses(WrappedGoodness):
         scores = self.goodness(activity)
         return scores[:, self.member_of] - self.offset.to(scores.dtype)
 
-    def follow(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
+    def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         if not isinstance(self.goodness, MergedClasses):  # which still has classes inside
             target = target._replace(label=self.member_of[target.label])
-        super().follow(activity, target)
+        super().update_statistics(activity, target)
 
 
 class MergedClasses(WrappedGoodness):

@@ -44,11 +44,11 @@ class ExitHeads(InferenceRule):
         self.register_buffer("thresholds", torch.full((num_blocks - 1, num_classes), float("inf")))
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        return self._walk(evidence)[0]
+        return self._scores_and_exits(evidence)[0]
 
     def exits(self, evidence: Evidence) -> Int64[Tensor, "B"]:
         """Return the block that each image leaves at."""
-        return self._walk(evidence)[1]
+        return self._scores_and_exits(evidence)[1]
 
     def head_scores(self, k: int, handed_on: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
         """Return what head k says of what block k hands on."""
@@ -64,15 +64,15 @@ class ExitHeads(InferenceRule):
             known, checked = (_Split.of(split, self.grid) for split in (train, validation))
         for k, head in enumerate(self.heads):
             inside = known.inside if known.inside.any() else torch.ones_like(known.inside)
-            head.tell = self._telling(k)
+            head.report_progress = self._progress_of_head(k)
             head.learn(known.handed_on[k], known.labels, inside.nonzero()[:, 0])
             with torch.no_grad():
                 self._calibrate(k, checked)
                 for split in (known, checked):
                     split.inside.logical_and_(~self.leaves(k, self._scores_of(k, split)))
 
-    def _telling(self, k: int) -> Callable[[int, int], None]:
-        return lambda done, steps: self.tell(k * steps + done, len(self.heads) * steps)
+    def _progress_of_head(self, k: int) -> Callable[[int, int], None]:
+        return lambda done, steps: self.report_progress(k * steps + done, len(self.heads) * steps)
 
     def _scores_of(self, k: int, split: "_Split") -> Float[Tensor, "N C"]:
         return torch.cat([self.head_scores(k, rows).cpu() for rows in split.handed_on[k].batches()])
@@ -86,7 +86,7 @@ class ExitHeads(InferenceRule):
             here = checked.inside & (predicted == c)
             self.thresholds[k, c] = lowest_threshold(sure[here], right[here], whole - self.margin)
 
-    def _walk(self, evidence: Evidence) -> tuple[Float[Tensor, "B C"], Int64[Tensor, "B"]]:
+    def _scores_and_exits(self, evidence: Evidence) -> tuple[Float[Tensor, "B C"], Int64[Tensor, "B"]]:
         scores = evidence.block_scores.sum(dim=0)
         left = torch.full((scores.shape[0],), len(self.heads), device=scores.device)
         for k in reversed(range(len(self.heads))):

@@ -35,9 +35,9 @@ class FirstBlocks(InferenceRule):
     def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         return self.rule.probabilities(scores)
 
-    def reach(self, num_scored: int) -> int | None:
+    def blocks_needed(self, num_scored: int) -> int | None:
         first = min(num_scored, self.count)
-        return self.rule.reach(first) or first
+        return self.rule.blocks_needed(first) or first
 
     def _first(self, evidence: Evidence) -> Evidence:
         return CollectedEvidence(evidence.block_scores[: self.count])

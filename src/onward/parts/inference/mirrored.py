@@ -34,8 +34,8 @@ class Mirrored(InferenceRule):
     def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         return scores  # they are probabilities
 
-    def reach(self, num_scored: int) -> int | None:
-        return self.rule.reach(num_scored)
+    def blocks_needed(self, num_scored: int) -> int | None:
+        return self.rule.blocks_needed(num_scored)
 
 
 def mirrored(rules: Mapping[str, InferenceRule], wanted: bool) -> dict[str, InferenceRule]:

@@ -48,7 +48,7 @@ class BlockGoodness(InferenceRule):
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         return evidence.block_scores[self.index]
 
-    def reach(self, num_scored: int) -> int | None:
+    def blocks_needed(self, num_scored: int) -> int | None:
         return self.index + 1 if self.index >= 0 else None
 
 
@@ -70,7 +70,7 @@ class BestBlock(InferenceRule):
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         return evidence.block_scores[self.index]
 
-    def reach(self, num_scored: int) -> int | None:
+    def blocks_needed(self, num_scored: int) -> int | None:
         return self.index + 1 if self.index >= 0 else None
 
     @torch.no_grad()
@@ -107,10 +107,10 @@ class BestRange(InferenceRule):
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         scores = evidence.block_scores
-        stop = self.reach(len(scores))
+        stop = self.blocks_needed(len(scores))
         return scores[min(self.range[0], stop - 1) : stop].sum(dim=0)
 
-    def reach(self, num_scored: int) -> int:
+    def blocks_needed(self, num_scored: int) -> int:
         last = self.range[1]
         return num_scored if last < 0 else last + 1
 
@@ -220,7 +220,7 @@ class LinearReadout(InferenceRule):
             loss.backward()
             optimizer.step()
             schedule.step()
-            self.tell(step + 1, self.steps)
+            self.report_progress(step + 1, self.steps)
         self.weight, self.bias = weight.detach(), bias.detach()
 
     def _load_from_state_dict(self, state_dict, prefix, *rest) -> None:
