@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,35 +25,48 @@ class Order:
     steps: int
     quick: bool
     whole: bool
+    only: tuple[str, ...] = ()
+    """Parts to measure, also those that were; none: all that were not."""
 
 
-def begin(description: str, *, steps: int = 5) -> Order:
-    """Read the flags and set the process up as the command does."""
+def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Order:
+    """Read the flags and set the process up as the command does. `parts` may be asked for by name."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or auto (cpu)")
     parser.add_argument("--steps", type=int, default=steps, help=f"timed steps of each contender ({steps})")
     parser.add_argument("--quick", action="store_true", help="small networks and batches: does it run at all?")
     parser.add_argument("--whole", action="store_true", help="also what a CPU takes minutes for")
+    if parts:
+        parser.add_argument("--only", nargs="+", default=[], choices=parts, help="measure these (again)")
     given = parser.parse_args()
     keep_freed_memory()
     torch.set_flush_denormal(True)
     device = choose_device(given.device)
-    return Order(device, given.steps, given.quick, given.whole or device.type != "cpu")
+    only = tuple(given.only) if parts else ()
+    return Order(device, given.steps, given.quick, given.whole or device.type != "cpu", only)
 
 
-def finish(name: str, order: Order, title: str, rows: Iterable[dict[str, Any]]) -> None:
-    """Print a table of rows, one column per key, and file them; a quick look is not filed."""
+def path_of(name: str, order: Order) -> Path:
+    """Return the file of a benchmark's results on this kind of device."""
+    return _FOLDER / f"{name}{'' if order.device.type == 'cpu' else '-' + order.device.type}.json"
+
+
+def finish(
+    name: str, order: Order, title: str, rows: Iterable[dict[str, Any]], *, unprinted: Sequence[str] = ()
+) -> None:
+    """Print a table of rows, one column per key but those `unprinted`, and file them; a quick look is not filed."""
     rows = list(rows)
     table = Table(title=title, title_justify="left")
-    for column in rows[0]:
+    columns = [column for column in rows[0] if column not in unprinted]
+    for column in columns:
         table.add_column(column.replace("_", " "), justify="left" if isinstance(rows[0][column], str) else "right")
     for row in rows:
-        table.add_row(*(_text(value) for value in row.values()))
+        table.add_row(*(_text(row[column]) for column in columns))
     Console(highlight=False, width=180).print(table)
     if order.quick:
         return
-    _FOLDER.mkdir(parents=True, exist_ok=True)
-    path = _FOLDER / f"{name}{'' if order.device.type == 'cpu' else '-' + order.device.type}.json"
+    path = path_of(name, order)
+    path.parent.mkdir(parents=True, exist_ok=True)
     content = {"benchmark": name, "figure": title, "environment": environment(order.device), "rows": rows}
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(path)

