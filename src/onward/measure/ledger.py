@@ -5,7 +5,7 @@ import weakref
 from collections.abc import Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Int64
@@ -33,6 +33,21 @@ class Held:
     dtype: str
 
 
+@runtime_checkable
+class TakesSteps(Protocol):
+    """Whatever trains: a `LocalTrainer`, or what stands for another one."""
+
+    @property
+    def learner(self) -> Any:
+        """A module with `blocks`."""
+        ...
+
+    @property
+    def optimizers(self) -> Any:
+        """What has `state()`, a dict of tensors."""
+        ...
+
+
 class MemoryMeter:
     """Counts, inside a `with`, the bytes of all tensor storages that training steps of `trainer` hold.
 
@@ -41,7 +56,7 @@ class MemoryMeter:
     every device. `batch` are the tensors that the caller holds during the step. One meter serves one thread.
     """
 
-    def __init__(self, trainer: LocalTrainer, batch: Iterable[Tensor] = ()):
+    def __init__(self, trainer: TakesSteps, batch: Iterable[Tensor] = ()):
         self.alive = 0
         self.peak = 0
         self._at_peak: list[Held] = []
