@@ -54,6 +54,17 @@ def test_a_former_name_is_warned_of_where_it_is_used_and_fitting_imports_no_pand
     assert done.stdout == "False\n" and "<string>:3: DeprecationWarning: onward.MLP goes" in done.stderr
 
 
+def test_fitting_imports_neither_the_command_line_nor_the_recipes():
+    code = """
+import sys, torch, onward
+net = onward.nets.MLP(width=8, depth=1)
+onward.fit(onward.algorithms.MonoForward(), net, (torch.rand(60, 4), torch.arange(60) % 3), epochs=1)
+heavy = ("tyro", "rich", "pandas", "onward.cli", "onward.recipes.rows", "onward.recipes.methods")
+print([name for name in heavy if name in sys.modules])
+"""
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
+
+
 def test_the_version_stands_once_and_is_the_one_that_is_cited():
     project = (ROOT / "pyproject.toml").read_text()
     assert 'dynamic = ["version"]\n' in project and '[tool.hatch.version]\npath = "src/onward/__init__.py"\n' in project

@@ -1,59 +1,17 @@
-"""Recipes: rows as literals, method by method, and their controls by rule."""
+"""Recipes: rows as literals, method by method, and their controls by rule.
 
-from onward.recipes.comparisons import fashion_mnist_airbench, fashion_mnist_mlp
+The rows are put together when they are first asked for: who fits a network of their own needs none.
+"""
+
+from typing import TYPE_CHECKING, Any
+
 from onward.recipes.controls import CONTROLS, control
 from onward.recipes.literals import literal
-from onward.recipes.methods import (
-    asge,
-    cafo,
-    cwcomp,
-    deeper_forward,
-    distance_forward,
-    early_exits,
-    ffgaf_snn,
-    forward_forward,
-    hcl_ff,
-    hff,
-    layer_collaboration,
-    mono_forward,
-    predsim,
-    random_features,
-    recurrent_forward_forward,
-    scff,
-    symba,
-    trifecta,
-    unsupervised_forward_forward,
-)
 from onward.recipes.names import current, find, find_retired, former, nearest
 from onward.recipes.recipe import Published, Recipe
 
-RECIPES: tuple[Recipe, ...] = (
-    *deeper_forward.ROWS,
-    *forward_forward.ROWS,
-    *asge.ROWS,
-    *distance_forward.ROWS,
-    *predsim.ROWS,
-    *mono_forward.ROWS,
-    *symba.ROWS,
-    *trifecta.ROWS,
-    *cwcomp.ROWS,
-    *cafo.ROWS,
-    *random_features.ROWS,
-    *hff.ROWS,
-    *scff.ROWS,
-    *unsupervised_forward_forward.ROWS,
-    *layer_collaboration.ROWS,
-    *early_exits.ROWS,
-    *ffgaf_snn.ROWS,
-    *hcl_ff.ROWS,
-    *recurrent_forward_forward.ROWS,
-    *fashion_mnist_airbench.ROWS,
-    *fashion_mnist_mlp.ROWS,
-)
-"""Every row; the first is the default of `onward train`."""
-
-ROWS: dict[str, Recipe] = {recipe.name: recipe for recipe in RECIPES}
-"""The same by name."""
+if TYPE_CHECKING:
+    from onward.recipes.rows import RECIPES, ROWS
 
 __all__ = [
     "CONTROLS",
@@ -69,3 +27,12 @@ __all__ = [
     "literal",
     "nearest",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Put the rows together. Raises AttributeError for an unknown name."""
+    if name not in ("RECIPES", "ROWS"):
+        raise AttributeError(f"module 'onward.recipes' has no attribute {name!r}")
+    from onward.recipes import rows
+
+    return getattr(rows, name)

@@ -10,8 +10,12 @@ _PREFIXES = {"backprop_recompute": "recompute", "backprop_accumulated": "accumul
 """What controls were called that now are called after the row, and not after its backprop control."""
 
 
-def current(name: str, rows: Container[str]) -> str:
-    """Return today's name of a row, or of a control of one, among the names of all rows; a name not known as it is."""
+def current(name: str, rows: Container[str] | None = None) -> str:
+    """Return today's name of a row, or of a control of one; a name not known as it is.
+
+    `rows` are the names of all rows; None: of onward's own.
+    """
+    rows = _own() if rows is None else rows
     if name in rows:
         return name
     if name in ALIASES:
@@ -46,11 +50,13 @@ def nearest(name: str) -> str:
     return f"{kind}-{RETIRED[row]}" if kind in CONTROLS and row in RETIRED else ""
 
 
-def find(name: str, rows: Mapping[str, Recipe]) -> Recipe | None:
+def find(name: str, rows: Mapping[str, Recipe] | None = None) -> Recipe | None:
     """Return the row of a name, or the control of a row for CONTROL-ROW; None if there is neither.
 
-    Names of before are known too. Raises ValueError for a control that the row cannot have.
+    `rows` are all rows by name; None: onward's own. Names of before are known too. Raises ValueError for a control that
+    the row cannot have.
     """
+    rows = _own() if rows is None else rows
     name = current(name, rows)
     if name in rows:
         return rows[name]
@@ -68,3 +74,9 @@ def find_retired(name: str) -> Recipe | None:
     from onward.recipes.retired import ROWS  # hardly ever asked for
 
     return find(name, {row.name: row for row in ROWS})
+
+
+def _own() -> Mapping[str, Recipe]:
+    from onward.recipes.rows import ROWS  # all recipes are made for it
+
+    return ROWS

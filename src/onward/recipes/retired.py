@@ -41,7 +41,7 @@ ROWS = (
     Recipe(
         name="deeper_forward-mean_length-cifar10", description="ResNet17 with means and unit lengths",
         data=DataSettings(name="cifar10", size=32),
-        algorithm=DeeperForward(normaliser="length"), net=ResNet17(),
+        algorithm=DeeperForward(normalizer="length"), net=ResNet17(),
         trainer=_PUBLISHED, epochs=150, batch_size=128, backprop_rate=0.001,
     ),
     Recipe(
@@ -60,7 +60,7 @@ ROWS = (
         name="deeper_forward-square_length-cifar10-fast",
         description="ResNet17 with mean squares and unit lengths, a fifth of the width",
         data=DataSettings(name="cifar10", augmentation=Augmentation(flip=True)),
-        algorithm=DeeperForward(goodness="mean_square", normaliser="length"), net=ResNet17(width=20, dropout=0.1),
+        algorithm=DeeperForward(goodness="mean_square", normalizer="length"), net=ResNet17(width=20, dropout=0.1),
         trainer=_SHORT, epochs=10, batch_size=32, backprop_rate=0.001,
         published=Published(test_accuracy=0.7938, source="Sun et al. 2025, table 4 (full width, 150 epochs)"),
     ),
@@ -75,7 +75,7 @@ ROWS = (
         name="deeper_forward-mean_length-cifar10-fast",
         description="ResNet17 with means and unit lengths, a fifth of the width",
         data=DataSettings(name="cifar10", augmentation=Augmentation(flip=True)),
-        algorithm=DeeperForward(normaliser="length"), net=ResNet17(width=20, dropout=0.1),
+        algorithm=DeeperForward(normalizer="length"), net=ResNet17(width=20, dropout=0.1),
         trainer=_SHORT, epochs=10, batch_size=32, backprop_rate=0.001,
     ),
     Recipe(

@@ -15,7 +15,7 @@ import torch
 from onward.core import derive_seed, seeded
 from onward.data import NAMED_SETS
 from onward.measure import Locality, locality_of
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import Recipe
 from onward.runs.codec import encode, with_first_names
 from onward.runs.model import ModelSpec
 
@@ -90,4 +90,6 @@ def _kept() -> dict[str, str]:
 
 
 if __name__ == "__main__":
+    from onward.recipes import RECIPES
+
     write(RECIPES)

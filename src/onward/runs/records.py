@@ -10,7 +10,7 @@ from typing import Any
 from onward.core import Learner
 from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
 from onward.measure import peak_memory
-from onward.recipes import ROWS, Recipe, current, find, former
+from onward.recipes import Recipe, current, find, former
 from onward.runs.codec import decode, encode
 from onward.runs.localities import in_words
 from onward.storage.disk import make_folder
@@ -117,7 +117,7 @@ def make_record(
 
 def foreign(recipe: Recipe, data: str, note: str) -> str:
     """Say why images, by name and note of their data set, are not those that a recipe is listed with; else nothing."""
-    listed = (find(recipe.name, ROWS) or recipe).data.name
+    listed = (find(recipe.name) or recipe).data.name
     if recipe.data.name != listed:
         return f"these are not the images of {listed} but of {data}"
     return "" if note in KNOWN_NOTES else f"these are {note}"
@@ -157,7 +157,7 @@ def record(folder: Path, result: dict[str, Any]) -> Path:
 
 def record_path(folder: Path, recipe: str, seed: int, note: str = "") -> Path:
     """Return where a record belongs: `folder/runs/RECIPE/seed-N.json`, in a folder of its own for a noted data set."""
-    return _path(folder, current(recipe, ROWS), seed, note)
+    return _path(folder, current(recipe), seed, note)
 
 
 def filed(folder: Path, recipe: str, seed: int, note: str = "") -> Path | None:
@@ -174,7 +174,7 @@ def filed_on_any_images(folder: Path, recipe: str, seed: int) -> list[Path]:
 
 def _places(folder: Path, recipe: str, seed: int, note: str) -> list[Path]:
     """Return where a record may lie: where it belongs, and where it belonged under each name of before."""
-    today = current(recipe, ROWS)
+    today = current(recipe)
     return [_path(folder, name, seed, note) for name in (today, *former(today))]
 
 
@@ -193,7 +193,7 @@ def read_record(path: Path) -> Record:
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
     device = re.sub(r"\b1 threads$", "1 thread", result["device"])  # as older versions wrote it
-    return Record(replace(recipe, name=current(recipe.name, ROWS)), result | {"device": device})
+    return Record(replace(recipe, name=current(recipe.name)), result | {"device": device})
 
 
 def _check_told(result: Mapping[str, Any], recipe: Recipe) -> None:

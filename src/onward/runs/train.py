@@ -28,10 +28,9 @@ from onward.training.compiling import check_compiler, compile_bodies
 from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
-from onward.training.loop import StepDone, Training
+from onward.training.loop import Listener, StepDone, Training
 from onward.training.neighbors import Neighbors
 from onward.training.process import processor_set_up
-from onward.training.progress import Display
 
 
 class Interrupted(Exception):
@@ -146,18 +145,18 @@ def begin(
 
 
 def follow(
-    training: Training, folder: RunFolder, display: Display, after: Callable[[StepDone | EpochDone], None]
+    training: Training, folder: RunFolder, listener: Listener, after: Callable[[StepDone | EpochDone], None]
 ) -> None:
-    """Train to the end; write down and show what happens. `after` is called with every event."""
-    training.evaluator.watch = display.stage
+    """Train to the end; write down what happens and tell a listener. `after` is called with every event."""
+    training.evaluator.watch = listener.stage
     for event in training:
         if isinstance(event, EpochDone):
             folder.append_metrics(asdict(event))
-            display.epoch(event)
+            listener.epoch(event)
         else:
-            display.step(event)
+            listener.step(event)
         after(event)
-    display.trained()
+    listener.trained()
 
 
 def judge(training: Training, data: Splits) -> tuple[Accuracy, Accuracy]:
@@ -195,6 +194,8 @@ def _carry_out(
     *,
     resumed: bool = False,
 ) -> dict[str, Any]:
+    from onward.training.progress import Display  # imports rich, which only who trains into a folder needs
+
     if verbose:
         announce(recipe, data, learner, learner.device, folder.path)
     training = begin(recipe, data, learner, place)

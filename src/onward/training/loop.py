@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -24,7 +24,7 @@ from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.parts.body.frozen import follow_data
 from onward.training.cascade import FrozenInputs, check_cacheable
-from onward.training.evaluation import Evaluator
+from onward.training.evaluation import Evaluator, Watch
 from onward.training.finite import check_finite
 from onward.training.losses import LossLog, ends_of
 from onward.training.neighbors import NO_ORDERS, Alone, Neighbors, Orders, Step, Stopped
@@ -41,6 +41,23 @@ class StepDone:
     steps: int
     images: int
     orders: Orders = NO_ORDERS
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """What is told of a training while it runs, such as the bar on a terminal."""
+
+    @property
+    def stage(self) -> Watch:
+        """Told of what lies between steps, such as validation."""
+        ...
+
+    def step(self, done: StepDone) -> None: ...
+
+    def epoch(self, done: EpochDone) -> None: ...
+
+    def trained(self) -> None:
+        """Hear that the last epoch is over."""
 
 
 class Training:
