@@ -69,6 +69,9 @@ class Samples(Source):
     weights: Float[Tensor, "N"] | None = None
 
     def __post_init__(self):
+        for name, value in (("inputs", self.pixels), ("targets", self.labels)):
+            if not isinstance(value, Tensor):
+                raise ValueError(f"{name} is a {type(value).__name__}: give a tensor, or all of them to from_arrays")
         if len(self.pixels) != len(self.labels):
             raise ValueError(f"{len(self.pixels)} images but {len(self.labels)} labels: give one label per image")
         if self.pixels.numel() == 0:

@@ -23,6 +23,7 @@ from .public import note_on, note_on_counts
 from .samples import Images
 from .source_files import stamp
 from .streamed_splits import streamed_splits
+from .taken import Data, as_splits
 from .workers import spare_cores
 
 DATA_SETS = (
@@ -161,14 +162,14 @@ def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path |
 
 
 def _registered(settings: DataSettings, data_dir: Path | None) -> Splits:
-    """Call the function that another package registered for a name. Raises ValueError if it returns no splits."""
-    splits = registry.DATA.find(settings.name)(settings, data_dir)
-    if not isinstance(splits, Splits):
+    """Call the function that another package registered for a name. Raises ValueError if it returns no data."""
+    found = registry.DATA.find(settings.name)(settings, data_dir)
+    if not isinstance(found, Data):
         raise ValueError(
-            f"the function registered for the data set {settings.name!r} returned {type(splits).__name__}: it must "
-            "return Splits, for example those of onward.from_arrays"
+            f"the function registered for the data set {settings.name!r} returned {type(found).__name__}: it must "
+            "return Splits, for example those of onward.from_arrays, or another onward.data.Data"
         )
-    return splits
+    return as_splits(found)
 
 
 def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:

@@ -4,62 +4,128 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
-from torch import Tensor
 
-from onward.core import InputForm, Task
+from onward.core import InputForm, Task, check_names, check_value
 
-from .arrays import from_arrays, read_rows
+from .arrays import from_arrays, read_rows, targets_of
 from .dataset import from_dataset, is_dataset
-from .images import Splits
+from .images import Splits, checksum
 from .loaded import from_loader
 from .samples import Samples, Source
 
 
 @runtime_checkable
 class Data(Protocol):
-    """What a training needs of its data. `Splits` is one; anything with these will do.
+    """What a training needs to know of its data: any object with these members will do; `Splits` is one.
 
-    `train` gives batches by epoch and seed: see `Source`. Validation and test samples are in memory; what selects sees
-    validation alone, and the test samples are read once, at the end.
+    `train` gives batches by epoch and seed: `Samples` in memory, or another `Source`. Validation and test samples are
+    in memory; what selects sees validation alone, and the test samples are read once, at the end. Targets are class
+    indices [N], or of the tasks "values" and "labels" numbers [N, K], a name for each in `class_names`. What an
+    object has of `checksum` (a text that tells these data from others) and `note` (what has to be said beside every
+    number) is used as well.
     """
 
-    name: str
-    note: str
-    checksum: str
-    train: Source
-    validation: Samples
-    test: Samples
-    class_names: tuple[str, ...]
-    task: Task
+    @property
+    def name(self) -> str:
+        """What the data are called."""
+        ...
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The shape of one input."""
+    def train(self) -> Source:
+        """What is learned from."""
+        ...
+
+    @property
+    def validation(self) -> Samples:
+        """What is looked at after every epoch."""
+        ...
+
+    @property
+    def test(self) -> Samples:
+        """What is read once, at the end."""
+        ...
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """A name for each class, number or label."""
+        ...
+
+    @property
+    def task(self) -> Task:
+        """What is to be learned: "classes", "values" or "labels"."""
         ...
 
     @property
     def inputs(self) -> InputForm:
-        """What the inputs are."""
+        """What the inputs are: their kind, the shape of one, and whether they are images with values in [0, 1]."""
         ...
 
-    def channel_statistics(self) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
-        """Mean and deviation of each channel or column of the training inputs."""
-        ...
+
+_MEMBERS = ("name", "train", "validation", "test", "class_names", "task", "inputs")
+
+
+def as_splits(data: Data) -> Splits:
+    """Return splits of what any object with the members of `Data` holds; `Splits` as they are.
+
+    Raises ValueError for inputs and targets that are not of the form that the object says.
+    """
+    if isinstance(data, Splits):
+        return data
+    task, names = check_value("data.task", data.task, Task), check_names(data.class_names)
+    if not isinstance(data.inputs, InputForm):
+        raise ValueError(f"data.inputs is a {type(data.inputs).__name__}: give onward.core.InputForm(kind, shape)")
+    for split, wanted in (("train", Source), ("validation", Samples), ("test", Samples)):
+        found = getattr(data, split)
+        if not isinstance(found, wanted):
+            raise ValueError(
+                f"data.{split} is a {type(found).__name__}: give onward.data.Samples(inputs, targets)"
+                + (", or another Source" if wanted is Source else "")
+            )
+        samples = found.sample if isinstance(found, Source) else found
+        _check_kept(samples, data.inputs, task, names, f"data.{split}")
+    held = [data.validation, data.test]
+    own = [data.train] if isinstance(data.train, Samples) else []
+    return Splits(
+        name=data.name,
+        train=data.train,
+        validation=data.validation,
+        test=data.test,
+        class_names=names,
+        checksum=getattr(data, "checksum", "") or checksum(*own, *held),
+        note=getattr(data, "note", ""),
+        form=data.inputs,
+        task=task,
+    )
+
+
+def _check_kept(samples: Samples, form: InputForm, task: Task, names: tuple[str, ...], what: str) -> None:
+    """Raise ValueError unless samples are kept in the way that `from_arrays` keeps them."""
+    if samples.shape != form.shape:
+        raise ValueError(f"{what} has inputs of shape {samples.shape}, but data.inputs has {form.shape}: make them one")
+    form.check(samples.pixels, f"{what}.pixels")
+    targets = targets_of(samples.labels, task, names, f"{what}.labels")
+    if targets.dtype != samples.labels.dtype or targets.shape != samples.labels.shape:
+        raise ValueError(
+            f"{what}.labels is {samples.labels.dtype} of shape {tuple(samples.labels.shape)}: keep them as "
+            f"{targets.dtype} of shape {tuple(targets.shape)}"
+        )
 
 
 def as_data(data: Any, *, seed: int = 0) -> Splits:
-    """Return splits as they are, and make some of a pair (inputs, labels), of a loader, or of a Hugging Face dataset.
+    """Return splits of any `Data`, of a pair (inputs, labels), of a loader, or of a Hugging Face dataset.
 
     Of a pair no test split is carved: all rows but a tenth for validation are trained on. Raises ValueError for
     anything else, and as `from_arrays`, `from_loader` and `from_dataset` do.
     """
-    if isinstance(data, Splits):
-        return data
+    if isinstance(data, Data):
+        return as_splits(data)
     if is_dataset(data):
         return from_dataset(data, seed=seed)
     if isinstance(data, tuple) and len(data) == 2:
         return _pair(*data, seed=seed)
+    missing = [member for member in _MEMBERS if not hasattr(data, member)]
+    if hasattr(data, "train") and hasattr(data, "validation"):
+        raise ValueError(f"data is a {type(data).__name__} without {' and '.join(missing)}: see onward.data.Data")
     if isinstance(data, str | bytes | dict | torch.Tensor) or not hasattr(data, "__iter__") or hasattr(data, "dtype"):
         raise ValueError(
             f"data is a {type(data).__name__}: give (inputs, labels), a DataLoader, or what onward.from_arrays, "

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from torch.utils.data import DataLoader
 
 from onward.core import Learner, TrainerSettings, check_value
-from onward.data import DataSettings, Source, Splits, is_folder, load, read_labeled, rows_of
+from onward.data import Data, DataSettings, Source, Splits, as_splits, is_folder, load, read_labeled, rows_of
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.finished import Run, check_measured
@@ -116,8 +116,8 @@ def _images(learner: Learner, data: object, split: Split, data_dir: Path | None)
         data = DataSettings(name=data)
     if isinstance(data, DataSettings):
         data = load(data, data_dir=data_dir)
-    if isinstance(data, Splits):
-        return getattr(data, split)
+    if isinstance(data, Data):
+        return getattr(as_splits(data), split)
     if isinstance(data, tuple | list | DataLoader) and learner.input_form is not None:
         return rows_of(data, (learner.input_form, learner.task, learner.class_names))
     if not isinstance(data, Source):

@@ -10,7 +10,7 @@ from torch import nn
 
 from onward.algorithms import Algorithm
 from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
-from onward.data import Splits
+from onward.data import Data, Splits, as_splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardize, StandardizeValues
 from onward.parts.tasks import check_untouched, for_task
@@ -159,12 +159,13 @@ class ModelSpec(Description):
 
 
 @common_defaults()
-def spec_for(algorithm: Algorithm, net: Architecture, data: Splits) -> ModelSpec:
-    """Describe a learner for a data set; the training split's statistics standardize its images.
+def spec_for(algorithm: Algorithm, net: Architecture, data: Data) -> ModelSpec:
+    """Describe a learner for a data set, `Splits` or any other `Data`; the statistics of its training rows are kept.
 
     Raises ValueError for what is no algorithm, no architecture or no data set, and says what to give.
     """
     _check_kinds(algorithm, net, data)
+    data = as_splits(data)
     mean, deviation = _scale(algorithm, data)
     covariance = patch_covariance(data.train.sample.pixels, mean, deviation, net.whiten) if net.whiten else []
     return ModelSpec(
@@ -225,7 +226,7 @@ def _check_kinds(algorithm: object, net: object, data: object) -> None:
         )
     if not isinstance(net, Architecture):
         raise ValueError(f"net is a {type(net).__name__}: give one of onward's networks, such as TinyCNN(width=50)")
-    if not isinstance(data, Splits):
+    if not isinstance(data, Data):
         raise ValueError(
             f"data is a {type(data).__name__}: give the images and labels themselves to "
             "onward.from_arrays(images, labels) and pass on what it returns"
