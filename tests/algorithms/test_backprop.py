@@ -13,8 +13,8 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, each
 from onward.nets import MLP
 from onward.nets.net import Net
+from onward.parts.goodness.linear import PooledLinear
 from onward.parts.goodness.means import ClassMean, LinearHead
-from onward.parts.goodness.pooled import PooledLinear
 from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice

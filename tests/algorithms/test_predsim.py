@@ -7,7 +7,7 @@ from onward.algorithms import Backprop, PredSim
 from onward.core import Target
 from onward.nets import MLP, TinyCNN, VGG8b
 from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
-from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.goodness.linear import PooledLinear
 from onward.parts.inference.mirrored import Mirrored
 from onward.parts.objective.class_scores import CrossEntropy
 

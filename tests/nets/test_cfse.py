@@ -7,7 +7,7 @@ from torch import nn
 from onward.algorithms import Backprop, CwComp
 from onward.core import LocalTrainer, Span, TrainerSettings
 from onward.nets import CFSE, CFSE6, Net
-from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.goodness.linear import PooledLinear
 from onward.parts.goodness.superclasses import Superclasses
 
 

@@ -20,7 +20,7 @@ from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorCha
 from onward.parts.body.frozen import frozen
 from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.least_squares import LeastSquares
-from onward.parts.goodness.pooled import PooledLinear, largest_grid
+from onward.parts.goodness.linear import PooledLinear, largest_grid
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.inference.votes import SumVotes

@@ -19,7 +19,7 @@ from onward.core import Count, Goodness, Learner, LocalBlock, Positive, Range, S
 from onward.nets.net import Net
 from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.class_squares import ClassMeanSquare
-from onward.parts.goodness.pooled import PooledLinear, largest_grid
+from onward.parts.goodness.linear import PooledLinear, largest_grid
 from onward.parts.goodness.superclasses import Superclasses, even_superclasses
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BlockGoodness, LastGoodness

@@ -17,7 +17,7 @@ from onward.core import Count, Learner, LocalBlock, ShareBelowOne, each
 from onward.nets.net import Net
 from onward.parts.auxiliary.similarity import SimilarityMatching
 from onward.parts.body.kind import gives_maps
-from onward.parts.goodness.pooled import PooledLinear, largest_grid
+from onward.parts.goodness.linear import PooledLinear, largest_grid
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness

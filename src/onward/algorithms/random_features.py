@@ -17,7 +17,7 @@ from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.body.frozen import frozen
 from onward.parts.body.kind import gives_maps
-from onward.parts.goodness.pooled import PooledLinear, Standardized, largest_grid
+from onward.parts.goodness.linear import PooledLinear, Standardized, largest_grid
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BestBlock, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy

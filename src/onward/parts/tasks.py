@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from onward.core import InputForm, Learner, LocalBlock, Objective, Task
+from onward.parts.goodness.linear import PooledLinear
 from onward.parts.goodness.means import LinearHead
-from onward.parts.goodness.pooled import PooledLinear
 from onward.parts.goodness.projection import Projection
 from onward.parts.inference.numbers import MeanValues, SumLabels
 from onward.parts.objective.class_scores import CrossEntropy

@@ -11,7 +11,7 @@ from onward.algorithms import Backprop, CaFo
 from onward.core import LocalTrainer, Target, TrainerSettings
 from onward.nets import MLP, CaFoCNN
 from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
-from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.goodness.linear import PooledLinear
 
 CLASSES = 3
 

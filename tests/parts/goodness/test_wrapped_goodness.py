@@ -13,8 +13,8 @@ from onward.parts.body.direct_feedback import Detached
 from onward.parts.body.spiking import ClassDifficulty, OfPotential
 from onward.parts.goodness.anchors import RunningAnchors
 from onward.parts.goodness.least_squares import LeastSquares
+from onward.parts.goodness.linear import PooledLinear, Standardized
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.goodness.pooled import PooledLinear, Standardized
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.others import AddEarlierGoodness

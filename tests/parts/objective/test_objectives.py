@@ -9,8 +9,8 @@ from torch import Tensor
 from onward.algorithms import CwComp
 from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Supervision, Target, TrainerSettings, each
 from onward.nets import CFSE
+from onward.parts.goodness.linear import PooledLinear
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.goodness.pooled import PooledLinear
 from onward.parts.inference.scores import SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold
 from onward.parts.objective.margins import ViewMargin

@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Auxiliary, Target, WrappedGoodness
-from onward.parts.goodness.pooled import PooledLinear
+from onward.parts.goodness.linear import PooledLinear
 
 
 class ErrorChannel:

@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Goodness
-from onward.parts.goodness.pooled import largest_grid
+from onward.parts.goodness.linear import largest_grid
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import cell_means
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from onward.core import Target
-from onward.parts.goodness.pooled import PooledLinear, Standardized, largest_grid
+from onward.parts.goodness.linear import PooledLinear, Standardized, largest_grid
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.objective.weighted import Weighted
 
