@@ -18,7 +18,6 @@ from onward.core import Count, Goodness, Learner, LocalBlock, Positive, each, wh
 from onward.nets.net import Net
 from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
 from onward.parts.body.frozen import frozen
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.least_squares import LeastSquares
 from onward.parts.goodness.linear import PooledLinear, largest_grid
 from onward.parts.handoff.norms import Handoff
@@ -27,6 +26,7 @@ from onward.parts.inference.votes import SumVotes
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.sparsemax import Sparsemax
 from onward.parts.objective.squared_error import SquaredError
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"cross_entropy": CrossEntropy, "sparsemax": Sparsemax, "least_squares": SquaredError}

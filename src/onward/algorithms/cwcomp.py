@@ -17,7 +17,6 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Goodness, Learner, LocalBlock, Positive, Range, Span, Whole, interleaved
 from onward.nets.net import Net
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.class_squares import ClassMeanSquare
 from onward.parts.goodness.linear import PooledLinear, largest_grid
 from onward.parts.goodness.superclasses import Superclasses, even_superclasses
@@ -25,6 +24,7 @@ from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BlockGoodness, LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice
 from onward.parts.objective.competition import Mixture, PositiveNegative
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"competition": CrossEntropy, "threshold": PositiveNegative, "mixture": Mixture}

@@ -16,12 +16,12 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Goodness, Learner, LocalBlock, NonNegative, Positive, Range, ShareBelowOne
 from onward.nets.net import Net
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -18,12 +18,12 @@ from onward.core import Count, Learner, LocalBlock, NonNegative, Positive, Range
 from onward.nets.dropout import Dropout
 from onward.nets.net import Net
 from onward.nets.relu_dropout import ReluDropout
-from onward.parts.body.kind import gives_maps
 from onward.parts.body.spiking import ClassDifficulty, Coding, EachStep, OfPotential, SpikesOnly, SpikingLayer
 from onward.parts.goodness.projection import Projection
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

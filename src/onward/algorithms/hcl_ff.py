@@ -19,7 +19,6 @@ from onward.core import Goodness, Learner, LocalBlock, NonNegative, Whole, each
 from onward.nets.net import Net
 from onward.nets.residual import Drop, LastAdd
 from onward.parts.auxiliary.contrastive import SupervisedContrastive
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.class_tree import Levels, levels_of
 from onward.parts.goodness.means import ClassMean, LinearHead
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
@@ -27,6 +26,7 @@ from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference.first_blocks import FirstBlocks
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -13,11 +13,11 @@ from typing import Annotated
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Learner, LocalBlock, Positive, Range, each
 from onward.nets.net import Net
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.anchors import LearnedAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -14,11 +14,11 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.projection import Projection
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -16,13 +16,13 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, ShareBelowOne, each
 from onward.nets.net import Net
 from onward.parts.auxiliary.similarity import SimilarityMatching
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.linear import PooledLinear, largest_grid
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.weighted import Weighted
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -16,11 +16,11 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.body.frozen import frozen
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.linear import PooledLinear, Standardized, largest_grid
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BestBlock, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

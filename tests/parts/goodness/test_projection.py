@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from onward.nets import MLP, TinyCNN, VGG8b
-from onward.parts.body.kind import gives_maps
 from onward.parts.goodness.projection import Projection
+from onward.parts.ops.kind import gives_maps
 
 
 def test_it_equals_a_loop_over_features_and_classes():

@@ -5,7 +5,6 @@ from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorCha
 from onward.parts.body.exact import Inexact, exact
 from onward.parts.body.feedback import RandomFeedback, with_random_feedback
 from onward.parts.body.frozen import follow_data, frozen, thawed
-from onward.parts.body.kind import gives_maps
 from onward.parts.body.recurrent import LabelOnTop, NextLayer, RecurrentLayer, SettleStates, SplitStates
 from onward.parts.body.spiking import (
     ClassDifficulty,
@@ -19,6 +18,7 @@ from onward.parts.body.spiking import (
     spike_rates,
     trace_weights,
 )
+from onward.parts.ops.kind import gives_maps
 
 __all__ = [
     "ClassDifficulty",
