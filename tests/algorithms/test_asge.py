@@ -9,7 +9,7 @@ from onward.algorithms import ASGE, Backprop, DeeperForward
 from onward.core import Learner, LocalTrainer, ObservedEvidence, Span, TrainerSettings
 from onward.measure import reached_blocks
 from onward.nets import MLP, VGG8, VGG11, Architecture, ResNet17, TinyCNN
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.inference.scores import BestBlock
 

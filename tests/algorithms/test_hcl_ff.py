@@ -12,9 +12,9 @@ from onward.data.named import NAMED_SETS
 from onward.nets import MLP, ResNet17, TinyCNN
 from onward.parts.auxiliary.contrastive import SupervisedContrastive
 from onward.parts.goodness.class_tree import levels_of, tree_of
-from onward.parts.goodness.means import ClassMean, LinearHead
+from onward.parts.goodness.linear import LinearHead
+from onward.parts.goodness.means import ClassMean
 from onward.parts.goodness.superclasses import Superclasses
-from onward.parts.inference.first_blocks import FirstBlocks
 from onward.parts.inference.scores import BestRange
 from onward.recipes import class_trees
 
@@ -147,8 +147,8 @@ def test_the_classifier_and_blocks_behind_the_range_can_be_left_out():
     images = torch.rand(5, *SHAPE)
     for last, kept in ((-1, 4), (1, 2)):
         ranged = learner.rules["best_range"]
-        assert isinstance(ranged, FirstBlocks) and isinstance(ranged.rule, BestRange)
-        ranged.rule.choose(1, last)
+        assert isinstance(ranged, BestRange)
+        ranged.choose(1, last)
         shorter = learner.truncated("best_range")
         assert len(shorter.blocks) == kept
         assert torch.equal(shorter.predict_scores(images), learner.predict_scores(images, rule="best_range"))

@@ -7,7 +7,7 @@ from onward.algorithms import Backprop, PredSim
 from onward.core import Target
 from onward.nets import MLP, TinyCNN, VGG8b
 from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
-from onward.parts.goodness.linear import PooledLinear
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.mirrored import Mirrored
 from onward.parts.objective.class_scores import CrossEntropy
 
@@ -17,7 +17,7 @@ SHAPE, CLASSES = (1, 8, 8), 4
 def test_a_block_loses_one_part_cross_entropy_and_ninety_nine_parts_similarity():
     torch.manual_seed(0)
     block = PredSim()(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).blocks[1].double()
-    assert isinstance(block.goodness, PooledLinear) and isinstance(block.auxiliary, SimilarityMatching)
+    assert isinstance(block.goodness, LinearHead) and isinstance(block.auxiliary, SimilarityMatching)
     torch.nn.init.normal_(block.goodness.linear.weight)
     activity, labels = torch.rand(6, 16, 4, 4, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 1, 0])
     classify = F.cross_entropy(block.goodness(activity), labels)
@@ -37,7 +37,7 @@ def test_beta_zero_is_the_loss_pred():
 
 def test_read_outs_keep_to_their_size():
     learner = PredSim(decoder_features=2048)(VGG8b()((3, 32, 32), 10), 10)
-    sizes = [block.goodness.linear.in_features for block in learner.blocks if isinstance(block.goodness, PooledLinear)]
+    sizes = [block.goodness.linear.in_features for block in learner.blocks if isinstance(block.goodness, LinearHead)]
     assert sizes == [2048] * 6 + [1024]
     kinds = [
         type(block.auxiliary.project) for block in learner.blocks if isinstance(block.auxiliary, SimilarityMatching)

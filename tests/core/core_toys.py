@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Span, Target, Turns, each
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss

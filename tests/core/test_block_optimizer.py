@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from onward.algorithms import CwComp
 from onward.core import BlockOptimizer, LocalBlock, LocalTrainer, Target, TrainerSettings
 from onward.nets import CFSE
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.objective.class_scores import CrossEntropy
 
 KINDS = {

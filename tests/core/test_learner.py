@@ -9,7 +9,8 @@ from core_toys import CLASSES, FEATURES, WIDTH, batch, head, make_learner
 from torch import nn
 
 from onward.core import Goodness, Learner, LocalBlock, Objective, detach, each, whole
-from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
+from onward.parts.goodness.linear import LinearHead
+from onward.parts.goodness.means import ClassMean, MeanSquare
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.prepare import Standardize

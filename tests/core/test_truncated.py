@@ -20,7 +20,7 @@ from onward.core import (
 from onward.core.span import clip
 from onward.nets import MLP, ResNet17
 from onward.parts.goodness.means import ClassMean
-from onward.parts.inference.scores import BestBlock, BestRange, BlockGoodness, LastGoodness, SumGoodness
+from onward.parts.inference.scores import BestBlock, BestRange, HeadGoodness, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -96,9 +96,9 @@ def test_rules_know_how_far_they_read():
     """None where the answer would change with the number of blocks."""
     fitted = BestBlock()
     fitted.choose(2)
-    open_ended = (SumGoodness(), LastGoodness(), BestBlock(), BlockGoodness(-2))
+    open_ended = (SumGoodness(), LastGoodness(), BestBlock(), HeadGoodness())
     assert [rule.blocks_needed(6) for rule in open_ended] == [None] * 4
-    assert [rule.blocks_needed(6) for rule in (fitted, BlockGoodness(0), BestRange())] == [3, 1, 6]
+    assert [rule.blocks_needed(6) for rule in (fitted, BestRange())] == [3, 6]
 
 
 @pytest.mark.parametrize(

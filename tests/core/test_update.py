@@ -27,7 +27,8 @@ from onward.core import (
     whole,
 )
 from onward.core.pieces import split
-from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
+from onward.parts.goodness.linear import LinearHead
+from onward.parts.goodness.means import ClassMean, MeanSquare
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.supervision.labels import LabelInLoss

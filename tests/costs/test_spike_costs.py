@@ -10,7 +10,7 @@ from onward.costs.spikes import spike_costs, summary
 from onward.nets import MonoCNN, TinyCNN
 from onward.nets.net import Carry
 from onward.parts.body.spiking import Coding, OfPotential, SpikesOnly, SpikingLayer, encode, spike_rates
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy

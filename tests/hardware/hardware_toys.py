@@ -28,7 +28,7 @@ from onward.hardware import (
     StuckCells,
     UpdateNoise,
 )
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.prepare import Standardize

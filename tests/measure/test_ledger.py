@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, TrainerSettings, each, whole
 from onward.measure import CATEGORIES, MemoryMeter, memory_floor
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss

@@ -8,7 +8,7 @@ from torch import nn
 
 from onward.core import Auxiliary, Learner, LocalBlock, Span, Target, chunks, each, pairs, whole
 from onward.measure import Locality, locality_of, reached_blocks
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss

@@ -7,7 +7,7 @@ from torch import nn
 from onward.algorithms import Backprop, CwComp
 from onward.core import LocalTrainer, Span, TrainerSettings
 from onward.nets import CFSE, CFSE6, Net
-from onward.parts.goodness.linear import PooledLinear
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.superclasses import Superclasses
 
 
@@ -64,6 +64,6 @@ def test_a_width_that_is_no_multiple_of_the_classes_is_refused():
 def test_the_control_has_the_same_softmax_head():
     net = CFSE(width=1)
     local, control = (algorithm(net((1, 8, 8), 4), 4) for algorithm in (CwComp(), Backprop(of=CwComp())))
-    assert isinstance(control.blocks[-1].goodness, PooledLinear)
+    assert isinstance(control.blocks[-1].goodness, LinearHead)
     assert [p.shape for p in control.parameters()] == [p.shape for p in local.parameters()]
     assert control.spans == (Span(0, 4),)

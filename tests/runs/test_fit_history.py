@@ -10,7 +10,6 @@ from onward.algorithms import CaFo, DeeperForward, MonoForward
 from onward.core import EpochDone, Learner
 from onward.data import Splits
 from onward.nets import MLP, TinyCNN
-from onward.parts.inference.first_blocks import FirstBlocks
 from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.inference.votes import SumVotes
@@ -113,7 +112,7 @@ def test_probabilities_are_the_softmax_of_scores_or_the_shares_of_votes(learner:
     assert torch.allclose(shares * len(votes.score_blocks(images)), votes.predict_scores(images), atol=1e-5)
     plain = torch.tensor([[0.25, 0.75]])
     assert Mirrored(LastGoodness()).probabilities(plain) is plain  # an average of probabilities
-    assert torch.equal(FirstBlocks(SumVotes(), 1).probabilities(4 * plain), plain)
+    assert torch.equal(SumVotes().probabilities(4 * plain), plain)
 
 
 def test_a_module_gives_the_scores_and_shares_nothing(learner: Learner, toy_data: Splits):

@@ -13,7 +13,7 @@ from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each
 from onward.data import from_arrays
 from onward.hardware import Mismatch, Offset, noisy
 from onward.nets import MLP, Dense
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.handoff.norms import Handoff, SampleNorm
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy

@@ -20,7 +20,7 @@ from onward.parts.goodness.spatial import SpatialGoodness, grid_for
 from onward.parts.handoff.fusion import fusion_block, gather_from
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.mirrored import mirrored
-from onward.parts.inference.scores import BestBlock, BlockGoodness, LastGoodness, SumGoodness
+from onward.parts.inference.scores import BestBlock, HeadGoodness, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -68,8 +68,8 @@ class ASGE(Algorithm):
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))[-1 if self.random_features else 0 :]
-        rules = {"fusion": LastGoodness(), "best": BestBlock(leave_out=1), "last": BlockGoodness(-2)}
-        rules = mirrored({**rules, "sum": SumGoodness(self.fuse_from, leave_out=1)}, self.mirrored)
+        rules = {"fusion": HeadGoodness(), "best": BestBlock(), "last": LastGoodness()}
+        rules = mirrored({**rules, "sum": SumGoodness(self.fuse_from)}, self.mirrored)
         return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:

@@ -17,7 +17,7 @@ from onward.core import InferenceRule, Learner, LocalBlock, whole
 from onward.nets.net import Net
 from onward.parts.body.exact import exact
 from onward.parts.body.frozen import thawed
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy

@@ -19,14 +19,13 @@ from onward.nets.net import Net
 from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
 from onward.parts.body.frozen import frozen
 from onward.parts.goodness.least_squares import LeastSquares
-from onward.parts.goodness.linear import PooledLinear, largest_grid
+from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.inference.votes import SumVotes
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.sparsemax import Sparsemax
 from onward.parts.objective.squared_error import SquaredError
-from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"cross_entropy": CrossEntropy, "sparsemax": Sparsemax, "least_squares": SquaredError}
@@ -52,7 +51,7 @@ class CaFo(Algorithm):
         wire, top = ErrorChannel(), len(net.bodies) - 1
         blocks = []
         for k, (body, join, width, pool) in enumerate(zip(*net, strict=True)):
-            cells = largest_grid(width, self.features) if gives_maps(body) else (1, 1)
+            cells = grid_within(body, width, self.features)
             error = TopError(num_classes, width, wire, cells=cells) if self.feedback and k == top else None
             goodness, objective = self._predictor(num_classes, width, cells), _OBJECTIVES[self.predictor]()
             block = LocalBlock(
@@ -76,4 +75,4 @@ class CaFo(Algorithm):
     def _predictor(self, num_classes: int, width: int, cells: tuple[int, int]) -> Goodness:
         if self.predictor == "least_squares":
             return LeastSquares(num_classes, width, cells=cells, ridge=self.ridge)
-        return Detached(PooledLinear(num_classes, width, cells=cells))
+        return Detached(LinearHead(num_classes, width, cells=cells, zero=True))

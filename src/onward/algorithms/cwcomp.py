@@ -18,13 +18,12 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Goodness, Learner, LocalBlock, Positive, Range, Span, Whole, interleaved
 from onward.nets.net import Net
 from onward.parts.goodness.class_squares import ClassMeanSquare
-from onward.parts.goodness.linear import PooledLinear, largest_grid
+from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.goodness.superclasses import Superclasses, even_superclasses
 from onward.parts.handoff.norms import Handoff, UnitLength
-from onward.parts.inference.scores import BlockGoodness, LastGoodness
+from onward.parts.inference.scores import HeadGoodness, LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice
 from onward.parts.objective.competition import Mixture, PositiveNegative
-from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"competition": CrossEntropy, "threshold": PositiveNegative, "mixture": Mixture}
@@ -70,14 +69,14 @@ class CwComp(Algorithm):
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
         layers = interleaved(len(blocks), first_end=self.first_end, last_end=self.last_end)
-        cells = largest_grid(net.widths[-1], self.head_features) if gives_maps(net.bodies[-1]) else (1, 1)
+        cells = grid_within(net.bodies[-1], net.widths[-1], self.head_features)
         released = self.head == "released"
-        head = PooledLinear(num_classes, net.widths[-1], cells=cells, zero=not released)
+        head = LinearHead(num_classes, net.widths[-1], cells=cells, zero=not released)
         objective = SoftmaxTwice() if released else CrossEntropy()
         share = self.head_rate_share
-        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=objective, rate_share=share))
+        blocks.append(LocalBlock(nn.Identity(), goodness=head, objective=objective, rate_share=share, head=True))
         spans = (*layers, Span(len(layers), len(layers)))
-        rules = {"softmax": LastGoodness(), "goodness": BlockGoodness(-2)}
+        rules = {"softmax": HeadGoodness(), "goodness": LastGoodness()}
         return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)
 
     def _goodness(self, layer: int, num_classes: int, width: int) -> Goodness:

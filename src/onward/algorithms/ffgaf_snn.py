@@ -19,11 +19,10 @@ from onward.nets.dropout import Dropout
 from onward.nets.net import Net
 from onward.nets.relu_dropout import ReluDropout
 from onward.parts.body.spiking import ClassDifficulty, Coding, EachStep, OfPotential, SpikesOnly, SpikingLayer
-from onward.parts.goodness.projection import Projection
+from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -51,7 +50,8 @@ class FFGAFSNN(Algorithm):
         """Fill the slots. Raises ValueError for batch norm in a body, or impossible sizes."""
         blocks = []
         for k, (body, join, width, pool) in enumerate(zip(*net, strict=True)):
-            read = Projection(num_classes, width, maps=gives_maps(body), features=self.features)
+            cells = grid_within(body, width, self.features)
+            read = LinearHead(num_classes, width, cells=cells, bias=False)
             block = LocalBlock(
                 self._spiking(body, first=k == 0),
                 goodness=ClassDifficulty(OfPotential(read), num_classes, strength=self.difficulty),

@@ -20,11 +20,11 @@ from onward.nets.net import Net
 from onward.nets.residual import Drop, LastAdd
 from onward.parts.auxiliary.contrastive import SupervisedContrastive
 from onward.parts.goodness.class_tree import Levels, levels_of
-from onward.parts.goodness.means import ClassMean, LinearHead
+from onward.parts.goodness.linear import LinearHead
+from onward.parts.goodness.means import ClassMean
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
-from onward.parts.inference.first_blocks import FirstBlocks
-from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.inference.scores import BestRange, HeadGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
@@ -66,14 +66,13 @@ class HCLFF(Algorithm):
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
-        head = LocalBlock(nn.Identity(), goodness=LinearHead(num_classes, net.widths[-1]), objective=CrossEntropy())
-        ranges = {"best_range": BestRange(), "all_blocks": SumGoodness()}
-        rules = {name: FirstBlocks(rule, count) for name, rule in ranges.items()}
+        read = LinearHead(num_classes, net.widths[-1])
+        head = LocalBlock(nn.Identity(), goodness=read, objective=CrossEntropy(), head=True)
         return Learner(
             [*blocks, head],
             supervision=LabelInLoss(),
             spans=each(count + 1),
-            rules={**rules, "softmax": LastGoodness()},
+            rules={"best_range": BestRange(), "all_blocks": SumGoodness(), "softmax": HeadGoodness()},
         )
 
     def _goodness(self, block: int, blocks: int, levels: Levels, classes: ClassMean) -> Goodness:

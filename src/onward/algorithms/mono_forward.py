@@ -14,11 +14,10 @@ from torch import nn
 from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
-from onward.parts.goodness.projection import Projection
+from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -34,7 +33,7 @@ class MonoForward(Algorithm):
         blocks = [
             LocalBlock(
                 body,
-                goodness=Projection(num_classes, width, maps=gives_maps(body), features=self.features),
+                goodness=LinearHead(num_classes, width, cells=grid_within(body, width, self.features), bias=False),
                 objective=CrossEntropy(),
                 handoff=Handoff(nn.Identity(), join, pool),
             )

@@ -16,7 +16,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, ShareBelowOne, each
 from onward.nets.net import Net
 from onward.parts.auxiliary.similarity import SimilarityMatching
-from onward.parts.goodness.linear import PooledLinear, largest_grid
+from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.handoff.norms import Handoff
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
@@ -56,12 +56,12 @@ class PredSim(Algorithm):
 
     def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:
         maps = gives_maps(body)
-        cells = largest_grid(width, self.decoder_features) if maps else (1, 1)
+        cells = grid_within(body, width, self.decoder_features)
         similarity = SimilarityMatching(num_classes, width, maps=maps, weight=self.beta) if self.beta else None
         entropy = CrossEntropy(self.label_smoothing)
         return LocalBlock(
             body,
-            goodness=PooledLinear(num_classes, width, cells=cells),
+            goodness=LinearHead(num_classes, width, cells=cells, zero=True),
             objective=Weighted(entropy, 1 - self.beta) if self.beta else entropy,
             auxiliary=similarity,
             handoff=handoff,

@@ -16,11 +16,10 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Count, Learner, LocalBlock, each
 from onward.nets.net import Net
 from onward.parts.body.frozen import frozen
-from onward.parts.goodness.linear import PooledLinear, Standardized, largest_grid
+from onward.parts.goodness.linear import LinearHead, Standardized, grid_within
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BestBlock, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.ops.kind import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -39,8 +38,8 @@ class RandomFeatures(Algorithm):
         normalize = nn.Identity if normalized else UnitLength
         blocks = []
         for body, join, width, pool in zip(*net, strict=True):
-            cells = largest_grid(width, self.features) if gives_maps(body) else (1, 1)
-            head = Standardized(PooledLinear(num_classes, width, cells=cells), width)
+            cells = grid_within(body, width, self.features)
+            head = Standardized(LinearHead(num_classes, width, cells=cells, zero=True), width)
             handoff = Handoff(normalize(), join, pool)
             blocks.append(LocalBlock(frozen(body), goodness=head, objective=CrossEntropy(), handoff=handoff))
         rules = {"best_block": BestBlock(), "last_block": LastGoodness(), "all_blocks": SumGoodness()}

@@ -29,15 +29,21 @@ class LocalBlock(nn.Module):
         auxiliary: Auxiliary | None = None,
         handoff: nn.Module | None = None,
         rate_share: float = 1.0,
+        head: bool = False,
     ):
-        """`rate_share`: the block's learning rate, as a share of the trainer's."""
+        """`rate_share`: the block's learning rate, as a share of the trainer's. `head`: whether it is a classifier that
+        stands behind the blocks of a network: `HeadGoodness` reads it, rules over blocks leave it out, and backprop
+        keeps it in its control."""
         super().__init__()
         _check_slots(goodness, objective, auxiliary)
+        if head and goodness is None:
+            raise ValueError("a head is read as a score: give the block a goodness and an objective")
         self.body = body
         self.goodness = goodness
         self.objective = objective
         self.auxiliary = auxiliary
         self.rate_share = rate_share
+        self.head = head
         self.handoff = handoff if handoff is not None else PassOn()
 
     def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> tuple[Float[Tensor, "B ..."], Stream]:
@@ -107,3 +113,10 @@ def check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], superv
                 raise ValueError(
                     f"{type(block.objective).__name__} needs {wanted}, which {type(supervision).__name__} does not give"
                 )
+
+
+def check_heads(blocks: Sequence[LocalBlock]) -> None:
+    """Raise ValueError unless heads stand behind all other blocks."""
+    heads = [k for k, block in enumerate(blocks) if block.head]
+    if heads and heads != list(range(heads[0], len(blocks))):
+        raise ValueError(f"block {heads[0]} is a head, but other blocks stand behind it: put heads last")

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from onward.core.block import LocalBlock, check_objectives, shared
+from onward.core.block import LocalBlock, check_heads, check_objectives, shared
 from onward.core.form import InputForm
+from onward.core.former_names import by_names_of_today
 from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
@@ -66,6 +67,7 @@ class Learner(nn.Module):
         self.rules = nn.ModuleDict(rules)
         self.prepare = prepare if prepare is not None else nn.Identity()
         check_objectives(blocks, self.spans, supervision)
+        check_heads(blocks)
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -83,8 +85,12 @@ class Learner(nn.Module):
     def head(self) -> Goodness | None:
         """The classifier that this learner ends in, which backprop keeps in its control; None if it has none."""
         last = self.blocks[-1]
-        kept = ("always", "alone") if isinstance(last.body, nn.Identity) else ("always",)
-        return last.goodness if last.goodness is not None and last.goodness.head in kept else None
+        return last.goodness if last.head else None
+
+    @property
+    def num_heads(self) -> int:
+        """How many blocks are heads: classifiers behind the blocks of the network."""
+        return sum(block.head for block in self.blocks)
 
     @property
     def class_names(self) -> tuple[str, ...]:
@@ -143,15 +149,26 @@ class Learner(nn.Module):
 
         Raises ValueError for an unknown rule, or one that reads all blocks, however many there are.
         """
-        scored = [k for k, block in enumerate(self.blocks) if block.goodness is not None]
-        count = self._rule(rule).blocks_needed(len(scored))
+        count = self.blocks_needed(rule)
         if count is None:
-            ranged = [name for name in self.rules if self._rule(name).blocks_needed(len(scored)) is not None]
+            ranged = [name for name in self.rules if self.blocks_needed(name) is not None]
             raise ValueError(
                 f"the inference rule {rule or self.default_rule} reads all blocks, so none can be left out; "
                 f"rules of this learner that end at a block: {', '.join(ranged) or 'none'}"
             )
-        return self.shortened(scored[count - 1] + 1, rule=rule)
+        return self.shortened(count, rule=rule)
+
+    def blocks_needed(self, rule: str | None = None) -> int | None:
+        """Return how many blocks, from the first on, a rule reads; None: all, however many there are.
+
+        Raises ValueError for an unknown rule.
+        """
+        scored = [k for k, block in enumerate(self.blocks) if block.goodness is not None and not block.head]
+        read = self._rule(rule)
+        count = read.blocks_needed(len(scored))
+        if count is None and self.num_heads and not read.reads_head:
+            count = len(scored)
+        return None if count is None else scored[count - 1] + 1
 
     def shortened(self, blocks: int, *, rule: str | None = None) -> "Learner":
         """Return a learner of the first `blocks` blocks and one rule; it shares weights and all else with this one.
@@ -297,8 +314,8 @@ class Learner(nn.Module):
         It is a copy: images are uint8 or floats in [0, 1], objectives and auxiliary networks are left out, and so are
         blocks that the rule does not read. Raises ValueError for an unknown rule.
         """
-        kept = self._rule(rule).blocks_needed(sum(block.goodness is not None for block in self.blocks))
-        return Classifier(self if kept is None else self.truncated(rule), rule or self.default_rule).eval()
+        kept = self.blocks_needed(rule)
+        return Classifier(self if kept is None else self.shortened(kept, rule=rule), rule or self.default_rule).eval()
 
     @common_defaults()
     def _read(self, images: Any, batch_size: int, read: Callable[[Evidence], Tensor], *, dim: int) -> Tensor:
@@ -325,6 +342,14 @@ class Learner(nn.Module):
         if name is not None and not (isinstance(name, str) and name in self.rules):
             raise ValueError(f"unknown inference rule {name!r}; this learner has {', '.join(self.rules)}")
         return cast(InferenceRule, self.rules[name or self.default_rule])
+
+    def _load_from_state_dict(self, state_dict, prefix: str, *rest) -> None:
+        own = {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
+        for name in own:
+            del state_dict[prefix + name]
+        today = by_names_of_today(own, self.state_dict().keys())
+        state_dict.update({prefix + name: value for name, value in today.items()})
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
@@ -355,6 +380,7 @@ class ObservedEvidence(Evidence):
 
     def __init__(self, learner: Learner, images: Tensor):
         self.learner = learner
+        self.heads = learner.num_heads
         self.images = images
         self.x = learner.prepare(images)
 

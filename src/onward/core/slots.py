@@ -4,7 +4,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -46,10 +46,19 @@ class Target(NamedTuple):
 class Evidence(ABC):
     """What the blocks of a learner come to on one batch: all that an inference rule reads."""
 
+    heads: int = 0
+    """How many of the last scored blocks are heads, which stand behind the blocks of the network."""
+
     @property
     @abstractmethod
     def block_scores(self) -> Float[Tensor, "L B C"]:
-        """The scores of every block that has a goodness."""
+        """The scores of every block that has a goodness, those of heads last."""
+
+    @property
+    def local_scores(self) -> Float[Tensor, "L B C"]:
+        """The scores of every block that has a goodness and is no head."""
+        scores = self.block_scores
+        return scores[: len(scores) - self.heads]
 
     @property
     @abstractmethod
@@ -78,8 +87,10 @@ class Evidence(ABC):
 class CollectedEvidence(Evidence):
     """What was computed elsewhere: scores, and what blocks handed on, as far as a rule reads it."""
 
-    def __init__(self, block_scores: Float[Tensor, "L B C"], handed_on: Sequence[Float[Tensor, "B ..."]] = ()):
-        self._block_scores, self._handed_on = block_scores, list(handed_on)
+    def __init__(
+        self, block_scores: Float[Tensor, "L B C"], handed_on: Sequence[Float[Tensor, "B ..."]] = (), *, heads: int = 0
+    ):
+        self._block_scores, self._handed_on, self.heads = block_scores, list(handed_on), heads
 
     @property
     def block_scores(self) -> Float[Tensor, "L B C"]:
@@ -112,8 +123,6 @@ class Goodness(nn.Module, ABC):
     """Reads an activity as one score per sample [B], or one per class [B, C]; higher is always better."""
 
     per_class: ClassVar[bool]
-    head: ClassVar[Literal["never", "alone", "always"]] = "never"
-    """Whether it is a classifier that backprop keeps in its control: if its block has no other body, or always."""
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
@@ -232,6 +241,8 @@ class InferenceRule(nn.Module, ABC):
     """Whether `fit` goes over the training split."""
     reads_mirrored: ClassVar[bool] = False
     """Whether it reads an image and its mirror image together; then its control does so too."""
+    reads_head: bool = True
+    """Whether it reads the scores of a head; where it does not, a learner may be cut in front of its head."""
     pipelined: bool = True
     """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
 
@@ -261,7 +272,7 @@ class InferenceRule(nn.Module, ABC):
         return scores.softmax(dim=1)
 
     def blocks_needed(self, num_scored: int) -> int | None:
-        """Return how many of the scored blocks, counted from the first, the rule reads; None: all of them.
+        """Return how many of the scored blocks but heads, counted from the first, the rule reads; None: all of them.
 
         Without the blocks behind them the rule must give the same scores; see `Learner.truncated`.
         """

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from onward.core import InferenceRule, Learner
+from onward.core import Learner
 from onward.core.learner import ObservedEvidence
 from onward.hardware.injection import is_noisy
 from onward.runs import ModelSpec, load_model
@@ -56,11 +56,8 @@ def model_of(learner: Learner, spec: ModelSpec, rule: str | None = None, *, name
             "this learner computes on a noisy or quantized chip, which an export cannot hold: leave `noisy`"
         )
     whole = learner.shortened(len(learner.blocks), rule=rule)
-    scored = [k for k, block in enumerate(whole.blocks) if block.goodness is not None]
-    reader = whole.rules[whole.default_rule]
-    assert isinstance(reader, InferenceRule)
-    count = reader.blocks_needed(len(scored))
-    short = (whole if count is None else whole.shortened(scored[count - 1] + 1)).eval()
+    count = whole.blocks_needed()
+    short = (whole if count is None else whole.shortened(count)).eval()
     return Model(short, replace(spec, blocks=len(short.blocks), rule=short.default_rule), name)
 
 

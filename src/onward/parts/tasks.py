@@ -3,16 +3,12 @@
 from collections.abc import Sequence
 
 from onward.core import InputForm, Learner, LocalBlock, Objective, Task
-from onward.parts.goodness.linear import PooledLinear
-from onward.parts.goodness.means import LinearHead
-from onward.parts.goodness.projection import Projection
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.numbers import MeanValues, SumLabels
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
 from onward.parts.objective.weighted import Weighted
 from onward.parts.supervision.labels import LabelInInput, LabelInLoss
-
-_READ_OUTS = (Projection, PooledLinear, LinearHead)
 
 
 def for_task(learner: Learner, task: Task, mean: Sequence[float] = (), deviation: Sequence[float] = ()) -> Learner:
@@ -50,7 +46,7 @@ def _objective(
     inner = block.objective
     weight = inner.weight if isinstance(inner, Weighted) else 1.0
     inner = inner.objective if isinstance(inner, Weighted) else inner
-    fits = isinstance(inner, CrossEntropy) and isinstance(block.goodness, _READ_OUTS)
+    fits = isinstance(inner, CrossEntropy) and isinstance(block.goodness, LinearHead)
     if not fits or block.auxiliary is not None or not isinstance(learner.supervision, LabelInLoss):
         odd = next(
             type(part).__name__
@@ -58,7 +54,7 @@ def _objective(
                 (learner.supervision, isinstance(learner.supervision, LabelInLoss)),
                 (block.auxiliary, block.auxiliary is None),
                 (inner, isinstance(inner, CrossEntropy)),
-                (block.goodness, isinstance(block.goodness, _READ_OUTS)),
+                (block.goodness, isinstance(block.goodness, LinearHead)),
             )
             if not good
         )

@@ -22,11 +22,12 @@ class StageEvaluation:
 
     def __init__(self, learner: Learner, ranks: Ranks, owned: range):
         self.learner, self.ranks, self.last = learner, ranks, ranks.last
+        self.heads = learner.num_heads
         self.forward = StageForward(learner, owned)
 
     def collect(self, images: Source, *, handed_on: bool, batch_size: int, watch: Watch) -> Seen:
         """Carry a split through this stage; return what all blocks came to, if this is the last stage."""
-        seen = _Collected()
+        seen = _Collected(self.heads)
         with self.ranks.watch.work.expected():
             for message in self._coming(images, handed_on, batch_size):
                 self.ranks.watch.work.moved()
@@ -59,7 +60,8 @@ class StageEvaluation:
 class _Collected:
     """Puts together what arrives at the end of the pipeline, batch by batch."""
 
-    def __init__(self):
+    def __init__(self, heads: int):
+        self.heads = heads
         self.batches: Seen = []
         self.count = 0
         self._views: list[Tensor] = []
@@ -71,7 +73,7 @@ class _Collected:
         if message.notes["complete"]:
             scores = self._scores(y, signed=message.notes["signed"])
             handed_on = found if message.kind == "handed_on" else []
-            self.batches.append((CollectedEvidence(scores, handed_on), y))
+            self.batches.append((CollectedEvidence(scores, handed_on, heads=self.heads), y))
             self.count += len(y)
             self._views = []
 

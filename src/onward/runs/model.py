@@ -9,7 +9,16 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm
-from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
+from onward.core import (
+    Description,
+    InputForm,
+    Learner,
+    by_names_of_today,
+    common_defaults,
+    derive_seed,
+    gradients_on,
+    seeded,
+)
 from onward.data import Data, Splits, as_splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardize, StandardizeValues
@@ -294,7 +303,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     with naming(f"{described} describes no model that can be built"):
         wanted = spec.forms(header.forms)
     try:
-        check_forms(wanted, header.forms)
+        check_forms(wanted, by_names_of_today(header.forms, wanted))
         tensors, _ = read_tensors(weights)
         check_finite(tensors)
     except ValueError as error:

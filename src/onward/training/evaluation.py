@@ -193,7 +193,10 @@ class Evaluator:
         elif rule.reads_handed_on or not rule.pipelined:
             return partial(self._evidence, images, "validating")
         else:
-            kept = [(CollectedEvidence(seen.block_scores), y) for seen, y in self._evidence(images, "validating")]
+            kept = [
+                (CollectedEvidence(seen.block_scores, heads=seen.heads), y)
+                for seen, y in self._evidence(images, "validating")
+            ]
         return lambda: kept
 
     def _collected(self, images: Source, names: list[str]) -> list[tuple[Evidence, Tensor]]:

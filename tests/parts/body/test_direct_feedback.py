@@ -11,7 +11,7 @@ from onward.algorithms import Backprop, CaFo
 from onward.core import LocalTrainer, Target, TrainerSettings
 from onward.nets import MLP, CaFoCNN
 from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
-from onward.parts.goodness.linear import PooledLinear
+from onward.parts.goodness.linear import LinearHead
 
 CLASSES = 3
 
@@ -109,7 +109,7 @@ def test_the_control_trains_all_blocks_by_the_true_gradient(algorithm: CaFo):
 
 
 def test_a_detached_goodness_scores_the_same_and_teaches_its_body_nothing():
-    inner = PooledLinear(CLASSES, 4)
+    inner = LinearHead(CLASSES, 4)
     nn.init.normal_(inner.linear.weight)
     activity = torch.rand(5, 4, requires_grad=True)
     detached = Detached(inner)

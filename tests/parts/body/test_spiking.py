@@ -19,7 +19,7 @@ from onward.parts.body.spiking import (
     spike_rates,
     trace_weights,
 )
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 
 
 @pytest.mark.parametrize("leak", [0.0, 0.7, 1.0])

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
+from onward.parts.goodness.linear import LinearHead
+from onward.parts.goodness.means import ClassMean, MeanSquare
 from onward.parts.ops.activity import map_mean
 
 SHAPES = [(3, 12), (3, 12, 4, 5)]

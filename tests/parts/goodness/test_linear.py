@@ -4,20 +4,20 @@ import pytest
 import torch
 
 from onward.core import Target
-from onward.parts.goodness.linear import PooledLinear, Standardized, largest_grid
+from onward.parts.goodness.linear import LinearHead, Standardized, largest_grid
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.objective.weighted import Weighted
 
 
-def _filled(num_classes: int, channels: int, cells: tuple[int, int]) -> PooledLinear:
+def _filled(num_classes: int, channels: int, cells: tuple[int, int]) -> LinearHead:
     torch.manual_seed(0)
-    goodness = PooledLinear(num_classes, channels, cells=cells).double()
+    goodness = LinearHead(num_classes, channels, cells=cells).double()
     torch.nn.init.normal_(goodness.linear.weight)
     return goodness
 
 
 @pytest.mark.parametrize(("cells", "size"), [((2, 2), (4, 6)), ((1, 2), (4, 6)), ((2, 4), (8, 8)), ((1, 1), (5, 3))])
-def test_pooled_linear_equals_a_loop(cells: tuple[int, int], size: tuple[int, int]):
+def test_a_linear_head_equals_a_loop(cells: tuple[int, int], size: tuple[int, int]):
     goodness = _filled(3, 5, cells)
     activity = torch.randn(2, 5, *size, dtype=torch.float64)
     bias = goodness.linear.bias.tolist()
@@ -43,7 +43,7 @@ def test_features_without_a_map_are_read_as_they_are():
     torch.testing.assert_close(goodness(activity[:, :, None, None]), goodness(activity))
 
 
-def test_pooled_linear_has_the_right_gradient():
+def test_a_linear_head_has_the_right_gradient():
     goodness = _filled(3, 4, (2, 2))
     activity = torch.randn(2, 4, 5, 3, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradcheck(goodness, (activity,))
@@ -56,14 +56,14 @@ def test_where_something_is_in_the_map_can_be_told():
     assert not torch.allclose(goodness(corner), goodness(other))
 
 
-def test_a_fresh_read_out_knows_nothing():
-    scores = PooledLinear(3, 5, cells=(2, 2))(torch.rand(4, 5, 8, 8))
+def test_a_read_out_that_begins_at_zero_knows_nothing():
+    scores = LinearHead(3, 5, cells=(2, 2), zero=True)(torch.rand(4, 5, 8, 8))
     assert torch.equal(scores, scores[:1].expand(4, 3))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (2, 7)])
 def test_any_map_fits_any_grid(size: tuple[int, int]):
-    assert PooledLinear(3, 5, cells=(4, 4))(torch.rand(2, 5, *size)).isfinite().all()
+    assert LinearHead(3, 5, cells=(4, 4))(torch.rand(2, 5, *size)).isfinite().all()
 
 
 def test_bf16_maps_give_fp32_scores():
@@ -121,3 +121,19 @@ def test_standardized_reads_channels_at_mean_0_and_variance_1_over_all_batches(s
 def test_before_its_first_batch_standardized_changes_nothing():
     read_out, x = Standardized(_filled(2, 3, (1, 1)).float(), 3), torch.randn(4, 3)
     torch.testing.assert_close(read_out(x), read_out.read_out(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4, 4)])
+def test_drawn_weights_have_a_gradient_for_activity_and_matrix_from_the_first_step(shape: tuple[int, ...]):
+    goodness = LinearHead(2, 3, cells=(2, 2) if len(shape) == 4 else (1, 1), bias=False).double()
+    assert torch.autograd.gradcheck(goodness, torch.rand(shape, dtype=torch.float64).requires_grad_())
+    activity = torch.rand(shape, dtype=torch.float64).requires_grad_()
+    goodness(activity)[:, 0].sum().backward()
+    assert activity.grad is not None and activity.grad.any()
+    assert goodness.linear.weight.grad is not None and goodness.linear.weight.grad[0].any()
+    assert list(dict(goodness.named_parameters())) == ["linear.weight"]
+
+
+def test_a_read_out_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="features must be at least 1, got 0"):
+        largest_grid(8, 0)

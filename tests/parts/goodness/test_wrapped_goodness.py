@@ -13,7 +13,7 @@ from onward.parts.body.direct_feedback import Detached
 from onward.parts.body.spiking import ClassDifficulty, OfPotential
 from onward.parts.goodness.anchors import RunningAnchors
 from onward.parts.goodness.least_squares import LeastSquares
-from onward.parts.goodness.linear import PooledLinear, Standardized
+from onward.parts.goodness.linear import LinearHead, Standardized
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.objective.class_scores import CrossEntropy
@@ -24,8 +24,8 @@ CLASSES, FEATURES, GROUPS = 4, 6, [0, 1, 1, 0]
 STATEFUL = {
     "RunningAnchors": lambda classes: RunningAnchors(classes, FEATURES),
     "LeastSquares": lambda classes: LeastSquares(classes, FEATURES),
-    "Standardized": lambda classes: Standardized(PooledLinear(classes, FEATURES), FEATURES),
-    "ClassDifficulty": lambda classes: ClassDifficulty(PooledLinear(classes, FEATURES), classes, strength=1.0),
+    "Standardized": lambda classes: Standardized(LinearHead(classes, FEATURES), FEATURES),
+    "ClassDifficulty": lambda classes: ClassDifficulty(LinearHead(classes, FEATURES), classes, strength=1.0),
 }
 """Every goodness that learns from a batch what no gradient teaches."""
 WRAPPERS = {

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from onward.core import Target
 from onward.nets import Architecture, ResNet17, TinyCNN
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.handoff.fusion import Gather, fusion_block, gather_from
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.objective.class_scores import CrossEntropy

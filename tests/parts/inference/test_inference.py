@@ -11,7 +11,15 @@ from torch import Tensor
 
 from evidence import made_up
 from onward.core import Evidence
-from onward.parts.inference.scores import BestRange, LastGoodness, LinearReadout, SumGoodness
+from onward.parts.inference.mirrored import Mirrored
+from onward.parts.inference.scores import (
+    BestBlock,
+    BestRange,
+    HeadGoodness,
+    LastGoodness,
+    LinearReadout,
+    SumGoodness,
+)
 
 Split = Callable[[], Iterable[tuple[Evidence, Tensor]]]
 
@@ -38,10 +46,19 @@ def test_sum_goodness_adds_the_blocks_from_its_start_on(start: int):
     torch.testing.assert_close(SumGoodness(start)(made_up(block_scores=scores)), expected)
 
 
-def test_sum_goodness_leaves_out_the_last_blocks():
-    scores = torch.randn(4, 5, 4)
-    torch.testing.assert_close(SumGoodness(1, leave_out=1)(made_up(block_scores=scores)), scores[1] + scores[2])
-    assert torch.equal(SumGoodness(3, leave_out=2)(made_up(block_scores=scores)), scores[1])
+def test_rules_over_blocks_leave_out_a_head():
+    """With a head behind them, the blocks read as they do alone, before and after a rule is fitted."""
+    scores, labels = torch.randn(4, 30, 4), torch.arange(30) % 4
+    scores[3] = 9 * torch.nn.functional.one_hot(labels, 4)  # the head is always right, and would be chosen
+    seen, alone = made_up(block_scores=scores, heads=1), made_up(block_scores=scores[:3])
+    for rule in (SumGoodness(), SumGoodness(1), SumGoodness(7), LastGoodness(), BestBlock(), BestRange()):
+        assert torch.equal(rule(seen), rule(alone)) and not rule.reads_head
+        rule.fit(_nothing, lambda: [(seen, labels)])
+        fitted = rule(seen)
+        rule.fit(_nothing, lambda: [(alone, labels)])
+        assert torch.equal(fitted, rule(alone))
+    assert torch.equal(HeadGoodness()(seen), scores[3]) and HeadGoodness().reads_head
+    assert not Mirrored(LastGoodness()).reads_head and Mirrored(HeadGoodness()).reads_head
 
 
 def test_sum_goodness_of_a_network_that_ends_before_its_start_reads_the_last_block():

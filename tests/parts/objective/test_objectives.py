@@ -9,7 +9,7 @@ from torch import Tensor
 from onward.algorithms import CwComp
 from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Supervision, Target, TrainerSettings, each
 from onward.nets import CFSE
-from onward.parts.goodness.linear import PooledLinear
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.inference.scores import SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold
@@ -105,7 +105,7 @@ def test_softmax_twice_against_a_loop():
 def test_the_released_head_of_cwcomp_is_a_setting():
     for algorithm, objective in ((CwComp(), CrossEntropy), (CwComp(head="released"), SoftmaxTwice)):
         last = algorithm(CFSE(width=1)((1, 8, 8), 3), 3).blocks[-1]
-        assert isinstance(last.objective, objective) and isinstance(last.goodness, PooledLinear)
+        assert isinstance(last.objective, objective) and isinstance(last.goodness, LinearHead)
         assert bool(last.goodness.linear.weight.any()) == (algorithm.head == "released")
 
 

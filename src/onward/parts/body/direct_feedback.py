@@ -7,7 +7,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Auxiliary, Target, WrappedGoodness
-from onward.parts.goodness.linear import PooledLinear
+from onward.parts.goodness.linear import LinearHead
 
 
 class ErrorChannel:
@@ -25,7 +25,7 @@ class TopError(Auxiliary):
 
     def __init__(self, num_classes: int, channels: int, wire: ErrorChannel, *, cells: tuple[int, int] = (1, 1)):
         super().__init__()
-        self.read = PooledLinear(num_classes, channels, cells=cells)
+        self.read = LinearHead(num_classes, channels, cells=cells)
         nn.init.kaiming_uniform_(self.read.linear.weight, a=5**0.5)
         self.wire = wire
 

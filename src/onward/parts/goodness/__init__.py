@@ -4,9 +4,8 @@ from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors, direct
 from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness.class_tree import Levels, levels_of, tree_of
 from onward.parts.goodness.least_squares import LeastSquares
-from onward.parts.goodness.linear import PooledLinear, Standardized, largest_grid
-from onward.parts.goodness.means import ClassMean, LinearHead, MeanSquare
-from onward.parts.goodness.projection import Projection
+from onward.parts.goodness.linear import LinearHead, Standardized, grid_within, largest_grid
+from onward.parts.goodness.means import ClassMean, MeanSquare
 from onward.parts.goodness.spatial import SpatialGoodness, encode_cells, grid_for
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses, even_superclasses
 
@@ -20,8 +19,6 @@ __all__ = [
     "LinearHead",
     "MeanSquare",
     "MergedClasses",
-    "PooledLinear",
-    "Projection",
     "RunningAnchors",
     "SpatialGoodness",
     "Standardized",
@@ -30,6 +27,7 @@ __all__ = [
     "encode_cells",
     "even_superclasses",
     "grid_for",
+    "grid_within",
     "largest_grid",
     "levels_of",
     "tree_of",

@@ -1,4 +1,4 @@
-"""Goodness as a linear read-out that keeps a little of where things are in the map."""
+"""Goodness as a learned linear read-out of the activity, which may keep a little of where things are in the map."""
 # B batch, C classes, D channels or features
 
 from typing import ClassVar
@@ -8,34 +8,45 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Goodness, Target
-from onward.parts.ops.activity import widen
+from onward.parts.ops.activity import map_mean, widen
 from onward.parts.ops.cells import cell_means
+from onward.parts.ops.kind import gives_maps
 
 
-class PooledLinear(Goodness):
+class LinearHead(Goodness):
     """One score per class: a learned linear read-out of the activity, its maps averaged in a grid of `cells`, in fp32.
 
-    Nøkland and Eidnes 2019, the decoder of the loss `pred`; its weights begin at zero, as in the released code. A map
-    smaller than the grid is repeated; features without a map need one cell. Maps whose sides the grid does not divide
-    have cells that overlap, where the released code pads.
+    Without a bias it is Mono-Forward's G = a M^T (Gong, Li, Abdulla 2025), whose notes flatten or pool a map; its
+    weights begin uniform within 1 / sqrt(fan in), so that the body has a gradient from the first step on. With weights
+    that begin at `zero` it is the decoder of the loss `pred` (Nøkland and Eidnes 2019, released code). A map smaller
+    than the grid is repeated; features without a map need one cell. Maps whose sides the grid does not divide have
+    cells that overlap, where the released code of 2019 pads.
     """
 
     per_class: ClassVar[bool] = True
-    head = "alone"
 
-    def __init__(self, num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True):
+    def __init__(
+        self,
+        num_classes: int,
+        channels: int,
+        *,
+        cells: tuple[int, int] = (1, 1),
+        bias: bool = True,
+        zero: bool = False,
+    ):
         """`zero`: whether weights begin at zero, or as torch draws them."""
         super().__init__()
         self.cells = cells
-        self.linear = nn.Linear(channels * cells[0] * cells[1], num_classes)
+        self.linear = nn.Linear(channels * cells[0] * cells[1], num_classes, bias=bias)
         if zero:
             nn.init.zeros_(self.linear.weight)
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
-            if activity.ndim == 4:  # pooling adds in fp32; a wide copy of the whole map would cost more than it gives
-                activity = cell_means(activity, self.cells)
-            return self.linear(widen(activity).flatten(1))
+            if self.cells == (1, 1):
+                return self.linear(map_mean(widen(activity)))
+            # pooling adds in fp32; a wide copy of the whole map would cost more than it gives
+            return self.linear(widen(cell_means(activity, self.cells)).flatten(1))
 
 
 class Standardized(Goodness):
@@ -49,7 +60,7 @@ class Standardized(Goodness):
     mean: Tensor
     square: Tensor
 
-    def __init__(self, read_out: PooledLinear, channels: int, eps: float = 1e-5):
+    def __init__(self, read_out: LinearHead, channels: int, eps: float = 1e-5):
         super().__init__()
         self.read_out = read_out
         self.eps = eps
@@ -69,11 +80,23 @@ class Standardized(Goodness):
         self.square += (channels.square().mean(dim=1) - self.square) / self.batches
 
 
+def grid_within(body: nn.Module, channels: int, features: int) -> tuple[int, int]:
+    """Return the largest grid of a body's activity with at most `features` values; without a map it is one cell.
+
+    Raises ValueError if not a single value may be looked at.
+    """
+    grid = largest_grid(channels, features)
+    return grid if gives_maps(body) else (1, 1)
+
+
 def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:
     """Return the rows and columns of the largest grid with at most `features` values; one cell at least.
 
     Halves rows and columns in turn, from `side` on (Nøkland and Eidnes 2019, released code, which starts from the map).
+    Raises ValueError if not a single value may be looked at.
     """
+    if features < 1:
+        raise ValueError(f"features must be at least 1, got {features}: a read-out has to look at something")
     rows, columns = side, side
     while channels * rows * columns > features and columns > 1:
         rows, columns = (rows // 2, columns) if rows == columns else (rows, columns // 2)

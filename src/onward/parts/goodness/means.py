@@ -3,12 +3,11 @@
 
 from typing import ClassVar
 
-import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from onward.core import Goodness
-from onward.parts.ops.activity import map_mean, widen
+from onward.parts.ops.activity import widen
 from onward.parts.ops.class_groups import check_groups, group_mean, group_mean_square
 
 
@@ -52,18 +51,3 @@ class ClassMean(Goodness):
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         return group_mean(activity, self.num_classes)
-
-
-class LinearHead(Goodness):
-    """One score per class: a learned linear read-out of the activity, maps averaged first, in fp32."""
-
-    per_class: ClassVar[bool] = True
-    head = "always"
-
-    def __init__(self, num_classes: int, channels: int):
-        super().__init__()
-        self.linear = nn.Linear(channels, num_classes)
-
-    def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
-        with torch.autocast(activity.device.type, enabled=False):
-            return self.linear(map_mean(widen(activity)))

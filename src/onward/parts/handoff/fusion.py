@@ -8,7 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import LocalBlock, Stream
-from onward.parts.goodness.means import LinearHead
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.activity import map_mean, widen
 
@@ -54,4 +54,4 @@ def fusion_block(num_classes: int, widths: Sequence[int]) -> LocalBlock:
     nn.init.zeros_(head.linear.bias)
     for columns in head.linear.weight.data.split(list(widths), dim=1):
         columns.copy_(nn.init.kaiming_normal_(torch.empty(columns.shape), nonlinearity="relu"))
-    return LocalBlock(nn.Identity(), goodness=head, objective=CrossEntropy())
+    return LocalBlock(nn.Identity(), goodness=head, objective=CrossEntropy(), head=True)

@@ -9,19 +9,17 @@ from onward.parts.inference.early_exit import (
     trade_off,
 )
 from onward.parts.inference.exit_heads import ExitHeads, predict_through_heads
-from onward.parts.inference.first_blocks import FirstBlocks
 from onward.parts.inference.mirrored import Mirrored, mirrored
 from onward.parts.inference.numbers import MeanValues, SumLabels
-from onward.parts.inference.scores import BestBlock, BestRange, BlockGoodness, LastGoodness, LinearReadout, SumGoodness
+from onward.parts.inference.scores import BestBlock, BestRange, HeadGoodness, LastGoodness, LinearReadout, SumGoodness
 from onward.parts.inference.votes import SumVotes
 
 __all__ = [
     "BestBlock",
     "BestRange",
-    "BlockGoodness",
     "EarlyExit",
     "ExitHeads",
-    "FirstBlocks",
+    "HeadGoodness",
     "LastGoodness",
     "LinearReadout",
     "MeanValues",

@@ -22,6 +22,7 @@ class Mirrored(InferenceRule):
     def __init__(self, rule: InferenceRule):
         super().__init__()
         self.rule = rule
+        self.reads_head = rule.reads_head
         self.pipelined = False  # mirror images would have to go through it too
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:

@@ -16,85 +16,85 @@ from onward.parts.ops.rows import Rows
 class SumGoodness(InferenceRule):
     """Adds the scores of all scored blocks from `start` on; Hinton 2022 leaves out the first (start=1).
 
-    The last `leave_out` scored blocks do not count. With the label in the input, these scores come from trying every
-    label. A network with no block beyond `start` is read at the last one that counts.
+    Heads do not count. With the label in the input, these scores come from trying every label. A network with no block
+    beyond `start` is read at the last one.
     """
 
-    def __init__(self, start: int = 0, *, leave_out: int = 0):
+    reads_head = False
+
+    def __init__(self, start: int = 0):
         super().__init__()
         self.start = start
-        self.leave_out = leave_out
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        scores = evidence.block_scores
-        stop = len(scores) - self.leave_out
-        return scores[min(self.start, stop - 1) : stop].sum(dim=0)
+        scores = evidence.local_scores
+        return scores[min(self.start, len(scores) - 1) :].sum(dim=0)
 
 
 class LastGoodness(InferenceRule):
-    """Reads the scores of the last block alone."""
+    """Reads the scores of the last block alone, which is no head."""
+
+    reads_head = False
+
+    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
+        return evidence.local_scores[-1]
+
+
+class HeadGoodness(InferenceRule):
+    """Reads the scores of the head: the classifier that stands behind the blocks of the network."""
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         return evidence.block_scores[-1]
 
 
-class BlockGoodness(InferenceRule):
-    """Reads the scores of one scored block alone, counted from the end if `index` is negative."""
-
-    def __init__(self, index: int):
-        super().__init__()
-        self.index = index
-
-    def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        return evidence.block_scores[self.index]
-
-    def blocks_needed(self, num_scored: int) -> int | None:
-        return self.index + 1 if self.index >= 0 else None
-
-
 class BestBlock(InferenceRule):
     """Reads the one block that is most accurate on the validation split, the earliest of equals.
 
-    The last `leave_out` scored blocks are not considered. Before `fit` it is the last that is. What was chosen is kept
-    as a number beside the buffer of the state_dict: a program that is exported reads it as a constant.
+    Heads are not considered. Before `fit` it is the last block. What was chosen is kept as a number beside the buffer
+    of the state_dict: a program that is exported reads it as a constant.
     """
+
+    reads_head = False
 
     chosen: Tensor
 
-    def __init__(self, leave_out: int = 0):
+    def __init__(self):
         super().__init__()
-        self.leave_out = leave_out
-        self.register_buffer("chosen", torch.tensor(-1 - leave_out))
-        self.index = -1 - leave_out  # what `chosen` holds
+        self.register_buffer("chosen", torch.tensor(-1))
+        self.index = -1  # what `chosen` holds
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        return evidence.block_scores[self.index]
+        return evidence.local_scores[self.index]
 
     def blocks_needed(self, num_scored: int) -> int | None:
         return self.index + 1 if self.index >= 0 else None
 
     @torch.no_grad()
     def fit(self, train: Evidences, validation: Evidences) -> None:
-        correct = sum((seen.block_scores.argmax(dim=2) == y).sum(dim=1) for seen, y in validation())
+        correct = sum((seen.local_scores.argmax(dim=2) == y).sum(dim=1) for seen, y in validation())
         assert isinstance(correct, Tensor)
-        self.choose(int(correct[: len(correct) - self.leave_out].argmax()))
+        self.choose(int(correct.argmax()))
 
     def choose(self, index: int) -> None:
-        """Read this scored block from now on, counted from the end if it is negative."""
+        """Read this scored block from now on; -1: the last. Raises ValueError for another negative number."""
+        if index < -1:
+            raise ValueError(f"index is the number of a scored block, or -1 for the last, got {index}")
         self.index = index
         self.chosen.fill_(index)
 
     def _load_from_state_dict(self, *stored) -> None:
         super()._load_from_state_dict(*stored)
-        self.index = int(self.chosen)
+        self.choose(max(int(self.chosen), -1))  # files of before 0.1 counted a head: -2 was the last block before it
 
 
 class BestRange(InferenceRule):
     """Adds the scores of the contiguous range of blocks that is most accurate on the validation split.
 
     DeeperForward, eq. 12 and the released code: of equally accurate ranges the one with the earliest end wins, then
-    the one with the earliest start. Before `fit` the range is all blocks but the first.
+    the one with the earliest start. Before `fit` the range is all blocks but the first. Heads do not count.
     """
+
+    reads_head = False
 
     first: Tensor
     last: Tensor
@@ -106,7 +106,7 @@ class BestRange(InferenceRule):
         self.range = (1, -1)  # what `first` and `last` hold
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
-        scores = evidence.block_scores
+        scores = evidence.local_scores
         stop = self.blocks_needed(len(scores))
         return scores[min(self.range[0], stop - 1) : stop].sum(dim=0)
 
@@ -116,7 +116,7 @@ class BestRange(InferenceRule):
 
     @torch.no_grad()
     def fit(self, train: Evidences, validation: Evidences) -> None:
-        correct = sum(_correct_by_range(evidence.block_scores, y) for evidence, y in validation())
+        correct = sum(_correct_by_range(evidence.local_scores, y) for evidence, y in validation())
         assert isinstance(correct, Tensor)
         best = int(correct.argmax())  # ends are rows, starts are columns: the first maximum is the documented tie-break
         self.choose(best % correct.shape[1], best // correct.shape[1])

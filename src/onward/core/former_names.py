@@ -1,0 +1,23 @@
+"""Former names of tensors: files that were written before a part of a learner was put together otherwise."""
+
+from collections.abc import Collection, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_FORMER = (("rules.best_range.rule.", "rules.best_range."),)
+"""Old and new beginnings. Before 0.1 the rules of HCL-FF were wrapped in one that left out its head."""
+
+
+def by_names_of_today(given: Mapping[str, T], wanted: Collection[str]) -> dict[str, T]:
+    """Return what a file holds by the names that a learner asks for: a former name gives way to the one of today.
+
+    A name that the learner asks for stays what it is: what was a former name of one learner is another's own.
+    """
+    found = dict(given)
+    for name in given:
+        for old, new in _FORMER:
+            today = name.replace(old, new, 1)
+            if name.startswith(old) and name not in wanted and today in wanted:
+                found.setdefault(today, found.pop(name))
+    return found
