@@ -2,6 +2,7 @@
 
 from onward.core.block import LocalBlock, detach
 from onward.core.columns import Column, is_frame
+from onward.core.evidence import ObservedEvidence
 from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.former_names import by_names_of_today
@@ -17,7 +18,7 @@ from onward.core.labels import (
     names_in,
     numbered_names,
 )
-from onward.core.learner import Learner, ObservedEvidence
+from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
 from onward.core.ranges import (

@@ -2,9 +2,8 @@
 # B batch, C classes, L blocks that have a goodness
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -13,6 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from onward.core.block import LocalBlock, check_heads, check_objectives, shared
+from onward.core.evidence import ObservedEvidence
 from onward.core.form import InputForm
 from onward.core.former_names import by_names_of_today
 from onward.core.gradients import common_defaults
@@ -373,48 +373,3 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Float[Tensor, "B C"]:
         return self.learner(images)
-
-
-class ObservedEvidence(Evidence):
-    """What a learner makes of a batch of images; each part is computed when first asked for, and once."""
-
-    def __init__(self, learner: Learner, images: Tensor):
-        self.learner = learner
-        self.heads = learner.num_heads
-        self.images = images
-        self.x = learner.prepare(images)
-
-    @cached_property
-    def block_scores(self) -> Float[Tensor, "L B C"]:
-        """The scores of every block that has a goodness: read per class, or collected by trying every label."""
-        views = [self._goodness(stream) for stream in self.learner.supervision.test_views(self.x)]
-        if not views:
-            return torch.zeros(0, len(self.x), 0, device=self.x.device)
-        return torch.stack(views, dim=-1) if self.learner.supervision.signed else views[0]
-
-    @cached_property
-    def handed_on(self) -> list[Float[Tensor, "B ..."]]:
-        """What each block hands to the next on a neutral view of the batch."""
-        return [stream[0] for _, _, stream in self.learner.run_blocks(self.learner.supervision.neutral_view(self.x))]
-
-    @cached_property
-    def mirrored(self) -> Evidence:
-        """What the learner makes of the same images, mirrored left and right. ValueError for what is no image."""
-        if self.images.ndim != 4:
-            raise ValueError("only images have a mirror image: this method cannot be trained on other inputs")
-        return ObservedEvidence(self.learner, self.images.flip(-1))
-
-    def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
-        """Let whole maps go block by block, so that never those of all blocks are held."""
-        if "handed_on" in self.__dict__:
-            return self.handed_on
-        view = self.learner.supervision.neutral_view(self.x)
-        return (handed_on for _, handed_on in self.learner.readings(view, lambda *_: None))
-
-    def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
-        read = self.learner.readings(stream, _goodness_of)
-        return torch.stack([goodness for goodness, _ in read if goodness is not None])
-
-
-def _goodness_of(block: LocalBlock, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"] | None:
-    return None if block.goodness is None else block.goodness(activity).float()

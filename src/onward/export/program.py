@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from onward.core import Learner
-from onward.core.learner import ObservedEvidence
+from onward.core import Learner, ObservedEvidence
 from onward.hardware.injection import is_noisy
 from onward.runs import ModelSpec, load_model
 from onward.runs.model import model_folder

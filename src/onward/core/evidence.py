@@ -1,0 +1,74 @@
+"""What a learner makes of a batch of inputs, computed as far as it is asked for."""
+# B batch, C classes, L blocks that have a goodness
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import cached_property
+from typing import Protocol, TypeVar
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from onward.core.block import LocalBlock
+from onward.core.slots import Evidence, Stream, Supervision
+
+T = TypeVar("T")
+
+
+class Observed(Protocol):
+    """A learner, as far as evidence needs it."""
+
+    prepare: nn.Module
+    supervision: Supervision
+
+    @property
+    def num_heads(self) -> int: ...
+
+    def run_blocks(self, stream: Stream) -> Iterator[tuple[LocalBlock, Tensor, Stream]]: ...
+
+    def readings(self, stream: Stream, read: Callable[[LocalBlock, Tensor], T]) -> Iterator[tuple[T, Tensor]]: ...
+
+
+class ObservedEvidence(Evidence):
+    """What a learner makes of a batch of images; each part is computed when first asked for, and once."""
+
+    def __init__(self, learner: Observed, images: Tensor):
+        self.learner = learner
+        self.heads = learner.num_heads
+        self.images = images
+        self.x = learner.prepare(images)
+
+    @cached_property
+    def block_scores(self) -> Float[Tensor, "L B C"]:
+        """The scores of every block that has a goodness: read per class, or collected by trying every label."""
+        views = [self._goodness(stream) for stream in self.learner.supervision.test_views(self.x)]
+        if not views:
+            return torch.zeros(0, len(self.x), 0, device=self.x.device)
+        return torch.stack(views, dim=-1) if self.learner.supervision.signed else views[0]
+
+    @cached_property
+    def handed_on(self) -> list[Float[Tensor, "B ..."]]:
+        """What each block hands to the next on a neutral view of the batch."""
+        return [stream[0] for _, _, stream in self.learner.run_blocks(self.learner.supervision.neutral_view(self.x))]
+
+    @cached_property
+    def mirrored(self) -> Evidence:
+        """What the learner makes of the same images, mirrored left and right. ValueError for what is no image."""
+        if self.images.ndim != 4:
+            raise ValueError("only images have a mirror image: this method cannot be trained on other inputs")
+        return ObservedEvidence(self.learner, self.images.flip(-1))
+
+    def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
+        """Let whole maps go block by block, so that never those of all blocks are held."""
+        if "handed_on" in self.__dict__:
+            return self.handed_on
+        view = self.learner.supervision.neutral_view(self.x)
+        return (handed_on for _, handed_on in self.learner.readings(view, lambda *_: None))
+
+    def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
+        read = self.learner.readings(stream, _goodness_of)
+        return torch.stack([goodness for goodness, _ in read if goodness is not None])
+
+
+def _goodness_of(block: LocalBlock, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"] | None:
+    return None if block.goodness is None else block.goodness(activity).float()
