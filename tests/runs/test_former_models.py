@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import onward
-from onward.core import by_names_of_today
+from onward.core.former_names import by_names_of_today
 
 KEPT = json.loads(gzip.decompress(Path(__file__).with_name("models_of_november.json.gz").read_bytes()))
 

@@ -5,7 +5,6 @@ from onward.core.columns import Column, is_frame
 from onward.core.evidence import ObservedEvidence
 from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
-from onward.core.former_names import by_names_of_today
 from onward.core.gradients import common_defaults, gradients_on
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import as_numbers, check_finite, check_images, check_labels, check_pairs
@@ -105,7 +104,6 @@ __all__ = [
     "WrappedGoodness",
     "alternating",
     "as_numbers",
-    "by_names_of_today",
     "check_fields",
     "check_finite",
     "check_images",

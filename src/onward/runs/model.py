@@ -9,16 +9,8 @@ import torch
 from torch import nn
 
 from onward.algorithms import Algorithm
-from onward.core import (
-    Description,
-    InputForm,
-    Learner,
-    by_names_of_today,
-    common_defaults,
-    derive_seed,
-    gradients_on,
-    seeded,
-)
+from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
+from onward.core.former_names import by_names_of_today
 from onward.data import Data, Splits, as_splits
 from onward.nets import Architecture
 from onward.parts.prepare import Standardize, StandardizeValues
