@@ -17,6 +17,7 @@ from onward.recipes.known import find_recipe, known_recipes
 from onward.registry import DATA
 from onward.runs import loading
 from onward.runs.finished import Run
+from onward.training import Logger
 
 
 def train(
@@ -28,20 +29,22 @@ def train(
     checkpoint_every: float = 60.0,
     workers: int | None = None,
     verbose: bool = True,
+    logger: Logger | None = None,
 ) -> Run:
     """Carry out a recipe, or the one of a name, in a new folder `runs_dir/RECIPE/seed-N`; return the finished run.
 
     `data_dir` holds a folder of parquet files for each named data set (default: ONWARD_DATA, else the hub); a
     checkpoint is written every `checkpoint_every` seconds; `workers` processes decode a streamed set. `verbose` shows
-    the training on standard error. Raises ValueError for what a user can mend, OSError if the folder cannot be written,
-    and `onward.runs.Interrupted` when a signal stopped it after a checkpoint: `resume` goes on from there.
+    the training on standard error, and `logger` takes the numbers of every epoch: `onward.training.TensorBoard`, or an
+    `onward.training.Logger` of your own. Raises ValueError for what a user can mend, OSError if the folder cannot be
+    written, and `onward.runs.Interrupted` when a signal stopped it after a checkpoint: `resume` goes on from there.
     """
     place = _place(runs_dir, data_dir, device, checkpoint_every, workers)
     if isinstance(recipe, str):
         recipe = find_recipe(recipe)
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe is a {type(recipe).__name__}: give a name that list_recipes() has, or a Recipe")
-    folder, result = runs.train(recipe, place, verbose=verbose)
+    folder, result = runs.train(recipe, place, verbose=verbose, logger=logger)
     return Run(folder, recipe, result)
 
 
@@ -53,6 +56,7 @@ def resume(
     checkpoint_every: float = 60.0,
     workers: int | None = None,
     verbose: bool = True,
+    logger: Logger | None = None,
 ) -> Run:
     """Go on with a run that was stopped, from its last checkpoint; a finished one is returned as it is.
 
@@ -64,7 +68,7 @@ def resume(
     if not Path(run).exists():
         raise ValueError(f"{run} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
     place = _place("runs", data_dir, device, checkpoint_every, workers)
-    folder, result = runs.resume(Path(run), place, verbose=verbose)
+    folder, result = runs.resume(Path(run), place, verbose=verbose, logger=logger)
     return Run(folder, folder.recipe(), result)
 
 

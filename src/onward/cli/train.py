@@ -44,6 +44,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
   --workers N              processes that decode a streamed set (one per core that is left over)
+  --log tensorboard        write the numbers of every epoch for TensorBoard too, into the run folder
   --compile                compile every body with torch.compile; the same result up to rounding
   --data DIR               a folder of one's own: budget, widths and name are made to suit it
   --method M, --net N      what to train on it (predsim, TinyCNN); `onward list` shows others

@@ -40,13 +40,24 @@ from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, spec_for
-from onward.runs.train import Interrupted, RunOptions, begin, check_data, conclude, follow, judge
+from onward.runs.train import (
+    Interrupted,
+    RunOptions,
+    begin,
+    check_data,
+    conclude,
+    follow,
+    judge,
+    loggers_of,
+    test_values,
+)
 from onward.screen import let_the_first_speak, shown
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
+from onward.training.logger import logged
 from onward.training.loop import StepDone, Training
 from onward.training.neighbors import Stopped
 from onward.training.progress import Display
@@ -115,6 +126,7 @@ class _Run:
             recipe = self.resumed.recipe()
         self.recipe = recipe
         self.device = _device(where.device)
+        loggers_of(where, Path())  # what is not installed is known before the others wait
 
     def carry_out(self) -> Outcome | None:
         recipe, ranks = self.recipe, self.ranks
@@ -236,7 +248,9 @@ class _Run:
             if self.ranks.writes:
                 folder.keep_metrics(training.epoch, resumed=training.step > 0)
                 display = self.held.enter_context(Display(training.total_epochs, training.epoch, training.steps))
-                follow(training, folder, display, after)
+                loggers = loggers_of(self.where, folder.path)
+                self.log = self.held.enter_context(logged(loggers, lambda: encode(self.recipe), training.epoch))
+                follow(training, folder, display, self.log, after)
             else:
                 for event in training:
                     after(event)
@@ -254,6 +268,7 @@ class _Run:
         weights = _gather(self.ranks, training.learner, training.owned)
         outcome = None
         if self.ranks.writes:
+            self.log.result = test_values(found[1])
             whole = spec.build()
             whole.load_state_dict({**training.learner.state_dict(), **weights})
             check_finite(whole.state_dict(), f" after step {training.step}")

@@ -6,9 +6,11 @@ from onward.algorithms import Algorithm
 from onward.core import Count, EpochDone, Learner, Seed, TrainerSettings, check_value, gradients_on
 from onward.data import Augmentation, as_data
 from onward.nets import Architecture
+from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.model import spec_for
 from onward.runs.trial import try_out
+from onward.training.logger import Log, Logger, check_logger, logged
 from onward.training.loop import Training
 from onward.training.process import processor_set_up
 
@@ -27,13 +29,15 @@ def fit(
     seed: int = 0,
     device: str = "auto",
     verbose: bool = False,
+    logger: Logger | None = None,
 ) -> Learner:
     """Train a network on data in memory, without a run folder; return the learner, ready to predict.
 
     `data` are splits, as of `from_arrays` or `load_data`, or a pair (inputs, labels), a loader of batches, or a Hugging
     Face dataset; of those a share is set aside for validation, and `learner.score` tells what the rest is worth.
     Its `history` has a record of every epoch. With `verbose` the training is shown on standard error: a bar on a
-    terminal, and a line for each epoch. Raises ValueError for arguments that are none, if the parts do not fit each
+    terminal, and a line for each epoch. `logger` takes the numbers of every epoch: `onward.training.TensorBoard`, or an
+    `onward.training.Logger` of your own. Raises ValueError for arguments that are none, if the parts do not fit each
     other, or if a loss is no longer finite.
     """
     epochs, batch_size = check_value("epochs", epochs, Count), check_value("batch_size", batch_size, Count)
@@ -41,6 +45,7 @@ def fit(
     check_value("trainer", trainer, TrainerSettings | None)
     check_value("augmentation", augmentation, Augmentation | None)
     check_value("verbose", verbose, bool)
+    check_logger(logger)
     data = as_data(data, seed=seed)
     settings, spec, on = trainer or TrainerSettings(), spec_for(algorithm, net, data), choose_device(device)
     learner = spec.build(seed=seed)
@@ -54,17 +59,26 @@ def fit(
         seed=seed,
         augmentation=augmentation,
     )
-    learner.history = _shown(training) if verbose else _unshown(training)
+    told = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    parts = {"algorithm": algorithm, "net": net, "trainer": settings}
+    with logged(
+        [] if logger is None else [logger], lambda: {**told, **{name: encode(part) for name, part in parts.items()}}
+    ) as log:
+        learner.history = _shown(training, log) if verbose else _unshown(training, log)
     return learner.eval()
 
 
-def _unshown(training: Training) -> tuple[EpochDone, ...]:
-    history = tuple(event for event in training if isinstance(event, EpochDone))
+def _unshown(training: Training, log: Log) -> tuple[EpochDone, ...]:
+    history = []
+    for event in training:
+        if isinstance(event, EpochDone):
+            history.append(event)
+            log.epoch(event)
     training.finish()
-    return history
+    return tuple(history)
 
 
-def _shown(training: Training) -> tuple[EpochDone, ...]:
+def _shown(training: Training, log: Log) -> tuple[EpochDone, ...]:
     from onward.training.progress import Display  # it needs rich, which nobody else here does
 
     history = []
@@ -73,6 +87,7 @@ def _shown(training: Training) -> tuple[EpochDone, ...]:
         for event in training:
             if isinstance(event, EpochDone):
                 history.append(event)
+                log.epoch(event)
                 display.epoch(event)
             else:
                 display.step(event)

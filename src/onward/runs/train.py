@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import torch
 
@@ -28,6 +28,7 @@ from onward.training.compiling import check_compiler, compile_bodies
 from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
+from onward.training.logger import Log, Logger, TensorBoard, check_logger, logged
 from onward.training.loop import Listener, StepDone, Training
 from onward.training.neighbors import Neighbors
 from onward.training.process import processor_set_up
@@ -57,6 +58,8 @@ class RunOptions:
     """Processes that decode a streamed set; None: one per core that is left over; 0: none."""
     compile: bool = False
     """Compile every body with torch.compile; the same result up to rounding."""
+    log: Literal["tensorboard"] | None = None
+    """Write the numbers of every epoch for TensorBoard too, into the run folder."""
 
     def __post_init__(self):
         check_fields(self)
@@ -65,14 +68,22 @@ class RunOptions:
 @gradients_on()
 @processor_set_up()
 def train(
-    recipe: Recipe, place: RunOptions, *, verbose: bool = True, init: Path | None = None
+    recipe: Recipe,
+    place: RunOptions,
+    *,
+    verbose: bool = True,
+    init: Path | None = None,
+    logger: Logger | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train from the start in a new run folder; return it with the result. `verbose` shows how far it is.
 
-    `init` is a finished run whose weights the training begins with, wherever they fit; the result says so.
+    `logger` takes the numbers of every epoch. `init` is a finished run whose weights the training begins with, wherever
+    they fit; the result says so.
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
     encode(recipe)  # what cannot be written down is not trained
+    check_logger(logger)
+    loggers_of(place, Path(), logger)  # what is not installed leaves no folder behind
     device = choose_device(place.device)
     data = images_of(recipe, place.data_dir, place.workers, verbose=verbose)
     learner = prepared(recipe, data, torch.device("cpu"))
@@ -90,17 +101,20 @@ def train(
     known = {**environment(device), **begun, "data_checksum": data.checksum}
     folder = RunFolder.create(place.runs_dir, recipe, known)
     with trained_here(folder.path):
-        return folder, _carry_out(folder, recipe, data, learner.to(device), place, verbose)
+        return folder, _carry_out(folder, recipe, data, learner.to(device), place, verbose, logger)
 
 
 @gradients_on()
 @processor_set_up()
-def resume(path: Path, place: RunOptions, *, verbose: bool = True) -> tuple[RunFolder, dict[str, Any]]:
+def resume(
+    path: Path, place: RunOptions, *, verbose: bool = True, logger: Logger | None = None
+) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
     Raises ValueError if the folder is damaged, if another process trains the run, or if the data are not those it
     began with.
     """
+    check_logger(logger)
     folder = RunFolder.open(path)
     result = folder.result()
     if result is not None:
@@ -113,7 +127,8 @@ def resume(path: Path, place: RunOptions, *, verbose: bool = True) -> tuple[RunF
             return folder, result
         data = images_of(recipe, place.data_dir, place.workers, begun=True, verbose=verbose)
         check_data(folder, data)
-        return folder, _carry_out(folder, recipe, data, prepared(recipe, data, device), place, verbose, resumed=True)
+        learner = prepared(recipe, data, device)
+        return folder, _carry_out(folder, recipe, data, learner, place, verbose, logger, resumed=True)
 
 
 def check_data(folder: RunFolder, data: Splits) -> None:
@@ -145,13 +160,14 @@ def begin(
 
 
 def follow(
-    training: Training, folder: RunFolder, listener: Listener, after: Callable[[StepDone | EpochDone], None]
+    training: Training, folder: RunFolder, listener: Listener, log: Log, after: Callable[[StepDone | EpochDone], None]
 ) -> None:
-    """Train to the end; write down what happens and tell a listener. `after` is called with every event."""
+    """Train to the end; write down and log what happens and tell a listener. `after` is called with every event."""
     training.evaluator.watch = listener.stage
     for event in training:
         if isinstance(event, EpochDone):
             folder.append_metrics(asdict(event))
+            log.epoch(event)
             listener.epoch(event)
         else:
             listener.step(event)
@@ -159,11 +175,21 @@ def follow(
     listener.trained()
 
 
+def loggers_of(place: RunOptions, folder: Path, logger: Logger | None = None) -> list[Logger]:
+    """Return what logs a run in a folder. Raises ValueError for what is not installed."""
+    return [*([] if logger is None else [logger]), *([] if place.log is None else [TensorBoard(folder)])]
+
+
 def judge(training: Training, data: Splits) -> tuple[Accuracy, Accuracy]:
     """Finish a training that has seen its last epoch; return what it comes to on the validation and the test split."""
     training.finish()
     validation = training.evaluator.accuracy(data.validation, "validating")
     return validation, training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
+
+
+def test_values(test: Accuracy) -> dict[str, float]:
+    """Return what a logger gets of the accuracy on the test split."""
+    return {"test/accuracy": test.of_default_rule, **{f"test/{rule}": value for rule, value in test.by_rule.items()}}
 
 
 def conclude(
@@ -191,6 +217,7 @@ def _carry_out(
     learner: Learner,
     place: RunOptions,
     verbose: bool,
+    logger: Logger | None,
     *,
     resumed: bool = False,
 ) -> dict[str, Any]:
@@ -208,11 +235,14 @@ def _carry_out(
             raise ValueError(f"{folder.path} was stopped before its first checkpoint: begin it again with --init")
         _save(training, folder)  # a run that is resumed cannot take these weights again
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
-    with Display(training.total_epochs, training.epoch, training.steps, quiet=not verbose) as display:
-        with stop_requests() as wish:
-            follow(training, folder, display, _saved_in_time(training, folder, place.checkpoint_every, wish))
-            _save(training, folder)
-        found = judge(training, data)
+    loggers = loggers_of(place, folder.path, logger)
+    with logged(loggers, lambda: encode(recipe), training.epoch) as log:
+        with Display(training.total_epochs, training.epoch, training.steps, quiet=not verbose) as display:
+            with stop_requests() as wish:
+                follow(training, folder, display, log, _saved_in_time(training, folder, place.checkpoint_every, wish))
+                _save(training, folder)
+            found = judge(training, data)
+        log.result = test_values(found[1])
     return conclude(folder, recipe, data, learner, training.train_seconds, found)
 
 
