@@ -84,7 +84,7 @@ def test_an_object_of_ones_own_is_trained_described_and_evaluated(tmp_path):
     data = _weather()
     assert isinstance(data, Data)
     learner = fit(MonoForward(), Dense(hidden=(8,)), data, epochs=10, batch_size=20, device="cpu")
-    assert evaluate(learner, data).headline > 0.8
+    assert evaluate(learner, data).of_default_rule > 0.8
     assert evaluate(learner, data) == evaluate(learner, as_splits(data))
     spec = spec_for(MonoForward(), Dense(hidden=(8,)), data)
     assert spec == learner.description and spec.class_names == ("dry", "wet")
@@ -98,8 +98,8 @@ def test_a_source_of_ones_own_makes_its_samples_when_they_are_asked_for():
     data = Weather(drawn, held, held, ("dark", "bright"), inputs=InputForm("images", (1, 4, 4), unit=True))
     quick = TrainerSettings(learning_rate=0.02)
     learner = fit(MonoForward(), MLP(width=8, depth=1), data, epochs=10, batch_size=10, trainer=quick, device="cpu")
-    assert evaluate(learner, data).headline > 0.8
-    assert evaluate(learner, data, split="train").headline > 0.8
+    assert evaluate(learner, data).of_default_rule > 0.8
+    assert evaluate(learner, data, split="train").of_default_rule > 0.8
 
 
 def test_a_registered_set_may_be_an_object_of_ones_own(monkeypatch):

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-import torch
 import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.named import model_folder
 from onward.cli.tables import show_table
+from onward.core import Task
 from onward.runs import RunFolder
 from onward.runs.evaluating import evaluate_again, evaluate_others
 from onward.training import Accuracy
-from onward.training.metrics import ClassMetrics
 from onward.training.progress import stages
 
 _SHOWN = 20  # classes that are shown one by one
@@ -46,29 +45,44 @@ def run(words: Sequence[str]) -> None:
             recipe, count, name, names, accuracy = evaluate_others(
                 order.run, order.data, data_dir=order.data_dir, device=order.device, watch=watch
             )
-            _show(f"{recipe.name}, {count:,} images of {name}", accuracy, names)
+            _show(f"{recipe.name}, {count:,} images of {name}", accuracy, names, "classes")
             return
         recipe, data, accuracy = evaluate_again(
             order.run, split=order.split, data_dir=order.data_dir, device=order.device, watch=watch
         )
     images = getattr(data, order.split)
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
-    _show(title, accuracy, data.class_names)
+    _show(title, accuracy, data.class_names, data.task)
 
 
-def _show(title: str, accuracy: Accuracy, names: Sequence[str]) -> None:
-    """Print the accuracy of every read-out, and how each class fares."""
-    confusion = torch.tensor(accuracy.confusion)
-    metrics = ClassMetrics(confusion)
+def _show(title: str, accuracy: Accuracy, names: Sequence[str], task: Task) -> None:
+    """Print what every read-out is worth, and how each class fares and is confused with others."""
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
-    read["balanced accuracy"] = metrics.balanced_accuracy
-    show_table(title, ["read-out", "accuracy %"], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])
-    if len(names) <= _SHOWN:
-        rows = [
-            (name, [_percent(recall), str(int(count))])
-            for name, recall, count in zip(names, metrics.recall, confusion.sum(1), strict=True)
-        ]
-        show_table("recall of each class", ["class", "recall %", "images"], rows)
+    if task == "values":
+        show_table(title, ["read-out", "R2"], [(name, [f"{value:.4f}"]) for name, value in read.items()])
+        return
+    metrics = accuracy.classes
+    if metrics is not None:
+        read["balanced accuracy"] = metrics.balanced_accuracy
+    what = "accuracy %" if task == "classes" else "all labels right %"
+    show_table(title, ["read-out", what], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])
+    if metrics is None or len(names) > _SHOWN:
+        return
+    counts = metrics.confusion.sum(1).tolist()
+    rows = [
+        (name, [_percent(recall), _percent(precision), str(count), _confused(row, k, names)])
+        for k, (name, recall, precision, count, row) in enumerate(
+            zip(names, metrics.recall, metrics.precision, counts, accuracy.confusion, strict=True)
+        )
+    ]
+    show_table("each class", ["class", "recall %", "precision %", "samples", "most often taken for"], rows)
+
+
+def _confused(row: Sequence[int], own: int, names: Sequence[str]) -> str:
+    """Return the class that samples of another one are most often taken for, and how many of them."""
+    wrong = [count if k != own else 0 for k, count in enumerate(row)]
+    most = max(range(len(wrong)), key=wrong.__getitem__)
+    return f"{names[most]} ({wrong[most]})" if wrong[most] else "-"
 
 
 def _percent(share: float) -> str:

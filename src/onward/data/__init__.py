@@ -14,7 +14,7 @@ from .public import KNOWN_NOTES, note_on_counts
 from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
 from .stream import Streamed
-from .taken import Data, as_data, as_splits, rows_of
+from .taken import Data, as_data, as_splits, rows_of, weights_of
 
 __all__ = [
     "DATA_SETS",
@@ -51,4 +51,5 @@ __all__ = [
     "read_image",
     "read_labeled",
     "rows_of",
+    "weights_of",
 ]

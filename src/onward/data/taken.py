@@ -1,11 +1,12 @@
 """What `fit` and `evaluate` take as data, and what they make of it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
 
-from onward.core import InputForm, Task, check_names, check_value
+from onward.core import InputForm, Task, check_finite, check_names, check_value
 
 from .arrays import from_arrays, read_rows, targets_of
 from .dataset import from_dataset, is_dataset
@@ -132,6 +133,40 @@ def as_data(data: Any, *, seed: int = 0) -> Splits:
             "onward.from_loader, onward.from_dataset or onward.load_data returns"
         )
     return from_loader(data, seed=seed)
+
+
+def weights_of(class_weights: Any, data: Splits) -> tuple[float, ...]:
+    """Return a weight for each class: "balanced", a mapping from names or indices, or a sequence in their order.
+
+    "balanced" weighs a class by samples / (classes * its samples), so that the mean over the training rows is 1.
+    Raises ValueError for other classes, other numbers of them, and for weights that are negative or not finite.
+    """
+    names, shown = data.class_names, ", ".join(data.class_names[:8]) + (", ..." if len(data.class_names) > 8 else "")
+    if data.task != "classes":
+        raise ValueError(f"class_weights is about classes, which task {data.task!r} does not have: leave it out")
+    if isinstance(class_weights, str):
+        if class_weights != "balanced":
+            raise ValueError(f"class_weights is {class_weights!r}: give 'balanced', or a weight for each class")
+        counts = data.train.labels.cpu().bincount(minlength=len(names)).double()
+        return tuple((counts.sum() / (len(names) * counts.clamp_min(1))).tolist())
+    if isinstance(class_weights, Mapping):
+        given = {names[key] if _is_index(key, names) else key: value for key, value in class_weights.items()}
+        strange = next((key for key in given if key not in names), None)
+        missing = next((name for name in names if name not in given), None)
+        if strange is not None or missing is not None:
+            told = f"has {strange!r}, which is no class" if strange is not None else f"lacks {missing!r}"
+            raise ValueError(f"class_weights {told}: give a weight to each of {shown}")
+        class_weights = [given[name] for name in names]
+    found = check_finite(class_weights, "class_weights").double().cpu()
+    if found.shape != (len(names),):
+        raise ValueError(f"class_weights has shape {tuple(found.shape)}: give one number for each of {shown}")
+    if (found < 0).any() or not found.any():
+        raise ValueError(f"class_weights reach down to {float(found.min()):g}: give 0 or more, not all of them 0")
+    return tuple(found.tolist())
+
+
+def _is_index(key: Any, names: tuple[str, ...]) -> bool:
+    return isinstance(key, int) and not isinstance(key, bool) and 0 <= key < len(names)
 
 
 def rows_of(data: Any, like: tuple[InputForm, Task, tuple[str, ...]]) -> Samples:

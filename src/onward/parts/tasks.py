@@ -7,6 +7,7 @@ from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.numbers import MeanValues, SumLabels
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
+from onward.parts.objective.targets import ClassWeights
 from onward.parts.objective.weighted import Weighted
 from onward.parts.supervision.labels import LabelInInput, LabelInLoss
 
@@ -38,6 +39,23 @@ def check_untouched(learner: Learner, form: InputForm) -> None:
             f"this method writes the label over the first {learner.supervision.num_classes} values of its input, which "
             f"of {form.kind} would erase what is learned from: use a method that leaves it alone, such as MonoForward"
         )
+
+
+def weigh_classes(learner: Learner, weights: Sequence[float]) -> None:
+    """Multiply the loss of each sample by the weight of its class, in every block of a learner.
+
+    Raises ValueError for a method whose loss terms are not those of single samples and their classes.
+    """
+    for block in learner.blocks:
+        objective = block.objective
+        if objective is None:
+            continue
+        if not objective.per_class or objective.signed or objective.couples_samples:
+            raise ValueError(
+                f"class_weights is about the loss of single samples, which {type(objective).__name__} does not have: "
+                "leave it out, and draw rare classes more often, from_arrays(..., weights='balanced')"
+            )
+        block.objective = ClassWeights(objective, tuple(weights))
 
 
 def _objective(

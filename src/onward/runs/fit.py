@@ -1,11 +1,13 @@
 """Fit: a network trained on data in memory, without a run folder."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from onward.algorithms import Algorithm
 from onward.core import Count, EpochDone, Learner, Seed, TrainerSettings, check_value, gradients_on
-from onward.data import Augmentation, as_data
+from onward.data import Augmentation, as_data, weights_of
 from onward.nets import Architecture
+from onward.parts.tasks import weigh_classes
 from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.model import spec_for
@@ -26,6 +28,7 @@ def fit(
     batch_size: int = 64,
     trainer: TrainerSettings | None = None,
     augmentation: Augmentation | None = None,
+    class_weights: str | Mapping[Any, float] | Sequence[float] | None = None,
     seed: int = 0,
     device: str = "auto",
     verbose: bool = False,
@@ -33,8 +36,10 @@ def fit(
 ) -> Learner:
     """Train a network on data in memory, without a run folder; return the learner, ready to predict.
 
-    `data` are splits, as of `from_arrays` or `load_data`, or a pair (inputs, labels), a loader of batches, or a Hugging
-    Face dataset; of those a share is set aside for validation, and `learner.score` tells what the rest is worth.
+    `data` are splits, as of `from_arrays` or `load_data`, any other `onward.data.Data`, or a pair (inputs, labels), a
+    loader of batches, or a Hugging Face dataset; of those a share is set aside for validation, and `learner.score`
+    tells what the rest is worth. `class_weights` multiply the loss of each sample by the weight of its class: a number
+    for each class, a mapping from names or indices, or "balanced", by which all classes weigh the same.
     Its `history` has a record of every epoch. With `verbose` the training is shown on standard error: a bar on a
     terminal, and a line for each epoch. `logger` takes the numbers of every epoch: `onward.training.TensorBoard`, or an
     `onward.training.Logger` of your own. Raises ValueError for arguments that are none, if the parts do not fit each
@@ -47,8 +52,11 @@ def fit(
     check_value("verbose", verbose, bool)
     check_logger(logger)
     data = as_data(data, seed=seed)
+    weights = None if class_weights is None else weights_of(class_weights, data)
     settings, spec, on = trainer or TrainerSettings(), spec_for(algorithm, net, data), choose_device(device)
     learner = spec.build(seed=seed)
+    if weights is not None:
+        weigh_classes(learner, weights)
     try_out(learner, settings, batch_size=batch_size)
     training = Training(
         learner.to(on),

@@ -23,7 +23,7 @@ from onward.core import (
 from onward.core.renamed import Renamed
 from onward.data import Source, batches
 from onward.parts.inference.numbers import MeanValues
-from onward.training.metrics import RunningError, confusion_of, rightly
+from onward.training.metrics import ClassMetrics, RunningError, confusion_of, rightly
 
 Seen = Iterable[tuple[Evidence, Tensor]]
 
@@ -59,6 +59,11 @@ class Accuracy:
     def of_default_rule(self) -> float:
         """Accuracy of the default inference rule."""
         return next(iter(self.by_rule.values()))
+
+    @property
+    def classes(self) -> ClassMetrics | None:
+        """Balanced accuracy, and recall and precision of each class; None where there is no table of confusion."""
+        return ClassMetrics(torch.tensor(self.confusion)) if self.confusion else None
 
     headline = Renamed("of_default_rule")
 
