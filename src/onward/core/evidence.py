@@ -3,7 +3,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -15,6 +15,7 @@ from onward.core.slots import Evidence, Stream, Supervision
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Observed(Protocol):
     """A learner, as far as evidence needs it."""
 
