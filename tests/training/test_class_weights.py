@@ -66,4 +66,4 @@ def test_weights_of_classes_need_classes_and_a_loss_of_single_samples():
         weights_of("balanced", from_arrays(rows, rows[:, 0], task="values"))
     with pytest.raises(ValueError, match="weights='balanced'"):
         data = from_arrays(rows[:, :, None].repeat(3, 2).clip(0, 1), np.arange(40) % 2)
-        fit(ForwardForward(), MLP(width=4), data, epochs=1, class_weights=[1, 2])
+        fit(ForwardForward(), MLP(width=4), data, epochs=1, class_weights=[1.0, 2.0])
