@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
 from onward.recipes import ROWS, Recipe
 from onward.training.compiling import compile_bodies
 from report import Order, begin, finish

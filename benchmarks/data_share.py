@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from onward.costs.contenders import StepBenchmark, contenders, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, contenders, shapes_like
 from onward.data import Augmentation
 from report import begin, finish
 from subjects import subject

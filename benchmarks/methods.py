@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
-from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
 from onward.recipes import RECIPES, Recipe
 from report import Order, begin, finish
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from onward.costs.contenders import StepBenchmark, Variant, contenders, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, Variant, contenders, shapes_like
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
 from report import Order, begin, finish

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from onward.costs.contenders import StepBenchmark, contenders, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, contenders, shapes_like
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
 from onward.nets import TinyCNN
 from report import begin, finish
 from subjects import subject

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from onward.costs.contenders import StepBenchmark, Variant, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, Variant, contenders, interleave, shapes_like
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject

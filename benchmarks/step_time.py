@@ -3,7 +3,7 @@
 from pathlib import Path
 from statistics import median
 
-from onward.costs.contenders import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
 from onward.measure import peak_rate
 from onward.recipes import Recipe
 from report import Order, begin, finish

@@ -26,7 +26,7 @@ def _error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 
 def test_measure_shows_and_writes_what_it_found(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
-    import onward.costs.contenders as measuring
+    import onward.costs.step_benchmark as measuring
 
     monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
     monkeypatch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))
@@ -93,7 +93,7 @@ def test_a_limit_that_is_too_small_names_the_floor(capsys: pytest.CaptureFixture
 def test_a_network_that_spikes_shows_what_its_spikes_cost(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    import onward.costs.contenders as measuring
+    import onward.costs.step_benchmark as measuring
 
     monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
     monkeypatch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))

@@ -10,7 +10,7 @@ import pytest
 from onward.plots import Bar, Line, Point, SeriesStyle, accuracy_by_cost, bars, curves, lines, matrix, recovery, svg
 from onward.plots.charts import bounds, shortened, wrapped
 from onward.plots.curves import BACKPROP, KINDS
-from onward.plots.look import CONTROL, DARK, OWN
+from onward.plots.style import CONTROL, DARK, OWN
 
 _LOOK = SeriesStyle("a", 0, False)
 

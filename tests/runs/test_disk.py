@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from onward.compare.kept import AnswerCache
+from onward.compare.answer_cache import AnswerCache
 from onward.recipes import RECIPES, Recipe
 from onward.results.pages import insert, write_results
 from onward.runs import checkpoints

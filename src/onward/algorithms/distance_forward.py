@@ -21,7 +21,7 @@ from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -26,7 +26,7 @@ from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference.scores import BestRange, HeadGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

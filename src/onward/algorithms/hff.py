@@ -17,7 +17,7 @@ from onward.parts.goodness.anchors import LearnedAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.tempered import TemperedCrossEntropy
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

@@ -22,7 +22,7 @@ from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.weighted import Weighted
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 

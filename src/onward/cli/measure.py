@@ -12,7 +12,7 @@ from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.named import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import fitted
-from onward.costs.contenders import measure
+from onward.costs.step_benchmark import measure
 from onward.measure import CATEGORIES, PHASES
 from onward.runs.environment import choose_device, device_name
 from onward.screen import say

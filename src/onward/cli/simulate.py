@@ -14,7 +14,7 @@ from onward.cli.tables import show_table
 from onward.cli.words import fitted
 from onward.core import LocalTrainer
 from onward.costs.blocks import BlockCosts, block_costs
-from onward.costs.contenders import shapes_like
+from onward.costs.step_benchmark import shapes_like
 from onward.data import TrainLoader
 from onward.pipeline import LinkSpeed, MessagePrecision, Stages, place, possible_cuts, simulate, stages_of
 from onward.recipes import Recipe

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import torch
 
-from onward.compare.kept import AnswerCache
+from onward.compare.answer_cache import AnswerCache
 from onward.compare.recovery import ChipTraining, Recovery, recover
 from onward.core import Learner
 from onward.data import Samples, Splits

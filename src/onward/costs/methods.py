@@ -8,7 +8,7 @@ import torch
 
 from onward.algorithms import Backprop
 from onward.core import TrainerSettings
-from onward.costs.contenders import MeasuredVariant, Variant, contenders, fitting, side_by_side
+from onward.costs.step_benchmark import MeasuredVariant, Variant, contenders, fitting, side_by_side
 from onward.data import Splits
 from onward.measure import PeakRate, peak_rate
 from onward.recipes import Recipe

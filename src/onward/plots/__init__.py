@@ -5,7 +5,7 @@
 
 from onward.plots.charts import Bar, Line, bars, lines, matrix, recovery
 from onward.plots.curves import Point, accuracy_by_cost, curves
-from onward.plots.look import SeriesStyle
+from onward.plots.style import SeriesStyle
 from onward.plots.trainings import blocks, confusion, training
 from onward.plots.web import svg
 

@@ -12,7 +12,7 @@ from typing import Any
 import altair as alt
 from rich.cells import cell_len
 
-from onward.plots.look import CARD, GRID, INK, PARTS, RIGHT, SOFT, WRONG, SeriesStyle, config
+from onward.plots.style import CARD, GRID, INK, PARTS, RIGHT, SOFT, WRONG, SeriesStyle, config
 
 Number = int | float
 Chart = alt.Chart | alt.LayerChart

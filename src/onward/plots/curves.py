@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import altair as alt
 
 from onward.plots.charts import Chart, Line, Number, finished
-from onward.plots.look import CARD, CONTROL, OWN
+from onward.plots.style import CARD, CONTROL, OWN
 
 KINDS = ("one layer", "one layer, auxiliary network", "read-outs alone", "two layers")
 """Kinds of points that have the same color in every chart; others get the colors that are left."""

@@ -9,7 +9,7 @@ from torch import as_tensor, bincount
 from onward.core import EpochDone, Learner
 from onward.plots.charts import Chart, Line, matrix
 from onward.plots.curves import curves
-from onward.plots.look import SeriesStyle
+from onward.plots.style import SeriesStyle
 from onward.runs.finished import Run
 from onward.runs.folder import RunFolder
 

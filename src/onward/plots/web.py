@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 
 from onward.plots.charts import Chart
-from onward.plots.look import recolored
+from onward.plots.style import recolored
 
 
 def svg(chart: Chart, *, width: int = 640) -> str:

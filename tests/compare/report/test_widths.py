@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from report_toys import comparison, cost
 
-import onward.costs.contenders as measuring
+import onward.costs.step_benchmark as measuring
 from onward.cli import compare, main, measure
 from onward.cli.tables import console, show_table
 from onward.nets import TinyCNN

@@ -12,7 +12,7 @@ from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread
 from onward.compare.report.panels import Found, looks_of, mistakes, panels
 from onward.compare.report.verdict import points, summary, verdicts
-from onward.plots.look import PARTS, config, recolored
+from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
 
 _WIDE = 8  # columns of a table that stand side by side on a screen

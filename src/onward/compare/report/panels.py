@@ -9,7 +9,7 @@ from onward.compare.report.heading import control_names, tested
 from onward.compare.report.numbers import number, percent, plain, spread
 from onward.measure import CATEGORIES
 from onward.plots.charts import Bar, Chart, Line, bars, lines, matrix, recovery
-from onward.plots.look import SeriesStyle
+from onward.plots.style import SeriesStyle
 
 Found = Mapping[str, Any]
 _MANY = 20  # classes, beyond which a matrix is a blur

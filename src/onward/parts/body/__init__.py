@@ -18,7 +18,7 @@ from onward.parts.body.spiking import (
     spike_rates,
     trace_weights,
 )
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 
 __all__ = [
     "ClassDifficulty",

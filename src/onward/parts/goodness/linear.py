@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from onward.core import Goodness, Target
 from onward.parts.ops.activity import map_mean, widen
 from onward.parts.ops.cells import cell_means
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 
 
 class LinearHead(Goodness):

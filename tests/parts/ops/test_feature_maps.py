@@ -3,7 +3,7 @@
 from torch import nn
 
 from onward.nets import MLP, TinyCNN, VGG8b
-from onward.parts.ops.kind import gives_maps
+from onward.parts.ops.feature_maps import gives_maps
 
 
 def test_bodies_with_maps_are_told_from_those_without():

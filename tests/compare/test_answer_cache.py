@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.compare.kept import AnswerCache
+from onward.compare.answer_cache import AnswerCache
 from onward.storage.locks import appended_here
 
 
@@ -50,8 +50,8 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
     file = held.__enter__()
     file.write(b'{"asked": {"chip": 0}, "fou')
     file.flush()
-    code = "import sys; from pathlib import Path; from onward.compare.kept import AnswerCache; print(flush=True); "
-    code += "AnswerCache(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
+    code = "import sys; from pathlib import Path; from onward.compare.answer_cache import AnswerCache; "
+    code += "print(flush=True); AnswerCache(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

@@ -10,8 +10,8 @@ import torch
 
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
-from onward.costs.contenders import StepBenchmark, contenders, interleave, measure, shapes_like
 from onward.costs.process import fresh_process
+from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, measure, shapes_like
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
 from onward.nets import MLP, TinyCNN
@@ -81,7 +81,7 @@ def test_memory_is_that_of_a_training_in_its_midst(recipe: Recipe):
 
 
 def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
-    import onward.costs.contenders as measuring
+    import onward.costs.step_benchmark as measuring
 
     monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 1, "before": 0})
     found = json.loads(json.dumps(measure(recipe, CPU, steps=2)))
@@ -99,7 +99,7 @@ def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyP
 
 
 def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
-    import onward.costs.contenders as measuring
+    import onward.costs.step_benchmark as measuring
 
     asked: list[int] = []
     monkeypatch.setattr(measuring, "fresh_process", lambda *_, batch, **__: asked.append(batch[0]) or {"peak": 1})
