@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from any_model_data import Rows, Task
 from any_model_subjects import CONTROL, SUBJECTS, Contender, Subject
 from onward.core import TrainerSettings
-from onward.costs.contenders import interleave
+from onward.costs.step_benchmark import interleave
 from onward.measure import MemoryMeter
 from onward.modules import LocalModel, local
 from onward.nets.passes import feed_module, leading_tensor

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
 from onward.recipes import ROWS, Recipe
 from onward.training.compiling import compile_bodies
 from report import Order, begin, finish
@@ -28,7 +28,7 @@ def _without_dropout(recipe: Recipe) -> Recipe:
 
 def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     data = shapes_like(recipe, Path("no-data-needed"))
-    own = contenders(recipe)[0]
+    own = variants(recipe)[0]
     plain, compiled = (StepBenchmark(own, recipe, data, order.device) for _ in range(2))
     compile_bodies(compiled.learner)
     first = compiled.seconds()

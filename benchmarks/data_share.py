@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from onward.costs.step_benchmark import StepBenchmark, contenders, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, shapes_like, variants
 from onward.data import Augmentation
 from report import begin, finish
 from subjects import subject
@@ -17,9 +17,9 @@ def main() -> None:
         augmentation = Augmentation(crop=4, flip=True, cutout=8)
         recipe = replace(recipe, data=replace(recipe.data, augmentation=augmentation))
         data = shapes_like(recipe, None)
-        stand = StepBenchmark(contenders(recipe)[0], recipe, data, order.device)
-        stand.step()
-        shares = stand.phases(order.steps)
+        benchmark = StepBenchmark(variants(recipe)[0], recipe, data, order.device)
+        benchmark.step()
+        shares = benchmark.phases(order.steps)
         whole, reading = (
             sum(share["seconds"] for share in shares if phase in (None, share["phase"])) for phase in (None, "data")
         )

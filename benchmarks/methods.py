@@ -5,7 +5,7 @@ from pathlib import Path
 from statistics import median
 
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
-from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
 from onward.recipes import RECIPES, Recipe
 from report import Order, begin, finish
 
@@ -29,8 +29,8 @@ def _on_digits(method: type) -> Recipe:
 def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     recipe = replace(recipe, batch_size=8 if order.quick else recipe.batch_size)
     data = shapes_like(recipe, _NO_DATA)
-    own, control = (StepBenchmark(contender, recipe, data, order.device) for contender in contenders(recipe)[:2])
-    memory = [stand.memory()["peak"] for stand in (own, control)]
+    own, control = (StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2])
+    memory = [benchmark.memory()["peak"] for benchmark in (own, control)]
     seconds = [median(times) for times in interleave([own.seconds, control.seconds], order.steps)]
     return {
         "method": type(recipe.algorithm).__name__,

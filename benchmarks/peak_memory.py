@@ -3,7 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
-from onward.costs.step_benchmark import StepBenchmark, Variant, contenders, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, Variant, shapes_like, variants
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
 from report import Order, begin, finish
@@ -22,11 +22,11 @@ def main() -> None:
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data, found = shapes_like(recipe, Path("no-data-needed")), {}
-    own, *controls = contenders(recipe)
+    own, *controls = variants(recipe)
     pieces = Variant(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
-    for contender in (own, pieces, *controls):
-        stand = StepBenchmark(contender, recipe, data, order.device)
-        found[contender.name] = stand.memory()
+    for variant in (own, pieces, *controls):
+        benchmark = StepBenchmark(variant, recipe, data, order.device)
+        found[variant.name] = benchmark.memory()
     moving = {name: _moving(memory) for name, memory in found.items()}
     return [
         {

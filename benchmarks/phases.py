@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from onward.costs.step_benchmark import StepBenchmark, contenders, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, shapes_like, variants
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject
@@ -21,12 +21,12 @@ def main() -> None:
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
     data, rows = shapes_like(recipe, Path("no-data-needed")), []
-    for contender in contenders(recipe)[:2]:
-        stand = StepBenchmark(contender, recipe, data, order.device)
-        stand.step()
-        found = stand.phases(order.steps)
+    for variant in variants(recipe)[:2]:
+        benchmark = StepBenchmark(variant, recipe, data, order.device)
+        benchmark.step()
+        found = benchmark.phases(order.steps)
         seconds = {phase: sum(row["seconds"] for row in found if row["phase"] == phase) for phase in PHASES}
-        named = {"net": recipe.name, "contender": contender.name, "batch": recipe.batch_size}
+        named = {"net": recipe.name, "contender": variant.name, "batch": recipe.batch_size}
         rows.append({**named, "precision": recipe.trainer.precision, **seconds})
     return rows
 

@@ -44,7 +44,7 @@ def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) ->
         epochs=_EPOCHS,
         batch_size=recipe.batch_size,
         augmentation=recipe.data.augmentation,
-        neighbors=StageNeighbors(ranks, owned, wish=lambda: (False, None)),
+        neighbors=StageNeighbors(ranks, owned, requested=lambda: (False, None)),
     )
     rates = [event.images_per_second for event in training if isinstance(event, EpochDone)]
     if ranks.outbox is not None:

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
 from onward.nets import TinyCNN
 from report import begin, finish
 from subjects import subject
@@ -44,17 +44,17 @@ def main() -> None:
         recipes = [subject("tiny_cnn", batch_size=batch_size, precision=p, quick=order.quick) for p in ("fp32", "bf16")]
         assert recipes[0] is not None and isinstance(recipes[0].net, TinyCNN)
         data = shapes_like(recipes[0], Path("no-data-needed"))
-        stands = [
-            StepBenchmark(contenders(recipe)[0], recipe, data, order.device) for recipe in recipes if recipe is not None
+        benchmarks = [
+            StepBenchmark(variants(recipe)[0], recipe, data, order.device) for recipe in recipes if recipe is not None
         ]
-        loop, last = PlainLoop(recipes[0].net.width, 10, order.device), stands[-1]
+        loop, last = PlainLoop(recipes[0].net.width, 10, order.device), benchmarks[-1]
 
         def plain_seconds(loop: PlainLoop = loop, last: StepBenchmark = last) -> float:
             before = last.read()
             loop.step(*next(last.batches))
             return last.read() - before
 
-        timed = interleave([plain_seconds, *(stand.seconds for stand in stands)], order.steps)
+        timed = interleave([plain_seconds, *(benchmark.seconds for benchmark in benchmarks)], order.steps)
         plain, *ours = (recipes[0].batch_size / median(times) for times in timed)
         rows.append({"contender": "plain loop, fp32", "batch": batch_size, "images_per_s": plain, "of_plain": 1.0})
         for name, rate in zip(("onward, fp32", "onward, bf16"), ours, strict=True):

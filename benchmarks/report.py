@@ -33,7 +33,7 @@ def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Ord
     """Read the flags and set the process up as the command does. `parts` may be asked for by name."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--device", default="cpu", help="cpu, cuda, cuda:1 or auto (cpu)")
-    parser.add_argument("--steps", type=int, default=steps, help=f"timed steps of each contender ({steps})")
+    parser.add_argument("--steps", type=int, default=steps, help=f"timed steps of each variant ({steps})")
     parser.add_argument("--quick", action="store_true", help="small networks and batches: does it run at all?")
     parser.add_argument("--whole", action="store_true", help="also what a CPU takes minutes for")
     if parts:

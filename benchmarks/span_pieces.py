@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
-from onward.costs.step_benchmark import StepBenchmark, Variant, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, Variant, interleave, shapes_like, variants
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject
@@ -21,22 +21,22 @@ def main() -> None:
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data = shapes_like(recipe, Path("no-data-needed"))
-    own, control = contenders(recipe)[:2]
+    own, control = variants(recipe)[:2]
     ways = [Variant(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 3, 4)]
-    stands = [StepBenchmark(contender, recipe, data, order.device) for contender in (control, *ways)]
-    seconds = [median(times) for times in interleave([stand.seconds for stand in stands], order.steps)]
-    peaks = [stand.memory()["peak"] for stand in stands]
+    benchmarks = [StepBenchmark(variant, recipe, data, order.device) for variant in (control, *ways)]
+    seconds = [median(times) for times in interleave([benchmark.seconds for benchmark in benchmarks], order.steps)]
+    peaks = [benchmark.memory()["peak"] for benchmark in benchmarks]
     return [
         {
             "net": recipe.name,
-            "contender": stand.name,
+            "contender": benchmark.name,
             "batch": recipe.batch_size,
             "seconds": time,
             "of_one_piece": time / seconds[1],
             "peak_mb": peak / 1e6,
             "of_backprop": peak / peaks[0],
         }
-        for stand, time, peak in zip(stands, seconds, peaks, strict=True)
+        for benchmark, time, peak in zip(benchmarks, seconds, peaks, strict=True)
     ]
 
 

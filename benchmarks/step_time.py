@@ -3,7 +3,7 @@
 from pathlib import Path
 from statistics import median
 
-from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
 from onward.measure import peak_rate
 from onward.recipes import Recipe
 from report import Order, begin, finish
@@ -33,10 +33,10 @@ def main() -> None:
 
 def row(recipe: Recipe, order: Order) -> dict[str, object]:
     data = shapes_like(recipe, Path("no-data-needed"))
-    stands = [StepBenchmark(contender, recipe, data, order.device) for contender in contenders(recipe)[:2]]
+    benchmarks = [StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2]]
     rate = peak_rate(order.device, recipe.trainer.arithmetic).best
-    own, control = (median(times) for times in interleave([stand.seconds for stand in stands], order.steps))
-    flops = [stand.flops()["total"] for stand in stands]
+    own, control = (median(times) for times in interleave([benchmark.seconds for benchmark in benchmarks], order.steps))
+    flops = [benchmark.flops()["total"] for benchmark in benchmarks]
     return {
         "net": recipe.name,
         "batch": recipe.batch_size,

@@ -39,12 +39,12 @@ def train(
     `onward.training.Logger` of your own. Raises ValueError for what a user can mend, OSError if the folder cannot be
     written, and `onward.runs.Interrupted` when a signal stopped it after a checkpoint: `resume` goes on from there.
     """
-    place = _place(runs_dir, data_dir, device, checkpoint_every, workers)
+    options = _options(runs_dir, data_dir, device, checkpoint_every, workers)
     if isinstance(recipe, str):
         recipe = find_recipe(recipe)
     if not isinstance(recipe, Recipe):
         raise ValueError(f"recipe is a {type(recipe).__name__}: give a name that list_recipes() has, or a Recipe")
-    folder, result = runs.train(recipe, place, verbose=verbose, logger=logger)
+    folder, result = runs.train(recipe, options, verbose=verbose, logger=logger)
     return Run(folder, recipe, result)
 
 
@@ -67,8 +67,8 @@ def resume(
         raise ValueError(f"run is a {type(run).__name__}: give the path of a run's folder, such as runs/RECIPE/seed-0")
     if not Path(run).exists():
         raise ValueError(f"{run} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
-    place = _place("runs", data_dir, device, checkpoint_every, workers)
-    folder, result = runs.resume(Path(run), place, verbose=verbose, logger=logger)
+    options = _options("runs", data_dir, device, checkpoint_every, workers)
+    folder, result = runs.resume(Path(run), options, verbose=verbose, logger=logger)
     return Run(folder, folder.recipe(), result)
 
 
@@ -140,7 +140,7 @@ def _names_data(text: str) -> bool:
     return (text in dict(DATA_SETS) or text in DATA) and not Path(text).exists()
 
 
-def _place(
+def _options(
     runs_dir: Path | str, data_dir: Path | str | None, device: str, checkpoint_every: float, workers: int | None
 ) -> runs.RunOptions:
     return runs.RunOptions(

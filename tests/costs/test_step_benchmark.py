@@ -1,4 +1,4 @@
-"""Measuring: contenders that differ in one thing, data or what looks like them, and a report of plain values."""
+"""Measuring: variants that differ in one thing, data or what looks like them, and a report of plain values."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import torch
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.costs.process import fresh_process
-from onward.costs.step_benchmark import StepBenchmark, contenders, interleave, measure, shapes_like
+from onward.costs.step_benchmark import StepBenchmark, interleave, measure, shapes_like, variants
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
 from onward.nets import MLP, TinyCNN
@@ -35,7 +35,7 @@ def recipe() -> Recipe:
 
 
 def test_contenders_differ_in_algorithm_recomputing_and_pieces_alone(recipe: Recipe):
-    own, control, again, pieces = contenders(recipe, micro_batches=3)
+    own, control, again, pieces = variants(recipe, micro_batches=3)
     assert (own.algorithm, own.trainer) == (recipe.algorithm, recipe.trainer)
     assert control.algorithm == again.algorithm == pieces.algorithm == Backprop(of=recipe.algorithm)
     assert control.trainer == recipe.trainer
@@ -44,8 +44,8 @@ def test_contenders_differ_in_algorithm_recomputing_and_pieces_alone(recipe: Rec
 
 
 def test_a_control_is_not_measured_beside_itself(recipe: Recipe):
-    found = contenders(replace(recipe, algorithm=Backprop()))
-    assert [contender.name for contender in found] == ["backprop", "backprop, recompute", "backprop, 4 micro-batches"]
+    found = variants(replace(recipe, algorithm=Backprop()))
+    assert [variant.name for variant in found] == ["backprop", "backprop, recompute", "backprop, 4 micro-batches"]
 
 
 def test_random_images_stand_in_for_a_set_that_is_not_here(
@@ -74,10 +74,10 @@ def test_timed_steps_alternate_and_the_first_ones_do_not_count():
 def test_memory_is_that_of_a_training_in_its_midst(recipe: Recipe):
     """In the very first step there is no optimizer state yet while the first blocks are at work."""
     recipe = replace(recipe, trainer=TrainerSettings(optimizer="adamw"))
-    stand = StepBenchmark(contenders(recipe)[0], recipe, shapes_like(recipe, None), CPU)
-    first, weights = stand.memory(), sum(p.nbytes for p in stand.learner.parameters())
+    benchmark = StepBenchmark(variants(recipe)[0], recipe, shapes_like(recipe, None), CPU)
+    first, weights = benchmark.memory(), sum(p.nbytes for p in benchmark.learner.parameters())
     assert first["by_category"]["optimizer"] >= 2 * weights
-    assert stand.memory()["peak"] == first["peak"]
+    assert benchmark.memory()["peak"] == first["peak"]
 
 
 def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):

@@ -148,7 +148,7 @@ def test_a_hidden_layer_before_the_scores_is_an_auxiliary_network():
     assert str(locality_of(learner, X, Y)) == "one layer, auxiliary network"
 
 
-def test_step_benchmark_locality_leaves_the_learner_as_it_is():
+def test_measuring_locality_leaves_the_learner_as_it_is():
     learner = _learner(pairs, _linear(3))
     before = [p.detach().clone() for p in learner.parameters()]
     locality_of(learner, X, Y)

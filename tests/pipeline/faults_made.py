@@ -34,7 +34,7 @@ def make() -> None:
     elif name == "slow_fit":
         _slow_first_fit(float(number))
     elif name:
-        acts = (_kill, _stop, _full, _fail, _wish, _loop, _dead_disk, _cut, _silence, _small_disk)
+        acts = (_kill, _stop, _full, _fail, _signal, _loop, _dead_disk, _cut, _silence, _small_disk)
         _at_step(int(number), next(act for act in acts if act.__name__ == f"_{name}"))
 
 
@@ -127,7 +127,7 @@ def _silence() -> None:
     dist.send = lambda *a, **k: threading.Event().wait()
 
 
-def _wish() -> None:
+def _signal() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 

@@ -28,9 +28,9 @@ def test_one_process_then_two_then_four_then_one(
         with pytest.raises(Interrupted):
             train(RECIPE, here)
     run = tmp_path / "runs" / "toy" / "seed-0"
-    launch = launcher.start(None, place, 2, resume=run, environment={"0": {"FAULT": f"wish {stop + 1}"}})
+    launch = launcher.start(None, place, 2, resume=run, environment={"0": {"FAULT": f"signal {stop + 1}"}})
     assert launch.codes() == [143, 143], launch.said(1)
-    launch = launcher.start(None, place, 4, resume=run, environment={"0": {"FAULT": f"wish {stop + 4}"}})
+    launch = launcher.start(None, place, 4, resume=run, environment={"0": {"FAULT": f"signal {stop + 4}"}})
     assert launch.codes() == [143] * 4, launch.said(3)
     resume(run, here)
     assert_equal_runs(run, whole.path)

@@ -193,7 +193,7 @@ def test_a_connection_that_falls_silent_is_named_when_all_have_waited_long_enoug
 
 
 def test_asked_to_stop_all_ranks_leave_after_one_checkpoint(launcher: Launcher, tmp_path: Path, place: dict):
-    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={"0": {"FAULT": "wish 5"}})
+    launch = launcher.start(RECIPE, place, 3, how=THREE, environment={"0": {"FAULT": "signal 5"}})
     assert launch.codes() == [128 + signal.SIGTERM] * 3
     assert "stopped after a checkpoint" in launch.said(2)
     sealed = json.loads((_run_of(place) / "checkpoint" / "latest.json").read_text())

@@ -17,7 +17,7 @@ def test_a_piece_of_work_begins_with_each_move_and_after_each_wait():
     with work.expected():
         time.sleep(0.02)
         assert work.state.doing == "busy" and work.state.seconds >= 0.02
-        work.moved()
+        work.tick()
         assert work.state.doing == "busy" and work.state.seconds < 0.02
         with pytest.raises(KeyError), work.waiting("input 0"):
             time.sleep(0.02)

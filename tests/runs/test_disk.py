@@ -80,7 +80,7 @@ def test_a_file_is_written_beside_what_a_link_leads_to(name: str, write: Callabl
 @pytest.mark.parametrize(
     ("name", "write"),
     [
-        ("evaluations.jsonl", lambda path: AnswerCache(path).keep({"a": 1}, {})),
+        ("evaluations.jsonl", lambda path: AnswerCache(path).add({"a": 1}, {})),
         ("metrics.jsonl", lambda path: RunFolder(path.parent).append_metrics(metrics_row(0))),
         ("README.md", lambda path: insert(path, "a table")),
     ],
@@ -135,7 +135,7 @@ def test_the_umask_holds_for_every_file_and_folder(
         run.keep_metrics(1, resumed=True)
         run.save_checkpoint({"a": torch.zeros(1)}, {})
         checkpoints.save_part(run.path, checkpoints.Spot(0, 1), "rest", {}, {})
-        AnswerCache(run.path / "evaluations.jsonl").keep({}, {})
+        AnswerCache(run.path / "evaluations.jsonl").add({}, {})
         record(tmp_path / "results", _result(toy_recipe))
         write_text(tmp_path / "results" / "page.html", "a")
     finally:

@@ -45,7 +45,7 @@ class _Listed:
     def working(self) -> AbstractContextManager:
         return nullcontext()
 
-    def moved(self) -> None: ...
+    def tick(self) -> None: ...
 
     def orders(self, *, last: bool) -> Orders:
         self.asked += 1

@@ -21,7 +21,7 @@ from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin
-from onward.parts.ops.feature_maps import gives_maps
+from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -74,7 +74,7 @@ class DistanceForward(Algorithm):
         return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules=rules)
 
     def _goodness(self, body: nn.Module, num_classes: int, width: int) -> Goodness:
-        grid = self.grid if gives_maps(body) else 1
+        grid = self.grid if outputs_feature_maps(body) else 1
         if self.anchors == "running":
             return RunningAnchors(num_classes, width, grid, self.momentum)
         return LearnedAnchors(num_classes, width, grid)

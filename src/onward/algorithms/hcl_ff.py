@@ -26,7 +26,7 @@ from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference.scores import BestRange, HeadGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.ops.feature_maps import gives_maps
+from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -61,7 +61,7 @@ class HCLFF(Algorithm):
                 body if k else nn.Sequential(SampleNorm(), body),
                 goodness=self._goodness(k, count, levels, ClassMean(num_classes, width)),
                 objective=CrossEntropy(),
-                auxiliary=self._auxiliary(num_classes, width, gives_maps(body)) if self.contrast else None,
+                auxiliary=self._auxiliary(num_classes, width, outputs_feature_maps(body)) if self.contrast else None,
                 handoff=Handoff(ClassNorm(num_classes, width), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))

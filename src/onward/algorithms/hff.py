@@ -17,7 +17,7 @@ from onward.parts.goodness.anchors import LearnedAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.tempered import TemperedCrossEntropy
-from onward.parts.ops.feature_maps import gives_maps
+from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -35,7 +35,7 @@ class HFF(Algorithm):
         blocks = [
             LocalBlock(
                 body,
-                goodness=LearnedAnchors(num_classes, width, self.grid if gives_maps(body) else 1),
+                goodness=LearnedAnchors(num_classes, width, self.grid if outputs_feature_maps(body) else 1),
                 objective=TemperedCrossEntropy(self.temperature),
                 handoff=Handoff(UnitLength(), join, pool),
             )

@@ -22,7 +22,7 @@ from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.weighted import Weighted
-from onward.parts.ops.feature_maps import gives_maps
+from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -55,7 +55,7 @@ class PredSim(Algorithm):
         )
 
     def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:
-        maps = gives_maps(body)
+        maps = outputs_feature_maps(body)
         cells = grid_within(body, width, self.decoder_features)
         similarity = SimilarityMatching(num_classes, width, maps=maps, weight=self.beta) if self.beta else None
         entropy = CrossEntropy(self.label_smoothing)

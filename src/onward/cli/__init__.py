@@ -79,11 +79,11 @@ def _refuse(lines: Iterable[object]) -> int:
     """Say what a user can mend."""
     let_the_first_speak()
     for line in lines:
-        say(f"onward: {_told(line)}", error=True)
+        say(f"onward: {_without_number(line)}", error=True)
     return 2
 
 
-def _told(line: object) -> object:
+def _without_number(line: object) -> object:
     """Return an error of the operating system without its number; anything else as it is."""
     if isinstance(line, OSError) and line.strerror and isinstance(line.filename, str | Path):
         return f"{line.filename}: {line.strerror}"

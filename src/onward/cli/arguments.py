@@ -54,7 +54,7 @@ _ELSEWHERE = {
 }
 """What other tools call a flag of a recipe."""
 
-_BARE = ("recipe", "place", "pipelining")
+_BARE = ("recipe", "options", "pipelining")
 """Settings whose flags have no prefix."""
 
 
@@ -150,7 +150,7 @@ def _meant(words: Sequence[str], default: object) -> list[str]:
 
 
 def _flags(settings: object, before: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the flags of settings, outer ones first; recipe, place and pipelining add nothing before theirs."""
+    """Yield the flags of settings, outer ones first; recipe, options and pipelining add nothing before theirs."""
     inner = []
     for field in fields(settings) if is_dataclass(settings) else ():
         value = getattr(settings, field.name, None)

@@ -69,7 +69,7 @@ of `onward compare`, but for --seeds and --same; OUT is `report` unless named.
 class ReportArguments:
     names: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="NAME...")]
     """Recipes, or run folders."""
-    place: Annotated[RunOptions, tyro.conf.arg(name="")]
+    options: Annotated[RunOptions, tyro.conf.arg(name="")]
     noise: tuple[str, ...] | None = None
     """Noise to evaluate under, by name."""
     chips: int = 5
@@ -117,7 +117,7 @@ def run(words: Sequence[str]) -> None:
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("comparison"))
     recipes = with_first_budget(recipes) if order.same else recipes
-    found = compare(recipes, order.seeds, question, order.place, say=say)
+    found = compare(recipes, order.seeds, question, order.options, say=say)
     _finish(found, measured, out)
 
 
@@ -131,10 +131,10 @@ def run_report(words: Sequence[str]) -> None:
     question = _question(order, () if order.noise is None else order.noise)
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("report"))
-    methods = [_method(group, order.place) for group in by_recipe(runs)]
+    methods = [_method(group, order.options) for group in by_recipe(runs)]
     if order.noise is None:
         question = conditions_in_cache(methods, question)
-    _finish(describe(methods, question, order.place, say=say), measured, out)
+    _finish(describe(methods, question, order.options, say=say), measured, out)
 
 
 def _named_first(words: Sequence[str], what: str, usage: str) -> list[str]:
@@ -172,8 +172,8 @@ def _writable(out: Path) -> Path:
     return out
 
 
-def _method(runs: Sequence[Run], place: RunOptions) -> Method:
-    data = load_again(runs[0].recipe.data, data_dir=place.data_dir, workers=place.workers)
+def _method(runs: Sequence[Run], options: RunOptions) -> Method:
+    data = load_again(runs[0].recipe.data, data_dir=options.data_dir, workers=options.workers)
     for run in runs:
         if run.result["data_checksum"] != data.checksum:
             raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has")

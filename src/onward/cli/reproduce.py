@@ -22,7 +22,7 @@ from onward.screen import say
 class ReproduceArguments:
     recipe: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="RECIPE")]
     """Recipe name."""
-    place: Annotated[RunOptions, tyro.conf.arg(name="")]
+    options: Annotated[RunOptions, tyro.conf.arg(name="")]
     seeds: int = 3
     """Seeds 0 to N-1; those already recorded are not run again."""
 
@@ -33,7 +33,7 @@ def run(words: Sequence[str]) -> None:
     if order.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
     recipe = find_recipe(order.recipe)
-    runs = [_recorded(replace(recipe, seed=seed), order.place) for seed in range(order.seeds)]
+    runs = [_recorded(replace(recipe, seed=seed), order.options) for seed in range(order.seeds)]
     ours = [run["test_accuracy"] for run in runs]
     say(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
     if recipe.published and not any(foreign_result(recipe, run) for run in runs):
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
         say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 
 
-def _recorded(recipe: Recipe, place: RunOptions) -> Mapping[str, Any]:
+def _recorded(recipe: Recipe, options: RunOptions) -> Mapping[str, Any]:
     """Return the result on record for this recipe and seed, or train it and put it on record.
 
     A record of the public images goes before one of another copy of them.
@@ -52,7 +52,7 @@ def _recorded(recipe: Recipe, place: RunOptions) -> Mapping[str, Any]:
     for path in filed_on_any_images(RESULTS, recipe.name, recipe.seed):
         if (found := read_record(path)).recipe.identity() == recipe.identity():
             return found.result
-    folder, result = train(recipe, place)
+    folder, result = train(recipe, options)
     report(folder, result)
     file_result(recipe, result, Pipelining())
     return result

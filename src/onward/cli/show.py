@@ -32,11 +32,11 @@ def run(words: Sequence[str]) -> None:
     say(recipe.name)
     for line in literal(recipe).splitlines():
         say(line)
-    for title, text in _told(recipe, read_index()["records"]):
+    for title, text in _sections(recipe, read_index()["records"]):
         say(f"{title:<12}{text}")
 
 
-def _told(recipe: Recipe, known: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _sections(recipe: Recipe, known: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a recipe, a title and a text each; `known` are records that came along."""
     if recipe.published:
         found = recipe.published

@@ -65,7 +65,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
 @dataclass(frozen=True)
 class TrainArguments:
     recipe: Annotated[RecipeFlags, tyro.conf.arg(name="")]
-    place: Annotated[RunOptions, tyro.conf.arg(name="")]
+    options: Annotated[RunOptions, tyro.conf.arg(name="")]
     control: Literal["backprop", "deep_supervision", "recompute", "accumulate", "random_features"] | None = None
     """Train a control of the recipe in its place: the same network and budget. It is called CONTROL-RECIPE."""
     memory_limit: str | None = None
@@ -83,7 +83,7 @@ class TrainArguments:
 class ResumeArguments:
     resume: Path
     """Run folder to go on with."""
-    place: Annotated[RunOptions, tyro.conf.arg(name="")]
+    options: Annotated[RunOptions, tyro.conf.arg(name="")]
     epochs: Annotated[int, Range(1, 2**31 - 1)] | None = None
     """Train a finished run on until it has had so many epochs, in a folder of its own, with a schedule anew."""
     pipeline: bool = False
@@ -131,13 +131,13 @@ def run(words: Sequence[str]) -> None:
     if order.pipeline:
         if getattr(order, "init", None) is not None:
             raise CommandLineError("--init and a longer --resume are for one process: leave --pipeline out")
-        done = train_pipelined(recipe, order.place, order.pipelining, resume=path)
+        done = train_pipelined(recipe, order.options, order.pipelining, resume=path)
     elif order.pipelining != Pipelining():
         raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
     else:
         init = getattr(order, "init", None)
         chosen = recipe or known.RECIPES[0]
-        done = resume(path, order.place) if path is not None else train(chosen, order.place, init=init)
+        done = resume(path, order.options) if path is not None else train(chosen, order.options, init=init)
     if done is None:  # another process writes
         return
     folder, result = done
@@ -174,7 +174,7 @@ def _longer(order: ResumeArguments) -> tuple[Recipe, None, TrainArguments]:
         None,
         TrainArguments(
             flags_of(recipe),
-            order.place,
+            order.options,
             record=order.record,
             init=order.resume,
             pipeline=order.pipeline,
@@ -205,8 +205,8 @@ def _within(recipe: Recipe, order: TrainArguments) -> Recipe:
     """Return the ordered recipe, changed so that it stays within the memory limit."""
     if order.memory_limit is None:
         return recipe
-    limit, device = parse_bytes(order.memory_limit), choose_device(order.place.device)
-    data = images_of(recipe, order.place.data_dir, order.place.workers)
+    limit, device = parse_bytes(order.memory_limit), choose_device(order.options.device)
+    data = images_of(recipe, order.options.data_dir, order.options.workers)
     fitting = fit_memory(recipe, data, limit, device)
     say(f"memory limit  {order.memory_limit}: {fitting}")
     return replace(recipe, trainer=fitting.settings)

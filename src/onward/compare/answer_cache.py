@@ -1,4 +1,4 @@
-"""What was found out about a finished run, kept in its folder so that nothing is computed twice."""
+"""A cache of evaluations of a finished run, in its folder, so that nothing is computed twice."""
 
 import json
 import os
@@ -14,22 +14,21 @@ from onward.storage.locks import appended_here
 _REMEDY = "delete that file to evaluate again"
 
 
-Check = Callable[[dict[str, Any], dict[str, Any], str], None]
+LineCheck = Callable[[dict[str, Any], dict[str, Any], str], None]
 
 
 class AnswerCache:
-    """A file of lines, each a question and its answer as JSON. A line that a stop cut off counts as not written.
+    """A file of lines, each a question and its answer as JSON. A line that was cut off by a stop is ignored.
 
-    Several processes may add lines to it. `weights` is the digest of the run's weights, which every line names; without
-    it the run is from before there were digests, and lines without one count. `check` raises ValueError for a question
-    or an answer that has not its form.
+    Several processes may add lines. `weights` is the digest of the run's weights, which every line holds; None for runs
+    older than digests, whose lines have none. `check` raises ValueError for a malformed question or answer.
 
     Raises ValueError naming file, line and field for a line that is damaged, edited or about another run.
     """
 
-    def __init__(self, path: Path, check: Check | None = None, *, weights: str | None = None):
+    def __init__(self, path: Path, check: LineCheck | None = None, *, weights: str | None = None):
         self.path, self.weights = path, weights
-        self._told = False
+        self._warned = False
         self._answers: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
         for where, line in whole_lines(path, _REMEDY, infinite=True):  # older files have infinite levels
             said = line.pop("sha256", None)
@@ -46,27 +45,27 @@ class AnswerCache:
             self._answers[_text(line["asked"])] = line["asked"], line["found"]
 
     def __iter__(self):
-        """Yield every question with its answer, the oldest first."""
+        """Iterate over questions with their answers, the oldest first."""
         return iter(self._answers.values())
 
-    def answer(self, asked: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Return what was found, or None if nobody has asked before."""
-        known = self._answers.get(_text(asked))
+    def get(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
+        """Return the answer, or None if it is not cached."""
+        known = self._answers.get(_text(question))
         return None if known is None else known[1]
 
-    def keep(self, asked: Mapping[str, Any], found: Mapping[str, Any]) -> None:
-        """Add a line; where it cannot be written, as on a read-only disk, say so once. ValueError for a link."""
-        line = {"asked": dict(asked), "found": dict(found)}
+    def add(self, question: Mapping[str, Any], answer: Mapping[str, Any]) -> None:
+        """Add a line; where it cannot be written, as on a read-only disk, print that once. ValueError for a link."""
+        line = {"asked": dict(question), "found": dict(answer)}
         line = json.loads(json.dumps(line if self.weights is None else {**line, "weights": self.weights}))
         try:
             with appended_here(self.path) as file:
                 _drop_cut_off(file)
                 file.write(json.dumps({**line, "sha256": digest_of(line)}).encode() + b"\n")
         except OSError as error:
-            if not self._told:
-                say(f"{self.path} cannot be written ({error.strerror}): what is found out is not kept", error=True)
-            self._told = True
-        self._answers[_text(asked)] = line["asked"], line["found"]
+            if not self._warned:
+                say(f"{self.path} cannot be written ({error.strerror}): evaluations are not cached", error=True)
+            self._warned = True
+        self._answers[_text(question)] = line["asked"], line["found"]
 
 
 def _drop_cut_off(file: BinaryIO) -> None:
@@ -78,5 +77,5 @@ def _drop_cut_off(file: BinaryIO) -> None:
         file.truncate(file.read().rfind(b"\n") + 1)
 
 
-def _text(asked: Mapping[str, Any]) -> str:
-    return json.dumps(dict(asked), sort_keys=True)
+def _text(question: Mapping[str, Any]) -> str:
+    return json.dumps(dict(question), sort_keys=True)

@@ -16,7 +16,7 @@ from onward.runs.model import check_recipe, load_model
 from onward.storage.forms import check_object
 from onward.training.evaluation import Accuracy, Evaluator
 
-Say = Callable[[str], None]
+Print = Callable[[str], None]
 
 
 class RunEvaluator:
@@ -44,14 +44,14 @@ class RunEvaluator:
         recipe = self.run.recipe
         return Evaluator(self.learner, recipe.trainer, batch_size=recipe.batch_size)
 
-    def clean(self, say: Say) -> dict[str, Any]:
+    def clean(self, say: Print) -> dict[str, Any]:
         """Return accuracy, accuracy by rule and by block, and the confusion matrix, on no chip."""
         asked = self._question([], 0)
-        found = self.evaluations.answer(asked)
+        found = self.evaluations.get(asked)
         if found is None:
             evaluator = self._evaluator()
             found = _found(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
-            self.evaluations.keep(asked, found)
+            self.evaluations.add(asked, found)
             say(f"{self.run.folder.path}  clean: {found['accuracy']:.2%}")
         if "seals" not in self.run.result:
             whole = len(self.test) == len(self.data.test)
@@ -60,7 +60,7 @@ class RunEvaluator:
             check_measured(self.run.folder, measured, len(self.data.test))
         return found
 
-    def under(self, condition: Condition, *, chips: int, say: Say) -> list[float]:
+    def under(self, condition: Condition, *, chips: int, say: Print) -> list[float]:
         """Return the accuracy on chips 0, 1, ...; on one alone where chips do not differ.
 
         Raises ValueError if a noise finds nothing to touch.
@@ -68,12 +68,12 @@ class RunEvaluator:
         accuracies, new = [], False
         for chip in range(chips if condition.random else 1):
             asked = self._question(condition.noises, chip)
-            found = self.evaluations.answer(asked)
+            found = self.evaluations.get(asked)
             if found is None:
                 with noisy(self.learner, condition.noises, seed=chip):
                     found = _found(self._evaluator(), self.test)
                 found |= {"sweep": condition.sweep, "level": condition.json_level}
-                self.evaluations.keep(asked, found)
+                self.evaluations.add(asked, found)
                 new = True
             accuracies.append(found["accuracy"])
         if new:
@@ -87,12 +87,12 @@ class RunEvaluator:
                 level = found["level"]
                 yield found["sweep"], None if level is None else float(level), asked["chip"]
 
-    def recovered(self, condition: Condition, stream: ChipTraining, *, chips: int, say: Say) -> list[Recovery]:
+    def recovered(self, condition: Condition, stream: ChipTraining, *, chips: int, say: Print) -> list[Recovery]:
         """Return how far the learner recovers on chips 0, 1, ..., each time from the finished run."""
         found = []
         for chip in range(chips):
             asked = self._question(condition.noises, chip) | {"stream": asdict(stream)}
-            row = self.recoveries.answer(asked)
+            row = self.recoveries.get(asked)
             if row is None:
                 row = asdict(
                     recover(
@@ -106,7 +106,7 @@ class RunEvaluator:
                         batch_size=self.run.recipe.batch_size,
                     )
                 )
-                self.recoveries.keep(asked, row)
+                self.recoveries.add(asked, row)
                 say(f"{self.run.folder.path}  {condition}, chip {chip}: {row['met']:.2%} -> {row['recovered']:.2%}")
             found.append(Recovery(**row))
         return found

@@ -9,7 +9,7 @@ import torch
 
 from onward.algorithms import Backprop
 from onward.compare.recovery import ChipTraining
-from onward.compare.robustness import RunEvaluator, Say
+from onward.compare.robustness import Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
 from onward.costs.methods import epochs_to, measure_methods, short
 from onward.data import Augmentation, Splits, load
@@ -57,28 +57,30 @@ class Method:
 
 
 def compare(
-    recipes: Sequence[Recipe], seeds: int, question: ComparisonSettings, place: RunOptions, *, say: Say = print
+    recipes: Sequence[Recipe], seeds: int, question: ComparisonSettings, options: RunOptions, *, say: Print = print
 ) -> dict:
     """Train what is missing, evaluate and measure; return everything as plain JSON values.
 
     Raises ValueError if the recipes have not the same images, and what training and evaluating raise.
     """
     check_same_images(recipes)
-    data = load(recipes[0].data, data_dir=place.data_dir)
+    data = load(recipes[0].data, data_dir=options.data_dir)
     methods = []
     for recipe in recipes:
         runs = []
         for seed in range(seeds):
-            run = obtain(replace(recipe, seed=seed), data, place)
+            run = obtain(replace(recipe, seed=seed), data, options)
             say(f"{run.folder.path}  test accuracy {run.result['test_accuracy']:.2%}")
             runs.append(run)
         methods.append(Method(recipe, tuple(runs), data))
-    return describe(methods, question, place, say=say)
+    return describe(methods, question, options, say=say)
 
 
-def describe(methods: Sequence[Method], question: ComparisonSettings, place: RunOptions, *, say: Say = print) -> dict:
+def describe(
+    methods: Sequence[Method], question: ComparisonSettings, options: RunOptions, *, say: Print = print
+) -> dict:
     """Evaluate and measure methods whose runs have finished; return everything as plain JSON values."""
-    device = choose_device(place.device)
+    device = choose_device(options.device)
     tests = [[RunEvaluator(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
     labels = labels_of([method.recipe for method in methods])
     rows = [
@@ -101,7 +103,7 @@ def describe(methods: Sequence[Method], question: ComparisonSettings, place: Run
     }
     if question.steps:
         say("measuring memory, time and energy of a step")
-        found |= _costs(methods, rows, question, place)
+        found |= _costs(methods, rows, question, options)
     return found
 
 
@@ -273,7 +275,7 @@ def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
     }
 
 
-def _accuracy(tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Say) -> dict[str, Any]:
+def _accuracy(tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> dict[str, Any]:
     clean = [on_test.clean(say) for on_test in tests]
     noise = [
         {"sweep": condition.sweep, "level": condition.json_level}
@@ -323,11 +325,11 @@ def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
 
 
 def _costs(
-    methods: Sequence[Method], rows: list[dict], question: ComparisonSettings, place: RunOptions
+    methods: Sequence[Method], rows: list[dict], question: ComparisonSettings, options: RunOptions
 ) -> dict[str, Any]:
     """Give each row its cost; return the controls' costs, the target and the machine's rate by precision."""
     costs, controls, rate = measure_methods(
-        [(m.recipe, m.data) for m in methods], choose_device(place.device), question.steps
+        [(m.recipe, m.data) for m in methods], choose_device(options.device), question.steps
     )
     target = question.target
     if target is None:

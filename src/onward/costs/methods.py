@@ -1,4 +1,4 @@
-"""What a step of several recipes costs, measured together: memory, time, operations and energy."""
+"""The cost of a step of several recipes, measured together: memory, time, operations and energy."""
 
 from collections.abc import Sequence
 from dataclasses import fields
@@ -8,7 +8,7 @@ import torch
 
 from onward.algorithms import Backprop
 from onward.core import TrainerSettings
-from onward.costs.step_benchmark import MeasuredVariant, Variant, contenders, fitting, side_by_side
+from onward.costs.step_benchmark import MeasuredVariant, Variant, fitting, side_by_side, variants
 from onward.data import Splits
 from onward.measure import PeakRate, peak_rate
 from onward.recipes import Recipe
@@ -19,7 +19,7 @@ Row = dict[str, Any]
 def measure_methods(
     methods: Sequence[tuple[Recipe, Splits]], device: torch.device, steps: int
 ) -> tuple[list[Row], list[Row], dict[str, dict[str, float]]]:
-    """Return the cost of every recipe's own way, of the controls of every network, and the machine's rate by precision.
+    """Return the cost of a step of every recipe, of the controls of every network, and the machine's rate by precision.
 
     Controls are backprop, with recomputing and with micro-batches. They are measured once for each network, batch size,
     precision and kind of optimizer; backprop itself is left out where it is among the recipes. Timed steps of all
@@ -31,16 +31,16 @@ def measure_methods(
         own.append(MeasuredVariant(Variant(recipe.name, recipe.algorithm, recipe.trainer), recipe, data))
     for group in _by_network(own):
         leader = next((e for e in group if isinstance(e.recipe.algorithm, Backprop)), group[0])
-        known = {_remedies(e.contender) for e in group if isinstance(e.recipe.algorithm, Backprop)}
-        for control in contenders(leader.recipe):
+        known = {_remedies(e.variant) for e in group if isinstance(e.recipe.algorithm, Backprop)}
+        for control in variants(leader.recipe):
             if isinstance(control.algorithm, Backprop) and _remedies(control) not in known:
                 controls.append(MeasuredVariant(control, leader.recipe, leader.data))
-    entrants = [*own, *controls]
-    rates = _rates(entrants, device)
-    rows = side_by_side(entrants, device, next(iter(rates.values())), steps=steps)
-    for row, entrant in zip(rows, entrants, strict=True):
-        best = rates[entrant.contender.trainer.precision].best
-        row |= {"fraction_of_peak": row["flops"]["total"] / row["step_seconds"] / best, **_told(entrant)}
+    measured = [*own, *controls]
+    rates = _rates(measured, device)
+    rows = side_by_side(measured, device, next(iter(rates.values())), steps=steps)
+    for row, each in zip(rows, measured, strict=True):
+        best = rates[each.variant.trainer.precision].best
+        row |= {"fraction_of_peak": row["flops"]["total"] / row["step_seconds"] / best, **_row_labels(each)}
     return rows[: len(own)], rows[len(own) :], {precision: rate._asdict() for precision, rate in rates.items()}
 
 
@@ -59,25 +59,25 @@ def short(value: Any) -> str:
     return f"{type(value).__name__}({', '.join(changed)})"
 
 
-def _by_network(entrants: Sequence[MeasuredVariant]) -> list[list[MeasuredVariant]]:
-    """Group entrants whose backprop control would be one and the same step."""
+def _by_network(measured: Sequence[MeasuredVariant]) -> list[list[MeasuredVariant]]:
+    """Group variants that share a backprop control: network, batch size, precision, optimizer and images."""
     groups: dict[Any, list[MeasuredVariant]] = {}
-    for entrant in entrants:
-        recipe, data = entrant.recipe, entrant.data
+    for each in measured:
+        recipe, data = each.recipe, each.data
         budget = recipe.batch_size, recipe.trainer.precision, _optimizer(recipe.trainer)
-        groups.setdefault((recipe.net, *budget, data.shape, data.num_classes), []).append(entrant)
+        groups.setdefault((recipe.net, *budget, data.shape, data.num_classes), []).append(each)
     return list(groups.values())
 
 
-def _rates(entrants: Sequence[MeasuredVariant], device: torch.device) -> dict[str, PeakRate]:
+def _rates(measured: Sequence[MeasuredVariant], device: torch.device) -> dict[str, PeakRate]:
     """Measure the machine's rate once in every precision."""
-    arithmetics = {e.contender.trainer.precision: e.contender.trainer.arithmetic for e in entrants}
+    arithmetics = {e.variant.trainer.precision: e.variant.trainer.arithmetic for e in measured}
     return {precision: peak_rate(device, arithmetic) for precision, arithmetic in arithmetics.items()}
 
 
-def _told(entrant: MeasuredVariant) -> Row:
-    """Say beside what an entrant was measured, and what tells its step from that of the same way elsewhere."""
-    recipe, data = entrant.recipe, entrant.data
+def _row_labels(each: MeasuredVariant) -> Row:
+    """Return the labels of a cost row: network, batch size, precision, optimizer and image shape."""
+    recipe, data = each.recipe, each.data
     return {
         "network": short(recipe.net),
         "beside": recipe.name,
@@ -94,6 +94,6 @@ def _optimizer(trainer: TrainerSettings) -> str:
     return trainer.optimizer + momentum + ("" if trainer.ema_decay is None else ", averaging")
 
 
-def _remedies(contender: Variant) -> tuple[bool, int]:
-    """What backprop does to need less memory."""
-    return contender.trainer.recompute, contender.trainer.micro_batches
+def _remedies(variant: Variant) -> tuple[bool, int]:
+    """Return how backprop saves memory: whether it recomputes, and its number of micro-batches."""
+    return variant.trainer.recompute, variant.trainer.micro_batches

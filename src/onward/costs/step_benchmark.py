@@ -1,4 +1,4 @@
-"""What a step of a recipe costs, beside backpropagation through the same network: operations, time and memory."""
+"""The cost of a step of a recipe and of backpropagation through the same network: operations, time and memory."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -45,7 +45,7 @@ class Variant:
     trainer: TrainerSettings
 
 
-def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Variant]:
+def variants(recipe: Recipe, *, micro_batches: int = 4) -> list[Variant]:
     """Return the recipe's own way, then backpropagation as it is, with recomputing, and with smaller batches added up.
 
     Batch, precision and optimizer are the recipe's in all of them.
@@ -63,21 +63,21 @@ def contenders(recipe: Recipe, *, micro_batches: int = 4) -> list[Variant]:
 
 
 class MeasuredVariant(NamedTuple):
-    """A contender with the recipe whose network, batch and seed it takes, and the data."""
+    """A variant with the recipe whose network, batch and seed it takes, and the data."""
 
-    contender: Variant
+    variant: Variant
     recipe: Recipe
     data: Splits
 
 
 class StepBenchmark:
-    """A contender, built and ready to train step after step."""
+    """A variant, built and ready to train step after step."""
 
-    def __init__(self, contender: Variant, recipe: Recipe, data: Splits, device: torch.device):
-        self.name, self.batch_size = contender.name, recipe.batch_size
-        own = replace(recipe, algorithm=contender.algorithm, trainer=contender.trainer)
+    def __init__(self, variant: Variant, recipe: Recipe, data: Splits, device: torch.device):
+        self.name, self.batch_size = variant.name, recipe.batch_size
+        own = replace(recipe, algorithm=variant.algorithm, trainer=variant.trainer)
         self.learner = prepared(own, data, device)
-        self.trainer = LocalTrainer(self.learner, contender.trainer, seed=recipe.seed)
+        self.trainer = LocalTrainer(self.learner, variant.trainer, seed=recipe.seed)
         self.read = clock(device)
         self.steps = count()
         self.turns = range(len(self.learner.turns))
@@ -155,28 +155,26 @@ def measure(
     say: Callable[[str], None] = lambda _: None,
     watch: Watch = unwatched,
 ) -> dict[str, Any]:
-    """Measure a step of a recipe beside its controls; return plain JSON values, bytes and seconds.
+    """Measure a step of a recipe and of its controls; return plain JSON values, in bytes and seconds.
 
-    What is measured next is said to `say`.
+    `say` is called with a line about what is measured next, `watch` as in `interleave`.
 
-    The timed steps of all contenders alternate, so that whatever else slows the machine slows all of them. Random
+    The timed steps of all variants alternate, so that whatever else slows the machine slows all of them. Random
     images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)
-    entrants = [
-        MeasuredVariant(contender, recipe, data) for contender in contenders(recipe, micro_batches=micro_batches)
-    ]
-    say(f"measuring a step of {', '.join(entrant.contender.name for entrant in entrants)}")
+    measured = [MeasuredVariant(variant, recipe, data) for variant in variants(recipe, micro_batches=micro_batches)]
+    say(f"measuring a step of {', '.join(each.variant.name for each in measured)}")
     watch("measuring the rate of large products", 0, 1)
     rate = peak_rate(device, recipe.trainer.arithmetic)
-    rows = side_by_side(entrants, device, rate, steps=steps, watch=watch)
-    for k, (row, entrant) in enumerate(zip(rows, entrants, strict=True)):
+    rows = side_by_side(measured, device, rate, steps=steps, watch=watch)
+    for k, (row, each) in enumerate(zip(rows, measured, strict=True)):
         watch("measuring processes of their own", k, len(rows))
         row["process"] = fresh_process(
-            entrant.contender.algorithm,
+            each.variant.algorithm,
             recipe.net,
-            entrant.contender.trainer,
+            each.variant.trainer,
             batch=(recipe.batch_size, *data.shape),
             num_classes=data.num_classes,
             device=device,
@@ -199,47 +197,47 @@ def fitting(recipe: Recipe, data: Splits) -> Recipe:
 
 
 def side_by_side(
-    entrants: Sequence[MeasuredVariant],
+    measured: Sequence[MeasuredVariant],
     device: torch.device,
     rate: PeakRate,
     *,
     steps: int,
     watch: Watch = unwatched,
 ) -> list[dict[str, Any]]:
-    """Measure a step of every entrant; their timed steps alternate. `watch` is told how far it is."""
-    stands = [StepBenchmark(*entrant, device) for entrant in entrants]
+    """Return the cost of a step of every variant; timed steps alternate. `watch` is called as in `interleave`."""
+    benchmarks = [StepBenchmark(*each, device) for each in measured]
     rows: list[dict[str, Any]] = []
-    for k, stand in enumerate(stands):
-        watch("counting operations and memory", k, len(stands))
-        rows.append({"name": stand.name, "flops": stand.flops(), "memory": stand.memory()})
-    timed = interleave([stand.seconds for stand in stands], steps, partial(watch, "timing steps"))
+    for k, benchmark in enumerate(benchmarks):
+        watch("counting operations and memory", k, len(benchmarks))
+        rows.append({"name": benchmark.name, "flops": benchmark.flops(), "memory": benchmark.memory()})
+    timed = interleave([benchmark.seconds for benchmark in benchmarks], steps, partial(watch, "timing steps"))
     for row, seconds in zip(rows, timed, strict=True):
         row |= {"step_seconds": median(seconds), "steps": seconds}
     meter = energy_meter(device)
     idle = 0.0 if meter is None else idle_power(meter)
-    for k, (row, stand) in enumerate(zip(rows, stands, strict=True)):
+    for k, (row, benchmark) in enumerate(zip(rows, benchmarks, strict=True)):
         watch("timing phases and counting energy", k, len(rows))
-        row["images_per_second"] = per_second(stand.batch_size, row["step_seconds"])
+        row["images_per_second"] = per_second(benchmark.batch_size, row["step_seconds"])
         row["fraction_of_peak"] = per_second(row["flops"]["total"], row["step_seconds"]) / rate.best
-        row["phases"] = stand.phases(min(steps, 3))
-        row["energy"] = stand.energy(meter, idle, steps)
-        row["spikes"] = stand.spikes()
+        row["phases"] = benchmark.phases(min(steps, 3))
+        row["energy"] = benchmark.energy(meter, idle, steps)
+        row["spikes"] = benchmark.spikes()
     watch("timing phases and counting energy", len(rows), len(rows))
     return rows
 
 
 def interleave(
-    timed: Sequence[Callable[[], float]], steps: int, tell: Callable[[int, int], None] = lambda done, rounds: None
+    timed: Sequence[Callable[[], float]], steps: int, report: Callable[[int, int], None] = lambda done, rounds: None
 ) -> list[list[float]]:
-    """Call each in turn, A B A B ..., and return what each said `steps` times; a first round is not counted.
+    """Call the timers in turn, A B A B ..., and return `steps` values of each; a first round is not counted.
 
-    `tell` hears of each round before it begins, and of the end.
+    `report` is called with (rounds done, all rounds) before each round and at the end.
     """
     rounds: list[list[float]] = []
     for k in range(steps + 1):
-        tell(k, steps + 1)
+        report(k, steps + 1)
         rounds.append([seconds() for seconds in timed])
-    tell(steps + 1, steps + 1)
+    report(steps + 1, steps + 1)
     return [list(times) for times in zip(*rounds[1:], strict=True)]
 
 

@@ -30,7 +30,7 @@ class StageEvaluation:
         seen = _Collected(self.heads)
         with self.ranks.watch.work.expected():
             for message in self._coming(images, handed_on, batch_size):
-                self.ranks.watch.work.moved()
+                self.ranks.watch.work.tick()
                 work = self.forward.scores if message.kind == "scores" else self.forward.handed_on
                 stream, found = work(tuple(message.stream))
                 message = Message(message.kind, list(stream), [*message.exact, *found], message.notes)

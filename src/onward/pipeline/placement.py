@@ -56,7 +56,7 @@ def stages_of(sizes: Sequence[int], cuts: Sequence[int], num_blocks: int) -> Sta
         raise ValueError(f"--stages {' '.join(map(str, sizes))} must be positive and add up to {num_blocks} blocks")
     for border in borders[1:-1]:
         if border not in cuts:
-            raise ValueError(f"--stages cannot cut before block {border}: a span reaches across; {_told(cuts)}")
+            raise ValueError(f"--stages cannot cut before block {border}: a span reaches across; {_allowed_cuts(cuts)}")
     return tuple(range(first, stop) for first, stop in pairwise(borders))
 
 
@@ -67,12 +67,12 @@ def check_stages(stages: int, cuts: Sequence[int]) -> None:
     if stages > len(cuts) + 1:
         raise ValueError(
             f"this learner cannot be cut into {stages} stages, at most {len(cuts) + 1}: a span must not reach across a "
-            f"cut, as no gradient is sent, nor train in a window of its own; {_told(cuts)}. Start fewer processes, or "
-            "choose spans that do not overlap and train all the time"
+            f"cut, as no gradient is sent, nor train in a window of its own; {_allowed_cuts(cuts)}. Start fewer "
+            "processes, or choose spans that do not overlap and train all the time"
         )
 
 
-def _told(cuts: Sequence[int]) -> str:
+def _allowed_cuts(cuts: Sequence[int]) -> str:
     return f"a stage may begin with block {', '.join(map(str, cuts))}" if cuts else "its spans leave no place to cut"
 
 

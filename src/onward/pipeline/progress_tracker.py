@@ -1,4 +1,4 @@
-"""Work: what the training thread of a rank is doing, and for how long, told by that thread to the one that watches."""
+"""What the training thread of a rank is doing, and for how long; the watching thread reads it."""
 
 import sys
 import threading
@@ -29,9 +29,9 @@ class State(NamedTuple):
 
 
 class ProgressTracker:
-    """The state of the thread that makes it. One step, or one batch of an evaluation, is one piece of work.
+    """The state of the thread that creates it: free, busy with a step or an evaluation batch, or waiting.
 
-    Only inside `expected` is there a limit to how long a piece may take. A rank that waits for another is not at work.
+    Only inside `expected` is there a limit to how long a step or batch may take. Waiting for another rank is not work.
     """
 
     def __init__(self):
@@ -40,7 +40,7 @@ class ProgressTracker:
 
     @contextmanager
     def expected(self) -> Iterator[None]:
-        """Inside, this thread is expected to get on with its pieces of work."""
+        """Inside the `with`, this thread has to finish steps or batches in time."""
         before = self.state.doing
         self._now(BUSY)
         try:
@@ -50,7 +50,7 @@ class ProgressTracker:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Inside, this thread waits for another rank; afterwards a new piece of work begins."""
+        """Inside the `with`, this thread waits for another rank; afterwards the time of a step begins anew."""
         before = self.state.doing
         self._now(what)
         try:
@@ -58,8 +58,8 @@ class ProgressTracker:
         finally:
             self._now(before)
 
-    def moved(self) -> None:
-        """A piece of work is done, and the next one begins."""
+    def tick(self) -> None:
+        """Note that a step or batch is done and that the next one begins."""
         self._now(self.state.doing)
 
     def place(self) -> str:

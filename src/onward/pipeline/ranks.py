@@ -1,4 +1,4 @@
-"""Ranks: the processes of a pipeline, which of them stand before and behind this one, and how they agree."""
+"""Ranks: the processes of a pipeline, the neighbors of this one, and values that all of them share."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from onward.pipeline.links import Inbox, Outbox
 from onward.pipeline.message import MessagePrecision
 from onward.pipeline.replicas import Peers
 
-_FOREVER = timedelta(days=30)  # a neighbor may be slow; whether it lives is the watch's business
+_FOREVER = timedelta(days=30)  # a neighbor may be slow; the watch finds out whether it is alive
 
 _POLL = 0.02  # seconds
 
@@ -46,34 +46,34 @@ class Ranks:
 
     @property
     def first(self) -> bool:
-        """Whether the data enter here."""
+        """Whether this stage loads the data."""
         return self.stage == 0
 
     @property
     def last(self) -> bool:
-        """Whether nothing is handed on from here."""
+        """Whether this is the last stage."""
         return self.stage == self.stages - 1
 
     @property
     def writes(self) -> bool:
-        """Whether this rank collects what the others found, and writes it down."""
+        """Whether this rank collects the results of all and writes the files."""
         return self.last and self.replica == 0
 
     def publish(self, key: str, value: Any) -> None:
-        """Tell all ranks something."""
+        """Make a value known to all ranks."""
         self.store.set(key, json.dumps(value))
 
     def wait_for(self, key: str) -> Any:
-        """Wait until a rank has told this. Raises PipelineFault if one fails meanwhile."""
+        """Wait until a rank has published a key; return the value. Raises PipelineFault if a rank fails meanwhile."""
         with self.watch.work.waiting("word"):
             while not self.store.check([key]):
                 self.watch.check()
                 time.sleep(_POLL)
             return json.loads(self.store.get(key))
 
-    def agree(self, card: dict[str, Any]) -> None:
-        """Compare what all ranks run. Raises ValueError naming the first rank that differs from rank 0, and in what."""
-        self.publish(f"card/{self.rank}", card)
+    def check_same(self, fingerprint: dict[str, Any]) -> None:
+        """Raise ValueError naming the first rank whose fingerprint differs from that of rank 0, and in what."""
+        self.publish(f"card/{self.rank}", fingerprint)
         first = self.wait_for("card/0")
         for rank in range(1, self.world):
             other = self.wait_for(f"card/{rank}")
@@ -106,7 +106,7 @@ class Ranks:
             self.inbox = Inbox(self.rank - replicas, groups[self.rank - replicas], self.watch, device)
 
     def end(self) -> None:
-        """Leave in peace: everything is sent and received, and no other rank needs this one."""
+        """Shut down after all messages are delivered."""
         self.watch.end()
         if dist.is_initialized():
             dist.destroy_process_group()
@@ -125,7 +125,7 @@ def join(leave: Any, *, patience: float = PATIENCE) -> Ranks:
             "--pipeline"
         )
     store, rank, world = next(rendezvous("env://"))
-    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # what an attempt before this one said does not count
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")  # keys of an earlier attempt do not count
     return Ranks(rank, world, PrefixStore(f"attempt-{attempt}", store), leave, patience=patience)
 
 

@@ -85,7 +85,7 @@ class Pipelining:
 
 
 def train_pipelined(
-    recipe: Recipe | None, where: RunOptions, how: Pipelining, *, resume: Path | None = None
+    recipe: Recipe | None, options: RunOptions, how: Pipelining, *, resume: Path | None = None
 ) -> Outcome | None:
     """Train as `train` and `resume` do, as one of the processes that torchrun started.
 
@@ -98,11 +98,11 @@ def train_pipelined(
     ranks = join(leave, patience=how.patience)
     try:
         with ExitStack() as held:
-            return _Run(ranks, recipe, where, how, resume, held).carry_out()
+            return _Run(ranks, recipe, options, how, resume, held).carry_out()
     except (Interrupted, PipelineFault):
         raise
     except BaseException as error:
-        ranks.watch.report(f"rank {ranks.rank} on {socket.gethostname()} stopped: {_told(error)}", own=True)
+        ranks.watch.report(f"rank {ranks.rank} on {socket.gethostname()} stopped: {_first_line(error)}", own=True)
         raise
 
 
@@ -113,30 +113,30 @@ class _Run:
         self,
         ranks: Ranks,
         recipe: Recipe | None,
-        where: RunOptions,
+        options: RunOptions,
         how: Pipelining,
         resume: Path | None,
         held: ExitStack,
     ):
         """What is entered into `held` lasts until this process leaves the run."""
-        self.ranks, self.where, self.how, self.held = ranks, where, how, held
+        self.ranks, self.options, self.how, self.held = ranks, options, how, held
         self.resumed = RunFolder.open(resume) if resume is not None else None
         if recipe is None:
             assert self.resumed is not None
             recipe = self.resumed.recipe()
         self.recipe = recipe
-        self.device = _device(where.device)
-        loggers_of(where, Path())  # what is not installed is known before the others wait
+        self.device = _device(options.device)
+        loggers_of(options, Path())  # what is not installed is known before the others wait
 
     def carry_out(self) -> Outcome | None:
         recipe, ranks = self.recipe, self.ranks
         if recipe.trainer.order != "joint":
             raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
-        data = images_of(recipe, self.where.data_dir, self.where.workers, begun=self.resumed is not None)
+        data = images_of(recipe, self.options.data_dir, self.options.workers, begun=self.resumed is not None)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)
         _check_rules(learner)
-        ranks.agree(self._card(data))
+        ranks.check_same(self._fingerprint(data))
         batch_size = min(recipe.batch_size, len(data.train))
         check_replicas(learner, self.how.replicas, batch_size, recipe.trainer.micro_batches)
         stages = self._placement(data, spec, learner)
@@ -152,16 +152,16 @@ class _Run:
             return (folder, result) if ranks.writes else None
         if ranks.writes:
             announce(recipe, data, learner, self.device, folder.path)
-        with stop_requests() as wish:
-            neighbors = StageNeighbors(ranks, owned, wish=self._wish(wish))
-            training = begin(recipe, data, carve(learner, owned).to(self.device), self.where, neighbors)
+        with stop_requests() as stop:
+            neighbors = StageNeighbors(ranks, owned, requested=self._requested(stop))
+            training = begin(recipe, data, carve(learner, owned).to(self.device), self.options, neighbors)
             if kind is not None:
                 with naming(f"the checkpoint in {folder.path} does not fit this run"):
                     training.load_state(*checkpoints.read(folder.path, kind, owned))
             self._train(training, folder)
         return self._finish(training, folder, data, spec)
 
-    def _card(self, data: Splits) -> dict[str, Any]:
+    def _fingerprint(self, data: Splits) -> dict[str, Any]:
         return {
             "version of the code": _source_digest(),
             "version of torch": torch.__version__,
@@ -212,23 +212,23 @@ class _Run:
 
     def _open(self, data: Splits, stages: Stages) -> RunFolder:
         session = self.ranks.wait_for("session")
-        folder = self.resumed or _begun(self.where.runs_dir / self.recipe.name, session)
+        folder = self.resumed or _begun(self.options.runs_dir / self.recipe.name, session)
         if folder is not None:
             check_data(folder, data)
             return folder
         machine = {**environment(self.device), "data_checksum": data.checksum}
         placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
-        return RunFolder.create(self.where.runs_dir, self.recipe, {**machine, "pipeline": placement})
+        return RunFolder.create(self.options.runs_dir, self.recipe, {**machine, "pipeline": placement})
 
-    def _wish(self, stop: StopRequest) -> Callable[[], tuple[bool, int | None]]:
-        """Return what tells before each step whether all ranks save after it, and the signal to stop by."""
+    def _requested(self, stop: StopRequest) -> Callable[[], tuple[bool, int | None]]:
+        """Return a function that is called before each step: whether to save after it, and the signal to stop by."""
         self.saved = time.monotonic()
 
-        def wish() -> tuple[bool, int | None]:
-            late = time.monotonic() - self.saved >= self.where.checkpoint_every
+        def requested() -> tuple[bool, int | None]:
+            late = time.monotonic() - self.saved >= self.options.checkpoint_every
             return stop.signal is not None or late, stop.signal
 
-        return wish
+        return requested
 
     def _save(self, training: Training, folder: RunFolder) -> None:
         tensors, notes = training.state()
@@ -248,7 +248,7 @@ class _Run:
             if self.ranks.writes:
                 folder.keep_metrics(training.epoch, resumed=training.step > 0)
                 display = self.held.enter_context(Display(training.total_epochs, training.epoch, training.steps))
-                loggers = loggers_of(self.where, folder.path)
+                loggers = loggers_of(self.options, folder.path)
                 self.log = self.held.enter_context(logged(loggers, lambda: encode(self.recipe), training.epoch))
                 follow(training, folder, display, self.log, after)
             else:
@@ -342,7 +342,7 @@ def _source_digest() -> str:
     return digest.hexdigest()
 
 
-def _told(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     return f"{str(error) or type(error).__name__}".splitlines()[0]
 
 

@@ -26,13 +26,13 @@ from onward.training.neighbors import Orders, Step
 class StageNeighbors:
     """The other ranks of a pipeline, as the training loop of one rank sees them.
 
-    The first rank's `wish` tells before each step whether to save after it, and the signal to stop by; every rank
-    follows. What is saved is saved before anything of that step is sent on, so that a stage knows that all before it
-    have saved.
+    `requested` is called by the first rank before each step: whether to save after it, and the signal to stop by; every
+    rank does the same. A checkpoint is written before anything of that step is sent on, so that a stage knows that all
+    stages before it have saved.
     """
 
-    def __init__(self, ranks: Ranks, owned: range, *, wish: Callable[[], tuple[bool, int | None]]):
-        self.ranks, self.wish = ranks, wish
+    def __init__(self, ranks: Ranks, owned: range, *, requested: Callable[[], tuple[bool, int | None]]):
+        self.ranks, self.requested = ranks, requested
         self.owned: range | None = owned
         self.replicas, self.replica, self.first, self.last = ranks.replicas, ranks.replica, ranks.first, ranks.last
 
@@ -50,12 +50,12 @@ class StageNeighbors:
     def working(self) -> AbstractContextManager:
         return self.ranks.watch.work.expected()
 
-    def moved(self) -> None:
-        self.ranks.watch.work.moved()
+    def tick(self) -> None:
+        self.ranks.watch.work.tick()
 
     def orders(self, *, last: bool) -> Orders:
-        """Return what any replica of the first stage wishes, for all of them to do after the same step."""
-        save, signal = self.wish()
+        """Return what any replica of the first stage requests, so that all of them do it after the same step."""
+        save, signal = self.requested()
         if self.replicas > 1:
             most, number = greatest([int(save), signal or 0], self.ranks.peers)
             save, signal = bool(most), number or None

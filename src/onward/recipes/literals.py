@@ -22,26 +22,26 @@ _ALWAYS = {("TrainerSettings", "learning_rate"), ("DataSettings", "name"), ("Rec
 
 def literal(recipe: Recipe) -> str:
     """Return a recipe in Python: evaluated among the classes that it names, it is the recipe again."""
-    told = dict(_told(recipe))
+    written_fields = dict(_fields_of(recipe))
     if recipe.name == recipe.computed_name():
-        told.pop("name", None)
+        written_fields.pop("name", None)
     lines = []
     for names in _LINES:
-        lines += _packed([f"{name}={told[name]}" for name in names if name in told], WIDTH)
+        lines += _packed([f"{name}={written_fields[name]}" for name in names if name in written_fields], WIDTH)
     return "\n".join(["Recipe(", *(f"{_INDENT}{line}" for line in lines), ")"])
 
 
 def written(value: Any) -> str:
     """Return a setting in Python, a dataclass with the fields that are not their defaults."""
     if is_dataclass(value):
-        return f"{type(value).__name__}({', '.join(f'{name}={text}' for name, text in _told(value))})"
+        return f"{type(value).__name__}({', '.join(f'{name}={text}' for name, text in _fields_of(value))})"
     if isinstance(value, float):
         return _number(value)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 
-def _told(value: Any) -> Iterable[tuple[str, str]]:
-    """Return name and text of each field that is not its default, or that is told in any case."""
+def _fields_of(value: Any) -> Iterable[tuple[str, str]]:
+    """Return name and text of each field that is not its default, or that is always written."""
     for field in fields(value):
         own = getattr(value, field.name)
         if own != _default(field) or (type(value).__name__, field.name) in _ALWAYS:

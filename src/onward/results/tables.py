@@ -91,7 +91,7 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
     for method in methods:
         cells = [_cell(best[method].get(data), records, numbers.get(method, {}).get(data)) for data in columns]
         reach = _locality([records[row] for row in best[method].values()])
-        lines.append(_line(f"`{method}`", [reach, *cells] + (_prices(costs.get(method)) if costs else [])))
+        lines.append(_line(f"`{method}`", [reach, *cells] + (_cost_cells(costs.get(method)) if costs else [])))
     return lines
 
 
@@ -164,7 +164,7 @@ def _locality(rows: Sequence[Sequence[Record]]) -> str:
     return " / ".join(sorted({runs[0].locality for runs in rows if runs[0].locality}))
 
 
-def _prices(cost: Mapping[str, Any] | None) -> list[str]:
+def _cost_cells(cost: Mapping[str, Any] | None) -> list[str]:
     if cost is None:
         return ["", "", ""]
     return [f"{cost['parameters_M']:.2f} M", f"{cost['memory_of_backprop']:.2f}", f"{cost['step_of_backprop']:.2f}"]

@@ -77,23 +77,23 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
             )
 
 
-def obtain(recipe: Recipe, data: Splits, place: RunOptions) -> Run:
-    """Return the run of a recipe and seed below `place.runs_dir`: finished, else gone on with, else trained anew.
+def obtain(recipe: Recipe, data: Splits, options: RunOptions) -> Run:
+    """Return the run of a recipe and seed below `options.runs_dir`: finished, else gone on with, else trained anew.
 
     Raises what `train` and `resume` raise.
     """
     stopped = None
-    for folder in _same(recipe, data, place):
+    for folder in _same(recipe, data, options):
         if folder.result() is not None:
             return open_run(folder.path)
         stopped = folder
-    folder, result = train(recipe, place) if stopped is None else resume(stopped.path, place)
+    folder, result = train(recipe, options) if stopped is None else resume(stopped.path, options)
     return Run(folder, recipe, result)
 
 
-def _same(recipe: Recipe, data: Splits, place: RunOptions) -> Iterator[RunFolder]:
+def _same(recipe: Recipe, data: Splits, options: RunOptions) -> Iterator[RunFolder]:
     """Find the runs of this recipe and seed on these data; what cannot be read is said and passed over."""
-    for path in sorted((place.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
+    for path in sorted((options.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
         try:
             folder = RunFolder.open(path)
             fits = _asked(recipe, folder.recipe()) and folder.environment()["data_checksum"] == data.checksum

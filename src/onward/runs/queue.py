@@ -21,7 +21,7 @@ from onward.runs.records import Records, filed, read_record
 
 GRACE = 45.0  # seconds before a time limit in which trainings write their checkpoints and leave
 _SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
-Say = Callable[[str], object]
+Print = Callable[[str], object]
 
 
 def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
@@ -99,7 +99,7 @@ class Queue:
     remaining: Callable[[Iterable[Recipe]], str]
     parallel: int = 1
     limit: float | None = None
-    say: Say = print
+    say: Print = print
     failed: list[Recipe] = field(default_factory=list)
     _children: list[_Child] = field(default_factory=list)
     _asked: int | None = None

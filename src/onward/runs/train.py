@@ -69,7 +69,7 @@ class RunOptions:
 @processor_set_up()
 def train(
     recipe: Recipe,
-    place: RunOptions,
+    options: RunOptions,
     *,
     verbose: bool = True,
     init: Path | None = None,
@@ -83,9 +83,9 @@ def train(
     """
     encode(recipe)  # what cannot be written down is not trained
     check_logger(logger)
-    loggers_of(place, Path(), logger)  # what is not installed leaves no folder behind
-    device = choose_device(place.device)
-    data = images_of(recipe, place.data_dir, place.workers, verbose=verbose)
+    loggers_of(options, Path(), logger)  # what is not installed leaves no folder behind
+    device = choose_device(options.device)
+    data = images_of(recipe, options.data_dir, options.workers, verbose=verbose)
     learner = prepared(recipe, data, torch.device("cpu"))
     begun: dict[str, Any] = {}
     if init is not None:
@@ -94,20 +94,20 @@ def train(
             say(told, error=True)
         begun = {"init": os.path.abspath(init)}
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
-    if place.compile:
+    if options.compile:
         check_compiler(device)  # nor does a machine that cannot compile
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     known = {**environment(device), **begun, "data_checksum": data.checksum}
-    folder = RunFolder.create(place.runs_dir, recipe, known)
+    folder = RunFolder.create(options.runs_dir, recipe, known)
     with trained_here(folder.path):
-        return folder, _carry_out(folder, recipe, data, learner.to(device), place, verbose, logger)
+        return folder, _carry_out(folder, recipe, data, learner.to(device), options, verbose, logger)
 
 
 @gradients_on()
 @processor_set_up()
 def resume(
-    path: Path, place: RunOptions, *, verbose: bool = True, logger: Logger | None = None
+    path: Path, options: RunOptions, *, verbose: bool = True, logger: Logger | None = None
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
@@ -119,16 +119,16 @@ def resume(
     result = folder.result()
     if result is not None:
         return folder, result
-    recipe, device = folder.recipe(), choose_device(place.device)
+    recipe, device = folder.recipe(), choose_device(options.device)
     with trained_here(path):
         sweep(path)  # what killed writes have left
         result = folder.result()  # another process may have finished it just now
         if result is not None:
             return folder, result
-        data = images_of(recipe, place.data_dir, place.workers, begun=True, verbose=verbose)
+        data = images_of(recipe, options.data_dir, options.workers, begun=True, verbose=verbose)
         check_data(folder, data)
         learner = prepared(recipe, data, device)
-        return folder, _carry_out(folder, recipe, data, learner, place, verbose, logger, resumed=True)
+        return folder, _carry_out(folder, recipe, data, learner, options, verbose, logger, resumed=True)
 
 
 def check_data(folder: RunFolder, data: Splits) -> None:
@@ -142,10 +142,10 @@ def check_data(folder: RunFolder, data: Splits) -> None:
 
 
 def begin(
-    recipe: Recipe, data: Splits, learner: Learner, place: RunOptions, neighbors: Neighbors | None = None
+    recipe: Recipe, data: Splits, learner: Learner, options: RunOptions, neighbors: Neighbors | None = None
 ) -> Training:
     """Return the training of a recipe at its start; with `neighbors` as one stage of a pipeline."""
-    if place.compile:
+    if options.compile:
         compile_bodies(learner)
     return Training(
         learner,
@@ -175,9 +175,9 @@ def follow(
     listener.trained()
 
 
-def loggers_of(place: RunOptions, folder: Path, logger: Logger | None = None) -> list[Logger]:
+def loggers_of(options: RunOptions, folder: Path, logger: Logger | None = None) -> list[Logger]:
     """Return what logs a run in a folder. Raises ValueError for what is not installed."""
-    return [*([] if logger is None else [logger]), *([] if place.log is None else [TensorBoard(folder)])]
+    return [*([] if logger is None else [logger]), *([] if options.log is None else [TensorBoard(folder)])]
 
 
 def judge(training: Training, data: Splits) -> tuple[Accuracy, Accuracy]:
@@ -215,7 +215,7 @@ def _carry_out(
     recipe: Recipe,
     data: Splits,
     learner: Learner,
-    place: RunOptions,
+    options: RunOptions,
     verbose: bool,
     logger: Logger | None,
     *,
@@ -225,7 +225,7 @@ def _carry_out(
 
     if verbose:
         announce(recipe, data, learner, learner.device, folder.path)
-    training = begin(recipe, data, learner, place)
+    training = begin(recipe, data, learner, options)
     checkpoint = folder.load_checkpoint()
     if checkpoint is not None:
         with naming(f"the checkpoint in {folder.path} does not fit this run"):
@@ -235,11 +235,13 @@ def _carry_out(
             raise ValueError(f"{folder.path} was stopped before its first checkpoint: begin it again with --init")
         _save(training, folder)  # a run that is resumed cannot take these weights again
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
-    loggers = loggers_of(place, folder.path, logger)
+    loggers = loggers_of(options, folder.path, logger)
     with logged(loggers, lambda: encode(recipe), training.epoch) as log:
         with Display(training.total_epochs, training.epoch, training.steps, quiet=not verbose) as display:
-            with stop_requests() as wish:
-                follow(training, folder, display, log, _saved_in_time(training, folder, place.checkpoint_every, wish))
+            with stop_requests() as request:
+                follow(
+                    training, folder, display, log, _saved_in_time(training, folder, options.checkpoint_every, request)
+                )
                 _save(training, folder)
             found = judge(training, data)
         log.result = test_values(found[1])
@@ -247,18 +249,18 @@ def _carry_out(
 
 
 def _saved_in_time(
-    training: Training, folder: RunFolder, every: float, wish: StopRequest
+    training: Training, folder: RunFolder, every: float, request: StopRequest
 ) -> Callable[[StepDone | EpochDone], None]:
     """Return what saves when it is time, and stops where it is wished."""
     saved = time.monotonic()
 
     def after(event: StepDone | EpochDone) -> None:
         nonlocal saved
-        if wish.signal is not None or time.monotonic() - saved >= every:
+        if request.signal is not None or time.monotonic() - saved >= every:
             _save(training, folder)
             saved = time.monotonic()
-        if wish.signal is not None:
-            raise Interrupted(folder.path, wish.signal)
+        if request.signal is not None:
+            raise Interrupted(folder.path, request.signal)
 
     return after
 

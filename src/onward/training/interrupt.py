@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM as a wish that the training loop can honour between two steps."""
+"""Ctrl-C and SIGTERM as a request to stop, which the training loop reads between two steps."""
 
 import signal
 import threading
@@ -16,9 +16,9 @@ class StopRequest:
 @contextmanager
 def stop_requests() -> Iterator[StopRequest]:
     """Collect the first SIGINT or SIGTERM inside the `with`; a second one acts at once, as usual."""
-    wish = StopRequest()
+    request = StopRequest()
     if threading.current_thread() is not threading.main_thread():
-        yield wish  # only the main thread may handle signals
+        yield request  # only the main thread may handle signals
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
@@ -27,12 +27,12 @@ def stop_requests() -> Iterator[StopRequest]:
             signal.signal(number, handler)
 
     def note(number: int, frame: object) -> None:
-        wish.signal = number
+        request.signal = number
         restore()
 
     try:
         for number in before:
             signal.signal(number, note)
-        yield wish
+        yield request
     finally:
         restore()

@@ -192,7 +192,7 @@ class Training:
         set_modes(self.learner, self.turns)
         ends, started = ends_of(self.own_turns, self.learner.device), time.perf_counter()
         for step in self._inputs():
-            self.neighbors.moved()
+            self.neighbors.tick()
             turn = self.step % len(self.turns)
             own, stop = self.own_turns[turn], end_block(self.turns[turn], self.owned)
             self._set_learning_rate()

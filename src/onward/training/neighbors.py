@@ -62,7 +62,7 @@ class Neighbors(Protocol):
         """Open the stretch in which step follows on step."""
         ...
 
-    def moved(self) -> None:
+    def tick(self) -> None:
         """A step begins."""
 
     def orders(self, *, last: bool) -> Orders:
@@ -100,7 +100,7 @@ class Alone:
     def working(self) -> AbstractContextManager:
         return nullcontext()
 
-    def moved(self) -> None:
+    def tick(self) -> None:
         """Nobody watches."""
 
     def orders(self, *, last: bool) -> Orders:

@@ -103,7 +103,7 @@ class Display:
         before, begun = self.first
         left = _clock(steps - before, self.whole - before, now - begun)
         epoch = f"epoch {done.epoch + 1}/{self.total_epochs}"
-        told = [] if self.last is None else _told(self.last)
+        told = [] if self.last is None else _numbers(self.last)
         candidates = ["  ".join([epoch, *told[:count]]) for count in range(len(told), -1, -1)]
         self.bar.update(
             self.task,
@@ -117,10 +117,10 @@ class Display:
         self.stage.close()
         self.last = done
         epoch, rate = f"epoch {done.epoch + 1}/{self.total_epochs}", f"{done.images_per_second:,.0f} img/s"
-        lines = ["  ".join([epoch, *_told(done), rate])]
+        lines = ["  ".join([epoch, *_numbers(done), rate])]
         if self.console.is_terminal:  # time left is on the bar
-            lines.append(" ".join([epoch, *_told(done), rate]))
-            short = [epoch.removeprefix("epoch "), *_told(done)[:2]]
+            lines.append(" ".join([epoch, *_numbers(done), rate]))
+            short = [epoch.removeprefix("epoch "), *_numbers(done)[:2]]
             if done.block_accuracy:
                 low, bars, high = _range(done.block_accuracy)
                 drawn = [] if bars.isascii() else [f"{low}{bars}{high}"]  # signs would run into the numbers
@@ -166,7 +166,7 @@ def _clock(done: int, whole: int, seconds: float) -> str:
     return f"{left // 3600}:{left // 60 % 60:02}:{left % 60:02}"
 
 
-def _told(done: EpochDone) -> list[str]:
+def _numbers(done: EpochDone) -> list[str]:
     loss = sum(done.losses.values()) / len(done.losses)
     blocks = [f"blocks {compact(done.block_accuracy)}"] if done.block_accuracy else []
     return [f"loss {loss:.3f}", f"val {done.validation_accuracy:.2%}", *blocks]

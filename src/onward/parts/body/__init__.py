@@ -18,7 +18,7 @@ from onward.parts.body.spiking import (
     spike_rates,
     trace_weights,
 )
-from onward.parts.ops.feature_maps import gives_maps
+from onward.parts.ops.feature_maps import outputs_feature_maps
 
 __all__ = [
     "ClassDifficulty",
@@ -44,8 +44,8 @@ __all__ = [
     "exact",
     "follow_data",
     "frozen",
-    "gives_maps",
     "integrate_and_fire",
+    "outputs_feature_maps",
     "scored",
     "spike_rates",
     "thawed",

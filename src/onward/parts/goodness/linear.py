@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from onward.core import Goodness, Target
 from onward.parts.ops.activity import map_mean, widen
 from onward.parts.ops.cells import cell_means
-from onward.parts.ops.feature_maps import gives_maps
+from onward.parts.ops.feature_maps import outputs_feature_maps
 
 
 class LinearHead(Goodness):
@@ -86,7 +86,7 @@ def grid_within(body: nn.Module, channels: int, features: int) -> tuple[int, int
     Raises ValueError if not a single value may be looked at.
     """
     grid = largest_grid(channels, features)
-    return grid if gives_maps(body) else (1, 1)
+    return grid if outputs_feature_maps(body) else (1, 1)
 
 
 def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:

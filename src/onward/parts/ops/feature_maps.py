@@ -3,7 +3,7 @@
 from torch import nn
 
 
-def gives_maps(body: nn.Module) -> bool:
+def outputs_feature_maps(body: nn.Module) -> bool:
     """Return whether a body gives maps [B, D, H, W]: as its `shape` [D, ...] tells, where that was measured.
 
     A body without a `shape`, as in the networks of `onward.nets`, does if it has a convolution and no linear layer.
