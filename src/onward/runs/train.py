@@ -251,7 +251,7 @@ def _carry_out(
 def _saved_in_time(
     training: Training, folder: RunFolder, every: float, request: StopRequest
 ) -> Callable[[StepDone | EpochDone], None]:
-    """Return what saves when it is time, and stops where it is wished."""
+    """Return a function that saves when a checkpoint is due and raises Interrupted when a stop was requested."""
     saved = time.monotonic()
 
     def after(event: StepDone | EpochDone) -> None:
