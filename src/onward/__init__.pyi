@@ -10,6 +10,7 @@ from . import modules as modules
 from . import nets as nets
 from . import parts as parts
 from . import pipeline as pipeline
+from . import plots as plots
 from . import recipes as recipes
 from . import runs as runs
 from . import testing as testing

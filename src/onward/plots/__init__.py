@@ -1,12 +1,14 @@
 """Plots: charts of what was trained, as altair charts; on paper as SVG, on pages without a network.
 
-`training`, `blocks` and `confusion` show what was trained; the others draw plain values.
+`training`, `blocks`, `goodness`, `confusion`, `mistakes` and `filters` show what was trained; the others draw plain
+values.
 """
 
 from onward.plots.charts import Bar, Line, bars, lines, matrix, recovery
 from onward.plots.curves import Point, accuracy_by_cost, curves
+from onward.plots.learners import confusion, filters, goodness, mistakes
 from onward.plots.style import SeriesStyle
-from onward.plots.trainings import blocks, confusion, training
+from onward.plots.trainings import blocks, training
 from onward.plots.web import svg
 
 __all__ = [
@@ -19,8 +21,11 @@ __all__ = [
     "blocks",
     "confusion",
     "curves",
+    "filters",
+    "goodness",
     "lines",
     "matrix",
+    "mistakes",
     "recovery",
     "svg",
     "training",

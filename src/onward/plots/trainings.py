@@ -1,13 +1,9 @@
-"""Charts of trainings: accuracy over epochs, that of each block, and which classes a learner takes for which."""
-# N images, C channels, H height, W width
+"""Charts of trainings: accuracy over epochs, and that of each block."""
 
 from pathlib import Path
-from typing import Any
-
-from torch import as_tensor, bincount
 
 from onward.core import EpochDone, Learner
-from onward.plots.charts import Chart, Line, matrix
+from onward.plots.charts import Chart, Line
 from onward.plots.curves import curves
 from onward.plots.style import SeriesStyle
 from onward.runs.finished import Run
@@ -35,7 +31,7 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
         )
         for k, (name, each) in enumerate(zip(names, trained, strict=True))
     ]
-    return curves(found, "epochs", "validation accuracy, %")
+    return curves(found, "epochs", "validation accuracy, %", ticks=_ticks(found))
 
 
 def blocks(trained: Trained) -> Chart:
@@ -56,22 +52,13 @@ def blocks(trained: Trained) -> Chart:
         )
         for k, block in enumerate(chosen)
     ]
-    return curves(found, "epochs", "validation accuracy, %")
+    return curves(found, "epochs", "validation accuracy, %", ticks=_ticks(found))
 
 
-def confusion(learner: Learner, images: Any, labels: Any, *, title: str = "") -> Chart:
-    """Return the matrix of true classes and of what a learner takes them for, in percent of each true class.
-
-    Images are [N, C, H, W], as `learner.predict` takes them, labels class indices [N]. Raises ValueError for images or
-    labels that do not fit the learner.
-    """
-    scores = learner.predict_scores(images).cpu()
-    names = learner.class_names or tuple(str(k) for k in range(scores.shape[1]))
-    told, found = as_tensor(labels).long(), scores.argmax(dim=1)
-    if told.shape != found.shape or bool(((told < 0) | (told >= len(names))).any()):
-        raise ValueError(f"labels must be one whole number from 0 to {len(names) - 1} for each of {len(found)} images")
-    counts = bincount(told * len(names) + found, minlength=len(names) ** 2).reshape(len(names), len(names))
-    return matrix(SeriesStyle(title or "a learner", 0, False), names, counts.tolist())
+def _ticks(lines: list[Line]) -> list[int]:
+    """Return whole epochs, at most nine of them: there is no half epoch."""
+    last = max(int(x) for line in lines for x, _ in line.points)
+    return list(range(1, last + 1, max(1, -(-(last - 1) // 8))))
 
 
 def _history(trained: Trained) -> tuple[EpochDone, ...]:
