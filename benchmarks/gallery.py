@@ -26,7 +26,7 @@ def on_files(files: Any, config: Any) -> Any:
 def charts(data: Splits, *, epochs: int) -> dict[str, Chart]:
     """Train a small network and return what `onward.plots` shows of it."""
     settings = TrainerSettings(learning_rate=0.02)
-    learner = onward.fit(DeeperForward(), TinyCNN(width=20), data, epochs=epochs, trainer=settings)
+    learner = onward.fit(DeeperForward(), TinyCNN(width=30), data, epochs=epochs, trainer=settings)
     images, labels = data.test.sample.pixels, data.test.sample.labels
     return {
         "training": onward.plots.training(learner),

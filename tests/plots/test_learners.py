@@ -80,7 +80,7 @@ def test_filters_are_the_first_weights_from_dark_to_bright(net, toy_data: Splits
     learner = onward.runs.spec_for(onward.algorithms.MonoForward(), net, toy_data).build()
     rows = _rows(plots.filters(learner, count=4), "pictures")
     weights = next(p for p in learner.blocks[0].body.parameters() if p.ndim > 1)[:4].detach()
-    side = 3 if weights.ndim == 4 else 8
+    side = 5 if weights.ndim == 4 else 8
     assert len(rows) == 4
     for row, weight in zip(rows, weights.reshape(4, side, side), strict=True):
         drawn = _pixels(row)[:: 64 // side, :: 64 // side][:side, :side]

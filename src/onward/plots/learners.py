@@ -92,7 +92,8 @@ def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count:
         raise ValueError(f"all of these {len(told)} images are told right: give more of them")
     worst = wrong[lead[wrong].argsort(descending=True, stable=True)][:count]
     shown = asked.check_inputs(images)[worst]
-    texts = [(names[told[k]], f"→ {names[found[k]]}") for k in worst.tolist()]
+    pairs = zip(told[worst].tolist(), found[worst].tolist(), strict=True)
+    texts = [(names[int(true)], f"→ {names[int(taken)]}") for true, taken in pairs]
     shown = shown.double() / 255 if shown.dtype == torch.uint8 else shown.double()
     return _pictures(shown, texts, "Images that are most wrong")
 
