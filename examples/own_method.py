@@ -11,7 +11,7 @@ from onward.core import Goodness, Learner, LocalBlock, each
 from onward.nets import Net, TinyCNN
 from onward.parts.handoff.norms import Handoff, SampleNorm
 from onward.parts.inference.scores import SumGoodness
-from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.activity import map_mean, widen
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -37,7 +37,7 @@ class Centers(Algorithm):
     temperature: float = 0.1
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
-        loss, blocks = TemperedCrossEntropy(self.temperature), []
+        loss, blocks = CrossEntropy(temperature=self.temperature), []
         for body, join, width, pool in zip(*net, strict=True):
             handoff = Handoff(SampleNorm(), join, pool)
             blocks.append(LocalBlock(body, goodness=Nearness(num_classes, width), objective=loss, handoff=handoff))

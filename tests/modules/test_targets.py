@@ -8,11 +8,12 @@ from kinds import KINDS, Reader, Writer, counting, images, rows, texts
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from onward.algorithms import HFF, MonoForward, PredSim
+from onward.algorithms import HFF, DeeperForward, MonoForward, PredSim
 from onward.core import IGNORED, Target, TrainerSettings
 from onward.modules import LocalModel, Metrics, local
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.objective.targets import ClassWeights, MultiLabel, PerToken, SquaredDifference
+from onward.parts.objective.numbers import EachLabel, SquaredDistance
+from onward.parts.objective.targets import ClassWeights, PerToken
 
 FAST = TrainerSettings(learning_rate=0.02)
 
@@ -43,6 +44,8 @@ def test_numbers_are_learned_and_r2_is_that_of_a_naive_loop():
         assert found["r2"] == pytest.approx(float(r2.mean()), abs=1e-4) and found["r2"] > 0.8
         assert found["mse"] == pytest.approx(float((predicted - y).square().mean()), abs=1e-5)
         assert history[0]["losses"] > history[-1]["losses"]
+    with pytest.raises(ValueError, match="ClassMean of DeeperForward tells classes apart"):
+        trained(2, (x, y), "values", DeeperForward())
     model, _ = trained(1, (x, y[:, 0]), "values")
     assert model.evaluate([(x, y[:, 0])])["r2"] > 0.8
 
@@ -116,8 +119,8 @@ def test_objectives_are_their_equations():
     many, numbers = torch.randint(0, 2, (6, 3)).float(), torch.randn(6, 3)
     p = torch.sigmoid(scores)
     terms = -(many * p.log() + (1 - many) * (1 - p).log()).mean(dim=1)
-    assert torch.allclose(MultiLabel()(scores, Target(many)), terms, atol=1e-6)
-    assert torch.allclose(SquaredDifference()(scores, Target(numbers)), ((scores - numbers) ** 2).mean(1))
+    assert torch.allclose(EachLabel()(scores, Target(many)), terms, atol=1e-6)
+    assert torch.allclose(SquaredDistance()(scores, Target(numbers)), ((scores - numbers) ** 2).mean(1))
     each = CrossEntropy()(scores, Target(y))
     weighted = ClassWeights(CrossEntropy(), (1.0, 2.0, 0.5))(scores, Target(y))
     assert torch.allclose(weighted, each * torch.tensor([1.0, 2.0, 0.5])[y])

@@ -22,7 +22,7 @@ from onward.parts.goodness.means import ClassMean
 from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
 from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
-from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
 _GOODNESS = {"mean": ClassMean, "mean_square": ClassMeanSquare}
@@ -51,7 +51,7 @@ class DeeperForward(Algorithm):
             LocalBlock(
                 body if k else nn.Sequential(SampleNorm(), body),
                 goodness=goodness(num_classes, width),
-                objective=TemperedCrossEntropy(self.temperature),
+                objective=CrossEntropy(temperature=self.temperature),
                 handoff=Handoff(normalize(num_classes, width), join, pool),
             )
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))

@@ -16,7 +16,7 @@ from onward.nets.net import Net
 from onward.parts.goodness.anchors import LearnedAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LastGoodness, SumGoodness
-from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -36,7 +36,7 @@ class HFF(Algorithm):
             LocalBlock(
                 body,
                 goodness=LearnedAnchors(num_classes, width, self.grid if outputs_feature_maps(body) else 1),
-                objective=TemperedCrossEntropy(self.temperature),
+                objective=CrossEntropy(temperature=self.temperature),
                 handoff=Handoff(UnitLength(), join, pool),
             )
             for body, join, width, pool in zip(*net, strict=True)

@@ -13,14 +13,19 @@ from onward.modules.plan import Part, Plan
 from onward.modules.reading import Reading
 from onward.nets.net import plain
 from onward.parts.auxiliary.per_token import TokenAuxiliary
+from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.own import OwnScores, SharedReadOut
 from onward.parts.goodness.per_token import TokenGoodness
+from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.objective.targets import ClassWeights, MultiLabel, PerToken, SquaredDifference
+from onward.parts.objective.numbers import EachLabel, SquaredDistance
+from onward.parts.objective.targets import ClassWeights, PerToken
 from onward.parts.objective.weighted import Weighted
 from onward.parts.supervision.labels import LabelInLoss
 
 _OTHERS = "take MonoForward, PredSim, DeeperForward, HFF, ASGE, DistanceForward(collaboration='none') or Backprop"
+_READ_OUTS = (LinearHead, SpatialGoodness, OwnScores, SharedReadOut)
+"""What may give numbers of any size and sign, where others tell classes apart."""
 _PER_PLACE = ("tokens", "next_token", "pixels")
 
 
@@ -81,14 +86,13 @@ def make_heads(
     heads = []
     for k, (part, reading) in enumerate(zip(plan.parts, readings, strict=True)):
         filled, last = learner.blocks[k], k == len(plan.parts) - 1
-        goodness, auxiliary = filled.goodness, filled.auxiliary
-        objective = None if filled.objective is None else _objective(filled.objective, plan, class_weights, name)
+        goodness, objective, auxiliary = filled.goodness, filled.objective, filled.auxiliary
         if last:
-            own = _objective(CrossEntropy(), plan, class_weights, name)
-            goodness, objective, auxiliary = OwnScores(), own, None
+            goodness, objective, auxiliary = OwnScores(), CrossEntropy(), None
         elif shared is not None and goodness is not None:
-            goodness, auxiliary = _shared(shared, shapes[k], part, plan), None
-            objective = _objective(CrossEntropy(), plan, class_weights, name)
+            goodness, objective, auxiliary = _shared(shared, shapes[k], part, plan), CrossEntropy(), None
+        if goodness is not None and objective is not None:
+            objective = _objective(objective, goodness, plan, class_weights, name)
         if plan.task not in ("classes", *_PER_PLACE) and auxiliary is not None:
             raise ValueError(
                 f"{type(auxiliary).__name__} of {name} needs classes, task {plan.task} has none; take MonoForward, "
@@ -113,15 +117,18 @@ def _slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Au
     return {"goodness": goodness, "objective": objective, "auxiliary": auxiliary}
 
 
-def _objective(objective: Objective, plan: Plan, class_weights: Sequence[float] | None, name: str) -> Objective:
+def _objective(
+    objective: Objective, goodness: Goodness, plan: Plan, class_weights: Sequence[float] | None, name: str
+) -> Objective:
     if plan.task in ("labels", "values"):
         if class_weights is not None:
             raise ValueError(f"class_weights weigh classes, and task {plan.task} has none")
-        of_task = MultiLabel() if plan.task == "labels" else SquaredDifference()
+        of_task = EachLabel() if plan.task == "labels" else SquaredDistance()
         inner = objective.objective if isinstance(objective, Weighted) else objective
-        if not isinstance(inner, CrossEntropy):
+        if not isinstance(inner, CrossEntropy) or not isinstance(goodness, _READ_OUTS):
+            odd = inner if isinstance(goodness, _READ_OUTS) else goodness
             raise ValueError(
-                f"{type(inner).__name__} of {name} tells classes apart, task {plan.task} has none; take MonoForward or "
+                f"{type(odd).__name__} of {name} tells classes apart, task {plan.task} has none; take MonoForward or "
                 "PredSim(beta=0)"
             )
         return Weighted(of_task, objective.weight) if isinstance(objective, Weighted) else of_task

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
-from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape
+from onward.nets.net import Architecture, Carry, Net, Shape, dropped_conv
 from onward.nets.pool import Pooling, halve
 
 
@@ -53,19 +52,6 @@ class VGG11(Architecture):
 
 def _build(channels: int, widths: Sequence[int], *, pooled: set[int], pooling: Pooling, dropout: float) -> Net:
     inputs = [channels, *widths]
-    bodies = [_body(inputs[k], width, dropout=dropout if k else 0.0) for k, width in enumerate(widths)]
+    bodies = [dropped_conv(inputs[k], width, dropout=dropout if k else 0.0) for k, width in enumerate(widths)]
     pools = [halve(pooling) if k in pooled else nn.Identity() for k in range(len(widths))]
     return Net(bodies, [Carry() for _ in bodies], widths, pools)
-
-
-def _body(inputs: int, outputs: int, *, dropout: float) -> nn.Module:
-    """Return dropout, a 3x3 convolution with bias, and ReLU; weights are Kaiming normal, fan in.
-
-    The released code drops before it normalizes, at the end of the layer below. Here dropout opens the layer, because
-    only bodies draw random numbers; the difference is one scale per sample.
-    """
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return nn.Sequential(*([Dropout(dropout)] if dropout else []), conv, nn.ReLU(inplace=True))

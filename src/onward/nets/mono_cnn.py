@@ -5,8 +5,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
-from onward.nets.dropout import Dropout
-from onward.nets.net import Architecture, Carry, Net, Shape
+from onward.nets.net import Architecture, Carry, Net, Shape, dropped_conv
 
 
 @dataclass(frozen=True)
@@ -26,14 +25,6 @@ class MonoCNN(Architecture):
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width * factor for factor in (1, 2, 4, 8)]
         sizes = zip([shape[0], *widths], widths, strict=False)
-        bodies = [_body(*size, dropout=self.dropout if k else 0.0) for k, size in enumerate(sizes)]
+        bodies = [dropped_conv(*size, dropout=self.dropout if k else 0.0) for k, size in enumerate(sizes)]
         pools = [nn.MaxPool2d(2, ceil_mode=True) for _ in widths]
         return Net(bodies, [Carry() for _ in bodies], widths, pools)
-
-
-def _body(inputs: int, outputs: int, *, dropout: float) -> nn.Sequential:
-    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    assert conv.bias is not None
-    nn.init.zeros_(conv.bias)
-    return nn.Sequential(*([Dropout(dropout)] if dropout else []), conv, nn.ReLU(inplace=True))

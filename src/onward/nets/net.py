@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from onward import registry
 from onward.core import Range, Stream, check_fields
+from onward.nets.dropout import Dropout
 from onward.nets.relu_dropout import ReluDropout
 
 Depth = Annotated[int, Range(1, 10_000)]
@@ -74,3 +75,16 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
     activation = ReluDropout(dropout) if dropout else nn.ReLU(inplace=True)
     return nn.Sequential(*([nn.AvgPool2d(2, ceil_mode=True)] if pool else []), conv, activation)
+
+
+def dropped_conv(inputs: int, outputs: int, *, dropout: float) -> nn.Sequential:
+    """Return dropout, a 3x3 convolution with bias, and ReLU; weights are Kaiming normal, fan in.
+
+    ASGE's released code drops before it normalizes, at the end of the layer below. Here dropout opens the layer,
+    because only bodies draw random numbers; the difference is one scale per sample.
+    """
+    conv = nn.Conv2d(inputs, outputs, 3, padding=1)
+    nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
+    assert conv.bias is not None
+    nn.init.zeros_(conv.bias)
+    return nn.Sequential(*([Dropout(dropout)] if dropout else []), conv, nn.ReLU(inplace=True))

@@ -1,5 +1,6 @@
 """DeeperForward's residual networks of 17, 19, 33 and 100 layers."""
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +11,27 @@ from onward.nets.residual import ConcatOrder, Conv, Unit, residual
 
 
 @dataclass(frozen=True)
-class ResNet17(Architecture):
+class _ResNet(Architecture):
+    """One convolution, then units that a skip connection passes by; `units` says which."""
+
+    width: Size = 100
+    """Channels of the first stage; each later stage has twice as many."""
+    dropout: ShareBelowOne = 0.2
+    """Probability of dropping a unit, after every ReLU."""
+    concat: ConcatOrder = "append"
+    """How a concatenated skip connection's channels are placed."""
+
+    @abstractmethod
+    def units(self) -> list[Unit]:
+        """Return the units, in order."""
+
+    def __call__(self, shape: Shape, num_classes: int) -> Net:
+        stem = Conv(shape[0], self.width)
+        return residual(stem, self.units(), num_classes, dropout=self.dropout, concat=self.concat)
+
+
+@dataclass(frozen=True)
+class ResNet17(_ResNet):
     """One convolution and four stages of four; skip connections add inside a stage and concatenate at its end.
 
     A skip connection starts after every even layer and ends two layers later. Stages after the first begin with
@@ -18,27 +39,21 @@ class ResNet17(Architecture):
     (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout, concat or stride.
     """
 
-    width: Size = 100
-    """Channels of the first stage; each later stage has twice as many."""
-    dropout: ShareBelowOne = 0.2
-    """Probability of dropping a unit, after every ReLU."""
-    concat: ConcatOrder = "append"
-    """How a concatenated skip connection's channels are placed."""
     last_stride: Literal[1, 2] = 2
     """Stride with which the last stage begins; 1 keeps its map, as in HCL-FF's released code."""
 
-    def __call__(self, shape: Shape, num_classes: int) -> Net:
+    def units(self) -> list[Unit]:
+        """Return two units in each of four stages: one that adds, one that concatenates."""
         units = []
         for stage, stride in enumerate((1, 2, 2, self.last_stride)):
             w = self.width * 2**stage
             units.append(Unit((Conv(w, w, stride=stride), Conv(w, w)), w))
             units.append(Unit((Conv(w, w), Conv(w, w)), 2 * w))
-        stem = Conv(shape[0], self.width)
-        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+        return units
 
 
 @dataclass(frozen=True)
-class ResNet19(Architecture):
+class ResNet19(_ResNet):
     """One convolution and three stages of three basic units; 9.543 M parameters at width 100 for color images.
 
     A basic unit is two convolutions. The first unit of a stage halves the map and widens: its second convolution gives
@@ -46,39 +61,25 @@ class ResNet19(Architecture):
     Raises ValueError for a width below 1 or a bad dropout or concat.
     """
 
-    width: Size = 100
-    """Channels of the first stage; each later stage has twice as many."""
-    dropout: ShareBelowOne = 0.2
-    """Probability of dropping a unit, after every ReLU."""
-    concat: ConcatOrder = "append"
-    """How a concatenated skip connection's channels are placed."""
-
-    def __call__(self, shape: Shape, num_classes: int) -> Net:
-        stem, units = Conv(shape[0], self.width), _basic_units(self.width, (3, 3, 3))
-        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+    def units(self) -> list[Unit]:
+        """Return the stages of basic units."""
+        return _basic_units(self.width, (3, 3, 3))
 
 
 @dataclass(frozen=True)
-class ResNet33(Architecture):
+class ResNet33(_ResNet):
     """One convolution and stages of 3, 4, 6 and 3 basic units; 47.703 M parameters at width 100 for color images.
 
     Basic units as in ResNet19 (DeeperForward, released code). Raises ValueError as ResNet19.
     """
 
-    width: Size = 100
-    """Channels of the first stage; each later stage has twice as many."""
-    dropout: ShareBelowOne = 0.2
-    """Probability of dropping a unit, after every ReLU."""
-    concat: ConcatOrder = "append"
-    """How a concatenated skip connection's channels are placed."""
-
-    def __call__(self, shape: Shape, num_classes: int) -> Net:
-        stem, units = Conv(shape[0], self.width), _basic_units(self.width, (3, 4, 6, 3))
-        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+    def units(self) -> list[Unit]:
+        """Return the stages of basic units."""
+        return _basic_units(self.width, (3, 4, 6, 3))
 
 
 @dataclass(frozen=True)
-class ResNet100(Architecture):
+class ResNet100(_ResNet):
     """One convolution and stages of 3, 4, 23 and 3 bottlenecks; 46.567 M parameters at width 70 for color images.
 
     A bottleneck is a 1x1, a 3x3 and a 1x1 convolution; four times as many channels leave it as it has inside. In the
@@ -89,14 +90,10 @@ class ResNet100(Architecture):
 
     width: Size = 70
     """Channels of the first layer and inside the first stage's bottlenecks; each later stage has twice as many."""
-    dropout: ShareBelowOne = 0.2
-    """Probability of dropping a unit, after every ReLU."""
-    concat: ConcatOrder = "append"
-    """How a concatenated skip connection's channels are placed."""
 
-    def __call__(self, shape: Shape, num_classes: int) -> Net:
-        stem, units = Conv(shape[0], self.width), _bottlenecks(self.width, (3, 4, 23, 3))
-        return residual(stem, units, num_classes, dropout=self.dropout, concat=self.concat)
+    def units(self) -> list[Unit]:
+        """Return the stages of bottlenecks."""
+        return _bottlenecks(self.width, (3, 4, 23, 3))
 
 
 def _basic_units(width: int, counts: Sequence[int]) -> list[Unit]:

@@ -8,7 +8,6 @@ from onward.parts.objective.others import AddEarlierGoodness, CarryGoodness
 from onward.parts.objective.sparsemax import Sparsemax, sparsemax
 from onward.parts.objective.squared_error import SquaredError
 from onward.parts.objective.symba import PairSoftplus
-from onward.parts.objective.tempered import TemperedCrossEntropy
 from onward.parts.objective.two_thresholds import TwoThresholds
 from onward.parts.objective.weighted import Weighted
 
@@ -27,7 +26,6 @@ __all__ = [
     "Sparsemax",
     "SquaredDistance",
     "SquaredError",
-    "TemperedCrossEntropy",
     "Threshold",
     "TwoThresholds",
     "ViewMargin",

@@ -33,18 +33,26 @@ class Threshold(Objective):
 
 @dataclass(frozen=True)
 class CrossEntropy(Objective):
-    """Softmax cross-entropy of the class scores; DeeperForward, eq. 13."""
+    """Softmax cross-entropy of the class scores / temperature; DeeperForward, eq. 13.
+
+    Scores that are bounded, such as cosines, need one below 1. Raises ValueError for one that is not positive.
+    """
 
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
     label_smoothing: ShareBelowOne = 0.0
+    temperature: Positive = 1.0
+    """The smaller, the closer to the hardest wrong class alone."""
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
+        if self.temperature != 1.0:
+            scores = scores / self.temperature
         return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)
 
     def cross_entropy(self) -> Objective:
-        return self
+        """Return itself; a head's scores, which are not bounded, need no temperature."""
+        return self if self.temperature == 1.0 else CrossEntropy(self.label_smoothing)
 
 
 @dataclass(frozen=True)

@@ -14,22 +14,26 @@ from onward.core import Finite, Objective, Positive, Target
 
 @dataclass(frozen=True)
 class SquaredDistance(Objective):
-    """Squared error between scores and numbers at mean 0 and deviation 1; the mean over the numbers of a row.
+    """Squared error between scores and numbers; the mean over the numbers of a row.
 
-    `mean` and `deviation` are those of the training targets: scores stand for (number - mean) / deviation.
+    With the `mean` and `deviation` of the training targets scores stand for (number - mean) / deviation; without, for
+    the numbers as they are.
     """
 
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False
 
-    mean: tuple[Finite, ...]
-    deviation: tuple[Positive, ...]
+    mean: tuple[Finite, ...] = ()
+    deviation: tuple[Positive, ...] = ()
 
     def __call__(self, scores: Float[Tensor, "B K"], target: Target) -> Float[Tensor, "B"]:
-        mean, deviation = (
-            torch.tensor(numbers, dtype=torch.float64, device=scores.device) for numbers in (self.mean, self.deviation)
-        )
-        wanted = (target.label.double() - mean) / deviation
+        wanted = target.label
+        if self.mean:
+            mean, deviation = (
+                torch.tensor(numbers, dtype=torch.float64, device=scores.device)
+                for numbers in (self.mean, self.deviation)
+            )
+            wanted = (wanted.double() - mean) / deviation
         return (scores - wanted.to(scores.dtype)).square().mean(dim=1)
 
 

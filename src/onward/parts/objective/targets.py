@@ -1,37 +1,13 @@
-"""Objectives for targets that are no single class: several labels at once, numbers, one label per token."""
-# B batch, C classes or values, T tokens, N rows that count
+"""Objectives around another one: classes that weigh differently, one label per token."""
+# B batch, C classes, T tokens, N rows that count
 
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from onward.core import IGNORED, NonNegative, Objective, Target
-
-
-@dataclass(frozen=True)
-class MultiLabel(Objective):
-    """Binary cross-entropy of every label on its own, averaged over the labels; targets are 0 or 1, [B, C] floats."""
-
-    per_class = True
-    signed = False
-
-    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
-        truth = target.label.to(scores.dtype)
-        return F.binary_cross_entropy_with_logits(scores, truth, reduction="none").mean(dim=1)
-
-
-@dataclass(frozen=True)
-class SquaredDifference(Objective):
-    """Squared difference to the target's numbers, averaged over them; targets are [B, C] floats."""
-
-    per_class = True
-    signed = False
-
-    def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
-        return (scores - target.label.to(scores.dtype)).square().mean(dim=1)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from onward.core import Goodness, Learner, LocalBlock, each
 from onward.nets import Net
 from onward.parts.handoff.norms import Handoff, SampleNorm
 from onward.parts.inference.scores import LastGoodness, SumGoodness
-from onward.parts.objective.tempered import TemperedCrossEntropy
+from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.activity import map_mean, widen
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -41,7 +41,7 @@ class Centered(Algorithm):
             LocalBlock(
                 body,
                 goodness=Nearness(num_classes, width),
-                objective=TemperedCrossEntropy(self.temperature),
+                objective=CrossEntropy(temperature=self.temperature),
                 handoff=Handoff(SampleNorm(), join, pool),
             )
             for body, join, width, pool in zip(*net, strict=True)
