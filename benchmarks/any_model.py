@@ -25,7 +25,8 @@ from onward.nets.passes import feed_module, leading_tensor
 from report import Order, begin, finish, path_of
 
 _QUICK_ROWS = 8
-_UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms")
+_WARMUP = 0.1  # of the steps: without it, backprop through a transformer wants smaller rates than the blocks do
+_UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms", "warmup")
 
 
 def main() -> None:
@@ -83,6 +84,7 @@ def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", ord
         "batch": batch,
         "steps": trained.steps,
         "rate": rate,
+        "warmup": _WARMUP,
         "tried": ", ".join(f"{r:g}: {score:.2f}" for r, score in tried.items()),
         "seeds": len(scores),
         metric: fmean(scores),
@@ -144,7 +146,7 @@ def made(subject: Subject, contender: Contender, batch: Any, *, rate: float, see
         model.requires_grad_(False)
         model.get_submodule("classifier").requires_grad_(True)
         cut = 1
-    settings = TrainerSettings(learning_rate=rate)
+    settings = TrainerSettings(learning_rate=rate, warmup=_WARMUP)
     return local(
         model,
         batch,
