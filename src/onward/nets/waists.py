@@ -25,15 +25,16 @@ class Cut(NamedTuple):
     weights: int
     """Values of the weights between the cut before and this one."""
     matrices: int
-    """Weights of two or more dimensions among them."""
+    """Weights of two or more dimensions among them, tables of embeddings not counted."""
 
 
 def cuts(model: nn.Module, example: Any, blocks: int | None = None, *, feed: Feed = feed_module) -> list[Cut]:
     """Return the places where a module may be cut, in the order of its forward pass.
 
     They are read off the autograd graph of one pass over `example`: nodes on every path from input to output that are
-    the output of a module called once, with a weight matrix between every two. `blocks`: the `blocks - 1` places that
-    share out the weights most evenly. Raises ValueError where there are not that many, or none is found.
+    the output of a module called once, with a weight matrix between every two; a table of embeddings is none.
+    `blocks`: the `blocks - 1` places that share out the weights most evenly. Raises ValueError where there are not that
+    many, or none is found.
     """
     spots, tail, _ = _spots(watch(model, example, feed, all_trained=True), type(model).__name__)
     if blocks is None:
@@ -138,18 +139,19 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
     spots: list[Cut] = []
     ends: dict[Any, str] = {}
     known: set[Any] = set()
-    weights = matrices = 0
+    tables = {id(p) for call in seen.calls if isinstance(call.module, nn.Embedding) for p in call.module.parameters()}
+    weights = matrices = 0  # a table that is looked up is no matrix, nor is a token that is learned
     for node in waists:
         found = [leaf.variable for leaf in _new_leaves(node, known)]
         weights += sum(p.numel() for p in found if isinstance(p, nn.Parameter))
-        matrices += sum(p.ndim > 1 and len(p) > 1 for p in found if isinstance(p, nn.Parameter))  # tokens are no matrix
+        matrices += sum(p.ndim > 1 and len(p) > 1 and id(p) not in tables for p in found if isinstance(p, nn.Parameter))
         if node is seen.output.grad_fn:
             break
         spot = _spot(named.get(node), seen, weights, matrices)
         if spot is None:
             continue
         if matrices == 0 and spots:  # nothing was learned since the last one: the later place stands for both
-            if _flattens(spots[-1], spot):  # what is read of a map is small, of a long vector it is not
+            if _flattens(spots[-1], spot) or _inside(spots[-1], spot):
                 spot = spots[-1]
             spot = spot._replace(weights=spots[-1].weights + weights, matrices=spots[-1].matrices)
             ends = {at: spot.name if name == spots[-1].name else name for at, name in ends.items()}
@@ -162,8 +164,16 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
     return *_with_a_matrix_behind(spots, Cut("", (), "vector", weights, matrices)), ends
 
 
+def _inside(before: Cut, after: Cut) -> bool:
+    """Whether a later place is deeper in the model: what a layer begins with stands for no layer before it."""
+    return after.name.count(".") > before.name.count(".")
+
+
 def _flattens(before: Cut, after: Cut) -> bool:
-    """Whether a later place has the same values as an earlier one, without their places."""
+    """Whether a later place has the same values as an earlier one, without their places.
+
+    What is read of a map is small, of a long vector it is not.
+    """
     return after.layout == "vector" != before.layout and math.prod(after.shape) == math.prod(before.shape)
 
 
