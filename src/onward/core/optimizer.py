@@ -172,16 +172,17 @@ def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
 
 def _part(name: str, parameters: list[nn.Parameter], settings: TrainerSettings, *, share: float = 1.0) -> OptimizerPart:
     lr, decay, momentum = settings.learning_rate * share, settings.weight_decay, settings.momentum
+    fused = not any(p.is_complex() for p in parameters)  # torch's fused ones take real numbers alone
     if name == "muon":
         return OptimizerPart(Muon(parameters, lr, momentum=momentum), parameters, _momentum, share)
     if name == "sgd":
-        sgd = torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=momentum, fused=True)
+        sgd = torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=momentum, fused=fused)
         return OptimizerPart(sgd, parameters, _momentum if momentum else _nothing, share)
     if name == "adafactor":
         adafactor = torch.optim.Adafactor(parameters, lr=lr, weight_decay=decay)
         return OptimizerPart(adafactor, parameters, _adafactor, share)
     kind = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
-    return OptimizerPart(kind(parameters, lr=lr, weight_decay=decay, fused=True), parameters, _adam, share)
+    return OptimizerPart(kind(parameters, lr=lr, weight_decay=decay, fused=fused), parameters, _adam, share)
 
 
 @torch.no_grad()

@@ -9,13 +9,18 @@ from torch import Tensor
 
 from onward.core import IGNORED
 from onward.core.gradients import ordinary
-from onward.nets.passes import tensors_in
+from onward.nets.layout import Layout, channels_first
+from onward.nets.passes import batch_rows, tensors_in
 
 Task = Literal["classes", "tokens", "next_token", "pixels", "labels", "values"]
 """classes: one of them [B]; tokens, pixels: one per token [B, T] or pixel [B, H, W]; next_token: the following token;
-labels: any number of them [B, C], 0 or 1; values: numbers [B] or [B, C]."""
+labels: any number of them [B, C], 0 or 1; values: numbers [B], [B, C], or as many at each place of a sequence or map,
+in the form of the model's output."""
 
 TASKS: tuple[Task, ...] = get_args(Task)
+RANKS = {"classes": (2,), "labels": (2,), "values": (2, 3, 4, 5), "tokens": (3,), "next_token": (3,), "pixels": (4, 5)}
+"""Axes that the output of a model has for each task."""
+_AXES = {"map": "BDHW", "map_last": "BHWD", "tokens": "BTD", "windows": "BDT", "time_first": "TBD", "volume": "BDXYZ"}
 _LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 
 
@@ -70,19 +75,25 @@ def mask_of(inputs: Any) -> Tensor | None:
     return None
 
 
-def check_target(target: Tensor | None, task: Task, outputs: int, inputs: Any, ignore_index: int) -> Tensor:
-    """Return targets as objectives take them. Raises ValueError with the value and the remedy."""
+def check_target(
+    target: Tensor | None, task: Task, outputs: int, inputs: Any, ignore_index: int, layout: Layout = "vector"
+) -> Tensor:
+    """Return targets as objectives take them. Raises ValueError with the value and the remedy.
+
+    `layout` is that of the model's output; numbers at each place come back with their features last, NaN at padding.
+    """
     if target is None and task == "next_token":
         target = _tokens_of(inputs)
     if target is None:
         raise ValueError("the batch has no targets: give pairs (inputs, targets), or a dict with the entry labels")
     if not len(target):
         raise ValueError("the batch is empty: give one row or more")
-    rows = len(tensors_in(inputs)[0])
-    if task == "labels":
-        return _check_numbers(target, rows, outputs, binary=True)
-    if task == "values":
-        return _check_numbers(target.unsqueeze(1) if target.ndim == 1 else target, rows, outputs, binary=False)
+    rows = batch_rows(inputs, target)
+    if task == "values" and layout != "vector":
+        return _check_places(target, rows, outputs, layout, mask_of(inputs))
+    if task in ("labels", "values"):
+        single = target.ndim == 1 and outputs == 1
+        return _check_numbers(target.unsqueeze(1) if single else target, rows, outputs, binary=task == "labels")
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
         raise ValueError(
             f"targets of task {task} are whole numbers, got {target.dtype}; for numbers give task='values', for "
@@ -92,7 +103,7 @@ def check_target(target: Tensor | None, task: Task, outputs: int, inputs: Any, i
     target = target.long()
     if len(target) != rows:
         raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
-    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 3}[task]
+    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if layout == "volume" else 3}[task]
     if target.ndim != wanted:
         hint = "; for one label per token give task='tokens'" if task == "classes" and target.ndim == 2 else ""
         raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
@@ -130,6 +141,21 @@ def _check_numbers(target: Tensor, rows: int, outputs: int, *, binary: bool) -> 
     if binary and not ((target == 0) | (target == 1)).all():
         raise ValueError("targets of task labels are 0 or 1; for other numbers give task='values'")
     return target
+
+
+def _check_places(target: Tensor, rows: int, outputs: int, layout: Layout, mask: Tensor | None) -> Tensor:
+    example = target.unsqueeze(1) if outputs == 1 and target.ndim == len(_AXES[layout]) - 1 else target
+    fits = example.ndim == len(_AXES[layout])
+    seen = channels_first(example, layout) if fits else example
+    if not fits or len(seen) != rows or seen.shape[1] != outputs:
+        form = ", ".join({"B": str(rows), "D": str(outputs)}.get(axis, axis) for axis in _AXES[layout])
+        raise ValueError(f"targets must be [{form}], as the model's output is, got {list(target.shape)}")
+    told = (seen if seen.is_floating_point() else seen.float()).movedim(1, -1)
+    if told.isinf().any():
+        raise ValueError("targets are not finite: give NaN where there is none")
+    if mask is not None and mask.shape == told.shape[:2] and told.ndim == 3:
+        told = told.masked_fill(~mask.to(told.device)[..., None], torch.nan)
+    return told
 
 
 def _target(target: Any) -> Tensor:

@@ -49,6 +49,11 @@ def make_learner(
             "a learner takes one tensor, and this model takes several: train it by step and fit, or give "
             "onward.local a feed that takes a single tensor apart"
         )
+    if plan.task == "values" and len(plan.parts[-1].shape) > 2:
+        raise ValueError(
+            f"a learner's targets are one row of numbers for each example, and this model gives "
+            f"{list(plan.parts[-1].shape)}: train it by step and fit"
+        )
     if plan.tied:
         raise ValueError(
             f"{plan.tied[0]} is tied across blocks, and each block of a learner has weights of its own: untie it, or "

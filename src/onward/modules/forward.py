@@ -78,7 +78,7 @@ class LocalStep:
         trained += [p for j in blocks for p in self.tied[j]]
         with _plain_arithmetic(loss.device):
             if loss.requires_grad and trained:
-                loss.backward(inputs=trained)  # nothing else: a skip connection leads into blocks that are done
+                _backward(loss, trained)
             elif trained:
                 raise ValueError(
                     f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) depends on no weight that is trained"
@@ -166,7 +166,8 @@ class _Walk:
                     activity.clone()
                 )  # it is read again in the backward pass; the model may write over it until then
             target = self.target.to(activity.device)
-            places = tuple(target.shape[1:]) if reading.per_token else None
+            numbers = target.is_floating_point()  # their features are the last axis
+            places = tuple(target.shape[1:-1] if numbers else target.shape[1:]) if reading.per_token else None
             with self.step.settings.arithmetic(activity.device):
                 self.pending.append(block.loss(reading(activity, self.mask, places), Target(target)))
         if not ends:
@@ -175,6 +176,22 @@ class _Walk:
         self.pending = []
         leading = leading_tensor(output)
         return tree_map_only(Tensor, lambda tensor: tensor.detach() if tensor is leading else tensor, output)
+
+
+def _backward(loss: Tensor, trained: Sequence[Tensor]) -> None:
+    """Compute these gradients and no others: a skip connection leads into blocks that are done.
+
+    Raises ValueError where the graph of an earlier step is part of this one's.
+    """
+    try:
+        loss.backward(inputs=trained)
+    except RuntimeError as error:
+        if "graph a second time" not in str(error):
+            raise
+        raise ValueError(
+            "the model keeps a tensor of an earlier pass together with its graph, such as a hidden state: let its "
+            "forward keep a detached one (state.detach())"
+        ) from None
 
 
 @contextmanager

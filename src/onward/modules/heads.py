@@ -19,7 +19,7 @@ from onward.parts.goodness.per_token import TokenGoodness
 from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
-from onward.parts.objective.targets import ClassWeights, PerToken
+from onward.parts.objective.targets import ClassWeights, PerPlace, PerToken
 from onward.parts.objective.weighted import Weighted
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -54,8 +54,8 @@ class Weights(nn.Module):
 
 
 def per_place(plan: Plan) -> bool:
-    """Whether there is a label for each token or pixel."""
-    return plan.task in _PER_PLACE
+    """Whether there is a target for each token or pixel."""
+    return plan.task in _PER_PLACE or (plan.task == "values" and len(plan.parts[-1].shape) > 2)
 
 
 def make_heads(
@@ -103,14 +103,15 @@ def make_heads(
         block = LocalBlock(body, rate_share=filled.rate_share, **_slots(goodness, objective, auxiliary, plan))
         device = body.own[0].device if len(body.own) else next(model.parameters()).device
         block.to(device)
+        _widened(block, model)
         if not last:
-            _try(block, shapes[k], part, name, device)
+            _try(block, shapes[k], part, name, next(block.parameters()))
         heads.append(Head(reading, block))
     return heads, spans
 
 
 def _slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None, plan: Plan) -> dict:
-    if per_place(plan):
+    if plan.task in _PER_PLACE:
         goodness = None if goodness is None else TokenGoodness(goodness)
         objective = None if objective is None else PerToken(objective)
         auxiliary = None if auxiliary is None else TokenAuxiliary(auxiliary)
@@ -124,6 +125,7 @@ def _objective(
         if class_weights is not None:
             raise ValueError(f"class_weights weigh classes, and task {plan.task} has none")
         of_task = EachLabel() if plan.task == "labels" else SquaredDistance()
+        of_task = PerPlace(of_task) if per_place(plan) else of_task
         inner = objective.objective if isinstance(objective, Weighted) else objective
         if not isinstance(inner, CrossEntropy) or not isinstance(goodness, _READ_OUTS):
             odd = inner if isinstance(goodness, _READ_OUTS) else goodness
@@ -194,13 +196,22 @@ def _spans(learner: Learner, count: int, name: str) -> tuple[Span, ...]:
     return spans
 
 
-def _try(block: LocalBlock, shape: tuple[int, ...], part: Part, name: str, device: torch.device) -> None:
+def _widened(block: LocalBlock, model: nn.Module) -> None:
+    """Bring the parts of a block to fp64 where the model is of fp64; others compute in fp32."""
+    if all(p.dtype == torch.float64 for p in model.parameters() if p.is_floating_point()):
+        for part in (block.goodness, block.auxiliary):
+            if part is not None:
+                part.double()
+
+
+def _try(block: LocalBlock, shape: tuple[int, ...], part: Part, name: str, like: Tensor) -> None:
     """Read the score of a blank activity, so that what does not fit is told when the block is built."""
     if block.goodness is None:
         return
     try:
         with torch.no_grad():
-            blank: Tensor = torch.zeros(2, *shape, device=device)
+            wide = torch.promote_types(like.dtype, torch.float32)
+            blank: Tensor = torch.zeros(2, *shape, device=like.device, dtype=wide if wide.is_floating_point else None)
             block.goodness(blank)
     except (RuntimeError, ValueError) as error:
         raise ValueError(

@@ -212,7 +212,10 @@ class LocalModel:
             scores = self.predict_scores(batch)
             scores = scores.unsqueeze(1) if scores.ndim == 1 else scores
             if per_place(self.plan):
-                scores = channels_first(scores, self.plan.parts[-1].layout).flatten(2).transpose(1, 2).flatten(0, 1)
+                numbers = self.plan.task == "values"
+                places = target.shape[1:-1] if numbers else target.shape[1:]
+                scores = self.heads[-1].reading(scores, None, tuple(places))
+                target = target.flatten(0, -2) if numbers else target
             metrics.add(scores, target)
         return metrics.result()
 
@@ -264,7 +267,12 @@ class LocalModel:
         given = as_batch(batch)
         inputs = place(given.inputs, self._device)
         target = check_target(
-            place(given.target, self._device), self.plan.task, self.plan.outputs, inputs, self.ignore_index
+            place(given.target, self._device),
+            self.plan.task,
+            self.plan.outputs,
+            inputs,
+            self.ignore_index,
+            self.plan.parts[-1].layout,
         )
         mask = mask_of(inputs)
         if self.settings.channels_last and isinstance(inputs, Tensor) and inputs.ndim == 4:

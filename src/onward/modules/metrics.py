@@ -85,6 +85,8 @@ class Metrics:
         self.count += len(target)
 
     def _add_values(self, scores: Tensor, target: Tensor) -> None:
+        told = ~target.isnan().any(dim=1)
+        scores, target = scores[told], target[told]
         difference = (scores - target).double()
         self._count("mse", difference.square().mean(dim=1).sum())
         self._count("mae", difference.abs().mean(dim=1).sum())

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from onward.modules.batch import Task
-from onward.nets.layout import Layout, check_layout, features_of, infer_layout
+from onward.modules.output import read_output
+from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
 from onward.nets.passes import Call, Feed, Pass, feed_module, watch
 from onward.nets.waists import below, cuts, default_cuts
 
@@ -70,7 +72,9 @@ def make_plan(
         raise ValueError(f"layouts names {unknown[0]!r}, which is no cut of this model; cuts are {', '.join(names)}")
     seen = watch(model, inputs, feed)
     at = _positions(model, seen, names)
-    task, outputs, last = _output(seen, num_classes, task)
+    of_task, outputs, shape, layout = read_output(seen, num_classes, task)
+    _check_rows(model, inputs, feed, seen, of_task, outputs)
+    last = Part("", shape, layout, ())
     parts = []
     for before, index in pairwise([-1, *at]):
         call = seen.calls[index]
@@ -84,13 +88,14 @@ def make_plan(
         )
         parts.append(Part(call.name, shape, layout, ()))
     _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
+    _check_places(parts, last, of_task)
     owned, tied = _owners(model, seen, at)
     owned, unreached = _with_siblings(model, owned, {name for names in tied for name in names})
     parts = [
         replace(part, weights=tuple(weights), tied=tuple(names))
         for part, weights, names in zip([*parts, last], owned, tied, strict=True)
     ]
-    return Plan(task, outputs, tuple(parts), unreached)
+    return Plan(of_task, outputs, tuple(parts), unreached)
 
 
 def check_model(model: Any) -> None:
@@ -104,6 +109,12 @@ def check_model(model: Any) -> None:
         raise ValueError("a compiled model hides its modules: give model._orig_mod, the one that was compiled")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a scripted model cannot be cut: give the module that it was made from")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse and module.weight.requires_grad:
+            raise ValueError(
+                f"{name} is an embedding with sparse gradients, which no optimizer here takes: set its attribute "
+                "sparse to False"
+            )
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise ValueError(f"{name} has no shape yet: run the model once on a batch before onward.local")
@@ -181,31 +192,36 @@ def _check_weights_between(seen: Pass, before: int, index: int, *, last: bool = 
         )
 
 
-def _output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[Task, int, Part]:
-    shape = tuple(seen.output.shape)
-    shape = (*shape, 1) if len(shape) == 1 else shape
-    ranks: dict[int, Task] = {2: "classes", 3: "tokens", 4: "pixels"}
-    task = ranks.get(len(shape)) if task is None else task
-    wanted = {"classes": 2, "labels": 2, "values": 2, "tokens": 3, "next_token": 3, "pixels": 4}
-    if task is None or wanted.get(task) != len(shape):
-        known = "; known tasks are " + ", ".join(wanted)
-        raise ValueError(f"the model gives {list(shape)}, which is no output for task {task!r}{known}")
-    if not seen.output.requires_grad and any(p.requires_grad for c in seen.calls[-1:] for p in c.module.parameters()):
-        raise ValueError("the model's output has no gradient: is it detached, or computed under no_grad?")
-    layout = infer_layout(shape, seen.rows, seen.calls, "the model's output")
-    if num_classes is not None and features_of(shape, layout) != num_classes and len(shape) > 2:
-        layout = {"tokens": "windows", "windows": "tokens", "map": "map_last", "map_last": "map"}.get(layout, layout)
-    outputs = features_of(shape, layout)  # pyright: ignore[reportArgumentType]
-    if num_classes is not None and outputs != num_classes:
+def _check_rows(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, task: Task, outputs: int) -> None:
+    """Raise ValueError for a model that scores the rows of a batch against each other: another batch, other classes."""
+    if task != "classes" or outputs != seen.rows or outputs < 3:
+        return
+    fewer = tree_map_only(Tensor, lambda t: t[:-1] if t.ndim and len(t) == seen.rows else t, inputs)
+    try:
+        rest = watch(model, fewer, feed).output
+    except (RuntimeError, ValueError, IndexError):
+        return
+    if rest.ndim == 2 and rest.shape[1] != outputs:
         raise ValueError(
-            f"the model gives {list(shape)}: {outputs} scores, but num_classes is {num_classes}; exchange its output "
-            "head for one of that many, or leave num_classes out"
+            f"the model gives {list(seen.output.shape)} for {seen.rows} rows and {list(rest.shape)} for one less: it "
+            "scores the rows of a batch against each other (a contrastive loss), so that blocks have no classes to "
+            "tell apart; train each encoder on a task of its own"
         )
-    if outputs < 2 and task in ("classes", "tokens", "pixels", "next_token"):
-        raise ValueError(
-            "the model gives one score, too few for classes: take task='values', or 'labels' for yes and no"
-        )
-    return cast(Task, task), outputs, Part("", shape, layout, ())  # pyright: ignore[reportArgumentType]
+
+
+def _check_places(parts: list[Part], last: Part, task: Task) -> None:
+    """Raise ValueError for a sequence cut at other tokens than those that have labels: an encoder's, say."""
+    if task not in ("tokens", "next_token", "values") or len(last.shape) != 3:
+        return
+    places = channels_first(torch.empty(last.shape, device="meta"), last.layout).shape[2]
+    for part in parts:
+        own = channels_first(torch.empty(part.shape, device="meta"), part.layout).shape[2:]
+        if part.layout in ("vector", "tokens", "time_first") and tuple(own) != (places,):
+            raise ValueError(
+                f"the cut {part.cut} gives {list(part.shape)}, and the {places} places of the output have the "
+                f"labels, so that nothing tells what is right there (an encoder of another sequence, a pooled one): "
+                "cut where the places are those of the output"
+            )
 
 
 def _owners(model: nn.Module, seen: Pass, at: list[int]) -> tuple[list[list[str]], list[list[str]]]:

@@ -48,7 +48,8 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
         return "time_first"
     if not shape or shape[0] != rows:
         raise ValueError(
-            f"{what} gives {list(shape)} for a batch of {rows}: its first axis is not the batch; cut elsewhere"
+            f"{what} gives {list(shape)} for a batch of {rows}: its first axis is not the batch; cut elsewhere, or "
+            "turn inputs whose first axis is time by feed=lambda model, x: model(x.transpose(0, 1))"
         )
     if len(shape) == 2:
         return "vector"

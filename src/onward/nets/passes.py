@@ -37,6 +37,8 @@ class Pass(NamedTuple):
     """Nodes of the graph at which the batch enters it: float inputs, and embeddings of whole numbers."""
     rows: int
     """Rows of the batch."""
+    others: tuple[Tensor, ...] = ()
+    """Float tensors that the module gives beside its output, with their graph."""
 
 
 def feed_module(model: nn.Module, inputs: Any) -> Any:
@@ -65,14 +67,18 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]
 
 
-def batch_rows(inputs: Any) -> int:
-    """Return how many rows a batch has: the length of its first tensor. Raises ValueError where there is none."""
-    found = [tensor for tensor in tensors_in(inputs) if tensor.ndim]
-    if not found:
+def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
+    """Return how many rows a batch has: the length of its first tensor.
+
+    Of inputs of several lengths, such as the words and the offsets of an embedding bag, the output tells which it is.
+    Raises ValueError where there is no tensor.
+    """
+    lengths = [len(tensor) for tensor in tensors_in(inputs) if tensor.ndim]
+    if not lengths:
         raise ValueError(
             "the inputs hold no tensor: give a tensor, a tuple of arguments or a dict of keyword arguments"
         )
-    return len(found[0])
+    return len(output) if output is not None and output.ndim and len(output) in lengths else lengths[0]
 
 
 @gradients_on()
@@ -84,7 +90,7 @@ def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_traine
     """
     make_trainable(model)
     calls, sources = [], set()
-    batch = {tensor.untyped_storage().data_ptr() for tensor in tensors_in(inputs)}
+    batch = {_address(tensor) for tensor in tensors_in(inputs)}
     embedded: dict[bool, set[Any]] = {True: set(), False: set()}
     with ExitStack() as stack:
         stack.enter_context(modes_kept(model))
@@ -103,7 +109,7 @@ def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_traine
             given = tuple(t.grad_fn for t in (activity, *tensors_in(output)) if t.grad_fn is not None)
             first = args[0] if args and isinstance(args[0], Tensor) else None
             if isinstance(module, nn.Embedding | nn.EmbeddingBag) and given and first is not None:
-                embedded[first.untyped_storage().data_ptr() in batch].add(given[0])
+                embedded[_address(first) in batch].add(given[0])
             watched = torch.is_grad_enabled() and saved_tensor_hooks() == guard
             calls.append(Call(name, module, activity.detach(), given, watched))
 
@@ -112,12 +118,19 @@ def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_traine
                 lambda module, args, output, name=name: note(name, module, args, output)
             )
             stack.callback(hook.remove)
-        output = leading_tensor(feed(model, entering))
+        given = feed(model, entering)
+        output = leading_tensor(given)
     if output is None or not output.is_floating_point():
         what = "no tensor" if output is None else f"a tensor of {output.dtype}"
         raise ValueError(f"{type(model).__name__} returns {what}; a loss needs a float output, such as class scores")
     sources |= embedded[True] or (embedded[False] if not sources else set())
-    return Pass(calls, output, frozenset(sources), batch_rows(inputs))
+    others = tuple(t for t in tensors_in(given) if t is not output and t.grad_fn is not None)
+    return Pass(calls, output, frozenset(sources), batch_rows(inputs, output), others)
+
+
+def _address(tensor: Tensor) -> int:
+    """Return where a tensor's values lie; a sparse one has no single place."""
+    return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
 
 
 @contextmanager

@@ -11,6 +11,28 @@ from onward.core import IGNORED, NonNegative, Objective, Target
 
 
 @dataclass(frozen=True)
+class PerPlace(Objective):
+    """Another objective with numbers at each place, [B, ..., C] floats: scores have a row per place.
+
+    A place with NaN among its numbers gives no term. Raises ValueError where every one of a batch has.
+    """
+
+    objective: Objective
+
+    def __post_init__(self):
+        super().__post_init__()
+        inner = self.objective
+        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
+
+    def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
+        label = target.label.flatten(0, -2)
+        keep = ~label.isnan().any(dim=1)
+        if not keep.any():
+            raise ValueError("every target of this batch is NaN: there is nothing to learn from")
+        return self.objective(scores[keep], target._replace(label=label[keep]))
+
+
+@dataclass(frozen=True)
 class ClassWeights(Objective):
     """Another objective's terms, each times the weight of its class. Raises ValueError for a negative weight.
 

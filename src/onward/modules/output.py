@@ -1,0 +1,81 @@
+"""The output of a model: which task it is one of, how many scores it has, and whether a loss can be read of it."""
+# B batch
+
+from typing import cast
+
+from torch import nn
+
+from onward.modules.batch import RANKS, Task
+from onward.nets.layout import Layout, features_of, infer_layout
+from onward.nets.passes import Pass
+from onward.nets.waists import below
+
+
+def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[Task, int, tuple[int, ...], Layout]:
+    """Return the task, the number of scores, shape and layout. Raises ValueError for what no task is about."""
+    shape = tuple(seen.output.shape)
+    if not shape:
+        raise ValueError(
+            "the model gives a single number, such as its own loss: it has to give scores of each row, from which "
+            "onward.local makes the loss; call what gives them with feed=lambda model, inputs: ..."
+        )
+    shape = (*shape, 1) if len(shape) == 1 else shape
+    ranks: dict[int, Task] = {2: "classes", 3: "tokens", 4: "pixels", 5: "pixels"}
+    told = ranks.get(len(shape)) if task is None else task
+    if told not in RANKS or len(shape) not in RANKS[told]:
+        known = "; ".join(f"{name} has {' or '.join(map(str, axes))}" for name, axes in RANKS.items())
+        raise ValueError(
+            f"the model gives {list(shape)}, {len(shape)} axes, which is no output for task {task!r}: {known}"
+        )
+    if not seen.output.requires_grad and any(p.requires_grad for c in seen.calls[-1:] for p in c.module.parameters()):
+        raise ValueError("the model's output has no gradient: is it detached, or computed under no_grad?")
+    layout = infer_layout(shape, seen.rows, seen.calls, "the model's output")
+    if num_classes is not None and features_of(shape, layout) != num_classes and len(shape) > 2:
+        layout = {"tokens": "windows", "windows": "tokens", "map": "map_last", "map_last": "map"}.get(layout, layout)
+    outputs = features_of(shape, cast(Layout, layout))
+    if num_classes is not None and outputs != num_classes:
+        raise ValueError(
+            f"the model gives {list(shape)}: {outputs} scores, but num_classes is {num_classes}; exchange its output "
+            "head for one of that many, or leave num_classes out"
+        )
+    if outputs < 2 and told in ("classes", "tokens", "pixels", "next_token"):
+        raise ValueError(
+            "the model gives one score, too few for classes: take task='values', or 'labels' for yes and no"
+        )
+    _check_scores(seen, cast(Task, told))
+    _check_alone(seen)
+    return cast(Task, told), outputs, shape, cast(Layout, layout)
+
+
+def _check_scores(seen: Pass, task: Task) -> None:
+    """Raise ValueError for an output that has gone through what the loss applies by itself."""
+    made = "" if seen.output.grad_fn is None else seen.output.grad_fn.name()
+    for name, tasks in (("Softmax", ("classes", "tokens", "next_token", "pixels")), ("Sigmoid", ("labels",))):
+        if made == f"{name}Backward0" and task in tasks:
+            raise ValueError(
+                f"the model's output has gone through a {name.lower()}, which the loss of task {task} applies by "
+                f"itself: take the {name.lower()} out of the model, or give what enters it by feed=...; predictions "
+                "are the same without it"
+            )
+
+
+def _check_alone(seen: Pass) -> None:
+    """Raise ValueError where weights reach other outputs alone: no loss would train them."""
+    if not seen.others:
+        return
+    reached = _weights(seen.output.grad_fn)
+    for other in seen.others:
+        missed = _weights(other.grad_fn) - reached
+        names = [n for call in seen.calls[-1:] for n, p in call.module.named_parameters() if id(p) in missed]
+        if names:
+            raise ValueError(
+                f"the model gives several outputs, and one loss trains the first, {list(seen.output.shape)}: "
+                f"{names[0]} reaches another one alone, {list(other.shape)}. Choose one, or join them in one tensor, "
+                f"with feed=lambda model, inputs: ..., and freeze what belongs to others (requires_grad_(False))"
+            )
+
+
+def _weights(node: object) -> set[int]:
+    """Return the parameters that a place of the graph is computed from, by identity."""
+    found = (getattr(below_it, "variable", None) for below_it in below(node))
+    return {id(leaf) for leaf in found if isinstance(leaf, nn.Parameter) and leaf.requires_grad}
