@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install train test test-slow fuzz check format docs bench index results clean
+.PHONY: install train test test-slow fuzz check format demo docs bench index results clean
 
 install: .venv/.installed
 
@@ -35,6 +35,10 @@ format: install
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+demo: install  ## a page that learns, in a browser
+	rm -rf demo
+	$(BIN)/python examples/page_that_learns.py demo
+
 docs: install
 	$(BIN)/mkdocs build --strict
 
@@ -49,4 +53,4 @@ results: install  ## results/RESULTS.md, the README's tables and the leaderboard
 	$(BIN)/python -m onward.cli.index
 
 clean:
-	rm -rf .venv site dist
+	rm -rf .venv site dist demo

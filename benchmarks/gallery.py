@@ -1,8 +1,11 @@
-"""Draws the gallery of the documentation while it is built: charts of a short training on scikit-learn's digits.
+"""Makes what the documentation shows while it is built: the charts of the gallery, and the page that learns.
 
 mkdocs calls `on_files` (see `hooks` in mkdocs.yml); nothing is written into the tree.
 """
 
+import runpy
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import onward
@@ -15,11 +18,15 @@ from onward.plots.charts import Chart
 
 
 def on_files(files: Any, config: Any) -> Any:
-    """Add a picture for each chart to the files of the documentation."""
+    """Add a picture for each chart, and the page of an example, to the files of the documentation."""
     from mkdocs.structure.files import File
 
     for name, chart in charts(onward.load_data("digits"), epochs=6).items():
         files.append(File.generated(config, f"figures/gallery-{name}.svg", content=svg(chart)))
+    example = runpy.run_path(str(Path(config.config_file_path).parent / "examples" / "page_that_learns.py"))
+    with tempfile.TemporaryDirectory() as kept:
+        page = example["main"](Path(kept) / "page").read_text(encoding="utf-8")
+    files.append(File.generated(config, "demo/index.html", content=page))
     return files
 
 

@@ -40,6 +40,12 @@ def test_learning_on_a_noisy_chip_helps(monkeypatch: pytest.MonkeyPatch):
     assert learned > arrived + 0.02
 
 
+def test_a_page_that_learns_is_one_small_file(tmp_path: Path):
+    path = next(path for path in EXAMPLES if path.stem == "page_that_learns")
+    page = runpy.run_path(str(path))["main"](tmp_path / "page", epochs=2)
+    assert page.name == "index.html" and 40_000 < page.stat().st_size < 300_000
+
+
 @pytest.mark.slow
 def test_two_processes_come_to_the_result_of_one(monkeypatch: pytest.MonkeyPatch):
     alone, spread = _main("pipeline", monkeypatch)

@@ -88,6 +88,14 @@ def test_another_rule(rule: str, tmp_path: Path):
     torch.testing.assert_close(library.scores(IMAGES), _expected(model), **CLOSE)
 
 
+def test_a_learner_is_exported_as_its_model_is(tmp_path: Path):
+    model = trained(MonoForward(), NETS["MLP"], toy_images())
+    model.learner.description = model.spec
+    done = export(model.learner, tmp_path / "c", format="c")
+    assert done.rule == model.rule and {"model.c", "model.h", "README.md"} <= set(done.files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["c"], "nothing else is left"
+
+
 def test_a_folder_says_what_it_is(tmp_path: Path):
     model = trained(DeeperForward(), NETS["MLP"], DATA)
     save_model(tmp_path / "run", model.learner, model.spec)

@@ -3,13 +3,14 @@
 import os
 import secrets
 import shutil
+import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from onward.core import common_defaults, gradients_on
+from onward.core import Learner, common_defaults, gradients_on
 from onward.data import load
 from onward.export.c import c_files
 from onward.export.card import card
@@ -37,22 +38,27 @@ class Exported:
 
 
 def export(
-    run: Path | str,
+    run: Learner | Path | str,
     out: Path | str,
     *,
     format: Format = "onward",
     rule: str | None = None,
     learning: Learning | None = None,
 ) -> Exported:
-    """Write the model of a run folder or model folder to `out`, a new or empty folder, for one runtime.
+    """Write a learner, or the model of a run folder or model folder, to `out`, a new or empty folder, for one runtime.
 
-    `rule` is the default rule unless named; blocks that it does not read are left out. `learning` adds the training
-    step. Raises ValueError for a model, rule or method that the format cannot carry; then nothing is written.
+    A page rehearses images of a run, and none of a learner, which does not know them. `rule` is the default rule unless
+    named; blocks that it does not read are left out. `learning` adds the training step. Raises ValueError for a model,
+    rule or method that the format cannot carry; then nothing is written.
     """
     if format not in get_args(Format):
         raise ValueError(f"unknown format {format!r}: take one of {', '.join(get_args(Format))}")
     if learning is not None and format in ("onward", "module"):
         raise ValueError(f"--format {format} holds no training step: take torch, onnx, c or js with --learning")
+    if isinstance(run, Learner):
+        with tempfile.TemporaryDirectory() as kept:  # as it would be read back
+            run.save(kept)
+            return export(kept, out, format=format, rule=rule, learning=learning)
     if format == "onward":
         kept = export_model(run, out, rule=rule)
         return Exported(kept.rule, kept.after.blocks, _sizes(Path(out)), {})
