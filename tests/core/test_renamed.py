@@ -1,6 +1,7 @@
 """Names of before go on working, with a warning."""
 
 from dataclasses import replace
+from importlib import import_module
 
 import pytest
 
@@ -67,3 +68,23 @@ def test_an_override_by_the_old_name_is_one_of_the_new():
 
     with pytest.warns(DeprecationWarning):
         assert Before().new() == Before().old() == ["before", "base"]
+
+
+@pytest.mark.parametrize(
+    ("room", "old", "new"),
+    [
+        ("hardware", "QuantisedMemory", "QuantizedMemory"),
+        ("parts.auxiliary", "PeerNormalisation", "PeerNormalization"),
+        ("parts.body", "Wire", "ErrorChannel"),
+        ("parts.body", "gives_maps", "outputs_feature_maps"),
+        ("parts.goodness", "Standardised", "Standardized"),
+        ("parts.objective", "WithOthers", "AddEarlierGoodness"),
+        ("parts.supervision", "LabelledViews", "LabeledViews"),
+    ],
+)
+def test_a_name_of_a_room_is_found_by_its_old_name(room: str, old: str, new: str):
+    module = import_module(f"onward.{room}")
+    with pytest.warns(DeprecationWarning, match=f"{old} is now {new}"):
+        assert getattr(module, old) is getattr(module, new)
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = module.nothing

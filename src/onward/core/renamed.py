@@ -1,5 +1,6 @@
 """Names of before: fields, attributes and methods that were renamed go on working, and warn."""
 
+import sys
 import warnings
 from collections.abc import Callable
 from dataclasses import fields
@@ -62,6 +63,18 @@ def renamed_fields(**renamed: str) -> Callable[[C], C]:
         return cls
 
     return decorate
+
+
+def former_names(module: str, **renamed: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module with renamed names, `Old="New"`; it raises AttributeError for others."""
+
+    def __getattr__(name: str) -> Any:
+        if name not in renamed:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        _warn(module, name, renamed[name])
+        return getattr(sys.modules[module], renamed[name])
+
+    return __getattr__
 
 
 def _warn(holder: str, old: str, new: str) -> None:

@@ -1,8 +1,6 @@
 """Noise of hardware: models of it, published devices, and a chip on which any learner computes and learns."""
 
-import warnings
-from typing import Any
-
+from onward.core.renamed import former_names
 from onward.hardware.bf16 import bf16_weights
 from onward.hardware.injection import Report, Touched, noisy
 from onward.hardware.noise import Lifetime, Noise, Site
@@ -66,11 +64,11 @@ __all__ = [
     "sweep",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Find a class by the name it had before. Raises AttributeError for an unknown name."""
-    new = name.replace("Quantised", "Quantized")
-    if new not in __all__:
-        raise AttributeError(f"module 'onward.hardware' has no attribute {name!r}")
-    warnings.warn(f"onward.hardware.{name} is now {new}", DeprecationWarning, stacklevel=2)
-    return globals()[new]
+__getattr__ = former_names(
+    __name__,
+    QuantisedActivities="QuantizedActivities",
+    QuantisedInputs="QuantizedInputs",
+    QuantisedMemory="QuantizedMemory",
+    QuantisedUpdates="QuantizedUpdates",
+    QuantisedWeights="QuantizedWeights",
+)

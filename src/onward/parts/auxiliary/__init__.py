@@ -1,5 +1,6 @@
 """Auxiliary losses: what is added to a block's loss from its activity itself."""
 
+from onward.core.renamed import former_names
 from onward.parts.auxiliary.contrastive import HIGH, SupervisedContrastive, contrast, grid_of, pooled_class_norm
 from onward.parts.auxiliary.peer_norm import OverTimes, PeerNormalization
 from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
@@ -16,3 +17,5 @@ __all__ = [
     "pooled_class_norm",
     "similarities",
 ]
+
+__getattr__ = former_names(__name__, PeerNormalisation="PeerNormalization")

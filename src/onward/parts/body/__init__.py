@@ -1,5 +1,6 @@
 """Bodies: what is put around or inside a block's layers: feedback, spikes, recurrence, frozen weights."""
 
+from onward.core.renamed import former_names
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
 from onward.parts.body.direct_feedback import Detached, DirectFeedback, ErrorChannel, TopError
 from onward.parts.body.exact import Inexact, exact
@@ -53,3 +54,7 @@ __all__ = [
     "with_feedback",
     "with_random_feedback",
 ]
+
+__getattr__ = former_names(
+    __name__, Apart="SplitStates", Settle="SettleStates", Wire="ErrorChannel", gives_maps="outputs_feature_maps"
+)

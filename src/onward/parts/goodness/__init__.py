@@ -1,5 +1,6 @@
 """Goodness: what a block says of each class, or of a view, from its activity."""
 
+from onward.core.renamed import former_names
 from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors, direction
 from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness.class_tree import Levels, levels_of, tree_of
@@ -32,3 +33,5 @@ __all__ = [
     "levels_of",
     "tree_of",
 ]
+
+__getattr__ = former_names(__name__, Standardised="Standardized")

@@ -1,5 +1,6 @@
 """Objectives: the loss of a block from its goodness and the target."""
 
+from onward.core.renamed import former_names
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold
 from onward.parts.objective.competition import Mixture, PositiveNegative
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin, ViewMargin
@@ -32,3 +33,5 @@ __all__ = [
     "Weighted",
     "sparsemax",
 ]
+
+__getattr__ = former_names(__name__, TellGoodness="CarryGoodness", WithOthers="AddEarlierGoodness")

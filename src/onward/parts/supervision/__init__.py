@@ -1,5 +1,6 @@
 """Supervision: how images and labels become the input and the target of the blocks."""
 
+from onward.core.renamed import former_names
 from onward.parts.supervision.label_beside import LabelBeside, LabelNumber, with_label_beside
 from onward.parts.supervision.label_pattern import LabelPattern
 from onward.parts.supervision.labels import (
@@ -29,3 +30,5 @@ __all__ = [
     "signed_target",
     "with_label_beside",
 ]
+
+__getattr__ = former_names(__name__, LabelledViews="LabeledViews")
