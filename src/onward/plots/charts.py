@@ -27,7 +27,7 @@ _THICK, _GAP, _LINE, _ROOM = 14, 12, 15, 112  # of bars: height, distance, line 
 class Line:
     """A curve through points (x, y); `spread` is its deviation at each point, 0 for none."""
 
-    look: SeriesStyle
+    style: SeriesStyle
     points: tuple[tuple[Number, Number], ...]
     spread: tuple[Number, ...] = ()
 
@@ -36,7 +36,7 @@ class Line:
 class Bar:
     """A bar of several parts, (kind, value) each, with a name above it and a text behind it."""
 
-    look: SeriesStyle
+    style: SeriesStyle
     parts: tuple[tuple[int, Number], ...]
     text: str
     note: str = ""
@@ -71,13 +71,13 @@ def lines(
             axis=_below(xs, places),
             scale=alt.Scale(domain=[min(xs), max(xs)], nice=False),
         ),
-        color=_by_label(lines, [line.look.color for line in lines]),
+        color=_by_label(lines, [line.style.color for line in lines]),
         detail=alt.Detail("n:N"),
     )
     scale = alt.Scale(domain=[100 * low, 100 * high], nice=False)
     y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=6), scale=scale)
-    dashes = _by_label(lines, [line.look.dash for line in lines], alt.StrokeDash)
-    shapes = _by_label(lines, [line.look.shape for line in lines], alt.Shape)
+    dashes = _by_label(lines, [line.style.dash for line in lines], alt.StrokeDash)
+    shapes = _by_label(lines, [line.style.shape for line in lines], alt.Shape)
     layers: list[Chart] = []
     if floor is not None and low < floor < high:
         level = alt.Chart(alt.NamedData("floor")).mark_rule(color=SOFT, strokeDash=[1, 4])
@@ -92,7 +92,7 @@ def lines(
     most = min(_MOST, max(2, _IN_ALL // max(1, len(lines))))
     rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most)]}
     rows |= {"floor": [{"y": 100 * floor}]} if floor is not None else {}
-    return finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.look.label for line in lines])
+    return finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.style.label for line in lines])
 
 
 def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = (), legend: bool = False) -> Chart:
@@ -100,17 +100,17 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
 
     With a `legend` the names of the parts stand in the chart.
     """
-    looks = [bar.look for bar in bars]
-    names, data, step, below = _names(looks, [bar.note for bar in bars])
+    styles = [bar.style for bar in bars]
+    names, data, step, below = _names(styles, [bar.note for bar in bars])
     parts, texts = [], []
     for k, bar in enumerate(bars):
         x = 0.0
         for kind, value in bar.parts:
-            color = PARTS[kind] if kinds else bar.look.color
-            part = {"i": k, "a": x, "b": x + value, "c": color, "m": bar.look.label, "v": f"{value:,.4g} {unit}"}
+            color = PARTS[kind] if kinds else bar.style.color
+            part = {"i": k, "a": x, "b": x + value, "c": color, "m": bar.style.label, "v": f"{value:,.4g} {unit}"}
             parts += [part | ({"k": kinds[kind]} if kinds else {})] if value > 0 else []
             x += value
-        texts.append({"i": k, "b": x, "t": bar.text, "m": bar.look.label})
+        texts.append({"i": k, "b": x, "t": bar.text, "m": bar.style.label})
     most = max((bar.total for bar in bars), default=0.0) or 1.0
     x = alt.X("a:Q", axis=None, scale=alt.Scale(domain=[0, most], nice=False, range=[0, {"expr": f"width - {_ROOM}"}]))
     told = [alt.Tooltip("m:N", title="of"), alt.Tooltip("v:N", title="value")]
@@ -127,10 +127,10 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
         *names,
     ]
     data |= {"parts": parts, "values": texts}
-    return finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [look.label for look in looks])
+    return finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [style.label for style in styles])
 
 
-def matrix(look: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
+def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
     """Return counts of true classes (rows) that were taken for classes (columns), as shares of their row."""
     rows = [
         {"r": row, "c": column, "n": count, "p": round(100 * count / max(1, sum(line)), 1)}
@@ -169,17 +169,25 @@ def matrix(look: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[in
     )
     step = max(15, min(30, 330 // len(names)))
     return finished(
-        [cells, numbers], {"cells": rows}, step * len(names), f"Confusion matrix of {look.label}", [look.label]
+        [cells, numbers], {"cells": rows}, step * len(names), f"Confusion matrix of {style.label}", [style.label]
     )
 
 
 def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *, title: str = "") -> Chart:
     """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note."""
-    looks = [look for look, *_ in rows]
-    names, data, step, below = _names(looks, [text for *_, text in rows])
+    styles = [style for style, *_ in rows]
+    names, data, step, below = _names(styles, [text for *_, text in rows])
     found = [
-        {"i": k, "a": 100 * met, "b": 100 * after, "z": 100 * clean, "m": look.label, "c": look.color, "w": look.shape}
-        for k, (look, met, after, clean, _) in enumerate(rows)
+        {
+            "i": k,
+            "a": 100 * met,
+            "b": 100 * after,
+            "z": 100 * clean,
+            "m": style.label,
+            "c": style.color,
+            "w": style.shape,
+        }
+        for k, (style, met, after, clean, _) in enumerate(rows)
     ]
     low, _ = bounds([value for _, *values, _ in rows for value in values])
     base = alt.Chart(alt.NamedData("methods")).encode(
@@ -207,7 +215,7 @@ def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *,
     ]
     about = f"Recovery under {title}: test accuracy in percent before and after learning on the chip"
     data |= {"methods": found}
-    return finished(layers, data, step * len(rows), about, [look.label for look in looks])
+    return finished(layers, data, step * len(rows), about, [style.label for style in styles])
 
 
 def bounds(values: Sequence[Number], within: tuple[Number, Number] | None = None) -> tuple[Number, Number]:
@@ -244,7 +252,7 @@ def _points(line: Line, number: int, most: int) -> list[dict[str, Any]]:
     rows = []
     for k in chosen:
         (x, y), spread = line.points[k], line.spread[k] if line.spread else 0.0
-        row = {"x": x, "y": round(100 * y, 3), "m": line.look.label, "n": number, "t": f"{100 * y:.2f}"}
+        row = {"x": x, "y": round(100 * y, 3), "m": line.style.label, "n": number, "t": f"{100 * y:.2f}"}
         if any(line.spread):
             low, high = round(100 * (y - spread), 3), round(100 * (y + spread), 3)
             row |= {"l": low, "h": high, "t": row["t"] + (f" ± {100 * spread:.2f}" if spread else "")}
@@ -252,12 +260,12 @@ def _points(line: Line, number: int, most: int) -> list[dict[str, Any]]:
     return rows
 
 
-def _names(looks: Sequence[SeriesStyle], notes: Sequence[str]) -> tuple[list[Chart], dict[str, Any], int, float]:
+def _names(styles: Sequence[SeriesStyle], notes: Sequence[str]) -> tuple[list[Chart], dict[str, Any], int, float]:
     """Return the names above rows, each with its note below it, and their data.
 
     Also the height of a row, and how far below its middle it is drawn.
     """
-    names, told = [wrapped(look.label) for look in looks], [wrapped(note, 46) for note in notes]
+    names, told = [wrapped(style.label) for style in styles], [wrapped(note, 46) for note in notes]
     step = _THICK + _GAP + _LINE * (max(map(len, names), default=1) + max(map(len, told), default=0))
     below = (step - _GAP - _THICK) / 2
     edge = below - _THICK / 2 - 5  # the lower edge of what stands above a bar
@@ -266,7 +274,7 @@ def _names(looks: Sequence[SeriesStyle], notes: Sequence[str]) -> tuple[list[Cha
         data.setdefault(f"names-{len(name)}-{len(note)}", []).append({"i": k, "t": name, "s": note})
     layers: list[Chart] = []
     for where, rows in data.items():
-        base = alt.Chart(alt.NamedData(where)).encode(x=alt.XValue(2), y=_rows(looks))
+        base = alt.Chart(alt.NamedData(where)).encode(x=alt.XValue(2), y=_rows(styles))
         text = {"align": "left", "baseline": "line-bottom", "lineHeight": _LINE}
         above, under = len(rows[0]["t"]), len(rows[0]["s"])
         top = edge - _LINE * (above + under - 1)
@@ -288,7 +296,7 @@ def _own_color() -> alt.Color:
 
 def _by_label(lines: Sequence[Line], values: Sequence[Any], channel: Any = alt.Color) -> Any:
     """Let a line's label decide its color, dash or mark."""
-    found = dict(zip([line.look.label for line in lines], values, strict=True))
+    found = dict(zip([line.style.label for line in lines], values, strict=True))
     return channel("m:N", scale=alt.Scale(domain=list(found), range=list(found.values())), legend=None)
 
 
@@ -318,7 +326,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def finished(layers: Sequence[Chart], data: dict[str, Any], height: Number, about: str, labels: Sequence[str]) -> Chart:
-    """Lay charts over each other, with their data, their size and the look that all charts share."""
+    """Lay charts over each other, with their data, their size and the style that all charts share."""
     return alt.LayerChart(
         layer=layers,
         datasets=data,

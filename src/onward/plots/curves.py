@@ -39,15 +39,15 @@ def curves(
     height: int = 240,
 ) -> Chart:
     """Return curves on one pair of axes; `falling` puts the smallest value on top."""
-    rows = [{"x": x, "y": y, "m": line.look.label} for line in lines for x, y in line.points]
-    names = [line.look.label for line in lines]
+    rows = [{"x": x, "y": y, "m": line.style.label} for line in lines for x, y in line.points]
+    names = [line.style.label for line in lines]
     axis = alt.Axis(values=list(ticks)) if ticks else alt.Axis(tickCount=6)
     base = alt.Chart(alt.NamedData("points")).encode(
         x=alt.X("x:Q", title=x, axis=axis),
         y=alt.Y("y:Q", title=y, axis=alt.Axis(tickCount=6), scale=alt.Scale(reverse=falling)),
         color=alt.Color(
             "m:N",
-            scale=alt.Scale(domain=names, range=[line.look.color for line in lines]),
+            scale=alt.Scale(domain=names, range=[line.style.color for line in lines]),
             legend=alt.Legend(title=None, orient="top", columns=1),
         ),
     )

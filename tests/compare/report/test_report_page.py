@@ -15,7 +15,7 @@ from report_toys import comparison, cost
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
 from onward.compare.report.numbers import number, plain
-from onward.compare.report.panels import looks_of, panels, worst_pairs
+from onward.compare.report.panels import styles_of, panels, worst_pairs
 from onward.plots.web import runtime
 
 LIMIT = 2 * 10**6
@@ -114,7 +114,7 @@ def test_no_other_script_can_run():
 
 def test_every_chart_is_valid_and_names_its_methods():
     found = comparison()
-    for panel in (panel for some in panels(found, looks_of(found), ()) for panel in some):
+    for panel in (panel for some in panels(found, styles_of(found), ()) for panel in some):
         for figure in panel.figures:
             assert alt.Chart.from_dict(figure.chart.to_dict(validate=True)), figure.title
     for chart in _section(page(found), "noise"):

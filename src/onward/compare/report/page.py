@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread
-from onward.compare.report.panels import Found, looks_of, mistakes, panels
+from onward.compare.report.panels import Found, styles_of, mistakes, panels
 from onward.compare.report.verdict import points, summary, verdicts
 from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
@@ -23,26 +23,26 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
 
     `measured` are what `onward measure --json` wrote: the steps of further recipes beside their controls.
     """
-    looks = looks_of(found)
-    accuracy, others = panels(found, looks, measured)
+    styles = styles_of(found)
+    accuracy, others = panels(found, styles, measured)
     figures = [figure for panel in (*accuracy, *others) for figure in panel.figures]
     names = " · ".join(dict.fromkeys(method["data"] for method in found["methods"]))
     found_out = verdicts(found)
     templates = _templates()
     drawing = templates.get_template("draw.js").render()
     return templates.get_template("page.html").render(
-        title=title or f"{len(looks)} method{'s' if len(looks) > 1 else ''} on {names}",
+        title=title or f"{len(styles)} method{'s' if len(styles) > 1 else ''} on {names}",
         found=found,
         tested=tested(found),
         seeds=seeds(found),
         fewest_seeds=fewest_seeds(found),
-        methods=list(zip(found["methods"], looks, strict=True)),
+        methods=list(zip(found["methods"], styles, strict=True)),
         accuracy=accuracy,
         others=others,
         verdicts=found_out,
         wide=_WIDE,
         summary=summary(found_out),
-        pairs=mistakes(found, looks),
+        pairs=mistakes(found, styles),
         dark=recolored(".plot"),
         parts=PARTS,
         places=count(),

@@ -46,26 +46,26 @@ class Panel:
         return len(self.figures) > 1 and self.figures[0].tall
 
 
-def looks_of(found: Found) -> list[SeriesStyle]:
+def styles_of(found: Found) -> list[SeriesStyle]:
     """Tell the methods of a comparison apart: a color each; controls share one and differ in their dashes."""
     counts = {True: 0, False: 0}
-    looks = []
+    styles = []
     for method in found["methods"]:
-        looks.append(SeriesStyle(method["label"], counts[method["backprop"]], method["backprop"]))
+        styles.append(SeriesStyle(method["label"], counts[method["backprop"]], method["backprop"]))
         counts[method["backprop"]] += 1
-    return looks
+    return styles
 
 
-def panels(found: Found, looks: Sequence[SeriesStyle], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
+def panels(found: Found, styles: Sequence[SeriesStyle], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
     """Return what is shown of accuracy without noise, and what is shown of all else; empty panels are left out."""
-    accuracy = [_curves(found, looks), _blocks(found, looks), _blocks_by_epoch(found, looks)]
+    accuracy = [_curves(found, styles), _blocks(found, styles), _blocks_by_epoch(found, styles)]
     others = [
-        _noise(found, looks),
-        _devices(found, looks),
-        _recovery(found, looks),
-        *_costs(found, looks),
+        _noise(found, styles),
+        _devices(found, styles),
+        _recovery(found, styles),
+        *_costs(found, styles),
         *[_measured(steps) for steps in measured],
-        _confusion(found, looks),
+        _confusion(found, styles),
     ]
     return [panel for panel in accuracy if panel.figures], [panel for panel in others if panel.figures]
 
@@ -76,7 +76,7 @@ def _chance(found: Found) -> float | None:
     return 1 / classes.pop() if len(classes) == 1 else None
 
 
-def _noise(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
+def _noise(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
     reached = [
         row["mean"] for m in found["methods"] for row in (m["clean"], *m["noise"]) if row.get("level", 0) is not None
@@ -88,7 +88,7 @@ def _noise(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
             continue
         xs = [0.0, *levels] if sweep["from_zero"] else [float(k) for k in range(len(levels) + 1)]
         places = () if sweep["from_zero"] else ("clean", *map(plain, levels))
-        drawn = [_noise_line(method, look, sweep["name"], xs) for method, look in _each(found, looks)]
+        drawn = [_noise_line(method, style, sweep["name"], xs) for method, style in _each(found, styles)]
         chart = lines(drawn, sweep["axis"], title=sweep["title"], places=places, within=within, floor=_chance(found))
         figures.append(Figure(sweep["title"], "test accuracy, %", chart))
     floor = "" if _chance(found) is None else "; the dotted line is chance"
@@ -97,36 +97,37 @@ def _noise(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
         f"Lines are means, bands one standard deviation over {found['chips']} chips. "
         f"All figures have one scale{floor}."
     )
-    return Panel("noise", "Accuracy under noise", about, figures, looks)
+    return Panel("noise", "Accuracy under noise", about, figures, styles)
 
 
-def _noise_line(method: Found, look: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
+def _noise_line(method: Found, style: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
     rows = [method["clean"], *[row for row in method["noise"] if row["sweep"] == sweep]]
     points = tuple((x, row["mean"]) for x, row in zip(xs, rows, strict=True))
-    return Line(look, points, tuple(row["chip_deviation"] or 0.0 for row in rows))
+    return Line(style, points, tuple(row["chip_deviation"] or 0.0 for row in rows))
 
 
-def _devices(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
+def _devices(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
     for sweep in found["sweeps"]:
         if sweep["levels"][0] is None:
             rows = [next(r for r in method["noise"] if r["sweep"] == sweep["name"]) for method in found["methods"]]
             drawn = [
-                Bar(look, ((0, 100 * row["mean"]),), f"{spread(row)} %") for look, row in zip(looks, rows, strict=True)
+                Bar(style, ((0, 100 * row["mean"]),), f"{spread(row)} %")
+                for style, row in zip(styles, rows, strict=True)
             ]
             figures.append(_bar_figure(sweep["title"], "test accuracy, %", drawn))
     about = f"Models of published devices: mean and standard deviation over {found['chips']} chips."
     return Panel("devices", "Accuracy on published devices", about, figures)
 
 
-def _recovery(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
+def _recovery(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
     for k, first in enumerate(found["methods"][0]["recovery"]):
         rows = []
-        for method, look in _each(found, looks):
+        for method, style in _each(found, styles):
             row = method["recovery"][k]
             text = f"step held {number(row['memory_bytes'] / 1e6)} MB"
-            rows.append((look, row["met"]["mean"], row["recovered"]["mean"], method["clean"]["mean"], text))
+            rows.append((style, row["met"]["mean"], row["recovered"]["mean"], method["clean"]["mean"], text))
         title = f"{first['sweep']} {'' if first['level'] is None else plain(first['level'])}"
         figures.append(Figure(title, "", recovery(rows, title=title)))
     stream = found["stream"] or {"images": 0, "batch_size": 0, "rate": 0}
@@ -138,10 +139,10 @@ def _recovery(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
     return Panel("recovery", "Learning on the chip", about, figures)
 
 
-def _costs(found: Found, looks: Sequence[SeriesStyle]) -> list[Panel]:
+def _costs(found: Found, styles: Sequence[SeriesStyle]) -> list[Panel]:
     if not any("cost" in method for method in found["methods"]):
         return []
-    rows = [(method["cost"], look) for method, look in _each(found, looks)]
+    rows = [(method["cost"], style) for method, style in _each(found, styles)]
     names, legend = control_names(found["controls"])
     rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(found["controls"], names, strict=True)]
     about = (
@@ -150,17 +151,17 @@ def _costs(found: Found, looks: Sequence[SeriesStyle]) -> list[Panel]:
     )
     notes = legend if len(legend) > 1 else []
     per_epoch = [
-        Bar(look, ((0, method["energy"]["joules_per_epoch"]),), f"{number(method['energy']['joules_per_epoch'])} J")
-        for method, look in _each(found, looks)
+        Bar(style, ((0, method["energy"]["joules_per_epoch"]),), f"{number(method['energy']['joules_per_epoch'])} J")
+        for method, style in _each(found, styles)
     ]
     counted = (
         "Counted, not measured: multiply-adds and bytes of a step at the picojoules that Horowitz (ISSCC 2014) states "
         "for a 45 nm process, every byte from DRAM. It ranks methods; it is not what this machine draws."
     )
-    joules = [_energy_bar(row, look) for row, look in rows]
+    joules = [_energy_bar(row, style) for row, style in rows]
     energy = [_bar_figure("Energy of a step", "mJ", joules, kinds=("multiply-adds", "memory"))]
     energy.append(_bar_figure("Energy of an epoch", "J", per_epoch))
-    energy += _to_target(found, looks)
+    energy += _to_target(found, styles)
     return [
         Panel("cost", "Memory and time", about, _step_figures(rows), notes=notes),
         Panel("energy", "Energy", counted, energy, notes=notes),
@@ -169,12 +170,12 @@ def _costs(found: Found, looks: Sequence[SeriesStyle]) -> list[Panel]:
 
 def _step_figures(rows: Sequence[tuple[Found, SeriesStyle]]) -> list[Figure]:
     memory, times, flops = [], [], []
-    for row, look in rows:
+    for row, style in rows:
         held, milliseconds, billions = row["memory"], 1e3 * row["step_seconds"], row["flops"]["total"] / 1e9
         parts = tuple((k, held["by_category"][name] / 1e6) for k, name in enumerate(CATEGORIES))
-        memory.append(Bar(look, parts, f"{number(held['peak'] / 1e6)} MB"))
-        times.append(Bar(look, ((0, milliseconds),), f"{number(milliseconds)} ms"))
-        flops.append(Bar(look, ((0, billions),), number(billions)))
+        memory.append(Bar(style, parts, f"{number(held['peak'] / 1e6)} MB"))
+        times.append(Bar(style, ((0, milliseconds),), f"{number(milliseconds)} ms"))
+        flops.append(Bar(style, ((0, billions),), number(billions)))
     return [
         _bar_figure("Memory at the peak of a step", "MB", memory, kinds=CATEGORIES),
         _bar_figure("Time of a step", "ms, median", times),
@@ -182,21 +183,21 @@ def _step_figures(rows: Sequence[tuple[Found, SeriesStyle]]) -> list[Figure]:
     ]
 
 
-def _energy_bar(row: Found, look: SeriesStyle) -> Bar:
+def _energy_bar(row: Found, style: SeriesStyle) -> Bar:
     energy = row["energy"]
     parts = ((0, 1e3 * energy["compute_joules"]), (1, 1e3 * energy["memory_joules"]))
     own = energy["measured"]
     note = "" if own is None else f"measured {number(1e3 * own['joules'])} mJ above idle ({own['meter']})"
-    return Bar(look, parts, f"{number(1e3 * energy['joules'])} mJ", note)
+    return Bar(style, parts, f"{number(1e3 * energy['joules'])} mJ", note)
 
 
-def _to_target(found: Found, looks: Sequence[SeriesStyle]) -> list[Figure]:
+def _to_target(found: Found, styles: Sequence[SeriesStyle]) -> list[Figure]:
     drawn = []
-    for method, look in _each(found, looks):
+    for method, style in _each(found, styles):
         joules = method["energy"]["joules_to_target"]
         text = "not reached" if joules is None else f"{number(joules)} J"
         note = "" if joules is None else f"{plain(round(method['energy']['epochs_to_target'], 1))} epochs"
-        drawn.append(Bar(look, ((0, joules or 0.0),), text, note))
+        drawn.append(Bar(style, ((0, joules or 0.0),), text, note))
     return [_bar_figure(f"Energy to {percent(found['target'])} % on validation", "J", drawn)]
 
 
@@ -212,17 +213,17 @@ def _measured(steps: Found) -> Panel:
     return Panel(f"measured-{steps['recipe']}", f"Memory and time: {steps['recipe']}", about, _step_figures(rows))
 
 
-def _blocks(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
-    several = [(m, look) for m, look in _each(found, looks) if len(m["by_block"]) > 1]
-    drawn = [Line(look, tuple((float(k), v) for k, v in enumerate(m["by_block"], 1))) for m, look in several]
+def _blocks(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+    several = [(m, style) for m, style in _each(found, styles) if len(m["by_block"]) > 1]
+    drawn = [Line(style, tuple((float(k), v) for k, v in enumerate(m["by_block"], 1))) for m, style in several]
     figures = [_line_figure("Accuracy per block", "block that is scored", drawn, "test accuracy, %")] if drawn else []
     about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
-    return Panel("blocks", "Accuracy per block", about, figures, [look for _, look in several])
+    return Panel("blocks", "Accuracy per block", about, figures, [style for _, style in several])
 
 
-def _blocks_by_epoch(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
+def _blocks_by_epoch(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     figures, some = [], False
-    for method, look in _each(found, looks):
+    for method, style in _each(found, styles):
         curves = [[row.get("block_accuracy", ()) for row in curve] for curve in method["curves"]]
         epochs = [[list(seeds) for seeds in zip(*rows, strict=False)] for rows in zip(*curves, strict=False)]
         if not epochs or len(epochs[0]) < 2:
@@ -234,7 +235,7 @@ def _blocks_by_epoch(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
             Line(block, tuple((float(e), statistics.mean(blocks[k])) for e, blocks in enumerate(epochs, 1)))
             for block, k in zip(own, chosen, strict=True)
         ]
-        figures.append(_line_figure(look.label, "epochs", drawn, "validation accuracy, %", legend=own))
+        figures.append(_line_figure(style.label, "epochs", drawn, "validation accuracy, %", legend=own))
     about = "Accuracy on the validation split if each scored block were asked alone, after each epoch; mean over seeds."
     more = f" Of many blocks {_SHOWN} are shown, the first and the last among them." if some else ""
     return Panel("block-curves", "Accuracy per block over epochs", about + more, figures)
@@ -246,14 +247,14 @@ def _spaced(count: int) -> list[int]:
     return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
-def _curves(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
+def _curves(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     epochs, minutes = [], []
-    for method, look in _each(found, looks):
+    for method, style in _each(found, styles):
         for curve in method["curves"]:
             accuracy = [row["validation_accuracy"] for row in curve]
             if curve:
-                epochs.append(Line(look, tuple((float(k), v) for k, v in enumerate(accuracy, 1))))
-                minutes.append(Line(look, tuple((r["train_seconds"] / 60, r["validation_accuracy"]) for r in curve)))
+                epochs.append(Line(style, tuple((float(k), v) for k, v in enumerate(accuracy, 1))))
+                minutes.append(Line(style, tuple((r["train_seconds"] / 60, r["validation_accuracy"]) for r in curve)))
     figures = []
     if epochs:
         unit = "validation accuracy, %"
@@ -262,30 +263,32 @@ def _curves(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
             _line_figure("By training time", "minutes", minutes, unit),
         ]
     about = "Accuracy on the validation split after each epoch, one line per seed. Times are those of the runs."
-    return Panel("curves", "Training", about, figures, looks if figures else [])
+    return Panel("curves", "Training", about, figures, styles if figures else [])
 
 
-def _confusion(found: Found, looks: Sequence[SeriesStyle]) -> Panel:
+def _confusion(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     figures = [
-        Figure(look.label, "", matrix(look, method["class_names"], method["confusion"]))
-        for method, look in _each(found, looks)
+        Figure(style.label, "", matrix(style, method["class_names"], method["confusion"]))
+        for method, style in _each(found, styles)
         if len(method["class_names"]) <= _MANY
     ]
     about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
     return Panel("confusion", "Confusion", about, figures)
 
 
-def mistakes(found: Found, looks: Sequence[SeriesStyle]) -> list[tuple[SeriesStyle, list[tuple[str, str, int, float]]]]:
+def mistakes(
+    found: Found, styles: Sequence[SeriesStyle]
+) -> list[tuple[SeriesStyle, list[tuple[str, str, int, float]]]]:
     """Where there are too many classes for a matrix: the most frequent mistakes of each method."""
     return [
-        (look, worst_pairs(method["class_names"], method["confusion"]))
-        for method, look in _each(found, looks)
+        (style, worst_pairs(method["class_names"], method["confusion"]))
+        for method, style in _each(found, styles)
         if len(method["class_names"]) > _MANY
     ]
 
 
-def _each(found: Found, looks: Sequence[SeriesStyle]) -> list[tuple[Found, SeriesStyle]]:
-    return list(zip(found["methods"], looks, strict=True))
+def _each(found: Found, styles: Sequence[SeriesStyle]) -> list[tuple[Found, SeriesStyle]]:
+    return list(zip(found["methods"], styles, strict=True))
 
 
 def worst_pairs(
