@@ -1,4 +1,4 @@
-"""How anything here learns: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
+"""The learning loop: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
 from onward.core.block import LocalBlock, detach
 from onward.core.columns import Column, is_frame

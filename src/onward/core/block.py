@@ -51,13 +51,13 @@ class LocalBlock(nn.Module):
         return activity, self.handoff(activity, *skips)
 
     def hand_on(self, activity: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
-        """Return what the handoff makes of an activity that nothing reads any more: it may be overwritten."""
+        """Return the handoff of an activity that is not read again, so that the handoff may overwrite it."""
         if getattr(self.handoff, "overwrites", False):
             return self.handoff(activity, *skips, overwrite=True)
         return self.handoff(activity, *skips)
 
     def loss(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, ""]:
-        """Return what the block minimizes: the mean of its objective's terms, and of its auxiliary's."""
+        """Return the block's loss: the mean of its objective's terms, plus the mean of its auxiliary's."""
         assert self.goodness is not None and self.objective is not None
         loss = self.objective(self.goodness(activity), target).mean()
         self.goodness.update_statistics(activity.detach(), target)
@@ -65,8 +65,8 @@ class LocalBlock(nn.Module):
 
 
 def shared(activity: Tensor, x: Tensor) -> bool:
-    """Whether a body that changes nothing returned its own input, which others may hold."""
-    if torch.compiler.is_exporting():  # what is traced has no place in memory: nothing is overwritten
+    """Whether a body returned its own input, which other code may hold, without a change."""
+    if torch.compiler.is_exporting():  # traced tensors have no memory: nothing is overwritten
         return True
     return activity.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
 

@@ -1,4 +1,4 @@
-"""Columns of a table: what each one holds, and how a row becomes numbers, at training and ever after."""
+"""Columns of a table, and the features that a row becomes, the same in training and in prediction."""
 # N rows, D features
 
 from collections import Counter
@@ -16,14 +16,14 @@ _MOST_CATEGORIES = 1000
 
 @dataclass(frozen=True)
 class Column:
-    """A column of numbers, or of one of the `categories`, each of which becomes a feature of zeros and ones."""
+    """A column of numbers, or of `categories`, each of which becomes a feature of zeros and ones."""
 
     name: str
     categories: tuple[str, ...] | None = None
 
     @property
     def width(self) -> int:
-        """How many features it becomes."""
+        """Number of features that the column becomes."""
         return 1 if self.categories is None else len(self.categories)
 
 
@@ -35,7 +35,7 @@ def is_frame(values: Any) -> bool:
 def columns_of(frame: Any, what: str) -> tuple[Column, ...]:
     """Return the columns of a table: numbers and truth values, or texts and categories.
 
-    Raises ValueError for a name that is there twice, and for a column that holds neither.
+    Raises ValueError for a name that occurs twice, and for a column that holds neither.
     """
     names = _names(frame, what)
     if not names:
@@ -46,23 +46,25 @@ def columns_of(frame: Any, what: str) -> tuple[Column, ...]:
 def numbers_of(frame: Any, columns: Sequence[Column], what: str) -> Float[Tensor, "N D"]:
     """Return the rows of a table as float64 features, in the order of `columns`, wherever they stand in the table.
 
-    Raises ValueError for a column that is missing, strange or there twice, an entry that is missing, and a category
-    that is new.
+    Raises ValueError for a column that is missing, unknown or occurs twice, a missing entry, and an unknown
+    category.
     """
     names = _names(frame, what)
     missing = [column.name for column in columns if column.name not in names]
     strange = [name for name in names if name not in {column.name for column in columns}]
     if missing or strange:
-        told = [f"lacks {missing[0]!r}"] if missing else []
-        told += [f"has {strange[0]!r}, which is not one of them"] if strange else []
+        faults = [f"lacks {missing[0]!r}"] if missing else []
+        faults += [f"has {strange[0]!r}, which is not one of them"] if strange else []
         shown = ", ".join(column.name for column in columns)
-        raise ValueError(f"{what} {' and '.join(told)}: the columns are {shown if len(shown) < 200 else len(columns)}")
+        raise ValueError(
+            f"{what} {' and '.join(faults)}: the columns are {shown if len(shown) < 200 else len(columns)}"
+        )
     parts = [_features(frame.iloc[:, names.index(column.name)], column, what) for column in columns]
     return torch.from_numpy(np.concatenate(parts, axis=1))
 
 
 def _names(frame: Any, what: str) -> list[str]:
-    """Return the names of columns. Raises ValueError for one that is there twice."""
+    """Return the names of columns. Raises ValueError for one that occurs twice."""
     names = [str(name) for name in frame.columns]
     doubled = next((name for name, count in Counter(names).items() if count > 1), None)
     if doubled is not None:

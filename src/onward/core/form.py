@@ -1,4 +1,4 @@
-"""The form of inputs: what kind of thing a network takes, of which shape, and what its numbers mean."""
+"""The form of a network's inputs: their kind, their shape and the unit of their numbers."""
 # N rows, C channels, H W map, T time steps or tokens, D features
 
 import math
@@ -23,15 +23,16 @@ _WRITTEN = {
     "tokens": "[N, T]",
     "array": "[N, ...]",
 }
-_FAR = 16.0  # a level that no values between 0 and 1 can be of
+_FAR = 16.0  # a largest value that data in [0, 1] never have
 
 
 @dataclass(frozen=True)
 class InputForm:
-    """What a network takes: a kind, the shape of one input, and the unit of its numbers.
+    """The inputs of a network: their kind, the shape of one input, and the unit of the numbers.
 
     `unit`: images with values in [0, 1], of which uint8 and uint16 are levels. Elsewhere numbers are taken at their
-    face value. `columns` are those of a table that came with names. `level` is about where values lie, if known.
+    face value. `columns` are those of a table that came with names. `level` is the largest magnitude of the training
+    inputs, if known.
     """
 
     kind: Kind
@@ -41,7 +42,7 @@ class InputForm:
     level: float = 0.0
 
     def check(self, values: Any, what: str = "images") -> Tensor:
-        """Return inputs [N, *shape] from what holds numbers. Raises ValueError with the value and the remedy."""
+        """Return inputs [N, *shape] of an array, tensor or table. Raises ValueError with the value and the remedy."""
         if self.unit:
             return check_images(levels(values, what), what, shape=self.shape)
         if is_frame(values) and self.columns:
@@ -81,7 +82,7 @@ class InputForm:
 
 
 def kind_of(values: Any, kind: str | None, what: str) -> Kind:
-    """Return what values are: as told, else by their rank: 2 a table, 3 and 4 images, more an array of any shape.
+    """Return the kind of inputs: `kind` if given, else by rank: 2 a table, 3 and 4 images, more an array.
 
     Raises ValueError for an unknown kind, and for a rank that the kind does not have.
     """
@@ -104,11 +105,11 @@ def kind_of(values: Any, kind: str | None, what: str) -> Kind:
 def measured(values: Any, kind: str | None, what: str) -> tuple[InputForm, Tensor]:
     """Return the form of inputs to train on, and the inputs themselves, numbers as they come.
 
-    Raises ValueError for what holds no numbers, NaN, infinite ones, and shapes or types that the kind does not have.
+    Raises ValueError for inputs without numbers, NaN, infinity, and shapes or types that the kind does not have.
     """
     found = kind_of(values, kind, what)
     if found == "images":
-        return _measured_images(values, what, told=kind is not None)
+        return _measured_images(values, what, declared=kind is not None)
     columns: tuple[Column, ...] = ()
     if is_frame(values):
         columns = columns_of(values, what)
@@ -128,7 +129,7 @@ def levels(values: Any, what: str = "images") -> Tensor:
 
 
 def check_tokens(tensor: Tensor, what: str) -> Tensor:
-    """Return token ids as int64. Raises ValueError for what is none."""
+    """Return token ids as int64. Raises ValueError for other values."""
     if tensor.is_floating_point() or tensor.dtype == torch.bool:
         raise ValueError(f"{what} has dtype {tensor.dtype}: token ids are integers, for example .astype(int)")
     ids = tensor.to(torch.int64)
@@ -137,16 +138,16 @@ def check_tokens(tensor: Tensor, what: str) -> Tensor:
     return ids
 
 
-def _measured_images(values: Any, what: str, *, told: bool) -> tuple[InputForm, Tensor]:
+def _measured_images(values: Any, what: str, *, declared: bool) -> tuple[InputForm, Tensor]:
     tensor = levels(values, what)
     if tensor.ndim == 4 and tensor.numel() and not {1, 3} & {tensor.shape[1], tensor.shape[3]}:
-        if not told:
+        if not declared:
             raise ValueError(
                 f"{what} has shape {tuple(tensor.shape)}: bring it to [N, C, H, W] or [N, H, W, C] with C = 1 or 3 "
                 "channels; of another number of channels say kind='images'"
             )
         tensor = check_finite(tensor, what)
-        if tensor.shape[3] < min(tensor.shape[1:3]):  # what is smaller than both sides is no side
+        if tensor.shape[3] < min(tensor.shape[1:3]):  # an axis smaller than both others holds the channels
             tensor = tensor.permute(0, 3, 1, 2).contiguous()
     elif tensor.is_floating_point() and tensor.numel() and not _between(tensor):
         tensor = channels_first(check_finite(tensor, what), None)

@@ -1,4 +1,4 @@
-"""Gradients are ours: training computes them, in fp32 and where it says, whatever the caller has set around it."""
+"""Gradients of a training: computed in fp32 and on the training's device, whatever modes the caller has set."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,8 +13,8 @@ _AUTOCAST = ("cpu", "cuda")
 def gradients_on() -> Iterator[None]:
     """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`.
 
-    What is made there is fp32 and on the CPU unless told otherwise, whatever torch's defaults are. Nor does the
-    caller's autocast reach inside: the precision of a training is one of its settings.
+    New tensors are fp32 and on the CPU by default, whatever torch's defaults are. The caller's autocast is switched
+    off inside: the precision of a training is one of its settings.
     """
     with torch.inference_mode(False), torch.enable_grad(), common_defaults(), ExitStack() as stack:
         for kind in _AUTOCAST:
@@ -25,7 +25,7 @@ def gradients_on() -> Iterator[None]:
 
 @contextmanager
 def common_defaults() -> Iterator[None]:
-    """Make tensors as torch does unless told otherwise, fp32 and on the CPU, whatever the caller told it."""
+    """Use torch's own defaults for new tensors, fp32 and the CPU, whatever the caller has set."""
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:
         if torch.get_default_device().type != "cpu":

@@ -1,4 +1,4 @@
-"""What is known of a learner beside its weights: how it was built, and what its training came to epoch by epoch."""
+"""The description and history of a learner: how it was built, and the accuracy and cost of each epoch."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ class Origin:
 
 
 class Description(ABC):
-    """How a learner is built anew, all but its weights; with it a learner can be saved."""
+    """How to build a learner again, without its weights; a learner with a description can be saved."""
 
     class_names: tuple[str, ...]
 

@@ -1,4 +1,4 @@
-"""What enters from outside: one check of images and labels, the same rule and the same words at every entry."""
+"""Checks of images and labels: one rule and one wording for all functions that take data."""
 # N images, C channels, H W map
 
 import math
@@ -18,10 +18,10 @@ _FEW_BITS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 def check_images(images: Any, what: str = "images", *, shape: Shape | None = None) -> Tensor:
-    """Return images [N, C, H, W], uint8 or floats in [0, 1], from whatever holds numbers: arrays, lists, tables.
+    """Return images [N, C, H, W], uint8 or floats in [0, 1], from arrays, tensors, lists or tables.
 
-    Given may be [N, H, W], [N, C, H, W] or [N, H, W, C]; channels come first where both places could hold them.
-    `shape` is what a network takes. No images at all are fine. Raises ValueError with the value and the remedy.
+    Input shapes are [N, H, W], [N, C, H, W] or [N, H, W, C]; where both axes could be channels, the first one is.
+    `shape` is that of a network's inputs. Zero images are allowed. Raises ValueError with the value and the remedy.
     """
     tensor = as_numbers(images, what)
     if shape is not None and len(tensor) == 0:
@@ -44,7 +44,7 @@ def check_finite(values: Any, what: str) -> Tensor:
 
 
 def check_labels(labels: Any, what: str = "labels", *, num_classes: int | None = None) -> Int64[Tensor, "N"]:
-    """Return class indices; raises ValueError for anything else, and for a class that is not there."""
+    """Return class indices. Raises ValueError for other values, and for a class that does not exist."""
     targets = as_numbers(labels, what, remedy=_NUMBERED)
     if targets.ndim != 1:
         remedy = "one class index per image, shape [N]"
@@ -129,7 +129,7 @@ def _refuse_ragged(what: str) -> None:
 
 
 def channels_first(images: Tensor, shape: Shape | None) -> Tensor:
-    """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], where that is what they are; others as they come."""
+    """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], where they have that shape; others unchanged."""
     if shape is not None and tuple(images.shape[1:]) == shape:
         return images
     found = _moved(images)

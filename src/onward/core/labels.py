@@ -35,9 +35,9 @@ def names_in(labels: Any, what: str = "labels") -> tuple[str, ...] | None:
 
 
 def class_indices(labels: Any, names: Sequence[str], what: str = "labels") -> Int64[Tensor, "N"]:
-    """Return the index of each label, which is an index already or one of `names`.
+    """Return the class index of each label, given as an index or as one of `names`.
 
-    Raises ValueError for what is neither.
+    Raises ValueError for other labels.
     """
     written = names_in(labels, what)
     if written is None:
@@ -53,7 +53,7 @@ def class_indices(labels: Any, names: Sequence[str], what: str = "labels") -> In
 
 
 def numbered_names(targets: Int64[Tensor, "N"], what: str = "labels") -> tuple[str, ...]:
-    """Return the names of classes that have none. Raises ValueError where a number is left out."""
+    """Return names "0", "1", ... for classes that are numbers. Raises ValueError for a gap in the numbers."""
     if not len(targets):
         raise ValueError(f"{what} is empty: give at least two images of each class")
     high = int(targets.argmax())
@@ -73,7 +73,7 @@ def numbered_names(targets: Int64[Tensor, "N"], what: str = "labels") -> tuple[s
 
 
 def check_names(class_names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names of classes. Raises ValueError unless each is a text and none is there twice."""
+    """Return the names of classes. Raises ValueError unless each is a text and none occurs twice."""
     names = tuple(class_names) if isinstance(class_names, Sequence) and not isinstance(class_names, str) else ()
     if not names or not all(isinstance(name, str) for name in names):
         raise ValueError(f"class_names must be a name for each class, got {class_names!r}")

@@ -1,4 +1,4 @@
-"""The learner: blocks, how the label enters, which spans train, and how a class is read out."""
+"""The learner: blocks, supervision, spans, and the inference rules that read out a class."""
 # B batch, C classes, L blocks that have a goodness
 
 import copy
@@ -29,19 +29,19 @@ T = TypeVar("T")
 
 
 class Learner(nn.Module):
-    """A network with everything that its training and its predictions depend on.
+    """A network with its supervision, spans and inference rules: all that training and prediction depend on.
 
     `spans` are those of every step, or turns that successive steps take. `rules` names the ways to read out a class;
-    the first is the one that `predict` uses unless told otherwise. `prepare` turns images with values in [0, 1] into
+    the first one is the default. `prepare` turns images with values in [0, 1] into
     the network's input. What `fit` and `load` return also has a `history`, and a `description` to save it with.
 
     Raises ValueError if the slots do not fit each other.
     """
 
     description: Description | None = None
-    """How it was built; None if by hand."""
+    """How it was built; None for a learner built by hand."""
     history: tuple[EpochDone, ...] = ()
-    """Its training, epoch by epoch; empty where that is not known."""
+    """Its training, epoch by epoch; empty if unknown."""
     origin: Origin | None = None
     """The run that it was read from; None if from none."""
 
@@ -103,12 +103,12 @@ class Learner(nn.Module):
 
     @property
     def input_form(self) -> InputForm | None:
-        """What this learner takes: images, a table, windows, tokens; None if its preparation does not say."""
+        """The form of its inputs: images, a table, windows, tokens; None if its preparation defines none."""
         return next((part.form for part in self.prepare.modules() if isinstance(part, TakesInputs)), None)
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:
-        """The shape of one input, of images channels, height and width; None if its preparation does not say."""
+        """The shape of one input, of images (channels, height, width); None if its preparation defines none."""
         form = self.input_form
         return None if form is None else form.shape
 
@@ -118,8 +118,8 @@ class Learner(nn.Module):
         return self._rule(None).task
 
     def check_inputs(self, images: Any) -> Tensor:
-        """Return inputs as `prepare` takes them: images [B, channels, H, W], uint8 or floats in [0, 1], or what else
-        it was trained on.
+        """Return inputs as `prepare` takes them: images [B, channels, H, W], uint8 or floats in [0, 1], or other inputs
+        of the form that it was trained on.
 
         Takes what `onward.from_arrays` takes; a learner whose preparation names no form takes finite numbers of any
         shape. Raises ValueError with the value and the remedy.
@@ -130,7 +130,7 @@ class Learner(nn.Module):
     def place(self, images: Tensor) -> Tensor:
         """Return checked inputs on the learner's device, images as floats in the width of its weights."""
         form = self.input_form
-        if form is not None and not form.unit:  # its preparation knows what to make of wider numbers, and of ids
+        if form is not None and not form.unit:  # its preparation handles wider numbers and token ids
             return images.to(self.device)
         width = torch.float64 if next(self.parameters()).dtype == torch.float64 else torch.float32
         x = images.to(self.device)
@@ -173,8 +173,8 @@ class Learner(nn.Module):
     def shortened(self, blocks: int, *, rule: str | None = None) -> "Learner":
         """Return a learner of the first `blocks` blocks and one rule; it shares weights and all else with this one.
 
-        The other rules are dropped: without the later blocks they would say something else under the same name.
-        Raises ValueError for an unknown rule, or a number of blocks that is not there.
+        The other rules are dropped: without the later blocks they would give other scores under the same name.
+        Raises ValueError for an unknown rule, or a number of blocks that it does not have.
         """
         if not 1 <= blocks <= len(self.blocks):
             raise ValueError(f"{blocks} of {len(self.blocks)} blocks cannot be kept")
@@ -199,20 +199,20 @@ class Learner(nn.Module):
             yield block, activity, stream
 
     def readings(self, stream: Stream, read: Callable[[LocalBlock, Tensor], T]) -> Iterator[tuple[T, Tensor]]:
-        """Carry a stream through all blocks; yield what is read of each activity, and what its block hands on.
+        """Run all blocks on a stream; yield `read(block, activity)` of each block, and the tensor that it hands on.
 
-        Nothing else is held: without a graph, a handoff may take its activity's place, as in a training step.
+        Nothing else stays in memory: without a graph, a handoff may overwrite its activity, as in a training step.
         """
         for block in self.blocks:
             x, *skips = stream
             del stream
             activity = block.body(x)
-            found = read(block, activity)
+            reading = read(block, activity)
             hand_on = block.handoff if shared(activity, x) or torch.is_grad_enabled() else block.hand_on
             del x
             stream = hand_on(activity, *skips)
             del activity, skips
-            yield found, stream[0]
+            yield reading, stream[0]
 
     def forward(self, images: Tensor, *, rule: str | None = None) -> Float[Tensor, "B C"]:
         """Return the class scores [B, C] of images [B, channels, H, W], uint8 or floats in [0, 1]."""
@@ -223,7 +223,7 @@ class Learner(nn.Module):
         """Return class scores [B, C] of images as `from_arrays` takes them: uint8 or floats in [0, 1].
 
         Raises ValueError for an unknown rule, for images of another shape than the network was built for, for values
-        that are no pixels, and for scores that are not finite.
+        outside the range of pixels, and for scores that are not finite.
         """
         read = self._rule(rule)
         return self._read(images, batch_size, read, dim=0)
@@ -231,7 +231,7 @@ class Learner(nn.Module):
     def predict(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Shaped[Tensor, "B *K"]:
         """Return the most likely class of each input; see `predict_scores`.
 
-        Of a learner of numbers these [B], or [B, K] where there are several; of several labels whether each is there.
+        Regression gives numbers, [B] or [B, K]; several labels give truth values [B, K].
         """
         scores, task = self.predict_scores(images, rule=rule, batch_size=batch_size), self._rule(rule).task
         if task == "labels":
@@ -243,7 +243,7 @@ class Learner(nn.Module):
     def predict_names(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> list[str]:
         """Return the name of the most likely class of each image; see `predict_scores`.
 
-        Raises ValueError where the names of the classes are not known.
+        Raises ValueError if the learner has no class names.
         """
         if not self.class_names:
             raise ValueError("the names of the classes are not known to a learner built by hand: use predict")
@@ -252,7 +252,7 @@ class Learner(nn.Module):
     def predict_proba(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
         """Return class probabilities [B, C] of images: the softmax of their scores; see `predict_scores`.
 
-        Of a rule whose scores are probabilities or votes, their shares. They are not calibrated.
+        For a rule whose scores are probabilities or votes, they are normalized instead. They are not calibrated.
         """
         scores = self.predict_scores(images, rule=rule, batch_size=batch_size)
         return self._rule(rule).probabilities(scores)
@@ -260,7 +260,7 @@ class Learner(nn.Module):
     def score(self, images: Any, labels: Any, *, rule: str | None = None, batch_size: int = 500) -> float:
         """Return the share of inputs whose most likely class is their label, an accuracy between 0 and 1.
 
-        Of several labels that of the inputs with all of them right; of numbers R2: 1 if perfect, 0 for their mean.
+        Several labels: the share of inputs with all labels right. Numbers: R2, 1 if perfect, 0 for their mean.
         Raises ValueError for labels of no class, for other numbers of inputs and labels, and for none at all.
         """
         x, y = self.check_inputs(images), self.check_targets(labels, rule=rule)
@@ -362,7 +362,7 @@ class Learner(nn.Module):
 
 
 class Classifier(nn.Module):
-    """The way from images to class scores by one inference rule, copied from a learner, with nothing that trains it."""
+    """The computation from images to class scores by one inference rule: a copy of a learner without training parts."""
 
     def __init__(self, learner: Learner, rule: str):
         super().__init__()

@@ -15,7 +15,7 @@ from report_toys import comparison, cost
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
 from onward.compare.report.numbers import number, plain
-from onward.compare.report.panels import styles_of, panels, worst_pairs
+from onward.compare.report.panels import panels, styles_of, worst_pairs
 from onward.plots.web import runtime
 
 LIMIT = 2 * 10**6

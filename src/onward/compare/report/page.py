@@ -10,7 +10,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread
-from onward.compare.report.panels import Found, styles_of, mistakes, panels
+from onward.compare.report.panels import Found, mistakes, panels, styles_of
 from onward.compare.report.verdict import points, summary, verdicts
 from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
