@@ -1,4 +1,4 @@
-"""What a learner makes of a batch of inputs, computed as far as it is asked for."""
+"""Evidence from a learner: its scores and handed-on activities for a batch, each computed on first use."""
 # B batch, C classes, L blocks that have a goodness
 
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +31,7 @@ class Observed(Protocol):
 
 
 class ObservedEvidence(Evidence):
-    """What a learner makes of a batch of images; each part is computed when first asked for, and once."""
+    """The evidence of a learner about a batch of images; each part is computed once, on first use."""
 
     def __init__(self, learner: Observed, images: Tensor):
         self.learner = learner
@@ -49,12 +49,12 @@ class ObservedEvidence(Evidence):
 
     @cached_property
     def handed_on(self) -> list[Float[Tensor, "B ..."]]:
-        """What each block hands to the next on a neutral view of the batch."""
+        """The tensor that each block hands to the next, on a neutral view of the batch."""
         return [stream[0] for _, _, stream in self.learner.run_blocks(self.learner.supervision.neutral_view(self.x))]
 
     @cached_property
     def mirrored(self) -> Evidence:
-        """What the learner makes of the same images, mirrored left and right. ValueError for what is no image."""
+        """The evidence about the same images, mirrored left and right. Raises ValueError for other inputs."""
         if self.images.ndim != 4:
             raise ValueError("only images have a mirror image: this method cannot be trained on other inputs")
         return ObservedEvidence(self.learner, self.images.flip(-1))

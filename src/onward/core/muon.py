@@ -15,7 +15,7 @@ _QUINTIC = (
 
 
 class Muon(torch.optim.Optimizer):
-    """Nesterov momentum, orthogonalised: every direction of a weight matrix is moved equally far (Jordan et al. 2024).
+    """Nesterov momentum, orthogonalized: every direction of a weight matrix is moved equally far (Jordan et al. 2024).
 
     Before each step a matrix is brought to Frobenius norm sqrt(O), so that a learning rate means the same for all
     layers and for a whole training; what follows must not depend on its scale, as batch normalization does not. A

@@ -1,4 +1,4 @@
-"""One optimizer per block: what a block's owner saves, moves and steps."""
+"""One optimizer per block, with gradient clipping and weight averaging."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from onward.core.muon import Muon
 from onward.core.settings import TrainerSettings
 
 Shapes = dict[str, tuple[int, ...]]
-"""What an optimizer keeps for a parameter, by name; () is a number."""
+"""Shapes of an optimizer's state for a parameter, by name; () is a number."""
 
 _FOREIGN = "optimizer state %d does not fit this block; were network or optimizer changed?"
 
@@ -46,7 +46,7 @@ class BlockOptimizer:
 
     @contextmanager
     def averaged(self) -> Iterator[None]:
-        """Give the block its averaged weights inside the `with`; its own are back afterwards, bit for bit."""
+        """Give the block its averaged weights inside the `with`; the others are restored afterwards, bit for bit."""
         if self.average is None:
             yield
             return
@@ -93,7 +93,7 @@ class BlockOptimizer:
 
 
 class OptimizerPart:
-    """The parameters of a block that one torch optimizer moves."""
+    """The parameters of a block that one torch optimizer updates."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ def _nothing(parameter: nn.Parameter) -> Shapes:
 
 
 def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
-    """Return the optimizers of a block, each with the parameters that it moves; none where nothing is trained."""
+    """Return the optimizers of a block, each with its parameters; none for a block without trained parameters."""
     trained = [p for p in block.parameters() if p.requires_grad]
     rate = block.rate_share
     if settings.optimizer != "muon":

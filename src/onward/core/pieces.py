@@ -10,7 +10,7 @@ from onward.core.slots import IGNORED, Stream, Target
 
 
 class Piece(NamedTuple):
-    """A micro-batch: what enters a block, what the objective is told, and its share of the batch."""
+    """A micro-batch: the stream that enters a block, the target of the objective, and its share of the batch."""
 
     stream: Stream
     target: Target
@@ -39,7 +39,7 @@ def _piece(stream: Stream, target: Target, images: slice) -> Piece:
 
 
 def _share(part: Tensor, whole: Tensor) -> float:
-    """Return which share of a batch's loss terms a part of its labels has: of tokens, those that count."""
+    """Return the share of a batch's loss terms that belongs to `part` of its labels; ignored tokens have none."""
     if whole.ndim == 1 or whole.is_floating_point():
         return len(part) / len(whole)
     return int((part != IGNORED).sum()) / max(int((whole != IGNORED).sum()), 1)

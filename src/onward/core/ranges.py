@@ -1,4 +1,4 @@
-"""Ranges: what a field of settings allows, written beside its type and checked when the settings are made."""
+"""Ranges: the allowed values of a setting, annotated beside its type and checked when settings are created."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class Range:
             value < self.high if self.below else value <= self.high
         )
 
-    def told(self, what: str) -> str:
+    def in_words(self, what: str) -> str:
         """Return the range in words, `what` being the kind of number."""
         if self.low == -math.inf:
             return what
@@ -39,19 +39,19 @@ class Range:
 
 
 Size = Annotated[int, Range(1, 2**20)]
-"""Channels, rows, columns: what the size of a tensor is made of."""
+"""Sizes of tensors: channels, rows, columns."""
 Count = Annotated[int, Range(1, 2**31 - 1)]
-"""Things that are counted: at least one."""
+"""Counts of at least one."""
 Whole = Annotated[int, Range(0, 2**31 - 1)]
-"""Things that are counted, none included."""
+"""Counts, zero included."""
 Seed = Annotated[int, Range(0, 2**63 - 1)]
-"""What random numbers begin from."""
+"""Seeds of random numbers."""
 Finite = Annotated[float, Range()]
 """Any number that 32 bits can hold."""
 NonNegative = Annotated[float, Range(0)]
 """Weights and strengths: 0 switches off."""
 Positive = Annotated[float, Range(0, above=True)]
-"""Scales: what something is divided or multiplied by."""
+"""Scales: factors and divisors above 0."""
 Share = Annotated[float, Range(0, 1)]
 """Shares and probabilities."""
 ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
@@ -145,12 +145,12 @@ def _wrong_plain(value: Any, kind: Any) -> str | None:
 
 
 def _wrong_number(value: Any, kind: type, allowed: Range) -> str | None:
-    told = allowed.told("a whole number" if kind is int else "a number")
+    words = allowed.in_words("a whole number" if kind is int else "a number")
     if isinstance(value, bool) or not isinstance(value, int if kind is int else int | float):
-        return told
+        return words
     if allowed.holds(value) and (kind is int or value == math.inf or abs(value) < 2**1023):  # a float can hold it
         return None
-    return f"{told} that 32 bits can hold" if math.inf > abs(value) > LARGEST == allowed.high else told
+    return f"{words} that 32 bits can hold" if math.inf > abs(value) > LARGEST == allowed.high else words
 
 
 def _wrong_tuple(value: Any, kinds: tuple[Any, ...]) -> str | None:

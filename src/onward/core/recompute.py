@@ -1,4 +1,4 @@
-"""Recomputing: inside a span keep only what enters a block, and compute the rest again when its gradient is wanted."""
+"""Recomputing: inside a span only block inputs stay in memory; the rest is computed again in the backward pass."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,8 +15,8 @@ Compute = Callable[..., tuple[Tensor | None, Stream]]
 def recomputed(block: nn.Module, compute: Compute, stream: Stream) -> tuple[Tensor | None, Stream]:
     """Return `compute(*stream)` with a graph that holds `stream` alone.
 
-    In place of torch's checkpoint: what is computed again goes through whatever hooks watch over saved tensors, so that
-    its bytes are counted, and running statistics count a batch once.
+    Unlike torch's checkpoint, the second computation passes through hooks on saved tensors, so that its bytes are
+    counted, and running statistics count a batch once.
     """
     always = torch.empty(0, device=stream[0].device, requires_grad=True)  # the first stream of a span needs no gradient
     loss, *handed_on = _Recomputed.apply(block, compute, always, *stream)  # pyright: ignore[reportGeneralTypeIssues]
@@ -47,15 +47,15 @@ class _Recomputed(torch.autograd.Function):
 
 
 def _leaves(stream: Sequence[Tensor], wanted: Sequence[bool]) -> Stream:
-    """Return the same tensors as the start of a graph of its own."""
+    """Return the same tensors as leaves of a new graph."""
     return tuple(tensor.detach().requires_grad_(asked) for tensor, asked in zip(stream, wanted, strict=True))
 
 
 @contextmanager
 def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Compute as in training, but leave running statistics as they are: this batch counts another time.
+    """Compute as in training, but leave running statistics unchanged: this batch is counted elsewhere.
 
-    Whatever buffers a module in training mode updates, it updates copies that are dropped on leaving.
+    Modules in training mode update copies of their buffers, which are dropped on leaving the `with`.
     """
     own = [
         (module, name, buffer)

@@ -1,4 +1,4 @@
-"""Where randomness comes from: one run seed, and the place where it is used."""
+"""Random seeds: each is derived from the seed of the run and the step, block or epoch that uses it."""
 
 import hashlib
 from collections.abc import Iterator
@@ -24,9 +24,9 @@ def derive_seed(*parts: int | str) -> int:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Draw from `seed` on the CPU and on `device` inside the `with`; the caller's random state is back afterwards.
+    """Draw from `seed` on the CPU and on `device` inside the `with`; the caller's random state is restored afterwards.
 
-    One thread at a time is inside, so that several trainings in one process draw what each would draw alone.
+    Only one thread at a time may enter, so that several trainings in one process draw what each would draw alone.
     """
     with _DRAWING:
         yield from _seeded(seed, device)
@@ -49,8 +49,8 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
 
 
 def current_seed() -> int | None:
-    """Return the seed of the innermost `seeded` around the caller, None outside of any.
+    """Return the seed of the innermost enclosing `seeded`, or None.
 
-    Inside a training step it names step and block, so that what is derived from it survives a stop and a resume.
+    In a training step it depends on step and block, so that seeds derived from it are the same in a resumed run.
     """
     return _OPEN.get()

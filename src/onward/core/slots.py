@@ -1,4 +1,4 @@
-"""What may fill a slot: the abstract parts that an algorithm is composed of."""
+"""The slots of an algorithm, as abstract classes: goodness, objective, auxiliary, supervision, inference rule."""
 # B batch, C classes, D features, N loss terms, L scored blocks
 
 from abc import ABC, abstractmethod
@@ -29,12 +29,12 @@ Label = Int64[Tensor, "B ..."] | Float[Tensor, "B ..."]
 
 
 class Target(NamedTuple):
-    """What an objective is told about a batch.
+    """The labels of a batch and how its rows are arranged, as objectives need them.
 
     `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
     The rows are the first view of every image, then the second of every image, and so on: `views` of them.
     A label may also be one per token [B, T], with `IGNORED` where none counts, or numbers [B, C].
-    `beside` is what travels beside the input of the block whose loss is asked for.
+    `beside` holds the skip tensors that travel beside the input of the block whose loss is computed.
     """
 
     label: Label
@@ -44,7 +44,7 @@ class Target(NamedTuple):
 
 
 class Evidence(ABC):
-    """What the blocks of a learner come to on one batch: all that an inference rule reads."""
+    """The scores and handed-on activities of a learner's blocks on one batch: the input of an inference rule."""
 
     heads: int = 0
     """How many of the last scored blocks are heads, which stand behind the blocks of the network."""
@@ -63,7 +63,7 @@ class Evidence(ABC):
     @property
     @abstractmethod
     def handed_on(self) -> list[Float[Tensor, "B ..."]]:
-        """What each block hands to the next on a neutral view of the batch."""
+        """The tensor that each block hands to the next, on a neutral view of the batch."""
 
     @property
     @abstractmethod
@@ -71,7 +71,7 @@ class Evidence(ABC):
         """The same for the same images, mirrored left and right."""
 
     def cells(self, grid: int) -> list[Float[Tensor, "B D"]]:
-        """What each block hands on, maps averaged in `grid` x `grid` cells, in fp32 or wider; it is kept."""
+        """Handed-on tensors with maps averaged in `grid` x `grid` cells, in fp32 or wider; the result is cached."""
         if grid not in self._cells:
             self._cells[grid] = [_in_cells(handed_on, grid) for handed_on in self._maps()]
         return self._cells[grid]
@@ -85,7 +85,7 @@ class Evidence(ABC):
 
 
 class CollectedEvidence(Evidence):
-    """What was computed elsewhere: scores, and what blocks handed on, as far as a rule reads it."""
+    """Evidence computed elsewhere: scores, and handed-on tensors as far as a rule reads them."""
 
     def __init__(
         self, block_scores: Float[Tensor, "L B C"], handed_on: Sequence[Float[Tensor, "B ..."]] = (), *, heads: int = 0
@@ -102,7 +102,7 @@ class CollectedEvidence(Evidence):
 
     @property
     def mirrored(self) -> Evidence:
-        """Raises ValueError: images are not among what was collected."""
+        """Raises ValueError: the images were not collected."""
         raise ValueError("mirror images need the images themselves, and only scores were collected: use one process")
 
 
@@ -116,7 +116,7 @@ def _in_cells(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B 
 
 
 Evidences = Callable[[], Iterable[tuple[Evidence, Tensor]]]
-"""Called, it goes once over a data split in order and yields what the learner says of a batch, and its labels."""
+"""Zero-argument callable. Each call iterates once over a split, in order, yielding (evidence, labels)."""
 
 
 class Goodness(nn.Module, ABC):
@@ -139,9 +139,9 @@ class Goodness(nn.Module, ABC):
 
 
 class WrappedGoodness(Goodness):
-    """Another goodness, read in another way: whatever that one learns from a training batch, it goes on learning.
+    """Wraps another goodness, whose statistics it keeps updating.
 
-    Raises ValueError where scores per class are wanted and the other goodness gives one per sample.
+    Raises ValueError if scores per class are needed and the other goodness gives one per sample.
     """
 
     def __init__(self, goodness: Goodness):
@@ -153,7 +153,7 @@ class WrappedGoodness(Goodness):
         self.goodness = goodness
 
     def seen(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        """Return what the other goodness reads of an activity: all of it, unless told otherwise."""
+        """Return the part of an activity that the other goodness reads: all of it by default."""
         return activity
 
     def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
@@ -175,12 +175,13 @@ class Objective(ABC):
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]: ...
 
     def cross_entropy(self) -> "Objective | None":
-        """Return the softmax cross-entropy that this is, or weighs: what backprop keeps. None if it is another loss."""
+        """Return the softmax cross-entropy in this objective, which backprop keeps in its control; None if it has
+        none."""
         return None
 
 
 class Auxiliary(nn.Module, ABC):
-    """A further loss that reads the activity itself, not its scores; it returns terms that are averaged and added."""
+    """An additional loss on the activity itself, not on its scores; the mean of its terms is added to the loss."""
 
     couples_samples: ClassVar[bool] = False
     """Whether a term compares images of a batch, so that a share of the batch has other terms."""
@@ -190,7 +191,7 @@ class Auxiliary(nn.Module, ABC):
 
 
 class TakesInputs(nn.Module, ABC):
-    """Prepares inputs of one form. What a learner is given is checked against it."""
+    """Prepares inputs of one form, against which the inputs of a learner are checked."""
 
     form: InputForm
 
@@ -211,50 +212,50 @@ class Supervision(ABC):
 
     signed: ClassVar[bool]
     mixes_images: ClassVar[bool] = True
-    """Whether a view may be made of several images of the batch; where it is not, nobody loads images of others."""
+    """Whether a view may combine several images of the batch. False lets a replica decode only its share of it."""
 
     def __post_init__(self):
         check_fields(self)
 
     @abstractmethod
     def train_view(self, x: Shaped[Tensor, "B ..."], y: Label, generator: torch.Generator) -> tuple[Stream, Target]:
-        """Return the stream that enters block 0 and the target that every objective sees."""
+        """Return the stream that enters block 0, and the target of every objective."""
 
     @abstractmethod
     def test_views(self, x: Float[Tensor, "B ..."]) -> Iterable[Stream]:
         """Return one stream if goodness is read per class, or one stream for each class to be tried.
 
-        None at all where no label takes part: then blocks say nothing about classes, and a rule has to be fitted.
+        No stream at all for unsupervised methods: their blocks score no classes, and a rule has to be fitted.
         """
 
     @abstractmethod
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
-        """Return a single stream that carries no opinion about the class."""
+        """Return a single stream without information about the class."""
 
 
 class InferenceRule(nn.Module, ABC):
-    """Turns what the blocks say about a batch into class scores [B, C]; what it fits is kept in its state_dict."""
+    """Turns the evidence of the blocks about a batch into class scores [B, C]; fitted values are in its state_dict."""
 
     reads_handed_on: ClassVar[bool] = False
-    """Whether it reads what blocks hand on, not their scores alone; from a pipeline it gets the mean of every map."""
+    """Whether it reads handed-on tensors besides scores; in a pipeline it gets the mean of every map."""
     fits_on_training: ClassVar[bool] = False
     """Whether `fit` goes over the training split."""
     reads_mirrored: ClassVar[bool] = False
-    """Whether it reads an image and its mirror image together; then its control does so too."""
+    """Whether it reads an image together with its mirror image; then its control does so too."""
     reads_head: bool = True
     """Whether it reads the scores of a head; where it does not, a learner may be cut in front of its head."""
     pipelined: bool = True
-    """Whether it can do with what a pipeline sends: scores, and the mean of every map that is handed on."""
+    """Whether scores and the mean of every handed-on map are enough for it, as a pipeline sends no more."""
 
     report_progress: Callable[[int, int], None] = staticmethod(lambda done, steps: None)
     """Called with (steps done, all steps) during `fit`, by rules that are fitted in steps."""
     tell = Renamed("report_progress")
 
     num_classes: int | None = None
-    """How many classes it tells apart, where it knows that without the scores of blocks."""
+    """Number of classes, where it is known without the scores of blocks."""
 
     task: ClassVar[Task] = "classes"
-    """What its scores stand for: the larger, the likelier a class; values themselves; labels, where above 0."""
+    """Meaning of its scores: of classes the largest wins; of values they are the values; a label is there above 0."""
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
@@ -264,11 +265,11 @@ class InferenceRule(nn.Module, ABC):
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]: ...
 
     def fit(self, train: Evidences, validation: Evidences) -> None:
-        """Choose what there is to choose; what selects sees the validation split only."""
+        """Fit its parameters; selections use the validation split only."""
         return None
 
     def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
-        """Return the class probabilities that its scores stand for: their softmax, unless told otherwise."""
+        """Return the class probabilities of its scores: their softmax by default."""
         return scores.softmax(dim=1)
 
     def blocks_needed(self, num_scored: int) -> int | None:

@@ -1,4 +1,4 @@
-"""A snapshot: what a training step changes, kept so that the step can be taken back."""
+"""A snapshot: copies of all that a training step changes, so that the step can be undone."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -13,7 +13,7 @@ from onward.core.optimizer import BlockOptimizer
 class Snapshot:
     """Copies of a learner's weights and statistics, and of its optimizers' state, at one moment.
 
-    It costs their memory once more. What a module keeps outside of parameters and buffers is not in it.
+    It doubles their memory. State that a module keeps outside of parameters and buffers is not copied.
     """
 
     def __init__(self, learner: Learner, optimizers: Iterable[BlockOptimizer]):
@@ -30,7 +30,7 @@ class Snapshot:
 
     @torch.no_grad()
     def restore(self) -> None:
-        """Bring everything back, bit for bit, and drop gradients."""
+        """Restore everything, bit for bit, and drop gradients."""
         for content, name, tensor, value in self.tensors:
             tensor.copy_(value)
             tensor.grad = None

@@ -30,7 +30,7 @@ class LocalTrainer:
 
     Randomness depends on (seed, step, block) alone: supervision draws from one generator per step, each body from its
     own seed per step, also where overlapping spans compute a block twice; there a batch enters running statistics once.
-    Gradients are computed whatever the caller has switched off.
+    Gradients are computed also under the caller's `no_grad` and `inference_mode`.
     """
 
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, first_piece: int = 0):
@@ -50,7 +50,7 @@ class LocalTrainer:
 
     @gradients_on()
     def enter(self, x: Images, y: Label, *, step: int) -> tuple[Stream, Target]:
-        """Prepare a batch and give it its label: what block 0 and the objectives see."""
+        """Return the stream that enters block 0, and the target of every objective, for a raw or prepared batch."""
         return self._enter(x, y, step)
 
     def _enter(self, x: Images, y: Label, step: int) -> tuple[Stream, Target]:
@@ -77,7 +77,7 @@ class LocalTrainer:
     ) -> list[Float[Tensor, ""]]:
         """Update `spans` from the pieces of a batch that enter block `at`; return the loss of each.
 
-        Each piece's stream gives way to what the last span hands on, or to what enters block `stop`, if given.
+        Each piece's stream is replaced, in place, by the one that the last span hands on, or that enters block `stop`.
         """
         return self._update(pieces, spans, step, at, stop)
 
@@ -85,7 +85,7 @@ class LocalTrainer:
         self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None
     ) -> list[Float[Tensor, ""]]:
         pieces[:] = [_ordinary(piece) for piece in pieces]
-        target = pieces[0].target  # tells the device
+        target = pieces[0].target  # on the device of the batch
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             self._advance(pieces, at, span.first, step=step)
@@ -107,7 +107,7 @@ class LocalTrainer:
 
     @torch.no_grad()
     def advance(self, stream: Stream, start: int, stop: int, *, step: int, piece: int = 0) -> Stream:
-        """Carry a stream through blocks start..stop-1 without training them."""
+        """Run blocks start..stop-1 on a stream without training them; return the stream that they hand on."""
         for k in range(start, stop):
             block, (x, *skips) = self.learner.blocks[k], stream
             with self._open(k, step, x.device, False, piece):
@@ -135,7 +135,7 @@ class LocalTrainer:
             yield
 
     def adopt_average(self) -> None:
-        """Make the averaged weights the learner's own, at the end of a training."""
+        """Copy the averaged weights into the learner, at the end of a training."""
         for optimizer in self.optimizers:
             if optimizer.average is not None:
                 optimizer.block.load_state_dict(optimizer.average.module.state_dict())

@@ -1,4 +1,4 @@
-"""The update: the one place where a graph is born, used and dropped."""
+"""The update: the only place where a graph is built, used and dropped."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -16,7 +16,7 @@ from onward.core.recompute import recomputed
 from onward.core.slots import Stream, Target
 
 Context = Callable[[int], AbstractContextManager]
-"""Opens the conditions under which a block computes the micro-batch of that number: its seed and its precision."""
+"""Opens the context in which a block computes the micro-batch of that number: its seed and its precision."""
 
 Conditions = Callable[[], AbstractContextManager]
 
@@ -30,12 +30,12 @@ def local_update(
     *,
     deep: bool = False,
 ) -> tuple[Stream, Float[Tensor, ""]]:
-    """Minimize the last block's objective over `blocks` once; return what they hand on, and the loss.
+    """Take one optimizer step on the last block's objective over `blocks`; return the stream handed on, and the loss.
 
-    `stream` is what enters the first block [B, ...], `target` what the objectives are told; `optimizers` has one for
-    each block, such as `BlockOptimizer(block, settings)`. What is handed on was computed with the weights from before
-    the update and has no graph. `deep` adds the objectives of the blocks in between. Random draws are torch's own, and
-    modules stay in the mode they are in: `LocalTrainer` gives both.
+    `stream` enters the first block [B, ...], `target` is that of the objectives; `optimizers` has one for each block,
+    such as `BlockOptimizer(block, settings)`. The stream handed on is computed with the weights from before the update
+    and has no graph. `deep` adds the objectives of the blocks in between. Random draws are torch's own, and
+    modules stay in their mode: `LocalTrainer` sets both.
 
     Raises ValueError for another number of optimizers than blocks, and if no trained weight can change the loss.
     """
@@ -64,16 +64,17 @@ def update_span(
 ) -> Float[Tensor, ""]:
     """Minimize the last block's objective over `blocks` and return the loss; gradients of the pieces add up.
 
-    In each piece, what enters gives way to what is handed on, without a graph, computed with the weights from before
-    this update, as in the papers: by the last block, or by the first `handoff_from` blocks. `deep` adds the objectives
-    of the blocks in between. `recompute` keeps only what enters each block and computes it again in the backward pass.
+    Replaces each piece's stream, in place, by the one handed on by the last block, or by the first `handoff_from`
+    blocks, without a graph and computed with the weights from before this update, as in the papers. `deep` adds the
+    objectives of the blocks in between. `recompute` keeps only block inputs and computes the rest again in the
+    backward pass.
     No graph outlives the call: peak activation memory is that of one span and one piece.
     """
     losses = []
     for number in range(len(pieces)):
         stream, target, share = pieces[number]
         pieces[number], entering = Piece((), target, share), [stream]
-        del stream  # the only reference left is handed down, so that it can be dropped as soon as it was used
+        del stream  # the only reference is passed on, so that it can be dropped after its use
         opened = [partial(context, number) for context in contexts]
         loss, stream = _forward_backward(blocks, entering, target, share, opened, handoff_from, deep, recompute)
         pieces[number] = Piece(stream, target, share)
@@ -93,15 +94,15 @@ def _forward_backward(
     deep: bool,
     recompute: bool,
 ) -> tuple[Float[Tensor, ""], Stream]:
-    """Add the gradient of a piece; return its share of the loss, and what it hands on."""
+    """Add the gradient of a piece; return its share of the loss, and the stream handed on."""
     stream = entering.pop()
-    left, losses = stream if handoff_from == 0 else None, []
+    outgoing, losses = stream if handoff_from == 0 else None, []
     for index, (block, context) in enumerate(zip(blocks[:-1], contexts[:-1], strict=True)):
-        compute = partial(_through, block, target if deep else None, context)
+        compute = partial(_forward_block, block, target if deep else None, context)
         loss, stream = recomputed(block, compute, stream) if recompute else compute(*stream)
         losses += [] if loss is None else [loss * share]
         if handoff_from == index + 1:
-            left = detach(stream)
+            outgoing = detach(stream)
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
@@ -114,21 +115,21 @@ def _forward_backward(
             f"the loss of {type(last.objective).__name__} depends on no weight that is trained, so nothing would be "
             "learned: does a body, goodness or objective detach what it computes?"
         )
-    if left is None:
+    if outgoing is None:
         hand_on = last.handoff if shared(activity, x) else last.hand_on
         del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():
-            left = detach(hand_on(activity.detach(), *detach(skips)))
-    return loss.detach(), left
+            outgoing = detach(hand_on(activity.detach(), *detach(skips)))
+    return loss.detach(), outgoing
 
 
-def _through(
+def _forward_block(
     block: LocalBlock, target: Target | None, context: Conditions, *stream: Tensor
 ) -> tuple[Tensor | None, Stream]:
-    """Return the block's loss, if it has an objective and a target is given, and what it hands on."""
+    """Return the block's loss, if it has an objective and a target is given, and the stream handed on."""
     x, *skips = stream
     with context():
         activity = block.body(x)
-        told = None if target is None else target._replace(beside=tuple(skips))
-        loss = None if told is None or block.objective is None else block.loss(activity, told)
+        target = None if target is None else target._replace(beside=tuple(skips))
+        loss = None if target is None or block.objective is None else block.loss(activity, target)
     return loss, block.handoff(activity, *skips)
