@@ -116,7 +116,7 @@ def test_evaluations_are_right_and_kept(quick: Recipe, place: RunOptions, monkey
     assert again.clean(said.append) == clean and again.under(strong, chips=2, say=said.append) == noisy[strong]
     assert len(said) == 4
     fewer = RunEvaluator(run, data, CPU, images=50)
-    assert list(fewer.met_before()) == []
+    assert list(fewer.cached_conditions()) == []
     method = Method(quick, (run,), data)
     asked = conditions_in_cache([method], ComparisonSettings())
     assert (asked.conditions, asked.chips) == ((bits, mild, strong), 2)

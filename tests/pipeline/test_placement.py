@@ -67,7 +67,7 @@ def test_impossible_stages_are_refused(sizes, complaint: str):
 def test_too_many_stages_are_refused_with_the_cuts_that_exist():
     with pytest.raises(ValueError, match=r"into 4 stages, at most 3: .* a stage may begin with block 2, 4"):
         place([1.0] * 5, [1.0] * 5, (2, 4), 4)
-    with pytest.raises(ValueError, match="its spans leave no place to cut"):
+    with pytest.raises(ValueError, match="its spans leave no possible cut"):
         place([1.0] * 5, [1.0] * 5, (), 2)
 
 

@@ -1,4 +1,4 @@
-"""Recovery: a finished learner meets a chip, loses accuracy, and learns on that chip to get it back."""
+"""Recovery: a finished learner loses accuracy on a noisy chip and trains on that chip to regain it."""
 
 import copy
 from collections.abc import Iterator
@@ -15,13 +15,13 @@ from onward.training.online import OnlineLearning
 
 @dataclass(frozen=True)
 class ChipTraining:
-    """What a chip learns from: training images one small batch after another, at a constant learning rate.
+    """Training on a chip: training images in small batches, at a constant learning rate.
 
     Raises ValueError for a stream that is shorter than one batch, or for a share that is not positive.
     """
 
     images: Count = 2000
-    """Images that the chip sees; more than the training split has are shown again, in another order."""
+    """Number of training images; beyond the size of the training split they repeat, in another order."""
     batch_size: Count = 16
     """Images per step."""
     rate: Positive = 0.1
@@ -41,16 +41,16 @@ class Recovery:
 
     chip: int
     clean: float
-    """Off the chip, before."""
+    """Without the chip, before."""
     met: float
-    """On the chip, before it has learned."""
+    """On the chip, before training there."""
     recovered: float
-    """On the chip, after the stream."""
+    """On the chip, after training there."""
     memory_bytes: int
 
     @property
     def share(self) -> float | None:
-        """What came back of what was lost; None if nothing was lost."""
+        """Regained accuracy, as a share of the lost one; None if nothing was lost."""
         return (self.recovered - self.met) / (self.clean - self.met) if self.clean > self.met else None
 
 
@@ -65,11 +65,11 @@ def recover(
     test: Samples | None = None,
     batch_size: int = LARGEST_BATCH,
 ) -> Recovery:
-    """Let a copy of a learner train on the chip of this seed, span by span as its algorithm does.
+    """Train a copy of a learner on the chip of this seed, span by span as its algorithm does.
 
     Settings are the recipe's, but for what needs to know the end of a training: the schedule, averages, and the order
     span after span. The default rule is fitted again on the chip at the end, as after every training. `batch_size` is
-    that of the recipe, for evaluation. Raises ValueError if the noise finds nothing to touch.
+    that of the recipe, for evaluation. Raises ValueError if the noise acts on nothing in the learner.
     """
     settings = online_settings(settings, stream.rate)
     test, learner = test or data.test, copy.deepcopy(learner)
@@ -86,13 +86,13 @@ def recover(
                 peak = meter.peak
             else:
                 online.partial_fit(x, y)
-        evaluator.validate(data.train, data.validation)  # fits the default rule, which alone is asked
+        evaluator.validate(data.train, data.validation)  # fits the default rule, the only one that is read
         recovered = evaluator.accuracy(test).of_default_rule
     return Recovery(chip, clean, met, recovered, peak)
 
 
 def online_settings(settings: TrainerSettings, rate: float) -> TrainerSettings:
-    """Return what a stream can keep of a recipe's settings, at a share of its learning rate."""
+    """Return a recipe's settings without those that need the end of a training, at a share of its learning rate."""
     return replace(
         settings,
         learning_rate=rate * settings.learning_rate,

@@ -1,4 +1,4 @@
-"""Accuracy of a finished run under noise, chip by chip, and how much of it comes back when it learns on the chip."""
+"""Accuracy of a finished run under noise, chip by chip, and after training on each chip."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, fields
@@ -20,9 +20,9 @@ Print = Callable[[str], None]
 
 
 class RunEvaluator:
-    """Asks a finished run things about the first `images` of the test split (None: all); keeps the answers with it.
+    """Evaluates a finished run, clean and under noise, on the first `images` of the test split (None: all).
 
-    An answer is kept for the noise models with their strengths, the chip, the images and the data: what it depends on.
+    Results are cached in the run folder, by noise models with their strengths, chip, images and data.
     """
 
     def __init__(self, run: Run, data: Splits, device: torch.device, *, images: int | None = None):
@@ -61,9 +61,9 @@ class RunEvaluator:
         return found
 
     def under(self, condition: Condition, *, chips: int, say: Print) -> list[float]:
-        """Return the accuracy on chips 0, 1, ...; on one alone where chips do not differ.
+        """Return the accuracy on chips 0, 1, ...; on a single one where chips do not differ.
 
-        Raises ValueError if a noise finds nothing to touch.
+        Raises ValueError if a noise acts on nothing in the learner.
         """
         accuracies, new = [], False
         for chip in range(chips if condition.random else 1):
@@ -80,15 +80,15 @@ class RunEvaluator:
             say(f"{self.run.folder.path}  {condition}: {sum(accuracies) / len(accuracies):.2%}")
         return accuracies
 
-    def met_before(self) -> Iterator[tuple[str, float | None, int]]:
-        """Yield sweep, level and chip of every noisy evaluation that is kept for these images."""
+    def cached_conditions(self) -> Iterator[tuple[str, float | None, int]]:
+        """Yield sweep, level and chip of every cached noisy evaluation of these images."""
         for asked, found in self.evaluations:
             if asked["noises"] and asked == self._question(asked["noises"], asked["chip"]):
                 level = found["level"]
                 yield found["sweep"], None if level is None else float(level), asked["chip"]
 
     def recovered(self, condition: Condition, stream: ChipTraining, *, chips: int, say: Print) -> list[Recovery]:
-        """Return how far the learner recovers on chips 0, 1, ..., each time from the finished run."""
+        """Return the recovery of the learner on chips 0, 1, ..., each from the weights of the finished run."""
         found = []
         for chip in range(chips):
             asked = self._question(condition.noises, chip) | {"stream": asdict(stream)}

@@ -1,4 +1,4 @@
-"""Finished runs side by side: what each recipe came to, a row each."""
+"""Finished runs side by side: the results of each recipe, a row each."""
 
 import statistics
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Methods side by side: finished runs, their accuracy under noise, and what a step of each costs, as plain values."""
+"""Methods side by side: finished runs, their accuracy under noise and the cost of a step, as plain values."""
 
 import statistics
 from collections.abc import Sequence
@@ -26,7 +26,7 @@ _LONGEST = 60  # characters that tell one recipe from another in a label
 
 @dataclass(frozen=True)
 class ComparisonSettings:
-    """What to find out about every method. Raises ValueError for impossible numbers."""
+    """The measurements of a comparison, the same for every method. Raises ValueError for impossible numbers."""
 
     conditions: tuple[Condition, ...] = ()
     """Noise to evaluate under."""
@@ -37,7 +37,7 @@ class ComparisonSettings:
     recovery: tuple[Condition, ...] = ()
     """Chips to learn on."""
     stream: ChipTraining = field(default_factory=ChipTraining)
-    """What a chip learns from."""
+    """Training on a chip."""
     steps: Whole = 5
     """Timed steps of each method; 0: no memory, time and energy."""
     target: Annotated[float, Range(0, 1, above=True)] | None = None
@@ -131,17 +131,17 @@ def check_same_images(recipes: Sequence[Recipe]) -> None:
     first, *others = [replace(recipe.data, augmentation=Augmentation()) for recipe in recipes]
     for name, data in zip(names[1:], others, strict=True):
         if data != first:
-            told = "; ".join(f"{part} {short(b)}, not {short(a)}" for part, a, b in _unlike(first, data))
-            raise ValueError(f"{name} has other images than {names[0]}: {told}; compare recipes of one data set")
+            unlike = "; ".join(f"{part} {short(b)}, not {short(a)}" for part, a, b in _unlike(first, data))
+            raise ValueError(f"{name} has other images than {names[0]}: {unlike}; compare recipes of one data set")
 
 
 def conditions_in_cache(methods: Sequence[Method], question: ComparisonSettings) -> ComparisonSettings:
-    """Ask for the noise and the chips that every run has been evaluated under already, so that nothing is computed."""
+    """Return settings with the noise and chips that are in the cache of every run, so that nothing is computed."""
     met: list[set[tuple[str, float | None, int]]] = []
     for method in methods:
         for run in method.runs:
             on_test = RunEvaluator(run, method.data, torch.device("cpu"), images=question.test_images)
-            met.append(set(on_test.met_before()))
+            met.append(set(on_test.cached_conditions()))
     chips: dict[tuple[str, float | None], int] = {}
     for name, level, _ in set.intersection(*met):
         chips[name, level] = chips.get((name, level), 0) + 1
@@ -170,8 +170,8 @@ def with_first_budget(recipes: Sequence[Recipe]) -> list[Recipe]:
 
 
 def differences(recipe: Recipe, first: Recipe) -> list[str]:
-    """Say in what a recipe's network, data and budget differ from those of another, a phrase each."""
-    told = {
+    """Return how a recipe's network, data and budget differ from those of another, a phrase each."""
+    phrases = {
         "network": lambda r: r.net,
         "data set": lambda r: r.data.name,
         "augmentation": lambda r: r.data.augmentation,
@@ -180,7 +180,7 @@ def differences(recipe: Recipe, first: Recipe) -> list[str]:
         "batch size": lambda r: r.batch_size,
         "precision": lambda r: r.trainer.precision,
     }
-    return [f"{what} {short(of(recipe))}" for what, of in told.items() if of(recipe) != of(first)]
+    return [f"{what} {short(of(recipe))}" for what, of in phrases.items() if of(recipe) != of(first)]
 
 
 def short_names(names: Sequence[str]) -> list[str]:
@@ -202,21 +202,21 @@ def labels_of(recipes: Sequence[Recipe]) -> list[str]:
     labels = list(names)
     for name in set(names):
         places = [k for k, other in enumerate(names) if other == name]
-        for number, (k, told) in enumerate(zip(places, _apart([recipes[k] for k in places]), strict=True), 1):
-            labels[k] = f"{name} ({told or number})" if len(places) > 1 else name
+        for number, (k, settings) in enumerate(zip(places, _apart([recipes[k] for k in places]), strict=True), 1):
+            labels[k] = f"{name} ({settings or number})" if len(places) > 1 else name
     return labels
 
 
 def _apart(recipes: Sequence[Recipe]) -> list[str]:
-    """Tell recipes apart by the settings in which they differ; nothing where that is long or fails."""
+    """Return the settings in which recipes differ, a text each; empty where that is long or not unique."""
     settings = [_settings(recipe, ()) for recipe in recipes]
     varying = [place for place in _places(settings) if len({row.get(place, "") for row in settings}) > 1]
-    told = [", ".join(f"{_word_of(place)} {row[place]}" for place in varying if place in row) for row in settings]
-    return told if len(set(told)) == len(told) and max(map(len, told)) <= _LONGEST else [""] * len(told)
+    texts = [", ".join(f"{_word_of(place)} {row[place]}" for place in varying if place in row) for row in settings]
+    return texts if len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONGEST else [""] * len(texts)
 
 
 def _word_of(place: tuple[str, ...]) -> str:
-    """Name a setting by its field; what is called only `name`, as a data set is, by what it names."""
+    """Return the name of a setting: its field, or for a field called `name` the field that holds it."""
     return (place[-2] if place[-1] == "name" else place[-1]).replace("_", " ")
 
 
@@ -225,7 +225,7 @@ def _places(settings: Sequence[dict[tuple[str, ...], str]]) -> list[tuple[str, .
 
 
 def _settings(value: Any, place: tuple[str, ...]) -> dict[tuple[str, ...], str]:
-    """Write what decides a training, setting by setting: dataclasses field by field, under the class's name."""
+    """Return the settings that decide a training, one by one: dataclasses field by field, under the class's name."""
     if not hasattr(value, "__dataclass_fields__"):
         return {place: str(value)}
     found = {place: type(value).__name__} if place else {}
@@ -236,7 +236,7 @@ def _settings(value: Any, place: tuple[str, ...]) -> dict[tuple[str, ...], str]:
 
 
 def _word(name: str, levels: Sequence[float | None]) -> str:
-    """Write a sweep as the command line does."""
+    """Return a sweep as it is written on the command line."""
     known = next((sweep for sweep in SWEEPS if sweep.name == name), None)
     if known is None:
         return name

@@ -1,1 +1,1 @@
-"""Costs: what a training step takes in operations, time, memory and energy, beside backprop's."""
+"""Costs: operations, time, memory and energy of a training step, beside those of backprop."""

@@ -1,4 +1,4 @@
-"""What each block of a recipe costs in a step, and what is sent where a pipeline is cut before it."""
+"""The cost of each block in a step, and the bytes sent if a pipeline is cut before it."""
 # B batch
 
 from dataclasses import asdict, dataclass
@@ -46,7 +46,7 @@ class BlockCosts:
 def block_costs(
     trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, balance: Balance = "measured"
 ) -> BlockCosts:
-    """Train a few steps on one batch and return what each block costs; the trainer is used up by it."""
+    """Train a few steps on one batch and return the cost of each block; the trainer cannot be used afterwards."""
     count = len(trainer.learner.blocks)
     entering = _entering(trainer, x, y)
     if balance == "flops":
@@ -67,7 +67,7 @@ def block_costs(
 
 
 def unique_bytes(stream: Stream) -> int:
-    """Return the bytes of a stream; what stands in it twice is sent once."""
+    """Return the bytes of a stream; a tensor that occurs twice is sent once."""
     return sum({(tensor.data_ptr(), tensor.stride()): tensor.nbytes for tensor in stream}.values())
 
 

@@ -1,8 +1,8 @@
-"""Operations of whole trainings: what they cost on any machine. One step is counted, and kept in a file.
+"""Operations of whole trainings, the same on any machine. One step is counted, and the counts are kept in a file.
 
-Counted are products of convolutions and linear layers, two operations for a multiply-add: forward passes, gradients,
-auxiliary networks, and the products of an optimizer. Augmentation, validation and evaluation are not among them, nor is
-the solving of linear systems.
+Products of convolutions and linear layers are counted, two operations for a multiply-add: forward passes, gradients,
+auxiliary networks, and the products of an optimizer. Augmentation, validation, evaluation and solving linear systems
+are not.
 """
 
 import hashlib
@@ -57,7 +57,7 @@ def count(recipe: Recipe) -> Operations:
 
 
 def kept(folder: Path) -> dict[str, Operations]:
-    """Return what was counted before, by the key of a training's step."""
+    """Return the operations counted before, by the key of a training's step."""
     path = folder / KEPT
     found = read_json(path)["steps"] if path.exists() else {}
     return {key: Operations(*row) for key, row in found.items()}
@@ -84,6 +84,6 @@ def of_record(record: Record, known: Mapping[str, Operations]) -> int | None:
 
 
 def key(recipe: Recipe) -> str:
-    """Name what decides the operations of a recipe's step."""
+    """Return a digest of the settings that decide the operations of a recipe's step."""
     step = with_first_names(encode((recipe.algorithm, recipe.net, recipe.data.name, recipe.data.size, recipe.trainer)))
     return hashlib.sha256(json.dumps(step, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What a process that does nothing but train holds at most: measured in a process of its own."""
+"""Peak memory of training alone, measured in a subprocess."""
 
 import json
 import subprocess
@@ -29,8 +29,8 @@ def fresh_process(
 ) -> dict[str, Any]:
     """Train a few steps on random images [batch, channels, height, width] in a new process.
 
-    Returns the bytes it held before the first step and at most: on a CPU the resident set with libraries, which Linux
-    alone tells; on CUDA what was allocated, and what was reserved. A process that dies is reported by its error.
+    Returns the bytes it held before the first step and at most: on a CPU the resident set with libraries, which only
+    Linux reports; on CUDA the allocated and the reserved bytes. A process that dies is reported by its error.
     """
     order = {
         "algorithm": encode(algorithm),

@@ -1,4 +1,4 @@
-"""What a prediction of a spiking network costs: spikes, the additions that they cause, and multiply-adds."""
+"""The cost of a prediction of a spiking network: spikes, the additions that they cause, and multiply-adds."""
 # B batch
 
 from dataclasses import asdict, dataclass
@@ -23,9 +23,9 @@ class SpikeCost:
     block: int
     neurons: int
     spikes: float
-    """That the layer gives, over all its neurons and all time steps."""
+    """Spikes of the layer, over all neurons and time steps."""
     entering: float
-    """Spikes that enter it."""
+    """Spikes that enter the layer."""
     additions: float
     multiply_adds: float
     """Of a layer that a current enters in place of spikes: the same at every step, so computed once. Else 0."""
@@ -51,8 +51,8 @@ class SpikeCost:
 def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."]) -> list[SpikeCost]:
     """Count the spikes of every spiking layer on some images; none for a network without.
 
-    Leak, threshold, the gain of what enters, read-outs and memory are not counted. Where a body pools spikes by an
-    average, what is not zero counts as a spike. The learner is taken as it is; put it into evaluation mode first.
+    Leak, threshold, the gain of inputs, read-outs and memory are not counted. Where a body pools spikes by an
+    average, what is not zero counts as a spike. Put the learner into evaluation mode first.
     """
     found = []
     if not any(isinstance(block.body, SpikingLayer) for block in learner.blocks):
@@ -67,7 +67,7 @@ def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor,
 
 
 def summary(costs: list[SpikeCost]) -> dict[str, Any] | None:
-    """Return plain values of a whole network, and of its layers; None where nothing spikes."""
+    """Return plain values of a whole network, and of its layers; None for a network without spikes."""
     if not costs:
         return None
     return {

@@ -46,7 +46,7 @@ class Variant:
 
 
 def variants(recipe: Recipe, *, micro_batches: int = 4) -> list[Variant]:
-    """Return the recipe's own way, then backpropagation as it is, with recomputing, and with smaller batches added up.
+    """Return the recipe itself, then backpropagation: plain, with recomputing, and with accumulated micro-batches.
 
     Batch, precision and optimizer are the recipe's in all of them.
     """
@@ -94,7 +94,7 @@ class StepBenchmark:
         return (self.read() - before) / len(self.turns)
 
     def memory(self) -> dict[str, Any]:
-        """Take a step of each turn under the memory meter, and return what the largest held."""
+        """Take a step of each turn under the memory meter, and return the memory of the largest."""
         for _ in self.turns:
             self.step()  # all optimizer state exists from now on
         return max((self._metered() for _ in self.turns), key=lambda found: found["peak"])
@@ -118,7 +118,8 @@ class StepBenchmark:
         return {"total": found.total, "ideal": found.ideal, "by_block": blocks}
 
     def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> dict[str, Any]:
-        """Count what one step computes and moves, in joules; measure it too where there is a meter."""
+        """Return the estimated energy of computing and moving data in one step, in joules; measured too with a
+        meter."""
         found = step_operations(self.trainer, *next(self.batches))
         counted = {"compute_joules": found.compute_joules, "memory_joules": found.memory_joules, "joules": found.joules}
         row: dict[str, Any] = {"macs": found.macs, "bytes_moved": found.bytes_moved, **counted, "measured": None}
@@ -128,7 +129,7 @@ class StepBenchmark:
         return row
 
     def spikes(self) -> dict[str, Any] | None:
-        """Count what a prediction costs a network that spikes, as it is after these few steps."""
+        """Return the cost of a prediction of a spiking network after these few steps; None for other networks."""
         images, _ = next(self.batches)
         self.learner.eval()
         costs = spike_costs(self.learner, images)

@@ -1,4 +1,4 @@
-"""Distributed: the same spans over many processes; what one stage hands on travels to the next, and nothing back."""
+"""Pipelines: the same spans over many processes; each stage sends its output to the next one, and nothing back."""
 
 from onward.pipeline.faults import PATIENCE, PipelineFault
 from onward.pipeline.message import Message, MessagePrecision

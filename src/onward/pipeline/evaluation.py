@@ -1,4 +1,4 @@
-"""Evaluation through a pipeline: every stage adds what its blocks say, the last one has it all."""
+"""Evaluation through a pipeline: every stage adds the scores of its blocks, and the last stage has them all."""
 # B batch, L scored blocks
 
 from collections.abc import Iterable
@@ -15,9 +15,9 @@ Seen = list[tuple[Evidence, Tensor]]
 
 
 class StageEvaluation:
-    """One stage's part in looking at data splits.
+    """The evaluation of data splits by one stage.
 
-    All stages call it in the same order; nothing comes back, so that none waits for a later one.
+    All stages call it in the same order; nothing is sent back, so that no stage waits for a later one.
     """
 
     def __init__(self, learner: Learner, ranks: Ranks, owned: range):
@@ -26,7 +26,7 @@ class StageEvaluation:
         self.forward = StageForward(learner, owned)
 
     def collect(self, images: Source, *, handed_on: bool, batch_size: int, watch: Watch) -> Seen:
-        """Carry a split through this stage; return what all blocks came to, if this is the last stage."""
+        """Run this stage's blocks on a split; return the evidence of all blocks if this is the last stage."""
         seen = _Collected(self.heads)
         with self.ranks.watch.work.expected():
             for message in self._coming(images, handed_on, batch_size):
@@ -58,7 +58,7 @@ class StageEvaluation:
 
 
 class _Collected:
-    """Puts together what arrives at the end of the pipeline, batch by batch."""
+    """Collects the evidence that arrives at the last stage, batch by batch."""
 
     def __init__(self, heads: int):
         self.heads = heads
@@ -78,7 +78,7 @@ class _Collected:
             self._views = []
 
     def _scores(self, y: Tensor, *, signed: bool) -> Tensor:
-        if not self._views:  # without labels in training no block says anything about classes
+        if not self._views:  # blocks trained without labels score no classes
             return torch.zeros(0, len(y), 0, device=y.device)
         return torch.stack(self._views, dim=-1) if signed else self._views[0]
 

@@ -8,24 +8,24 @@ from typing import Any
 from onward.pipeline.progress_tracker import BUSY, ProgressTracker
 
 BEAT, LOST_AFTER, GRACE = 0.5, 7.0, 1.5  # seconds; together below ten
-_OWN_GRACE = 10.0  # seconds that a rank has to say what it came upon itself
+_OWN_GRACE = 10.0  # seconds that a rank has to report its own fault
 PATIENCE = 600.0  # seconds
 
 
 class PipelineFault(Exception):
-    """Another rank failed, so that this one cannot go on. The message names that rank and its reason."""
+    """Another rank failed, so that this one cannot continue. The message names that rank and the reason."""
 
 
 class Watch:
-    """Threads that show the others that this process lives, watch one neighbor, and spread what they notice.
+    """Threads that report that this process is alive, watch one neighbor, and publish faults.
 
     `store` is a key-value store that all ranks reach and no other thread uses. Every rank watches the next one, the
     last the first. Whoever notices a fault writes it down; the first to do so is believed. A rank that does not come
     out of its own work within `GRACE` seconds is taken out by `leave`.
 
-    A process may live and yet not get on. Each watches its own work: a piece that takes longer than `patience` seconds
-    is a fault, waiting for others is not. If every rank has waited that long, the first looks for the connection that
-    brings nothing. A third thread notices when the store itself cannot be reached.
+    A process may be alive and yet make no progress. Each watches its own work: a step or batch that takes longer than
+    `patience` seconds is a fault, waiting for others is not. If every rank has waited that long, the first looks for
+    the connection that brings nothing. A third thread notices when the store itself cannot be reached.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Watch:
         ]
 
     def start(self) -> None:
-        """Begin to watch, once every rank has shown its first beat."""
+        """Begin to watch, after the first heartbeat of every rank."""
         self.store.wait([f"beat/{rank}" for rank in range(self.world)])
         self._answered = time.monotonic()
         for thread in self._threads:
@@ -71,7 +71,7 @@ class Watch:
         return stands
 
     def end(self) -> None:
-        """Tell the others that this rank is done, and stop watching."""
+        """Publish that this rank is done, and stop watching."""
         self._stop.set()
         for thread in self._threads:
             if thread.is_alive():
@@ -79,7 +79,7 @@ class Watch:
         self._ask(lambda: self.store.set(f"beat/{self.rank}", "done"), None)
 
     def _ask(self, question: Callable[[], Any], otherwise: Any) -> Any:
-        """Ask the store, unless it is gone or another thread has waited in vain for its answer."""
+        """Query the store, unless it is gone or does not answer another thread."""
         if not self._lock.acquire(timeout=GRACE):
             return otherwise
         try:
@@ -118,7 +118,7 @@ class Watch:
                 return self._take_out()
 
     def _guard(self) -> None:
-        """Notice a store that does not answer, in which the watch itself is caught."""
+        """Notice a store that does not answer, which blocks the watching thread itself."""
         while not self._stop.wait(BEAT):
             if time.monotonic() - self._answered > LOST_AFTER:
                 self.fault = self.fault or (
@@ -128,7 +128,8 @@ class Watch:
                 return self._take_out()
 
     def _stuck(self) -> str | None:
-        """Say what does not get on: the work of this rank, or, as the first rank sees it, a connection."""
+        """Return which rank or connection is stuck, if any: the work of this rank, or, on the first rank, a
+        connection."""
         state = self.work.state
         if state.seconds <= self.patience:
             return None
@@ -148,7 +149,7 @@ class Watch:
 
 
 def silent_link(beats: Sequence[str], patience: float) -> str | None:
-    """Say which connection brings nothing, from the last beats of all ranks, if all have waited for too long.
+    """Return which connection delivers nothing, from the last heartbeats of all ranks, if all have waited too long.
 
     A beat is a count, the seconds in a state, and the state. What a rank waits for has not been made if the other waits
     for input too; otherwise it was made, and is lost between the two.

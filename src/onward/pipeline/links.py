@@ -17,7 +17,7 @@ _NOTES = torch.uint8
 
 
 class Outbox:
-    """Sends messages to one rank. One is on its way and one may wait; who brings a third waits: back-pressure."""
+    """Sends messages to one rank. One is on its way and one may wait; `put` blocks for a third: back-pressure."""
 
     def __init__(self, rank: int, group: Any, watch: Watch, *, wire: MessagePrecision = "exact"):
         self.rank, self.group, self.watch = rank, group, watch
@@ -28,7 +28,7 @@ class Outbox:
         self._thread.start()
 
     def put(self, message: Message) -> None:
-        """Hand a message over to be sent. Raises PipelineFault if it cannot be."""
+        """Queue a message for sending. Raises PipelineFault if that is impossible."""
         described, memory = pack(message, self.wire)
         head = torch.frombuffer(bytearray(json.dumps(described).encode()), dtype=_NOTES)
         self.sent_bytes += size(memory)
@@ -64,7 +64,7 @@ class Outbox:
 
 
 class Inbox:
-    """Receives messages from one rank: while one is worked on, the next is there and another is coming in."""
+    """Receives messages from one rank: while one is processed, the next is ready and another is being received."""
 
     def __init__(self, rank: int, group: Any, watch: Watch, device: torch.device):
         self.rank, self.group, self.watch, self.device = rank, group, watch, device
@@ -109,7 +109,7 @@ class Inbox:
 
 
 def _gone(lost: int, what: str, own: int, error: Exception) -> str:
-    """Say which rank is not there any more, as far as another one can know: it may live behind a cut connection."""
+    """Return which rank is gone, as far as this one can tell: it may be alive behind a cut connection."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     return f"rank {lost} is gone or its connection is cut: {what} rank {own} ({reason})"
 

@@ -1,4 +1,4 @@
-"""Messages: tensors and plain notes, as flat pieces of memory that arrive with the same bits and the same strides."""
+"""Messages: tensors and plain notes, as flat buffers that arrive with the same bits and strides."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ _DTYPES = {str(dtype): dtype for dtype in (
 
 @dataclass
 class Message:
-    """What one stage tells the next: a stream, further tensors that are always exact, and notes that JSON can hold."""
+    """A message between stages: a stream, further tensors that are always exact, and notes as JSON values."""
 
     kind: str
     stream: list[Tensor] = field(default_factory=list)
@@ -27,9 +27,9 @@ class Message:
 
 
 def pack(message: Message, wire: MessagePrecision = "exact") -> tuple[dict[str, Any], list[Tensor]]:
-    """Return a description of a message, and its memory: contiguous bytes on the CPU, a piece per tensor.
+    """Return a description of a message, and its memory: contiguous bytes on the CPU, a buffer per tensor.
 
-    A tensor that stands twice in a stream, such as a skip connection that has just begun, is sent once.
+    A tensor that occurs twice in a stream, such as a skip connection that has just begun, is sent once.
     """
     described, memory, known = [], [], {}
     for tensor in (*message.stream, *message.exact):
@@ -56,7 +56,7 @@ def pack(message: Message, wire: MessagePrecision = "exact") -> tuple[dict[str, 
 
 
 def room_for(described: dict[str, Any]) -> list[Tensor]:
-    """Return empty memory for what `pack` described."""
+    """Return empty buffers for a message that `pack` described."""
     rows = [row for row in described["tensors"] if "same" not in row]
     return [torch.empty(_numel(row) * _DTYPES[row["wire"]].itemsize, dtype=torch.uint8) for row in rows]
 
@@ -88,7 +88,7 @@ def _numel(row: dict[str, Any]) -> int:
 
 
 def _dense(tensor: Tensor) -> bool:
-    """Whether a tensor's elements fill a piece of memory without gaps or overlap, in whatever order."""
+    """Whether a tensor's elements fill a block of memory without gaps or overlap, in any order."""
     expected = 1
     for stride, length in sorted(zip(tensor.stride(), tensor.shape, strict=True)):
         if length == 1:

@@ -1,4 +1,4 @@
-"""Placement: which blocks each stage of a pipeline owns, so that the slowest stage is fast and little is sent."""
+"""Placement: the blocks of each stage of a pipeline, chosen so that the slowest stage is fast and little is sent."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -12,7 +12,7 @@ Stages = tuple[range, ...]
 def possible_cuts(turns: Turns, num_blocks: int) -> tuple[int, ...]:
     """Return the blocks that a stage may begin with, other than the first, so that every stage has a span to train.
 
-    No span reaches across them. Where spans train in windows of their own there are none: stages would stand idle
+    No span crosses them. Where spans train in different windows of epochs there are none: stages would be idle
     outside of theirs.
     """
     spans = {span for turn in turns for span in turn}
@@ -29,9 +29,9 @@ def place(
 ) -> Stages:
     """Return the contiguous placement whose slowest stage is fastest; of nearly equal ones, the one that sends least.
 
-    `costs[k]` is what a step of block k takes, `sent[k]` what is sent per step if a stage begins with block k. Two
-    dynamic programmes: the first finds the best slowest stage, the second the least that is sent while no stage is
-    slower than that by more than `slack`, a share of it. Raises ValueError if there are too few places to cut.
+    `costs[k]` is the cost of a step of block k, `sent[k]` the bytes sent per step if a stage begins with block k. Two
+    dynamic programs: the first finds the best slowest stage, the second the least that is sent while no stage is
+    slower than that by more than `slack`, a share of it. Raises ValueError if there are too few cuts.
     """
     check_stages(stages, cuts)
     borders, totals = [0, *cuts, len(costs)], [0.0, *accumulate(costs)]
@@ -73,7 +73,7 @@ def check_stages(stages: int, cuts: Sequence[int]) -> None:
 
 
 def _allowed_cuts(cuts: Sequence[int]) -> str:
-    return f"a stage may begin with block {', '.join(map(str, cuts))}" if cuts else "its spans leave no place to cut"
+    return f"a stage may begin with block {', '.join(map(str, cuts))}" if cuts else "its spans leave no possible cut"
 
 
 def _chain(borders: Sequence[int], stages: int, extend) -> tuple[float, list[int]]:

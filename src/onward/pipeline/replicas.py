@@ -13,7 +13,7 @@ from onward.pipeline.progress_tracker import ProgressTracker
 
 
 class Peers:
-    """The replicas of one stage, and what they find out together; while one waits for the others, it is not at work."""
+    """The replicas of one stage and their collective operations; waiting for the others counts as waiting, not work."""
 
     def __init__(self, group: Any, work: ProgressTracker):
         self.group, self.work = group, work
@@ -28,13 +28,13 @@ class Peers:
         return torch.stack(found)
 
     def combine(self, tensor: Tensor, how: Any = dist.ReduceOp.SUM) -> None:
-        """Replace a tensor by what all replicas' make together."""
+        """All-reduce a tensor in place."""
         with self.work.waiting("peers"):
             dist.all_reduce(tensor, how, group=self.group)
 
 
 class SharedOptimizer:
-    """Stands in for a block's optimizer; adds up the gradients of all replicas before each step.
+    """Wraps a block's optimizer; adds up the gradients of all replicas before each step.
 
     Each replica's loss is its share of the batch's mean, so that the sum is the gradient of the whole batch. Clipping
     comes after it. All replicas get the same bits, and stay equal.
@@ -100,18 +100,19 @@ def check_replicas(learner: Learner, replicas: int, batch_size: int, micro_batch
     for k, block in enumerate(learner.blocks):
         for name in _couplings(block):
             raise ValueError(
-                f"{name} of block {k} looks at a batch as a whole, and a replica sees only its share; use --replicas 1 "
+                f"{name} of block {k} compares the images of a whole batch, and a replica has only its share; use --replicas 1 "
                 f"and more stages, or a method without it"
             )
 
 
 def counts_batches(goodness: Goodness) -> bool:
-    """Return whether a goodness learns from batches what no gradient teaches."""
+    """Return whether a goodness updates statistics from training batches."""
     return type(goodness).update_statistics is not Goodness.update_statistics
 
 
 def _couplings(block: LocalBlock) -> Iterator[str]:
-    """Name what compares the images of a batch in a way that cannot be shared; see `whole_batch` for what can."""
+    """Name parts that compare images of a batch and cannot be split over replicas; see `whole_batch` for those that
+    can."""
     for module in block.goodness.modules() if block.goodness is not None else ():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             yield type(module).__name__

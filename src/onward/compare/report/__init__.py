@@ -1,4 +1,4 @@
-"""Reports: what a comparison found, as one HTML page that needs no network, and as plain sentences."""
+"""Reports: the results of a comparison as one HTML page that needs no network, and as plain sentences."""
 
 from onward.compare.report.page import page
 from onward.compare.report.verdict import Verdict, summary, verdicts

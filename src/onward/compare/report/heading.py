@@ -1,21 +1,21 @@
-"""Headings: how many images and seeds a comparison rests on, and what its controls are called."""
+"""Headings: the numbers of images and seeds in a comparison, and the names of its controls."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 Found = Mapping[str, Any]
 
-_TOLD = {"batch_size": "batch {}", "precision": "{}", "optimizer": "{}", "images": "images {}"}
-"""What is said of a control where controls differ in it."""
+_DIFFERENCES = {"batch_size": "batch {}", "precision": "{}", "optimizer": "{}", "images": "images {}"}
+"""Texts about a control, by the setting in which controls differ."""
 
 
 def test_images(found: Found, method: Found) -> int:
-    """Return how many images a method was tested on; older comparisons say it once for all."""
+    """Return how many images a method was tested on; older comparisons hold one number for all methods."""
     return method.get("test_images", found["test_images"])
 
 
 def tested(found: Found) -> str:
-    """Say how many test images there are; of each data set, where there are several."""
+    """Return the number of test images in words, of each data set where there are several."""
     counts = dict.fromkeys((test_images(found, method), method["data"]) for method in found["methods"])
     (first, data), *others = counts
     if not others:
@@ -24,7 +24,7 @@ def tested(found: Found) -> str:
 
 
 def seeds(found: Found) -> str:
-    """Say how many seeds methods have: the fewest and the most."""
+    """Return in words how many seeds methods have: the fewest and the most."""
     counts = [len(method["seeds"]) for method in found["methods"]]
     fewest, most = min(counts), max(counts)
     return f"{'' if fewest == most else f'{fewest} to '}{most} seed{'s' if most > 1 else ''}"
@@ -36,24 +36,21 @@ def fewest_seeds(found: Found) -> int:
 
 
 def title(found: Found) -> str:
-    """Say in a line what a comparison rests on."""
+    """Return a line with the images and seeds of a comparison."""
     names = dict.fromkeys(method["data"] for method in found["methods"])
     images = tested(found) + (f" of {next(iter(names))}" if len(names) == 1 else "")
     return f"{images}, {seeds(found)}"
 
 
 def control_names(controls: Sequence[Found]) -> tuple[list[str], list[str]]:
-    """Return a short name for each control, and a legend that says what each kind of control trains.
+    """Return a short name for each control, and a legend with what each kind of control trains.
 
     That is its network, with batch, precision, optimizer and images where controls differ in these. Where there are
     several kinds, names end in the number of theirs.
     """
-    told = [(key, text) for key, text in _TOLD.items() if len({str(control.get(key)) for control in controls}) > 1]
-    trained = [
-        ", ".join([f"{c['network']}", *(text.format(c[key]) for key, text in told if key in c)]) for c in controls
-    ]
-    kinds = list(dict.fromkeys(trained))
-    if len(kinds) < 2:
-        return [c["name"] for c in controls], [f"backprop trains {kind}" for kind in kinds]
-    names = [f"{c['name']} [{kinds.index(kind) + 1}]" for c, kind in zip(controls, trained, strict=True)]
-    return names, [f"[{number}] trains {kind}" for number, kind in enumerate(kinds, 1)]
+    differing = [(key, text) for key, text in _DIFFERENCES.items() if len({str(control.get(key)) for control in
+    controls}) > 1] trained = [ ", ".join([f"{c['network']}", *(text.format(c[key]) for key, text in differing if key in
+    c)]) for c in controls ] kinds = list(dict.fromkeys(trained)) if len(kinds) < 2: return [c["name"] for c in
+    controls], [f"backprop trains {kind}" for kind in kinds] names = [f"{c['name']} [{kinds.index(kind) + 1}]" for c,
+    kind in zip(controls, trained, strict=True)] return names, [f"[{number}] trains {kind}" for number, kind in
+    enumerate(kinds, 1)]

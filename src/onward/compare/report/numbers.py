@@ -1,4 +1,4 @@
-"""Numbers for people: as short as they can be, and fractions as percentages."""
+"""Numbers for readers: as short as possible, and fractions as percentages."""
 
 import math
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ Number = int | float
 
 
 def number(value: Number) -> str:
-    """Write a number for people: three significant digits, thousands apart."""
+    """Return a number for readers: three significant digits, thousands apart."""
     if value == 0:
         return "0"
     if not math.isfinite(value):
@@ -18,7 +18,7 @@ def number(value: Number) -> str:
 
 
 def plain(value: Number | str) -> str:
-    """Write a round number as short as it can be; a level that JSON has no number for, `inf`, is a text already."""
+    """Return a round number as short as possible; a level that JSON has no number for, `inf`, is a text already."""
     if isinstance(value, str):
         return value
     return f"{value:,.0f}" if math.isfinite(value) and value == int(value) else f"{value:g}"

@@ -79,5 +79,5 @@ def _runtime_digest() -> str:
 
 
 def _digest(script: str) -> str:
-    """Name a script as the page's policy does, which lets no other one run."""
+    """Return the hash of a script for the page's security policy, which blocks all other scripts."""
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"

@@ -1,4 +1,4 @@
-"""Panels: what the page of a comparison shows below each heading, figure by figure."""
+"""Panels: the figures below each heading of a comparison's page."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -47,7 +47,7 @@ class Panel:
 
 
 def styles_of(found: Found) -> list[SeriesStyle]:
-    """Tell the methods of a comparison apart: a color each; controls share one and differ in their dashes."""
+    """Return a style for each method: a color each; controls share one color and differ in their dashes."""
     counts = {True: 0, False: 0}
     styles = []
     for method in found["methods"]:
@@ -57,7 +57,7 @@ def styles_of(found: Found) -> list[SeriesStyle]:
 
 
 def panels(found: Found, styles: Sequence[SeriesStyle], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
-    """Return what is shown of accuracy without noise, and what is shown of all else; empty panels are left out."""
+    """Return the panels on accuracy without noise, and all others; empty panels are left out."""
     accuracy = [_curves(found, styles), _blocks(found, styles), _blocks_by_epoch(found, styles)]
     others = [
         _noise(found, styles),
@@ -71,7 +71,7 @@ def panels(found: Found, styles: Sequence[SeriesStyle], measured: Sequence[Found
 
 
 def _chance(found: Found) -> float | None:
-    """Return what guessing is worth, if that is the same for all."""
+    """Return the accuracy of guessing, if it is the same for all methods."""
     classes = {len(method["class_names"]) for method in found["methods"]}
     return 1 / classes.pop() if len(classes) == 1 else None
 

@@ -14,11 +14,11 @@ _BUDGET = ("epochs", "batch_size", "precision")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What noise costs a method beside what it costs backprop, as fractions of the test images.
+    """The accuracy that a method and backprop lose to a noise, as fractions of the test images.
 
-    Compared is the accuracy lost on the way from clean to noisy, averaged over the levels: what is far ahead without
-    noise has no advantage. A difference counts if it exceeds two standard errors: of what chips, seeds and test images
-    scatter. It must have the same sign as a share of what was there above chance: who has little, has little to lose.
+    The loss is clean minus noisy accuracy, averaged over the levels, so that a high clean accuracy is no advantage. A
+    difference counts if it exceeds two standard errors, over chips, seeds and test images. A method near chance cannot
+    lose much, so the difference must have the same sign relative to accuracy above chance.
     """
 
     noise: str
@@ -28,13 +28,13 @@ class Verdict:
     method: str
     control: str
     unlike: tuple[str, ...]
-    """In what the control is another training than the method, beside backprop: network, split, epochs, batch, ..."""
+    """Settings, beside backprop, in which the control differs from the method: network, split, epochs, batch, ..."""
     lost: float
     control_lost: float
     error: float
     """Standard error of the difference of the two."""
     share: float
-    """What was lost, as a share of the clean accuracy above chance."""
+    """Lost accuracy, as a share of the clean accuracy above chance."""
     control_share: float
     left: float
     """Accuracy at the last level."""
@@ -112,10 +112,10 @@ def _same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
 
 
 def _unlike(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[str, ...]:
-    """Say in what a control is another training than the method."""
+    """Return the settings in which a control differs from the method, a phrase each."""
     others = [f"another {key.replace('_', ' ')}" for key in _NAMED if control.get(key) != method.get(key)]
-    told = [(key.replace("_", " "), method[key], control[key]) for key in _BUDGET if control[key] != method[key]]
-    return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in told))
+    differing = [(key.replace("_", " "), method[key], control[key]) for key in _BUDGET if control[key] != method[key]]
+    return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in differing))
 
 
 def _verdict(sweep: Mapping[str, Any], one: tuple[Mapping, int], other: tuple[Mapping, int]) -> Verdict:
