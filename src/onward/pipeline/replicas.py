@@ -100,8 +100,8 @@ def check_replicas(learner: Learner, replicas: int, batch_size: int, micro_batch
     for k, block in enumerate(learner.blocks):
         for name in _couplings(block):
             raise ValueError(
-                f"{name} of block {k} compares the images of a whole batch, and a replica has only its share; use --replicas 1 "
-                f"and more stages, or a method without it"
+                f"{name} of block {k} compares the images of a whole batch, and a replica has only its share; "
+                "use --replicas 1 and more stages, or a method without it"
             )
 
 

@@ -48,9 +48,14 @@ def control_names(controls: Sequence[Found]) -> tuple[list[str], list[str]]:
     That is its network, with batch, precision, optimizer and images where controls differ in these. Where there are
     several kinds, names end in the number of theirs.
     """
-    differing = [(key, text) for key, text in _DIFFERENCES.items() if len({str(control.get(key)) for control in
-    controls}) > 1] trained = [ ", ".join([f"{c['network']}", *(text.format(c[key]) for key, text in differing if key in
-    c)]) for c in controls ] kinds = list(dict.fromkeys(trained)) if len(kinds) < 2: return [c["name"] for c in
-    controls], [f"backprop trains {kind}" for kind in kinds] names = [f"{c['name']} [{kinds.index(kind) + 1}]" for c,
-    kind in zip(controls, trained, strict=True)] return names, [f"[{number}] trains {kind}" for number, kind in
-    enumerate(kinds, 1)]
+    differing = [
+        (key, text) for key, text in _DIFFERENCES.items() if len({str(control.get(key)) for control in controls}) > 1
+    ]
+    trained = [
+        ", ".join([f"{c['network']}", *(text.format(c[key]) for key, text in differing if key in c)]) for c in controls
+    ]
+    kinds = list(dict.fromkeys(trained))
+    if len(kinds) < 2:
+        return [c["name"] for c in controls], [f"backprop trains {kind}" for kind in kinds]
+    names = [f"{c['name']} [{kinds.index(kind) + 1}]" for c, kind in zip(controls, trained, strict=True)]
+    return names, [f"[{number}] trains {kind}" for number, kind in enumerate(kinds, 1)]
