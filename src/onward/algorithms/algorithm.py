@@ -1,4 +1,4 @@
-"""What every algorithm is: settings, and one function that fills the slots of a network."""
+"""The base class of algorithms: settings, and one function that fills the slots of a network."""
 
 from abc import ABC, abstractmethod
 from typing import ClassVar

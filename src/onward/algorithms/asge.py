@@ -32,15 +32,15 @@ class ASGE(Algorithm):
     standardize: ClassVar[bool] = False  # the input's energy is brought to one; its mean stays
 
     alpha: Annotated[float, Range(0, 4)] = 1.0
-    """How much finer the grid is where channels are fewer; 0: one cell everywhere."""
+    """Exponent of the grid: layers with fewer channels get a finer grid; 0: one cell everywhere."""
     map_scale: Literal["classes", "features"] = "classes"
-    """What the random map's variance is divided by: classes, as released, or the entries that it adds up."""
+    """Divisor of the random map's variance: the classes, as released, or the entries that it adds up."""
     trainable_map: bool = False
     """Control: train the map with its block."""
     power: Literal[1, 2] = 2
     """Control: 1 reads the activity instead of its square."""
     random_features: bool = False
-    """Control: leave every layer as it was drawn and train fusion alone."""
+    """Control: keep every layer's initial weights and train fusion alone."""
     fuse_from: Whole = 1
     """First layer that fusion reads."""
     mirrored: bool = False

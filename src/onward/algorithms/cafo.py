@@ -38,11 +38,11 @@ class CaFo(Algorithm):
     passes_gradients: ClassVar[bool] = False
 
     predictor: Literal["cross_entropy", "sparsemax", "least_squares"] = "cross_entropy"
-    """What the predictors minimize; least squares are solved in closed form, from one pass over the data."""
+    """Loss of the predictors; least squares are solved in closed form, from one pass over the data."""
     feedback: bool = False
-    """Whether the blocks learn by direct feedback alignment; else they stay as they were drawn."""
+    """Whether the blocks learn by direct feedback alignment; else they keep their initial weights."""
     features: Count = 8192
-    """Most values that a predictor looks at."""
+    """Largest number of input features of a predictor."""
     ridge: Positive = 100.0
     """least_squares: weight of the predictor's squares beside the sum of squared errors."""
 

@@ -1,7 +1,7 @@
 """CwComp (Papachristodoulou et al., AAAI 2024): classes compete by the mean square of their groups of channels.
 
 Goodness: mean square of each class group. Objective: softmax cross-entropy of it (CwC), the label against a threshold
-and the mean of the others (PvN), or a mixture. Handoff: what the batch norm inside the body left; a network without
+and the mean of the others (PvN), or a mixture. Handoff: the activity behind the body's batch norm; a network without
 batch norm hands on unit length. Interleaved training: layers stop learning one after the other. A softmax head on the
 last activity is trained beside them to the end. One pass; no negative data.
 
@@ -40,11 +40,11 @@ class CwComp(Algorithm):
     last_end: Annotated[float, Range(0, 1, above=True)] = 1.0
     """Share of the training after which the last layer is frozen; the softmax head learns to the end."""
     superclasses: Whole = 0
-    """Superclasses of consecutive classes that the first layers tell apart; 0: all layers tell classes apart."""
+    """Number of superclasses of consecutive classes that the first layers score; 0: all layers score classes."""
     superclass_layers: Whole = 4
-    """How many layers that are."""
+    """Number of first layers with superclasses."""
     head_features: Count = 8192
-    """Most values that the softmax head looks at."""
+    """Largest number of input features of the softmax head."""
     head: Literal["plain", "released"] = "plain"
     """plain: begins at zero, cross-entropy of its scores; released: torch's first weights, softmax before that of the
     cross-entropy."""

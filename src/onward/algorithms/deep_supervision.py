@@ -1,8 +1,8 @@
 """Deep supervision: all objectives of a local algorithm, with the gradient of their sum through all blocks.
 
 Slots, supervision, inference rules and initial weights are those of the algorithm it stands beside (Lee et al. 2015 for
-the idea); only the walls between the blocks are gone. What remains between its accuracy and that of the local algorithm
-is the price of locality, apart from the objective's.
+the idea); only gradients are not stopped between blocks. The
+difference between its accuracy and that of the local algorithm is the cost of locality, apart from the objective's.
 """
 
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ from onward.nets.net import Net
 
 @dataclass(frozen=True)
 class DeepSupervision(Algorithm):
-    """The gradient of all local objectives through all blocks: the control that takes locality alone away."""
+    """The gradient of all local objectives through all blocks: the control that removes locality alone."""
 
     of: Algorithm = field(default_factory=DeeperForward)
     """The algorithm whose network and objectives are trained."""

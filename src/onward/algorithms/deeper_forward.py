@@ -35,11 +35,11 @@ class DeeperForward(Algorithm):
     """Class-group mean goodness, cross-entropy per block, class-group normalization (Sun et al. 2025)."""
 
     goodness: Literal["mean", "mean_square"] = "mean"
-    """What a class group's activity is read by; mean_square is the ablation of table 4."""
+    """Score of a class group's activity; mean_square is the ablation of table 4."""
     normalizer: Literal["variance", "length"] = "variance"
-    """What each class group is brought to: mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
+    """Normalization of each class group: to mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
     temperature: Positive = 1.0
-    """What goodness is divided by before the cross-entropy; 1 as in the paper. Muon holds weights, and so goodness, at
+    """Divisor of goodness in the cross-entropy; 1 as in the paper. Muon holds weights, and so goodness, at
     one scale, which is too small for it."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""

@@ -34,13 +34,13 @@ class DistanceForward(Algorithm):
     penalty: NonNegative = 0.0
     """Weight of the cosines to wrong anchors in the loss."""
     form: Form = "soft"
-    """How the wrong anchors are brought together: mean, hardest or soft (a smooth hardest)."""
+    """How the wrong anchors are combined: mean, hardest or soft (a smooth hardest)."""
     sharpness: Positive = 30.0
     """soft: how closely it follows the hardest."""
     anchors: Literal["learned", "running"] = "running"
     """Trained with the block, or running class centroids."""
     momentum: ShareBelowOne = 0.99
-    """running: share of a centroid that a batch leaves as it is."""
+    """running: share of a centroid that a batch leaves unchanged."""
     grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which a map is averaged."""
     collaboration: Collaboration = "sliding"

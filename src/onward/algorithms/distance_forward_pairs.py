@@ -36,7 +36,7 @@ class DistanceForwardPairs(Algorithm):
     penalty: NonNegative = 0.03
     """Weight of the wrong pairs' goodness in the loss."""
     form: Form = "soft"
-    """How several wrong pairs are brought together: mean, hardest or soft (a smooth hardest)."""
+    """How several wrong pairs are combined: mean, hardest or soft (a smooth hardest)."""
     sharpness: Positive = 30.0
     """soft: how closely it follows the hardest."""
     wrong_labels: Count = 1

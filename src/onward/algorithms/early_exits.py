@@ -1,8 +1,8 @@
 """Early exits (after BTS-EE, arXiv 2509.08318): an algorithm whose images leave at the first block that is sure.
 
-Slots, supervision and training are those of the algorithm that it stands on; one inference rule is added and comes
-first. Every block of a local algorithm scores the classes anyway, so an exit costs nothing to have. Thresholds per exit
-and class are calibrated on the validation split after the training.
+Slots, supervision and training are those of the algorithm `of`; one inference rule is added and comes first. Every
+block of a local algorithm scores the classes anyway, so an exit costs nothing to have. Thresholds per exit and class
+are calibrated on the validation split after the training.
 
 BTS-EE trains heads for the exits of a network that backpropagation trained, each on what earlier exits let through:
 `heads="trained"`. With `heads="own"` blocks are their own heads and learn from all images.
@@ -26,10 +26,10 @@ class EarlyExits(Algorithm):
     of: Algorithm = field(default_factory=DeeperForward)
     """The algorithm whose blocks are exits; its blocks score classes in one pass."""
     margin: Annotated[float, Range(-1, 1)] = 0.01
-    """By how much fewer of those who leave may be right than the whole network is on that class; below 0: how much more
-    often they have to be."""
+    """Accuracy an exit may lose per class, relative to the full network. Negative: it must exceed it by that much."""
     heads: Literal["own", "trained"] = "own"
-    """Whether an exit reads what its blocks say, or has a linear classifier, trained afterwards on who is left."""
+    """own: an exit reads the scores of its blocks; trained: it has a linear classifier, fitted on the remaining
+    images."""
 
     @property
     def standardize(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]

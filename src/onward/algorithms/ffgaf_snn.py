@@ -42,9 +42,9 @@ class FFGAFSNN(Algorithm):
     coding: Coding = "rate"
     """Whether bright pixels spike more often, or earlier."""
     features: Count = 1024
-    """Most values that a layer's projection looks at."""
+    """Largest number of input features of a layer's projection."""
     difficulty: NonNegative = 1.0
-    """By how much a class that is always missed scores less in training; 0: all classes alike."""
+    """Largest reduction of the training scores of a class that is often missed; 0: all classes alike."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for batch norm in a body, or impossible sizes."""
@@ -69,7 +69,7 @@ class FFGAFSNN(Algorithm):
 
 
 def without_relu(body: nn.Module) -> nn.Module:
-    """Take rectifiers out of a body, in place, and leave dropout in: neurons have a threshold instead."""
+    """Remove rectifiers from a body, in place, and keep dropout: neurons have a threshold instead."""
     if isinstance(body, ReluDropout):
         return Dropout(body.p)
     if isinstance(body, nn.ReLU):

@@ -4,8 +4,8 @@ Goodness: mean activity of class groups; in a block on superclasses, the mean ov
 cross-entropy. Auxiliary: supervised contrast of the class-normalized features, of fine labels. Handoff: class-group
 normalization, then the residual. Behind the last block a linear classifier learns on what it hands on.
 
-Differs from the released code: blocks on superclasses speak for superclasses in predictions too, where the code adds
-the goodness of classes that nothing trained; projections learn at the rate of their block, not at twice that;
+Differs from the released code: blocks on superclasses score superclasses in predictions too, where the code adds
+the untrained goodness of classes; projections learn at the rate of their block, not at twice that;
 temperatures fall step by step; gradients are clipped for block and projection together.
 """
 
@@ -35,9 +35,9 @@ class HCLFF(Algorithm):
     """Class-group competition from superclasses to classes, and supervised contrast per block (Yao et al. 2026)."""
 
     tree: str = ""
-    """Nested lists of class numbers, such as [[0, 8], [2, [3, 5]]]; empty: all blocks tell classes apart."""
+    """Nested lists of class numbers, such as [[0, 8], [2, [3, 5]]]; empty: all blocks score classes."""
     pace: Literal["even", "one_per_block"] = "even"
-    """Whether the tree's levels are shared out over all blocks, or used up one by one, the rest on classes."""
+    """even: the tree's levels are spread evenly over all blocks; else one block per level, then blocks on classes."""
     contrast: NonNegative = 1.0
     """Weight of the contrastive loss; 0: none."""
     warm_steps: Whole = 0

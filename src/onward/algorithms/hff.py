@@ -26,7 +26,7 @@ class HFF(Algorithm):
     """Cosines to learned class prototypes and cross-entropy per layer: a reconstruction (2026)."""
 
     temperature: Positive = 0.1
-    """What cosines are divided by in the loss."""
+    """Divisor of the cosines in the loss."""
     grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which a map is averaged."""
 

@@ -26,7 +26,7 @@ from onward.parts.supervision.labels import LabelInInput
 
 @dataclass(frozen=True)
 class LayerCollaboration(Algorithm):
-    """Forward-Forward whose layers count the goodness of the earlier ones in their loss (Lorberbom et al. 2024)."""
+    """Forward-Forward with the goodness of earlier layers in each layer's loss (Lorberbom et al. 2024)."""
 
     standardize: ClassVar[bool] = False  # the label is written in the pixels' own range
 
@@ -35,7 +35,7 @@ class LayerCollaboration(Algorithm):
     sharpness: Positive = 200.0
     """How fast that probability moves with the goodness."""
     weight: Finite = 0.7
-    """Weight of the earlier layers' goodness, less what their own thresholds are."""
+    """Weight of the earlier layers' goodness above their thresholds."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError for fewer than two classes."""

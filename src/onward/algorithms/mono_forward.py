@@ -26,7 +26,7 @@ class MonoForward(Algorithm):
     """A learned projection to the classes and cross-entropy per layer: a reconstruction (Gong et al. 2025)."""
 
     features: Count = 4096
-    """Most values that a layer's projection looks at."""
+    """Largest number of input features of a layer's projection."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError for a projection without inputs."""

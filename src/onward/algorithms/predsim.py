@@ -32,11 +32,11 @@ class PredSim(Algorithm):
 
     beta: ShareBelowOne = 0.99
     """Share of similarity matching in the loss; 0: cross-entropy alone (`pred`).
-    Below 1, as a class is read from what cross-entropy taught."""
+    Below 1, as classes are read from the scores that cross-entropy trains."""
     decoder_features: Count = 2048
-    """Most values that a block's linear read-out looks at."""
+    """Largest number of input features of a block's linear read-out."""
     label_smoothing: ShareBelowOne = 0.0
-    """Share of the target that cross-entropy gives to all classes alike."""
+    """Share of the target that is spread evenly over all classes."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
 

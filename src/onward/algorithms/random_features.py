@@ -1,10 +1,10 @@
-"""Random features: layers that stay as they were drawn, each under a linear classifier; the best of them counts.
+"""Random features: layers with their initial weights, each under a linear classifier; the best block is read.
 
-The control that every local method has to beat: whatever it does better than this, its layers have learned. Body:
+The control that every local method has to exceed: the difference is what its layers have learned. Body:
 frozen. Goodness: a linear map of the activity, its maps averaged in a grid, each channel standardized: behind random
 layers images differ little, and a read-out of what they have in common learns too slowly to be a fair control.
 Objective: softmax cross-entropy, of the classifier alone. Handoff: unit length, or what a batch norm inside the bodies
-left. Which block is read is chosen on the validation split, as random layers lose with depth what they were given.
+left. The block to read is chosen on the validation split, as random layers lose information with depth.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from onward.parts.supervision.labels import LabelInLoss
 
 @dataclass(frozen=True)
 class RandomFeatures(Algorithm):
-    """The control that learns nothing but linear read-outs of random layers."""
+    """The control that trains linear read-outs of random layers only."""
 
     passes_gradients: ClassVar[bool] = False
 
     features: Count = 8192
-    """Most values that a classifier looks at."""
+    """Largest number of input features of a classifier."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""

@@ -1,10 +1,11 @@
-"""Forward-Forward as a recurrent network (Hinton 2022): layers look down and up, the label is on top, states settle.
+"""Forward-Forward as a recurrent network (Hinton 2022): layers read their neighbors below and above, the label is on
+top, states settle.
 
 Each layer's state is computed from what the layers below and above were at the time before, at unit length, damped.
 Goodness: mean of the squared state over the counted times and units. Objective: logistic loss around a threshold.
 Contrastive views carry a wrong label on top. Inference: try every label, add the goodness of all layers.
 
-What a layer sees is computed without a graph, so its loss trains its own weights alone, at every time alone. All layers
+A layer's inputs are computed without a graph, so its loss trains its own weights alone, at every time alone. All layers
 are one deep span nevertheless: none can be computed without the others, so no pipeline may cut between them.
 
 Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; only counted times are
@@ -28,7 +29,7 @@ from onward.parts.objective.class_scores import Threshold
 
 @dataclass(frozen=True)
 class RecurrentForwardForward(Algorithm):
-    """Layers that look down and up and settle with the label on top, squared goodness per layer (Hinton 2022)."""
+    """Recurrent layers that settle with the label on top, squared goodness per layer (Hinton 2022)."""
 
     standardize: ClassVar[bool] = False
     passes_gradients: ClassVar[bool] = False
@@ -58,7 +59,7 @@ class RecurrentForwardForward(Algorithm):
         linear = [[module for module in body.modules() if isinstance(module, nn.Linear)] for body in net.bodies]
         maps = any(isinstance(module, nn.Conv2d) for body in net.bodies for module in body.modules())
         if maps or any(len(found) != 1 for found in linear):
-            raise ValueError("layers that look down and up need a network of linear layers, such as MLP")
+            raise ValueError("layers that read layers below and above need a network of linear layers, such as MLP")
         above = [*net.widths[1:], num_classes]
         layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
         objective = Threshold(self.threshold, self.sharpness)

@@ -35,7 +35,7 @@ class SCFF(Algorithm):
     decay: NonNegative = 0.01
     """Weight of the real views' goodness itself."""
     grid: Annotated[int, Range(1, 64)] = 2
-    """Cells on each side of the grid in which the read-out sees a map."""
+    """Cells on each side of the grid in which the read-out averages a map."""
     goodness: Literal["whole_map", "by_position"] = "whole_map"
     """Whether a map has one goodness, or one at every position, over which the loss averages, as in the released code
     (there the decay is of the length of all of them)."""

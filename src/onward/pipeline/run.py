@@ -1,4 +1,4 @@
-"""Carrying out a recipe over many processes: who does what, one run folder, and what happens when a rank fails."""
+"""Training a recipe in many processes: placement of blocks, one run folder, and faults of ranks."""
 
 import hashlib
 import os
@@ -76,7 +76,7 @@ class Pipelining:
     messages: MessagePrecision = "exact"
     """exact, or bf16: half the bytes between stages, not the same bits."""
     balance: Balance = "measured"
-    """What stages are balanced by: measured seconds, or counted operations."""
+    """The cost by which stages are balanced: measured seconds, or counted operations."""
     patience: Positive = PATIENCE
     """Seconds that one step, or one batch of an evaluation, may take before its rank counts as hung."""
 
@@ -91,7 +91,7 @@ def train_pipelined(
 
     Weights, metrics and result are those of one process, bit for bit on the same CPU, if messages are exact and there
     are no replicas. Returns run folder and result on the rank that writes, None on all others. After a restart by
-    torchrun the run goes on from its last checkpoint.
+    torchrun the run continues from its last checkpoint.
 
     Raises ValueError for what a user can mend, Interrupted after a signal, PipelineFault if another rank failed.
     """
@@ -118,7 +118,7 @@ class _Run:
         resume: Path | None,
         held: ExitStack,
     ):
-        """What is entered into `held` lasts until this process leaves the run."""
+        """Contexts entered into `held` stay open until this process leaves the run."""
         self.ranks, self.options, self.how, self.held = ranks, options, how, held
         self.resumed = RunFolder.open(resume) if resume is not None else None
         if recipe is None:
@@ -126,7 +126,7 @@ class _Run:
             recipe = self.resumed.recipe()
         self.recipe = recipe
         self.device = _device(options.device)
-        loggers_of(options, Path())  # what is not installed is known before the others wait
+        loggers_of(options, Path())  # a missing package is reported before other ranks wait
 
     def carry_out(self) -> Outcome | None:
         recipe, ranks = self.recipe, self.ranks
@@ -195,7 +195,7 @@ class _Run:
         return block_costs(trainer, *next(loader.epoch(0)), balance=self.how.balance)
 
     def _folder(self, data: Splits, stages: Stages) -> tuple[RunFolder, str | None]:
-        """Return the run folder, and the checkpoint that all ranks go on from: its kind, None, or `finished`."""
+        """Return the run folder, and the checkpoint that all ranks continue from: its kind, None, or `finished`."""
         if self.ranks.rank == 0:
             self.ranks.publish("session", _session())
         if self.ranks.writes:
@@ -278,7 +278,7 @@ class _Run:
         return outcome
 
     def _part(self) -> None:
-        """Leave together: the rank that writes last of all, when everything is on disk."""
+        """Leave the run, the writing rank last of all, when everything is on disk."""
         if self.ranks.outbox is not None:
             self.ranks.outbox.put(Message("end"))
             self.ranks.outbox.close()
@@ -320,12 +320,12 @@ def _begun(parent: Path, session: str) -> RunFolder | None:
 
 
 def _session() -> str:
-    """Name this launch of torchrun: the same for all processes that it starts and starts again."""
+    """Return an identifier of this launch of torchrun: the same for all its processes, restarted ones included."""
     return f"{os.environ.get('TORCHELASTIC_RUN_ID', 'none')}@{socket.gethostname()}:{os.getppid()}"
 
 
 def _device(name: str) -> torch.device:
-    """Choose a device; of several GPUs, each local process takes another one."""
+    """Choose a device; of several GPUs, a different one for each local process."""
     device = choose_device(name)
     if device.type == "cuda" and device.index is None:
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")) % torch.cuda.device_count())
@@ -334,7 +334,7 @@ def _device(name: str) -> torch.device:
 
 
 def _source_digest() -> str:
-    """Return a digest of this package's own source: what decides the numbers, committed or not."""
+    """Return a digest of this package's source files, committed or not."""
     root = Path(__file__).resolve().parent.parent
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
@@ -347,7 +347,7 @@ def _first_line(error: BaseException) -> str:
 
 
 def leave(fault: str) -> None:
-    """End this process when it does not end by itself; nothing that it could still do would count."""
+    """End this process at once; it has nothing left to save."""
     let_the_first_speak()
     os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {shown(fault)}\n".encode())
     os._exit(1)

@@ -1,4 +1,4 @@
-"""A pipeline on paper: when each stage would start and end each step, from what its blocks cost."""
+"""Simulation of a pipeline: start and end of each step of each stage, from the costs of its blocks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from onward.core import NonNegative, Positive, check_fields
 
 @dataclass(frozen=True)
 class LinkSpeed:
-    """What connects two stages. Raises ValueError for a bandwidth or latency that cannot be."""
+    """The speed of a link between two stages. Raises ValueError for an impossible bandwidth or latency."""
 
     bandwidth: Positive
     """Bytes per second."""
@@ -19,17 +19,18 @@ class LinkSpeed:
         check_fields(self)
 
     def seconds(self, sent: float | int) -> float:
-        """Return how long a message of so many bytes takes."""
+        """Return the seconds that a message of this many bytes takes."""
         return self.latency + sent / self.bandwidth
 
     def adding_up(self, amount: float | int, replicas: int) -> float:
-        """Return how long replicas take to add up so many bytes of each: a ring, every share twice around it."""
+        """Return the seconds of an all-reduce of this many bytes over replicas, as a ring: every share goes around
+        twice."""
         return 2 * (replicas - 1) * self.seconds(amount / replicas)
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a training of some steps would take: seconds, and the share of them in which each stage computes."""
+    """Predicted seconds of a training, and the share of them in which each stage computes."""
 
     total: float
     """Seconds from the first step's begin to the last step's end, filling and draining included."""
@@ -40,15 +41,15 @@ class Prediction:
     utilization: tuple[float, ...]
     """Busy share of each stage once the pipeline is filled."""
     handed_on: tuple[tuple[float, ...], ...]
-    """By stage: when it had handed on each step and could take the next; of the last stage, when it had finished."""
+    """By stage: the time at which it had sent each step's output; of the last stage, at which it had finished."""
 
 
 def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: LinkSpeed, steps: int) -> Prediction:
     """Predict `steps` steps of a pipeline; `costs` are seconds by stage, `sent[s]` bytes from stage s to the next.
 
-    Nothing comes back, so that step n of a stage waits for three things: its own step n - 1, the message of step n from
-    the stage before, and room for what it hands on. A link holds one message on its way and one that waits on each
-    side, as the real one does. O(stages x steps). Raises ValueError for numbers that do not fit each other.
+    Nothing is sent back, so step n of a stage waits for three things: its own step n - 1, the message of step n from
+    the stage before, and room for its output. A link holds one message in transfer and one waiting on each side, as
+    the real one does. O(stages x steps). Raises ValueError for numbers that do not fit each other.
     """
     if len(sent) != len(costs) - 1 or steps < 1 or min(costs, default=0) <= 0:
         raise ValueError(f"{len(costs)} stages need positive costs, {len(costs) - 1} links and at least one step")
@@ -67,25 +68,25 @@ def simulate(costs: Sequence[float], sent: Sequence[float | int], wires: LinkSpe
 
 
 class _Link:
-    """The times at which the messages of one link move on: waiting, on their way, arrived, taken."""
+    """The times at which the messages of one link are queued, sent, received and taken."""
 
     def __init__(self, seconds: float):
         self.seconds = seconds
-        self._sending = 0.0  # when the last message left the place where it waited
+        self._sending = 0.0  # when the last message left the sender's queue
         self._sent = 0.0  # when it had arrived
-        self._arrived = 0.0  # when it got the place in which it waits to be taken
+        self._arrived = 0.0  # when it entered the receiver's queue
         self._taken = 0.0  # when the last message was taken
 
     def put(self, ready: float) -> float:
-        """Return when a message that is ready finds the place to wait, which the one before has left."""
+        """Return the time at which a ready message enters the queue, after the one before has left it."""
         put = max(ready, self._sending)
         self._sending = max(put, self._sent)
         self._sent = max(self._sending, self._arrived) + self.seconds
-        self._arrived = self._sent  # unless the place is still occupied, which `take` knows
+        self._arrived = self._sent  # unless the receiver's queue is still full, which `take` knows
         return put
 
     def take(self, free: float) -> float:
-        """Return when a stage that is free by then has the message."""
+        """Return the time at which a stage that is free from `free` on has the message."""
         self._arrived = max(self._arrived, self._taken)
         self._taken = max(self._arrived, free)
         return self._taken

@@ -1,4 +1,4 @@
-"""A stage: some consecutive blocks of a learner on one rank, trained and evaluated on what comes along."""
+"""A stage: some consecutive blocks of a learner on one rank, trained and evaluated on the messages that it receives."""
 # B batch, C classes, L scored blocks so far
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from onward.pipeline.message import Message
 
 
 class Elsewhere(nn.Module):
-    """Stands where another rank's block would; it has no weights and computes nothing."""
+    """Placeholder of a block of another rank; it has no weights and computes nothing."""
 
     def forward(self, x: Tensor) -> Tensor:
         raise AssertionError("this block belongs to another rank")
@@ -26,7 +26,7 @@ def carve(learner: Learner, owned: range) -> Learner:
 
 
 def step_message(pieces: Sequence[Piece], target: Target, notes: dict) -> Message:
-    """Return what a stage hands on after a step: the stream of every piece, and the target of the batch."""
+    """Return the message of a stage after a step: the stream of every piece, and the target of the batch."""
     stream = [tensor for piece in pieces for tensor in piece.stream]
     exact = [target.label] if target.sign is None else [target.label, target.sign]
     widths = [len(piece.stream) for piece in pieces]
@@ -44,13 +44,13 @@ def step_content(message: Message, count: int, own: slice) -> tuple[list[Piece],
 
 
 class StageForward:
-    """Carries evaluation batches through the blocks of a stage, adding what its blocks say of them."""
+    """Runs the blocks of a stage on evaluation batches and adds their scores."""
 
     def __init__(self, learner: Learner, owned: range):
         self.learner, self.owned = learner, owned
 
     def scores(self, stream: Stream) -> tuple[Stream, list[Float[Tensor, "B *C"]]]:
-        """Return what leaves the stage, and the goodness of every block that has one."""
+        """Return the stage's output, and the goodness of every block that has one."""
         found = []
         for k in self.owned:
             block = self.learner.blocks[k]
@@ -60,7 +60,7 @@ class StageForward:
         return stream, found
 
     def handed_on(self, stream: Stream) -> tuple[Stream, list[Float[Tensor, "B D"]]]:
-        """Return what leaves the stage, and what each block hands on, averaged over its map."""
+        """Return the stage's output, and each block's handed-on tensor, averaged over its map."""
         found = []
         for k in self.owned:
             _, stream = self.learner.blocks[k](*stream)

@@ -24,7 +24,7 @@ from onward.training.neighbors import Orders, Step
 
 
 class StageNeighbors:
-    """The other ranks of a pipeline, as the training loop of one rank sees them.
+    """The other ranks of a pipeline, as the training loop of one rank uses them.
 
     `requested` is called by the first rank before each step: whether to save after it, and the signal to stop by; every
     rank does the same. A checkpoint is written before anything of that step is sent on, so that a stage knows that all
@@ -37,7 +37,7 @@ class StageNeighbors:
         self.replicas, self.replica, self.first, self.last = ranks.replicas, ranks.replica, ranks.first, ranks.last
 
     def attach(self, trainer: LocalTrainer) -> None:
-        """Let blocks whose batches are shared by replicas learn from the whole of every batch."""
+        """Make blocks whose batches are split over replicas train on the whole of every batch."""
         if self.replicas > 1:
             optimizers: list[Any] = trainer.optimizers
             optimizers[:] = [SharedOptimizer(optimizer, self.ranks.peers) for optimizer in optimizers]

@@ -1,4 +1,4 @@
-"""Whole batches: what looks at a batch as a whole is shown the shares of all replicas, not its own alone."""
+"""Whole batches: parts that need all images of a batch get the shares of all replicas."""
 # B images of a share with all their views, R replicas, W images of all shares with all their views
 
 from collections.abc import Callable, Iterable

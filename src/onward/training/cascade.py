@@ -1,4 +1,4 @@
-"""Cascade training from stored activations: what frozen blocks hand on is computed once, not every epoch."""
+"""Cascade training from stored activations: the output of frozen blocks is computed once, not every epoch."""
 
 from collections.abc import Iterator
 

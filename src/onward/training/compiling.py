@@ -1,4 +1,4 @@
-"""Compiled bodies: torch.compile for what a block computes, where it pays; nothing is compiled unless asked for."""
+"""Compiled bodies: torch.compile for the bodies of blocks, on request only."""
 
 import os
 import shutil
@@ -17,10 +17,10 @@ _COMPILERS = ("g++", "clang++", "c++")
 
 
 def compile_bodies(learner: Learner) -> None:
-    """Have bodies compiled when they are first used: one program for all bodies of equal layers and shapes.
+    """Compile bodies on their first use: one program for all bodies of equal layers and shapes.
 
-    Results agree up to rounding. Goodness, objective and handoff stay as they are: their own gradients and their
-    arithmetic without a graph are what makes a step lean. So do bodies with dropout, whose draws cannot be compiled.
+    Results agree up to rounding. Goodness, objective and handoff are not compiled: their own gradients and their
+    arithmetic without a graph keep a step small. Nor are bodies with dropout, whose draws cannot be compiled.
     Raises ValueError on a CPU without a C++ compiler.
     """
     check_compiler(learner.device)
@@ -42,10 +42,11 @@ def check_compiler(device: torch.device) -> None:
 
 
 def _computed(body: nn.Module, x: Tensor) -> Tensor:
-    """Compute a body from a function of ours: torch compiles no frame of its own, such as that of Sequential."""
+    """Call a body from a function of this package: torch does not compile its own frames, such as Sequential's."""
     return type(body).forward(body, x)
 
 
 def _copied(function: FunctionType) -> FunctionType:
-    """Return the same function with code of its own: torch gives up on code for good where one body is beyond it."""
+    """Return a copy of a function with a code object of its own: torch stops compiling a code object after a
+    failure."""
     return FunctionType(function.__code__.replace(), function.__globals__, closure=function.__closure__)

@@ -28,19 +28,19 @@ from onward.training.metrics import ClassMetrics, RunningError, confusion_of, ri
 Seen = Iterable[tuple[Evidence, Tensor]]
 
 Watch = Callable[[str, int, int], None]
-"""Told what is done, how far it is, and how far it goes."""
+"""Called with the name of a task, the steps done, and all steps."""
 
 LARGEST_BATCH = 500
-"""Images that are evaluated together, unless fewer are trained together."""
+"""Batch size of an evaluation, unless that of the training is smaller."""
 
 
 def evaluated_together(settings: TrainerSettings, batch_size: int) -> int:
-    """Return how many images are evaluated together: what a device can train on at once, it can evaluate."""
+    """Return the batch size of an evaluation: a batch that fits in training also fits in evaluation."""
     return min(LARGEST_BATCH, max(1, batch_size // settings.micro_batches))
 
 
 def unwatched(what: str, done: int, whole: int) -> None:
-    """Tell nobody."""
+    """Report no progress."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +50,9 @@ class Accuracy:
     by_rule: dict[str, float]
     by_block: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...] = field(default=(), compare=False, repr=False)
-    """How often samples of each true class (row) were taken for each class (column) by the default rule.
+    """Predictions of the default rule: samples by true class (row) and predicted class (column).
 
-    Empty where it was not asked for, and of numbers and several labels.
+    Empty unless requested, and for numbers and several labels.
     """
 
     @property
@@ -69,28 +69,28 @@ class Accuracy:
 
 
 _ELSEWHERE = Accuracy({}, ())
-"""What is known where images do not come to their end."""
+"""The accuracy in processes that do not have the last block."""
 
 
 @runtime_checkable
 class Through(Protocol):
-    """How images get past all blocks where these are in several processes, which take the same calls in one order."""
+    """Evaluation of blocks in several processes, which make the same calls in the same order."""
 
     last: bool
-    """Whether what was collected is complete here; elsewhere nothing is known of it."""
+    """Whether the evidence of all blocks is collected here; other processes have none."""
 
     def collect(
         self, images: Source, *, handed_on: bool, batch_size: int, watch: Watch
     ) -> list[tuple[Evidence, Tensor]]:
-        """Carry a split through all blocks; return their scores, and what they hand on if asked, where `last`."""
+        """Run all blocks on a split; where `last`, return their scores and, if requested, handed-on tensors."""
         ...
 
 
 class Evaluator:
-    """Runs a learner over data splits in the arithmetic of its training, batch by batch; `watch` is told how far it is.
+    """Runs a learner over data splits in the arithmetic of its training, batch by batch; `watch` gets the progress.
 
-    `batch_size` is that of the training. `through` is how images get past blocks that are elsewhere; where it is not
-    the last to see them, accuracies are empty.
+    `batch_size` is that of the training. `through` evaluates blocks in other processes; accuracies are empty except in
+    the last of these.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class Evaluator:
     def validate(self, train: Source, validation: Source) -> Accuracy:
         """Fit the default rule and report it and every block on the validation split.
 
-        Scores of blocks are kept and not computed twice; a rule that reads more goes over the images again.
+        Scores of blocks are computed once; a rule that reads more needs another pass over the images.
         """
         name = self.learner.default_rule
         with self._evaluating():
@@ -123,7 +123,7 @@ class Evaluator:
             return tally(self.learner, seen(), [name], len(validation))
 
     def fit_rules(self, train: Source, validation: Source) -> None:
-        """Let every inference rule fit what it has to fit; what selects sees the validation split alone."""
+        """Fit every inference rule; selections use the validation split only."""
         names = list(self.learner.rules)
         with self._evaluating():
             known = self._for_rules(train, names, training=True)
@@ -148,7 +148,7 @@ class Evaluator:
         return replace(found, confusion=tuple(map(tuple, confusion.tolist())))
 
     def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield, batch by batch, what a rule makes of images [B, C], and the scores of every block [L, B, C].
+        """Yield, batch by batch, the class scores of a rule [B, C], and the scores of every block [L, B, C].
 
         The network runs once. Raises ValueError for an unknown rule.
         """
@@ -158,7 +158,7 @@ class Evaluator:
                 yield read(evidence), evidence.block_scores
 
     def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
-        """Count, for each true class (row), what the default rule takes its images for (column)."""
+        """Count the predictions of the default rule: true classes in rows, predicted ones in columns."""
         rule = self.learner.rules[self.learner.default_rule]
         with self._evaluating():
             classes, pairs = 0, []
@@ -183,7 +183,8 @@ class Evaluator:
         return self.through is None or self.through.last
 
     def _for_rules(self, images: Source, names: list[str], *, training: bool = False) -> Callable[[str], Evidences]:
-        """Return how each rule goes over a split. Of several processes, all look at it once, before any rule does."""
+        """Return the passes of each rule over a split. Of several processes, all make one pass before the first
+        rule."""
         if self.through is None:
             return lambda name: partial(self._evidence, images, f"fitting {name}")
         wanted = [name for name in names if not training or _rule(self.learner, name).fits_on_training]
@@ -191,7 +192,7 @@ class Evaluator:
         return lambda name: (lambda: seen) if name in wanted else partial(_refuse, name, _rule(self.learner, name))
 
     def _again(self, images: Source, name: str) -> Evidences:
-        """Return how a rule goes over a split more than once."""
+        """Return the passes of a rule that reads a split more than once."""
         rule = _rule(self.learner, name)
         if self.through is not None:
             kept = self._collected(images, [name])
@@ -234,7 +235,7 @@ def _refuse(name: str, rule: InferenceRule) -> Seen:
 
 
 def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences, watch: Watch = unwatched) -> None:
-    """Let one inference rule fit what it has to fit; `watch` is told of the steps that it takes."""
+    """Fit one inference rule; `watch` gets the steps."""
     rule = _rule(learner, name)
     told = [part for part in rule.modules() if isinstance(part, InferenceRule)]
     try:

@@ -1,4 +1,4 @@
-"""Finite numbers: what is kept of a training is checked before it replaces what was good."""
+"""Finite numbers: weights and state are checked before they replace those of a checkpoint."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 def check_finite(tensors: Mapping[str, Tensor], when: str = "") -> None:
-    """Raise ValueError naming a tensor that holds NaN or infinity; a threshold that nobody reaches is infinite."""
+    """Raise ValueError naming a tensor that holds NaN or infinity; thresholds may be infinite."""
     watched = {name: tensor for name, tensor in tensors.items() if tensor.is_floating_point() and tensor.numel()}
     if not watched:
         return

@@ -1,4 +1,4 @@
-"""Loggers: where the numbers of a training go, epoch by epoch, beside its own history."""
+"""Loggers: receivers of the numbers of a training, epoch by epoch."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ Values = Mapping[str, float]
 
 @runtime_checkable
 class Logger(Protocol):
-    """What takes the numbers of a training; any object with these three methods is one."""
+    """A receiver of the numbers of a training: any object with these three methods."""
 
     def begin(self, settings: Mapping[str, Any], first_epoch: int) -> None:
         """Take the settings of a training, as JSON has them; of one that goes on also how many epochs are done."""
@@ -55,7 +55,7 @@ class TensorBoard:
 
 
 class Log:
-    """What is told to several loggers alike; `result` is what they get at the end."""
+    """Several loggers as one; `result` is passed to them at the end."""
 
     def __init__(self, loggers: Sequence[Logger]):
         self.loggers = loggers
@@ -68,7 +68,7 @@ class Log:
 
 @contextmanager
 def logged(loggers: Sequence[Logger], settings: Callable[[], Mapping[str, Any]], first_epoch: int = 0) -> Iterator[Log]:
-    """Begin loggers, and end them however the training ends, so that what they hold open is closed."""
+    """Begin loggers and end them, also after an error, so that their files are closed."""
     log, begun = Log(loggers), []
     try:
         for logger in loggers:
@@ -81,7 +81,7 @@ def logged(loggers: Sequence[Logger], settings: Callable[[], Mapping[str, Any]],
 
 
 def check_logger(logger: object) -> None:
-    """Raise ValueError for what is no logger."""
+    """Raise ValueError for an object without the methods of a logger."""
     if logger is not None and (isinstance(logger, type) or not isinstance(logger, Logger)):
         shown = logger.__name__ if isinstance(logger, type) else type(logger).__name__
         raise ValueError(f"logger is {shown}: give an object with begin, epoch and end, such as TensorBoard(folder)")

@@ -1,4 +1,4 @@
-"""A training as an iterator: step after step, epoch after epoch, with its whole state at hand after each."""
+"""A training as an iterator over steps and epochs, whose whole state can be read after each."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -34,7 +34,7 @@ _CHECK_EVERY = 50  # steps between looks at the losses: each look waits for the 
 
 @dataclass(frozen=True)
 class StepDone:
-    """One batch of `images` was learned: step `step` of `steps` in an epoch; all stages follow the same `orders`."""
+    """One batch of `images` was trained on: step `step` of `steps` in an epoch; all stages follow the same `orders`."""
 
     epoch: int
     step: int
@@ -45,11 +45,11 @@ class StepDone:
 
 @runtime_checkable
 class Listener(Protocol):
-    """What is told of a training while it runs, such as the bar on a terminal."""
+    """Receives the progress of a training, such as the bar on a terminal."""
 
     @property
     def stage(self) -> Watch:
-        """Told of what lies between steps, such as validation."""
+        """Called for work between steps, such as validation."""
         ...
 
     def step(self, done: StepDone) -> None: ...
@@ -57,16 +57,16 @@ class Listener(Protocol):
     def epoch(self, done: EpochDone) -> None: ...
 
     def trained(self) -> None:
-        """Hear that the last epoch is over."""
+        """Called after the last epoch."""
 
 
 class Training:
-    """Trains a learner on the training split and validates after each epoch; iterate over it to make it happen.
+    """Trains a learner on the training split and validates after each epoch, as it is iterated over.
 
-    Iterating again goes on where the iteration stopped; so does a new Training that loads the state of an old one.
+    Iterating again continues where the iteration stopped; so does a new Training that loads the state of an old one.
     Joint order trains every span on every batch; cascade order gives each span `epochs` of its own, then freezes it.
-    With `neighbors` it is one stage of a pipeline, whose other blocks are elsewhere: every stage takes the same steps
-    in the same order, each as soon as its input is there, and the last one alone yields what came of an epoch.
+    With `neighbors` it is one stage of a pipeline, whose other blocks are in other processes: every stage takes the
+    same steps in the same order, each as soon as its input arrives, and only the last one yields results of epochs.
 
     Raises ValueError when a loss is no longer finite, naming block and step; Stopped after a step whose orders say so.
     """
@@ -142,7 +142,7 @@ class Training:
         check_finite(self.learner.state_dict(), " after its rules were fitted")
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Return all that the rest of the training depends on here: tensors, and plain notes."""
+        """Return the state that the rest of this process's training depends on: tensors, and plain notes."""
         tensors = {f"learner.{name}": value for name, value in self.learner.state_dict().items()}
         for k in self.owned:
             tensors |= {f"optimizer.{k}.{name}": value for name, value in self.trainer.optimizers[k].state().items()}
@@ -156,7 +156,7 @@ class Training:
 
     @gradients_on()
     def load_state(self, tensors: dict[str, Tensor], notes: dict[str, Any]) -> None:
-        """Continue from what `state` returned, or from as much of it as is owned here.
+        """Continue from what `state` returned, or from the owned part of it.
 
         Raises ValueError if it belongs to another training.
         """
@@ -169,7 +169,7 @@ class Training:
         self.log.first_bad[own] = tensors["first_bad"].to(self.log.first_bad)[own]
 
     def _begin_epoch(self, step_in_epoch: int = 0) -> None:
-        """Set what is the same in all steps of an epoch."""
+        """Set the values that are the same in all steps of an epoch."""
         phase, now = divmod(min(self.epoch, self.total_epochs - 1), self.epochs)
         self.turns = _in_window(self.phases[phase], now, self.epochs)
         self.own_turns = own_turns(self.turns, self.owned)
@@ -181,7 +181,7 @@ class Training:
         self.log = LossLog(len(self.learner.blocks), self.learner.device)
 
     def _own_rows(self, batch_size: int) -> slice | None:
-        """Return the rows of every batch that are trained on here; None if the others have to be seen as well."""
+        """Return the rows of every batch that this process trains on; None if it needs the others as well."""
         replicas = self.neighbors.replicas
         if replicas == 1 or self.learner.supervision.mixes_images:
             return None
@@ -276,7 +276,7 @@ class Training:
 
 
 def per_second(count: int | float, seconds: float) -> float:
-    """Return a rate; 0 where no time passed, as by a clock that stands still."""
+    """Return a rate; 0 if no time passed."""
     return count / seconds if seconds > 0 else 0.0
 
 
@@ -293,7 +293,7 @@ def _phases(learner: Learner, settings: TrainerSettings) -> list[Turns]:
 
 
 def own_turns(turns: Turns, owned: range) -> Turns:
-    """Return the spans of every turn that lie in these blocks; no span may reach across their border."""
+    """Return the spans of every turn that lie in these blocks; no span may cross their border."""
     kept = tuple(tuple(span for span in turn if span.first in owned) for turn in turns)
     assert all(span.last in owned for turn in kept for span in turn)
     return kept
@@ -312,7 +312,7 @@ def _in_window(turns: Turns, epoch: int, epochs: int) -> Turns:
 def set_modes(learner: Learner, turns: Turns) -> None:
     """Put the blocks that are trained in some turn into training mode, and all others out of it.
 
-    Of blocks that no span ever trains, running statistics that are means over all batches follow the data.
+    Running statistics that are means over all batches are updated also in blocks that no span ever trains.
     """
     trained, ever = _blocks(turns), _blocks(learner.turns)
     for k, block in enumerate(learner.blocks):
@@ -326,7 +326,7 @@ def _blocks(turns: Turns) -> set[int]:
 
 
 def spot_of(notes: dict[str, Any], epochs: int, steps: int) -> tuple[int, int]:
-    """Return epoch and step of a checkpoint. Raises ValueError for a spot that the training does not pass."""
+    """Return epoch and step of a checkpoint. Raises ValueError for a spot outside of the training."""
     epoch, step = notes["epoch"], notes["step_in_epoch"]
     if not (0 <= epoch <= epochs and 0 <= step <= steps and min(notes["epoch_seconds"], notes["train_seconds"]) >= 0):
         raise ValueError(f"it is of epoch {epoch}, step {step}; this training has {epochs} epochs of {steps} steps")

@@ -1,4 +1,4 @@
-"""The losses of an epoch: summed by block, and watched for what is not finite."""
+"""The losses of an epoch: summed by block, and checked for NaN and infinity."""
 # S spans trained in a step
 
 from collections import Counter
@@ -13,7 +13,7 @@ from onward.core import Turns
 
 
 class LossLog:
-    """Sums the loss of every block that ends a span, and remembers the step where it was first not finite."""
+    """Sums the loss of every block that ends a span, and stores the first step where it was not finite."""
 
     def __init__(self, num_blocks: int, device: torch.device):
         self.sum = torch.zeros(num_blocks, dtype=torch.float64, device=device)

@@ -1,4 +1,4 @@
-"""Metrics: what predictions are worth, whatever is predicted."""
+"""Metrics of predictions: classes, numbers and several labels."""
 # N samples, C classes, K numbers or labels of a row
 
 from dataclasses import dataclass
@@ -9,30 +9,30 @@ from torch import Tensor
 
 
 def confusion_of(labels: Int64[Tensor, "N"], predicted: Int64[Tensor, "N"], num_classes: int) -> Int64[Tensor, "C C"]:
-    """Count, for each true class (row), what its samples are taken for (column)."""
+    """Count predictions: true classes in rows, predicted ones in columns."""
     places = labels.cpu() * num_classes + predicted.cpu()
     return torch.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 @dataclass(frozen=True, eq=False)
 class ClassMetrics:
-    """What a table of confusion says; all are fractions. A class without samples has a recall of NaN."""
+    """Metrics of a confusion matrix, as fractions. A class without samples has a recall of NaN."""
 
     confusion: Int64[Tensor, "C C"]
 
     @property
     def accuracy(self) -> float:
-        """Share of samples whose class was found."""
+        """Share of samples whose class was predicted."""
         return float(self.confusion.diagonal().sum()) / max(int(self.confusion.sum()), 1)
 
     @property
     def recall(self) -> tuple[float, ...]:
-        """Of each class the share of its samples that were found."""
+        """Share of each class's samples that were predicted as that class."""
         return tuple((self.confusion.diagonal().double() / self.confusion.sum(1)).tolist())
 
     @property
     def precision(self) -> tuple[float, ...]:
-        """Of each class the share that is right of what was taken for it; NaN where nothing was."""
+        """Share of right predictions among those of each class; NaN for a class that was never predicted."""
         return tuple((self.confusion.diagonal().double() / self.confusion.sum(0)).tolist())
 
     @property
@@ -68,13 +68,14 @@ class RunningError:
 
     @property
     def r2(self) -> float:
-        """1 - error / variance: 1 is perfect, 0 what the mean would give. Of constant targets 1 if right, else 0."""
+        """1 - error / variance: 1 is perfect, 0 is that of predicting the mean. Of constant targets 1 if right, else
+        0."""
         exact = (self.error == 0).double()
         return float(torch.where(self.spread > 0, 1 - self.error / self.spread.clamp_min(1e-300), exact).mean())
 
 
 def label_f1(targets: Shaped[Tensor, "N K"], predicted: Bool[Tensor, "N K"]) -> tuple[float, ...]:
-    """Return F1 of each label, 2 hits / (2 hits + misses + false alarms); 0 where it is nowhere."""
+    """Return F1 of each label, 2 hits / (2 hits + misses + false alarms); 0 for a label that never occurs."""
     wanted = targets.bool().cpu()
     predicted = predicted.cpu()
     hits, wrong = (wanted & predicted).sum(0).double(), (wanted ^ predicted).sum(0).double()
@@ -82,7 +83,7 @@ def label_f1(targets: Shaped[Tensor, "N K"], predicted: Bool[Tensor, "N K"]) -> 
 
 
 def rightly(task: str, scores: Float[Tensor, "B K"], targets: Shaped[Tensor, "B *K"]) -> Bool[Tensor, "B"]:
-    """Return which samples are predicted rightly: their class, or all of their labels."""
+    """Return which samples are predicted correctly: their class, or all of their labels."""
     if task == "labels":
         return ((scores > 0) == targets.bool()).all(dim=1)
     return scores.argmax(dim=1) == targets

@@ -1,4 +1,4 @@
-"""Neighbors: what stands before, behind and beside the blocks that a training owns; alone there is nothing."""
+"""Neighbors: the other stages and replicas of a training; a training in one process has none."""
 # S spans trained in a step
 
 from contextlib import AbstractContextManager, nullcontext
@@ -12,7 +12,7 @@ from onward.training.evaluation import Through
 
 
 class Orders(NamedTuple):
-    """What every stage does after a step: whether it saves, and the signal that it stops by."""
+    """What every stage does after a step: whether it saves, and the signal by which it stops."""
 
     save: bool = False
     signal: int | None = None
@@ -22,7 +22,7 @@ NO_ORDERS = Orders()
 
 
 class Stopped(Exception):
-    """The first stage was asked to stop, and every stage has done so after the same step."""
+    """Every stage stopped after the same step, at the request of the first one."""
 
     def __init__(self, signal: int):
         super().__init__(f"stopped by signal {signal}")
@@ -30,7 +30,7 @@ class Stopped(Exception):
 
 
 class Step(NamedTuple):
-    """A batch as it enters some blocks: its pieces, the target of all of them, and what is done after it."""
+    """A batch that enters some blocks: its pieces, the target of all of them, and the orders after it."""
 
     pieces: list[Piece]
     target: Target
@@ -39,10 +39,10 @@ class Step(NamedTuple):
 
 @runtime_checkable
 class Neighbors(Protocol):
-    """The other processes of a training, as its loop sees them.
+    """The other processes of a training, as its loop uses them.
 
     Blocks `owned` are trained here (None: all). Of every batch this process has share `replica` of `replicas`. Batches
-    come from the loader where `first`; nothing reads what is handed on where `last`.
+    come from the loader where `first`; where `last`, no other process reads the output.
     """
 
     owned: range | None
@@ -52,36 +52,36 @@ class Neighbors(Protocol):
     last: bool
 
     def attach(self, trainer: LocalTrainer) -> None:
-        """Let the owned blocks learn from the whole of every batch."""
+        """Make the owned blocks train on the whole of every batch, not on this replica's share."""
 
     def through(self, learner: Learner) -> Through | None:
-        """Return how images of an evaluation get past blocks that are elsewhere; None if all are here."""
+        """Return the evaluation of blocks in other processes; None if all are in this one."""
         ...
 
     def working(self) -> AbstractContextManager:
-        """Open the stretch in which step follows on step."""
+        """Return a context in which steps have to follow each other in time."""
         ...
 
     def tick(self) -> None:
-        """A step begins."""
+        """Note that a step begins."""
 
     def orders(self, *, last: bool) -> Orders:
-        """Return what all stages do after the step that begins now; asked where `first`, of the `last` step as well."""
+        """Return what all stages do after the step that begins now; called where `first`, also for the `last` step."""
         ...
 
     def receive(self, pieces: int, own: slice) -> Step:
-        """Return the next batch from the stage before, which has that many pieces, and `own` of them here."""
+        """Return the next batch from the stage before, in `pieces` pieces, of which `own` belong to this process."""
         ...
 
     def hand_on(self, step: Step) -> None:
-        """Give a batch to the stage behind."""
+        """Send a batch to the next stage."""
 
     def add_up(self, losses: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
         """Return the losses of the whole batch."""
         ...
 
     def meet(self, losses: dict[int, float], memory: int) -> tuple[dict[int, float], int]:
-        """Return the losses of this stage and all before it in an epoch, and the most memory; the next hears of it."""
+        """Return the losses of this stage and all before it in an epoch, and the most memory; send both to the next."""
         ...
 
 
@@ -92,7 +92,7 @@ class Alone:
     replicas, replica, first, last = 1, 0, True, True
 
     def attach(self, trainer: LocalTrainer) -> None:
-        """Leave the trainer as it is."""
+        """Change nothing in the trainer."""
 
     def through(self, learner: Learner) -> Through | None:
         return None
@@ -101,7 +101,7 @@ class Alone:
         return nullcontext()
 
     def tick(self) -> None:
-        """Nobody watches."""
+        """Do nothing."""
 
     def orders(self, *, last: bool) -> Orders:
         return NO_ORDERS
@@ -110,7 +110,7 @@ class Alone:
         raise AssertionError("nothing stands before")
 
     def hand_on(self, step: Step) -> None:
-        """Nothing stands behind."""
+        """Do nothing: there is no next stage."""
 
     def add_up(self, losses: Float[Tensor, "S"]) -> Float[Tensor, "S"]:
         return losses

@@ -1,4 +1,4 @@
-"""Online learning: a learner that takes what comes, one small batch after another."""
+"""Online learning: training on a stream, one small batch after another."""
 # B images at a time, S spans
 
 import copy
@@ -14,10 +14,10 @@ class OnlineLearning:
     """Trains a learner on a stream, from one image at a time upward; there are no epochs and there is no schedule.
 
     The learning rate stays `settings.learning_rate`. Between two calls the learner predicts, may be saved, and may be
-    put on a chip or taken off it. `step` counts the calls; another that is given the same learner, seed, step and
-    optimizer state (`trainer.optimizers`) goes on as this one would.
+    put on a chip or taken off it. `step` counts the calls; another object with the same learner, seed, step and
+    optimizer state (`trainer.optimizers`) continues in the same way.
 
-    Raises ValueError for settings that need to know the end or the whole of the data.
+    Raises ValueError for settings that need the end or the whole of the data.
     """
 
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, step: int = 0):
@@ -36,8 +36,8 @@ class OnlineLearning:
     def partial_fit(self, images: Any, labels: Any) -> Float[Tensor, "S"]:
         """Learn from inputs and their labels, both as `from_arrays` takes them; return each span's loss.
 
-        Labels are class indices or names of classes [B], or what else the learner predicts. What is refused leaves the
-        learner, its optimizers and `step` as they were, bit for bit. Raises ValueError for inputs or labels that are
+        Labels are class indices or names of classes [B], or the learner's other targets. After an error the learner,
+        its optimizers and `step` are unchanged, bit for bit. Raises ValueError for inputs or labels that are
         none, for an empty batch, for another number of labels than of inputs, and where losses or weights would no
         longer be finite.
         """
@@ -80,7 +80,7 @@ class OnlineLearning:
 
 
 def _classes(learner: Learner, x: Tensor) -> int | None:
-    """Return how many classes a learner tells apart; None where no label takes part in its training."""
+    """Return the number of a learner's classes; None if it is trained without labels."""
     known = [rule.num_classes for rule in learner.rules.values() if isinstance(rule, InferenceRule)]
     if any(known):
         return next(count for count in known if count)

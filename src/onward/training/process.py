@@ -1,4 +1,4 @@
-"""The processor and the C library's allocator, set up for computing: the same from Python and from the command line."""
+"""Settings of the processor and of the C library's allocator during a training, from Python and the command line."""
 
 import contextlib
 import ctypes
@@ -13,7 +13,7 @@ _LARGE = 2**30  # bytes
 def keep_freed_memory() -> None:
     """Let glibc reuse large blocks instead of returning them to the system; elsewhere nothing happens.
 
-    A map that is mapped afresh at every step costs more in page faults than the arithmetic on it.
+    Memory that is mapped again at every step costs more time in page faults than the arithmetic on it.
     """
     with contextlib.suppress(OSError, AttributeError):  # another system, another C library
         mallopt = ctypes.CDLL("libc.so.6").mallopt
@@ -23,9 +23,9 @@ def keep_freed_memory() -> None:
 
 @contextlib.contextmanager
 def processor_set_up() -> Iterator[None]:
-    """Compute, inside the `with` or the function it decorates, without what slows a processor down for no gain.
+    """Keep freed memory and round denormal numbers to 0, inside the `with` or the function it decorates.
 
-    Freed memory is kept, and numbers too small to matter are taken for 0: they would take twice the time.
+    Arithmetic on denormal numbers takes twice the time.
     """
     keep_freed_memory()
     before = _takes_tiny_for_zero()
@@ -37,7 +37,7 @@ def processor_set_up() -> Iterator[None]:
 
 
 def _takes_tiny_for_zero() -> bool:
-    """Whether this thread takes numbers for 0 that are too small to be written with all their digits."""
+    """Whether this thread rounds denormal numbers to 0."""
     return float(torch.tensor(1e-308, dtype=torch.float64, device="cpu") / 1000) == 0
 
 
@@ -51,7 +51,8 @@ _NO_MEMORY = (
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that a device or this machine has too little memory: a processor has no type for it."""
+    """Whether an error means that a device or this machine has too little memory: on a CPU it has no type of its
+    own."""
     if isinstance(error, torch.OutOfMemoryError | MemoryError):
         return True
     return isinstance(error, RuntimeError | ValueError) and any(text in str(error) for text in _NO_MEMORY)

@@ -1,4 +1,4 @@
-"""What a person sees while a run trains: a bar on a terminal, plain lines elsewhere."""
+"""Progress of a training: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,7 @@ _SILENCE = 10.0  # seconds without a word in a plain text, at most
 
 
 class Stages:
-    """Shows what is being done beside the steps of a training, how far it is, how fast, and the time left.
+    """Shows the progress of work between training steps, with its speed and the time left.
 
     Without a terminal it is a plain line, once in a while.
     """
@@ -29,7 +29,7 @@ class Stages:
         self.what, self.since, self.shown = "", 0.0, 0.0
 
     def __call__(self, what: str, done: int, whole: int) -> None:
-        """Show `what`, of which `done` of `whole` is done; all of it takes the line away."""
+        """Show that `done` of `whole` steps of `what` are done; the line is removed at the end."""
         now = time.perf_counter()
         if what != self.what:
             self.close()
@@ -52,7 +52,7 @@ class Stages:
             )
 
     def close(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self.task is not None:
             self.bar.remove_task(self.task)
         self.task, self.what = None, ""
@@ -60,7 +60,7 @@ class Stages:
 
 @contextmanager
 def stages() -> Iterator[Stages]:
-    """Show, inside the `with`, the stages of a work that trains nothing."""
+    """Show, inside the `with`, the progress of work without a training."""
     bar = _bar()
     with bar:
         yield Stages(bar)
@@ -69,7 +69,7 @@ def stages() -> Iterator[Stages]:
 class Display:
     """Shows epoch, loss, accuracy per block, images/s and time left, and a line for every epoch that stays.
 
-    On a terminal the first of these is a bar at the bottom, and so is what lies between epochs and after the last one.
+    On a terminal the former is a bar at the bottom, and so is the work between epochs and after the last one.
     With `quiet` it shows nothing.
     """
 
@@ -103,8 +103,8 @@ class Display:
         before, begun = self.first
         left = _clock(steps - before, self.whole - before, now - begun)
         epoch = f"epoch {done.epoch + 1}/{self.total_epochs}"
-        told = [] if self.last is None else _numbers(self.last)
-        candidates = ["  ".join([epoch, *told[:count]]) for count in range(len(told), -1, -1)]
+        numbers = [] if self.last is None else _numbers(self.last)
+        candidates = ["  ".join([epoch, *numbers[:count]]) for count in range(len(numbers), -1, -1)]
         self.bar.update(
             self.task,
             completed=steps,
@@ -132,7 +132,7 @@ class Display:
         self.images, self.since = 0, time.perf_counter()  # validation took its time too
 
     def trained(self) -> None:
-        """Take the bar away: what follows has lines of its own."""
+        """Remove the bar; later output has its own lines."""
         self.bar.update(self.task, visible=False)
 
 
@@ -159,7 +159,7 @@ def _left(done: int, whole: int, seconds: float) -> str:
 
 
 def _clock(done: int, whole: int, seconds: float) -> str:
-    """Write the time left as hours, minutes and seconds, if what is left takes as long as what is done took."""
+    """Return the time left in hours, minutes and seconds, at the speed so far."""
     if done < 1:
         return "-:--:--"
     left = round(seconds * (whole - done) / done)
@@ -173,7 +173,7 @@ def _numbers(done: EpochDone) -> list[str]:
 
 
 def compact(accuracies: tuple[float, ...]) -> str:
-    """Write accuracies per block in percent; many blocks become a small bar chart between the worst and the best."""
+    """Return accuracies per block in percent; many blocks become a small bar chart between the worst and the best."""
     if len(accuracies) <= 5:
         return " ".join(f"{100 * value:.1f}" for value in accuracies)
     return " ".join(_range(accuracies))
