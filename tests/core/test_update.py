@@ -293,7 +293,7 @@ def test_a_single_image_for_batch_norm_is_refused_with_the_settings_to_change():
     learner = make_learner(body=lambda k: nn.Sequential(linear_body(k), nn.BatchNorm1d(WIDTH)))
     for settings, size in ((TrainerSettings(), 1), (TrainerSettings(micro_batches=2), 2)):
         with pytest.raises(
-            ValueError, match=r"batch norm cannot .* \(batch_size, --batch-size\).*--trainer.micro-batches"
+            ValueError, match=r"batch norm cannot .* \(batch_size, --batch-size.*--trainer.micro-batches"
         ):
             LocalTrainer(learner, settings).step(*batch(size), step=0)
 

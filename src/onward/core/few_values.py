@@ -1,4 +1,4 @@
-"""Batch norm refuses to train on one value of a channel; what helps is said here, for every way to train."""
+"""The error of a batch norm that is trained on a single value of a channel, with its remedies."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,9 +6,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def several_values() -> Iterator[None]:
-    """Say what helps where a batch norm inside the `with` is trained on a single value of each channel.
+    """Raise ValueError with the remedies where a batch norm inside the `with` has a single value per channel.
 
-    Raises ValueError with the remedy in place of torch's own, and lets all others through.
+    It replaces torch's own error; all other errors are unchanged.
     """
     try:
         yield
