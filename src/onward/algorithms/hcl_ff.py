@@ -37,7 +37,8 @@ class HCLFF(Algorithm):
     tree: str = ""
     """Nested lists of class numbers, such as [[0, 8], [2, [3, 5]]]; empty: all blocks score classes."""
     pace: Literal["even", "one_per_block"] = "even"
-    """even: the tree's levels are spread evenly over all blocks; one_per_block: one block per level, the rest on classes."""
+    """even: the tree's levels are spread evenly over all blocks; one_per_block: one block per level, the rest on
+    classes."""
     contrast: NonNegative = 1.0
     """Weight of the contrastive loss; 0: none."""
     warm_steps: Whole = 0

@@ -25,7 +25,7 @@ def bf16_weights(learner: Learner, *, rounding: str = "stochastic", seed: int = 
     of a checkpoint). Plain rounding loses every change below 1/256 of a weight. Goodness
     is read in fp32, with fp32 weights. Bodies must compute in bf16: set `TrainerSettings(precision="bf16")`, and
     evaluate in the same arithmetic. Load a checkpoint's optimizer state before entering: PyTorch would narrow it. On
-    leaving, weights have their dtype back and the values that were learned.
+    leaving, the learned weights get their dtype back.
 
     Raises ValueError for another rounding, for nothing to keep, and for weights that are not fp32.
     """
@@ -98,7 +98,7 @@ def round_to_bf16(x: Float[Tensor, "*V"], generator: torch.Generator) -> BFloat1
 
 
 def _set(parameter: nn.Parameter, value: Tensor) -> None:
-    """Exchange a parameter's values and dtype, and its gradient's with them."""
+    """Replace a parameter's values and dtype, and its gradient's dtype."""
     gradient = parameter.grad
     parameter.grad = None
     parameter.data = value

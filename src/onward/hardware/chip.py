@@ -1,4 +1,4 @@
-"""A chip: the draws that make one device differ from the next, found again from its seed."""
+"""A chip: the random draws by which one device differs from the next, reproducible from its seed."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Labeled(NamedTuple):
 
 
 def label(noises: Sequence[Noise]) -> list[Labeled]:
-    """Name noises so that adding one of another kind changes no draw of those that were there."""
+    """Return labels of noises, such that adding a noise of another kind changes no draw of the others."""
     seen: Counter[str] = Counter()
     labeled = []
     for noise in noises:
@@ -38,10 +38,10 @@ def label(noises: Sequence[Noise]) -> list[Labeled]:
 
 
 class Chip:
-    """Draws for every noise at every place: from the chip's seed, and from the moment where a draw does not last.
+    """Random draws of every noise at every site: from the chip's seed, and from the moment for draws of one pass.
 
-    What lasts is drawn on the CPU, so that a chip is the same on every device, and kept. Nothing touches torch's
-    global generators.
+    Lasting draws are made on the CPU, so that a chip is the same on every device, and cached. torch's global
+    generators are not used.
     """
 
     def __init__(self, seed: int, programming: int):
@@ -76,7 +76,7 @@ class Chip:
 
 
 class Clock:
-    """Tells the moments of one place: inside a training step that step, otherwise how often it was used."""
+    """Returns the moments of one site: in a training the step, otherwise the number of uses."""
 
     def __init__(self):
         self.uses = 0

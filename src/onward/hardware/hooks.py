@@ -1,4 +1,4 @@
-"""Hooks: how a chip gets between a learner's parts without changing them."""
+"""Hooks: a chip between the parts of a learner, which stay unchanged."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -14,7 +14,7 @@ from onward.hardware.chip import Chip, Clock, Labeled, Moment
 
 
 class Weight(NamedTuple):
-    """A parameter that a device holds: its name, and the module that reads it."""
+    """A parameter that a device stores: its name, and the module that reads it."""
 
     name: str
     parameter: nn.Parameter
@@ -36,7 +36,7 @@ class Slot(NamedTuple):
 
 
 def slots(learner: Learner) -> list[Slot]:
-    """Find what computes in a learner, and all weights of two or more dimensions in it."""
+    """Return the computing modules of a learner, with their weights of two or more dimensions."""
     names = {id(parameter): name for name, parameter in learner.named_parameters()}
     found = []
     for index, block in enumerate(learner.blocks):
@@ -55,10 +55,10 @@ def slots(learner: Learner) -> list[Slot]:
 
 
 class NoisySlot:
-    """Lets a module read its weights through the chip, and disturbs what enters and leaves a body.
+    """Makes a module read its weights through the chip, and disturbs the input and output of a body.
 
-    While the module computes, effective weights stand where its parameters were; the parameters themselves, and what
-    an optimizer holds, are never written to.
+    While the module computes, effective weights replace its parameters; the parameters themselves, and the state of an
+    optimizer, are never changed.
     """
 
     def __init__(self, slot: Slot, chip: Chip, clock: Clock, acting: dict[str, list[Labeled]]):
@@ -127,7 +127,7 @@ class NoisyPixels:
         return (self.chip.disturb(self.noises, images, "prepare", moment), *args[1:])
 
     def _check(self, images: Tensor) -> None:
-        """Look at the first batch alone: a look waits for the device."""
+        """Check the first batch only: a check waits for the device."""
         low, high = float(images.min()), float(images.max())
         if low < 0 or high > 1:
             raise ValueError(
@@ -137,7 +137,7 @@ class NoisyPixels:
 
 
 class NoisyWrites:
-    """Disturbs what any optimizer adds to the weights, and how they are kept afterwards."""
+    """Disturbs the change of weights by any optimizer, and the stored weights afterwards."""
 
     def __init__(
         self, weights: dict[int, str], steps: Callable[[str], int | None], chip: Chip, acting: dict[str, list[Labeled]]
@@ -150,7 +150,7 @@ class NoisyWrites:
         self.moments: dict[str, Moment] = {}
 
     def install(self, stack: ExitStack) -> None:
-        """Hook into every optimizer, also those that are made later, until the stack closes."""
+        """Hook into every optimizer, also those created later, until the stack closes."""
         stack.callback(register_optimizer_step_pre_hook(self.remember).remove)
         stack.callback(register_optimizer_step_post_hook(self.rewrite).remove)
 

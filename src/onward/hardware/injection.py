@@ -16,7 +16,7 @@ _NOISY: WeakSet[Learner] = WeakSet()
 
 @dataclass(frozen=True)
 class Touched:
-    """What one noise reaches, and how often it has acted so far."""
+    """The tensors that one noise acts on, and how often it has acted so far."""
 
     noise: Noise
     names: tuple[str, ...]
@@ -38,7 +38,7 @@ class Touched:
 
 @dataclass(frozen=True)
 class Report:
-    """What a `with noisy(...)` touches, noise by noise, in the order given."""
+    """The tensors that a `with noisy(...)` disturbs, noise by noise, in the order given."""
 
     touched: tuple[Touched, ...]
 
@@ -48,18 +48,18 @@ class Report:
 
 @contextmanager
 def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, programming: int = 0) -> Iterator[Report]:
-    """Let a learner compute, and learn if it is trained, on the chip of this seed; the report says what is touched.
+    """Run a learner, and its training, on the chip of this seed; the report lists the disturbed tensors.
 
     Noises act together, at one site in the order given. Weights are those of two or more dimensions in body, goodness
-    and auxiliary; what an optimizer owns stays the programmed value, and a body sees that value through the chip.
-    Gradients pass every noise unchanged: a chip does not know its own faults, so what is measured at the noisy weight
-    is written to the programmed one. `programming` numbers the events in which the weights were written to the chip.
+    and auxiliary; an optimizer has the programmed values, and a body reads them through the chip.
+    Gradients pass every noise unchanged: a chip does not know its faults, so the gradient at the noisy weight is
+    applied to the programmed one. `programming` numbers the events in which the weights were written to the chip.
 
-    On leaving, also by an exception, nothing is left but what was learned. Noise without strength is left out, so that
-    the clean path is taken bit for bit. In a training step, draws depend on (seed, step, block); a training that stops
-    and goes on with the same chip is the same.
+    On leaving, also by an exception, only the learned weights remain. Noise without strength is skipped, so that the
+    result is that of the clean learner, bit for bit. In a training step, draws depend on (seed, step, block); a resumed
+    training on the same chip gives the same result.
 
-    Raises ValueError if there is nothing to touch, and for a learner that is noisy already.
+    Raises ValueError if a noise acts on nothing, and for a learner that is noisy already.
     """
     labeled = label([noises] if isinstance(noises, Noise) else list(noises))
     if not labeled:
@@ -91,7 +91,7 @@ def is_noisy(learner: Learner) -> bool:
 
 
 def _touch(found: Sequence[Slot], noise: Noise, label: str, counts: Counter[str]) -> Touched:
-    """Say what a noise reaches. Raises ValueError if that is nothing."""
+    """Return the tensors that a noise acts on. Raises ValueError if there are none."""
     if noise.site == "pixels":
         return Touched(noise, ("prepare",), 0, label, counts)
     if noise.site in ("inputs", "activities"):

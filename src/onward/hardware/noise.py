@@ -1,4 +1,4 @@
-"""Noise: what a device does to values, where it does it, and how long one draw lasts."""
+"""Noise: how a device disturbs values, at which site, and how long one draw lasts."""
 # V the shape of what is disturbed
 
 from abc import ABC, abstractmethod
@@ -12,8 +12,8 @@ from torch import Tensor
 from onward.core import NonNegative, check_fields
 
 Site = Literal["pixels", "inputs", "activities", "weights", "updates", "memory"]
-"""Images in [0, 1]; what enters a body; what leaves it; weights as a body reads them; what an optimizer adds to a
-weight; and a weight as it is kept after each such write."""
+"""Images in [0, 1]; input of a body; output of a body; weights as a body reads them; change of a weight by an
+optimizer; and the stored weight after each such write."""
 
 Lifetime = Literal["chip", "programming", "use"]
 """A draw lasts for ever, until the weights are written again, or for one pass."""
@@ -22,14 +22,14 @@ Lifetime = Literal["chip", "programming", "use"]
 class Noise(ABC):
     """Disturbs the values of one site. A frozen dataclass: its fields are strengths.
 
-    What is random is drawn apart from where it is applied, and does not depend on the strength: chips of one seed
-    differ in strength alone.
+    Random numbers are drawn separately from their use, and do not depend on the strength: chips of one seed differ in
+    strength alone.
     """
 
     site: ClassVar[Site]
     lifetime: ClassVar[Lifetime]
     drawn_as: ClassVar[str] = ""
-    """The name that seeds its draws; empty: that of its class. A class that is renamed keeps its numbers by it."""
+    """The name that seeds its draws; empty: that of its class. With it a renamed class draws the same numbers."""
 
     def __post_init__(self):
         check_fields(self)
@@ -37,15 +37,15 @@ class Noise(ABC):
     @property
     @abstractmethod
     def ideal(self) -> bool:
-        """Whether it changes nothing; an ideal noise is never applied, so that the clean path stays as it is."""
+        """Whether it changes nothing; an ideal noise is never applied, so that clean results are unchanged."""
 
     @abstractmethod
     def draw(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Tensor:
-        """Return what is random about disturbing `x`, on the generator's device."""
+        """Return the random numbers that disturb `x`, on the generator's device."""
 
     @abstractmethod
     def apply(self, x: Float[Tensor, "*V"], draw: Tensor) -> Float[Tensor, "*V"]:
-        """Return the disturbed values; `x` stays as it is."""
+        """Return the disturbed values; `x` is unchanged."""
 
     def __call__(self, x: Float[Tensor, "*V"], generator: torch.Generator) -> Float[Tensor, "*V"]:
         """Draw and apply; without strength, return `x` itself and draw nothing."""
@@ -57,7 +57,7 @@ class NormalNoise(Noise):
     """A noise of one strength, with a standard normal number for each value. Raises ValueError for a negative sigma."""
 
     sigma: NonNegative
-    """Standard deviation, as a fraction of what the class names; 0: no noise."""
+    """Standard deviation, as a fraction of the scale in the class's docstring; 0: no noise."""
 
     @property
     def ideal(self) -> bool:
@@ -68,7 +68,7 @@ class NormalNoise(Noise):
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor, "..."]:
-    """Return standard normal numbers of fp32, whatever precision they disturb."""
+    """Return standard normal numbers of fp32, for values of any precision."""
     return torch.randn(shape, generator=generator, device=generator.device)
 
 
@@ -78,5 +78,5 @@ def uniform(shape: tuple[int, ...], generator: torch.Generator) -> Float[Tensor,
 
 
 def full_scale(weight: Float[Tensor, "*V"]) -> Float[Tensor, ""]:
-    """Return the largest magnitude of a tensor: the weight that a device's largest conductance stands for."""
+    """Return the largest magnitude of a tensor: the weight at a device's largest conductance."""
     return weight.abs().amax()

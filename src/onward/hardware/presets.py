@@ -1,4 +1,4 @@
-"""Presets: noise of published devices, each with where its numbers come from."""
+"""Presets: noise of published devices, each with the source of its numbers."""
 
 import difflib
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Preset:
     name: str
     noises: tuple[Noise, ...]
     source: str
-    """Publication, and how its numbers came here."""
+    """Publication, and how the numbers were taken from it."""
 
 
 def _resistive(*microsiemens: float) -> tuple[Noise, ...]:

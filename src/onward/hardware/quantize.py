@@ -15,7 +15,7 @@ Bits = Annotated[int, Range(2, 16)]
 
 
 class Quantized(Noise):
-    """Values on a grid: what all that have `bits` share. Raises ValueError for bits outside 2 to 16."""
+    """Base of all quantizations with `bits`: values on a grid. Raises ValueError for bits outside 2 to 16."""
 
     bits: Bits | None
     stochastic: bool
@@ -69,7 +69,7 @@ class QuantizedActivities(Quantized):
     bits: Bits | None
     """Bits of the converter; None: not quantized."""
     full_scale: Positive | None = None
-    """Largest magnitude that the converter knows, in units of the activity; None: each image's own."""
+    """Largest magnitude of the converter, in units of the activity; None: each image's own."""
     stochastic: bool = False
     """Round up with the probability that makes the mean right, instead of to the nearest."""
 
@@ -80,7 +80,7 @@ class QuantizedActivities(Quantized):
 
 @dataclass(frozen=True)
 class QuantizedInputs(QuantizedActivities):
-    """The digital-to-analog converter in front of a body: what enters it, on a grid; else as `QuantizedActivities`."""
+    """The digital-to-analog converter in front of a body: its inputs on a grid; else as `QuantizedActivities`."""
 
     drawn_as: ClassVar[str] = "QuantisedInputs"
     site: ClassVar[Site] = "inputs"
@@ -88,9 +88,9 @@ class QuantizedInputs(QuantizedActivities):
 
 @dataclass(frozen=True)
 class QuantizedUpdates(Quantized):
-    """What an optimizer adds to a weight tensor, on a grid whose largest level is its largest change.
+    """Changes of a weight tensor by an optimizer, on a grid whose largest level is the largest change.
 
-    Stochastic unless told otherwise: rounded to the nearest, small changes are lost for good. Raises ValueError for
+    Stochastic by default: with rounding to the nearest, small changes are lost. Raises ValueError for
     bits outside 2 to 16.
     """
 
@@ -109,11 +109,11 @@ class QuantizedUpdates(Quantized):
 
 @dataclass(frozen=True)
 class QuantizedMemory(Quantized):
-    """Weights as they are kept: after every write the optimizer's weights themselves lie on a grid.
+    """Stored weights: after every write the optimizer's weights themselves lie on a grid.
 
     The step is a power of two that grows and shrinks with the largest magnitude, so that a weight which is on the grid
-    and is not moved stays what it is. Stochastic unless told otherwise: rounded to the nearest, changes below half a
-    step are lost for good. Raises ValueError for bits outside 2 to 16.
+    and is not changed stays the same. Stochastic by default: with rounding to the nearest, changes below half a step
+    are lost. Raises ValueError for bits outside 2 to 16.
     """
 
     drawn_as: ClassVar[str] = "QuantisedMemory"
@@ -133,7 +133,7 @@ class QuantizedMemory(Quantized):
 
 
 def low_precision(bits: int | None) -> tuple[Noise, ...]:
-    """Return what trains any algorithm in integers: weights, activities and updates, all rounded stochastically.
+    """Return noises that train any algorithm in integers: weights, activities and updates, all rounded stochastically.
 
     Weights are kept on a grid and read from it; only what happens inside a body and in an optimizer is exact.
     """
@@ -151,7 +151,7 @@ def _largest(x: Tensor, kept: int) -> Tensor:
 
 
 def _step(top: Tensor, bits: int | None) -> Tensor:
-    """Return the step of a grid whose largest level is `top`, in fp32 at least; where all is zero, any will do."""
+    """Return the step of a grid whose largest level is `top`, in fp32 at least; 1 where all values are zero."""
     step = (top.float() if top.dtype.itemsize < 4 else top) / _levels(bits)
     return torch.where(step > 0, step, torch.ones_like(step))
 

@@ -14,12 +14,12 @@ from onward.hardware.weights import Mismatch, Offset, ProgrammingNoise, ReadNois
 
 @dataclass(frozen=True)
 class Sweep:
-    """A noise model and the strengths at which to meet it, from little noise to much."""
+    """A noise model and its strengths, from little noise to much."""
 
     name: str
     title: str
     axis: str
-    """What a level counts, with its unit."""
+    """Quantity of a level, with its unit."""
     model: Callable[[float], Noise]
     levels: tuple[float, ...]
     random: bool = True
@@ -88,7 +88,7 @@ SWEEPS = (
         random=False,
     ),
 )
-"""What `onward compare --noise NAME` knows beside the presets; the first four are its default."""
+"""Values of `onward compare --noise NAME` beside the presets; the first four are its default."""
 
 DEFAULT_SWEEPS = tuple(sweep.name for sweep in SWEEPS[:4])
 

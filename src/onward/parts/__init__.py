@@ -1,1 +1,1 @@
-"""What algorithms are composed of: goodness, objectives, handoff, supervision, inference rules, input preparation."""
+"""The parts of algorithms: goodness, objectives, handoff, supervision, inference rules, input preparation."""

@@ -1,4 +1,4 @@
-"""Auxiliary losses: what is added to a block's loss from its activity itself."""
+"""Auxiliary losses: terms of a block's loss that read its activity itself."""
 
 from onward.core.renamed import former_names
 from onward.parts.auxiliary.contrastive import HIGH, SupervisedContrastive, contrast, grid_of, pooled_class_norm

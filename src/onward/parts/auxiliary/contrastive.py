@@ -1,4 +1,4 @@
-"""Supervised contrast: in what a block hands on, images of one class ought to be near each other."""
+"""Supervised contrast: images of one class should be near each other in a block's output."""
 # B batch, C classes, D channels or features, E pooled features
 
 import math

@@ -1,4 +1,4 @@
-"""Peer normalization: units of a layer ought to be equally active on average."""
+"""Peer normalization: units of a layer should be equally active on average."""
 # B batch, D channels or features
 
 from typing import ClassVar

@@ -1,4 +1,4 @@
-"""Similarity matching: images of one class ought to have alike activities, images of two classes unlike ones."""
+"""Similarity matching: images of one class should have similar activities, images of two classes different ones."""
 # B batch, D channels or features, H W map, N = B * B pairs
 
 from typing import ClassVar
@@ -42,7 +42,7 @@ class SimilarityMatching(Auxiliary):
 
 
 def map_deviation(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
-    """Return the standard deviation of each channel over its map; without a map, or with one of one value, the value.
+    """Return the standard deviation of each channel over its map; without a map, or with a map of one value, the value.
 
     Nøkland and Eidnes 2019, as in the released code: the unbiased deviation, whose gradient is zero where it is zero.
     """

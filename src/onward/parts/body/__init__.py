@@ -1,4 +1,4 @@
-"""Bodies: what is put around or inside a block's layers: feedback, spikes, recurrence, frozen weights."""
+"""Bodies: additions to a block's layers: feedback, spikes, recurrence, frozen weights."""
 
 from onward.core.renamed import former_names
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback

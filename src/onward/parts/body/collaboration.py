@@ -1,4 +1,4 @@
-"""Layer collaboration: which neighbors a block's objective trains besides the block itself."""
+"""Layer collaboration: the neighbors that a block's objective trains besides the block itself."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args

@@ -11,14 +11,14 @@ from onward.parts.goodness.linear import LinearHead
 
 
 class ErrorChannel:
-    """What carries the error from the top to the blocks, within one backward pass."""
+    """Carries the error from the last block to the others, within one backward pass."""
 
     def __init__(self):
         self.error: Tensor | None = None
 
 
 class TopError(Auxiliary):
-    """The cross-entropy of a linear read-out of the last activity; its error goes onto the wire.
+    """The cross-entropy of a linear read-out of the last activity; its error goes into the error channel.
 
     The last block learns from its true gradient, as in direct feedback alignment (Nøkland 2016).
     """
@@ -35,7 +35,7 @@ class TopError(Auxiliary):
 
 
 class DirectFeedback(nn.Module):
-    """The end of a body: passes the activity on, and sends it the error on the wire through a fixed random map.
+    """The end of a body: passes the activity on; its gradient is the channel's error through a fixed random map.
 
     Whatever gradient comes from the blocks above is dropped.
     The map has `grid` x `grid` cells per class and channel, each repeated over its part of the activity's map, and is
@@ -52,7 +52,7 @@ class DirectFeedback(nn.Module):
         self.wire = wire
 
     def exact(self) -> nn.Module:
-        """Return what lets the true gradient through: for controls."""
+        """Return a module with the true gradient: for controls."""
         return nn.Identity()
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
@@ -60,7 +60,7 @@ class DirectFeedback(nn.Module):
 
 
 class Detached(WrappedGoodness):
-    """Another goodness that teaches nothing to the body it reads."""
+    """Another goodness, without a gradient to the body that it reads."""
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]:
         return self.goodness(activity.detach())

@@ -1,4 +1,4 @@
-"""Exact bodies: what is not differentiated as it computes gives way to what is, for controls."""
+"""Exact bodies: modules with an altered gradient are replaced by ones with the true gradient, for controls."""
 
 from typing import Protocol, runtime_checkable
 
@@ -7,7 +7,7 @@ from torch import nn
 
 @runtime_checkable
 class Inexact(Protocol):
-    """A module whose gradient is not that of what it computes, and which knows the module that stands for it."""
+    """A module whose gradient is not that of its computation, with a method that returns an exact counterpart."""
 
     def exact(self) -> nn.Module:
         """Return a module of the same weights whose gradient is its own."""
@@ -15,7 +15,7 @@ class Inexact(Protocol):
 
 
 def exact(body: nn.Module) -> nn.Module:
-    """Exchange every module in a body that has an `exact()` for what that returns, in place."""
+    """Replace every module in a body that has an `exact()` by the result of that method, in place."""
     if isinstance(body, Inexact):
         body = body.exact()
     for name, child in body.named_children():

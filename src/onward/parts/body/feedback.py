@@ -1,4 +1,4 @@
-"""Random feedback: what a layer sends back goes through fixed random weights (Lillicrap et al. 2016)."""
+"""Random feedback: the gradient of a layer's input passes fixed random weights (Lillicrap et al. 2016)."""
 # B batch, I inputs, O outputs
 
 import torch
@@ -27,7 +27,7 @@ class RandomFeedback(nn.Module):
         self.register_buffer("feedback", torch.randn_like(weight) * weight.std())
 
     def exact(self) -> nn.Module:
-        """Return the layer itself, which sends back the true gradient: for controls."""
+        """Return the layer itself, with the true gradient: for controls."""
         return self.layer
 
     def forward(self, x: Float[Tensor, "B I ..."]) -> Float[Tensor, "B O ..."]:

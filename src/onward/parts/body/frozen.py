@@ -1,4 +1,4 @@
-"""Bodies that stay as they were drawn."""
+"""Frozen bodies: bodies that keep their initial weights."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
@@ -7,23 +7,23 @@ _MOMENTUM = 0.1  # torch's default, which all networks here have
 
 
 def frozen(body: nn.Module) -> nn.Module:
-    """Take all weights of a body out of training, in place.
+    """Freeze all weights of a body, in place.
 
-    Running statistics still follow the data, but as the mean over all batches: weights that do not change need no
-    forgetting, and what a read-out learns in a short training is then what it meets in evaluation.
+    Running statistics are still updated, as the mean over all batches: the weights do not change, and a read-out then
+    reads the same features in a short training as in evaluation.
     """
     return _set(body.requires_grad_(False), None)
 
 
 def follow_data(body: nn.Module) -> None:
-    """Let the running statistics of frozen bodies follow the data, though all else in them is in evaluation mode."""
+    """Update the running statistics of frozen bodies, whose other modules are in evaluation mode."""
     for module in body.modules():
         if isinstance(module, _NormBase) and module.momentum is None:
             module.train()
 
 
 def thawed(body: nn.Module) -> nn.Module:
-    """Let all weights of a body be trained again, in place: for controls."""
+    """Make all weights of a body trainable again, in place: for controls."""
     return _set(body.requires_grad_(True), _MOMENTUM)
 
 

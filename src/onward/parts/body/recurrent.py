@@ -1,4 +1,4 @@
-"""Layers that look down and up: a network that settles over time, whose layers still learn on their own."""
+"""Recurrent layers that read the layers below and above: a network that settles, with a local loss per layer."""
 # B batch, C classes, D units of a layer, F below and G above it, E = F + G + D, P pixels, T counted times, V = P + C
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from onward.parts.supervision.labels import LabeledViews
 
 @dataclass(frozen=True)
 class LabelOnTop(LabeledViews):
-    """The label travels behind the pixels, one-hot, for the layer that looks at it from below: the last one.
+    """The one-hot label travels behind the pixels, as the upper neighbor of the last layer.
 
     A neutral view has 1 / num_classes in every label value. Raises ValueError if there are not that many wrong labels.
     """
@@ -30,11 +30,11 @@ class LabelOnTop(LabeledViews):
 
 
 class RecurrentLayer(nn.Module):
-    """A rectified linear layer that looks at the layers below and above, and keeps a share of what it was.
+    """A rectified linear layer that reads the layers below and above, and keeps a share of its last state.
 
-    Its input at each counted time is what is below, what is above and its own state, all of the time before, side by
-    side; its activity is the new state. Given what is below alone, [B, E], it is an ordinary layer: that is how states
-    begin, and what the backprop control trains.
+    Its input at each counted time are the states below, above and its own, all of the time before, side by side; its
+    activity is the new state. With the input below alone, [B, E], it is an ordinary layer: so states begin, and so the
+    backprop control trains it.
     """
 
     def __init__(self, below: nn.Linear, above: int, *, damping: float):
@@ -43,7 +43,7 @@ class RecurrentLayer(nn.Module):
         self.above = nn.Linear(above, below.out_features, bias=False)
         self.damping = damping
         self.sizes = (below.in_features, above, below.out_features)
-        """Units below, above and its own: how its input is cut."""
+        """Numbers of units below, above and its own: the splits of its input."""
 
     def forward(self, x: Float[Tensor, "B *T E"]) -> Float[Tensor, "B *T D"]:
         if x.ndim == 2:
@@ -59,14 +59,14 @@ class RecurrentLayer(nn.Module):
 
 
 class SettleStates(nn.Module):
-    """A body that lets all layers settle together, without a graph; its activity is what they saw at counted times.
+    """A body that computes the states of all layers, without a graph; its activity are their inputs at counted times.
 
     States begin with one pass upwards. Then at each time every layer computes its new state from what its neighbors
     were at the time before, brought to unit length: pixels below the first layer, the label above the last. Counted are
-    the times from `first` to `last`, from 1. What the layers saw stands side by side, S values, for `SplitStates`.
+    the times from `first` to `last`, from 1. The layers' inputs stand side by side, S values, for `SplitStates`.
     Images that arrive without a label are handed on to an ordinary network.
 
-    It knows the layers without owning them: their blocks do.
+    It holds references only; the blocks own the layers.
     """
 
     def __init__(self, layers: Sequence[RecurrentLayer], *, first: int, last: int):
@@ -89,15 +89,15 @@ class SettleStates(nn.Module):
         counted = []
         for time in range(1, self.last + 1):
             unit = [image, *[self.unit(state) for state in states[1:]], top]
-            seen = list(zip(unit[:-2], unit[2:], states[1:], strict=True))  # below, above and before, layer by layer
-            counted += [torch.cat([*chain(*seen)], dim=1)] if time >= self.first else []
+            inputs = list(zip(unit[:-2], unit[2:], states[1:], strict=True))  # below, above and before, layer by layer
+            counted += [torch.cat([*chain(*inputs)], dim=1)] if time >= self.first else []
             if time < self.last:
-                states = [image, *[layer.new_state(*x) for layer, x in zip(self.layers, seen, strict=True)]]
+                states = [image, *[layer.new_state(*x) for layer, x in zip(self.layers, inputs, strict=True)]]
         return torch.stack(counted, dim=1)
 
 
 class SplitStates(nn.Module):
-    """Hands on what each layer saw, [B, T, E] one after the other; an image without a label as it is."""
+    """Hands on the inputs of each layer, [B, T, E] one after the other; an image without a label unchanged."""
 
     def __init__(self, layers: Sequence[RecurrentLayer]):
         super().__init__()

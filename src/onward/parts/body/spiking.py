@@ -52,9 +52,9 @@ class SpikingLayer(nn.Module):
 
     The potential is what the neurons would have on average over time without threshold and reset, scaled so that a
     constant input counts once, and rectified. It is linear in the weights, so its gradient is exact: the error times
-    the presynaptic trace. The spikes carry no graph. So the spiking non-linearity is a black box that nobody has to
-    differentiate, and no surrogate gradient is needed.
-    What enters is scaled per sample to a trace of root mean square 1, as Forward-Forward does between its layers: how
+    the presynaptic trace. The spikes carry no graph. So the spiking non-linearity is never
+    differentiated, and no surrogate gradient is needed.
+    Inputs are scaled per sample to a trace of root mean square 1, as Forward-Forward does between its layers: how
     much the layer before spiked cannot be read, and neurons neither fall silent nor saturate with depth.
 
     Raises ValueError for a body with batch norm, for fewer than 1 step, a leak outside [0, 1], or a bad threshold.
@@ -121,7 +121,7 @@ class SpikesOnly(nn.Module):
 
 
 class EachStep(nn.Module):
-    """Ends and starts skip connections of spikes as `join` does those of activities: step by step."""
+    """Applies `join` to skip connections of spikes, step by step."""
 
     def __init__(self, join: nn.Module):
         super().__init__()
@@ -135,11 +135,11 @@ class EachStep(nn.Module):
 
 
 class ClassDifficulty(WrappedGoodness):
-    """Another goodness, whose scores are lowered for hard classes while training.
+    """Another goodness, whose scores are lowered for hard classes in training.
 
     For each class, the share of its training images that were taken for another one is followed with momentum 0.99.
     While training, a class scores less by `strength` times that share, so that hard classes have to win by more.
-    FFGAF-SNN's class-aware complexity adaptation, of which the name alone was at hand: a reconstruction.
+    FFGAF-SNN's class-aware complexity adaptation, reconstructed from its name alone.
     """
 
     per_class: ClassVar[bool] = True
@@ -169,7 +169,7 @@ class ClassDifficulty(WrappedGoodness):
 
 @torch.no_grad()
 def spike_rates(learner: Learner, images: Tensor) -> list[float]:
-    """Return the mean number of spikes per neuron and step of each spiking block: what an event-driven chip pays."""
+    """Return the mean number of spikes per neuron and step of each spiking block: the cost on an event-driven chip."""
     rates = []
     for block, activity, _ in learner.run_blocks(learner.supervision.neutral_view(learner.prepare(images))):
         if isinstance(block.body, SpikingLayer):

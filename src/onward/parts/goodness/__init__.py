@@ -1,4 +1,4 @@
-"""Goodness: what a block says of each class, or of a view, from its activity."""
+"""Goodness: scores of each class, or of a view, from a block's activity."""
 
 from onward.core.renamed import former_names
 from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors, direction

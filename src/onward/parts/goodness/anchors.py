@@ -49,9 +49,9 @@ class RunningAnchors(Goodness):
 
     Distance-Forward, a reconstruction: centroid <- momentum * centroid + (1 - momentum) * mean direction of the class
     in the batch. No gradient reaches it. A training batch is scored by the centroids of the batches before it and
-    enters them afterwards, once, also where it is computed again; a micro-batch counts as a batch of its own. A class
-    that is not in a batch stays where it is.
-    Centroids begin random, so short that the first image of a class decides.
+    enters them afterwards, once, also where it is computed again; a micro-batch counts as a batch of its own. The
+    centroid of a class that is not in a batch is unchanged.
+    Centroids begin random, and so short that the first image of a class sets the direction.
     Raises ValueError for a grid below 1 or a bad momentum.
     """
 

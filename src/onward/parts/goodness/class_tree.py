@@ -9,14 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 Levels = tuple[tuple[int, ...], ...]
-"""From coarse to fine, the superclass of each class; the last level tells all classes apart."""
+"""From coarse to fine, the superclass of each class; the last level separates all classes."""
 
 
 def levels_of(tree: str, num_classes: int) -> Levels:
     """Cut a tree into its levels: the first one has the branches that leave the root, the next one theirs.
 
     A tree is nested lists of class numbers, such as "[[0, 8], [2, [3, 5]]]". A class that ends a short branch is alone
-    from there on (HCL-FF, released code). No level is made of the root, which tells nothing apart.
+    from there on (HCL-FF, released code). The root is no level, as all classes are in it.
     Raises ValueError for what is no such tree, a branch that does not divide, or classes that are missing or twice.
     """
     try:

@@ -15,7 +15,7 @@ from onward.parts.ops.activity import widen
 class LeastSquares(Goodness):
     """One score per class: the linear map that minimizes squared error + `ridge` * its squares, over all images seen.
 
-    CaFo's predictor for squared error. No gradient teaches it: each training batch adds to sums over images, of the
+    CaFo's predictor for squared error. No gradient trains it: each training batch adds to sums over images, of the
     features' products with each other and with the one-hot labels, so that memory does not grow with the data. The map
     is solved for when scores are asked for outside of training; while training it is the one that was solved last, at
     first zero. Features are the activity, its maps averaged in a grid of `cells`, and a constant that the ridge leaves

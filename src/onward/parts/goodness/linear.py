@@ -1,4 +1,4 @@
-"""Goodness as a learned linear read-out of the activity, which may keep a little of where things are in the map."""
+"""Goodness as a learned linear read-out of the activity, averaged in the cells of a coarse grid."""
 # B batch, C classes, D channels or features
 
 from typing import ClassVar
@@ -52,7 +52,7 @@ class LinearHead(Goodness):
 class Standardized(Goodness):
     """A read-out of each channel at mean 0 and variance 1, over all training batches so far: for random features.
 
-    What follows the batches is a mean without forgetting, so the body in front should not change.
+    The statistics are means over all batches, so the body should not change.
     """
 
     per_class: ClassVar[bool] = True
@@ -83,7 +83,7 @@ class Standardized(Goodness):
 def grid_within(body: nn.Module, channels: int, features: int) -> tuple[int, int]:
     """Return the largest grid of a body's activity with at most `features` values; without a map it is one cell.
 
-    Raises ValueError if not a single value may be looked at.
+    Raises ValueError if `features` is below 1.
     """
     grid = largest_grid(channels, features)
     return grid if outputs_feature_maps(body) else (1, 1)
@@ -93,7 +93,7 @@ def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, i
     """Return the rows and columns of the largest grid with at most `features` values; one cell at least.
 
     Halves rows and columns in turn, from `side` on (Nøkland and Eidnes 2019, released code, which starts from the map).
-    Raises ValueError if not a single value may be looked at.
+    Raises ValueError if `features` is below 1.
     """
     if features < 1:
         raise ValueError(f"features must be at least 1, got {features}: a read-out has to look at something")

@@ -1,4 +1,4 @@
-"""Goodness: how an activity is read as a score. Higher is always better."""
+"""Goodness from means of the activity or of its square. Higher is always better."""
 # B batch, C classes, D features or channels, H W map, P positions of a map
 
 from typing import ClassVar

@@ -19,7 +19,7 @@ class OwnScores(Goodness):
 
 
 class SharedReadOut(Goodness):
-    """One score per class: the activity, read by the linear head of the whole network, which learns nothing here.
+    """One score per class: the activity, read by the linear head of the whole network, which is not trained here.
 
     For large vocabularies: no block has a head of its own. Features are brought to mean 0 and variance 1 first, as the
     last norm of a language model does. The head's weights are read as they are at the moment, and are not among this

@@ -9,7 +9,7 @@ from onward.parts.objective.targets import counted
 
 
 class TokenGoodness(WrappedGoodness):
-    """Another goodness of rows [B T, D]; it learns from those alone whose label counts."""
+    """Another goodness of rows [B T, D]; rows with an ignored label do not enter its statistics."""
 
     def forward(self, activity: Float[Tensor, "BT D"]) -> Float[Tensor, "BT *C"]:
         return self.goodness(activity)

@@ -1,4 +1,4 @@
-"""Fusion: one linear classifier over what many blocks hand on, trained beside them as a block of its own (ASGE)."""
+"""Fusion: one linear classifier of the outputs of many blocks, trained beside them as a block of its own (ASGE)."""
 # B batch, D channels or features, F features gathered before, G features gathered afterwards
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from onward.parts.ops.activity import map_mean, widen
 
 
 class Gather(nn.Module):
-    """Joins as `join` does, and appends the spatial mean of what the block hands on to features in the stream.
+    """Applies `join`, and appends the spatial mean of the block's output to the features in the stream.
 
     The features travel behind the input, before the skip connections: (x, features, *skips). They are read before
     `join`, so that a block adds its own channels and not those of a skip connection once more. The `first` block finds

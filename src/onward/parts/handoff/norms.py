@@ -1,4 +1,4 @@
-"""Handoff: what the next block sees of an activity."""
+"""Handoff: pooling, normalization and skip connections between two blocks."""
 # B batch, C classes, D channels or features
 
 from typing import ClassVar
@@ -14,7 +14,7 @@ from onward.parts.ops.class_groups import check_groups, group_norm
 class Handoff(nn.Module):
     """Pools an activity, normalizes it, then joins it with the skip connections of the stream.
 
-    Asked to `overwrite`, it may normalize the activity in place, which saves one map; a graph forbids that.
+    With `overwrite` it may normalize the activity in place, which saves one map; a graph forbids that.
     """
 
     overwrites: ClassVar[bool] = True
