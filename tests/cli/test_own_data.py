@@ -147,3 +147,40 @@ def test_metadata_and_parquet_name_the_classes(folder, tmp_path: Path):
     parquet.write_table(pyarrow.table({"img": cells, "label": [k % 2 * 2 for k in range(24)]}), shards / "all.parquet")
     with pytest.raises(ValueError, match="has the label 1, though labels reach 2"):
         load(DataSettings(name=str(shards)))
+
+
+def test_splits_may_be_listed_in_a_table_each_or_in_one(folder, tmp_path: Path):
+    rows: dict[str, list[str]] = {"train": [], "test": []}
+    for k in range(36):
+        split = "train" if k < 24 else "test"
+        (tmp_path / "listed" / split).mkdir(parents=True, exist_ok=True)
+        _image(k % 2).save(tmp_path / "listed" / split / f"{k}.png")
+        rows[split].append(f"{k}.png,{'ab'[k % 2]}")
+    with pytest.raises(ValueError, match="holds images that are not sorted into classes"):
+        load(DataSettings(name=str(tmp_path / "listed")))
+    for split, lines in rows.items():
+        (tmp_path / "listed" / split / "metadata.csv").write_text("\n".join(["file_name,label", *lines]))
+    data = load(DataSettings(name=str(tmp_path / "listed")))
+    assert data.class_names == ("a", "b") and len(data.test) == 12 and len(data.train) + len(data.validation) == 24
+    told = [f"{split}/{line},{split}" for split, lines in rows.items() for line in lines]
+    whole = tmp_path / "listed" / "metadata.csv"
+    whole.write_text("\n".join(["file_name,label,split", *told]))
+    again = load(DataSettings(name=str(tmp_path / "listed")))
+    assert again.checksum == data.checksum and len(again.test) == 12
+    whole.write_text("\n".join(["file_name,label,split", *told, "test/30.png,c,test"]))
+    with pytest.raises(ValueError, match="has the class 'c' in test, but not in train"):
+        load(DataSettings(name=str(tmp_path / "listed")))
+    whole.write_text("file_name,label,split\ntrain/0.png,a,some")
+    with pytest.raises(ValueError, match="line 2 has the split 'some': give train, test or validation"):
+        load(DataSettings(name=str(tmp_path / "listed")))
+
+
+def test_a_table_in_a_file_is_trained_and_evaluated(tmp_path: Path, onward):
+    labels = np.arange(60) % 3
+    np.savez("rows.npz", X=np.random.default_rng(0).normal(size=(60, 4)) + 3 * labels[:, None], y=labels)
+    code, said = onward("train", "--data", "rows.npz", "--epochs", "3", "--device", "cpu")
+    run = "runs/mono_forward-on-rows/seed-0"
+    assert code == 0 and (tmp_path / run / "result.json").exists(), said
+    code, said = onward("evaluate", run, "--data", "rows.npz")
+    assert code == 0 and "balanced accuracy" in said and "precision %" in said
+    assert onward("evaluate", run)[0] == 0

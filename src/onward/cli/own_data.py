@@ -60,20 +60,21 @@ def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
         raise CommandLineError(f"{flag} belongs to a folder of one's own: onward train --data DIR {flag} {said[flag]}")
     settings = _settings(said["--data"], words)
     data = load(settings)
-    init, method = _flag(words, "--init"), said.get("--method", "predsim")
+    images = data.inputs.kind == "images"
+    init, method = _flag(words, "--init"), said.get("--method", "predsim" if images else "mono_forward")
     if init is not None and not {"--method", "--net"} & said.keys():
         spec = load_model(Path(init))[1]
         algorithm, net, method = spec.algorithm, spec.net, type(spec.algorithm).__name__
         if (Path(init) / "config.json").is_file():
             method = RunFolder.open(Path(init)).recipe().name.partition("-")[0]
     else:
-        algorithm, net = _method(method), _net(said.get("--net", "TinyCNN"))
+        algorithm, net = _method(method), _net(said.get("--net", "TinyCNN" if images else "Dense"))
         net = fitted_net(algorithm, net, data)
     batch = max(8, min(64, len(data.train) // 8))
     steps = max(1, len(data.train) // batch)
     recipe = Recipe(
         name=method.lower().replace("-", "_"),
-        description="images of one's own",
+        description=f"{'images' if images else 'data'} of one's own",
         algorithm=algorithm,
         net=net,
         data=settings,
@@ -81,7 +82,7 @@ def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
         epochs=max(_EPOCHS[0], min(_EPOCHS[1], -(-_STEPS // steps))),
         batch_size=batch,
     )
-    return recipe.on_other_images(settings, Path(settings.name).name)
+    return recipe.on_other_images(settings, Path(settings.name).name.removesuffix(".npz"))
 
 
 def fitted_net(algorithm: Algorithm, net: Architecture, data: Splits) -> Architecture:

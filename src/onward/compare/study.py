@@ -17,7 +17,7 @@ from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Run, obtain
-from onward.runs.localities import in_words
+from onward.runs.localities import in_words_on
 from onward.runs.train import RunOptions
 
 _WORDS = ("name", "description", "published", "backprop", "seed")  # of a recipe: they decide no method
@@ -257,7 +257,7 @@ def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
         "description": recipe.description,
         "backprop": isinstance(recipe.algorithm, Backprop),
         "network": short(recipe.net),
-        "locality": result.get("locality") or in_words(recipe, (method.data.shape, len(method.data.class_names))),
+        "locality": result.get("locality") or in_words_on(recipe, method.data),
         "data": method.data.note or method.data.name,
         "data_checksum": method.data.checksum,
         "validation_split": [recipe.data.validation_fraction, recipe.data.split_seed],

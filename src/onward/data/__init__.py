@@ -1,5 +1,6 @@
 """Image sets: named, from the user's folders or arrays, in memory or streamed; splits, augmentation and batches."""
 
+from .array_files import array_files, rows_in
 from .arrays import from_arrays
 from .augment import Augment, Augmentation
 from .carve import carve
@@ -33,6 +34,7 @@ __all__ = [
     "Splits",
     "Streamed",
     "TrainLoader",
+    "array_files",
     "as_data",
     "as_floats",
     "as_splits",
@@ -50,6 +52,7 @@ __all__ = [
     "note_on_counts",
     "read_image",
     "read_labeled",
+    "rows_in",
     "rows_of",
     "weights_of",
 ]

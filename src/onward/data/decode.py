@@ -128,9 +128,13 @@ class PixelBuffer:
         return Images(pixels[:, :1].clone() if gray else pixels, torch.tensor(self.labels))
 
 
-def resize(pixels: UInt8[Tensor, "N 1 H W"], side: int) -> UInt8[Tensor, "N 1 S S"]:
-    """Gray images already in memory brought to `side` pixels, by the same filter as files."""
-    arrays = [to_array(Image.fromarray(image.numpy()), channels=1, size=(side, side)) for image in pixels[:, 0]]
+def resize(pixels: UInt8[Tensor, "N C H W"], side: int) -> UInt8[Tensor, "N C S S"]:
+    """Images already in memory, gray or RGB, brought to `side` pixels, by the same filter as files."""
+    channels = pixels.shape[1]
+    arrays = []
+    for image in pixels.movedim(1, -1).numpy():
+        opened = Image.fromarray(np.ascontiguousarray(image[..., 0] if channels == 1 else image))
+        arrays.append(to_array(opened, channels=channels, size=(side, side)))
     return torch.from_numpy(np.stack(arrays))
 
 

@@ -49,12 +49,17 @@ def scan(root: Path) -> ClassFolders:
     if not root.is_dir():
         raise ValueError(_no_folder(root))
     if (root / "metadata.csv").is_file():
-        return ClassFolders(root, _listed(root), None)
+        return _listed_splits(root)
     inside = {folder.name for folder in _subfolders(root)}
     if "train" not in inside or not _is_split(root / "train"):
         for name in sorted(inside):
             if name.lower() in ("train", "training") and name != "train" and _subfolders(root / name):
                 raise ValueError(f"{root / name} looks like a training split: call it train, and the other one test")
+        if "train" in inside and inside <= {"train", *TEST_NAMES}:
+            raise ValueError(
+                f"{root / 'train'} holds images that are not sorted into classes: put them into a sub-folder for each "
+                "class, or list them in train/metadata.csv with the columns file_name and label"
+            )
         return ClassFolders(root, _classes(root), None)
     tests = [name for name in TEST_NAMES if name in inside]
     if not tests:
@@ -65,13 +70,13 @@ def scan(root: Path) -> ClassFolders:
     for unused in sorted(inside - {"train", tests[0], held}):
         where = f"{held}/" if held else "carved from train/"
         _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is {where}")
-    train, test = _classes(root / "train"), _beside(root, tests[0])
+    train, test = _found(root / "train"), _beside(root, tests[0])
     return ClassFolders(root, train, test, _beside(root, held) if held else None)
 
 
 def _beside(root: Path, split: str) -> Files:
     """Return the files of another split. Raises ValueError unless it has the classes of train."""
-    train, found = _classes(root / "train"), _classes(root / split)
+    train, found = _found(root / "train"), _found(root / split)
     check_names_apart(dict.fromkeys((*train, *found)), str(root))
     different = sorted(set(train) ^ set(found))
     if different:
@@ -133,8 +138,30 @@ def image_files(root: Path) -> list[Path]:
     return found
 
 
-def _listed(root: Path) -> Files:
-    """Return the classes that metadata.csv gives to its files. Raises ValueError naming the row at fault."""
+def _found(folder: Path) -> Files:
+    """Return the files of each class: those that its metadata.csv lists, or those of its sub-folders."""
+    if not (folder / "metadata.csv").is_file():
+        return _classes(folder)
+    files = _listed(folder)
+    if len(files) > 1:
+        raise ValueError(f"{folder / 'metadata.csv'} has a column split: put it beside the folders of the splits")
+    return _two_classes(files["train"], folder / "metadata.csv")
+
+
+def _listed_splits(root: Path) -> ClassFolders:
+    """Return what metadata.csv lists, by the splits of its column split, where it has one."""
+    files, table = _listed(root), root / "metadata.csv"
+    train = _two_classes(files.get("train", {}), table)
+    for split, classes in files.items():
+        strange = next((name for name in classes if name not in train), None)
+        if strange is not None:
+            raise ValueError(f"{table} has the class {strange!r} in {split}, but not in train: add images or remove it")
+    parts = {split: {name: classes.get(name, []) for name in train} for split, classes in files.items()}
+    return ClassFolders(root, train, parts.get("test"), parts.get("validation"))
+
+
+def _listed(root: Path) -> dict[str, Files]:
+    """Return the files of each class that metadata.csv lists, by split. Raises ValueError naming the row at fault."""
     table = root / "metadata.csv"
     with open(table, newline="", encoding="utf-8-sig") as file:
         rows = csv.DictReader(file)
@@ -142,17 +169,25 @@ def _listed(root: Path) -> Files:
         label = next((name for name in ("label", "class", "target") if name in columns), None)
         if "file_name" not in columns or label is None:
             raise ValueError(f"{table} has the columns {', '.join(columns)}: name them file_name and label")
-        classes: Files = {}
+        found: dict[str, Files] = {}
         for number, row in enumerate(rows, 2):
             name, given = (row["file_name"] or "").strip(), (row[label] or "").strip()
             if not name or not given:
                 raise ValueError(f"{table}, line {number} lacks a {'label' if name else 'file_name'}: complete it")
+            split = (row["split"] or "").strip().lower() if "split" in columns else "train"
+            if split != "train" and split not in TEST_NAMES:
+                raise ValueError(f"{table}, line {number} has the split {split!r}: give train, test or validation")
+            split = "validation" if split in TEST_NAMES[1:] else split
             path = root / name
             if not path.resolve().is_relative_to(root.resolve()) or not path.is_file():
                 raise ValueError(f"{table}, line {number}: {name} is no file in {root}: correct it, or remove the line")
-            classes.setdefault(given, []).append(path)
+            found.setdefault(split, {}).setdefault(given, []).append(path)
+    return found
+
+
+def _two_classes(classes: Files, table: Path) -> Files:
     if len(classes) < 2:
-        raise ValueError(f"{table} has {len(classes)} classes: a classifier needs two or more")
+        raise ValueError(f"{table} has {len(classes)} classes to learn: a classifier needs two or more")
     check_names_apart(classes, str(table))
     return dict(sorted(classes.items()))
 
@@ -165,7 +200,8 @@ def _append(buffer: PixelBuffer, classes: Files):
 
 def _is_split(folder: Path) -> bool:
     """A folder called train that holds images itself is a class, such as beside car and bus."""
-    return bool(_subfolders(folder)) or not any(folder.iterdir())
+    listed = (folder / "metadata.csv").is_file()
+    return listed or bool(_subfolders(folder)) or not any(folder.iterdir())
 
 
 def _classes(root: Path) -> Files:
@@ -221,8 +257,8 @@ def _subfolders(root: Path) -> list[Path]:
 def _no_folder(root: Path) -> str:
     if root.exists():
         return (
-            f"{root} is a file, not a folder: images are read from a folder with a sub-folder for each class; "
-            "arrays (.npz, idx files and the like) go through onward.from_arrays"
+            f"{root} is a file, not a folder: images are read from a folder with a sub-folder for each class, or of "
+            "idx files; of files, .npz is read; all other arrays go through onward.from_arrays"
         )
     looked = "" if root.is_absolute() else f" in {Path.cwd()}"
     return f"{root} is not a folder{looked}: give one that holds a sub-folder of images for each class"
@@ -234,7 +270,8 @@ def _instead(root: Path) -> str:
     if ".parquet" in suffixes:
         return ", but parquet files, which are read for the named sets alone"
     images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
-    return f", but {images} images that are not sorted into classes" if images else ""
+    listed = ", nor listed in a metadata.csv with the columns file_name and label"
+    return f", but {images} images that are not sorted into classes{listed}" if images else ""
 
 
 def _warn(message: str):

@@ -11,6 +11,7 @@ import torch
 from onward import registry
 from onward.core import Count, Range, Seed, check_fields
 
+from .array_files import array_files, splits_of
 from .augment import PLAIN, Augmentation
 from .cache import cached
 from .carve import carve_test, carve_validation
@@ -37,7 +38,7 @@ class DataSettings:
     """Which images to train on and how they are split and augmented; raises ValueError on values out of range."""
 
     name: str = "digits"
-    """digits, a named set (mnist, cifar10, ...), or the path of a folder with one sub-folder per class."""
+    """digits, a named set (mnist, cifar10, ...), or the path of your own: a folder of classes, .npz, idx files."""
     size: Annotated[int, Range(1, 2**16)] | None = None
     """Side in pixels that images are brought to; None keeps the native size."""
     validation_fraction: Annotated[float, Range(0, 1, above=True, below=True)] = 0.1
@@ -81,6 +82,9 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         note = note_on(named, decoded, digest, size=size)
     elif is_folder(name):
         root = Path(name).expanduser()
+        if (arrays := array_files(root)) is not None:
+            share, seed = settings.validation_fraction, settings.split_seed
+            return splits_of(arrays, size=settings.size, fraction=share, seed=seed)
         name = root.resolve().name
         if (found := own_shards(root)) is not None:
             identity = [[stamp(file) for files in found for file in files], settings.size, "own"]
@@ -121,7 +125,7 @@ def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers:
     if data_dir is None or _is_named(settings.name):
         return load(settings, data_dir=data_dir, workers=workers)
     below = data_dir / Path(settings.name).name
-    return load(replace(settings, name=os.path.abspath(below if below.is_dir() else data_dir)), workers=workers)
+    return load(replace(settings, name=os.path.abspath(below if below.exists() else data_dir)), workers=workers)
 
 
 def located(settings: DataSettings) -> DataSettings:
@@ -132,8 +136,8 @@ def located(settings: DataSettings) -> DataSettings:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name of images means a folder of one's own."""
-    return "/" in name or os.sep in name or Path(name).is_dir()
+    """Whether a name of images means a folder, or a file of arrays, of one's own."""
+    return "/" in name or os.sep in name or name.endswith(".npz") or Path(name).is_dir()
 
 
 def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path | None):

@@ -6,7 +6,19 @@ from typing import Any, Literal
 from torch.utils.data import DataLoader
 
 from onward.core import Learner, TrainerSettings, check_value
-from onward.data import Data, DataSettings, Source, Splits, as_splits, is_folder, load, read_labeled, rows_of
+from onward.data import (
+    Data,
+    DataSettings,
+    Source,
+    Splits,
+    array_files,
+    as_splits,
+    is_folder,
+    load,
+    read_labeled,
+    rows_in,
+    rows_of,
+)
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
 from onward.runs.finished import Run, check_measured
@@ -86,23 +98,29 @@ def evaluate_others(
     learner, recipe, folder = open_model(path)
     if recipe is None:
         raise ValueError(f"{folder} is a saved model without a recipe: use onward.evaluate(path, data)")
-    shape, names = learner.image_shape, learner.class_names
-    assert shape is not None
-    channels, height, width = shape
-    if is_folder(others):
-        place = Path(others).expanduser()
-        images = read_labeled(place, names, channels=channels, size=(height, width))
-        name = place.resolve().name
-    else:
-        found = load(DataSettings(name=others, size=height), data_dir=data_dir)
-        images, name = found.test, found.name
-        if found.class_names != names or found.shape != shape:
-            raise ValueError(
-                f"{others} has images {found.shape} of the classes {', '.join(found.class_names[:8])}, the model takes "
-                f"{shape} of {', '.join(names[:8])}: name images of the same kind"
-            )
+    images, name = _others(learner, others, data_dir)
     accuracy = _evaluator(learner.to(choose_device(device)), recipe, watch).accuracy(images)
-    return recipe, len(images), name, names, accuracy
+    return recipe, len(images), name, learner.class_names, accuracy
+
+
+def _others(learner: Learner, others: str, data_dir: Path | None) -> tuple[Source, str]:
+    """Return other samples of the classes that a learner knows, and what they are called."""
+    form, names, place = learner.input_form, learner.class_names, Path(others).expanduser()
+    assert form is not None
+    if is_folder(others) and (arrays := array_files(place)) is not None:
+        return rows_in(arrays, form, learner.task, names), place.resolve().stem
+    if form.kind != "images":
+        raise ValueError(f"{others} holds images, but the model takes {form.kind} of shape {list(form.shape)}")
+    channels, height, width = form.shape
+    if is_folder(others):
+        return read_labeled(place, names, channels=channels, size=(height, width)), place.resolve().name
+    found = load(DataSettings(name=others, size=height), data_dir=data_dir)
+    if found.class_names != names or found.shape != form.shape:
+        raise ValueError(
+            f"{others} has images {found.shape} of the classes {', '.join(found.class_names[:8])}, the model takes "
+            f"{form.shape} of {', '.join(names[:8])}: name images of the same kind"
+        )
+    return found.test, found.name
 
 
 def _evaluator(learner: Learner, recipe: Recipe | None, watch: Watch) -> Evaluator:

@@ -13,11 +13,11 @@ from pathlib import Path
 import torch
 
 from onward.core import derive_seed, seeded
-from onward.data import NAMED_SETS
+from onward.data import NAMED_SETS, Splits, as_floats
 from onward.measure import Locality, locality_of
 from onward.recipes import Recipe
 from onward.runs.codec import encode, with_first_names
-from onward.runs.model import ModelSpec
+from onward.runs.model import ModelSpec, spec_for
 
 Sizes = tuple[tuple[int, ...], int]
 """The shape of images, and the number of their classes."""
@@ -34,6 +34,16 @@ def in_words(recipe: Recipe, sizes: Sizes | None = None) -> str:
         return ""
     found = _kept().get(_key(recipe, sizes))
     return found if found is not None else str(measured(recipe, sizes))
+
+
+def in_words_on(recipe: Recipe, data: Splits) -> str:
+    """Return the locality of a recipe on data of any kind, measured on a few rows where these are no plain images."""
+    if data.inputs.unit and data.task == "classes":
+        return in_words(recipe, (data.shape, len(data.class_names)))
+    rows = data.validation.subset(torch.arange(min(_BATCH, len(data.validation))))
+    with seeded(derive_seed(0, "locality"), torch.device("cpu")):
+        learner = spec_for(recipe.algorithm, recipe.net, data).build()
+        return str(locality_of(learner, as_floats(rows.pixels), rows.labels))
 
 
 def measured(recipe: Recipe, sizes: Sizes) -> Locality:

@@ -12,7 +12,7 @@ from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
 from onward.measure import peak_memory
 from onward.recipes import Recipe, current, find, former
 from onward.runs.codec import decode, encode
-from onward.runs.localities import in_words
+from onward.runs.localities import in_words_on
 from onward.storage.disk import make_folder
 from onward.storage.files import read_json, write_json
 from onward.storage.forms import check_object
@@ -99,7 +99,7 @@ def make_record(
         "test_accuracy_by_rule": test.by_rule,
         "test_accuracy_by_block": list(test.by_block),
         "validation_accuracy": validation.of_default_rule,
-        "locality": in_words(recipe, (data.shape, len(data.class_names))),
+        "locality": in_words_on(recipe, data),
         "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
         "data": data.name,
         "data_note": data.note,

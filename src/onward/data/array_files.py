@@ -1,0 +1,241 @@
+"""Arrays in files: NumPy's .npz, and the idx files that MNIST and its relatives come in."""
+# N rows
+
+import gzip
+import re
+import struct
+import warnings
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from onward.core import InputForm, Task, class_indices
+
+from .arrays import from_arrays, names_of, read_rows
+from .carve import carve
+from .decode import resize
+from .images import Splits
+from .samples import Samples
+from .source_files import cause, stamp
+
+Split = Literal["train", "test", "validation"]
+Pair = tuple[np.ndarray, np.ndarray]
+"""Inputs and labels."""
+
+TEST_FRACTION = 0.2
+
+_INPUTS = ("images", "image", "x", "data", "inputs", "input", "features", "pixels")
+_LABELS = ("labels", "label", "y", "targets", "target", "classes")
+_SPLITS: dict[str, Split] = {
+    "train": "train",
+    "training": "train",
+    "test": "test",
+    "testing": "test",
+    "t10k": "test",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "dev": "validation",
+}
+_IDX = re.compile(
+    r"(?P<set>.*?)(?P<split>train|t10k|test|val|validation)-(?P<what>images|labels)[-.]idx\d-ubyte(\.gz)?"
+)
+_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+@dataclass(frozen=True)
+class ArrayFiles:
+    """Files that hold arrays: one .npz, or idx files by split, images first."""
+
+    root: Path
+    archive: Path | None = None
+    idx: dict[Split, tuple[Path, Path]] | None = None
+
+    def read(self) -> dict[Split, Pair]:
+        """Return inputs and labels of each split. Raises ValueError naming the file at fault and what to do."""
+        if self.archive is not None:
+            parts = _archive(self.archive)
+        else:
+            parts = {
+                split: (read_idx(images), read_idx(labels))
+                for split, (images, labels) in ({} if self.idx is None else self.idx).items()
+            }
+        for split, (inputs, labels) in parts.items():
+            if not inputs.ndim or not labels.ndim or len(inputs) != len(labels):
+                raise ValueError(
+                    f"{self.root} has inputs of shape {inputs.shape} and labels of shape {labels.shape} for {split}: "
+                    "give one label for each input"
+                )
+        return parts
+
+
+def array_files(root: Path) -> ArrayFiles | None:
+    """Return the arrays that a path stands for, which may lie in raw/ or NAME/raw/ below it; None if it holds none.
+
+    Raises ValueError for files of several sets, and for images without labels.
+    """
+    if root.suffix == ".npz":
+        if root.is_dir() or not root.exists():
+            raise ValueError(f"{root} is no file of arrays: name one that numpy.savez wrote, or a folder of images")
+        return ArrayFiles(root, archive=root)
+    if not root.is_dir():
+        return None
+    for folder in (root, root / "raw", *sorted(root.glob("*/raw"))):
+        found = _idx_files(folder) if folder.is_dir() else None
+        if found is not None:
+            return ArrayFiles(root, idx=found)
+    archives = sorted(root.glob("*.npz"))
+    return ArrayFiles(root, archive=archives[0]) if len(archives) == 1 and len(list(root.iterdir())) == 1 else None
+
+
+def splits_of(files: ArrayFiles, *, size: int | None, fraction: float, seed: int) -> Splits:
+    """Return splits of arrays; `size` is the side in pixels that 8-bit images are brought to.
+
+    Without a test split one is carved that no setting ever moves; without a validation split a `fraction` of the rest.
+    Raises ValueError as `from_arrays` does.
+    """
+    parts = files.read()
+    names = names_of(parts["train"][1], "classes", None)
+    if "test" not in parts:
+        inputs, labels = parts["train"]
+        targets = class_indices(labels, names, "labels")
+        kept, aside = (part.numpy() for part in carve(targets, TEST_FRACTION, 0, class_names=names))
+        parts |= {"train": (inputs[kept], labels[kept]), "test": (inputs[aside], labels[aside])}
+    given: dict[str, Any] = {}
+    for split in ("test", "validation"):
+        if split in parts:
+            inputs, labels = parts[split]
+            given |= {f"{split}_images": _sized(inputs, size, files.root), f"{split}_labels": labels}
+    inputs, labels = parts["train"]
+    return from_arrays(
+        _sized(inputs, size, files.root),
+        labels,
+        class_names=names,
+        validation_fraction=fraction,
+        seed=seed,
+        name=files.root.resolve().stem,
+        **given,
+    )
+
+
+def rows_in(files: ArrayFiles, form: InputForm, task: Task, names: Sequence[str]) -> Samples:
+    """Return the samples to evaluate on, of the form that others have: the test split where there is one, else all."""
+    parts = files.read()
+    inputs, labels = parts.get("test", parts["train"])
+    sized = _sized(inputs, form.shape[-1], files.root) if form.unit and inputs.dtype == np.uint8 else inputs
+    return read_rows(sized, labels, form, task, names)
+
+
+def read_idx(file: Path) -> np.ndarray:
+    """Return the array of an idx file, which may be compressed by gzip. Raises ValueError naming it."""
+    stamp(file)
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else open(file, "rb") as content:
+            *zeros, kind, rank = content.read(4).rjust(4, b"?")
+            if any(zeros) or kind not in _TYPES or not rank:
+                raise EOFError("it does not begin as one")
+            shape = struct.unpack(f">{rank}I", content.read(4 * rank))
+            dtype = np.dtype(_TYPES[kind])
+            wanted = int(np.prod(shape, dtype=np.float64)) * dtype.itemsize
+            held = content.read(wanted + 1) if wanted < 2**40 else b""
+    except (OSError, EOFError, struct.error, zlib.error) as error:
+        raise ValueError(f"{file} cannot be read as an idx file ({cause(error)}): copy it again") from None
+    if len(held) != wanted:
+        other = "more" if len(held) > wanted else f"{len(held):,}"
+        raise ValueError(f"{file} is to hold {shape} values, {wanted:,} bytes, but has {other}: copy it again")
+    return np.frombuffer(held, dtype).reshape(shape).astype(dtype.newbyteorder("="))
+
+
+def _idx_files(folder: Path) -> dict[Split, tuple[Path, Path]] | None:
+    found: dict[tuple[str, Split], dict[str, Path]] = {}
+    for file in sorted(folder.iterdir(), reverse=True):  # so that a file stands before its compressed copy
+        match = _IDX.fullmatch(file.name)
+        if match is not None:
+            found.setdefault((match["set"], _SPLITS[match["split"]]), {})[match["what"]] = file
+    if not found:
+        return None
+    sets = sorted({name for name, _ in found})
+    if len(sets) > 1:
+        raise ValueError(
+            f"{folder} has the idx files of {len(sets)} sets ({', '.join(f'{n}...' for n in sets)}): give each a folder"
+        )
+    for (_, split), files in found.items():
+        if len(files) < 2:
+            here, missing = ("images", "labels") if "images" in files else ("labels", "images")
+            raise ValueError(f"{folder} has the {here} of {split}, {files[here].name}, but no {missing}: add that file")
+    if (sets[0], "train") not in found:
+        raise ValueError(f"{folder} has no training images (train-images-idx3-ubyte): add them, or call them so")
+    return {split: (files["images"], files["labels"]) for (_, split), files in found.items()}
+
+
+def _archive(file: Path) -> dict[Split, Pair]:
+    stamp(file)
+    if not zipfile.is_zipfile(file):
+        raise ValueError(f"{file} is no archive of arrays: save it again with numpy.savez")
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            places = _places(list(archive.files), file)
+            arrays = {key: archive[key] for pair in places.values() for key in pair}
+    except ValueError as error:
+        if str(error).startswith(str(file)):
+            raise
+        if "allow_pickle" in str(error):
+            raise ValueError(f"{file} holds Python objects, which are not read: save arrays of one type") from None
+        raise ValueError(f"{file} cannot be read ({cause(error)}): save it again with numpy.savez") from None
+    except (OSError, EOFError, LookupError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ValueError(f"{file} cannot be read ({cause(error)}): save it again with numpy.savez") from None
+    return {split: (arrays[images], _flat(arrays[labels])) for split, (images, labels) in places.items()}
+
+
+def _places(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
+    """Return the names of the two arrays of each split. Raises ValueError where they are not clear."""
+    if keys == ["arr_0", "arr_1"]:
+        return {"train": ("arr_0", "arr_1")}
+    told = f"{file} holds {', '.join(keys)[:200]}: call them images and labels, or x_train, y_train, x_test and y_test"
+    found: dict[Split, dict[str, str]] = {}
+    unknown = []
+    for key in keys:
+        words = re.findall(r"[a-z0-9]+", key.lower())
+        splits: list[Split] = [_SPLITS[word] for word in words if word in _SPLITS]
+        what = ["inputs" if word in _INPUTS else "labels" for word in words if word in _INPUTS + _LABELS]
+        if len(splits) > 1 or len(what) != 1 or len(words) != len(splits) + 1:
+            unknown.append(key)
+            continue
+        split = splits[0] if splits else "train"
+        if found.setdefault(split, {}).setdefault(what[0], key) != key:
+            raise ValueError(f"{told} ({found[split][what[0]]} and {key} are both {what[0]} of {split})")
+    if "train" not in found or any(len(pair) < 2 for pair in found.values()):
+        raise ValueError(told)
+    if unknown:
+        warnings.warn(f"{', '.join(unknown)[:200]} in {file} is not used", stacklevel=5)
+    return {split: (pair["inputs"], pair["labels"]) for split, pair in found.items()}
+
+
+def _flat(labels: np.ndarray) -> np.ndarray:
+    return labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+
+
+def _sized(inputs: np.ndarray, size: int | None, root: Path) -> np.ndarray | Shaped[Tensor, "N ..."]:
+    """Return 8-bit images brought to `size` pixels, and all else as it is. Raises ValueError where it has to differ."""
+    if size is None or not len(inputs):
+        return inputs
+    color = inputs.ndim == 4 and 3 in (inputs.shape[1], inputs.shape[3])
+    sides = inputs.shape[1:3] if inputs.ndim == 3 or inputs.shape[-1] in (1, 3) else inputs.shape[-2:]
+    if set(sides) == {size}:
+        return inputs
+    if inputs.dtype != np.uint8 or inputs.ndim not in (3, 4) or not (color or inputs.ndim == 3 or 1 in inputs.shape):
+        raise ValueError(f"{root} holds {inputs.dtype} of shape {inputs.shape}, no 8-bit images: leave --data.size out")
+    pixels = torch.from_numpy(inputs)
+    if inputs.ndim == 3:
+        pixels = pixels[:, None]
+    elif inputs.shape[1] not in (1, 3):
+        pixels = pixels.permute(0, 3, 1, 2)
+    return resize(pixels, size)
