@@ -24,6 +24,7 @@ from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import HeadGoodness, LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice
 from onward.parts.objective.competition import Mixture, PositiveNegative
+from onward.parts.ops.batch_norm import has_batch_norm
 from onward.parts.supervision.labels import LabelInLoss
 
 _OBJECTIVES = {"competition": CrossEntropy, "threshold": PositiveNegative, "mixture": Mixture}
@@ -58,7 +59,7 @@ class CwComp(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a width that is no multiple of its classes, or impossible windows."""
-        normalized = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        normalized = has_batch_norm(net.bodies)
         blocks = [
             LocalBlock(
                 body,

@@ -62,11 +62,11 @@ class DistanceForward(Algorithm):
         blocks = [
             LocalBlock(
                 body,
-                goodness=self._goodness(body, num_classes, width) if k in scored(turns) else None,
+                goodness=self._goodness(given, num_classes, width) if k in scored(turns) else None,
                 objective=objective if k in scored(turns) else None,
                 handoff=Handoff(UnitLength() if self.unit_length else nn.Identity(), join, pool),
             )
-            for k, (body, join, width, pool) in enumerate(zip(bodies, *net[1:], strict=True))
+            for k, (body, given, join, width, pool) in enumerate(zip(bodies, *net, strict=True))
         ]
         rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1)}
         readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))

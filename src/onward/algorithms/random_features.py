@@ -20,6 +20,7 @@ from onward.parts.goodness.linear import LinearHead, Standardized, grid_within
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import BestBlock, LastGoodness, SumGoodness
 from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.ops.batch_norm import has_batch_norm
 from onward.parts.supervision.labels import LabelInLoss
 
 
@@ -34,7 +35,7 @@ class RandomFeatures(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
-        normalized = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        normalized = has_batch_norm(net.bodies)
         normalize = nn.Identity if normalized else UnitLength
         blocks = []
         for body, join, width, pool in zip(*net, strict=True):

@@ -57,8 +57,9 @@ class RecurrentForwardForward(Algorithm):
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a network of anything but linear layers with ReLU."""
         linear = [[module for module in body.modules() if isinstance(module, nn.Linear)] for body in net.bodies]
-        maps = any(isinstance(module, nn.Conv2d) for body in net.bodies for module in body.modules())
-        if maps or any(len(found) != 1 for found in linear):
+        weights = [sum(1 for _ in body.parameters()) for body in net.bodies]
+        own = [sum(1 for layer in found for _ in layer.parameters()) for found in linear]
+        if weights != own or any(len(found) != 1 for found in linear):  # another layer would be left out
             raise ValueError("layers that read layers below and above need a network of linear layers, such as MLP")
         above = [*net.widths[1:], num_classes]
         layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]

@@ -21,6 +21,7 @@ from onward.parts.goodness.means import MeanSquare
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LastGoodness, SumGoodness
 from onward.parts.objective.symba import PairSoftplus
+from onward.parts.ops.batch_norm import has_batch_norm
 from onward.parts.supervision.label_beside import LabelNumber, with_label_beside
 
 
@@ -39,7 +40,7 @@ class Trifecta(Algorithm):
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError for too many wrong labels, or pairs of one layer."""
-        normalized = any(isinstance(module, nn.BatchNorm2d) for body in net.bodies for module in body.modules())
+        normalized = has_batch_norm(net.bodies)
         blocks = [
             LocalBlock(
                 body if k else with_label_beside(body, num_classes, learned=True, side=self.side),

@@ -37,11 +37,11 @@ class Head(NamedTuple):
 
 
 class Stretch(nn.Module):
-    """Stands for a stretch of somebody's model while an algorithm fills the other slots; it tells its shape alone."""
+    """Stands for a stretch of somebody's model while an algorithm fills the other slots; it tells its layout alone."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
-        self.shape = shape
+        self.activity_layout = "vector" if len(shape) == 1 else "map"
         self.stand_in = nn.Parameter(torch.zeros(()))  # an algorithm that freezes bodies freezes this
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onward.nets.layout import Layout, channels_first
 from onward.parts.ops.activity import widen
+from onward.parts.ops.feature_maps import as_map
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Reading:
         example = channels_first(torch.empty(activity, device="meta"), self.layout)
         if self.per_token or example.ndim == 2 or self.layout in ("tokens", "time_first"):
             return (example.shape[1],)
-        return tuple(_as_map(example).shape[1:])
+        return tuple(as_map(example).shape[1:])
 
     def __call__(
         self, activity: Float[Tensor, "..."], mask: Bool[Tensor, "B T"] | None, places: tuple[int, ...] | None
@@ -41,7 +42,7 @@ class Reading:
         if seen.ndim == 2:
             return seen
         if self.layout not in ("tokens", "time_first"):
-            return _as_map(seen)
+            return as_map(seen)
         if mask is None or mask.shape != (seen.shape[0], seen.shape[2]):
             return seen.mean(dim=2)
         kept = mask.to(seen)[:, None]
@@ -57,7 +58,3 @@ class Reading:
                 )
             seen = F.interpolate(seen, size=places, mode="nearest")
         return seen.flatten(2).transpose(1, 2).flatten(0, 1)
-
-
-def _as_map(seen: Tensor) -> Tensor:
-    return seen.unsqueeze(2) if seen.ndim == 3 else seen.flatten(3) if seen.ndim == 5 else seen

@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import nn
 
 from onward.core import Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
 
 _GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halves the map
@@ -21,6 +22,8 @@ class Airbench(Architecture):
     Differs from the source: no bias, which batch normalization has; usual initial weights; maps of one pixel are not
     halved; the classifier is the algorithm's. Raises ValueError for images smaller than a patch.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     whiten: ClassVar[int] = 2
 

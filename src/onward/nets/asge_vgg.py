@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape, dropped_conv
 from onward.nets.pool import Pooling, halve
 
@@ -17,6 +19,8 @@ class VGG8(Architecture):
     9.148 M parameters at width 128 for color images. Maps are halved behind layers 1, 3, 4 and 5, counted from 0.
     Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 128
     """Channels of the first layer."""
@@ -37,6 +41,8 @@ class VGG11(Architecture):
     16.228 M parameters at width 128 for color images. Maps are halved behind layers 1, 3, 5 and 7, counted from 0.
     Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 128
     """Channels of the first layer."""

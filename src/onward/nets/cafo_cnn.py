@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import ClassVar
 
 from torch import nn
 
 from onward.core import Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, plain
 
 
@@ -16,6 +18,8 @@ class CaFoCNN(Architecture):
     0.630 M parameters at width 32 for color images (CaFo, released code). Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 32
     """Channels of the first block."""

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from onward.core import Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, plain
 
 
@@ -17,6 +19,8 @@ class CFSE(Architecture):
     released code). Widths are 20, 80, 240, 480 for ten classes. Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 2
     """Channels per class of the first layer."""
@@ -36,6 +40,8 @@ class CFSE6(Architecture):
     800, 1600 for the 100 classes and 20 superclasses of CIFAR-100. Raises ValueError for a width or superclasses
     below 1.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 1
     """Multiple of the published number of channels."""

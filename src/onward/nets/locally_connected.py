@@ -3,7 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Range, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Depth, Net, Shape, plain
 
 Field = Annotated[int, Range(1, 1024)]
@@ -56,6 +57,8 @@ class LocalFields(Architecture):
     Raises ValueError for a size below 1.
     """
 
+    activities: ClassVar[Layout] = "vector"
+
     width: Size = 128
     """Channels at each place of the first layer."""
     field: Field = 10
@@ -77,6 +80,8 @@ class TopographicMaps(Architecture):
     3072 units a layer, as many as a color image has values; at the edge a unit sees less. 2.236 M parameters at depth
     2 for color images of 32x32. Raises ValueError for a size below 1 or an even field.
     """
+
+    activities: ClassVar[Layout] = "vector"
 
     width: Size = 3
     """Units at each pixel."""

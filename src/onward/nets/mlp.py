@@ -9,12 +9,15 @@ from typing import ClassVar
 from torch import nn
 
 from onward.core import Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Depth, Net, Shape, plain
 
 
 @dataclass(frozen=True)
 class MLP(Architecture):
     """Linear layers with ReLU on the flattened input. Raises ValueError for a width or depth below 1."""
+
+    activities: ClassVar[Layout] = "vector"
 
     takes: ClassVar[tuple[str, ...]] = ("images", "table", "windows", "array")
 
@@ -30,6 +33,8 @@ class MLP(Architecture):
 @dataclass(frozen=True)
 class Dense(Architecture):
     """Linear layers with ReLU on the flattened input, each of a size of its own. Raises ValueError for none at all."""
+
+    activities: ClassVar[Layout] = "vector"
 
     takes: ClassVar[tuple[str, ...]] = MLP.takes
 

@@ -1,10 +1,12 @@
 """Mono-Forward's convolutional network, as far as it is known."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape, dropped_conv
 
 
@@ -16,6 +18,8 @@ class MonoCNN(Architecture):
     pools and the bias are ours. Pools stand between goodness and handoff. Dropout opens every body but the first.
     Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 64
     """Channels of the first layer."""

@@ -3,7 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from onward import registry
 from onward.core import Range, Stream, check_fields
 from onward.nets.dropout import Dropout
+from onward.nets.layout import Layout
+from onward.nets.measuring import with_layouts
 from onward.nets.relu_dropout import ReluDropout
 
 Depth = Annotated[int, Range(1, 10_000)]
@@ -40,6 +42,7 @@ def plain(bodies: Sequence[nn.Module], widths: Sequence[int]) -> Net:
 class Architecture(ABC):
     """A frozen dataclass: its fields are sizes; called with the shape of its input, it builds the net.
 
+    Each body has an `activity_layout` then: features are on the first axis behind the batch.
     Fields are checked against their types and ranges. Raises ValueError for one outside them.
     """
 
@@ -48,8 +51,17 @@ class Architecture(ABC):
     takes: ClassVar[tuple[str, ...]] = ("images",)
     """The kinds of inputs that it is made for: images, table, windows, tokens or array."""
 
+    activities: ClassVar[Layout | None] = None
+    """Layout of what its bodies give, but for a body with an `activity_layout` of its own; None: it is measured, by a
+    pass of shapes alone, which takes a second where torch knows shapes by Python."""
+
     whiten: ClassVar[int] = 0
     """Side of the patches that the network wants whitened; 0: it takes the images as they are."""
+
+    def __init_subclass__(cls, **options: Any):
+        super().__init_subclass__(**options)
+        if "__call__" in vars(cls):
+            cls.__call__ = with_layouts(cls.__call__)
 
     def __post_init__(self):
         check_fields(self)

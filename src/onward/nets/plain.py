@@ -1,8 +1,10 @@
 """DeeperForward's seventeen-layer network without skip connections."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from onward.core import ShareBelowOne, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 
 
@@ -13,6 +15,8 @@ class Plain17(Architecture):
     26.823 M parameters at width 100 for color images (DeeperForward, released code).
     Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 100
     """Channels of the first stage; each later stage has twice as many."""

@@ -3,9 +3,10 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from onward.core import ShareBelowOne, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape
 from onward.nets.residual import ConcatOrder, Conv, Unit, residual
 
@@ -13,6 +14,8 @@ from onward.nets.residual import ConcatOrder, Conv, Unit, residual
 @dataclass(frozen=True)
 class _ResNet(Architecture):
     """One convolution, then units that a skip connection passes by; `units` says which."""
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 100
     """Channels of the first stage; each later stage has twice as many."""

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
 from onward.nets.dropout import Dropout
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
 
 Weights = Literal["kaiming", "uniform"]
@@ -23,6 +24,8 @@ class Trifecta6(Architecture):
     goodness and handoff (the released code reads goodness after them), so that only the ReLU's output is kept alive.
     Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 128
     """Channels of the first layer."""
@@ -43,6 +46,8 @@ class Trifecta12(Architecture):
     8.486 M parameters at full width for color images, with or without a label channel; otherwise as `Trifecta6`.
     Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 64
     """Channels of the first layer."""

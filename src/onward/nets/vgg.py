@@ -1,8 +1,10 @@
 """DeeperForward's fourteen-layer network without skip connections."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from onward.core import ShareBelowOne, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 
 
@@ -12,6 +14,8 @@ class VGG14(Architecture):
 
     17.774 M parameters at width 70 for color images. Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 70
     """Channels of the first stage."""

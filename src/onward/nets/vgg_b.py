@@ -1,10 +1,12 @@
 """The VGG8b of Nøkland and Eidnes 2019: wide from the first layer on, with one hidden linear layer."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import nn
 
 from onward.core import ShareBelowOne, Size
+from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
 
 _SLOPE = 0.01
@@ -22,6 +24,8 @@ class VGG8b(Architecture):
     Differs from the paper: no bias before a batch normalization, which would undo it; and a side of a map that is one
     pixel long is not halved. Raises ValueError for a width below 1 or a bad dropout.
     """
+
+    activities: ClassVar[Layout] = "map"
 
     width: Size = 128
     """Channels of the first layer."""
@@ -47,10 +51,12 @@ class VGG8b(Architecture):
 
     def _linear(self, channels: int, sides: list[int]) -> nn.Module:
         outputs = 8 * self.width
-        return nn.Sequential(
+        body = nn.Sequential(
             *([nn.Dropout2d(self.dropout)] if self.dropout else []),
             nn.Flatten(),
             nn.Linear(channels * sides[0] * sides[1], outputs, bias=False),
             nn.BatchNorm1d(outputs),
             nn.LeakyReLU(_SLOPE, inplace=True),
         )
+        body.activity_layout = "vector"  # pyright: ignore
+        return body

@@ -13,6 +13,7 @@ from onward.core import Auxiliary, Target
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import cell_means
 from onward.parts.ops.class_groups import check_groups, group_mean, group_mean_square
+from onward.parts.ops.feature_maps import as_map
 
 HIGH, MIDDLE, LOW = 0.8, 0.2, 0.1
 """Temperatures at the start, after the warm-up, and at the end (HCL-FF, released code)."""
@@ -99,9 +100,10 @@ def pooled_class_norm(
 
     Averaging is linear, so it comes first here: no normalized map is ever written or kept for the backward pass.
     """
-    pooled = cell_means(activity, (cells, cells)) if activity.ndim == 4 else activity
+    pooled = cell_means(activity, (cells, cells)) if activity.ndim > 2 else activity
     groups = widen(pooled).unflatten(1, (num_classes, -1)).flatten(2)
-    even = all(side % cells == 0 for side in activity.shape[2:])  # then the mean of all cells is that of the map
+    sides = as_map(activity).shape[2:] if activity.ndim > 2 else ()
+    even = all(side % cells == 0 for side in sides)  # then the mean of all cells is that of the map
     mean = groups.mean(dim=2) if even else group_mean(activity, num_classes)
     variance = (group_mean_square(activity, num_classes) - mean.square()).clamp_min(0)
     return ((groups - mean[..., None]) * (variance + eps).rsqrt()[..., None]).flatten(1)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from onward.core import Auxiliary, Target
 from onward.parts.ops.activity import widen
+from onward.parts.ops.feature_maps import as_map
 from onward.parts.ops.one_hot import one_hot
 
 
@@ -27,6 +28,7 @@ class SimilarityMatching(Auxiliary):
         super().__init__()
         self.num_classes = num_classes
         self.weight = weight
+        self.maps = maps
         self.project = (
             nn.Conv2d(channels, channels, 3, padding=1, bias=False)
             if maps
@@ -34,7 +36,7 @@ class SimilarityMatching(Auxiliary):
         )
 
     def forward(self, activity: Float[Tensor, "B D ..."], target: Target) -> Float[Tensor, "N"]:
-        projected = widen(self.project(activity))
+        projected = widen(self.project(as_map(activity) if self.maps else activity))
         with torch.autocast(activity.device.type, enabled=False):
             labels = one_hot(target.label, self.num_classes, projected.dtype)
             difference = similarities(map_deviation(projected)) - similarities(labels)

@@ -93,5 +93,7 @@ class _Inject(torch.autograd.Function):
         if error is None:
             raise ValueError("the last block, whose error trains all others, is missing: go on with the whole network")
         sent = (error.to(feedback.dtype) @ feedback.flatten(1)).view(-1, *feedback.shape[1:])
-        sent = F.interpolate(sent, ctx.shape[2:]) if len(ctx.shape) == 4 else sent.flatten(1)
-        return sent.to(ctx.dtype), None, None
+        if len(ctx.shape) > 2:
+            rows = 1 if len(ctx.shape) == 3 else ctx.shape[2]
+            sent = F.interpolate(sent, (rows, ctx.shape[2:].numel() // rows))
+        return sent.reshape(ctx.shape).to(ctx.dtype), None, None

@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Goodness, Learner, Stream, Target, WrappedGoodness
+from onward.parts.ops.batch_norm import has_batch_norm
 from onward.parts.ops.one_hot import one_hot
 
 Coding = Literal["rate", "latency", "current"]
@@ -65,7 +66,7 @@ class SpikingLayer(nn.Module):
     def __init__(self, body: nn.Module, *, steps: int, leak: float, threshold: float, coding: Coding | None = None):
         """`coding` is how a first layer turns images into spikes; a later one is given spikes."""
         super().__init__()
-        if any(isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d) for module in body.modules()):
+        if has_batch_norm([body]):
             raise ValueError("spiking layers take bodies without batch norm, which mixes their steps")
         if steps < 1 or not 0 <= leak <= 1 or not threshold > 0:
             raise ValueError(

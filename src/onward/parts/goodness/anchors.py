@@ -20,7 +20,7 @@ def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor
     Each cell is summed in fp32 and handed over in the activity's own precision. A map smaller than the grid repeats
     its values, which leaves all angles as they are; an activity without a map has no cells.
     """
-    cells = cell_means(activity, (grid, grid)) if activity.ndim == 4 else activity
+    cells = cell_means(activity, (grid, grid)) if activity.ndim > 2 else activity
     return F.normalize(widen(cells).flatten(1), dim=1)
 
 

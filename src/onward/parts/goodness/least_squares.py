@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from onward.core import Goodness, Target
 from onward.parts.ops.activity import widen
+from onward.parts.ops.feature_maps import as_map
 
 
 class LeastSquares(Goodness):
@@ -61,8 +62,8 @@ class LeastSquares(Goodness):
         self._stale = True
 
     def _features(self, activity: Tensor) -> Float[Tensor, "B F"]:
-        if activity.ndim == 4:
-            activity = F.adaptive_avg_pool2d(activity, self.cells)
+        if activity.ndim > 2:
+            activity = F.adaptive_avg_pool2d(as_map(activity), self.cells)
         features = widen(activity).flatten(1).to(self.products.dtype)
         return F.pad(features, (0, 1), value=1.0)
 

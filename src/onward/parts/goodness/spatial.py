@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onward.core import Goodness
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import spread_over_cells
+from onward.parts.ops.feature_maps import as_map
 
 _PIECE = 8  # samples that a CPU squares at a time: the wide copy stays in its cache
 
@@ -79,8 +80,7 @@ def encode_cells(activity: Float[Tensor, "B D ..."], grid: int, power: Literal[1
 
     Raises ValueError for a map smaller than the grid.
     """
-    if activity.ndim == 2:
-        activity = activity[:, :, None, None]
+    activity = as_map(activity)
     if min(activity.shape[2:]) < grid:
         height, width = activity.shape[2:]
         raise ValueError(

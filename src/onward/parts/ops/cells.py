@@ -6,14 +6,16 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.parts.ops.feature_maps import as_map
 
-def cell_means(activity: Float[Tensor, "B D H W"], grid: tuple[int, int]) -> Float[Tensor, "B D P Q"]:
+
+def cell_means(activity: Float[Tensor, "B D ..."], grid: tuple[int, int]) -> Float[Tensor, "B D P Q"]:
     """Return the mean of each channel in every cell: those of adaptive average pooling, with a faster gradient.
 
     A map that the grid does not divide has cells that overlap; one that is smaller than the grid is repeated. Cells are
     summed in fp32 and handed over in the activity's own precision.
     """
-    return _CellMeans.apply(activity, grid)
+    return _CellMeans.apply(as_map(activity), grid)
 
 
 def spread_over_cells(

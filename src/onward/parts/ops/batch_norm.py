@@ -1,0 +1,11 @@
+"""Whether a network has batch normalization of its own."""
+
+from collections.abc import Iterable
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+def has_batch_norm(bodies: Iterable[nn.Module]) -> bool:
+    """Return whether any body has a batch normalization, of whatever number of axes: it normalizes what it hands on."""
+    return any(isinstance(module, _BatchNorm) for body in bodies for module in body.modules())
