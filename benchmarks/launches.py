@@ -11,11 +11,11 @@ from statistics import median
 from typing import Any
 
 import torch
+from onward.costs.contenders import interleave
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from onward.algorithms import ASGE, Algorithm, Backprop, DeeperForward, DistanceForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
-from onward.costs.contenders import interleave
 from onward.nets import MLP, VGG8, Airbench, Architecture, ResNet17, TinyCNN
 from report import Order, begin, finish
 
@@ -38,7 +38,7 @@ def main() -> None:
 
 
 def _row(algorithm: Algorithm, net: Architecture, order: Order) -> dict[str, object]:
-    steps = [_repeated(own, net, order.device) for own in (algorithm, Backprop(of=algorithm))]
+    steps = [repeated(own, net, order.device) for own in (algorithm, Backprop(of=algorithm))]
     counted = [operations(step) for step in steps]
     timed = interleave([lambda step=step: _seconds(step) for step in steps], order.steps)
     greedy, backprop = (median(times) for times in timed)
@@ -55,7 +55,7 @@ def _row(algorithm: Algorithm, net: Architecture, order: Order) -> dict[str, obj
     }
 
 
-def _repeated(algorithm: Algorithm, net: Architecture, device: torch.device) -> Callable[[], object]:
+def repeated(algorithm: Algorithm, net: Architecture, device: torch.device) -> Callable[[], object]:
     """Return what trains a fresh learner on the same batch once more; all optimizer state is there already."""
     torch.manual_seed(0)
     settings = TrainerSettings()

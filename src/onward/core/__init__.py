@@ -2,6 +2,7 @@
 
 from onward.core.block import LocalBlock, detach
 from onward.core.columns import Column, is_frame
+from onward.core.constants import constant
 from onward.core.evidence import ObservedEvidence
 from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
@@ -116,6 +117,7 @@ __all__ = [
     "chunks",
     "class_indices",
     "common_defaults",
+    "constant",
     "current_seed",
     "derive_seed",
     "detach",

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from onward.core.block import LocalBlock, detach, shared
+from onward.core.constants import constant
 from onward.core.gradients import gradients_on
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
@@ -100,16 +101,16 @@ def _forward_backward(
     for index, (block, context) in enumerate(zip(blocks[:-1], contexts[:-1], strict=True)):
         compute = partial(_forward_block, block, target if deep else None, context)
         loss, stream = recomputed(block, compute, stream) if recompute else compute(*stream)
-        losses += [] if loss is None else [loss * share]
+        losses += [] if loss is None else [loss]
         if handoff_from == index + 1:
             outgoing = detach(stream)
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
         activity = last.body(x)
-        loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))) * share)
+        loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))))
     if loss.requires_grad:
-        loss.backward()
+        loss.backward(constant(_filled, share, loss.dtype, loss.device))
     elif any(p.requires_grad for block in blocks for p in block.parameters()):  # else statistics alone are learned
         raise ValueError(
             f"the loss of {type(last.objective).__name__} depends on no weight that is trained, so nothing would be "
@@ -120,7 +121,12 @@ def _forward_backward(
         del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():
             outgoing = detach(hand_on(activity.detach(), *detach(skips)))
-    return loss.detach(), outgoing
+    loss = loss.detach()
+    return loss if share == 1 else loss * share, outgoing
+
+
+def _filled(value: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
+    return torch.full((), value, dtype=dtype, device=device)
 
 
 def _forward_block(

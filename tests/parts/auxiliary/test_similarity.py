@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import Target
-from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
+from onward.parts.auxiliary.similarity import SimilarityMatching, label_similarities, map_deviation, similarities
 
 SHAPES = [(5, 6), (5, 6, 1, 1), (5, 6, 3, 4)]
 CLASSES = 3
@@ -73,6 +73,7 @@ def test_labels_are_alike_or_equally_unlike(num_classes: int):
     same = labels[:, None] == labels[None, :]
     expected = torch.where(same, 1.0, -1 / (num_classes - 1)).double()
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
+    torch.testing.assert_close(label_similarities(labels, num_classes, torch.float64), expected)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -131,3 +132,12 @@ def test_bf16_activities_give_fp32_terms_close_to_those_of_fp32():
         rounded = matching(activity.bfloat16(), target)
     assert rounded.dtype == torch.float32
     torch.testing.assert_close(rounded, exact, rtol=0.1, atol=0.05)
+
+
+def test_a_map_in_half_precision_is_kept_as_it_is():
+    held = []
+    activity = torch.rand(5, 6, 8, 8, requires_grad=True).bfloat16()
+    with torch.autograd.graph.saved_tensors_hooks(lambda t: held.append((t.numel(), t.dtype)) or t, lambda t: t):
+        map_deviation(activity)
+    assert (activity.numel(), torch.bfloat16) in held
+    assert all(number <= 5 * 6 for number, dtype in held if dtype == torch.float32)

@@ -141,7 +141,7 @@ def test_class_norm_hands_a_gradient_on_inside_a_span():
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("normalize", [ClassNorm(3, 6), UnitLength()])
 def test_an_overwritten_activity_holds_the_same_bits(normalize, dtype):
-    activity = torch.rand(70, 6, 5, 5).to(dtype).contiguous(memory_format=torch.channels_last)
+    activity = torch.rand(70, 6, 8, 8).to(dtype).contiguous(memory_format=torch.channels_last)
     handoff = Handoff(normalize, Carry())
     with torch.no_grad():
         (expected,) = handoff(activity)

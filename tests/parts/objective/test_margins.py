@@ -176,3 +176,16 @@ def test_the_local_gradient_of_a_linear_layer_with_anchors_by_hand():
                 active += 1
     assert 0 < active < images * (classes - 1)  # both sides of the gate are seen
     torch.testing.assert_close(activity.grad, expected)
+
+
+@pytest.mark.parametrize("sharpness", [1.0, 30.0])
+def test_soft_class_margins_are_those_of_the_pairs(sharpness: float):
+    """Without a penalty they are a cross-entropy; with one that vanishes, the pairs themselves."""
+    labels = torch.tensor([0, 2, 1, 3])
+    scores, again = (torch.randn(4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)) for _ in "ab")
+    found = ClassMargin(NPairMargin(MARGIN, 0.0, "soft", sharpness))(scores.requires_grad_(), Target(labels))
+    pairs = ClassMargin(NPairMargin(MARGIN, 1e-300, "soft", sharpness))(again.requires_grad_(), Target(labels))
+    torch.testing.assert_close(found, pairs)
+    found.sum().backward()
+    pairs.sum().backward()
+    torch.testing.assert_close(scores.grad, again.grad)

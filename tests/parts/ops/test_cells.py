@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from onward.parts.ops.cells import cell_means
+from onward.parts.ops.cells import cell_means, spread_over_cells
 
 MAPS = [((8, 8), (4, 4)), ((15, 15), (8, 4)), ((13, 7), (4, 2)), ((3, 3), (4, 4)), ((5, 7), (1, 1)), ((1, 1), (2, 2))]
 
@@ -39,3 +39,10 @@ def test_bf16_gradients_are_those_of_fp32_rounded():
     F.adaptive_avg_pool2d(wide, (4, 4)).sum().backward()
     assert narrow.grad is not None and wide.grad is not None
     torch.testing.assert_close(narrow.grad.float(), wide.grad, rtol=2**-7, atol=0)
+
+
+@pytest.mark.parametrize(("sides", "grid"), [((8, 8), (4, 4)), ((15, 15), (8, 4))])
+def test_times_is_a_factor_of_the_gradient(sides: tuple[int, int], grid: tuple[int, int]):
+    gradient = torch.randn(3, 2, *grid)
+    once, twice = (spread_over_cells(gradient, sides, dtype=torch.float32, channels_last=True, times=n) for n in (1, 2))
+    assert torch.equal(2 * once, twice)

@@ -5,15 +5,15 @@ import math
 from typing import ClassVar
 
 import torch
-import torch.nn.functional as F
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 
-from onward.core import Auxiliary, Target
+from onward.core import Auxiliary, Target, constant
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import cell_means
 from onward.parts.ops.class_groups import check_groups, group_mean, group_mean_square
 from onward.parts.ops.feature_maps import as_map
+from onward.parts.ops.unit import unit_length
 
 HIGH, MIDDLE, LOW = 0.8, 0.2, 0.1
 """Temperatures at the start, after the warm-up, and at the end (HCL-FF, released code)."""
@@ -86,11 +86,15 @@ def contrast(
     vectors: Float[Tensor, "B E"], labels: Int64[Tensor, "B"], temperature: Float[Tensor, ""] | float
 ) -> Float[Tensor, "B"]:
     """Return minus each image's mean log-probability of its positives among all others, by cosine / temperature."""
-    unit = F.normalize(vectors, dim=1)
-    itself = torch.eye(len(labels), dtype=torch.bool, device=labels.device)
+    unit = unit_length(vectors, eps=1e-24)
+    itself = constant(_diagonal, len(labels), labels.device)
     likely = (unit @ unit.T / temperature).masked_fill(itself, -math.inf).log_softmax(dim=1)
     positive = (labels[:, None] == labels[None, :]) & ~itself
     return -likely.masked_fill(~positive, 0).sum(dim=1) / positive.sum(dim=1).clamp_min(1)
+
+
+def _diagonal(count: int, device: torch.device) -> Bool[Tensor, "B B"]:
+    return torch.eye(count, dtype=torch.bool, device=device)
 
 
 def pooled_class_norm(

@@ -1,16 +1,17 @@
 """Similarity matching: images of one class should have similar activities, images of two classes different ones."""
 # B batch, D channels or features, H W map, N = B * B pairs
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from onward.core import Auxiliary, Target
+from onward.core import Auxiliary, Target, constant
 from onward.parts.ops.activity import widen
 from onward.parts.ops.feature_maps import as_map
-from onward.parts.ops.one_hot import one_hot
+
+_EPS = 1e-8  # deviations below it count as zero
 
 
 class SimilarityMatching(Auxiliary):
@@ -36,27 +37,86 @@ class SimilarityMatching(Auxiliary):
         )
 
     def forward(self, activity: Float[Tensor, "B D ..."], target: Target) -> Float[Tensor, "N"]:
-        projected = widen(self.project(as_map(activity) if self.maps else activity))
+        projected = self.project(as_map(activity) if self.maps else activity)
         with torch.autocast(activity.device.type, enabled=False):
-            labels = one_hot(target.label, self.num_classes, projected.dtype)
-            difference = similarities(map_deviation(projected)) - similarities(labels)
-            return self.weight * difference.square().flatten()
+            features, labels = map_deviation(projected), target.label
+            wanted = label_similarities(labels, self.num_classes, features.dtype)
+            return _Mismatch.apply(features, wanted, self.weight).flatten()
 
 
 def map_deviation(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
     """Return the standard deviation of each channel over its map; without a map, or with a map of one value, the value.
 
     Nøkland and Eidnes 2019, as in the released code: the unbiased deviation, whose gradient is zero where it is zero.
+    In fp32 or wider.
     """
     flat = activity.flatten(2) if activity.ndim > 2 else activity.unsqueeze(2)
-    return flat.std(dim=2) if flat.shape[2] > 1 else flat.squeeze(2)
+    return _Deviation.apply(flat) if flat.shape[2] > 1 else widen(flat).squeeze(2)
 
 
-def similarities(features: Float[Tensor, "B D"], eps: float = 1e-8) -> Float[Tensor, "B B"]:
+def similarities(features: Float[Tensor, "B D"]) -> Float[Tensor, "B B"]:
     """Return the cosine of every pair of samples, each first centered to mean 0 over its own features.
 
-    One-hot labels of C classes have similarity 1 if they are equal and -1 / (C - 1) otherwise.
+    A sample whose features are all alike has no direction, and similarity 0 to every other.
     """
-    centered = features - features.mean(dim=1, keepdim=True)
-    unit = centered / (torch.linalg.vector_norm(centered, dim=1, keepdim=True) + eps)
-    return unit @ unit.T
+    unit, _, _ = _standardized(features)
+    return unit @ unit.T / features.shape[1]
+
+
+def label_similarities(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) -> Float[Tensor, "B B"]:
+    """Return the similarities of one-hot labels: 1 if equal, else -1 / (C - 1); of a single class 0."""
+    alike, unlike = (1.0, -1 / (num_classes - 1)) if num_classes > 1 else (0.0, 0.0)
+    values = [constant(_number, value, dtype, labels.device) for value in (alike, unlike)]
+    return torch.where(labels[:, None] == labels[None, :], *values)
+
+
+class _Deviation(torch.autograd.Function):
+    """Keeps the map as it is, in half precision too: d deviation / d x = (x - mean) / ((count - 1) deviation)."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor) -> Tensor:
+        deviation, mean = torch.std_mean(widen(flat), dim=2)
+        ctx.save_for_backward(flat, mean, deviation)
+        return deviation
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        flat, mean, deviation = ctx.saved_tensors
+        share = gradient / deviation.mul(flat.shape[2] - 1).clamp_min_(_EPS)
+        return (flat - mean[:, :, None]).mul_(share[:, :, None]).to(flat.dtype)
+
+
+class _Mismatch(torch.autograd.Function):
+    """`weight` times the squared difference between the similarities of features and those that are wanted.
+
+    With h the features at mean 0 and variance 1, similarities are h h^T / D: one matrix is kept beside h.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, wanted: Tensor, weight: float) -> Tensor:
+        unit, mean, scale = _standardized(features)
+        root = weight**0.5
+        difference = torch.addmm(wanted, unit, unit.T, beta=-root, alpha=root / features.shape[1])
+        ctx.save_for_backward(features, unit, mean, scale, difference)
+        ctx.root = root
+        return difference.square()
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        features, unit, mean, scale, difference = ctx.saved_tensors
+        size = features.shape[1]
+        below = gradient * difference
+        along = torch.addmm(unit, below + below.T, unit, beta=0, alpha=2 * ctx.root / size)
+        found, *_ = torch.ops.aten.native_layer_norm_backward(
+            along, features, [size], mean, scale, None, None, [True, False, False]
+        )
+        return found, None, None
+
+
+def _standardized(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the features of each sample at mean 0 and variance 1, their mean, and what they were multiplied by."""
+    return torch.native_layer_norm(features, [features.shape[1]], None, None, _EPS**2)
+
+
+def _number(value: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
+    return torch.full((), value, dtype=dtype, device=device)

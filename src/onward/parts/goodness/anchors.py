@@ -12,6 +12,9 @@ from onward.core import Goodness, Target
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import cell_means
 from onward.parts.ops.one_hot import one_hot
+from onward.parts.ops.unit import unit_length
+
+_EPS = 1e-24  # of a squared length: what is shorter than 1e-12 is not brought to length 1
 
 
 def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor, "B F"]:
@@ -21,7 +24,7 @@ def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor
     its values, which leaves all angles as they are; an activity without a map has no cells.
     """
     cells = cell_means(activity, (grid, grid)) if activity.ndim > 2 else activity
-    return F.normalize(widen(cells).flatten(1), dim=1)
+    return unit_length(widen(cells).flatten(1), _EPS)
 
 
 class LearnedAnchors(Goodness):
@@ -41,7 +44,7 @@ class LearnedAnchors(Goodness):
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
-            return F.linear(direction(activity, self.grid), F.normalize(self.anchors, dim=1))
+            return F.linear(direction(activity, self.grid), unit_length(self.anchors, _EPS))
 
 
 class RunningAnchors(Goodness):
@@ -70,7 +73,7 @@ class RunningAnchors(Goodness):
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
-            return F.linear(direction(activity, self.grid), F.normalize(self.centroids, dim=1))
+            return F.linear(direction(activity, self.grid), unit_length(self.centroids, _EPS))
 
     @torch.no_grad()
     def update_statistics(self, activity: Float[Tensor, "B D ..."], target: Target) -> None:

@@ -103,13 +103,14 @@ class _Cells(torch.autograd.Function):
         ctx.power = power
         small = activity.device.type == "cpu" and not torch.compiler.is_exporting()  # a program is for any batch
         pieces = activity.split(_PIECE) if small else (activity,)
-        return torch.cat([_cell_mean(widen(piece), grid, power) for piece in pieces])
+        means = [_cell_mean(widen(piece), grid, power) for piece in pieces]
+        return means[0] if len(means) == 1 else torch.cat(means)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         (activity,) = ctx.saved_tensors
         sides, channels_last = activity.shape[2:], activity.stride(1) == 1
-        spread = spread_over_cells(gradient * ctx.power, sides, dtype=activity.dtype, channels_last=channels_last)
+        spread = spread_over_cells(gradient, sides, dtype=activity.dtype, channels_last=channels_last, times=ctx.power)
         return spread.mul_(activity) if ctx.power == 2 else spread, None, None
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from onward.core import Stream
 from onward.parts.ops.class_groups import check_groups, group_norm
+from onward.parts.ops.unit import unit_length, unit_scale
 
 
 class Handoff(nn.Module):
@@ -45,16 +46,10 @@ class UnitLength(nn.Module):
         self.eps = eps
 
     def forward(self, activity: Float[Tensor, "B ..."], *, overwrite: bool = False) -> Float[Tensor, "B ..."]:
-        scale = self._scale(activity)
-        return activity.mul_(scale) if overwrite else activity * scale
-
-    def _scale(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
-        if activity.ndim == 2:
-            return (activity.square().mean(dim=1, keepdim=True) + self.eps).rsqrt()
-        # Flattening would copy channels-last maps, and hand them on in a layout that the next convolution turns back.
-        wide = torch.promote_types(activity.dtype, torch.float32)
-        norm = torch.linalg.vector_norm(activity, dim=tuple(range(1, activity.ndim)), keepdim=True, dtype=wide)
-        return (norm.square() / activity[0].numel() + self.eps).rsqrt().to(activity.dtype)
+        count = activity[0].numel()
+        if overwrite:
+            return activity.mul_(unit_scale(activity, self.eps, count).to(activity.dtype))
+        return unit_length(activity, self.eps, count=count)
 
 
 class ClassNorm(nn.Module):

@@ -6,10 +6,11 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from onward.core import NonNegative, Objective, Positive, Target, check_fields
+from onward.parts.ops.one_hot import class_numbers
 from onward.parts.ops.views import by_view
 
 Form = Literal["mean", "hardest", "soft"]
@@ -50,7 +51,7 @@ class NPairMargin:
             hinge = torch.logsumexp(scaled, dim=1) / self.sharpness
         else:
             hinge = gaps.clamp_min(0).mean(dim=1)
-        return hinge + self.penalty * negatives.mean(dim=1)
+        return hinge + self.penalty * negatives.mean(dim=1) if self.penalty else hinge
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,15 @@ class ClassMargin(Objective):
         num_classes = scores.shape[1]
         if num_classes < 2:
             raise ValueError(f"a margin needs at least 2 classes, got {num_classes}")
-        shifts = torch.arange(num_classes, device=scores.device)  # a mask would make the device wait
-        ordered = scores.gather(1, (target.label[:, None] + shifts) % num_classes)
+        numbers = class_numbers(num_classes, scores.device)  # a mask would make the device wait
+        if self.reduce.form == "soft" and not self.reduce.penalty:
+            return self._soft(scores, target.label, numbers)
+        ordered = scores.gather(1, (target.label[:, None] + numbers) % num_classes)
         return self.reduce(ordered[:, 0], ordered[:, 1:])
+
+    def _soft(
+        self, scores: Float[Tensor, "B C"], label: Int64[Tensor, "B"], numbers: Int64[Tensor, "C"]
+    ) -> Float[Tensor, "B"]:
+        """The smooth largest gap is the cross-entropy of scores that are raised by the margin where they are wrong."""
+        ahead = scores + self.reduce.margin * (label[:, None] != numbers)
+        return F.cross_entropy(self.reduce.sharpness * ahead, label, reduction="none") / self.reduce.sharpness

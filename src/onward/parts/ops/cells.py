@@ -6,6 +6,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.core import constant
 from onward.parts.ops.feature_maps import as_map
 
 
@@ -19,16 +20,27 @@ def cell_means(activity: Float[Tensor, "B D ..."], grid: tuple[int, int]) -> Flo
 
 
 def spread_over_cells(
-    gradient: Float[Tensor, "B D P Q"], sides: tuple[int, int], *, dtype: torch.dtype, channels_last: bool
+    gradient: Float[Tensor, "B D P Q"],
+    sides: tuple[int, int],
+    *,
+    dtype: torch.dtype,
+    channels_last: bool,
+    times: int = 1,
 ) -> Float[Tensor, "B D H W"]:
-    """Return the gradient of a map of `sides` pixels from that of its cells' means.
+    """Return `times` the gradient of a map of `sides` pixels from that of its cells' means.
 
     As a product with a matrix of zeros and ones, channels last, which cells that overlap do not slow down.
     """
-    wide = torch.promote_types(gradient.dtype, torch.float32)
-    members = _members(sides, (gradient.shape[2], gradient.shape[3]), gradient.device)
-    shares = gradient.flatten(2).transpose(1, 2) / members.sum(dim=0).to(wide)[:, None]
-    spread = torch.matmul(members.to(dtype), shares.to(dtype)).transpose(1, 2).unflatten(2, sides)
+    wide, grid = torch.promote_types(gradient.dtype, torch.float32), (gradient.shape[2], gradient.shape[3])
+    shares = gradient.flatten(2).transpose(1, 2)
+    if gradient.dtype == dtype == wide and _even(sides, grid):  # cells of one size: the product divides as well
+        spread = torch.matmul(constant(_means, tuple(sides), grid, times, dtype, gradient.device), shares)
+    else:
+        sizes = constant(_sizes, tuple(sides), grid, times, wide, gradient.device)
+        spread = torch.matmul(
+            constant(_members, tuple(sides), grid, dtype, gradient.device), (shares / sizes).to(dtype)
+        )
+    spread = spread.transpose(1, 2).unflatten(2, sides)
     return spread if channels_last else spread.contiguous()
 
 
@@ -46,10 +58,32 @@ class _CellMeans(torch.autograd.Function):
         return spread, None
 
 
-def _members(sides: tuple[int, int], grid: tuple[int, int], device: torch.device) -> Float[Tensor, "HW PQ"]:
+def _members(
+    sides: tuple[int, int], grid: tuple[int, int], dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "HW PQ"]:
     """Return which pixel lies in which cell, as ones and zeros."""
     rows, columns = (_line(side, cells, device) for side, cells in zip(sides, grid, strict=True))
-    return torch.einsum("hp,wq->hwpq", rows, columns).flatten(2).flatten(0, 1)
+    return torch.einsum("hp,wq->hwpq", rows, columns).flatten(2).flatten(0, 1).to(dtype)
+
+
+def _sizes(
+    sides: tuple[int, int], grid: tuple[int, int], times: int, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "PQ 1"]:
+    """Return how many pixels each cell has, by `times`."""
+    return _members(sides, grid, dtype, device).sum(dim=0)[:, None] / times
+
+
+def _means(
+    sides: tuple[int, int], grid: tuple[int, int], times: int, dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, "HW PQ"]:
+    """Return which share each pixel has in the mean of each cell, times `times`."""
+    return _members(sides, grid, dtype, device) / _sizes(sides, grid, times, dtype, device).T
+
+
+def _even(sides: tuple[int, int], grid: tuple[int, int]) -> bool:
+    """Whether all cells have the same number of pixels, a power of two, by which dividing is exact."""
+    size = (sides[0] // grid[0]) * (sides[1] // grid[1])
+    return sides[0] % grid[0] == 0 == sides[1] % grid[1] and size & (size - 1) == 0
 
 
 def _line(side: int, cells: int, device: torch.device) -> Float[Tensor, "H P"]:

@@ -5,10 +5,21 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from onward.core import constant
+
 
 def one_hot(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) -> Float[Tensor, "B C"]:
     """Return a row for each label, without looking at the labels' values: a step that is traced or captured cannot.
 
     A label that is no class gives zeros; the loss beside it has to refuse it.
     """
-    return (labels[:, None] == torch.arange(num_classes, device=labels.device)).to(dtype)
+    return (labels[:, None] == class_numbers(num_classes, labels.device)).to(dtype)
+
+
+def class_numbers(num_classes: int, device: torch.device) -> Int64[Tensor, "C"]:
+    """Return 0, 1, ... up to the last class; nobody may write to it."""
+    return constant(_numbers, num_classes, device)
+
+
+def _numbers(count: int, device: torch.device) -> Int64[Tensor, "C"]:
+    return torch.arange(count, device=device)

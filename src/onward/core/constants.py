@@ -1,0 +1,27 @@
+"""Constants: small tensors that every step needs and none changes, made once for each device."""
+
+from collections.abc import Callable, Hashable
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+_TRACERS = [getattr(torch._C._TorchDispatchModeKey, name) for name in ("FAKE", "PROXY", "FUNCTIONAL")]
+
+
+def constant(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
+    """Return `make(*values)`: the same tensor every time, which nobody may write to.
+
+    Where a program is traced it is made anew, so that the program does not depend on what was computed before.
+    """
+    return make(*values) if _traced() else _made(make, *values)
+
+
+@lru_cache(maxsize=1024)
+def _made(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
+    with torch.inference_mode(False):  # a graph may hold it
+        return make(*values)
+
+
+def _traced() -> bool:
+    return torch.compiler.is_compiling() or any(torch._C._get_dispatch_mode(tracer) for tracer in _TRACERS)
