@@ -11,11 +11,11 @@ from statistics import median
 from typing import Any
 
 import torch
-from onward.costs.contenders import interleave
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from onward.algorithms import ASGE, Algorithm, Backprop, DeeperForward, DistanceForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
+from onward.costs.step_benchmark import interleave
 from onward.nets import MLP, VGG8, Airbench, Architecture, ResNet17, TinyCNN
 from report import Order, begin, finish
 
