@@ -45,7 +45,6 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --checkpoint-every S     seconds between checkpoints (60)
   --workers N              processes that decode a streamed set (one per core that is left over)
   --log tensorboard        write the numbers of every epoch for TensorBoard too, into the run folder
-  --compile                compile every body with torch.compile; the same result up to rounding
   --data DIR               a folder of one's own: budget, widths and name are made to suit it
   --method M, --net N      what to train on it (predsim, TinyCNN); `onward list` shows others
   --init RUN               begin with the weights of a finished run, for the same classes or others

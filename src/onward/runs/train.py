@@ -24,7 +24,6 @@ from onward.screen import say
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
-from onward.training.compiling import check_compiler, compile_bodies
 from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
@@ -56,8 +55,6 @@ class RunOptions:
     """Seconds between checkpoints."""
     workers: Annotated[int, Range(0, 1024)] | None = None
     """Processes that decode a streamed set; None: one per core that is left over; 0: none."""
-    compile: bool = False
-    """Compile every body with torch.compile; the same result up to rounding."""
     log: Literal["tensorboard"] | None = None
     """Write the numbers of every epoch for TensorBoard too, into the run folder."""
 
@@ -94,8 +91,6 @@ def train(
             say(told, error=True)
         begun = {"init": os.path.abspath(init)}
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
-    if options.compile:
-        check_compiler(device)  # nor does a machine that cannot compile
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     known = {**environment(device), **begun, "data_checksum": data.checksum}
@@ -145,8 +140,6 @@ def begin(
     recipe: Recipe, data: Splits, learner: Learner, options: RunOptions, neighbors: Neighbors | None = None
 ) -> Training:
     """Return the training of a recipe at its start; with `neighbors` as one stage of a pipeline."""
-    if options.compile:
-        compile_bodies(learner)
     return Training(
         learner,
         data,
