@@ -1,5 +1,9 @@
 """Models of timm and transformers, small and untrained: they learn as they stand. Skipped where these are missing."""
 
+import sys
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,12 +11,24 @@ from torch import nn
 from onward.algorithms import DistanceForward, MonoForward, PredSim
 from onward.modules import local
 
+_BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 
-def _library(name: str):
-    try:
-        return pytest.importorskip(name)
-    except RuntimeError as error:  # torchvision of another torch
-        pytest.skip(f"{name} cannot be imported: {error}")
+
+@pytest.fixture
+def library(monkeypatch: pytest.MonkeyPatch):
+    """Import a library as the benchmarks do, whatever torchvision stands beside it; skip where it is missing."""
+    monkeypatch.syspath_prepend(_BENCHMARKS)
+    from any_model_subjects import library  # pyright: ignore[reportMissingImports]
+
+    def imported(name: str) -> Any:
+        try:
+            return library(name)
+        except ModuleNotFoundError as error:
+            pytest.skip(str(error))
+
+    yield imported
+    for name in ("any_model_data", "any_model_subjects"):
+        sys.modules.pop(name, None)
 
 
 def learns(model: nn.Module, batch, algorithm=None, **options) -> None:
@@ -41,8 +57,8 @@ def learns(model: nn.Module, batch, algorithm=None, **options) -> None:
         ("swin_tiny_patch4_window7_224", 224),
     ],
 )
-def test_timm(name: str, side: int):
-    timm = _library("timm")
+def test_timm(library, name: str, side: int):
+    timm = library("timm")
     for algorithm in (MonoForward(), PredSim(), DistanceForward(collaboration="none")):
         model = timm.create_model(name, num_classes=4)
         learns(model, (torch.randn(4, 3, side, side), torch.arange(4)), algorithm)
@@ -57,8 +73,8 @@ def _texts() -> dict[str, torch.Tensor]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("algorithm", [MonoForward(), PredSim()], ids=lambda a: type(a).__name__)
-def test_transformers(algorithm):
-    transformers = _library("transformers")
+def test_transformers(library, algorithm):
+    transformers = library("transformers")
     sizes = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
     bert = transformers.BertConfig(**sizes, intermediate_size=64, num_labels=3)
     texts, classes = _texts(), torch.arange(6) % 3
@@ -73,3 +89,101 @@ def test_transformers(algorithm):
     vit = transformers.ViTConfig(**{**sizes, "intermediate_size": 64, "image_size": 16, "patch_size": 4})
     images = (torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 0, 1]))
     learns(transformers.ViTForImageClassification(vit), images, algorithm)
+
+
+_SIZES = {
+    "vocab_size": 99, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32,
+    "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2, "num_labels": 3,
+}  # fmt: skip
+_T5 = {"vocab_size": 99, "d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 3, "num_heads": 2, "num_labels": 3}
+_READERS = {
+    "DistilBert": {"dim": 16, "n_layers": 3, "n_heads": 2, "hidden_dim": 32},
+    "Roberta": {},
+    "Albert": {"embedding_size": 8, "num_hidden_groups": 3},
+    "Electra": {"embedding_size": 8},
+    "DebertaV2": {"relative_attention": True, "pos_att_type": ["c2p", "p2c"]},
+    "FNet": {"type_vocab_size": 2},
+}
+_WRITERS = {
+    "Llama": {},
+    "Mistral": {"num_key_value_heads": 1},
+    "Mixtral": {"num_key_value_heads": 1, "num_local_experts": 4},
+    "Gemma2": {"num_key_value_heads": 1, "head_dim": 8},
+    "Mamba": {"state_size": 4},
+    "GPTNeoX": {},
+}
+_SEERS = {
+    "ViT": {**_SIZES, "image_size": 32, "patch_size": 8},
+    "Dinov2": {**_SIZES, "image_size": 32, "patch_size": 8},
+    "ConvNext": {"hidden_sizes": [8, 12, 16, 20], "depths": [1, 1, 2, 1], "num_labels": 3},
+    "MobileNetV2": {"depth_multiplier": 0.25, "image_size": 32, "num_labels": 3},
+    "Swin": {
+        "image_size": 32, "patch_size": 2, "embed_dim": 8, "depths": [1, 2], "num_heads": [1, 2], "window_size": 4,
+        "num_labels": 3,
+    },
+}  # fmt: skip
+
+
+def _made(transformers: Any, name: str, ending: str, sizes: dict[str, Any]) -> nn.Module:
+    torch.manual_seed(0)
+    return getattr(transformers, f"{name}For{ending}")(getattr(transformers, f"{name}Config")(**sizes)).train()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _READERS)
+def test_readers_of_transformers(library, name: str):
+    batch = {**_texts(), "labels": torch.arange(6) % 3}
+    if name == "FNet":
+        del batch["attention_mask"]
+    model = _made(library("transformers"), name, "SequenceClassification", {**_SIZES, **_READERS[name]})
+    learns(model, batch)
+    trained = local(model, batch, MonoForward())
+    assert sum(cut.endswith(("layer.0", "layer.1", "groups.0", "groups.1")) for cut in trained.cuts) == 2
+    assert not any("word_embeddings" in cut for cut in trained.cuts)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _WRITERS)
+def test_writers_of_transformers(library, name: str):
+    batch = {"input_ids": _texts()["input_ids"]}
+    learns(_made(library("transformers"), name, "CausalLM", {**_SIZES, **_WRITERS[name]}), batch, task="next_token")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", _SEERS)
+def test_seers_of_transformers(library, name: str):
+    batch = (torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0]))
+    learns(_made(library("transformers"), name, "ImageClassification", _SEERS[name]), batch)
+
+
+@pytest.mark.slow
+def test_encoders_and_decoders_of_transformers(library):
+    transformers, texts = library("transformers"), _texts()
+    whisper = transformers.WhisperConfig(
+        vocab_size=99, d_model=16, encoder_layers=3, decoder_layers=1, encoder_attention_heads=2,
+        decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_mel_bins=8, max_source_positions=20,
+        num_labels=3, pad_token_id=0, bos_token_id=1, eos_token_id=2,
+    )  # fmt: skip
+    sounds = (torch.randn(6, 8, 40), torch.arange(6) % 3)
+    learns(transformers.WhisperForAudioClassification(whisper).train(), sounds)
+    closed = torch.cat([texts["input_ids"], torch.ones(6, 1, dtype=torch.long)], dim=1)
+    reader = _made(transformers, "T5", "SequenceClassification", {**_T5, "decoder_start_token_id": 0})
+    learns(reader, {"input_ids": closed, "labels": torch.arange(6) % 3})
+    writer = _made(transformers, "T5", "ConditionalGeneration", {**_T5, "decoder_start_token_id": 0})
+    batch = {**texts, "decoder_input_ids": texts["input_ids"][:, :9], "labels": texts["input_ids"][:, :9]}
+    learns(writer, batch, task="tokens")
+    with pytest.raises(ValueError, match=r"shared\.weight is tied across blocks"):
+        local(writer, batch, MonoForward(), task="tokens", cut=["decoder.block.0"])
+
+
+@pytest.mark.slow
+def test_what_transformers_has_several_outputs_of_is_refused(library):
+    transformers, texts = library("transformers"), _texts()
+    bert = transformers.BertForPreTraining(transformers.BertConfig(**_SIZES))
+    with pytest.raises(ValueError, match="several outputs"):
+        local(bert, {**texts, "labels": texts["input_ids"]}, MonoForward(), task="tokens")
+    towers = {name: {**_SIZES, "image_size": 32, "patch_size": 8} for name in ("text_config", "vision_config")}
+    clip = transformers.CLIPModel(transformers.CLIPConfig(**towers, projection_dim=8))
+    batch = {"input_ids": texts["input_ids"], "pixel_values": torch.randn(6, 3, 32, 32)}
+    with pytest.raises(ValueError, match="rows of a batch against each other"):
+        local(clip, batch, MonoForward(), cut=["text_model"])
