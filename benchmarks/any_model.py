@@ -7,7 +7,7 @@ ResNet-18 and EfficientNet need timm, BERT, ViT and GPT-2 transformers (`onward[
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
 
@@ -26,7 +26,7 @@ from report import Order, begin, finish, path_of
 
 _QUICK_ROWS = 8
 _WARMUP = 0.1  # of the steps: without it, backprop through a transformer wants smaller rates than the blocks do
-_UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms", "warmup")
+_UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms", "warmup", "heads_first")
 
 
 def main() -> None:
@@ -83,6 +83,7 @@ def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", ord
         "blocks": len(trained.plan.parts) if contender.name != CONTROL.name else 1,
         "batch": batch,
         "steps": trained.steps,
+        "heads_first": contender.heads_rate is not None,
         "rate": rate,
         "warmup": _WARMUP,
         "tried": ", ".join(f"{r:g}: {score:.2f}" for r, score in tried.items()),
@@ -130,22 +131,49 @@ def train(subject: Subject, contender: Contender, task: Task, rate: float, seed:
     """Train a network for some epochs at a peak rate that falls as a cosine."""
     size = min(subject.batch, len(next(iter(task.train.values()))))
     loader = Rows(task.train, size, seed)
-    model = made(subject, contender, loader.batch(torch.arange(size)), rate=rate, seed=seed)
-    model.fit(loader, epochs=epochs)
-    return model
+    batch = loader.batch(torch.arange(size))
+    if contender.heads_rate is None:
+        trained = made(subject, contender, batch, rate=rate, seed=seed)
+    else:
+        trained = heads_first(subject, contender, loader, batch, rate=rate, seed=seed, epochs=epochs)
+    trained.fit(loader, epochs=epochs)
+    return trained
 
 
-def made(subject: Subject, contender: Contender, batch: Any, *, rate: float, seed: int) -> LocalModel:
+def heads_first(
+    subject: Subject, contender: Contender, loader: Rows, batch: Any, *, rate: float, seed: int, epochs: int
+) -> LocalModel:
+    """Return a training of the whole network whose heads have been trained alone before."""
+    assert contender.heads_rate is not None
+    whole = made(subject, contender, batch, rate=rate, seed=seed)
+    alone = replace(contender, cut=whole.cuts)
+    first = made(subject, alone, batch, rate=contender.heads_rate, seed=seed, model=whole.model, frozen=True)
+    first.fit(loader, epochs=epochs)
+    whole.copy_heads(first)
+    whole.model.requires_grad_(True)
+    return whole
+
+
+def made(
+    subject: Subject,
+    contender: Contender,
+    batch: Any,
+    *,
+    rate: float,
+    seed: int,
+    model: nn.Module | None = None,
+    frozen: bool = False,
+) -> LocalModel:
+    """Return a network, a new one unless there is one, ready for training; frozen: but for its output head."""
     torch.manual_seed(seed)
-    model = subject.make().train()
+    model = (model or subject.make()).train()
     for module in model.modules():
         if subject.frozen_norms and isinstance(module, nn.BatchNorm2d):
             module.eval()
-    cut = contender.cut
-    if contender.frozen:
+    cut = 1 if contender.frozen else contender.cut
+    if contender.frozen or frozen:
         model.requires_grad_(False)
         model.get_submodule("classifier").requires_grad_(True)
-        cut = 1
     settings = TrainerSettings(learning_rate=rate, warmup=_WARMUP)
     return local(
         model,

@@ -23,6 +23,8 @@ class Contender:
     heads: str = "own"
     frozen: bool = False
     """Whether the output head alone is trained."""
+    heads_rate: float | None = None
+    """Peak rate at which all heads are trained first, as long as the whole is afterwards; None: they are not."""
     rates: tuple[float, ...] = ()
     """Learning rates to choose from, where they are not the subject's."""
 
@@ -144,6 +146,7 @@ def perceptron(columns: int, classes: int, width: int = 256) -> nn.Module:
     return nn.Sequential(*body, nn.Linear(width, classes))
 
 
+_STAGES = ["bn1", "blocks.0", "blocks.1.0", "blocks.1", "blocks.2.0", "blocks.2", "blocks.3", "blocks.4", "blocks.5"]
 _LAYERS = [f"transformer.h.{k}" for k in range(6)]
 _WRITERS = (
     Contender("MonoForward, every layer", MonoForward(), _LAYERS[:-1]),
@@ -154,6 +157,10 @@ _WRITERS = (
     Contender("DistanceForward, spans of two", DistanceForward(collaboration="none"), _LAYERS[1:-1:2]),
     CONTROL,
 )
+
+
+def _cifar() -> Task:
+    return data.images("cifar10", (1024, 250, 1000), size=64, rgb=True)
 
 
 def _table(name: str, columns: int, classes: int, epochs: int) -> Subject:
@@ -235,7 +242,7 @@ SUBJECTS = (
         name="efficientnet",
         network="EfficientNet-Lite0, ImageNet weights",
         make=efficientnet,
-        task=lambda: data.images("cifar10", (1024, 250, 1000), size=64, rgb=True),
+        task=_cifar,
         measured=lambda rows: data.random_images((3, 96, 96), 10, rows),
         epochs=1,
         batch=32,
@@ -245,6 +252,22 @@ SUBJECTS = (
             *THREE,
             Contender("output head alone", Backprop(of=MonoForward()), frozen=True, rates=(1e-3, 3e-3, 1e-2)),
             CONTROL,
+        ),
+        frozen_norms=True,
+    ),
+    Subject(
+        name="efficientnet_heads_first",
+        network="EfficientNet-Lite0, ImageNet weights; heads first",
+        make=efficientnet,
+        task=_cifar,
+        measured=lambda rows: data.random_images((3, 96, 96), 10, rows),
+        epochs=1,
+        batch=32,
+        rates=(2e-5, 6e-5, 2e-4),
+        measured_rows=32,
+        contenders=(
+            Contender("MonoForward, stages of large maps cut finer", MonoForward(), _STAGES, heads_rate=3e-3),
+            Contender("backprop", CONTROL.algorithm, heads_rate=3e-3),
         ),
         frozen_norms=True,
     ),

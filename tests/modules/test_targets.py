@@ -8,7 +8,7 @@ from kinds import KINDS, Reader, Writer, counting, images, rows, texts
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from onward.algorithms import HFF, DeeperForward, MonoForward, PredSim
+from onward.algorithms import HFF, Backprop, MonoForward, PredSim
 from onward.core import IGNORED, Target, TrainerSettings
 from onward.modules import LocalModel, Metrics, local
 from onward.parts.objective.class_scores import CrossEntropy
@@ -154,3 +154,27 @@ def test_a_mask_leaves_padding_out():
     copied = LocalModel(Reader(), model.plan, MonoForward())
     copied.load_state_dict(model.state_dict())
     assert torch.allclose(model.step(batch), copied.step(other), atol=1e-5)
+
+
+def test_heads_that_were_trained_alone_go_on_with_the_model():
+    x, y = rows()
+    model = net(4)
+    model.requires_grad_(False)
+    list(model.children())[-1].requires_grad_(True)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    alone = local(model, (x, y), PredSim(), settings=FAST)
+    alone.fit([(x, y)] * 10, epochs=2)
+    assert torch.equal(before["0.0.weight"], model.state_dict()["0.0.weight"])
+    control = local(model, (x, y), Backprop(of=MonoForward()), settings=FAST, cut=alone.cuts)
+    assert control.step((x, y)).isfinite().all()
+    model.requires_grad_(True)
+    fresh, whole = (local(model, (x, y), PredSim(), settings=FAST, cut=alone.cuts) for _ in range(2))
+    whole.copy_heads(alone)
+    heads, learned = ({n: t for n, t in m.state_dict().items() if n.startswith("heads.")} for m in (whole, alone))
+    assert heads and all(torch.equal(heads[name], learned[name]) for name in heads)
+    first, untrained = whole.step((x, y)), fresh.step((x, y))
+    assert first[:-1].sum() < untrained[:-1].sum()
+    assert not torch.equal(before["0.0.weight"], model.state_dict()["0.0.weight"])
+    for other in (local(net(4), (x, y), HFF(), cut=alone.cuts), local(net(4), (x, y), PredSim(), cut=["0"])):
+        with pytest.raises(ValueError, match="another algorithm or cut"):
+            whole.copy_heads(other)

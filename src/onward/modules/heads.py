@@ -103,9 +103,9 @@ def make_heads(
         block = LocalBlock(body, rate_share=filled.rate_share, **_slots(goodness, objective, auxiliary, plan))
         device = body.own[0].device if len(body.own) else next(model.parameters()).device
         block.to(device)
-        _widened(block, model)
+        wide = _widened(block, model)
         if not last:
-            _try(block, shapes[k], part, name, next(block.parameters()))
+            _try(block, shapes[k], part, name, torch.zeros((), device=device, dtype=wide))
         heads.append(Head(reading, block))
     return heads, spans
 
@@ -196,12 +196,14 @@ def _spans(learner: Learner, count: int, name: str) -> tuple[Span, ...]:
     return spans
 
 
-def _widened(block: LocalBlock, model: nn.Module) -> None:
-    """Bring the parts of a block to fp64 where the model is of fp64; others compute in fp32."""
-    if all(p.dtype == torch.float64 for p in model.parameters() if p.is_floating_point()):
-        for part in (block.goodness, block.auxiliary):
-            if part is not None:
-                part.double()
+def _widened(block: LocalBlock, model: nn.Module) -> torch.dtype:
+    """Bring the parts of a block to fp64 where the model is of fp64; others compute in fp32. Return which it is."""
+    if not all(p.dtype == torch.float64 for p in model.parameters() if p.is_floating_point()):
+        return torch.float32
+    for part in (block.goodness, block.auxiliary):
+        if part is not None:
+            part.double()
+    return torch.float64
 
 
 def _try(block: LocalBlock, shape: tuple[int, ...], part: Part, name: str, like: Tensor) -> None:
@@ -210,8 +212,7 @@ def _try(block: LocalBlock, shape: tuple[int, ...], part: Part, name: str, like:
         return
     try:
         with torch.no_grad():
-            wide = torch.promote_types(like.dtype, torch.float32)
-            blank: Tensor = torch.zeros(2, *shape, device=like.device, dtype=wide if wide.is_floating_point else None)
+            blank = like.new_zeros(2, *shape)
             block.goodness(blank)
     except (RuntimeError, ValueError) as error:
         raise ValueError(

@@ -247,6 +247,21 @@ class LocalModel:
         except (RuntimeError, KeyError) as error:
             raise ValueError(f"this state belongs to another model, algorithm or cut: {error}") from None
 
+    def copy_heads(self, other: "LocalModel") -> None:
+        """Take over what the heads of another training have learned, such as one that trained heads alone.
+
+        Raises ValueError where it is one of another algorithm, or cut elsewhere.
+        """
+        try:
+            if other.cuts != self.cuts:
+                raise KeyError(f"cut behind {', '.join(other.cuts)}, not behind {', '.join(self.cuts)}")
+            for head, given in zip(self.heads, other.heads, strict=True):
+                own = {n: t for n, t in head.block.state_dict().items() if n.startswith("body.")}
+                learned = {n: t for n, t in given.block.state_dict().items() if not n.startswith("body.")}
+                head.block.load_state_dict({**own, **learned})
+        except (RuntimeError, KeyError) as error:
+            raise ValueError(f"these heads belong to another algorithm or cut: {error}") from None
+
     def save(self, path: str | Path) -> None:
         """Write weights, heads, optimizer state and how the model was cut into a file; `load` reads it."""
         from onward.modules.files import save
