@@ -8,7 +8,7 @@ from kinds import KINDS, Reader, Writer, counting, images, rows, texts
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from onward.algorithms import HFF, Backprop, MonoForward, PredSim
+from onward.algorithms import HFF, Backprop, DeeperForward, MonoForward, PredSim
 from onward.core import IGNORED, Target, TrainerSettings
 from onward.modules import LocalModel, Metrics, local
 from onward.parts.objective.class_scores import CrossEntropy
