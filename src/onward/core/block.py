@@ -14,6 +14,7 @@ from onward.core.span import Span
 class LocalBlock(nn.Module):
     """A body computes an activity; goodness reads it; handoff turns it into the next block's input.
 
+    A body whose class has `reads_stream = True` is given the skip connections too: `body(x, *skips)`.
     Goodness is read before the handoff, which may normalize it away (Hinton 2022; DeeperForward). A block without
     goodness and objective trains only inside a span that ends later. An auxiliary adds a loss on the activity itself.
 
@@ -38,6 +39,7 @@ class LocalBlock(nn.Module):
         _check_slots(goodness, objective, auxiliary)
         if head and goodness is None:
             raise ValueError("a head is read as a score: give the block a goodness and an objective")
+        _check_reader(body)
         self.body = body
         self.goodness = goodness
         self.objective = objective
@@ -47,8 +49,12 @@ class LocalBlock(nn.Module):
         self.handoff = handoff if handoff is not None else PassOn()
 
     def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> tuple[Float[Tensor, "B ..."], Stream]:
-        activity = self.body(x)
+        activity = self.run_body(x, *skips)
         return activity, self.handoff(activity, *skips)
+
+    def run_body(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> Float[Tensor, "B ..."]:
+        """Return the activity: of the input, and of the skip connections too where the body `reads_stream`."""
+        return self.body(x, *skips) if reads_stream(self.body) else self.body(x)
 
     def hand_on(self, activity: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
         """Return the handoff of an activity that is not read again, so that the handoff may overwrite it."""
@@ -64,11 +70,17 @@ class LocalBlock(nn.Module):
         return loss if self.auxiliary is None else loss + self.auxiliary(activity, target).mean()
 
 
-def shared(activity: Tensor, x: Tensor) -> bool:
-    """Whether a body returned its own input, which other code may hold, without a change."""
+def reads_stream(body: nn.Module) -> bool:
+    """Whether a body is called with the whole stream, `body(x, *skips)`: its class has `reads_stream = True`."""
+    return getattr(type(body), "reads_stream", False)
+
+
+def shared(activity: Tensor, *stream: Tensor) -> bool:
+    """Whether a body returned its own input, which other code may hold, without a change; or a skip connection."""
     if torch.compiler.is_exporting():  # traced tensors have no memory: nothing is overwritten
         return True
-    return activity.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
+    place = activity.untyped_storage().data_ptr()
+    return any(place == tensor.untyped_storage().data_ptr() for tensor in stream)
 
 
 class PassOn(nn.Module):
@@ -86,6 +98,19 @@ def detach(stream: Iterable[Tensor]) -> Stream:
     if isinstance(stream, Tensor):
         raise ValueError("a handoff returned a tensor, not a stream; wrap it: Handoff(normalize, Carry())")
     return tuple(tensor.detach() for tensor in stream)
+
+
+def _check_reader(body: nn.Module) -> None:
+    """Raise ValueError for a body that hides one which reads the stream, and would call it without."""
+    if reads_stream(body):
+        return
+    for name, module in body.named_modules():
+        if reads_stream(module):
+            raise ValueError(
+                f"{type(module).__name__} reads the stream, but stands inside {type(body).__name__} (as {name}), which "
+                "is given the input alone: make it the body itself, behind the first one, in front of which an "
+                "algorithm may put a norm"
+            )
 
 
 def _check_slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None) -> None:

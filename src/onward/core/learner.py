@@ -206,9 +206,9 @@ class Learner(nn.Module):
         for block in self.blocks:
             x, *skips = stream
             del stream
-            activity = block.body(x)
+            activity = block.run_body(x, *skips)
             reading = read(block, activity)
-            hand_on = block.handoff if shared(activity, x) or torch.is_grad_enabled() else block.hand_on
+            hand_on = block.handoff if shared(activity, x, *skips) or torch.is_grad_enabled() else block.hand_on
             del x
             stream = hand_on(activity, *skips)
             del activity, skips

@@ -111,7 +111,7 @@ class LocalTrainer:
         for k in range(start, stop):
             block, (x, *skips) = self.learner.blocks[k], stream
             with self._open(k, step, x.device, False, piece):
-                activity = block.body(x)
+                activity = block.run_body(x, *skips)
             stream = block.handoff(activity, *skips)  # in the activity's own precision, as after an update
         return stream
 

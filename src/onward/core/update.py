@@ -107,7 +107,7 @@ def _forward_backward(
     last = blocks[-1]
     x, *skips = stream
     with contexts[-1]():
-        activity = last.body(x)
+        activity = last.run_body(x, *skips)
         loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))))
     if loss.requires_grad:
         loss.backward(constant(_filled, share, loss.dtype, loss.device))
@@ -117,7 +117,7 @@ def _forward_backward(
             "learned: does a body, goodness or objective detach what it computes?"
         )
     if outgoing is None:
-        hand_on = last.handoff if shared(activity, x) else last.hand_on
+        hand_on = last.handoff if shared(activity, x, *skips) else last.hand_on
         del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():
             outgoing = detach(hand_on(activity.detach(), *detach(skips)))
@@ -135,7 +135,7 @@ def _forward_block(
     """Return the block's loss, if it has an objective and a target is given, and the stream handed on."""
     x, *skips = stream
     with context():
-        activity = block.body(x)
+        activity = block.run_body(x, *skips)
         target = None if target is None else target._replace(beside=tuple(skips))
         loss = None if target is None or block.objective is None else block.loss(activity, target)
     return loss, block.handoff(activity, *skips)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from onward.core.block import reads_stream
 from onward.nets.layout import Layout
 
 _ROWS = 2
@@ -69,7 +70,7 @@ def _shapes(net: Any, shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[
         try:
             for body, join, pool in zip(net.bodies, net.joins, net.pools, strict=True):
                 x, *skips = stream
-                activity = _run(body, x, *(skips if getattr(body, "reads_stream", False) else ()))
+                activity = _run(body, x, *(skips if reads_stream(body) else ()))
                 found.append(tuple(activity.shape[1:]))
                 stream = _run(join, _run(pool, activity), *skips)
         except Exception:  # noqa: BLE001 (whatever a network raises: it does so again where it is trained)
