@@ -11,8 +11,8 @@ from onward.core import EpochDone, LocalTrainer
 from onward.costs.blocks import block_costs
 from onward.data import Splits, TrainLoader, from_arrays
 from onward.pipeline import LinkSpeed, Message, Ranks, carve, join, place, possible_cuts, simulate
+from onward.pipeline.neighbors import StageNeighbors
 from onward.pipeline.run import leave
-from onward.pipeline.training import StageNeighbors
 from onward.recipes import Recipe
 from onward.runs.model import ModelSpec, spec_for
 from onward.training import Training

@@ -31,8 +31,8 @@ from onward.pipeline import (
     possible_cuts,
     stages_of,
 )
+from onward.pipeline.neighbors import StageNeighbors
 from onward.pipeline.placement import check_stages
-from onward.pipeline.training import StageNeighbors
 from onward.recipes import Recipe
 from onward.runs import checkpoints
 from onward.runs.beginning import announce, images_of
