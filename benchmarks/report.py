@@ -3,7 +3,7 @@
 import argparse
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ def finish(
         return
     path = path_of(name, order)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {"benchmark": name, "figure": title, "environment": environment(order.device), "rows": rows}
+    content = {"benchmark": name, "figure": title, "environment": asdict(environment(order.device)), "rows": rows}
     path.write_text(json.dumps(content, indent=1) + "\n")
     print(path)
 

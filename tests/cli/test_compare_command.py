@@ -163,8 +163,9 @@ def test_the_same_for_all_and_what_was_measured(capsys: pytest.CaptureFixture[st
         "2",
         "--no-cost",
     ]
-    steps = {"recipe": "x", "batch_size": 1, "data": "d", "precision": "fp32", "environment": {"device": "p"}}
-    write_json(Path("step.json"), {**steps, "contenders": []})
+    place = {"versions": {}, "platform": "l", "device": "p", "threads": 1, "commit": None}
+    steps = {"recipe": "x", "batch_size": 1, "precision": "fp32", "data": "d", "environment": place}
+    write_json(Path("step.json"), {**steps, "peak_rate": {"matmul": 1.0, "convolution": 1.0}, "contenders": []})
     assert main([*words, "--measured", "step.json", "--out", "same.html", *HERE]) == 0
     found = read_json(Path("same.json"))
     assert [method["differs"] for method in found["methods"]] == [[], []]

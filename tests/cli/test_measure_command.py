@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from onward.cli import main
+from onward.costs.step import ProcessMemory
 from onward.storage.files import read_json
 
 _QUICK = ["--net.width", "10", "--device", "cpu", "--batch-size", "16"]
@@ -28,7 +29,7 @@ def _error(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_measure_shows_and_writes_what_it_found(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     import onward.costs.step_benchmark as measuring
 
-    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: ProcessMemory(10**6, 3 * 10**6))
     monkeypatch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))
     words = ["measure", "deeper_forward-digits", *_QUICK, "--steps", "1", "--micro-batches", "2"]
     assert main([*words, "--json", "step.json"]) == 0
@@ -95,7 +96,7 @@ def test_a_network_that_spikes_shows_what_its_spikes_cost(
 ):
     import onward.costs.step_benchmark as measuring
 
-    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: ProcessMemory(10**6, 3 * 10**6))
     monkeypatch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))
     words = ["measure", "ffgaf_snn-digits", "--net.width", "2", "--device", "cpu", "--batch-size", "8", "--steps", "1"]
     assert main([*words, "--json", "step.json"]) == 0

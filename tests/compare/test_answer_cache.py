@@ -8,11 +8,7 @@ from pathlib import Path
 
 import pytest
 
-<<<<<<<< HEAD:tests/compare/test_answer_cache.py
 from onward.compare.answer_cache import AnswerCache
-========
-from onward.compare.answers import AnswerCache
->>>>>>>> 828546d (Files are called for what they hold: pipeline/neighbors, compare/answers):tests/compare/test_answers.py
 from onward.storage.locks import appended_here
 
 
@@ -54,13 +50,8 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
     file = held.__enter__()
     file.write(b'{"asked": {"chip": 0}, "fou')
     file.flush()
-<<<<<<<< HEAD:tests/compare/test_answer_cache.py
     code = "import sys; from pathlib import Path; from onward.compare.answer_cache import AnswerCache; "
     code += "print(flush=True); AnswerCache(Path(sys.argv[1])).add({'chip': 1}, {'accuracy': 0.25})"
-========
-    code = "import sys; from pathlib import Path; from onward.compare.answers import AnswerCache; print(flush=True); "
-    code += "AnswerCache(Path(sys.argv[1])).keep({'chip': 1}, {'accuracy': 0.25})"
->>>>>>>> 828546d (Files are called for what they hold: pipeline/neighbors, compare/answers):tests/compare/test_answers.py
     process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.readline()

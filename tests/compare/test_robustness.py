@@ -101,11 +101,11 @@ def test_evaluations_are_right_and_kept(quick: Recipe, place: RunOptions, monkey
     said: list[str] = []
     on_test = RunEvaluator(run, data, CPU)
     clean = on_test.clean(said.append)
-    assert clean["accuracy"] == run.result["test_accuracy"]
-    assert clean["by_rule"] == run.result["test_accuracy_by_rule"]
-    counts = torch.tensor(clean["confusion"])
+    assert clean.accuracy == run.result["test_accuracy"]
+    assert clean.by_rule == run.result["test_accuracy_by_rule"]
+    counts = torch.tensor(clean.confusion)
     assert torch.equal(counts.sum(dim=1), torch.bincount(data.test.labels, minlength=10))
-    assert counts.trace() == round(clean["accuracy"] * len(data.test))
+    assert counts.trace() == round(clean.accuracy * len(data.test))
     mild, strong, bits = conditions(["mismatch=0.01,1.5", "bits=8"])
     noisy = {c: on_test.under(c, chips=2, say=said.append) for c in (mild, strong, bits)}
     assert [len(noisy[c]) for c in (mild, strong, bits)] == [2, 2, 1]
@@ -143,23 +143,23 @@ def test_a_comparison_is_whole(quick: Recipe, control: Recipe, place: RunOptions
         steps=1,
     )
     found = compare([control, quick], 2, question, place, say=lambda line: None)
-    first, second = found["methods"]
-    assert (first["label"], second["label"]) == ("backprop-quick", "quick")
-    assert first["backprop"] and not second["backprop"]
-    assert (first["seeds"], found["test_images"], found["chips"]) == ([0, 1], 100, 2)
+    first, second = found.methods
+    assert (first.label, second.label) == ("backprop-quick", "quick")
+    assert first.backprop and not second.backprop
+    assert (first.seeds, found.test_images, found.chips) == ((0, 1), 100, 2)
     for row in (first, second):
-        assert [(n["sweep"], n["level"]) for n in row["noise"]] == [("mismatch", 0.2), ("mismatch", 0.5), ("bits", 3.0)]
-        chips = [[len(seed) for seed in n["values"]] for n in row["noise"]]
+        assert [(n.sweep, n.level) for n in row.noise] == [("mismatch", 0.2), ("mismatch", 0.5), ("bits", 3.0)]
+        chips = [[len(seed) for seed in n.values] for n in row.noise]
         assert chips == [[2, 2], [2, 2], [1, 1]]
-        assert row["noise"][0]["chip_deviation"] is not None and row["noise"][2]["chip_deviation"] is None
-        assert row["clean"]["seed_deviation"] is not None
-        assert torch.tensor(row["confusion"]).sum() == 200
-        assert [len(curve) for curve in row["curves"]] == [1, 1]
-        assert row["recovery"][0]["memory_bytes"] > 0
-        assert row["differs"] == []
-        assert row["energy"]["joules_per_epoch"] == pytest.approx(4 * row["cost"]["energy"]["joules"])
-    assert first["energy"]["epochs_to_target"] == 1 or second["energy"]["epochs_to_target"] == 1
-    assert [row["name"] for row in found["controls"]] == ["backprop, recompute", "backprop, 4 micro-batches"]
+        assert row.noise[0].chip_deviation is not None and row.noise[2].chip_deviation is None
+        assert row.clean.seed_deviation is not None
+        assert torch.tensor(row.confusion).sum() == 200
+        assert [len(curve) for curve in row.curves] == [1, 1]
+        assert row.recovery[0].memory_bytes > 0
+        assert row.differs == ()
+        assert row.energy.joules_per_epoch == pytest.approx(4 * row.cost.energy.joules)
+    assert first.energy.epochs_to_target == 1 or second.energy.epochs_to_target == 1
+    assert [row.name for row in found.controls] == ["backprop, recompute", "backprop, 4 micro-batches"]
     assert len(_folders(place)) == 4
 
 

@@ -43,7 +43,7 @@ def _with(recipe: Recipe, name: str, **changes: object) -> Recipe:
 
 def _beside(recipes: list[Recipe], data: Splits) -> list[str]:
     _, controls, _ = costs.measure_methods([(recipe, data) for recipe in recipes], CPU, 1)
-    return list(dict.fromkeys(control["beside"] for control in controls))
+    return list(dict.fromkeys(control.beside for control in controls))
 
 
 def test_methods_of_another_optimizer_have_another_control(row: Recipe, toy_data: Splits):
@@ -57,15 +57,15 @@ def test_methods_of_another_optimizer_have_another_control(row: Recipe, toy_data
 def test_backprop_of_another_optimizer_is_no_control(row: Recipe, toy_data: Splits):
     backprop = replace(_with(row, "backprop", optimizer="sgd"), algorithm=Backprop())
     _, controls, _ = costs.measure_methods([(row, toy_data), (backprop, toy_data)], CPU, 1)
-    names = [control["name"] for control in controls if control["beside"] == "row"]
+    names = [control.name for control in controls if control.beside == "row"]
     assert names == ["backprop", "backprop, recompute", "backprop, 4 micro-batches"]
-    assert {control["optimizer"] for control in controls} == {"adamw", "sgd with momentum"}
+    assert {control.optimizer for control in controls} == {"adamw", "sgd with momentum"}
 
 
 def test_every_control_says_its_whole_network_and_budget(row: Recipe, toy_data: Splits):
     wide = replace(row, name="wide", net=MLP(width=21, depth=3), batch_size=4)
     _, controls, _ = costs.measure_methods([(row, toy_data), (wide, toy_data)], CPU, 1)
-    told = {(c["network"], c["batch_size"], c["precision"], c["images"]) for c in controls}
+    told = {(c.network, c.batch_size, c.precision, c.images) for c in controls}
     images = "1x8x8 of 3 classes"
     assert told == {
         ("MLP(width=12, depth=2)", 8, "fp32", images),
@@ -77,9 +77,9 @@ def test_every_precision_has_a_rate_of_its_own(row: Recipe, toy_data: Splits):
     half = _with(row, "half", precision="bf16")
     own, controls, rates = costs.measure_methods([(row, toy_data), (half, toy_data)], CPU, 1)
     assert rates == {
-        "fp32": {"matmul": 1e9, "convolution": 1e9},
-        "bf16": {"matmul": 4e9, "convolution": 2e9},
+        "fp32": PeakRate(1e9, 1e9),
+        "bf16": PeakRate(4e9, 2e9),
     }
     for cost in [*own, *controls]:
-        best = {"fp32": 1e9, "bf16": 4e9}[cost["precision"]]
-        assert cost["fraction_of_peak"] == pytest.approx(cost["flops"]["total"] / cost["step_seconds"] / best)
+        best = {"fp32": 1e9, "bf16": 4e9}[cost.precision or ""]
+        assert cost.fraction_of_peak == pytest.approx(cost.flops.total / cost.step_seconds / best)

@@ -63,8 +63,8 @@ def test_a_network_has_the_rates_that_are_known_and_a_sum():
     assert costs[1].macs == 8 * 4 * 9 * 4 * 4  # outputs, inputs, kernel, places
     whole = summary(costs)
     assert whole is not None
-    assert whole["joules"] == pytest.approx(sum(cost.joules for cost in costs))
-    assert 0 < whole["spikes_per_neuron"] < 4
+    assert whole.joules == pytest.approx(sum(cost.joules for cost in costs))
+    assert 0 < whole.spikes_per_neuron < 4
 
 
 def test_what_does_not_spike_has_no_such_cost():

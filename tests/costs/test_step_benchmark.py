@@ -11,11 +11,13 @@ import torch
 from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.costs.process import fresh_process
+from onward.costs.step import MeasuredSteps, ProcessMemory
 from onward.costs.step_benchmark import StepBenchmark, interleave, measure, shapes_like, variants
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Recipe
+from onward.storage.typed import from_json, to_json
 
 CPU = torch.device("cpu")
 
@@ -76,15 +78,16 @@ def test_memory_is_that_of_a_training_in_its_midst(recipe: Recipe):
     recipe = replace(recipe, trainer=TrainerSettings(optimizer="adamw"))
     benchmark = StepBenchmark(variants(recipe)[0], recipe, shapes_like(recipe, None), CPU)
     first, weights = benchmark.memory(), sum(p.nbytes for p in benchmark.learner.parameters())
-    assert first["by_category"]["optimizer"] >= 2 * weights
-    assert benchmark.memory()["peak"] == first["peak"]
+    assert first.by_category["optimizer"] >= 2 * weights
+    assert benchmark.memory().peak == first.peak
 
 
 def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
     import onward.costs.step_benchmark as measuring
 
-    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 1, "before": 0})
-    found = json.loads(json.dumps(measure(recipe, CPU, steps=2)))
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: ProcessMemory(0, 1))
+    found = json.loads(json.dumps(to_json(measure(recipe, CPU, steps=2))))
+    assert to_json(from_json(found, MeasuredSteps, "here")) == found
     assert (found["recipe"], found["batch_size"], found["precision"], found["data"]) == ("toy", 16, "bf16", "digits")
     own, control, again, pieces = found["contenders"]
     assert own["flops"]["total"] == own["flops"]["ideal"] < control["flops"]["total"] < again["flops"]["total"]
@@ -102,23 +105,26 @@ def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkey
     import onward.costs.step_benchmark as measuring
 
     asked: list[int] = []
-    monkeypatch.setattr(measuring, "fresh_process", lambda *_, batch, **__: asked.append(batch[0]) or {"peak": 1})
+    monkeypatch.setattr(
+        measuring, "fresh_process", lambda *_, batch, **__: asked.append(batch[0]) or ProcessMemory(0, 1)
+    )
     monkeypatch.setattr(measuring, "peak_rate", lambda *_: PeakRate(1.0, 1.0))
     found = measure(replace(recipe, batch_size=10**6), CPU, steps=1)
     images = len(shapes_like(recipe, None).train)
-    assert found["batch_size"] == images and set(asked) == {images}
-    own = found["contenders"][0]
-    assert own["images_per_second"] == pytest.approx(images / own["step_seconds"])
+    assert found.batch_size == images and set(asked) == {images}
+    own = found.contenders[0]
+    assert own.images_per_second == pytest.approx(images / own.step_seconds)
 
 
 def test_a_process_of_its_own_tells_what_it_held(recipe: Recipe):
     net = MLP(width=1000, depth=1)
     found = fresh_process(recipe.algorithm, net, recipe.trainer, batch=(8, 1, 64, 64), num_classes=10, device=CPU)
-    assert found["peak"] - found["before"] > 2 * 1000 * 64 * 64 * 4  # a gradient and its momentum
+    assert found.peak is not None and found.before is not None
+    assert found.peak - found.before > 2 * 1000 * 64 * 64 * 4  # a gradient and its momentum
 
 
 def test_a_process_that_dies_is_reported(recipe: Recipe):
     found = fresh_process(
         recipe.algorithm, TinyCNN(width=7), recipe.trainer, batch=(8, 1, 8, 8), num_classes=10, device=CPU
     )
-    assert "7 channels cannot be split" in found["error"]
+    assert "7 channels cannot be split" in (found.error or "")

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.tables import show_table, tell
 from onward.cli.words import CommandLineError, fitted
+from onward.compare.found import Comparison, MethodFound, OnChip, TrainingEnergy
 from onward.compare.recovery import ChipTraining
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
@@ -23,6 +24,7 @@ from onward.compare.study import (
     describe,
     with_first_budget,
 )
+from onward.costs.step import MeasuredSteps, StepCost
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
 from onward.recipes.known import find_recipe
@@ -31,6 +33,7 @@ from onward.runs.finished import Run, open_run
 from onward.screen import say
 from onward.storage.disk import write_text
 from onward.storage.files import read_json, write_json
+from onward.storage.typed import from_json, to_json
 
 USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
 
@@ -155,11 +158,11 @@ def _question(order: ReportArguments, noise: Sequence[str]) -> ComparisonSetting
     )
 
 
-def _measured(path: Path) -> dict[str, Any]:
+def _measured(path: Path) -> MeasuredSteps:
     found = read_json(path)
     if "contenders" not in found:
         raise ValueError(f"{path} is not from `onward measure --json`: it has no contenders")
-    return found
+    return from_json(found, MeasuredSteps, str(path))
 
 
 def _writable(out: Path) -> Path:
@@ -180,68 +183,63 @@ def _method(runs: Sequence[Run], options: RunOptions) -> Method:
     return Method(runs[0].recipe, tuple(runs), data)
 
 
-def _finish(found: dict[str, Any], measured: Sequence[dict[str, Any]], out: Path) -> None:
+def _finish(found: Comparison, measured: Sequence[MeasuredSteps], out: Path) -> None:
     html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
     write_text(html, page(found, measured=measured))
-    write_json(numbers, found)
+    write_json(numbers, to_json(found))
     _show(found)
     say(numbers)
     say(html)
 
 
-def _show(found: dict[str, Any]) -> None:
+def _show(found: Comparison) -> None:
     _show_summary(found)
-    for method in found["methods"]:
-        if method["differs"]:
-            tell(f"{method['label']} differs from {found['methods'][0]['label']}: {'; '.join(method['differs'])}")
-    for sweep in found["sweeps"]:
-        heads = ["accuracy" if level is None else plain(level) for level in sweep["levels"]]
-        rows = [
-            (method["label"], [spread(row) for row in method["noise"] if row["sweep"] == sweep["name"]])
-            for method in found["methods"]
-        ]
-        show_table(f"{sweep['title']}, %" + (f", by {sweep['axis']}" if sweep["axis"] else ""), ["", *heads], rows)
-    for k, first in enumerate(found["methods"][0]["recovery"]):
-        rows = [(m["label"], _recovery_cells(m, m["recovery"][k])) for m in found["methods"]]
-        level = "" if first["level"] is None else f" {plain(first['level'])}"
-        about = f"learning on the chip, {first['sweep']}{level}"
+    for method in found.methods:
+        if method.differs:
+            tell(f"{method.label} differs from {found.methods[0].label}: {'; '.join(method.differs)}")
+    for sweep in found.sweeps:
+        heads = ["accuracy" if level is None else plain(level) for level in sweep.levels]
+        rows = [(method.label, [spread(row) for row in method.under(sweep.name)]) for method in found.methods]
+        show_table(f"{sweep.title}, %" + (f", by {sweep.axis}" if sweep.axis else ""), ["", *heads], rows)
+    for k, first in enumerate(found.methods[0].recovery):
+        rows = [(m.label, _recovery_cells(m, m.recovery[k])) for m in found.methods]
+        level = "" if first.level is None else f" {plain(first.level)}"
+        about = f"learning on the chip, {first.sweep}{level}"
         show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
     told = verdicts(found)
     for line in (*told, summary(told)):
         tell(str(line))
 
 
-def _show_summary(found: dict[str, Any]) -> None:
+def _show_summary(found: Comparison) -> None:
     heads, rows = ["", "clean %", "parameters"], []
-    costed = "cost" in found["methods"][0]
-    if costed:
-        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(found['target'])} %"]
+    if found.costed:
+        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(found.target)} %"]
     heads += ["locality"]
-    for method in found["methods"]:
-        row = [spread(method["clean"]), f"{method['parameters']:,}"]
-        row += _cost_cells(method["cost"], method["energy"]) if costed else []
-        rows.append((method["label"], [*row, method["locality"]]))
-    names, legend = control_names(found["controls"])
-    for name, control in zip(names, found["controls"], strict=True):
-        energy = {"joules_per_epoch": None, "joules_to_target": None}
-        rows.append((name, ["", "", *_cost_cells(control, energy), "all"]))
+    for method in found.methods:
+        row = [spread(method.clean), f"{method.parameters:,}"]
+        row += [] if method.cost is None else _cost_cells(method.cost, method.energy)
+        rows.append((method.label, [*row, method.locality or "–"]))
+    names, legend = control_names(found.controls)
+    for name, control in zip(names, found.controls, strict=True):
+        rows.append((name, ["", "", *_cost_cells(control, None), "all"]))
     show_table(title(found), heads, rows)
     for line in legend:
         tell(str(line))
 
 
-def _cost_cells(cost: dict[str, Any], energy: dict[str, Any]) -> list[str]:
-    joules = [energy["joules_per_epoch"], energy["joules_to_target"]]
+def _cost_cells(cost: StepCost, energy: TrainingEnergy | None) -> list[str]:
+    joules = [None, None] if energy is None else [energy.joules_per_epoch, energy.joules_to_target]
     return [
-        f"{cost['flops']['total'] / 1e9:.2f}",
-        f"{cost['memory']['peak'] / 1e6:.1f}",
-        f"{cost['step_seconds']:.4f}",
+        f"{cost.flops.total / 1e9:.2f}",
+        f"{cost.memory.peak / 1e6:.1f}",
+        f"{cost.step_seconds:.4f}",
         *["" if value is None else number(value) for value in joules],
     ]
 
 
-def _recovery_cells(method: dict[str, Any], row: dict[str, Any]) -> list[str]:
-    clean, met, after = method["clean"]["mean"], row["met"]["mean"], row["recovered"]["mean"]
+def _recovery_cells(method: MethodFound, row: OnChip) -> list[str]:
+    clean, met, after = method.clean.mean, row.met.mean, row.recovered.mean
     share = f"{(after - met) / (clean - met):.0%}" if clean > met else "nothing was lost"
-    spreads = [spread(method["clean"]), spread(row["met"]), spread(row["recovered"])]
-    return [*spreads, share, f"{row['memory_bytes'] / 1e6:.1f}"]
+    spreads = [spread(method.clean), spread(row.met), spread(row.recovered)]
+    return [*spreads, share, f"{row.memory_bytes / 1e6:.1f}"]

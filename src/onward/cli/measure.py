@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -12,11 +12,13 @@ from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.named import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.words import fitted
+from onward.costs.step import MeasuredSteps, ProcessMemory, StepCost
 from onward.costs.step_benchmark import measure
 from onward.measure import CATEGORIES, PHASES
 from onward.runs.environment import choose_device, device_name
 from onward.screen import say
 from onward.storage.files import write_json
+from onward.storage.typed import to_json
 from onward.training.progress import stages
 
 USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
@@ -75,83 +77,82 @@ def run(words: Sequence[str]) -> None:
         )
     _show(found)
     if order.json is not None:
-        write_json(order.json, found)
+        write_json(order.json, to_json(found))
 
 
-def _show(found: dict[str, Any]) -> None:
-    rate = found["peak_rate"]
-    rows = {row["name"]: row for row in found["contenders"]}
-    head = f"{found['recipe']}, {found['batch_size']} images of {found['data']}, {found['precision']}"
+def _show(found: MeasuredSteps) -> None:
+    rows = {row.name: row for row in found.contenders}
+    head = f"{found.recipe}, {found.batch_size} images of {found.data}, {found.precision}"
     say(head)
-    say(f"{found['environment']['device']}: {max(rate.values()) / 1e9:,.0f} GFLOP/s in large products")
-    heads = ["", *rows]
-    show_table("a training step", heads, _cost(rows))
-    show_table("seconds by phase, medians", heads, _seconds(rows))
-    show_table("memory at the peak, MB", heads, _memory(rows))
-    _show_blocks(next(iter(rows.values())))
+    say(f"{found.environment.device}: {found.peak_rate.best / 1e9:,.0f} GFLOP/s in large products")
+    heads, every = ["", *rows], list(rows.values())
+    show_table("a training step", heads, _cost(every))
+    show_table("seconds by phase, medians", heads, _seconds(every))
+    show_table("memory at the peak, MB", heads, _memory(every))
+    _show_blocks(every[0])
 
 
-def _cost(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    every = list(rows.values())
+def _cost(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
     return [
-        ("GFLOP", [f"{row['flops']['total'] / 1e9:.2f}" for row in every]),
-        ("of greedy ideal", [f"{row['flops']['total'] / row['flops']['ideal']:.2f}" for row in every]),
-        ("seconds", [f"{row['step_seconds']:.4f}" for row in every]),
-        ("first / this", [f"{every[0]['step_seconds'] / row['step_seconds']:.2f}" for row in every]),
-        ("images/s", [f"{row['images_per_second']:,.0f}" for row in every]),
-        ("counted mJ", [f"{1e3 * row['energy']['joules']:.2f}" for row in every]),
+        ("GFLOP", [f"{row.flops.total / 1e9:.2f}" for row in every]),
+        ("of greedy ideal", [f"{row.flops.total / row.flops.ideal:.2f}" for row in every]),
+        ("seconds", [f"{row.step_seconds:.4f}" for row in every]),
+        ("first / this", [f"{every[0].step_seconds / row.step_seconds:.2f}" for row in every]),
+        ("images/s", [f"{row.images_per_second:,.0f}" for row in every]),
+        ("counted mJ", [f"{1e3 * row.energy.joules:.2f}" for row in every]),
         *_measured_energy(every),
         *_spikes(every),
-        ("of peak rate", [f"{row['fraction_of_peak']:.0%}" for row in every]),
+        ("of peak rate", [f"{row.fraction_of_peak:.0%}" for row in every]),
     ]
 
 
-def _measured_energy(every: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+def _measured_energy(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
     """Write what a meter said above idle, where there is one."""
-    found = [row["energy"]["measured"] for row in every]
-    return [] if None in found else [("measured mJ", [f"{1e3 * measured['joules']:.2f}" for measured in found])]
+    found = [row.energy.measured for row in every if row.energy.measured is not None]
+    told = [f"{1e3 * measured.joules:.2f}" for measured in found]
+    return [("measured mJ", told)] if len(found) == len(every) else []
 
 
-def _spikes(every: list[dict[str, Any]]) -> list[tuple[str, list[str]]]:
+def _spikes(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
     """Write what a prediction costs the layers of a network that spikes, and what they would cost without spikes."""
-    found = [row["spikes"] for row in every]
+    found = [row.spikes for row in every]
     if not any(found):
         return []
     return [
-        ("spikes/neuron, image", [f"{spikes['spikes_per_neuron']:.2f}" if spikes else "" for spikes in found]),
-        ("prediction, uJ", [f"{1e6 * spikes['joules']:.3f}" if spikes else "" for spikes in found]),
-        ("same without spikes", [f"{1e6 * spikes['dense_joules']:.3f}" if spikes else "" for spikes in found]),
+        ("spikes/neuron, image", [f"{spikes.spikes_per_neuron:.2f}" if spikes else "" for spikes in found]),
+        ("prediction, uJ", [f"{1e6 * spikes.joules:.3f}" if spikes else "" for spikes in found]),
+        ("same without spikes", [f"{1e6 * spikes.dense_joules:.3f}" if spikes else "" for spikes in found]),
     ]
 
 
-def _seconds(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    def of(row: dict[str, Any], phase: str) -> float:
-        return sum(share["seconds"] for share in row["phases"] if share["phase"] == phase)
+def _seconds(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
+    def of(row: StepCost, phase: str) -> float:
+        return sum(share.seconds for share in row.phases if share.phase == phase)
 
-    return [(phase, [f"{of(row, phase):.4f}" for row in rows.values()]) for phase in PHASES]
+    return [(phase, [f"{of(row, phase):.4f}" for row in every]) for phase in PHASES]
 
 
-def _memory(rows: dict[str, Any]) -> list[tuple[str, list[str]]]:
-    every = [row["memory"] for row in rows.values()]
-    processes = [row["process"] for row in rows.values()]
+def _memory(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
+    held = [row.memory for row in every]
+    processes = [row.process or ProcessMemory() for row in every]
     return [
-        *((name, [f"{memory['by_category'][name] / 1e6:.1f}" for memory in every]) for name in CATEGORIES),
-        ("total", [f"{memory['peak'] / 1e6:.1f}" for memory in every]),
-        ("first / this", [f"{every[0]['peak'] / memory['peak']:.2f}" for memory in every]),
-        ("floor", [f"{memory['floor'] / 1e6:.1f}" for memory in every]),
-        ("total / floor", [f"{memory['peak'] / memory['floor']:.2f}" for memory in every]),
-        ("process, before", [f"{p['before'] / 1e6:.1f}" if p.get("before") else "unknown" for p in processes]),
-        ("process, at most", [f"{p['peak'] / 1e6:.1f}" if "peak" in p else "failed" for p in processes]),
+        *((name, [f"{memory.by_category[name] / 1e6:.1f}" for memory in held]) for name in CATEGORIES),
+        ("total", [f"{memory.peak / 1e6:.1f}" for memory in held]),
+        ("first / this", [f"{held[0].peak / memory.peak:.2f}" for memory in held]),
+        ("floor", [f"{memory.floor / 1e6:.1f}" for memory in held]),
+        ("total / floor", [f"{memory.peak / memory.floor:.2f}" for memory in held]),
+        ("process, before", [f"{p.before / 1e6:.1f}" if p.before else "unknown" for p in processes]),
+        ("process, at most", ["failed" if p.peak is None else f"{p.peak / 1e6:.1f}" for p in processes]),
     ]
 
 
-def _show_blocks(row: dict[str, Any]) -> None:
-    seconds = {(share["block"], share["phase"]): share["seconds"] for share in row["phases"]}
+def _show_blocks(row: StepCost) -> None:
+    seconds = {(share.block, share.phase): share.seconds for share in row.phases}
     rows = [
         (
             str(block),
             [f"{operations / 1e9:.3f}", *(f"{1e3 * seconds.get((block, phase), 0):.2f}" for phase in PHASES[1:])],
         )
-        for block, operations in enumerate(row["flops"]["by_block"])
+        for block, operations in enumerate(row.flops.by_block)
     ]
-    show_table(f"{row['name']}, block by block: milliseconds", ["block", "GFLOP", *PHASES[1:]], rows)
+    show_table(f"{row.name}, block by block: milliseconds", ["block", "GFLOP", *PHASES[1:]], rows)

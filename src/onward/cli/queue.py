@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> None:
         return is_recorded(recipe, RESULTS, note(replace(recipe.data, augmentation=type(recipe.data.augmentation)())))
 
     def remaining(waiting: Iterable[Recipe]) -> str:
-        return left(list(waiting), environment(device)["device"], order.parallel)
+        return left(list(waiting), environment(device).device, order.parallel)
 
     queue = Queue(
         jobs,

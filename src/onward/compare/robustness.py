@@ -1,7 +1,7 @@
 """Accuracy of a finished run under noise, chip by chip, and after training on each chip."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 import torch
@@ -14,9 +14,20 @@ from onward.hardware import Condition, noisy
 from onward.runs.finished import Run, check_measured
 from onward.runs.model import check_recipe, load_model
 from onward.storage.forms import check_object
+from onward.storage.typed import from_json
 from onward.training.evaluation import Accuracy, Evaluator
 
 Print = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CleanAccuracy:
+    """Accuracies on the test images as fractions, and how many images of each class were taken for which."""
+
+    accuracy: float
+    by_rule: dict[str, float]
+    by_block: tuple[float, ...]
+    confusion: tuple[tuple[int, ...], ...]
 
 
 class RunEvaluator:
@@ -44,7 +55,7 @@ class RunEvaluator:
         recipe = self.run.recipe
         return Evaluator(self.learner, recipe.trainer, batch_size=recipe.batch_size)
 
-    def clean(self, say: Print) -> dict[str, Any]:
+    def clean(self, say: Print) -> CleanAccuracy:
         """Return accuracy, accuracy by rule and by block, and the confusion matrix, on no chip."""
         asked = self._question([], 0)
         found = self.evaluations.get(asked)
@@ -58,7 +69,7 @@ class RunEvaluator:
             by_test: dict[str, Any] = found if whole else _found(self._evaluator(), self.data.test)
             measured = Accuracy(by_test["by_rule"], tuple(by_test["by_block"]))
             check_measured(self.run.folder, measured, len(self.data.test))
-        return found
+        return from_json(found, CleanAccuracy, str(self.evaluations.path))
 
     def under(self, condition: Condition, *, chips: int, say: Print) -> list[float]:
         """Return the accuracy on chips 0, 1, ...; on a single one where chips do not differ.

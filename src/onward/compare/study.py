@@ -1,4 +1,4 @@
-"""Methods side by side: finished runs, their accuracy under noise and the cost of a step, as plain values."""
+"""Methods side by side: finished runs, their accuracy under noise, and what a step of each costs."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import torch
 
 from onward.algorithms import Backprop
+from onward.compare.found import Comparison, MethodFound, OnChip, Spread, SweepTold, TrainingEnergy, UnderNoise
 from onward.compare.recovery import ChipTraining
 from onward.compare.robustness import Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
@@ -58,8 +59,8 @@ class Method:
 
 def compare(
     recipes: Sequence[Recipe], seeds: int, question: ComparisonSettings, options: RunOptions, *, say: Print = print
-) -> dict:
-    """Train what is missing, evaluate and measure; return everything as plain JSON values.
+) -> Comparison:
+    """Train what is missing, evaluate and measure.
 
     Raises ValueError if the recipes have not the same images, and what training and evaluating raise.
     """
@@ -78,33 +79,31 @@ def compare(
 
 def describe(
     methods: Sequence[Method], question: ComparisonSettings, options: RunOptions, *, say: Print = print
-) -> dict:
-    """Evaluate and measure methods whose runs have finished; return everything as plain JSON values."""
+) -> Comparison:
+    """Evaluate and measure methods whose runs have finished."""
     device = choose_device(options.device)
     tests = [[RunEvaluator(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
     labels = labels_of([method.recipe for method in methods])
     rows = [
-        _basics(method, methods[0].recipe, label)
-        | {"test_images": len(on_test[0].test)}
-        | _accuracy(on_test, question, say)
+        _found(method, methods[0].recipe, label, on_test, question, say)
         for method, label, on_test in zip(methods, labels, tests, strict=True)
     ]
-    found = {
-        "methods": rows,
-        "sweeps": _sweeps(question.conditions),
-        "chips": question.chips,
-        "seeds": [run.recipe.seed for run in methods[0].runs],
-        "test_images": len(tests[0][0].test),
-        "data": methods[0].data.note or methods[0].data.name,
-        "stream": vars(question.stream) if question.recovery else None,
-        "environment": environment(device),
-        "controls": [],
-        "target": None,
-    }
-    if question.steps:
-        say("measuring memory, time and energy of a step")
-        found |= _costs(methods, rows, question, options)
-    return found
+    found = Comparison(
+        methods=tuple(rows),
+        sweeps=tuple(_sweeps(question.conditions)),
+        chips=question.chips,
+        seeds=tuple(run.recipe.seed for run in methods[0].runs),
+        test_images=len(tests[0][0].test),
+        data=methods[0].data.note or methods[0].data.name,
+        stream=question.stream if question.recovery else None,
+        environment=environment(device),
+        controls=(),
+        target=None,
+    )
+    if not question.steps:
+        return found
+    say("measuring memory, time and energy of a step")
+    return _with_costs(found, methods, question, device)
 
 
 def by_recipe(runs: Sequence[Run]) -> list[list[Run]]:
@@ -248,102 +247,114 @@ def _unlike(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def _basics(method: Method, first: Recipe, label: str) -> dict[str, Any]:
-    recipe, result = method.recipe, method.runs[0].result
-    return {
-        "name": recipe.name,
-        "label": label,
-        "algorithm": type(recipe.algorithm).__name__,
-        "description": recipe.description,
-        "backprop": isinstance(recipe.algorithm, Backprop),
-        "network": short(recipe.net),
-        "locality": result.get("locality") or in_words_on(recipe, method.data),
-        "data": method.data.note or method.data.name,
-        "data_checksum": method.data.checksum,
-        "validation_split": [recipe.data.validation_fraction, recipe.data.split_seed],
-        "class_names": list(method.data.class_names),
-        "epochs": recipe.epochs,
-        "batch_size": recipe.batch_size,
-        "precision": recipe.trainer.precision,
-        "differs": differences(recipe, first),
-        "parameters": result["parameters"],
-        "train_seconds": statistics.mean(run.result["train_seconds"] for run in method.runs),
-        "trained_on": result["device"],
-        "runs": [str(run.folder.path) for run in method.runs],
-        "seeds": [run.recipe.seed for run in method.runs],
-        "curves": [run.folder.metrics() for run in method.runs],
-    }
-
-
-def _accuracy(tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> dict[str, Any]:
+def _found(
+    method: Method,
+    first: Recipe,
+    label: str,
+    tests: Sequence[RunEvaluator],
+    question: ComparisonSettings,
+    say: Print,
+) -> MethodFound:
+    """Put together what a method is and what it comes to, clean, under noise and on chips."""
+    recipe, data, result = method.recipe, method.data, method.runs[0].result
     clean = [on_test.clean(say) for on_test in tests]
-    noise = [
-        {"sweep": condition.sweep, "level": condition.json_level}
-        | _spread([on_test.under(condition, chips=question.chips, say=say) for on_test in tests])
-        for condition in question.conditions
-    ]
-    recovery = []
-    for condition in question.recovery:
-        runs = [on_test.recovered(condition, question.stream, chips=question.chips, say=say) for on_test in tests]
-        row: dict[str, Any] = {"sweep": condition.sweep, "level": condition.json_level}
-        row |= {name: _spread([[getattr(r, name) for r in run] for run in runs]) for name in ("met", "recovered")}
-        recovery.append(row | {"memory_bytes": max(r.memory_bytes for run in runs for r in run)})
-    by_block = [statistics.mean(values) for values in zip(*[row["by_block"] for row in clean], strict=True)]
-    return {
-        "clean": _spread([[row["accuracy"]] for row in clean]),
-        "by_block": by_block,
-        "confusion": torch.tensor([row["confusion"] for row in clean]).sum(dim=0).tolist(),
-        "noise": noise,
-        "recovery": recovery,
-    }
+    return MethodFound(
+        name=recipe.name,
+        label=label,
+        algorithm=type(recipe.algorithm).__name__,
+        description=recipe.description,
+        backprop=isinstance(recipe.algorithm, Backprop),
+        network=short(recipe.net),
+        locality=result.get("locality") or in_words_on(recipe, data),
+        data=data.note or data.name,
+        data_checksum=data.checksum,
+        validation_split=(recipe.data.validation_fraction, recipe.data.split_seed),
+        class_names=tuple(data.class_names),
+        epochs=recipe.epochs,
+        batch_size=recipe.batch_size,
+        precision=recipe.trainer.precision,
+        differs=tuple(differences(recipe, first)),
+        parameters=result["parameters"],
+        train_seconds=statistics.mean(run.result["train_seconds"] for run in method.runs),
+        trained_on=result["device"],
+        runs=tuple(str(run.folder.path) for run in method.runs),
+        seeds=tuple(run.recipe.seed for run in method.runs),
+        curves=tuple(run.folder.metrics() for run in method.runs),
+        test_images=len(tests[0].test),
+        clean=_spread([[row.accuracy] for row in clean]),
+        by_block=tuple(statistics.mean(values) for values in zip(*[row.by_block for row in clean], strict=True)),
+        confusion=tuple(map(tuple, torch.tensor([row.confusion for row in clean]).sum(dim=0).tolist())),
+        noise=tuple(_under(condition, tests, question, say) for condition in question.conditions),
+        recovery=tuple(_on_chip(condition, tests, question, say) for condition in question.recovery),
+    )
 
 
-def _spread(values: Sequence[Sequence[float]]) -> dict[str, Any]:
-    """Return mean, deviation over chips (within a seed, pooled) and over seeds (of their means) of [seeds][chips]."""
+def _under(condition: Condition, tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> UnderNoise:
+    found = _spread([on_test.under(condition, chips=question.chips, say=say) for on_test in tests])
+    return UnderNoise(condition.sweep, condition.json_level, **vars(found))
+
+
+def _on_chip(condition: Condition, tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> OnChip:
+    runs = [on_test.recovered(condition, question.stream, chips=question.chips, say=say) for on_test in tests]
+    return OnChip(
+        sweep=condition.sweep,
+        level=condition.json_level,
+        met=_spread([[r.met for r in run] for run in runs]),
+        recovered=_spread([[r.recovered for r in run] for run in runs]),
+        memory_bytes=max(r.memory_bytes for run in runs for r in run),
+    )
+
+
+def _spread(values: Sequence[Sequence[float]]) -> Spread:
+    """Return mean and deviations of accuracies [seeds][chips]."""
     means = [statistics.mean(chips) for chips in values]
     within = [statistics.variance(chips) for chips in values if len(chips) > 1]
-    return {
-        "mean": statistics.mean(means),
-        "chip_deviation": statistics.mean(within) ** 0.5 if within else None,
-        "seed_deviation": statistics.stdev(means) if len(means) > 1 else None,
-        "values": [list(chips) for chips in values],
-    }
+    return Spread(
+        mean=statistics.mean(means),
+        chip_deviation=statistics.mean(within) ** 0.5 if within else None,
+        seed_deviation=statistics.stdev(means) if len(means) > 1 else None,
+        values=tuple(tuple(chips) for chips in values),
+    )
 
 
-def _sweeps(conditions: Sequence[Condition]) -> list[dict[str, Any]]:
+def _sweeps(conditions: Sequence[Condition]) -> list[SweepTold]:
     """Describe the sweeps among conditions, each with its levels; a preset is a sweep of one level without a number."""
     known = {sweep.name: sweep for sweep in SWEEPS}
-    found: list[dict[str, Any]] = []
+    found: list[SweepTold] = []
     for name in dict.fromkeys(condition.sweep for condition in conditions):
         sweep = known.get(name)
-        levels = [condition.json_level for condition in conditions if condition.sweep == name]
-        texts = {"title": sweep.title, "axis": sweep.axis} if sweep else {"title": name, "axis": ""}
-        from_zero = sweep is not None and sweep.levels[0] < sweep.levels[-1]
-        row = {"name": name, **texts, "levels": levels, "from_zero": from_zero}
-        found.append(row | {"random": sweep is None or sweep.random})
+        found.append(
+            SweepTold(
+                name=name,
+                title=sweep.title if sweep else name,
+                axis=sweep.axis if sweep else "",
+                levels=tuple(condition.json_level for condition in conditions if condition.sweep == name),
+                from_zero=sweep is not None and sweep.levels[0] < sweep.levels[-1],
+                random=sweep is None or sweep.random,
+            )
+        )
     return found
 
 
-def _costs(
-    methods: Sequence[Method], rows: list[dict], question: ComparisonSettings, options: RunOptions
-) -> dict[str, Any]:
+def _with_costs(
+    found: Comparison, methods: Sequence[Method], question: ComparisonSettings, device: torch.device
+) -> Comparison:
     """Give each row its cost; return the controls' costs, the target and the machine's rate by precision."""
-    costs, controls, rate = measure_methods(
-        [(m.recipe, m.data) for m in methods], choose_device(options.device), question.steps
-    )
+    costs, controls, rates = measure_methods([(m.recipe, m.data) for m in methods], device, question.steps)
+    curves = [row.histories for row in found.methods]
     target = question.target
     if target is None:
-        target = min(max((e["validation_accuracy"] for e in c), default=0.0) for row in rows for c in row["curves"])
-    for row, cost, method in zip(rows, costs, methods, strict=True):
+        target = min(max((e.validation_accuracy for e in c), default=0.0) for each in curves for c in each)
+    rows = []
+    for row, each, cost, method in zip(found.methods, curves, costs, methods, strict=True):
         steps = len(method.data.train) // min(method.recipe.batch_size, len(method.data.train))
-        needed = [epochs_to(curve, target) for curve in row["curves"]]
-        reached = [epochs for epochs in needed if epochs is not None]
-        joules = cost["energy"]["joules"]
-        row["cost"] = cost
-        row["energy"] = {
-            "joules_per_epoch": joules * steps,
-            "epochs_to_target": statistics.mean(reached) if len(reached) == len(needed) and reached else None,
-        }
-        to_target = row["energy"]["epochs_to_target"]
-        row["energy"]["joules_to_target"] = None if to_target is None else to_target * joules * steps
-    return {"controls": controls, "target": target, "peak_rate": rate}
+        energy = _energy(cost.energy.joules * steps, [epochs_to(curve, target) for curve in each])
+        rows.append(replace(row, cost=cost, energy=energy))
+    return replace(found, methods=tuple(rows), controls=tuple(controls), target=target, peak_rate={**rates})
+
+
+def _energy(per_epoch: float, needed: Sequence[int | None]) -> TrainingEnergy:
+    """Return the energy of a training, `needed` the epochs of each seed to the target; None: never reached."""
+    reached = [epochs for epochs in needed if epochs is not None]
+    epochs = statistics.mean(reached) if len(reached) == len(needed) and reached else None
+    return TrainingEnergy(per_epoch, epochs, None if epochs is None else epochs * per_epoch)

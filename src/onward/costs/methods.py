@@ -1,24 +1,23 @@
 """The cost of a step of several recipes, measured together: memory, time, operations and energy."""
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import torch
 
 from onward.algorithms import Backprop
-from onward.core import TrainerSettings
+from onward.core import EpochDone, TrainerSettings
+from onward.costs.step import StepCost
 from onward.costs.step_benchmark import MeasuredVariant, Variant, fitting, side_by_side, variants
 from onward.data import Splits
 from onward.measure import PeakRate, peak_rate
 from onward.recipes import Recipe
 
-Row = dict[str, Any]
-
 
 def measure_methods(
     methods: Sequence[tuple[Recipe, Splits]], device: torch.device, steps: int
-) -> tuple[list[Row], list[Row], dict[str, dict[str, float]]]:
+) -> tuple[list[StepCost], list[StepCost], dict[str, PeakRate]]:
     """Return the cost of a step of every recipe, of the controls of every network, and the machine's rate by precision.
 
     Controls are backprop, with recomputing and with micro-batches. They are measured once for each network, batch size,
@@ -38,15 +37,13 @@ def measure_methods(
     measured = [*own, *controls]
     rates = _rates(measured, device)
     rows = side_by_side(measured, device, next(iter(rates.values())), steps=steps)
-    for row, each in zip(rows, measured, strict=True):
-        best = rates[each.variant.trainer.precision].best
-        row |= {"fraction_of_peak": row["flops"]["total"] / row["step_seconds"] / best, **_row_labels(each)}
-    return rows[: len(own)], rows[len(own) :], {precision: rate._asdict() for precision, rate in rates.items()}
+    told = [_told(row, e, rates[e.variant.trainer.precision]) for row, e in zip(rows, measured, strict=True)]
+    return told[: len(own)], told[len(own) :], rates
 
 
-def epochs_to(curve: Sequence[Row], target: float) -> int | None:
+def epochs_to(curve: Sequence[EpochDone], target: float) -> int | None:
     """Return how many epochs a run took to reach a validation accuracy; None if it never did."""
-    return next((k for k, row in enumerate(curve, 1) if row["validation_accuracy"] >= target), None)
+    return next((k for k, row in enumerate(curve, 1) if row.validation_accuracy >= target), None)
 
 
 def short(value: Any) -> str:
@@ -75,17 +72,19 @@ def _rates(measured: Sequence[MeasuredVariant], device: torch.device) -> dict[st
     return {precision: peak_rate(device, arithmetic) for precision, arithmetic in arithmetics.items()}
 
 
-def _row_labels(each: MeasuredVariant) -> Row:
+def _told(row: StepCost, each: MeasuredVariant, rate: PeakRate) -> StepCost:
     """Return the labels of a cost row: network, batch size, precision, optimizer and image shape."""
     recipe, data = each.recipe, each.data
-    return {
-        "network": short(recipe.net),
-        "beside": recipe.name,
-        "batch_size": recipe.batch_size,
-        "precision": recipe.trainer.precision,
-        "optimizer": _optimizer(recipe.trainer),
-        "images": f"{'x'.join(map(str, data.shape))} of {data.num_classes} classes",
-    }
+    return replace(
+        row,
+        fraction_of_peak=row.flops.total / row.step_seconds / rate.best,
+        network=short(recipe.net),
+        beside=recipe.name,
+        batch_size=recipe.batch_size,
+        precision=recipe.trainer.precision,
+        optimizer=_optimizer(recipe.trainer),
+        images=f"{'x'.join(map(str, data.shape))} of {data.num_classes} classes",
+    )
 
 
 def _optimizer(trainer: TrainerSettings) -> str:

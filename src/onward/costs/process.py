@@ -10,9 +10,11 @@ import torch
 
 from onward.algorithms import Algorithm
 from onward.core import LocalTrainer, TrainerSettings
+from onward.costs.step import ProcessMemory
 from onward.nets import Architecture
 from onward.runs.codec import decode, encode
 from onward.runs.model import ModelSpec
+from onward.storage.typed import from_json, to_json
 from onward.training.process import processor_set_up
 
 _STEPS = 3
@@ -26,7 +28,7 @@ def fresh_process(
     batch: tuple[int, ...],
     num_classes: int,
     device: torch.device,
-) -> dict[str, Any]:
+) -> ProcessMemory:
     """Train a few steps on random images [batch, channels, height, width] in a new process.
 
     Returns the bytes it held before the first step and at most: on a CPU the resident set with libraries, which only
@@ -44,11 +46,12 @@ def fresh_process(
     command = [sys.executable, "-m", "onward.costs.process"]
     done = subprocess.run(command, input=json.dumps(order), capture_output=True, text=True)
     if done.returncode:
-        return {"error": (done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"])[-1]}
-    return json.loads(done.stdout)
+        error = (done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"])[-1]
+        return ProcessMemory(error=error)
+    return from_json(json.loads(done.stdout), ProcessMemory, "what the process has told")
 
 
-def _train(order: dict[str, Any]) -> dict[str, Any]:
+def _train(order: dict[str, Any]) -> ProcessMemory:
     torch.set_num_threads(order["threads"])
     device, (size, *shape) = torch.device(order["device"]), order["batch"]
     names = tuple(str(index) for index in range(order["num_classes"]))
@@ -68,8 +71,8 @@ def _train(order: dict[str, Any]) -> dict[str, Any]:
         trainer.step(x, y, step=step)
     if device.type == "cuda":
         reserved = torch.cuda.max_memory_reserved(device)
-        return {"before": before, "peak": torch.cuda.max_memory_allocated(device), "reserved": reserved}
-    return {"before": before, "peak": _resident("VmHWM")}
+        return ProcessMemory(before, torch.cuda.max_memory_allocated(device), reserved)
+    return ProcessMemory(before, _resident("VmHWM"))
 
 
 def _resident(name: str) -> int:
@@ -80,4 +83,4 @@ def _resident(name: str) -> int:
 
 if __name__ == "__main__":
     with processor_set_up():
-        json.dump(_train(json.load(sys.stdin)), sys.stdout)
+        json.dump(to_json(_train(json.load(sys.stdin))), sys.stdout)

@@ -1,8 +1,7 @@
 """The cost of a prediction of a spiking network: spikes, the additions that they cause, and multiply-adds."""
 # B batch
 
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, UInt8
@@ -47,6 +46,16 @@ class SpikeCost:
         return 1e-12 * PICOJOULES["fp32"] * self.macs
 
 
+@dataclass(frozen=True)
+class Spikes:
+    """A prediction of a network that spikes: spikes per neuron and image, and joules, those without spikes beside."""
+
+    spikes_per_neuron: float
+    joules: float
+    dense_joules: float
+    layers: tuple[SpikeCost, ...]
+
+
 @torch.no_grad()
 def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."]) -> list[SpikeCost]:
     """Count the spikes of every spiking layer on some images; none for a network without.
@@ -66,16 +75,16 @@ def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor,
     return found
 
 
-def summary(costs: list[SpikeCost]) -> dict[str, Any] | None:
-    """Return plain values of a whole network, and of its layers; None for a network without spikes."""
+def summary(costs: list[SpikeCost]) -> Spikes | None:
+    """Return what a prediction of a whole network costs; None where nothing spikes."""
     if not costs:
         return None
-    return {
-        "spikes_per_neuron": sum(cost.spikes for cost in costs) / sum(cost.neurons for cost in costs),
-        "joules": sum(cost.joules for cost in costs),
-        "dense_joules": sum(cost.dense_joules for cost in costs),
-        "layers": [asdict(cost) for cost in costs],
-    }
+    return Spikes(
+        spikes_per_neuron=sum(cost.spikes for cost in costs) / sum(cost.neurons for cost in costs),
+        joules=sum(cost.joules for cost in costs),
+        dense_joules=sum(cost.dense_joules for cost in costs),
+        layers=tuple(costs),
+    )
 
 
 def _cost(block: int, layer: SpikingLayer, x: Tensor, activity: Tensor) -> SpikeCost:

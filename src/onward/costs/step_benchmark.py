@@ -6,14 +6,15 @@ from functools import partial
 from itertools import count
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 
 from onward.algorithms import Algorithm, Backprop
 from onward.core import LocalTrainer, TrainerSettings, gradients_on
 from onward.costs.process import fresh_process
-from onward.costs.spikes import spike_costs, summary
+from onward.costs.spikes import Spikes, spike_costs, summary
+from onward.costs.step import MeasuredSteps, PhaseSeconds, StepCost, StepEnergy, StepMemory, StepOperations
 from onward.data import NAMED_SETS, Batch, Splits, TrainLoader, from_arrays, load, local_folder
 from onward.measure import (
     EnergyMeter,
@@ -93,42 +94,42 @@ class StepBenchmark:
             self.step()
         return (self.read() - before) / len(self.turns)
 
-    def memory(self) -> dict[str, Any]:
+    def memory(self) -> StepMemory:
         """Take a step of each turn under the memory meter, and return the memory of the largest."""
         for _ in self.turns:
             self.step()  # all optimizer state exists from now on
-        return max((self._metered() for _ in self.turns), key=lambda found: found["peak"])
+        return max((self._metered() for _ in self.turns), key=lambda found: found.peak)
 
-    def _metered(self) -> dict[str, Any]:
+    def _metered(self) -> StepMemory:
         batch = next(self.batches)
         with MemoryMeter(self.trainer, batch) as meter:
             self.trainer.step(*batch, step=next(self.steps))
         largest = [held for held in meter.largest if held.category not in ("parameters", "optimizer")]
-        return {
-            "peak": meter.peak,
-            "by_category": meter.by_category,
-            "largest": [vars(held) for held in largest[:10]],
-            "floor": memory_floor(self.trainer, *batch).total,
-        }
+        floor = memory_floor(self.trainer, *batch).total
+        return StepMemory(meter.peak, meter.by_category, tuple(largest[:10]), floor)
 
-    def flops(self) -> dict[str, Any]:
+    def flops(self) -> StepOperations:
         """Count the operations of one step."""
         found = step_flops(self.trainer, *next(self.batches))
         blocks = [found.of_block(k) for k in range(len(self.learner.blocks))]
-        return {"total": found.total, "ideal": found.ideal, "by_block": blocks}
+        return StepOperations(found.total, found.ideal, tuple(blocks))
 
-    def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> dict[str, Any]:
-        """Return the estimated energy of computing and moving data in one step, in joules; measured too with a
-        meter."""
-        found = step_operations(self.trainer, *next(self.batches))
-        counted = {"compute_joules": found.compute_joules, "memory_joules": found.memory_joules, "joules": found.joules}
-        row: dict[str, Any] = {"macs": found.macs, "bytes_moved": found.bytes_moved, **counted, "measured": None}
+    def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> StepEnergy:
+        """Count what one step computes and moves, in joules; measure it too where there is a meter."""
+        found, measured = step_operations(self.trainer, *next(self.batches)), None
         if meter is not None:
             measured = measured_energy(lambda: [self.step() for _ in range(steps)], meter, idle_watts=idle_watts)
-            row["measured"] = {**measured._asdict(), "joules": measured.joules / steps}
-        return row
+            measured = measured._replace(joules=measured.joules / steps)
+        return StepEnergy(
+            macs=found.macs,
+            bytes_moved=found.bytes_moved,
+            compute_joules=found.compute_joules,
+            memory_joules=found.memory_joules,
+            joules=found.joules,
+            measured=measured,
+        )
 
-    def spikes(self) -> dict[str, Any] | None:
+    def spikes(self) -> Spikes | None:
         """Return the cost of a prediction of a spiking network after these few steps; None for other networks."""
         images, _ = next(self.batches)
         self.learner.eval()
@@ -136,13 +137,13 @@ class StepBenchmark:
         self.learner.train()
         return summary(costs)
 
-    def phases(self, steps: int) -> list[dict[str, Any]]:
+    def phases(self, steps: int) -> tuple[PhaseSeconds, ...]:
         """Return the median seconds of each phase of each block, in the mean step where spans take turns."""
         with Phases(self.trainer, self.read) as phases:
             shares = [phases.of(lambda: [self.step() for _ in self.turns]) for _ in range(steps)]
         places = dict.fromkeys(place for share in shares for place in share)
         seconds = {place: median(share.get(place, 0.0) for share in shares) / len(self.turns) for place in places}
-        return [{"block": block, "phase": phase, "seconds": value} for (block, phase), value in seconds.items()]
+        return tuple(PhaseSeconds(block, phase, value) for (block, phase), value in seconds.items())
 
 
 @gradients_on()
@@ -155,13 +156,13 @@ def measure(
     micro_batches: int = 4,
     say: Callable[[str], None] = lambda _: None,
     watch: Watch = unwatched,
-) -> dict[str, Any]:
-    """Measure a step of a recipe and of its controls; return plain JSON values, in bytes and seconds.
+) -> MeasuredSteps:
+    """Measure a step of a recipe beside its controls: bytes, seconds and operations.
 
     `say` is called with a line about what is measured next, `watch` as in `interleave`.
 
     The timed steps of all variants alternate, so that whatever else slows the machine slows all of them. Random
-    images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
+    images benchmark in for data that are not on this machine. Raises ValueError for an impossible recipe.
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)
@@ -170,9 +171,10 @@ def measure(
     watch("measuring the rate of large products", 0, 1)
     rate = peak_rate(device, recipe.trainer.arithmetic)
     rows = side_by_side(measured, device, rate, steps=steps, watch=watch)
+    beside = []
     for k, (row, each) in enumerate(zip(rows, measured, strict=True)):
         watch("measuring processes of their own", k, len(rows))
-        row["process"] = fresh_process(
+        alone = fresh_process(
             each.variant.algorithm,
             recipe.net,
             each.variant.trainer,
@@ -180,16 +182,17 @@ def measure(
             num_classes=data.num_classes,
             device=device,
         )
+        beside.append(replace(row, process=alone))
     watch("measuring processes of their own", len(rows), len(rows))
-    return {
-        "recipe": recipe.name,
-        "batch_size": recipe.batch_size,
-        "precision": recipe.trainer.precision,
-        "data": data.name,
-        "environment": environment(device),
-        "peak_rate": rate._asdict(),
-        "contenders": rows,
-    }
+    return MeasuredSteps(
+        recipe=recipe.name,
+        batch_size=recipe.batch_size,
+        precision=recipe.trainer.precision,
+        data=data.name,
+        environment=environment(device),
+        peak_rate=rate,
+        contenders=tuple(beside),
+    )
 
 
 def fitting(recipe: Recipe, data: Splits) -> Recipe:
@@ -204,25 +207,33 @@ def side_by_side(
     *,
     steps: int,
     watch: Watch = unwatched,
-) -> list[dict[str, Any]]:
+) -> list[StepCost]:
     """Return the cost of a step of every variant; timed steps alternate. `watch` is called as in `interleave`."""
     benchmarks = [StepBenchmark(*each, device) for each in measured]
-    rows: list[dict[str, Any]] = []
+    counted: list[tuple[StepOperations, StepMemory]] = []
     for k, benchmark in enumerate(benchmarks):
         watch("counting operations and memory", k, len(benchmarks))
-        rows.append({"name": benchmark.name, "flops": benchmark.flops(), "memory": benchmark.memory()})
+        counted.append((benchmark.flops(), benchmark.memory()))
     timed = interleave([benchmark.seconds for benchmark in benchmarks], steps, partial(watch, "timing steps"))
-    for row, seconds in zip(rows, timed, strict=True):
-        row |= {"step_seconds": median(seconds), "steps": seconds}
     meter = energy_meter(device)
     idle = 0.0 if meter is None else idle_power(meter)
-    for k, (row, benchmark) in enumerate(zip(rows, benchmarks, strict=True)):
-        watch("timing phases and counting energy", k, len(rows))
-        row["images_per_second"] = per_second(benchmark.batch_size, row["step_seconds"])
-        row["fraction_of_peak"] = per_second(row["flops"]["total"], row["step_seconds"]) / rate.best
-        row["phases"] = benchmark.phases(min(steps, 3))
-        row["energy"] = benchmark.energy(meter, idle, steps)
-        row["spikes"] = benchmark.spikes()
+    rows: list[StepCost] = []
+    for benchmark, (operations, memory), seconds in zip(benchmarks, counted, timed, strict=True):
+        watch("timing phases and counting energy", len(rows), len(benchmarks))
+        rows.append(
+            StepCost(
+                name=benchmark.name,
+                flops=operations,
+                memory=memory,
+                step_seconds=median(seconds),
+                steps=tuple(seconds),
+                images_per_second=per_second(benchmark.batch_size, median(seconds)),
+                fraction_of_peak=per_second(operations.total, median(seconds)) / rate.best,
+                phases=benchmark.phases(min(steps, 3)),
+                energy=benchmark.energy(meter, idle, steps),
+                spikes=benchmark.spikes(),
+            )
+        )
     watch("timing phases and counting energy", len(rows), len(rows))
     return rows
 

@@ -4,6 +4,7 @@ import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from onward.hardware.noise import Noise
 from onward.hardware.presets import PRESETS, preset
@@ -49,7 +50,7 @@ class Condition:
         return self.sweep if self.level is None else f"{self.sweep} {self.level:g}"
 
     @property
-    def json_level(self) -> float | str | None:
+    def json_level(self) -> float | Literal["inf"] | None:
         """The level as a JSON value: JSON has no infinity, so infinitely many photons are the text `inf`."""
         return "inf" if self.level is not None and math.isinf(self.level) else self.level
 

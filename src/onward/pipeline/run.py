@@ -55,6 +55,7 @@ from onward.screen import let_the_first_speak, shown
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
+from onward.storage.typed import to_json
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
 from onward.training.logger import logged
@@ -216,7 +217,7 @@ class _Run:
         if folder is not None:
             check_data(folder, data)
             return folder
-        machine = {**environment(self.device), "data_checksum": data.checksum}
+        machine = {**to_json(environment(self.device)), "data_checksum": data.checksum}
         placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
         return RunFolder.create(self.options.runs_dir, self.recipe, {**machine, "pipeline": placement})
 

@@ -3,12 +3,23 @@
 import importlib.metadata
 import platform
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 _PACKAGES = ("onward", "torch", "numpy", "datasets", "kornia", "safetensors", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What something ran on: versions of packages (None: not installed), system, processor, threads and commit."""
+
+    versions: dict[str, str | None]
+    platform: str
+    device: str
+    threads: int
+    commit: str | None
 
 
 def choose_device(name: str) -> torch.device:
@@ -28,15 +39,15 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def environment(device: torch.device) -> dict[str, Any]:
-    """Describe the machine and the software as plain JSON values."""
-    return {
-        "versions": {"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
-        "platform": platform.platform(),
-        "device": device_name(device),
-        "threads": torch.get_num_threads(),
-        "commit": commit(),
-    }
+def environment(device: torch.device) -> Machine:
+    """Describe the machine and the software."""
+    return Machine(
+        versions={"python": platform.python_version(), **{name: _version(name) for name in _PACKAGES}},
+        platform=platform.platform(),
+        device=device_name(device),
+        threads=torch.get_num_threads(),
+        commit=commit(),
+    )
 
 
 def device_name(device: torch.device) -> str:

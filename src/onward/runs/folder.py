@@ -101,7 +101,7 @@ class RunFolder:
 
         Raises ValueError if a row is damaged.
         """
-        return tuple(_epoch(row) for row in self.metrics())
+        return tuple(epoch_of(row) for row in self.metrics())
 
     def keep_metrics(self, epochs: int, *, resumed: bool) -> None:
         """Drop the rows of epochs that a resumed run will do again; say so where a checkpoint or rows are lost."""
@@ -190,7 +190,8 @@ class RunFolder:
             )
 
 
-def _epoch(row: Mapping[str, Any]) -> EpochDone:
+def epoch_of(row: Mapping[str, Any]) -> EpochDone:
+    """Return a row of metrics as an epoch; what an older run did not note is NaN or empty."""
     return EpochDone(
         epoch=row["epoch"],
         losses={int(block): loss for block, loss in row["losses"].items()},

@@ -12,7 +12,7 @@ from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
 from onward.measure import peak_memory
 from onward.recipes import Recipe, current, find, former
 from onward.runs.codec import decode, encode
-from onward.runs.localities import in_words_on
+from onward.runs.localities import in_words, in_words_on
 from onward.storage.disk import make_folder
 from onward.storage.files import read_json, write_json
 from onward.storage.forms import check_object

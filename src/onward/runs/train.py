@@ -24,6 +24,7 @@ from onward.screen import say
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
+from onward.storage.typed import to_json
 from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
@@ -93,7 +94,7 @@ def train(
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    known = {**environment(device), **begun, "data_checksum": data.checksum}
+    known = {**to_json(environment(device)), **begun, "data_checksum": data.checksum}
     folder = RunFolder.create(options.runs_dir, recipe, known)
     with trained_here(folder.path):
         return folder, _carry_out(folder, recipe, data, learner.to(device), options, verbose, logger)

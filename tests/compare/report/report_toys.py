@@ -2,7 +2,21 @@
 
 from typing import Any
 
+from onward.compare.found import Comparison
+from onward.costs.step import StepCost
+from onward.storage.typed import from_json
+
 _CATEGORIES = ("parameters", "optimizer", "gradients", "activations", "batch", "workspace")
+
+
+def read(found: dict[str, Any]) -> Comparison:
+    """Return the comparison that a file with this content holds."""
+    return from_json(found, Comparison, "a comparison")
+
+
+def costs(rows: list[dict[str, Any]]) -> list[StepCost]:
+    """The same of costs."""
+    return [from_json(row, StepCost, "a cost") for row in rows]
 
 
 def _spread(mean: float, chips: int) -> dict[str, Any]:
@@ -17,10 +31,16 @@ def cost(name: str, scale: float) -> dict[str, Any]:
     return {
         "name": name,
         "network": "TinyCNN",
-        "memory": {"peak": sum(held.values()), "by_category": held},
+        "memory": {"peak": sum(held.values()), "by_category": held, "largest": [], "floor": 10**6},
         "step_seconds": 0.02 * scale,
-        "flops": {"total": round(3e9 * scale)},
+        "steps": [0.02 * scale],
+        "images_per_second": 3200 / scale,
+        "fraction_of_peak": 0.5,
+        "phases": [],
+        "flops": {"total": round(3e9 * scale), "ideal": 10**9, "by_block": [round(3e9 * scale)]},
         "energy": {
+            "macs": {"fp32": 10**9},
+            "bytes_moved": 10**6,
             "compute_joules": 0.01 * scale,
             "memory_joules": 0.03 * scale,
             "joules": 0.04 * scale,
@@ -58,9 +78,15 @@ def comparison(methods: int = 3, classes: int = 10) -> dict[str, Any]:
         "test_images": 10_000,
         "data": "digits",
         "stream": {"images": 2000, "batch_size": 16, "rate": 0.1, "seed": 0},
-        "environment": {"device": "a processor", "platform": "a platform", "versions": {"onward": "0"}, "commit": None},
+        "environment": {
+            "device": "a processor",
+            "platform": "a platform",
+            "versions": {"onward": "0"},
+            "threads": 1,
+            "commit": None,
+        },
         "controls": [cost("backprop, recompute", 0.8), cost("backprop, 4 micro-batches", 0.7)],
-        "peak_rate": {"matmul": 1.0, "convolution": 1.0},
+        "peak_rate": {"fp32": {"matmul": 1.0, "convolution": 1.0}},
         "target": 0.9,
     }
 
@@ -68,7 +94,8 @@ def comparison(methods: int = 3, classes: int = 10) -> dict[str, Any]:
 def _epoch(e: int, *, blocks: int) -> dict[str, Any]:
     accuracy = 0.3 * (e + 1)
     block_accuracy = [accuracy - 0.05 * (blocks - 1 - k) for k in range(blocks)]
-    return {"validation_accuracy": accuracy, "block_accuracy": block_accuracy, "train_seconds": 20.0 * (e + 1)}
+    told = {"validation_accuracy": accuracy, "block_accuracy": block_accuracy, "train_seconds": 20.0 * (e + 1)}
+    return {"epoch": e, "losses": {"0": 1.0}, **told}
 
 
 def _method(k: int, classes: int, sweeps: list[dict[str, Any]]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from report_toys import comparison, cost
+from report_toys import comparison, cost, read
 
 from onward.compare.report import page
 
@@ -96,7 +96,7 @@ def _look(folder: Path, report: str, width: int, *words: str, act: str = "null")
 
 def test_it_opens_without_a_complaint(tmp_path: Path):
     path = tmp_path / "report.html"
-    path.write_text(page(comparison()), encoding="utf-8")
+    path.write_text(page(read(comparison())), encoding="utf-8")
     assert path.stat().st_size < 2 * 10**6
     done = _run(tmp_path, "--dump-dom", path.as_uri())
     assert _console(done) == []
@@ -105,7 +105,7 @@ def test_it_opens_without_a_complaint(tmp_path: Path):
 
 @pytest.mark.parametrize("width", [360, 1200])
 def test_every_figure_is_drawn_and_fits(tmp_path: Path, width: int):
-    found = _look(tmp_path, page(comparison()), width)
+    found = _look(tmp_path, page(read(comparison())), width)
     assert len(found["figures"]) == 18
     for figure in found["figures"]:
         assert figure["width"] > 200 and figure["height"] > 60, figure
@@ -121,7 +121,12 @@ def _with_long_names() -> dict:
     for method in found["methods"]:
         method["class_names"] = ["airplane", "a class that nobody can read aloud", "W" * 40, *method["class_names"][3:]]
         method["runs"] = ["runs/" + "y" * 120]
-        method["cost"]["energy"]["measured"] = {"joules": 0.01, "meter": "codecarbon, thermal design power, constant"}
+        method["cost"]["energy"]["measured"] = {
+            "joules": 0.01,
+            "idle_watts": 1.0,
+            "seconds": 1.0,
+            "meter": "codecarbon, thermal design power, constant",
+        }
         method["differs"] = ["network " + "z" * 90]
     found["controls"] = [
         cost(name, 0.8) | {"network": network, "batch_size": 64, "images": "1x8x8 of 10 classes"}
@@ -139,7 +144,7 @@ def _with_long_names() -> dict:
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_no_label_leaves_its_card_and_no_column_is_out_of_sight(tmp_path: Path, width: int):
-    report = page(_with_long_names(), measured=[]).replace("<details>", "<details open>")
+    report = page(read(_with_long_names()), measured=[]).replace("<details>", "<details open>")
     found = _look(tmp_path, report, width)
     assert found["texts"] > 200 and found["out"] == []
     assert found["wide"] <= width
@@ -147,15 +152,15 @@ def test_no_label_leaves_its_card_and_no_column_is_out_of_sight(tmp_path: Path, 
 
 def test_what_leaves_its_card_would_be_seen(tmp_path: Path):
     large = ".figures text { font-size: 40px !important; } .plot, .plot svg { overflow: visible !important; }"
-    report = page(comparison()).replace("</style>", f"{large} </style>")
+    report = page(read(comparison())).replace("</style>", f"{large} </style>")
     assert any("leaves its card" in line for line in _look(tmp_path, report, 390)["out"])
-    report = page(comparison()).replace("</style>", "td { min-width: 400px !important; } </style>")
+    report = page(read(comparison())).replace("</style>", "td { min-width: 400px !important; } </style>")
     assert any("out of sight" in line or "wider" in line for line in _look(tmp_path, report, 1280)["out"])
 
 
 def test_it_is_light_and_dark(tmp_path: Path):
-    light = _look(tmp_path, page(comparison()), 800, "--blink-settings=preferredColorScheme=1")
-    dark = _look(tmp_path, page(comparison()), 800, "--blink-settings=preferredColorScheme=0")
+    light = _look(tmp_path, page(read(comparison())), 800, "--blink-settings=preferredColorScheme=1")
+    dark = _look(tmp_path, page(read(comparison())), 800, "--blink-settings=preferredColorScheme=0")
 
     def brightness(color: str) -> float:
         return sum(map(int, re.findall(r"\d+", color)[:3])) / 3
@@ -168,13 +173,15 @@ def test_it_is_light_and_dark(tmp_path: Path):
 
 def test_a_method_is_picked_in_a_legend(tmp_path: Path):
     click = "inside => inside.querySelector('#noise .legend button').click()"
-    assert _look(tmp_path, page(comparison()), 800, act=click)["faint"] == 2 * 2, "two others in each of two charts"
+    assert _look(tmp_path, page(read(comparison())), 800, act=click)["faint"] == 2 * 2, (
+        "two others in each of two charts"
+    )
     twice = "inside => { for (const _ of [1, 2]) inside.querySelector('#noise .legend button').click(); }"
-    assert _look(tmp_path, page(comparison()), 800, act=twice)["faint"] == 0
+    assert _look(tmp_path, page(read(comparison())), 800, act=twice)["faint"] == 0
 
 
 def test_a_complaint_would_be_seen(tmp_path: Path):
-    broken = page(comparison()).replace("</body>", "<script>nothing()</script></body>")
+    broken = page(read(comparison())).replace("</body>", "<script>nothing()</script></body>")
     path = tmp_path / "broken.html"
     path.write_text(broken, encoding="utf-8")
     assert _console(_run(tmp_path, "--dump-dom", path.as_uri()))

@@ -10,13 +10,15 @@ from pathlib import Path
 
 import altair as alt
 import pytest
-from report_toys import comparison, cost
+from report_toys import comparison, cost, costs, read
 
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
 from onward.compare.report.numbers import number, plain
 from onward.compare.report.panels import panels, styles_of, worst_pairs
+from onward.costs.step import MeasuredSteps
 from onward.plots.web import runtime
+from onward.storage.typed import from_json
 
 LIMIT = 2 * 10**6
 
@@ -73,7 +75,7 @@ def _lines(chart: dict) -> dict[int, list[dict]]:
 
 
 def test_a_page_is_whole_and_loads_nothing():
-    html = page(comparison())
+    html = page(read(comparison()))
     found = _parsed(html)
     assert html.lstrip().startswith("<!doctype html>")
     assert found.loads == ["data:,"]
@@ -102,7 +104,7 @@ def test_a_page_is_whole_and_loads_nothing():
 
 
 def test_no_other_script_can_run():
-    html = page(comparison())
+    html = page(read(comparison()))
     (allowed,) = re.findall(
         r"default-src 'none'; style-src 'unsafe-inline'; script-src ([^;]*);", entities.unescape(html)
     )
@@ -114,15 +116,15 @@ def test_no_other_script_can_run():
 
 def test_every_chart_is_valid_and_names_its_methods():
     found = comparison()
-    for panel in (panel for some in panels(found, styles_of(found), ()) for panel in some):
+    for panel in (panel for some in panels(read(found), styles_of(read(found)), ()) for panel in some):
         for figure in panel.figures:
             assert alt.Chart.from_dict(figure.chart.to_dict(validate=True)), figure.title
-    for chart in _section(page(found), "noise"):
+    for chart in _section(page(read(found)), "noise"):
         assert chart["usermeta"]["labels"] == ["backprop", "local1", "local2"]
 
 
 def test_accuracy_comes_first_then_robustness():
-    html = page(comparison())
+    html = page(read(comparison()))
     order = re.findall(r'<section id="([\w-]+)">', html)
     first = ["summary", "curves", "blocks", "block-curves", "claims", "noise", "devices", "recovery"]
     assert order[: len(first)] == first, order
@@ -135,35 +137,35 @@ def test_accuracy_of_each_block_is_drawn_over_epochs():
         for shift in (0.0, 0.1)
         for curve in found["methods"][1]["curves"]
     ]
-    (chart,) = _section(page(found), "block-curves")
+    (chart,) = _section(page(read(found)), "block-curves")
     assert chart["usermeta"]["labels"] == ["block 1", "block 2", "block 3"]
     assert [row["y"] for row in _lines(chart)[1]] == [25.0] * 3, "a mean over seeds, at every epoch"
     many = [{**row, "block_accuracy": [k / 40 for k in range(20)]} for row in found["methods"][1]["curves"][0]]
     found["methods"][1]["curves"] = [many]
-    (chart,) = _section(page(found), "block-curves")
+    (chart,) = _section(page(read(found)), "block-curves")
     labels = chart["usermeta"]["labels"]
     assert len(labels) == len(_lines(chart)) == 8 and (labels[0], labels[-1]) == ("block 1", "block 20")
     found["methods"][1]["curves"] = [[{**row, "block_accuracy": []} for row in many], []]
-    assert "block-curves" not in page(found)
+    assert "block-curves" not in page(read(found))
 
 
 def test_no_long_name_is_lost():
     found = comparison()
     found["methods"][1]["class_names"][0] = "x" * 60
-    chart = _section(page(found), "confusion")[1]
+    chart = _section(page(read(found)), "confusion")[1]
     assert "x" * 60 in str(chart["layer"][0]["transform"])
 
 
 def test_text_is_text():
     found = comparison()
     found["methods"][1]["label"] = "</script><b>x</b>"
-    html = page(found)
+    html = page(read(found))
     _parsed(html)
     assert "a &lt;b&gt;method&lt;/b&gt; &amp; more" in html and "<b>method" not in html and "<b>x" not in html
 
 
 def test_numbers_are_where_they_belong():
-    html = page(comparison())
+    html = page(read(comparison()))
     assert "95.00" in html and "epochs 5" in html and "not reached" in html
     assert "preliminary: fewer than five seeds" in html
     chart = _section(html, "noise")[0]
@@ -180,7 +182,7 @@ def test_what_was_not_asked_is_left_out():
     for method in found["methods"]:
         method |= {"noise": [], "recovery": [], "curves": [[]]}
         del method["cost"], method["energy"]
-    html = page(found)
+    html = page(read(found))
     _parsed(html)
     for name in ("claims", "noise", "devices", "recovery", "cost", "energy", "curves", "blocks"):
         assert f'<section id="{name}">' not in html, name
@@ -188,7 +190,7 @@ def test_what_was_not_asked_is_left_out():
 
 
 def test_many_methods_and_many_classes_stay_small():
-    html = page(comparison(methods=16, classes=200))
+    html = page(read(comparison(methods=16, classes=200)))
     _parsed(html)
     assert '<section id="mistakes">' in html and not any("Confusion" in chart["description"] for chart in _charts(html))
     assert len(html.encode()) < LIMIT
@@ -197,13 +199,13 @@ def test_many_methods_and_many_classes_stay_small():
         method["curves"] = [
             [method["curves"][0][0] | {"train_seconds": 61.7 * e} for e in range(300)] for _ in range(3)
         ]
-    assert len(page(found).encode()) < LIMIT
+    assert len(page(read(found)).encode()) < LIMIT
 
 
 def test_methods_may_have_other_classes():
     found = comparison()
     found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
-    html = page(found)
+    html = page(read(found))
     _parsed(html)
     assert (
         sum("Confusion" in chart["description"] for chart in _charts(html)) == 2 and html.count("taken for</th>") == 1
@@ -216,25 +218,26 @@ def test_measured_steps_are_added():
         "batch_size": 8,
         "data": "random",
         "precision": "bf16",
-        "environment": {"device": "x"},
+        "environment": {"device": "x", "platform": "y", "versions": {}, "threads": 1, "commit": None},
+        "peak_rate": {"matmul": 1.0, "convolution": 1.0},
+        "contenders": [cost("ASGE", 0.3), cost("backprop", 1.0)],
     }
-    steps["contenders"] = [cost("ASGE", 0.3), cost("backprop", 1.0)]  # pyright: ignore
-    html = page(comparison(), measured=[steps])
+    html = page(read(comparison()), measured=[from_json(steps, MeasuredSteps, "steps")])
     _parsed(html)
     assert "Memory and time: asge-cifar10" in html
 
 
 def test_verdicts_are_those_of_the_numbers():
     found = comparison()
-    first, second, *_ = verdicts(found)
+    first, second, *_ = verdicts(read(found))
     assert (first.method, second.method, first.control) == ("local1", "local2", "backprop")
     assert first.lost == pytest.approx((0.05 + 0.1) / 2) and first.control_lost == pytest.approx(0.0)
     chips, images = (0.004**2 * 2.5 / 5), (0.075 + 1e-4) / 10_000
     assert first.error == pytest.approx((2 * chips + images) ** 0.5, rel=1e-6)
     assert first.word == "less" and "less robust by 7.5" in str(first)
     assert "84.0 % and 95.0 %" in str(first)
-    assert summary(verdicts(found)).startswith("No. In 6 comparisons with backprop")
-    assert summary([]) == "" and verdicts(comparison(methods=1)) == []
+    assert summary(verdicts(read(found))).startswith("No. In 6 comparisons with backprop")
+    assert summary([]) == "" and verdicts(read(comparison(methods=1))) == []
 
 
 def test_a_verdict_can_be_for_a_method_or_open():
@@ -242,24 +245,24 @@ def test_a_verdict_can_be_for_a_method_or_open():
     control, method = found["methods"]
     control["noise"], method["noise"] = method["noise"], control["noise"]
     method["clean"] = control["clean"]
-    assert {verdict.word for verdict in verdicts(found)} == {"more"}
-    assert summary(verdicts(found)).startswith("Yes.")
+    assert {verdict.word for verdict in verdicts(read(found))} == {"more"}
+    assert summary(verdicts(read(found))).startswith("Yes.")
     found["test_images"] = 20
-    assert {verdict.word for verdict in verdicts(found)} == {"same"}
+    assert {verdict.word for verdict in verdicts(read(found))} == {"same"}
 
 
 def test_a_verdict_is_for_one_data_set():
     found = comparison()
     control, first, second = found["methods"]
     first["data"] = "mnist"
-    assert {verdict.method for verdict in verdicts(found)} == {"local2"}
+    assert {verdict.method for verdict in verdicts(read(found))} == {"local2"}
     for row, checksum in ((control, "a"), (first, "a"), (second, "b")):
         row |= {"data": "folder", "data_checksum": checksum}
-    assert {verdict.method for verdict in verdicts(found)} == {"local1"}
+    assert {verdict.method for verdict in verdicts(read(found))} == {"local1"}
     other = control | {"name": "backprop-other", "label": "other", "data_checksum": "b", "network": "MLP()"}
     found["methods"].append(other)
-    assert {(v.method, v.control) for v in verdicts(found)} == {("local1", "backprop"), ("local2", "other")}
-    html = page(found)
+    assert {(v.method, v.control) for v in verdicts(read(found))} == {("local1", "backprop"), ("local2", "other")}
+    html = page(read(found))
     _parsed(html)
     assert "beside other, another network</small>" in html
 
@@ -269,7 +272,7 @@ def test_a_verdict_counts_the_images_of_its_own_methods():
     found["methods"].insert(0, comparison()["methods"][2] | {"data": "mnist", "test_images": 10_000})
     for row in found["methods"][1:]:
         row["test_images"] = 20
-    (first, *_) = verdicts(found)
+    (first, *_) = verdicts(read(found))
     images = (0.075 + 0.05) / 20
     assert first.method == "local1" and first.error == pytest.approx((2 * 0.004**2 * 0.5 + images) ** 0.5, rel=1e-6)
     assert first.word == "same"
@@ -278,28 +281,30 @@ def test_a_verdict_counts_the_images_of_its_own_methods():
 def test_a_verdict_says_in_what_its_control_differs():
     found = comparison(methods=2)
     control, method = found["methods"]
-    assert {verdict.unlike for verdict in verdicts(found)} == {()}
+    assert {verdict.unlike for verdict in verdicts(read(found))} == {()}
     control |= {"epochs": 9, "batch_size": 32, "precision": "bf16", "validation_split": [0.1, 0]}
     method["validation_split"] = [0.1, 1]
     said = "another validation split; epochs 9, not 3; batch size 32, not 64; precision bf16, not fp32"
-    assert f"backprop ({said}) 0.0" in str(verdicts(found)[0])
-    assert f"beside backprop, {said.replace('; ', ', ')}</small>" in page(found)
+    assert f"backprop ({said}) 0.0" in str(verdicts(read(found))[0])
+    assert f"beside backprop, {said.replace('; ', ', ')}</small>" in page(read(found))
     near = control | {"label": "near", "epochs": 3}
     found["methods"].append(near)
-    assert {verdict.control for verdict in verdicts(found)} == {"near"}
+    assert {verdict.control for verdict in verdicts(read(found))} == {"near"}
 
 
 def test_titles_are_those_of_all_methods():
     found = comparison()
-    assert title(found) == "10,000 test images of digits, 1 seed" and "10,000 test images · 1 seed ·" in page(found)
+    assert title(read(found)) == "10,000 test images of digits, 1 seed" and "10,000 test images · 1 seed ·" in page(
+        read(found)
+    )
     found["methods"][1] |= {"data": "mnist", "test_images": 360, "seeds": [0, 1, 2, 3, 4]}
     found["seeds"] = found["methods"][1]["seeds"]
-    assert title(found) == "10,000 test images of digits and 360 of mnist, 1 to 5 seeds"
-    html = page(found)
+    assert title(read(found)) == "10,000 test images of digits and 360 of mnist, 1 to 5 seeds"
+    html = page(read(found))
     assert "10,000 test images of digits and 360 of mnist · 1 to 5 seeds" in html and "fewer than five" in html
     assert "the dotted line is chance" in html
     found["methods"][1] = comparison(methods=2, classes=30)["methods"][1]
-    assert "the dotted line is chance" not in page(found)
+    assert "the dotted line is chance" not in page(read(found))
 
 
 def test_controls_are_named_by_the_whole_network_and_what_differs():
@@ -307,18 +312,18 @@ def test_controls_are_named_by_the_whole_network_and_what_differs():
         cost("backprop", 1.0) | {"network": net, "batch_size": batch, "precision": "fp32"}
         for net, batch in (("MLP(width=1000)", 64), ("MLP(width=2000)", 64), ("MLP(width=2000)", 128))
     ]
-    names, legend = control_names(controls[:2])
+    names, legend = control_names(costs(controls[:2]))
     assert names == ["backprop [1]", "backprop [2]"]
     assert legend == ["[1] trains MLP(width=1000)", "[2] trains MLP(width=2000)"]
-    assert control_names(controls)[1][2] == "[3] trains MLP(width=2000), batch 128"
+    assert control_names(costs(controls))[1][2] == "[3] trains MLP(width=2000), batch 128"
     controls[1] |= {"precision": "bf16"}
-    names, legend = control_names(controls)
+    names, legend = control_names(costs(controls))
     assert legend[1] == "[2] trains MLP(width=2000), batch 64, bf16"
-    html = page(comparison() | {"controls": controls})
+    html = page(read(comparison() | {"controls": controls}))
     assert all(text in html for text in (*names, *legend))
-    names, legend = control_names(controls[:1] * 2)
+    names, legend = control_names(costs(controls[:1] * 2))
     assert names == ["backprop", "backprop"] and legend == ["backprop trains MLP(width=1000)"]
-    assert control_names([]) == ([], []) and "backprop [1]" not in page(comparison())
+    assert control_names(costs([])) == ([], []) and "backprop [1]" not in page(read(comparison()))
 
 
 def test_infinitely_many_photons_are_drawn():
@@ -326,22 +331,23 @@ def test_infinitely_many_photons_are_drawn():
     found["sweeps"][1]["levels"][0] = "inf"
     for method in found["methods"]:
         method["noise"][2]["level"] = "inf"
-    html = page(found)
+    html = page(read(found))
     _parsed(html)
     assert "<th>inf</th>" in html
     assert [plain(value) for value in ("inf", float("inf"))] == ["inf", "inf"] and number(float("inf")) == "inf"
     found["sweeps"] = [found["sweeps"][1] | {"levels": ["inf"]}]
-    assert "At Weight bits inf:" in str(verdicts(found)[0])
+    assert "At Weight bits inf:" in str(verdicts(read(found))[0])
 
 
 def test_who_has_little_has_little_to_lose():
     found = comparison(methods=2)
     control, method = found["methods"]
     for row, clean, noisy in ((control, 0.9, 0.8), (method, 0.15, 0.1)):
-        row["clean"] = {"mean": clean, "values": [[clean]]}
-        row["noise"] = [{"sweep": "bits", "level": 3.0, "mean": noisy, "values": [[noisy]]}]
+        none = {"chip_deviation": None, "seed_deviation": None}
+        row["clean"] = {"mean": clean, **none, "values": [[clean]]}
+        row["noise"] = [{"sweep": "bits", "level": 3.0, "mean": noisy, **none, "values": [[noisy]]}]
     found["sweeps"] = [sweep | {"levels": [3.0]} for sweep in found["sweeps"] if sweep["name"] == "bits"]
-    (verdict,) = verdicts(found)
+    (verdict,) = verdicts(read(found))
     assert verdict.gap > 5 * verdict.error
     assert (verdict.share, verdict.control_share) == (pytest.approx(1), pytest.approx(1 / 8))
     assert verdict.word == "same"
@@ -359,6 +365,6 @@ def test_the_page_of_a_comparison_on_record_can_be_drawn(name: str):
     """An older one, that did not note all that one of today does."""
     path = Path(__file__).parents[3] / "results" / "comparisons" / f"{name}.json"
     found = json.loads(path.read_text())
-    html = page(found)
+    html = page(read(found))
     _parsed(html)
     assert len(_section(html, "confusion")) == len(found["methods"]) and len(html.encode()) < LIMIT

@@ -4,17 +4,17 @@ import re
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
-from report_toys import comparison, cost
+from report_toys import comparison, cost, read
 
 import onward.costs.step_benchmark as measuring
 from onward.cli import compare, main, measure
 from onward.cli.tables import console, show_table
+from onward.costs.step import MeasuredSteps, ProcessMemory
 from onward.nets import TinyCNN
 from onward.recipes import RECIPES
 from onward.storage.files import read_json
@@ -41,10 +41,10 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def measured() -> dict[str, Any]:
+def measured() -> MeasuredSteps:
     recipe = replace(RECIPES[0], net=TinyCNN(width=10), batch_size=16)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "fresh_process", lambda *_, **__: {"peak": 3 * 10**6, "before": 10**6})
+        patch.setattr(measuring, "fresh_process", lambda *_, **__: ProcessMemory(10**6, 3 * 10**6))
         patch.setattr(measuring, "peak_rate", partial(measuring.peak_rate, seconds=0.01))
         return measuring.measure(recipe, torch.device("cpu"), steps=1)
 
@@ -85,7 +85,7 @@ def test_compare_and_report(width: int, capsys: pytest.CaptureFixture[str]):
         for net in nets
         for name in ("backprop, recompute", "backprop, 4 micro-batches")
     ]
-    compare._show(found)
+    compare._show(read(found))
     out = capsys.readouterr().out
     first = ["95.00", "1,000", "3.00", "21.0", "0.0200", "2.00", "6.00"]
     _check(out, width, [*first, "2,000", "3,000", *["16.8"] * 4, *["2.40"] * 4, "95.00 ± 0.40", "84.00 ± 0.40"])
@@ -94,12 +94,12 @@ def test_compare_and_report(width: int, capsys: pytest.CaptureFixture[str]):
     assert all(word in out.split() for word in ("backprop,", "micro-batches", "[1]", "[2]"))
 
 
-def test_measure(measured: dict[str, Any], width: int, capsys: pytest.CaptureFixture[str]):
+def test_measure(measured: MeasuredSteps, width: int, capsys: pytest.CaptureFixture[str]):
     measure._show(measured)
-    out, rows = capsys.readouterr().out, measured["contenders"]
-    numbers = [f"{row['memory']['peak'] / 1e6:.1f}" for row in rows] + ["3.0"] * 4 + ["1.0"] * 4
-    numbers += [f"{row['step_seconds']:.4f}" for row in rows]
-    numbers += [f"{operations / 1e9:.3f}" for operations in rows[0]["flops"]["by_block"]]
+    out, rows = capsys.readouterr().out, measured.contenders
+    numbers = [f"{row.memory.peak / 1e6:.1f}" for row in rows] + ["3.0"] * 4 + ["1.0"] * 4
+    numbers += [f"{row.step_seconds:.4f}" for row in rows]
+    numbers += [f"{operations / 1e9:.3f}" for operations in rows[0].flops.by_block]
     _check(out, width, numbers)
 
 

@@ -1,8 +1,8 @@
 """Numbers for readers: as short as possible, and fractions as percentages."""
 
 import math
-from collections.abc import Mapping
-from typing import Any
+
+from onward.compare.found import Spread, UnderNoise
 
 Number = int | float
 
@@ -29,7 +29,7 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
-def spread(row: Mapping[str, Any]) -> str:
+def spread(row: Spread | UnderNoise) -> str:
     """Write mean and deviation over chips (over seeds where chips do not differ) in percent."""
-    deviation = row["chip_deviation"] if row["chip_deviation"] is not None else row["seed_deviation"]
-    return percent(row["mean"]) + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+    deviation = row.chip_deviation if row.chip_deviation is not None else row.seed_deviation
+    return percent(row.mean) + ("" if deviation is None else f" ± {100 * deviation:.2f}")

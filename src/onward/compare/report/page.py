@@ -8,17 +8,19 @@ from itertools import count
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from onward.compare.found import Comparison
 from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread
-from onward.compare.report.panels import Found, mistakes, panels, styles_of
+from onward.compare.report.panels import mistakes, panels, styles_of
 from onward.compare.report.verdict import points, summary, verdicts
+from onward.costs.step import MeasuredSteps
 from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
 
 _WIDE = 8  # columns of a table that stand side by side on a screen
 
 
-def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> str:
+def page(found: Comparison, *, measured: Sequence[MeasuredSteps] = (), title: str = "") -> str:
     """Return the report of a comparison as HTML. It loads nothing, and runs no script but those that draw its charts.
 
     `measured` are what `onward measure --json` wrote: the steps of further recipes beside their controls.
@@ -26,7 +28,7 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
     styles = styles_of(found)
     accuracy, others = panels(found, styles, measured)
     figures = [figure for panel in (*accuracy, *others) for figure in panel.figures]
-    names = " · ".join(dict.fromkeys(method["data"] for method in found["methods"]))
+    names = " · ".join(dict.fromkeys(method.data for method in found.methods))
     found_out = verdicts(found)
     templates = _templates()
     drawing = templates.get_template("draw.js").render()
@@ -36,7 +38,7 @@ def page(found: Found, *, measured: Sequence[Found] = (), title: str = "") -> st
         tested=tested(found),
         seeds=seeds(found),
         fewest_seeds=fewest_seeds(found),
-        methods=list(zip(found["methods"], styles, strict=True)),
+        methods=list(zip(found.methods, styles, strict=True)),
         accuracy=accuracy,
         others=others,
         verdicts=found_out,

@@ -1,17 +1,19 @@
 """Panels: the figures below each heading of a comparison's page."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from onward.compare.found import Comparison, MethodFound, TrainingEnergy
 from onward.compare.report.heading import control_names, tested
 from onward.compare.report.numbers import number, percent, plain, spread
+from onward.costs.step import MeasuredSteps, StepCost
 from onward.measure import CATEGORIES
 from onward.plots.charts import Bar, Chart, Line, bars, lines, matrix, recovery
 from onward.plots.style import SeriesStyle
 
-Found = Mapping[str, Any]
+Mistake = tuple[str, str, int, float]
+"""A true class, what it was taken for, how often, and the share of the class."""
 _MANY = 20  # classes, beyond which a matrix is a blur
 _SHOWN = 8  # blocks in one figure: as many as there are colors
 
@@ -46,17 +48,19 @@ class Panel:
         return len(self.figures) > 1 and self.figures[0].tall
 
 
-def styles_of(found: Found) -> list[SeriesStyle]:
+def styles_of(found: Comparison) -> list[SeriesStyle]:
     """Return a style for each method: a color each; controls share one color and differ in their dashes."""
     counts = {True: 0, False: 0}
     styles = []
-    for method in found["methods"]:
-        styles.append(SeriesStyle(method["label"], counts[method["backprop"]], method["backprop"]))
-        counts[method["backprop"]] += 1
+    for method in found.methods:
+        styles.append(SeriesStyle(method.label, counts[method.backprop], method.backprop))
+        counts[method.backprop] += 1
     return styles
 
 
-def panels(found: Found, styles: Sequence[SeriesStyle], measured: Sequence[Found]) -> tuple[list[Panel], list[Panel]]:
+def panels(
+    found: Comparison, styles: Sequence[SeriesStyle], measured: Sequence[MeasuredSteps]
+) -> tuple[list[Panel], list[Panel]]:
     """Return the panels on accuracy without noise, and all others; empty panels are left out."""
     accuracy = [_curves(found, styles), _blocks(found, styles), _blocks_by_epoch(found, styles)]
     others = [
@@ -70,89 +74,88 @@ def panels(found: Found, styles: Sequence[SeriesStyle], measured: Sequence[Found
     return [panel for panel in accuracy if panel.figures], [panel for panel in others if panel.figures]
 
 
-def _chance(found: Found) -> float | None:
+def _chance(found: Comparison) -> float | None:
     """Return the accuracy of guessing, if it is the same for all methods."""
-    classes = {len(method["class_names"]) for method in found["methods"]}
+    classes = {len(method.class_names) for method in found.methods}
     return 1 / classes.pop() if len(classes) == 1 else None
 
 
-def _noise(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+def _noise(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
     reached = [
-        row["mean"] for m in found["methods"] for row in (m["clean"], *m["noise"]) if row.get("level", 0) is not None
+        mean for m in found.methods for mean in (m.clean.mean, *(row.mean for row in m.noise if row.level is not None))
     ]
     within = (min(reached), max(reached))
-    for sweep in found["sweeps"]:
-        levels = sweep["levels"]
-        if levels[0] is None:
+    for sweep in found.sweeps:
+        levels = [level for level in sweep.levels if level is not None]
+        if not levels:
             continue
-        xs = [0.0, *levels] if sweep["from_zero"] else [float(k) for k in range(len(levels) + 1)]
-        places = () if sweep["from_zero"] else ("clean", *map(plain, levels))
-        drawn = [_noise_line(method, style, sweep["name"], xs) for method, style in _each(found, styles)]
-        chart = lines(drawn, sweep["axis"], title=sweep["title"], places=places, within=within, floor=_chance(found))
-        figures.append(Figure(sweep["title"], "test accuracy, %", chart))
+        xs = [0.0, *levels] if sweep.from_zero else [float(k) for k in range(len(levels) + 1)]
+        places = () if sweep.from_zero else ("clean", *map(plain, levels))
+        drawn = [_noise_line(method, style, sweep.name, xs) for method, style in _each(found, styles)]
+        chart = lines(drawn, sweep.axis, title=sweep.title, places=places, within=within, floor=_chance(found))
+        figures.append(Figure(sweep.title, "test accuracy, %", chart))
     floor = "" if _chance(found) is None else "; the dotted line is chance"
     about = (
         f"Accuracy on {tested(found)}, without noise at the left. "
-        f"Lines are means, bands one standard deviation over {found['chips']} chips. "
+        f"Lines are means, bands one standard deviation over {found.chips} chips. "
         f"All figures have one scale{floor}."
     )
     return Panel("noise", "Accuracy under noise", about, figures, styles)
 
 
-def _noise_line(method: Found, style: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
-    rows = [method["clean"], *[row for row in method["noise"] if row["sweep"] == sweep]]
-    points = tuple((x, row["mean"]) for x, row in zip(xs, rows, strict=True))
-    return Line(style, points, tuple(row["chip_deviation"] or 0.0 for row in rows))
+def _noise_line(method: MethodFound, style: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
+    rows = [method.clean, *method.under(sweep)]
+    points = tuple((x, row.mean) for x, row in zip(xs, rows, strict=True))
+    return Line(style, points, tuple(row.chip_deviation or 0.0 for row in rows))
 
 
-def _devices(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+def _devices(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
-    for sweep in found["sweeps"]:
-        if sweep["levels"][0] is None:
-            rows = [next(r for r in method["noise"] if r["sweep"] == sweep["name"]) for method in found["methods"]]
+    for sweep in found.sweeps:
+        if sweep.levels[0] is None:
+            rows = [method.under(sweep.name)[0] for method in found.methods]
             drawn = [
-                Bar(style, ((0, 100 * row["mean"]),), f"{spread(row)} %")
-                for style, row in zip(styles, rows, strict=True)
+                Bar(style, ((0, 100 * row.mean),), f"{spread(row)} %") for style, row in zip(styles, rows, strict=True)
             ]
-            figures.append(_bar_figure(sweep["title"], "test accuracy, %", drawn))
-    about = f"Models of published devices: mean and standard deviation over {found['chips']} chips."
+            figures.append(_bar_figure(sweep.title, "test accuracy, %", drawn))
+    about = f"Models of published devices: mean and standard deviation over {found.chips} chips."
     return Panel("devices", "Accuracy on published devices", about, figures)
 
 
-def _recovery(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+def _recovery(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
-    for k, first in enumerate(found["methods"][0]["recovery"]):
+    for k, first in enumerate(found.methods[0].recovery):
         rows = []
         for method, style in _each(found, styles):
-            row = method["recovery"][k]
-            text = f"step held {number(row['memory_bytes'] / 1e6)} MB"
-            rows.append((style, row["met"]["mean"], row["recovered"]["mean"], method["clean"]["mean"], text))
-        title = f"{first['sweep']} {'' if first['level'] is None else plain(first['level'])}"
+            row = method.recovery[k]
+            text = f"step held {number(row.memory_bytes / 1e6)} MB"
+            rows.append((style, row.met.mean, row.recovered.mean, method.clean.mean, text))
+        title = f"{first.sweep} {'' if first.level is None else plain(first.level)}"
         figures.append(Figure(title, "", recovery(rows, title=title)))
-    stream = found["stream"] or {"images": 0, "batch_size": 0, "rate": 0}
+    stream = found.stream
+    taught = "" if stream is None else f"{stream.images:,} images, {stream.batch_size} at a time, at {stream.rate:g}"
     about = (
-        "A finished network is put on a chip it was not trained for and learns there from "
-        f"{stream['images']:,} images, {stream['batch_size']} at a time, at {stream['rate']:g} of its learning rate. "
-        "Hollow: before; filled: after; bar: without the chip."
+        f"A finished network is put on a chip it was not trained for and learns there from {taught} of its learning "
+        "rate. Hollow: before; filled: after; bar: without the chip."
     )
     return Panel("recovery", "Learning on the chip", about, figures)
 
 
-def _costs(found: Found, styles: Sequence[SeriesStyle]) -> list[Panel]:
-    if not any("cost" in method for method in found["methods"]):
+def _costs(found: Comparison, styles: Sequence[SeriesStyle]) -> list[Panel]:
+    rows = [(method.cost, style) for method, style in _each(found, styles) if method.cost is not None]
+    if not rows:
         return []
-    rows = [(method["cost"], style) for method, style in _each(found, styles)]
-    names, legend = control_names(found["controls"])
-    rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(found["controls"], names, strict=True)]
+    names, legend = control_names(found.controls)
+    rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(found.controls, names, strict=True)]
     about = (
         "One training step, measured on this machine; controls by backprop through the same network with the same "
-        f"batch, precision and optimizer stand below. {found['environment']['device']}."
+        f"batch, precision and optimizer stand below. {found.environment.device}."
     )
     notes = legend if len(legend) > 1 else []
     per_epoch = [
-        Bar(style, ((0, method["energy"]["joules_per_epoch"]),), f"{number(method['energy']['joules_per_epoch'])} J")
-        for method, style in _each(found, styles)
+        Bar(style, ((0, energy.joules_per_epoch),), f"{number(energy.joules_per_epoch)} J")
+        for energy, style in _energies(found, styles)
     ]
     counted = (
         "Counted, not measured: multiply-adds and bytes of a step at the picojoules that Horowitz (ISSCC 2014) states "
@@ -168,12 +171,12 @@ def _costs(found: Found, styles: Sequence[SeriesStyle]) -> list[Panel]:
     ]
 
 
-def _step_figures(rows: Sequence[tuple[Found, SeriesStyle]]) -> list[Figure]:
+def _step_figures(rows: Sequence[tuple[StepCost, SeriesStyle]]) -> list[Figure]:
     memory, times, flops = [], [], []
     for row, style in rows:
-        held, milliseconds, billions = row["memory"], 1e3 * row["step_seconds"], row["flops"]["total"] / 1e9
-        parts = tuple((k, held["by_category"][name] / 1e6) for k, name in enumerate(CATEGORIES))
-        memory.append(Bar(style, parts, f"{number(held['peak'] / 1e6)} MB"))
+        held, milliseconds, billions = row.memory, 1e3 * row.step_seconds, row.flops.total / 1e9
+        parts = tuple((k, held.by_category[name] / 1e6) for k, name in enumerate(CATEGORIES))
+        memory.append(Bar(style, parts, f"{number(held.peak / 1e6)} MB"))
         times.append(Bar(style, ((0, milliseconds),), f"{number(milliseconds)} ms"))
         flops.append(Bar(style, ((0, billions),), number(billions)))
     return [
@@ -183,48 +186,49 @@ def _step_figures(rows: Sequence[tuple[Found, SeriesStyle]]) -> list[Figure]:
     ]
 
 
-def _energy_bar(row: Found, style: SeriesStyle) -> Bar:
-    energy = row["energy"]
-    parts = ((0, 1e3 * energy["compute_joules"]), (1, 1e3 * energy["memory_joules"]))
-    own = energy["measured"]
-    note = "" if own is None else f"measured {number(1e3 * own['joules'])} mJ above idle ({own['meter']})"
-    return Bar(style, parts, f"{number(1e3 * energy['joules'])} mJ", note)
+def _energy_bar(row: StepCost, style: SeriesStyle) -> Bar:
+    energy = row.energy
+    parts = ((0, 1e3 * energy.compute_joules), (1, 1e3 * energy.memory_joules))
+    own = energy.measured
+    note = "" if own is None else f"measured {number(1e3 * own.joules)} mJ above idle ({own.meter})"
+    return Bar(style, parts, f"{number(1e3 * energy.joules)} mJ", note)
 
 
-def _to_target(found: Found, styles: Sequence[SeriesStyle]) -> list[Figure]:
+def _to_target(found: Comparison, styles: Sequence[SeriesStyle]) -> list[Figure]:
     drawn = []
-    for method, style in _each(found, styles):
-        joules = method["energy"]["joules_to_target"]
+    for energy, style in _energies(found, styles):
+        joules, epochs = energy.joules_to_target, energy.epochs_to_target
         text = "not reached" if joules is None else f"{number(joules)} J"
-        note = "" if joules is None else f"{plain(round(method['energy']['epochs_to_target'], 1))} epochs"
+        note = "" if epochs is None else f"{plain(round(epochs, 1))} epochs"
         drawn.append(Bar(style, ((0, joules or 0.0),), text, note))
-    return [_bar_figure(f"Energy to {percent(found['target'])} % on validation", "J", drawn)]
+    return [_bar_figure(f"Energy to {percent(found.target)} % on validation", "J", drawn)]
 
 
-def _measured(steps: Found) -> Panel:
-    rows = [
-        (row, SeriesStyle(row["name"], k, row["name"].startswith("backprop")))
-        for k, row in enumerate(steps["contenders"])
-    ]
+def _energies(found: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[TrainingEnergy, SeriesStyle]]:
+    return [(method.energy, style) for method, style in _each(found, styles) if method.energy is not None]
+
+
+def _measured(steps: MeasuredSteps) -> Panel:
+    rows = [(row, SeriesStyle(row.name, k, row.name.startswith("backprop"))) for k, row in enumerate(steps.contenders)]
     about = (
-        f"A step of {steps['recipe']} with {steps['batch_size']} images of {steps['data']}, {steps['precision']}, as "
-        f"onward measure found it. {steps['environment']['device']}."
+        f"A step of {steps.recipe} with {steps.batch_size} images of {steps.data}, {steps.precision}, as "
+        f"onward measure found it. {steps.environment.device}."
     )
-    return Panel(f"measured-{steps['recipe']}", f"Memory and time: {steps['recipe']}", about, _step_figures(rows))
+    return Panel(f"measured-{steps.recipe}", f"Memory and time: {steps.recipe}", about, _step_figures(rows))
 
 
-def _blocks(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
-    several = [(m, style) for m, style in _each(found, styles) if len(m["by_block"]) > 1]
-    drawn = [Line(style, tuple((float(k), v) for k, v in enumerate(m["by_block"], 1))) for m, style in several]
+def _blocks(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+    several = [(m, style) for m, style in _each(found, styles) if len(m.by_block) > 1]
+    drawn = [Line(style, tuple((float(k), v) for k, v in enumerate(m.by_block, 1))) for m, style in several]
     figures = [_line_figure("Accuracy per block", "block that is scored", drawn, "test accuracy, %")] if drawn else []
     about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
     return Panel("blocks", "Accuracy per block", about, figures, [style for _, style in several])
 
 
-def _blocks_by_epoch(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+def _blocks_by_epoch(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures, some = [], False
     for method, style in _each(found, styles):
-        curves = [[row.get("block_accuracy", ()) for row in curve] for curve in method["curves"]]
+        curves = [[row.block_accuracy for row in curve] for curve in method.histories]
         epochs = [[list(seeds) for seeds in zip(*rows, strict=False)] for rows in zip(*curves, strict=False)]
         if not epochs or len(epochs[0]) < 2:
             continue
@@ -247,14 +251,14 @@ def _spaced(count: int) -> list[int]:
     return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
-def _curves(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+def _curves(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     epochs, minutes = [], []
     for method, style in _each(found, styles):
-        for curve in method["curves"]:
-            accuracy = [row["validation_accuracy"] for row in curve]
+        for curve in method.histories:
+            accuracy = [row.validation_accuracy for row in curve]
             if curve:
                 epochs.append(Line(style, tuple((float(k), v) for k, v in enumerate(accuracy, 1))))
-                minutes.append(Line(style, tuple((r["train_seconds"] / 60, r["validation_accuracy"]) for r in curve)))
+                minutes.append(Line(style, tuple((r.train_seconds / 60, r.validation_accuracy) for r in curve)))
     figures = []
     if epochs:
         unit = "validation accuracy, %"
@@ -266,35 +270,33 @@ def _curves(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
     return Panel("curves", "Training", about, figures, styles if figures else [])
 
 
-def _confusion(found: Found, styles: Sequence[SeriesStyle]) -> Panel:
+def _confusion(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = [
-        Figure(style.label, "", matrix(style, method["class_names"], method["confusion"]))
+        Figure(style.label, "", matrix(style, method.class_names, method.confusion))
         for method, style in _each(found, styles)
-        if len(method["class_names"]) <= _MANY
+        if len(method.class_names) <= _MANY
     ]
     about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
     return Panel("confusion", "Confusion", about, figures)
 
 
 def mistakes(
-    found: Found, styles: Sequence[SeriesStyle]
+    found: Comparison, styles: Sequence[SeriesStyle]
 ) -> list[tuple[SeriesStyle, list[tuple[str, str, int, float]]]]:
     """Where there are too many classes for a matrix: the most frequent mistakes of each method."""
     return [
-        (style, worst_pairs(method["class_names"], method["confusion"]))
+        (style, worst_pairs(method.class_names, method.confusion))
         for method, style in _each(found, styles)
-        if len(method["class_names"]) > _MANY
+        if len(method.class_names) > _MANY
     ]
 
 
-def _each(found: Found, styles: Sequence[SeriesStyle]) -> list[tuple[Found, SeriesStyle]]:
-    return list(zip(found["methods"], styles, strict=True))
+def _each(found: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[MethodFound, SeriesStyle]]:
+    return list(zip(found.methods, styles, strict=True))
 
 
-def worst_pairs(
-    names: Sequence[str], counts: Sequence[Sequence[int]], most: int = 10
-) -> list[tuple[str, str, int, float]]:
-    """Return the most frequent mistakes: true class, what it was taken for, how often, and the share of the class."""
+def worst_pairs(names: Sequence[str], counts: Sequence[Sequence[int]], most: int = 10) -> list[Mistake]:
+    """Return the most frequent mistakes."""
     pairs = [
         (names[row], names[column], count, count / max(1, sum(line)))
         for row, line in enumerate(counts)

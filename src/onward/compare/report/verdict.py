@@ -1,9 +1,9 @@
 """Verdicts: whether a method loses less to a noise than backprop does, with the numbers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from onward.compare.found import Comparison, MethodFound, SweepTold
 from onward.compare.report.heading import test_images
 from onward.compare.report.numbers import plain
 
@@ -63,14 +63,14 @@ class Verdict:
         )
 
 
-def verdicts(found: Mapping[str, Any]) -> list[Verdict]:
+def verdicts(found: Comparison) -> list[Verdict]:
     """Compare every method that is not backprop with backprop on the same images, noise by noise."""
-    methods = found["methods"]
-    controls = [method for method in methods if method["backprop"]]
-    pairs = [(method, _control(method, controls)) for method in methods if not method["backprop"]]
+    methods = found.methods
+    controls = [method for method in methods if method.backprop]
+    pairs = [(method, _control(method, controls)) for method in methods if not method.backprop]
     return [
         _verdict(sweep, (method, test_images(found, method)), (control, test_images(found, control)))
-        for sweep in found["sweeps"]
+        for sweep in found.sweeps
         for method, control in pairs
         if control is not None
     ]
@@ -91,75 +91,71 @@ def summary(found: Sequence[Verdict]) -> str:
     )
 
 
-def _control(method: Mapping[str, Any], controls: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _control(method: MethodFound, controls: Sequence[MethodFound]) -> MethodFound | None:
     """Return backprop on the same images: through the same network and the method's own first, then the most alike."""
     alike = [control for control in controls if _same_images(method, control)]
     return min(alike, key=lambda control: _distance(method, control), default=None)
 
 
-def _distance(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[bool, bool, int]:
-    other_network = control["network"] != method["network"]
-    own = not other_network and control["name"].endswith(method["name"])
+def _distance(method: MethodFound, control: MethodFound) -> tuple[bool, bool, int]:
+    other_network = control.network != method.network
+    own = not other_network and control.name.endswith(method.name)
     return other_network, not own, len(_unlike(method, control))
 
 
-def _same_images(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+def _same_images(one: MethodFound, other: MethodFound) -> bool:
     """Whether two methods have the same images; older comparisons have no checksum, and then the names decide."""
-    known = [key for key in ("data_checksum", "test_images") if key in one and key in other]
+    known = [key for key in ("data_checksum", "test_images") if None not in (getattr(one, key), getattr(other, key))]
     if "data_checksum" not in known:
         known += ["data", "class_names"]
-    return all(one[key] == other[key] for key in known)
+    return all(getattr(one, key) == getattr(other, key) for key in known)
 
 
-def _unlike(method: Mapping[str, Any], control: Mapping[str, Any]) -> tuple[str, ...]:
+def _unlike(method: MethodFound, control: MethodFound) -> tuple[str, ...]:
     """Return the settings in which a control differs from the method, a phrase each."""
-    others = [f"another {key.replace('_', ' ')}" for key in _NAMED if control.get(key) != method.get(key)]
-    differing = [(key.replace("_", " "), method[key], control[key]) for key in _BUDGET if control[key] != method[key]]
-    return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in differing))
+    others = [f"another {key.replace('_', ' ')}" for key in _NAMED if getattr(control, key) != getattr(method, key)]
+    budgets = [(key.replace("_", " "), getattr(method, key), getattr(control, key)) for key in _BUDGET]
+    return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in budgets if theirs != own))
 
 
-def _verdict(sweep: Mapping[str, Any], one: tuple[Mapping, int], other: tuple[Mapping, int]) -> Verdict:
+def _verdict(sweep: SweepTold, one: tuple[MethodFound, int], other: tuple[MethodFound, int]) -> Verdict:
     """Compare a method with its control, each with the number of its test images."""
     (method, _), (control, _) = one, other
     lost, error = _lost(sweep, *one)
     control_lost, control_error = _lost(sweep, *other)
-    level, chance = sweep["levels"][-1], 1 / len(method["class_names"])
+    level, chance = sweep.levels[-1], 1 / len(method.class_names)
     return Verdict(
-        noise=sweep["title"],
-        strongest=sweep["title"] if level is None else f"{sweep['title']} {plain(level)}",
-        averaged=len(sweep["levels"]) > 1,
-        method=method["label"],
-        control=control["label"],
+        noise=sweep.title,
+        strongest=sweep.title if level is None else f"{sweep.title} {plain(level)}",
+        averaged=len(sweep.levels) > 1,
+        method=method.label,
+        control=control.label,
         unlike=_unlike(method, control),
         lost=lost,
         control_lost=control_lost,
         error=(error**2 + control_error**2) ** 0.5,
         share=_share(lost, method, chance),
         control_share=_share(control_lost, control, chance),
-        left=_rows(sweep, method)[-1]["mean"],
-        control_left=_rows(sweep, control)[-1]["mean"],
+        left=method.under(sweep.name)[-1].mean,
+        control_left=control.under(sweep.name)[-1].mean,
     )
 
 
-def _share(lost: float, method: Mapping[str, Any], chance: float) -> float:
-    return lost / max(method["clean"]["mean"] - chance, 1e-9)
+def _share(lost: float, method: MethodFound, chance: float) -> float:
+    return lost / max(method.clean.mean - chance, 1e-9)
 
 
-def _rows(sweep: Mapping[str, Any], method: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [row for row in method["noise"] if row["sweep"] == sweep["name"]]
-
-
-def _lost(sweep: Mapping[str, Any], method: Mapping[str, Any], images: int) -> tuple[float, float]:
+def _lost(sweep: SweepTold, method: MethodFound, images: int) -> tuple[float, float]:
     """Return the mean accuracy lost over the levels, and its standard error.
 
     A chip is the same chip at every level, so what it loses is averaged over levels first. Other images would give
     other losses: a share p of images that turn wrong has a variance of p over their number.
     """
-    rows, clean = _rows(sweep, method), [seed[0] for seed in method["clean"]["values"]]
+    rows, clean = method.under(sweep.name), [seed[0] for seed in method.clean.values]
     losses = [
-        clean[seed] - sum(row["values"][seed][chip] for row in rows) / len(rows)
+        clean[seed] - sum(row.values[seed][chip] for row in rows) / len(rows)
         for seed in range(len(clean))
-        for chip in range(len(rows[0]["values"][seed]))
+        for chip in range(len(rows[0].values[seed]))
     ]
     mean = sum(losses) / len(losses)
     chips = sum((loss - mean) ** 2 for loss in losses) / max(1, len(losses) - 1) / len(losses)

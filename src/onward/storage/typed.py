@@ -1,0 +1,89 @@
+"""Dataclasses as JSON and back: what one file of the package finds out and another one tells, by fields with types.
+
+Unlike settings (`onward.runs.codec`), results name no class: who reads a file knows what it holds. Keys are the names
+of fields, in their order. A field marked `ABSENT` has no key where it is None: it was not asked for, or an older file
+lacks it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from onward.storage.forms import check_value, is_union, shown
+
+T = TypeVar("T")
+
+ABSENT = {"absent": True}
+"""Metadata of a field that has no key in a file where it is None."""
+
+
+def to_json(value: Any) -> Any:
+    """Turn results into plain JSON values: dataclasses and named tuples into objects, tuples into lists."""
+    if is_dataclass(value):
+        told = {f.name: getattr(value, f.name) for f in fields(value) if not _left_out(value, f)}
+        return {name: to_json(inner) for name, inner in told.items()}
+    if _is_named(type(value)):
+        return {name: to_json(inner) for name, inner in zip(value._fields, value, strict=True)}
+    if isinstance(value, list | tuple):
+        return [to_json(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: to_json(item) for key, item in value.items()}
+    return value
+
+
+def from_json(content: Any, kind: type[T], where: str) -> T:
+    """Turn what `to_json` made back into an object of a class; keys that the class has no field for are passed over.
+
+    Raises ValueError naming `where` and the field for a value that is missing or of another type.
+    """
+    if not isinstance(content, dict):
+        raise ValueError(f"{where} must be an object, got {shown(content)}")
+    given: dict[str, Any] = {}
+    for name, (expected, needed) in _form(kind).items():
+        if name in content:
+            given[name] = _value(content[name], expected, f"{name} in {where}")
+        elif needed:
+            raise ValueError(f"{where} has no {name}: it is not from onward, or from another version")
+    return kind(**given)
+
+
+def _value(value: Any, kind: Any, where: str) -> Any:
+    inner = get_args(kind)
+    if is_union(kind):
+        holder = next((each for each in inner if _is_object(each) or get_origin(each) in (tuple, dict)), None)
+        if holder is not None and isinstance(value, dict | list):
+            return _value(value, holder, where)
+    if _is_object(kind):
+        return from_json(value, kind, where)
+    if get_origin(kind) is tuple and inner[-1] is Ellipsis and isinstance(value, list):
+        return tuple(_value(item, inner[0], f"entry {k} of {where}") for k, item in enumerate(value))
+    if get_origin(kind) is dict and isinstance(value, dict):
+        return {key: _value(item, inner[1], f"{key!r} of {where}") for key, item in value.items()}
+    return _plain(value, kind, where)
+
+
+def _plain(value: Any, kind: Any, where: str) -> Any:
+    check_value(value, kind, where)
+    return tuple(value) if get_origin(kind) is tuple else value
+
+
+def _left_out(value: Any, each: Field) -> bool:
+    return "absent" in each.metadata and getattr(value, each.name) is None
+
+
+def _is_object(kind: Any) -> bool:
+    return isinstance(kind, type) and (is_dataclass(kind) or _is_named(kind))
+
+
+def _is_named(kind: type) -> bool:
+    return issubclass(kind, tuple) and hasattr(kind, "_fields")
+
+
+@cache
+def _form(kind: type) -> Mapping[str, tuple[Any, bool]]:
+    """Return the type of each field, and whether a file must have it."""
+    hints = get_type_hints(kind)
+    if _is_named(kind):
+        return {name: (hints[name], name not in kind._field_defaults) for name in kind._fields}  # pyright: ignore
+    return {f.name: (hints[f.name], f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)}  # pyright: ignore
