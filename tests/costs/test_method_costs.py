@@ -43,7 +43,7 @@ def _with(recipe: Recipe, name: str, **changes: object) -> Recipe:
 
 def _beside(recipes: list[Recipe], data: Splits) -> list[str]:
     _, controls, _ = costs.measure_methods([(recipe, data) for recipe in recipes], CPU, 1)
-    return list(dict.fromkeys(control.beside for control in controls))
+    return list(dict.fromkeys(str(control.beside) for control in controls))
 
 
 def test_methods_of_another_optimizer_have_another_control(row: Recipe, toy_data: Splits):

@@ -2,12 +2,14 @@
 
 import json
 import statistics
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from pandas import DataFrame, Series
+
 from onward.recipes import RECIPES
+from onward.results.markdown import markdown
 from onward.results.statistics import difference, estimate, verdict
 from onward.results.tables import best_rows, control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
@@ -24,11 +26,6 @@ _PREFACE = (
     "(Welch's if that was printed with a deviation). With fewer than 5 seeds a row is preliminary. `locality`: how far",
     "the gradient of an objective reaches, measured; docs/concepts.md says what the words mean.",
 )
-_HEAD = (
-    "| recipe | locality | test % | 95 % | seeds | backprop % | gap | published % | shown | other % | weights | epochs "
-    "| minutes | device |",
-    f"|{'---|' * 14}",
-)
 
 
 def results_page(folder: Path) -> str:
@@ -37,12 +34,9 @@ def results_page(folder: Path) -> str:
     Raises ValueError as `read_records` does.
     """
     records = read_records(folder)
-    by_data: dict[str, list[Row]] = defaultdict(list)
-    for row in records:
-        by_data[row.data].append(row)
     lines = ["# Results", "", *_PREFACE, *_methods(records, folder)]
-    for data, rows in sorted(by_data.items()):
-        lines += ["", f"## {data}", "", *_HEAD, *(_row(row, records) for row in rows)]
+    for data, table in _tables(records, by=[row.data for row in records]):
+        lines += ["", f"## {data}", "", *markdown(table)]
     return "\n".join([*lines, "", *_not_run(records)]) + "\n"
 
 
@@ -63,10 +57,8 @@ def method_pages(folder: Path) -> dict[str, str]:
     Raises ValueError as `read_records` does.
     """
     records = read_records(folder)
-    rows: dict[str, list[str]] = defaultdict(list)
-    for row, runs in records.items():
-        rows[runs[0].method].append(_row(row, records))
-    return {method: "\n".join([*_HEAD, *lines]) + "\n" for method, lines in rows.items()}
+    tables = _tables(records, by=[runs[0].method for runs in records.values()])
+    return {method: "\n".join(markdown(table)) + "\n" for method, table in tables}
 
 
 def write_results(folder: Path) -> Path:
@@ -127,35 +119,46 @@ def _not_run(records: Records) -> list[str]:
     """List the recipes with a published number that have no record."""
     known = {row.recipe for row in records}
     rows = [
-        f"| `{recipe.name}` | {100 * recipe.published.test_accuracy:.2f} ({recipe.published.source}) |"
+        (f"`{recipe.name}`", f"{100 * recipe.published.test_accuracy:.2f} ({recipe.published.source})")
         for recipe in RECIPES
         if recipe.published and recipe.name not in known
     ]
-    return ["## Not run yet", "", "| recipe | published % |", "|---|---|", *sorted(rows)]
+    table = DataFrame(rows, columns=["recipe", "published %"])
+    return ["## Not run yet", "", *markdown(table.sort_values("recipe"))]
 
 
-def _row(row: Row, records: Records) -> str:
+def _tables(records: Records, by: Sequence[str]) -> Iterator[tuple[str, DataFrame]]:
+    """Yield the table of the rows of each group, in the order of the groups; `by` names the group of each row."""
+    cells = DataFrame([_row(row, records) for row in records])
+    for group, table in cells.groupby(Series(by, dtype=object)):
+        yield str(group), table
+
+
+def _row(row: Row, records: Records) -> dict[str, str]:
     runs = records[row]
     first = runs[0].result
     accuracies = [run.accuracy for run in runs]
     control = control_of(row, records)
     others = list(first["test_accuracy_by_rule"])[1:]
-    cells = [
-        f"`{row.recipe}`",
-        runs[0].locality,
-        spread(accuracies),
-        interval(accuracies),
-        str(len(runs)),
-        spread([run.accuracy for run in control]) if control else "",
-        _gap(runs, control),
-        *_published(runs),
-        ", ".join(f"{rule} {spread([run.result['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others),
-        f"{first['parameters'] / 1e6:.2f} M",
-        str(first["epochs"]),
-        f"{statistics.mean(run.result['train_seconds'] for run in runs) / 60:.1f}",
-        first["device"],
-    ]
-    return "| " + " | ".join(cells) + " |"
+    published, shown = _published(runs)
+    return {
+        "recipe": f"`{row.recipe}`",
+        "locality": runs[0].locality,
+        "test %": spread(accuracies),
+        "95 %": interval(accuracies),
+        "seeds": str(len(runs)),
+        "backprop %": spread([run.accuracy for run in control]) if control else "",
+        "gap": _gap(runs, control),
+        "published %": published,
+        "shown": shown,
+        "other %": ", ".join(
+            f"{rule} {spread([run.result['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others
+        ),
+        "weights": f"{first['parameters'] / 1e6:.2f} M",
+        "epochs": str(first["epochs"]),
+        "minutes": f"{statistics.mean(run.result['train_seconds'] for run in runs) / 60:.1f}",
+        "device": first["device"],
+    }
 
 
 def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:

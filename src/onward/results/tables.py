@@ -2,12 +2,15 @@
 
 import statistics
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from pandas import DataFrame
+
 from onward.core import TrainerSettings
 from onward.recipes import RECIPES, Published, Recipe, control, find
+from onward.results.markdown import markdown
 from onward.runs.controls import equal
 from onward.runs.records import Record, Records, Row, foreign_result
 
@@ -18,6 +21,7 @@ Costs = Mapping[str, Mapping[str, Any]]
 
 _KNOWN = {recipe.name: recipe for recipe in RECIPES}
 _CONTROLS = ("Backprop", "DeepSupervision")
+_COST_COLUMNS = ("weights", "memory", "step")
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
     "best on its validation split. A recipe without a published number of its own, and a set without a run, have the",
@@ -76,23 +80,24 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
     With `costs` there are also columns for weights, memory and time. With `published`, methods and sets that were not
     run have those numbers.
     """
-    best: dict[str, dict[str, Row]] = defaultdict(dict)
-    for row, runs in records.items():
-        known = best[runs[0].method].get(row.data)
-        if known is None or _validation(runs) > _validation(records[known]):
-            best[runs[0].method][row.data] = row
-    if not best.keys() - {*_CONTROLS}:
+    numbers, rows = published or {}, _rows(records)
+    best = {(row["method"], row["data"]): row["row"] for row in _best(rows, ["method", "data"]).to_dict("records")}
+    if not {method for method, _ in best}:
         return []
-    numbers: Printed = published or {}
-    methods = sorted((best.keys() | numbers.keys()) - {*_CONTROLS})
-    columns = sorted({data for method in methods for data in (*best.get(method, ()), *numbers.get(method, ()))})
-    head = ["locality", *columns, *(["weights", "memory", "step"] if costs else [])]
-    lines = ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *_head("method", head)]
-    for method in methods:
-        cells = [_cell(best[method].get(data), records, numbers.get(method, {}).get(data)) for data in columns]
-        reach = _locality([records[row] for row in best[method].values()])
-        lines.append(_line(f"`{method}`", [reach, *cells] + (_cost_cells(costs.get(method)) if costs else [])))
-    return lines
+    methods = sorted({*(method for method, _ in best), *(numbers.keys() - {*_CONTROLS})})
+    columns = sorted({*(data for _, data in best), *(data for method in methods for data in numbers.get(method, ()))})
+    texts: dict[str, list[str]] = {"method": [f"`{method}`" for method in methods]}
+    texts["locality"] = [
+        _locality([records[row] for (of, _), row in best.items() if of == method]) for method in methods
+    ]
+    for data in columns:
+        texts[data] = [
+            _cell(best.get((method, data)), records, numbers.get(method, {}).get(data)) for method in methods
+        ]
+    if costs:
+        cells = [_cost_cells(costs.get(method)) for method in methods]
+        texts |= {name: list(each) for name, each in zip(_COST_COLUMNS, zip(*cells, strict=True), strict=True)}
+    return ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *markdown(DataFrame(texts))]
 
 
 def best_rows(records: Records, data: str) -> list[str]:
@@ -100,47 +105,68 @@ def best_rows(records: Records, data: str) -> list[str]:
 
     `data` is the name of a public set; `images` in the table says which of its images the row was trained on.
     """
-    best: dict[str, Row] = {}
-    for row, runs in records.items():
-        method = runs[0].method
-        if runs[0].recipe.data.name != data or method in _CONTROLS:
-            continue
-        if method not in best or _validation(runs) > _validation(records[best[method]]):
-            best[method] = row
-    rows = sorted(best.values(), key=lambda row: -_test(records[row]))
-    head = ["locality", "test %", "backprop %", "images", "recipe"]
-    return [*_head("method", head), *(_short_row(row, records) for row in rows)] if rows else []
+    rows = _rows(records)
+    best = _best(rows.query("set == @data"), ["method"]).sort_values("test", ascending=False, kind="stable")
+    if best.empty:
+        return []
+    named = {row: "standard split" if row.data == data else row.data.partition(", ")[2] for row in best["row"]}
+    shown = _shown(best, records, without="–").assign(images=[named[row] for row in best["row"]])
+    return markdown(shown.reindex(columns=["method", "locality", "test %", "backprop %", "images", "recipe"]))
 
 
 def shared(records: Records) -> list[str]:
     """Return the lines of the tables of three or more methods that differ in nothing but the method."""
-    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row, runs in records.items():
-        if runs[0].method != "Backprop":
-            groups[(row.data, *_but_method(runs[0].recipe))].append(row)
+    rows = _rows(records)
+    rows = rows.query("method != 'Backprop'")
+    same = [(row.data, *_but_method(records[row][0].recipe)) for row in rows["row"]]
     lines = []
-    for rows in sorted(groups.values(), key=lambda rows: rows[0].data):
-        if len({records[row][0].method for row in rows} - {*_CONTROLS}) < 3:
+    for group in sorted(
+        (rows.loc[places] for places in _alike(same, rows.index)), key=lambda group: group["data"].iloc[0]
+    ):
+        if len({*group["method"]} - {*_CONTROLS}) < 3:
             continue
-        first = records[rows[0]][0].recipe
-        title = f"{rows[0].data}, {type(first.net).__name__}, {first.epochs} epochs:"
-        lines += ["", title, "", *_head("method", ["locality", "test %", "backprop %", "recipe"])]
-        lines += [_row(row, records) for row in sorted(rows, key=lambda row: -_test(records[row]))]
+        first = records[group["row"].iloc[0]][0].recipe
+        title = f"{group['data'].iloc[0]}, {type(first.net).__name__}, {first.epochs} epochs:"
+        best_first = group.sort_values("test", ascending=False, kind="stable")
+        lines += ["", title, "", *markdown(_shown(best_first, records))]
     return ["## The same training", "", *_SHARED, *lines] if lines else []
 
 
-def _row(row: Row, records: Records) -> str:
-    control = control_of(row, records)
-    beside = _percent(_test(control)) if control else ""
-    runs = records[row]
-    return _line(f"`{runs[0].method}`", [runs[0].locality, _percent(_test(runs)), beside, f"`{row.recipe}`"])
+def _rows(records: Records) -> DataFrame:
+    """Return a row for each recipe on its images: method, set by name, and the seeds' means as fractions."""
+    texts = [
+        (row, row.data, runs[0].method, runs[0].recipe.data.name, _test(runs), _validation(runs))
+        for row, runs in records.items()
+    ]
+    return DataFrame(texts, columns=["row", "data", "method", "set", "test", "validation"])
 
 
-def _short_row(row: Row, records: Records) -> str:
-    runs, control = records[row], control_of(row, records)
-    beside = _percent(_test(control)) if control else "–"
-    images = "standard split" if row.data == runs[0].recipe.data.name else row.data.partition(", ")[2]
-    return _line(f"`{runs[0].method}`", [runs[0].locality, _percent(_test(runs)), beside, images, f"`{row.recipe}`"])
+def _best(rows: DataFrame, by: list[str]) -> DataFrame:
+    """Return of each group of local methods' rows the one that is best on its validation split, the first of equals."""
+    local = rows[~rows["method"].isin(_CONTROLS)]
+    return local.loc[local.groupby(by, sort=False)["validation"].idxmax()]
+
+
+def _alike(values: Sequence[object], places: Iterable[int]) -> list[list[int]]:
+    """Return the places of equal values together, the first ones first."""
+    found: dict[object, list[int]] = defaultdict(list)
+    for value, place in zip(values, places, strict=True):
+        found[value].append(place)
+    return list(found.values())
+
+
+def _shown(rows: DataFrame, records: Records, *, without: str = "") -> DataFrame:
+    """Return rows as texts; `without` stands where backprop was not trained."""
+    controls = [control_of(row, records) for row in rows["row"]]
+    return DataFrame(
+        {
+            "method": [f"`{method}`" for method in rows["method"]],
+            "locality": [records[row][0].locality for row in rows["row"]],
+            "test %": [_percent(test) for test in rows["test"]],
+            "backprop %": [_percent(_test(control)) if control else without for control in controls],
+            "recipe": [f"`{row.recipe}`" for row in rows["row"]],
+        }
+    )
 
 
 def _but_method(recipe: Recipe) -> tuple[Any, ...]:
@@ -180,11 +206,3 @@ def _test(runs: Sequence[Record]) -> float:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.2f}"
-
-
-def _head(first: str, columns: Sequence[str]) -> list[str]:
-    return [_line(first, columns), f"|{'---|' * (len(columns) + 1)}"]
-
-
-def _line(first: str, cells: Sequence[str]) -> str:
-    return "| " + " | ".join([first, *cells]) + " |"
