@@ -21,7 +21,7 @@ def main() -> None:
         benchmark.step()
         shares = benchmark.phases(order.steps)
         whole, reading = (
-            sum(share["seconds"] for share in shares if phase in (None, share["phase"])) for phase in (None, "data")
+            sum(share.seconds for share in shares if phase in (None, share.phase)) for phase in (None, "data")
         )
         rows.append({"net": name, "batch": recipe.batch_size, "data": data.name, "step_s": whole, "data_s": reading})
         rows[-1]["share"] = reading / whole

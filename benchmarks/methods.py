@@ -30,7 +30,7 @@ def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     recipe = replace(recipe, batch_size=8 if order.quick else recipe.batch_size)
     data = shapes_like(recipe, _NO_DATA)
     own, control = (StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2])
-    memory = [benchmark.memory()["peak"] for benchmark in (own, control)]
+    memory = [benchmark.memory().peak for benchmark in (own, control)]
     seconds = [median(times) for times in interleave([own.seconds, control.seconds], order.steps)]
     return {
         "method": type(recipe.algorithm).__name__,

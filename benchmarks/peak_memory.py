@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+from onward.costs.step import StepMemory
 from onward.costs.step_benchmark import StepBenchmark, Variant, shapes_like, variants
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
@@ -33,18 +34,18 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
             "contender": name,
             "images": recipe.batch_size,
             "precision": recipe.trainer.precision,
-            **{category: memory["by_category"][category] / 1e6 for category in CATEGORIES},
-            "total": memory["peak"] / 1e6,
-            "of_backprop": memory["peak"] / found["backprop"]["peak"],
+            **{category: memory.by_category[category] / 1e6 for category in CATEGORIES},
+            "total": memory.peak / 1e6,
+            "of_backprop": memory.peak / found["backprop"].peak,
             "moving_of_backprop": moving[name] / moving["backprop"],
-            "peak_of_floor": memory["peak"] / memory["floor"],
+            "peak_of_floor": memory.peak / memory.floor,
         }
         for name, memory in found.items()
     ]
 
 
-def _moving(memory: dict) -> int:
-    return memory["by_category"]["activations"] + memory["by_category"]["workspace"]
+def _moving(memory: StepMemory) -> int:
+    return memory.by_category["activations"] + memory.by_category["workspace"]
 
 
 if __name__ == "__main__":

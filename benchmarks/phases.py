@@ -25,7 +25,7 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
         benchmark = StepBenchmark(variant, recipe, data, order.device)
         benchmark.step()
         found = benchmark.phases(order.steps)
-        seconds = {phase: sum(row["seconds"] for row in found if row["phase"] == phase) for phase in PHASES}
+        seconds = {phase: sum(row.seconds for row in found if row.phase == phase) for phase in PHASES}
         named = {"net": recipe.name, "contender": variant.name, "batch": recipe.batch_size}
         rows.append({**named, "precision": recipe.trainer.precision, **seconds})
     return rows

@@ -36,7 +36,7 @@ def row(recipe: Recipe, order: Order) -> dict[str, object]:
     benchmarks = [StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2]]
     rate = peak_rate(order.device, recipe.trainer.arithmetic).best
     own, control = (median(times) for times in interleave([benchmark.seconds for benchmark in benchmarks], order.steps))
-    flops = [benchmark.flops()["total"] for benchmark in benchmarks]
+    flops = [benchmark.flops().total for benchmark in benchmarks]
     return {
         "net": recipe.name,
         "batch": recipe.batch_size,
