@@ -1,6 +1,7 @@
 """What a comparison finds, method by method: the content of its JSON file, and what its page and tables are made of."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from onward.compare.recovery import ChipTraining
@@ -97,7 +98,7 @@ class MethodFound:
     cost: StepCost | None = field(default=None, metadata=ABSENT, kw_only=True)
     energy: TrainingEnergy | None = field(default=None, metadata=ABSENT, kw_only=True)
 
-    @property
+    @cached_property
     def histories(self) -> list[list[EpochDone]]:
         """The training of each run, epoch by epoch."""
         return [[epoch_of(row) for row in curve] for curve in self.curves]
