@@ -4,10 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from scipy.sparse import csr_matrix
+from torch.utils.data import TensorDataset
 
 from onward.algorithms import ForwardForward, MonoForward, PredSim
 from onward.core import InputForm
-from onward.data import Splits, from_arrays
+from onward.data import Splits, as_data, from_arrays
 from onward.nets import MLP, Dense, TinyCNN
 from onward.runs import fit, load_model, save_model, spec_for
 
@@ -143,6 +145,7 @@ def test_other_frames_are_refused_at_prediction(change, message):
         (lambda f: f.assign(odd=[[1]] * 60), "holds a list in row 0"),
         (lambda f: pd.concat([f, f], axis=1), "two columns called 'size'"),
         (lambda f: f[[]], "no columns"),
+        (lambda f: f.assign(day=[f"2026-01-{k}" for k in f.index]), "'day' of images holds another text in every row"),
     ],
 )
 def test_frames_that_cannot_be_learned_from_are_refused(change, message):
@@ -160,6 +163,9 @@ def test_frames_that_cannot_be_learned_from_are_refused(change, message):
         (DRAW.integers(-3, 3, (60, 4)), "tokens", "holds the id -"),
         (np.where(np.arange(60)[:, None] == 7, np.nan, TABLE), None, r"images\[7\] holds NaN"),
         (TABLE[:, :0], None, "is empty"),
+        (TABLE.astype(object), None, r"give numbers of one type, for example images.astype\(float\)"),
+        ({"a": [1, 2]}, None, r"images is a dict: give a table, pandas.DataFrame\(images\)"),
+        (csr_matrix(TABLE), None, r"images is a csr_matrix: give its numbers densely, images.toarray\(\)"),
     ],
 )
 def test_what_does_not_fit_its_kind_is_refused(values, kind, message, types_unchecked):
@@ -244,3 +250,15 @@ def test_forms_compare_and_say_what_they_are():
     assert InputForm("table", (3,)) == InputForm("table", (3,))
     with pytest.raises(ValueError, match=r"reshape them, rows.reshape\(-1, 2, 2\)"):
         InputForm("windows", (2, 2)).check(np.zeros((5, 4)), "rows")
+
+
+def test_several_labels_of_a_row_are_told_from_one_hot_rows():
+    with pytest.raises(ValueError, match=r"from one-hot rows labels.argmax\(1\)"):
+        from_arrays(TABLE, np.eye(3)[np.arange(60) % 3])
+    with pytest.raises(ValueError, match="rows with several labels, or none, are of task='labels'"):
+        from_arrays(TABLE, (TABLE[:, :3] > 0).astype(int))
+
+
+def test_a_dataset_of_single_samples_is_told_from_a_loader():
+    with pytest.raises(ValueError, match=r"data is a TensorDataset, of single samples: give DataLoader\(data"):
+        as_data(TensorDataset(torch.zeros(4, 2), torch.arange(4) % 2))

@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _MOST_CATEGORIES = 1000
+_ALL_DIFFERENT = 20  # rows from which on texts that never come twice are no categories
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,11 @@ def _column(series: Any, name: str, what: str) -> Column:
     if odd is not None:
         kind = type(values[odd]).__name__
         raise ValueError(f"column {name!r} of {what} holds a {kind} in row {odd}: give numbers, or texts alone")
+    if len(set(values)) == len(values) >= _ALL_DIFFERENT:
+        raise ValueError(
+            f"column {name!r} of {what} holds another text in every row, such as {values[0]!r:.40}: drop it if it is a "
+            "name, turn it into numbers if it is one, or a date"
+        )
     return Column(name, _categories(sorted(set(values)), name, what))
 
 

@@ -49,9 +49,7 @@ def check_labels(labels: Any, what: str = "labels", *, num_classes: int | None =
     if targets.ndim != 1:
         remedy = "one class index per image, shape [N]"
         if targets.ndim == 2:
-            remedy += (
-                f", for example {what}[:, 0]" if targets.shape[1] == 1 else f", from one-hot rows {what}.argmax(1)"
-            )
+            remedy += _one_for_each(targets, what)
         raise ValueError(f"{what} has shape {tuple(targets.shape)}: give {remedy}")
     if len(targets) == 0:
         return targets.to(torch.int64)
@@ -67,6 +65,16 @@ def check_labels(labels: Any, what: str = "labels", *, num_classes: int | None =
     if num_classes is not None and targets[high] >= num_classes:
         raise ValueError(f"{what}[{high}] is {int(targets[high])}: classes are numbered 0..{num_classes - 1}")
     return targets
+
+
+def _one_for_each(targets: Tensor, what: str) -> str:
+    """Return how rows of labels become one label each, or that they are several."""
+    if targets.shape[1] == 1:
+        return f", for example {what}[:, 0]"
+    zeros_and_ones = bool(((targets == 0) | (targets == 1)).all())
+    if zeros_and_ones and bool((targets.double().sum(1) != 1).any()):
+        return "; rows with several labels, or none, are of task='labels'"
+    return f", from one-hot rows {what}.argmax(1)"
 
 
 def check_pairs(images: Tensor, labels: Tensor, what: str = "images") -> None:
@@ -101,6 +109,8 @@ def as_numbers(values: Any, what: str, *, remedy: str = "give numbers") -> Tenso
     array = _as_array(values, what)
     if array.dtype.kind not in "biuf":
         first = f", {what}[0] is {array.flat[0]!s:.40}" if array.size else ""
+        if array.dtype == object and all(isinstance(value, int | float | np.number) for value in array.flat[:1000]):
+            remedy = f"{remedy} of one type, for example {what}.astype(float)"
         raise ValueError(f"{what} has dtype {array.dtype}{first}: {remedy}")
     if np.ma.is_masked(values):
         raise ValueError(f"{what} has masked entries: fill them, for example {what}.filled(0)")
@@ -120,7 +130,12 @@ def _as_array(values: Any, what: str) -> np.ndarray:
         raise ValueError(f"{what} cannot be read as numbers ({error}): give a NumPy array or a tensor") from None
     if array.ndim == 0:
         kind = "None" if values is None else f"a {type(values).__name__}"
-        raise ValueError(f"{what} is {kind}: give a NumPy array, a tensor or a list")
+        instead = "give a NumPy array, a tensor or a list"
+        if hasattr(values, "toarray"):
+            instead = f"give its numbers densely, {what}.toarray()"
+        elif isinstance(values, dict):
+            instead = f"give a table, pandas.DataFrame({what})"
+        raise ValueError(f"{what} is {kind}: {instead}")
     return array
 
 

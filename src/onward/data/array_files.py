@@ -61,13 +61,11 @@ class ArrayFiles:
 
     def read(self) -> dict[Split, Pair]:
         """Return inputs and labels of each split. Raises ValueError naming the file at fault and what to do."""
+        parts: dict[Split, Pair] = {}
         if self.archive is not None:
             parts = _archive(self.archive)
-        else:
-            parts = {
-                split: (read_idx(images), read_idx(labels))
-                for split, (images, labels) in ({} if self.idx is None else self.idx).items()
-            }
+        for split, (images, labels) in ({} if self.idx is None else self.idx).items():
+            parts[split] = read_idx(images), read_idx(labels)
         for split, (inputs, labels) in parts.items():
             if not inputs.ndim or not labels.ndim or len(inputs) != len(labels):
                 raise ValueError(

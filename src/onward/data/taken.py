@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
 import torch
+from torch import Tensor
+from torch.utils.data import Dataset
 
 from onward.core import InputForm, Task, check_finite, check_names, check_value
 
@@ -127,7 +129,11 @@ def as_data(data: Any, *, seed: int = 0) -> Splits:
     missing = [member for member in _MEMBERS if not hasattr(data, member)]
     if hasattr(data, "train") and hasattr(data, "validation"):
         raise ValueError(f"data is a {type(data).__name__} without {' and '.join(missing)}: see onward.data.Data")
-    if isinstance(data, str | bytes | dict | torch.Tensor) or not hasattr(data, "__iter__") or hasattr(data, "dtype"):
+    if isinstance(data, str | bytes | dict | Tensor) or not hasattr(data, "__iter__") or hasattr(data, "dtype"):
+        if isinstance(data, Dataset):
+            raise ValueError(
+                f"data is a {type(data).__name__}, of single samples: give DataLoader(data, batch_size=64)"
+            )
         raise ValueError(
             f"data is a {type(data).__name__}: give (inputs, labels), a DataLoader, or what onward.from_arrays, "
             "onward.from_loader, onward.from_dataset or onward.load_data returns"
