@@ -22,6 +22,7 @@ NAMES = np.array(IRIS.target_names)[IRIS.target]
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("types_unchecked")
 @pytest.mark.parametrize("estimator", [LocalClassifier(), LocalRegressor()], ids=lambda each: type(each).__name__)
 def test_scikit_learns_own_checks_pass(estimator):
     with warnings.catch_warnings():
