@@ -5,10 +5,10 @@ import copy
 import pytest
 import torch
 
-from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, DeeperForward, ForwardForward, RandomFeatures
+from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, CaFo, DeeperForward, ForwardForward, RandomFeatures
 from onward.data import Augmentation
-from onward.nets import MLP, Airbench, TinyCNN
-from onward.training import EpochDone, StepDone, Training
+from onward.nets import MLP, Airbench, CaFoCNN, TinyCNN
+from onward.training import EpochDone, StepDone, Training, cascade
 from toy_trainings import same_tensors
 
 
@@ -85,6 +85,49 @@ def test_cached_cascade_equals_computed_cascade(make_training):
     for ours, theirs in zip(*losses, strict=True):
         assert ours.keys() == theirs.keys()
         assert list(ours.values()) == pytest.approx(list(theirs.values()), rel=1e-4)
+
+
+@pytest.mark.parametrize("stop", [2, 9])
+def test_a_cached_frozen_body_is_computed_once_and_resumes_exactly(make_training, stop: int):
+    settings = {"order": "cascade", "cache_activations": True, "algorithm": CaFo(), "net": CaFoCNN(width=2)}
+    whole = make_training(**settings)
+    calls = []
+    for event in whole:
+        if isinstance(event, StepDone):
+            if event.step == 1:  # from here on the epoch's steps compute no body
+                handles = [b.body[0].register_forward_hook(lambda *_: calls.append(0)) for b in whole.learner.blocks]
+            elif event.step == event.steps:
+                assert not calls
+                [handle.remove() for handle in handles]
+        calls.clear()
+    resumed, _ = _resumed_at(make_training, stop, **settings)
+    assert same_tensors(whole.state()[0], resumed.state()[0])
+
+
+def test_a_cached_frozen_body_without_statistics_trains_as_a_computed_one(make_training):
+    settings = {"order": "cascade", "algorithm": CaFo(), "net": MLP(width=8, depth=2)}
+    computed, cached = make_training(**settings), make_training(cache_activations=True, **settings)
+    losses = [[report.losses for report in _finish(training)] for training in (computed, cached)]
+    assert cached.frozen is not None and cached.frozen.activity
+    for ours, theirs in zip(*losses, strict=True):
+        assert list(ours.values()) == pytest.approx(list(theirs.values()), rel=1e-5)
+
+
+def test_the_statistics_of_a_cached_frozen_body_are_those_of_the_data(make_training):
+    training = make_training(order="cascade", cache_activations=True, algorithm=CaFo(), net=CaFoCNN(width=2), epochs=1)
+    _finish(training)
+    conv, relu, pool, norm = training.learner.blocks[0].body
+    pixels = torch.stack([training.data.train.pixels[k] for k in range(len(training.data.train))])
+    with torch.no_grad():
+        before = pool(relu(conv(training.learner.prepare(pixels))))
+    torch.testing.assert_close(norm.running_mean, before.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_more_activations_than_memory_are_refused(make_training, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(cascade, "MOST_BYTES", 1000)
+    training = make_training(order="cascade", cache_activations=True)
+    with pytest.raises(ValueError, match="are stored: leave out cache_activations"):
+        _finish(training)
 
 
 def test_cascade_freezes_what_it_has_trained(make_training):

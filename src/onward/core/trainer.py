@@ -7,8 +7,9 @@ from functools import partial
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
+from onward.core.block import LocalBlock
 from onward.core.few_values import several_values
 from onward.core.gradients import gradients_on, make_trainable, ordinary
 from onward.core.learner import Learner
@@ -80,6 +81,15 @@ class LocalTrainer:
         Each piece's stream is replaced, in place, by the one that the last span hands on, or that enters block `stop`.
         """
         return self._update(pieces, spans, step, at, stop)
+
+    @gradients_on()
+    def update_read_out(self, pieces: list[Piece], block: int, *, step: int) -> list[Float[Tensor, ""]]:
+        """Update what reads the activity of a block from the pieces of that activity; its body is not computed."""
+        own = self.learner.blocks[block]
+        reader = LocalBlock(nn.Identity(), goodness=own.goodness, objective=own.objective, auxiliary=own.auxiliary)
+        pieces[:] = [_ordinary(piece) for piece in pieces]
+        context = self._context(block, pieces[0].target, step)
+        return [update_span([reader], pieces, self.optimizers[block : block + 1], [context])]
 
     def _update(
         self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None

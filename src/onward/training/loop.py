@@ -23,7 +23,7 @@ from onward.core import (
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
 from onward.parts.body.frozen import follow_data
-from onward.training.cascade import FrozenInputs, check_cacheable
+from onward.training.cascade import FrozenInputs, check_cacheable, reads_frozen_body
 from onward.training.evaluation import Evaluator, Watch
 from onward.training.finite import check_finite
 from onward.training.losses import LossLog, ends_of
@@ -196,7 +196,10 @@ class Training:
             turn = self.step % len(self.turns)
             own, stop = self.own_turns[turn], end_block(self.turns[turn], self.owned)
             self._set_learning_rate()
-            losses = self.trainer.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
+            if self.frozen is not None and self.frozen.activity:
+                losses = self.trainer.update_read_out(step.pieces, self.entry, step=self.step)
+            else:
+                losses = self.trainer.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
             if losses:
                 self.log.note(self.neighbors.add_up(torch.stack(losses)), ends[turn], self.step)
             if self.neighbors.last or stop < self.owned.stop:  # nothing behind learns from what is handed on
@@ -229,7 +232,8 @@ class Training:
         if self.settings.cache_activations:
             if self.frozen is None or self.frozen.stop != self.entry:
                 self.frozen = None  # make room first
-                self.frozen = FrozenInputs(self.trainer, self.data.train, stop=self.entry)
+                read = reads_frozen_body(self.learner, self.turns[0])
+                self.frozen = FrozenInputs(self.trainer, self.data.train, stop=self.entry, activity=read)
             for stream, y in self.frozen.epoch(self.loader, self.epoch, start=self.step_in_epoch):
                 yield stream, Target(y)
         else:

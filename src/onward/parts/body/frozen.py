@@ -22,6 +22,15 @@ def follow_data(body: nn.Module) -> None:
             module.train()
 
 
+def begin_statistics(body: nn.Module) -> bool:
+    """Forget the running statistics of a frozen body and let the next batches set them; return whether it has any."""
+    norms = [m for m in body.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+    for module in norms:
+        module.reset_running_stats()
+        module.train()
+    return bool(norms)
+
+
 def thawed(body: nn.Module) -> nn.Module:
     """Make all weights of a body trainable again, in place: for controls."""
     return _set(body.requires_grad_(True), _MOMENTUM)
