@@ -55,17 +55,18 @@ class FrozenInputs:
 
     @torch.no_grad()
     def _pass_body(self, trainer: LocalTrainer) -> None:
-        body = trainer.learner.blocks[self.stop].body
+        block = trainer.learner.blocks[self.stop]
 
         def activities() -> Iterator[Stream]:
-            for x, *skips in zip(*(tensor.split(_BATCH) for tensor in self.stream), strict=True):
+            for part in zip(*(tensor.split(_BATCH) for tensor in self.stream), strict=True):
                 with trainer.settings.arithmetic(self.device):
-                    yield (body(x.to(self.device)), *skips)
+                    activity = block.run_body(*(tensor.to(self.device) for tensor in part))
+                yield (activity, *part[1:])
 
-        if begin_statistics(body):
+        if begin_statistics(block.body):
             for _ in activities():
                 pass
-        body.eval()
+        block.body.eval()
         self.stream = self._held(activities())
 
     def _held(self, streams: Iterator[Stream]) -> Stream:
