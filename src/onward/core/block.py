@@ -52,7 +52,7 @@ class LocalBlock(nn.Module):
         activity = self.run_body(x, *skips)
         return activity, self.handoff(activity, *skips)
 
-    def run_body(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> Float[Tensor, "B ..."]:
+    def run_body(self, x: Tensor, *skips: Tensor) -> Float[Tensor, "B ..."]:
         """Return the activity: of the input, and of the skip connections too where the body `reads_stream`."""
         return self.body(x, *skips) if reads_stream(self.body) else self.body(x)
 
