@@ -158,6 +158,47 @@ class Writer(nn.Module):
         return self.head(self.norm(x))
 
 
+class Gated(nn.Module):
+    """Llama's kind of layer: root mean square norms, rotary positions, a gated feed-forward part, no bias."""
+
+    def __init__(self, width: int):
+        super().__init__()
+        self.norm, self.norm2 = nn.RMSNorm(width), nn.RMSNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width, bias=False), nn.Linear(width, width, bias=False)
+        self.gate, self.up = nn.Linear(width, 2 * width, bias=False), nn.Linear(width, 2 * width, bias=False)
+        self.down = nn.Linear(2 * width, width, bias=False)
+
+    def forward(self, x: Tensor, angles: Tensor) -> Tensor:
+        query, key, value = self.qkv(self.norm(x)).chunk(3, dim=-1)
+        query, key = (self._turned(part, angles)[:, None] for part in (query, key))
+        read = nn.functional.scaled_dot_product_attention(query, key, value[:, None], is_causal=True)
+        x = x + self.out(read[:, 0])
+        y = self.norm2(x)
+        return x + self.down(nn.functional.silu(self.gate(y)) * self.up(y))
+
+    def _turned(self, x: Tensor, angles: Tensor) -> Tensor:
+        one, other = x.chunk(2, dim=-1)
+        cosine, sine = angles.cos(), angles.sin()
+        return torch.cat([one * cosine - other * sine, one * sine + other * cosine], dim=-1)
+
+
+class Llama(nn.Module):
+    """The next token of each; positions turn what attention compares, and reach every layer beside the tokens."""
+
+    def __init__(self, width: int = 16, depth: int = 3):
+        super().__init__()
+        self.words = nn.Embedding(20, width)
+        self.layers = nn.ModuleList([Gated(width) for _ in range(depth)])
+        self.norm, self.head = nn.RMSNorm(width), nn.Linear(width, 20, bias=False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.words(ids)
+        angles = torch.arange(ids.shape[1])[:, None] / 10 ** torch.arange(x.shape[-1] // 2)
+        for layer in self.layers:
+            x = layer(x, angles)
+        return self.head(self.norm(x))
+
+
 class Recurrent(nn.Module):
     def __init__(self):
         super().__init__()
@@ -316,4 +357,5 @@ KINDS = (
     Kind("table", _table_net, rows),
     Kind("U-Net", UNet, pixels, "pixels", 2),
     Kind("DenseNet", Dense, images),
+    Kind("Llama", Llama, counting, "next_token", 20),
 )

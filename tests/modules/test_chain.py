@@ -30,9 +30,16 @@ def pair(make, batch, algorithm, task=None, **options):
 @pytest.mark.parametrize("algorithm", [MonoForward(), PredSim()], ids=lambda a: type(a).__name__)
 def test_the_learner_trains_as_the_model_does_in_its_own_pass(kind: Kind, algorithm):
     own, other, x, y = pair(kind.make, kind.batch(), algorithm, kind.task)
-    trainer = LocalTrainer(other.as_learner(x[:5]), SETTINGS, seed=3)
+    learner = other.as_learner(x[:5])
+    trainer = LocalTrainer(learner, SETTINGS, seed=3)
+    batch = kind.batch() if kind.task == "next_token" else (x, y)
     for step in range(4):
-        assert torch.equal(own.step((x, y)), trainer.step(x, y, step=step))
+        assert torch.equal(own.step(batch), trainer.step(x, y, step=step))
+    with torch.no_grad():  # all stretches one after the other give what the model gives, to the last bit
+        activity = x
+        for block in learner.eval().blocks:
+            activity = block.body(activity)
+    assert torch.equal(activity, own.predict_scores(x))
     first, second = own.model.state_dict(), other.model.state_dict()
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert not any("forward" in vars(module) for module in other.model.modules())
