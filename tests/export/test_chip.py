@@ -75,7 +75,7 @@ def test_a_chip_learns_a_new_digit(optimizer, tmp_path: Path, record_property):
     sources = [str(tmp_path / "model.c"), str(CHIP / "main.c")]
     command = [gcc, *words.split(), f"-I{tmp_path}", f"-T{CHIP / 'chip.ld'}", "-o", str(image), *sources, "-lm"]
     subprocess.run(command, check=True, timeout=120)
-    order = "-M lm3s6965evb -nographic -semihosting-config enable=on,target=native -kernel"
+    order = "-M lm3s6965evb -icount shift=0 -nographic -semihosting-config enable=on,target=native -kernel"
     done = subprocess.run([qemu, *order.split(), str(image)], capture_output=True, text=True, timeout=120)
     said = {name: int(number) for name, number in re.findall(r"^(\w+) (\d+)$", done.stdout + done.stderr, re.M)}
     sizes = _sizes(image)
@@ -87,6 +87,7 @@ def test_a_chip_learns_a_new_digit(optimizer, tmp_path: Path, record_property):
     print(report)
     assert done.returncode == 0
     assert ram <= 64 * 1024 and flash <= 256 * 1024
+    assert 10_000 < said["instructions"] < 10_000_000, "of a step, counted by the emulator"
     assert said["new_before"] == 0 and said["old_before"] >= 0.9 * (TESTS - nines)
     assert said["new_after"] >= 0.6 * nines, "the new digit is not learned"
     assert said["old_after"] >= 0.8 * (TESTS - nines), "the old digits are forgotten"

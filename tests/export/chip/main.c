@@ -19,6 +19,18 @@ static void say_number(const char *name, int number) {
   say(name); say(" "); say(end); say("\n");
 }
 
+/* The core's own timer counts down 24 bits; qemu with -icount lets it run by instructions. */
+static volatile uint32_t *const timer = (volatile uint32_t *)0xe000e010;
+enum { CONTROL, RELOAD, VALUE, KNOWN = 100000 };
+
+static uint32_t passed(uint32_t since) { return (since - timer[VALUE]) & 0xffffff; }
+
+static uint32_t ticks_of_known(void) {
+  uint32_t count = KNOWN, since = timer[VALUE];
+  __asm__ volatile("1: subs %0, %0, #1\n bne 1b" : "+r"(count) : : "cc"); /* two instructions each */
+  return passed(since);
+}
+
 static int right(int from, int below) {
   int found = 0;
   for (int k = 0; k < TESTS; k++) {
@@ -31,12 +43,20 @@ static int right(int from, int below) {
 }
 
 static void work(void) {
+  uint64_t ticks = 0;
+  timer[RELOAD] = 0xffffff;
+  timer[VALUE] = 0;
+  timer[CONTROL] = 5; /* count, by the processor's clock */
+  uint32_t known = ticks_of_known();
   say_number("new_before", right(NEW, NEW + 1));
   say_number("old_before", right(0, NEW));
   for (int k = 0; k < STREAM; k++) {
     int32_t label = stream_labels[k];
+    uint32_t since = timer[VALUE];
     onward_learn_uint8(stream_images + k * ONWARD_IMAGE, &label, RATE);
+    ticks += passed(since);
   }
+  say_number("instructions", (int)(ticks * (2 * KNOWN) / known / STREAM));
   say_number("new_after", right(NEW, NEW + 1));
   say_number("old_after", right(0, NEW));
 }

@@ -1,0 +1,3 @@
+"""Fixtures shared with other rooms."""
+
+from toy_trainings import toy_data  # noqa: F401 (fixtures are found by name)
