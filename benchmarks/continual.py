@@ -108,7 +108,7 @@ def run(
     tasks = torch.randperm(10, generator=torch.Generator().manual_seed(seed)).view(TASKS, 2)
     accuracy = torch.full((TASKS, TASKS), math.nan)
     for k in range(TASKS):
-        for x, y in batches(splits.train, tasks, k, course, seed):
+        for x, y in batches(splits.train.sample, tasks, k, course, seed):
             learning.partial_fit(x, y)
         learning.learner.eval()
         for j in range(k + 1):
