@@ -1,4 +1,4 @@
-"""What training costs, and what an objective reaches: measured on any learner, changing nothing in it."""
+"""The cost of training and the locality of objectives, measured on any learner without changing it."""
 
 from onward.measure.energy import PICOJOULES, PICOJOULES_PER_BYTE, Operations, operations_of, step_operations
 from onward.measure.flops import Flops, step_flops

@@ -45,7 +45,7 @@ _MOVES_NOTHING = {
 
 
 class Operations(NamedTuple):
-    """What a piece of work did: multiply-adds of products by precision, and bytes that operations read and wrote.
+    """Operations of a function call: multiply-adds of products by precision, and bytes read and written.
 
     Every operation is taken to read its tensors from memory and to write its results there, each once: nothing stays
     in a cache. That is an upper bound; fused operations move less.
@@ -56,7 +56,7 @@ class Operations(NamedTuple):
 
     @property
     def compute_joules(self) -> float:
-        """Energy of the multiply-adds alone: what no memory can save."""
+        """Energy of the multiply-adds alone."""
         return 1e-12 * sum(PICOJOULES[precision] * count for precision, count in self.macs.items())
 
     @property
@@ -78,7 +78,7 @@ def step_operations(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[T
 
 
 def operations_of(work: Callable[[], object]) -> Operations:
-    """Do some work and count its operations."""
+    """Call `work` and count its operations."""
     with _Count() as count:
         work()
     return Operations({name: flops // 2 for name, flops in count.flops.items()}, count.bytes_moved)
@@ -109,6 +109,6 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _bytes(tensor: Tensor) -> int:
-    """Return the bytes of the values that a tensor really has: what is expanded is there once."""
+    """Return the bytes of a tensor's stored values: expanded ones count once."""
     shape = [size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride]
     return tensor.element_size() * torch.Size(shape).numel() if tensor.numel() else 0

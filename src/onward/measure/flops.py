@@ -13,7 +13,7 @@ from onward.measure.phases import Phases, Shares
 
 
 class Flops(NamedTuple):
-    """Operations of one step. `shares` are those by block and phase; `ideal` is what a greedy step cannot go below."""
+    """Operations of one step. `shares` are those by block and phase; `ideal` is the lower bound of a greedy step."""
 
     total: int
     ideal: int

@@ -1,4 +1,4 @@
-"""Memory by what it is for: every tensor storage that is alive during a training step, and the moment of the peak."""
+"""Memory by purpose: every tensor storage that is alive during a training step, and those at the peak."""
 # B batch
 
 import weakref
@@ -16,15 +16,15 @@ from torch.utils._pytree import tree_leaves
 from onward.core import LocalTrainer
 
 CATEGORIES = ("parameters", "optimizer", "gradients", "activations", "batch", "workspace")
-"""Weights and buffers; optimizer state and averages; gradients of weights; what blocks take in, give out and save for
-their gradient; the batch as it was delivered; everything else."""
+"""Weights and buffers; optimizer state and averages; gradients of weights; inputs, outputs and saved tensors of blocks;
+the loaded batch; everything else."""
 
 _FIXED = ("parameters", "optimizer", "batch")
 
 
 @dataclass(eq=False)
 class Held:
-    """One storage: its bytes, what it is for, the operation that made it, and the shape it was first seen in."""
+    """One storage: its bytes, its purpose, the operation that created it, and its first shape."""
 
     size: int
     category: str
@@ -35,7 +35,7 @@ class Held:
 
 @runtime_checkable
 class TakesSteps(Protocol):
-    """Whatever trains: a `LocalTrainer`, or what stands for another one."""
+    """Protocol of a trainer: a `LocalTrainer`, or a stand-in for another one."""
 
     @property
     def learner(self) -> Any:
@@ -92,7 +92,7 @@ class MemoryMeter:
         return sorted(self._at_peak, key=lambda held: -held.size)
 
     def see(self, tensor: Tensor, operation: str, category: str = "workspace") -> None:
-        """Enter a tensor's storage, or what it has turned out to be for."""
+        """Record a tensor's storage, or update its purpose."""
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         held = self._held.get(key)
@@ -151,7 +151,7 @@ def _unpack(saved: Tensor) -> Tensor:
 
 
 class _Watch(TorchDispatchMode):
-    """Shows a meter everything that operations return."""
+    """Passes all outputs of operations to a meter."""
 
     def __init__(self, meter: MemoryMeter):
         super().__init__()
@@ -166,7 +166,7 @@ class _Watch(TorchDispatchMode):
 
 
 class Floor(NamedTuple):
-    """What a layer-wise step must hold at once, in bytes: weights, optimizer state, and what its largest block needs.
+    """Least memory of a layer-wise step, in bytes: weights, optimizer state, and the tensors of its largest block.
 
     That block needs its input with the open skip connections, its activity, and the gradients of activity and weights.
     """

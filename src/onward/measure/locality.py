@@ -1,4 +1,4 @@
-"""Locality: which blocks an objective really trains, and through how many layers its gradient passes."""
+"""Locality: the blocks that an objective trains, and the number of layers that its gradient passes."""
 # B batch
 
 import copy
@@ -52,7 +52,7 @@ class Locality:
 def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Label) -> list[list[int]]:
     """Return, for each span, the indices of the blocks whose parameters its objective gives a gradient.
 
-    Trains a copy on one batch, span by span, through the trainer; the learner itself is left as it is.
+    Trains a copy on one batch, span by span, through the trainer; the learner itself is unchanged.
     """
     copied = copy.deepcopy(learner)
     owner = {id(p): k for k, block in enumerate(copied.blocks) for p in block.parameters()}
@@ -62,7 +62,7 @@ def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Label) -> lis
 def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Locality:
     """Measure how far the gradients of a learner's objectives reach, by training a copy on one batch.
 
-    Objectives that share a span, as in deep supervision, are told apart.
+    Objectives that share a span, as in deep supervision, are measured separately.
     """
     copied = copy.deepcopy(learner)
     layers = [{id(weight) for weight in _layer_weights(block.body)} for block in copied.blocks]
@@ -82,7 +82,7 @@ def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B
 
 
 class _Update(NamedTuple):
-    """What one span did: parameters that a gradient arrived at, by id, and the graphs behind losses and activities."""
+    """The update of one span: parameters with a gradient, by id, and the graphs of losses and activities."""
 
     arrived: set[int]
     losses: list[tuple[int, Any]]
@@ -90,7 +90,7 @@ class _Update(NamedTuple):
 
 
 def _updates(learner: Learner, x: Tensor, y: Tensor) -> Iterator[_Update]:
-    """Train each span of a learner on a batch and tell what it did."""
+    """Train each span of a learner on a batch and return its update."""
     trainer = LocalTrainer(learner, TrainerSettings(channels_last=False))
     arrived: set[int] = set()
     losses: list[tuple[int, Any]] = []

@@ -1,4 +1,4 @@
-"""Memory: what autograd keeps alive for a backward pass, and what the process has held at most."""
+"""Memory: tensors that autograd saves for a backward pass, and the peak of the process."""
 
 import sys
 import weakref
@@ -60,7 +60,7 @@ def _unpack(saved: _Saved) -> Tensor:
 
 
 def peak_memory(device: torch.device) -> tuple[int, str]:
-    """Return the most memory used so far, in bytes, and the name of the meter that says so.
+    """Return the most memory used so far, in bytes, and the name of the meter.
 
     On CUDA: what the allocator handed out at most since the process began, or since
     `torch.cuda.reset_peak_memory_stats`. Elsewhere: the largest resident set of the process since it began, which

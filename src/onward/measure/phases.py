@@ -1,4 +1,4 @@
-"""Where a training step goes: any counter that only grows, split by block and phase."""
+"""A training step by block and phase: splits any counter that only grows, such as time."""
 
 import time
 from collections.abc import Callable
@@ -15,7 +15,7 @@ PHASES = ("data", "forward", "score", "gradient", "optimizer", "handoff")
 the scores down; clipping, step and average; handoffs."""
 
 Shares = dict[tuple[int | None, str], int | float]
-"""How much of a counter belongs to which block and phase; data belong to no block."""
+"""Shares of a counter by block and phase; data belong to no block."""
 
 
 class Phases:
@@ -43,7 +43,7 @@ class Phases:
         self._stack.close()
 
     def of(self, work: Callable[[], object]) -> Shares:
-        """Do some work, such as to get a batch and train a step on it; return where the counter went."""
+        """Call `work`, such as loading a batch and training a step; return the counter by block and phase."""
         self._shares, self._current, self._since = {}, (None, "data"), self._read()
         work()
         self._mark(None, "data")

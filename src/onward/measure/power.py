@@ -1,4 +1,4 @@
-"""Energy as this machine's own meters tell it: NVML for a GPU, codecarbon for the rest, where they are installed."""
+"""Energy by this machine's own meters: NVML for a GPU, codecarbon for the rest, where they are installed."""
 
 import importlib
 import logging
@@ -11,7 +11,7 @@ import torch
 
 @runtime_checkable
 class EnergyMeter(Protocol):
-    """Something that tells how much energy a piece of work took, idle power included."""
+    """A meter of the energy of a function call, idle power included."""
 
     name: str
 
@@ -19,7 +19,7 @@ class EnergyMeter(Protocol):
 
 
 class Measured(NamedTuple):
-    """Energy of a piece of work above that of an idle machine, and the power that was taken off."""
+    """Energy of a function call above that of an idle machine, and the idle power that was subtracted."""
 
     joules: float
     idle_watts: float
@@ -28,7 +28,7 @@ class Measured(NamedTuple):
 
 
 def measured_energy(work: Callable[[], object], meter: EnergyMeter, *, idle_watts: float) -> Measured:
-    """Do some work and return its energy without that of idling as long; never less than 0."""
+    """Call `work` and return its energy minus that of the idle machine; never below 0."""
     started = time.perf_counter()
     whole = meter.joules_of(work)
     seconds = time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""What the machine can do: its rate of floating point operations in large products."""
+"""The machine's rate of floating point operations in large products."""
 # N rows and columns of a product
 
 import time

@@ -1,4 +1,4 @@
-"""Models of somebody's own: cut into blocks, trained layer by layer in place."""
+"""Users' own models: cut into blocks, trained layer by layer in place."""
 
 from onward.modules.batch import Task
 from onward.modules.local_model import LocalModel, local

@@ -1,4 +1,4 @@
-"""What a batch is: inputs for a module, and targets, in the forms that loaders give."""
+"""Batches: inputs of a module, and targets, in the forms of usual loaders."""
 # B batch, C classes, T tokens
 
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
 
 def as_batch(batch: Any) -> Batch:
-    """Split what a loader gives: a pair (inputs, targets), (a, b, ..., targets), a dict with `labels`, or inputs alone.
+    """Split a loader's batch: a pair (inputs, targets), (a, b, ..., targets), a dict with `labels`, or inputs alone.
 
     Raises ValueError for anything else.
     """
@@ -65,7 +65,7 @@ def place(tree: Any, device: torch.device) -> Any:
 
 
 def mask_of(inputs: Any) -> Tensor | None:
-    """Return which tokens [B, T] of a batch count: `attention_mask`, or what a `key_padding_mask` leaves."""
+    """Return which tokens [B, T] of a batch count, by `attention_mask` or `key_padding_mask`."""
     if not isinstance(inputs, Mapping):
         return None
     for name, inverted in (("attention_mask", False), ("src_key_padding_mask", True), ("key_padding_mask", True)):

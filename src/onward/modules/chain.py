@@ -1,4 +1,4 @@
-"""A model of somebody's own as a learner: each block computes one stretch of the model, from cut to cut."""
+"""A user's model as a learner: each block computes one stretch of the model, from cut to cut."""
 # B batch
 
 from collections.abc import Callable, Iterator, Sequence
@@ -21,7 +21,8 @@ from onward.parts.supervision.labels import LabelInLoss
 
 
 class _Reached(BaseException):
-    """A pass has come to the end of its stretch: no `except Exception` of the model holds it up."""
+    """Ends a pass at the end of its stretch; no BaseException, so that no `except Exception` of the model catches
+    it."""
 
     def __init__(self, output: Any):
         super().__init__()
@@ -29,7 +30,7 @@ class _Reached(BaseException):
 
 
 class Ended(NamedTuple):
-    """A call of a module in the example's pass: what it gave, and whether a cut ends there."""
+    """A call of a module in the example's pass: its output, and whether a cut ends there."""
 
     name: str
     parent: str
@@ -42,7 +43,7 @@ def make_learner(
 ) -> Learner:
     """Return a learner of the stretches of a model; weights and heads are those of the model, not copies.
 
-    Raises ValueError where the stretches do not give what the model gives: something passes a cut beside the activity.
+    Raises ValueError where the stretches' output is not the model's: something passes a cut beside the activity.
     """
     if not isinstance(example, Tensor):
         raise ValueError(
@@ -84,7 +85,7 @@ def make_learner(
 
 
 class Seen:
-    """How parts see an activity where no label is at hand: the places are those of the model's output.
+    """How parts read an activity without a label: positions are those of the model's output.
 
     What goodness read with a graph is kept until the auxiliary of the same block reads it: one graph leads to both.
     """
@@ -107,7 +108,7 @@ class Seen:
 
 
 class ReadGoodness(WrappedGoodness):
-    """Another goodness of an activity in whatever layout."""
+    """Another goodness, of an activity in any layout."""
 
     def __init__(self, goodness: Goodness, reading: Seen):
         super().__init__(goodness)
@@ -121,7 +122,7 @@ class ReadGoodness(WrappedGoodness):
 
 
 class ReadAuxiliary(Auxiliary):
-    """Another auxiliary of an activity in whatever layout."""
+    """Another auxiliary, of an activity in any layout."""
 
     def __init__(self, auxiliary: Auxiliary, reading: Seen):
         super().__init__()
@@ -134,7 +135,7 @@ class ReadAuxiliary(Auxiliary):
 
 
 class Stretch(nn.Module):
-    """Computes what a model does between two cuts, by running it with everything before them left out.
+    """Computes a model between two cuts, by running it without everything before the first.
 
     The first one runs the model up to its cut. Another one runs it on the example, with what was computed for that in
     place of every module before the cut, and with its own input where the cut module would give its output.
@@ -192,7 +193,7 @@ def _reached(module: nn.Module, args: Any, output: Any) -> None:
 
 @contextmanager
 def _replayed(model: nn.Module, enter: str, bypassed: dict[str, list[Any]], x: Tensor) -> Iterator[None]:
-    """Let modules before a cut give what they gave for the example, and the cut module give x."""
+    """Make modules before a cut return their output for the example, and the cut module return x."""
     random = torch.get_rng_state()
     on_device = torch.cuda.get_rng_state(x.device) if x.is_cuda else None
 
@@ -228,7 +229,7 @@ def _given_back(module: nn.Module, forward: Any) -> None:
 
 
 def _ended(model: nn.Module, example: Tensor, feed: Feed) -> list[Ended]:
-    """Return the calls of one pass in evaluation mode, in the order in which they ended, and who called them."""
+    """Return the calls of one pass in evaluation mode, in the order of their ends, with their callers."""
     ended: list[Ended] = []
     running: list[str] = []
     with ExitStack() as stack:
@@ -254,7 +255,7 @@ def _ended(model: nn.Module, example: Tensor, feed: Feed) -> list[Ended]:
 
 
 def _bypassed(ended: Sequence[Ended], cut: str) -> dict[str, list[Any]]:
-    """Return what the modules that were done before a cut gave: the outermost ones, and the cut module itself."""
+    """Return the outputs of modules that ended before a cut: the outermost ones, and the cut module itself."""
     stop = next(index for index, call in enumerate(ended) if call.name == cut)
     done = {call.name for call in ended[: stop + 1]} - {call.name for call in ended[stop + 1 :]}
     found: dict[str, list[Any]] = {}
@@ -278,7 +279,7 @@ def _owned(model: nn.Module, weights: set[str]) -> tuple[list[nn.Module], list[n
 
 
 def _check_same(model: nn.Module, learner: Learner, feed: Feed, example: Tensor) -> None:
-    """Raise ValueError unless the stretches in a row give what the model gives, also for another number of rows."""
+    """Raise ValueError unless the stretches one after the other give the model's output, also for other batch sizes."""
     rows = batch_rows(example)
     with modes_kept(model), seeded(0, torch.device("cpu")):
         learner.eval()

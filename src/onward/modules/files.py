@@ -1,4 +1,4 @@
-"""The file of a model of somebody's own: weights, heads, optimizer state, and how it was cut."""
+"""The file of a user's model: weights, heads, optimizer state, and its cuts."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -31,7 +31,7 @@ _FORM: Mapping[str, Any] = {
 
 
 def save(local: LocalModel, path: Path) -> None:
-    """Write a model and everything that its training goes on with. Raises OSError where that is not possible."""
+    """Write a model with the state of its training. Raises OSError if it cannot be written."""
     notes = {
         "format": FORMAT,
         "plan": asdict(local.plan),

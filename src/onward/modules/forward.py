@@ -1,4 +1,5 @@
-"""One training step inside the model's own forward pass: at every cut a block's loss, its update, and no more graph."""
+"""One training step inside the model's own forward pass: at every cut the block's loss and update, after which its
+graph is dropped."""
 # B batch, S spans
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +20,7 @@ from onward.nets.passes import Feed, leading_tensor, saved_tensor_hooks
 class LocalStep:
     """Trains the blocks of a model, one after the other, while the model computes its output.
 
-    Hooks stand on the cut modules for the duration of `run` alone. Randomness depends on (seed, step, block), as in
+    Hooks are on the cut modules during `run` only. Randomness depends on (seed, step, block), as in
     `LocalTrainer`.
     """
 
@@ -44,11 +45,11 @@ class LocalStep:
     def run(
         self, inputs: Any, target: Tensor, mask: Tensor | None, feed: Feed, *, seed: int, step: int
     ) -> Float[Tensor, "S"]:
-        """Return the loss of every span, without a graph; what blocks hand on was computed with the old weights.
+        """Return the loss of every span, without a graph; blocks' outputs are computed with the old weights.
 
         Raises ValueError where a cut is not reached, or reached twice, and where a loss is not finite.
         """
-        walk = _Walk(self, target, mask, seed, step)
+        walk = _Pass(self, target, mask, seed, step)
         self._drop_gradients()
         with ExitStack() as stack:
             stack.callback(self._drop_gradients)
@@ -64,7 +65,7 @@ class LocalStep:
         return torch.stack([loss.to(walk.losses[0].device) for loss in walk.losses])
 
     def learn(self, k: int, losses: list[Tensor]) -> Tensor:
-        """Take the step of the span that ends at block k, and return its loss."""
+        """Train the span that ends at block k on one batch, and return its loss."""
         span = self.span_of[k]
         loss = sum(losses[:-1], losses[-1])  # in the order of `local_update`, to the last bit
         if not loss.isfinite():
@@ -97,8 +98,8 @@ class LocalStep:
                 parameter.grad = None
 
 
-class _Walk:
-    """One pass through the model: which block is computed now, and what was lost so far."""
+class _Pass:
+    """One pass through the model: the current block, and the losses so far."""
 
     def __init__(self, step: LocalStep, target: Tensor, mask: Tensor | None, seed: int, number: int):
         self.step, self.target, self.mask, self.seed, self.number = step, target, mask, seed, number
@@ -109,7 +110,7 @@ class _Walk:
         self.random = ExitStack()
 
     def open(self, k: int) -> None:
-        """Draw from block k's own seed from now on."""
+        """Set block k's own seed."""
         self.close()
         self.at = k
         self.random.enter_context(seeded(derive_seed(self.seed, self.number, k), self.target.device))
@@ -179,7 +180,7 @@ class _Walk:
 
 
 def _backward(loss: Tensor, trained: Sequence[Tensor]) -> None:
-    """Compute these gradients and no others: a skip connection leads into blocks that are done.
+    """Compute these gradients and no others: a skip connection leads into blocks that are already trained.
 
     Raises ValueError where the graph of an earlier step is part of this one's.
     """

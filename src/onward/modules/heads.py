@@ -1,4 +1,4 @@
-"""What an algorithm gives each block of somebody's model: goodness, objective, auxiliary, and the spans that train."""
+"""The heads of a user's model under an algorithm: goodness, objective and auxiliary of each block, and the spans."""
 # B batch, C classes, D features
 
 from collections.abc import Sequence
@@ -25,19 +25,19 @@ from onward.parts.supervision.labels import LabelInLoss
 
 _OTHERS = "take MonoForward, PredSim, DeeperForward, HFF, ASGE, DistanceForward(collaboration='none') or Backprop"
 _READ_OUTS = (LinearHead, SpatialGoodness, OwnScores, SharedReadOut)
-"""What may give numbers of any size and sign, where others tell classes apart."""
+"""Goodnesses whose scores may be numbers of any size and sign, as regression needs."""
 _PER_PLACE = ("tokens", "next_token", "pixels")
 
 
 class Head(NamedTuple):
-    """What is read of a block's activity, and how; a block without an objective learns from a later one's."""
+    """Goodness, objective and auxiliary of a block; a block without an objective is trained by a later one's."""
 
     reading: Reading
     block: LocalBlock
 
 
 class Stretch(nn.Module):
-    """Stands for a stretch of somebody's model while an algorithm fills the other slots; it tells its layout alone."""
+    """Placeholder of a stretch of a user's model while an algorithm fills the other slots; it has a layout only."""
 
     def __init__(self, shape: tuple[int, ...]):
         super().__init__()
@@ -46,7 +46,7 @@ class Stretch(nn.Module):
 
 
 class Weights(nn.Module):
-    """The weights of somebody's model that a block trains: the same parameters, held in the body's place."""
+    """The parameters of a user's model that a block trains, in place of a body."""
 
     def __init__(self, parameters: Sequence[nn.Parameter]):
         super().__init__()
@@ -54,7 +54,7 @@ class Weights(nn.Module):
 
 
 def per_place(plan: Plan) -> bool:
-    """Whether there is a target for each token or pixel."""
+    """Whether the task has a target for each token or pixel."""
     return plan.task in _PER_PLACE or (plan.task == "values" and len(plan.parts[-1].shape) > 2)
 
 
@@ -207,7 +207,7 @@ def _widened(block: LocalBlock, model: nn.Module) -> torch.dtype:
 
 
 def _try(block: LocalBlock, shape: tuple[int, ...], part: Part, name: str, like: Tensor) -> None:
-    """Read the score of a blank activity, so that what does not fit is told when the block is built."""
+    """Read the score of a blank activity, so that a misfit raises when the block is built."""
     if block.goodness is None:
         return
     try:

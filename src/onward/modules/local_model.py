@@ -1,4 +1,4 @@
-"""A model of somebody's own, trained layer by layer in place."""
+"""A user's own model, trained layer by layer in place."""
 # B batch, C classes, S spans
 
 from collections.abc import Iterable, Mapping, Sequence, Sized
@@ -42,15 +42,15 @@ def local(
     ignore_index: int = -100,
     feed: Feed = feed_module,
 ) -> "LocalModel":
-    """Return a model made ready for layer-local training: no gradient crosses a cut, and it is trained in place.
+    """Return a model prepared for layer-local training: no gradient crosses a cut, and it is trained in place.
 
-    `example` is a batch as the loader gives it; it tells shapes alone, targets may be missing. `cut`: "auto", a number
+    `example` is a batch of the loader, read for its shapes; targets may be missing. `cut`: "auto", a number
     of blocks, or the names of modules behind whose output a block ends; see `onward.cuts`. The last block is trained on
-    the model's own output, every other one on a head that the algorithm adds and `module()` has not; with `heads`
+    the model's own output, every other one on a head of the algorithm, which `module()` leaves out; with `heads`
     "shared", which is for large vocabularies, all are read by the model's output head, which learns in the last block.
-    `task` (see `onward.modules.Task`) is told by the output's axes unless given. `layouts` declares by cut what cannot
-    be inferred. `feed(model, inputs)` calls the model where `model(inputs)`, `model(*inputs)` or `model(**inputs)` is
-    not the way.
+    `task` (see `onward.modules.Task`) is inferred from the output's axes by default. `layouts` declares by cut what
+    cannot be inferred. `feed(model, inputs)` calls the model where `model(inputs)`, `model(*inputs)` or
+    `model(**inputs)` does not fit.
 
     Raises ValueError, with the remedy, for what cannot be trained in blocks.
     """
@@ -82,8 +82,8 @@ def local(
 class LocalModel:
     """A model, the heads of its blocks and their optimizers; see `onward.local`.
 
-    Modes stay as they are: call `model.train()` and `model.eval()` as ever, and what is in evaluation mode, such as
-    frozen batch norm, stays so in a step.
+    Modes are not changed: call `model.train()` and `model.eval()` as usual; modules in evaluation mode, such as frozen
+    batch norm, stay so in a step.
     """
 
     def __init__(
@@ -126,12 +126,12 @@ class LocalModel:
         return [part.cut for part in self.plan.parts[:-1]]
 
     def module(self) -> nn.Module:
-        """Return the model itself, trained as far as it is, without the heads of its blocks; no hook is left in it."""
+        """Return the model itself, without the heads of its blocks and without hooks."""
         return self.model
 
     def as_learner(self, example: Any) -> Learner:
-        """Return the model as a learner, whose blocks compute its stretches: for cascade, pipeline, micro-batches, "
-        "noise.
+        """Return the model as a learner, whose blocks compute its stretches: for cascade, pipeline, micro-batches,
+        noise.
 
         It shares all weights with the model; optimizers are those of its trainer. Its step gives the losses of `step`,
         bit for bit. `example` is a batch as in `onward.local`. Raises ValueError where the cuts form no chain.
@@ -156,7 +156,7 @@ class LocalModel:
     def fit(self, loader: Iterable[Any], epochs: int = 1, *, validation: Iterable[Any] | None = None) -> list[dict]:
         """Train on a loader's batches `epochs` times; return a row of losses, and of validation metrics, for each.
 
-        `loader` is anything that can be gone through again: a DataLoader, a list of batches. The learning rate follows
+        `loader` is anything that can be iterated over again: a DataLoader, a list of batches. The learning rate follows
         the settings' schedule over all steps; without `len(loader)` it moves every epoch. Raises ValueError for a
         loader that gives nothing, such as a generator that was used up.
         """
@@ -185,7 +185,7 @@ class LocalModel:
     @torch.no_grad()
     @common_defaults()
     def predict_scores(self, batch: Any) -> Float[Tensor, "..."]:
-        """Return the scores of the model's own output, computed in evaluation mode; targets count for nothing."""
+        """Return the scores of the model's own output, computed in evaluation mode; targets are ignored."""
         inputs = place(as_batch(batch).inputs, self._device)
         with self._evaluating():
             output = leading_tensor(self.feed(self.model, inputs))
@@ -193,9 +193,10 @@ class LocalModel:
         return output
 
     def predict(self, batch: Any) -> Tensor:
-        """Return what the model's own output tells: the class (of each token or pixel), labels 0 or 1, or values.
+        """Return the predictions of the model's own output: the class (of each token or pixel), labels 0 or 1, or
+        values.
 
-        It is what `module()` predicts by itself; the heads of the blocks take no part.
+        They are those of `module()`; the heads of the blocks are not used.
         """
         scores = self.predict_scores(batch)
         if self.plan.task == "values":
@@ -270,7 +271,7 @@ class LocalModel:
 
     @classmethod
     def load(cls, path: str | Path, model: nn.Module, *, feed: Feed = feed_module) -> "LocalModel":
-        """Read what `save` wrote into a model of the same kind; training goes on as it would have.
+        """Read what `save` wrote into a model of the same kind; training continues as without a stop.
 
         Raises ValueError for a file that is none, or one of another model.
         """
@@ -329,7 +330,7 @@ def _below(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
 
 
 def _check_settings(settings: TrainerSettings) -> TrainerSettings:
-    """Raise ValueError for settings that one pass through a model cannot follow."""
+    """Raise ValueError for settings that training in a model's own forward pass does not support."""
     wrong = [
         ("order", settings.order != "joint", "joint"),
         ("micro_batches", settings.micro_batches > 1, 1),

@@ -1,4 +1,4 @@
-"""Metrics: how good a model's outputs are, collected batch by batch."""
+"""Metrics of a model's outputs, accumulated batch by batch."""
 # B batch, C classes or values, N rows that count
 
 import math
@@ -13,7 +13,7 @@ from onward.modules.batch import Task
 
 
 class Metrics:
-    """Counts what evaluation needs; nothing is kept of single rows.
+    """Accumulates the sums that metrics need; single rows are not kept.
 
     classes, pixels: loss, accuracy, balanced_accuracy, class_recall, and up to 100 classes confusion (rows are the
     truth); tokens also perplexity and bits (per token); labels: loss, accuracy (per label), exact (rows that are right

@@ -1,4 +1,4 @@
-"""The output of a model: which task it is one of, how many scores it has, and whether a loss can be read of it."""
+"""The output of a model: its task, its number of scores, and checks that the loss can be applied to it."""
 # B batch
 
 from typing import cast
@@ -12,7 +12,7 @@ from onward.nets.waists import below
 
 
 def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[Task, int, tuple[int, ...], Layout]:
-    """Return the task, the number of scores, shape and layout. Raises ValueError for what no task is about."""
+    """Return the task, the number of scores, shape and layout. Raises ValueError for an output that fits no task."""
     shape = tuple(seen.output.shape)
     if not shape:
         raise ValueError(
@@ -48,7 +48,7 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
 
 
 def _check_scores(seen: Pass, task: Task) -> None:
-    """Raise ValueError for an output that has gone through what the loss applies by itself."""
+    """Raise ValueError for an output with a softmax or sigmoid, which the loss applies itself."""
     made = "" if seen.output.grad_fn is None else seen.output.grad_fn.name()
     for name, tasks in (("Softmax", ("classes", "tokens", "next_token", "pixels")), ("Sigmoid", ("labels",))):
         if made == f"{name}Backward0" and task in tasks:

@@ -1,4 +1,4 @@
-"""The network of the airbench speed runs: small, made to learn 32x32 photographs in a few epochs."""
+"""The network of the airbench speed runs: small, made to learn 32x32 images in a few epochs."""
 
 from dataclasses import dataclass
 from typing import ClassVar

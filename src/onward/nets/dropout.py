@@ -1,4 +1,4 @@
-"""Dropout at the price of one random draw for four units."""
+"""Dropout with one random draw for four units."""
 # B batch
 
 import torch

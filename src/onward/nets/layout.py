@@ -25,12 +25,12 @@ def channels_first(activity: Float[Tensor, "..."], layout: Layout) -> Float[Tens
 
 
 def features_of(shape: torch.Size | tuple[int, ...], layout: Layout) -> int:
-    """Return how many features an activity of this shape has."""
+    """Return the number of features of an activity of this shape."""
     return shape[-1] if layout in ("tokens", "map_last", "time_first") else shape[1]
 
 
 def check_layout(layout: str, shape: tuple[int, ...], what: str) -> Layout:
-    """Return a layout that somebody declared. Raises ValueError for an unknown one, or one of another rank."""
+    """Return a declared layout. Raises ValueError for an unknown one, or one of another rank."""
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r} for {what}; known are {', '.join(LAYOUTS)}")
     if len(shape) != _RANKS[layout]:
@@ -75,7 +75,7 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool:
 
 
 def _made(module: nn.Module) -> tuple[int, bool] | None:
-    """Return how many features a module gives, and whether it puts them on the last axis; None if it has no say."""
+    """Return the number of a module's output features, and whether they are on the last axis; None if it keeps them."""
     if isinstance(module, nn.Linear):
         return module.out_features, True
     if isinstance(module, nn.RNNBase):

@@ -1,4 +1,4 @@
-"""Locally connected networks: every unit looks at a patch of the layer below with weights of its own."""
+"""Locally connected networks: every unit reads a patch of the layer below with weights of its own."""
 # B batch, D features: channels x places, H W map
 
 from collections.abc import Sequence
@@ -15,14 +15,14 @@ from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Depth, Net, Shape, plain
 
 Field = Annotated[int, Range(1, 1024)]
-"""Pixels on a side of what a unit sees."""
+"""Side of a receptive field, in pixels."""
 
 
 class LocallyConnected(nn.Module):
-    """A convolution whose weights differ from place to place; its output is features, not maps.
+    """A convolution with different weights at each position; its output is features, not maps.
 
-    Features are ordered channel by channel. A field that is larger than what it looks at is cut to it; `pad` puts zeros
-    around, so that fields at the edge look at less, and with stride 1 and an odd field the map keeps its size.
+    Features are ordered channel by channel. A field larger than its input is cut to the input; `pad` puts zeros
+    around, so that fields at the edge read fewer values, and with stride 1 and an odd field the map keeps its size.
     """
 
     def __init__(self, shape: Shape, outputs: int, *, field: int, stride: int = 1, pad: bool = False):
@@ -62,9 +62,9 @@ class LocalFields(Architecture):
     width: Size = 128
     """Channels at each place of the first layer."""
     field: Field = 10
-    """Side in pixels of what a unit of the first layer sees."""
+    """Side of the receptive field of the first layer, in pixels."""
     stride: Size = 6
-    """Pixels from place to place of the first layer."""
+    """Stride of the first layer, in pixels."""
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         first = LocallyConnected(shape, self.width, field=self.field, stride=self.stride)
@@ -88,7 +88,7 @@ class TopographicMaps(Architecture):
     depth: Depth = 2
     """Number of layers."""
     field: Field = 11
-    """Side in pixels of what a unit sees; odd."""
+    """Side of the receptive field, in pixels; odd."""
 
     def __post_init__(self):
         super().__post_init__()

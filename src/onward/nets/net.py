@@ -1,4 +1,4 @@
-"""What a network is before an algorithm fills the other slots: bodies, joins and widths."""
+"""A network before an algorithm fills the other slots: bodies, joins and widths."""
 # B batch
 
 from abc import ABC, abstractmethod
@@ -23,7 +23,7 @@ Shape = tuple[int, ...]
 
 
 class Net(NamedTuple):
-    """Bodies in order, how each one's output joins the stream, each activity's width, and what shrinks its map.
+    """Bodies in order, with the join, the width and the pool of each activity.
 
     A pool stands between goodness and handoff: goodness reads the whole map, the next block gets the small one.
     """
@@ -49,14 +49,14 @@ class Architecture(ABC):
     registered_in: ClassVar[registry.Registry] = registry.NETS
 
     takes: ClassVar[tuple[str, ...]] = ("images",)
-    """The kinds of inputs that it is made for: images, table, windows, tokens or array."""
+    """The kinds of inputs that it takes: images, table, windows, tokens or array."""
 
     activities: ClassVar[Layout | None] = None
     """Layout of what its bodies give, but for a body with an `activity_layout` of its own; None: it is measured, by a
     pass of shapes alone, which takes a second where torch knows shapes by Python."""
 
     whiten: ClassVar[int] = 0
-    """Side of the patches that the network wants whitened; 0: it takes the images as they are."""
+    """Side of the patches that are whitened for the network; 0: images enter unwhitened."""
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)

@@ -1,4 +1,4 @@
-"""One forward pass of somebody's own module, watched: which modules were called, and what each gave."""
+"""A recorded forward pass of a user's module: the calls of its modules, and their outputs."""
 # B batch
 
 from collections.abc import Callable, Iterator, Mapping
@@ -13,17 +13,17 @@ from onward.core import gradients_on, seeded
 from onward.core.gradients import make_trainable
 
 Feed = Callable[[nn.Module, Any], Any]
-"""How a module is given its inputs: `feed(model, inputs)` returns what it gives."""
+"""How a module is called: `feed(model, inputs)` returns its output."""
 
 
 class Call(NamedTuple):
-    """One call of a module: its name, the tensor that it gave first, that tensor's place in the graph, and when."""
+    """One call of a module: its name, its first output tensor, the node of that tensor, and the order of the call."""
 
     name: str
     module: nn.Module
     activity: Tensor
     nodes: tuple[Any, ...]
-    """The graph's nodes behind all tensors that it gave, the activity's first."""
+    """The graph's nodes of all output tensors, the activity's first."""
     watched: bool
     """Whether gradients are on, and nothing else (gradient checkpointing) keeps watch over saved tensors."""
 
@@ -38,7 +38,7 @@ class Pass(NamedTuple):
     rows: int
     """Rows of the batch."""
     others: tuple[Tensor, ...] = ()
-    """Float tensors that the module gives beside its output, with their graph."""
+    """Further float outputs of the module, with their graph."""
 
 
 def feed_module(model: nn.Module, inputs: Any) -> Any:
@@ -49,7 +49,7 @@ def feed_module(model: nn.Module, inputs: Any) -> Any:
 
 
 def leading_tensor(output: Any) -> Tensor | None:
-    """Return the tensor that an output is about: itself, its `logits`, or the first float tensor inside it."""
+    """Return the main tensor of an output: itself, its `logits`, or the first float tensor inside it."""
     if isinstance(output, Tensor):
         return output
     for name in ("logits", "last_hidden_state"):
@@ -68,7 +68,7 @@ def tensors_in(tree: Any) -> list[Tensor]:
 
 
 def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
-    """Return how many rows a batch has: the length of its first tensor.
+    """Return the number of rows of a batch: the length of its first tensor.
 
     Of inputs of several lengths, such as the words and the offsets of an embedding bag, the output tells which it is.
     Raises ValueError where there is no tensor.
@@ -83,9 +83,9 @@ def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
 
 @gradients_on()
 def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_trained: bool = False) -> Pass:
-    """Run a module once in evaluation mode and tell what was called; nothing about it is changed.
+    """Run a module once in evaluation mode and record its calls; the module is not changed.
 
-    Random state, modes, gradients and running statistics stay as they are. `all_trained` also follows weights that are
+    Random state, modes, gradients and running statistics are unchanged. `all_trained` also follows weights that are
     frozen. Raises ValueError for a module without a float output.
     """
     make_trainable(model)

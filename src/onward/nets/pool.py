@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 Pooling = Literal["average", "rms", "max"]
-"""What a pool keeps of the pixels of a window: their mean, their root mean square, or the largest."""
+"""Value of a pooled window: the mean, the root mean square, or the maximum of its pixels."""
 
 
 def halve(pooling: Pooling) -> nn.Module:

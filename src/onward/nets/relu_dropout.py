@@ -1,4 +1,4 @@
-"""ReLU and dropout as one step that keeps nothing but its result."""
+"""ReLU and dropout as one step that saves only its result."""
 
 import torch
 from jaxtyping import Float

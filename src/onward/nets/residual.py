@@ -1,4 +1,4 @@
-"""Residual networks whose skip connections travel in the stream and have nothing to learn."""
+"""Residual networks whose skip connections travel in the stream and have no weights."""
 # B batch, D E G channels, H W map
 
 from collections.abc import Sequence
@@ -47,8 +47,8 @@ def residual(
     """Return a net of a first layer and `units` (DeeperForward, eq. 10 and 11).
 
     A skip connection starts before a unit and joins after its last layer: it is added to equally many channels, and
-    concatenated to fewer. The last one ends unused, as nothing reads the sum. Raises ValueError if `by_class` is asked
-    for and the channels cannot be shared out evenly.
+    concatenated to fewer. The last skip connection is dropped; nothing would read it. Raises ValueError if `by_class`
+    is asked for and the channels cannot be shared out evenly.
     """
     joins: list[nn.Module] = [Fork(pool=units[0].shrinks)]
     for unit, following in zip(units, [*units[1:], None], strict=True):

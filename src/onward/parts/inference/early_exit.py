@@ -1,4 +1,4 @@
-"""Early exits: an image leaves the network at the first block that is sure enough of its class."""
+"""Early exits: an image takes the first exit with enough confidence in its class."""
 # B batch, C classes, K samples that calibrate, L scored blocks, M margins, N samples
 
 from collections.abc import Sequence
@@ -16,12 +16,12 @@ class EarlyExit(InferenceRule):
 
     There is an exit at every scored block; it reads the sum of the scores up to it. Its confidence is the probability
     of the best class less that of the second. `fit` finds, exit after exit and class by class, the lowest threshold on
-    the validation split at which those who leave are right at least as often as the whole network is where it predicts
-    that class, less `margin`. Who left is not counted at later exits. The last exit lets everyone out.
+    the validation split at which the exiting images are right at least as often as the full network is where it
+    predicts that class, less `margin`. They are not counted at later exits. All remaining images take the last exit.
 
     After BTS-EE (arXiv 2509.08318, of which the abstract was at hand): thresholds per class from precision on
     validation data. There, exits have trained heads of their own on a frozen network.
-    Raises ValueError for a margin outside [-1, 1] or no exits. Before `fit` everyone leaves at the last exit.
+    Raises ValueError for a margin outside [-1, 1] or no exits. Before `fit` all images take the last exit.
     """
 
     thresholds: Tensor
@@ -39,7 +39,7 @@ class EarlyExit(InferenceRule):
         return scores[chosen, torch.arange(scores.shape[1], device=scores.device)]
 
     def exits(self, scores: Float[Tensor, "L N C"]) -> Int64[Tensor, "N"]:
-        """Return the exit that each image leaves at, from the scores of all blocks."""
+        """Return the exit of each image, from the scores of all blocks."""
         sure, predicted = confidence(scores.cumsum(dim=0))
         leaves = torch.stack([self._leaves(k, *seen) for k, seen in enumerate(zip(sure, predicted, strict=True))])
         return leaves.int().argmax(dim=0)
@@ -81,7 +81,8 @@ def confidence(scores: Float[Tensor, "L N C"]) -> tuple[Float[Tensor, "L N"], In
 
 @torch.no_grad()
 def block_costs(learner: Learner, images: Tensor) -> list[int]:
-    """Return the floating-point operations of each scored block on these images, with those before it that have none.
+    """Return the floating-point operations of each scored block on these images, together with unscored blocks before
+    it.
 
     Convolutions and matrix products count. Blocks behind the last scored one are left out.
     """
@@ -101,9 +102,9 @@ def block_costs(learner: Learner, images: Tensor) -> list[int]:
 
 @torch.no_grad()
 def predict_early(learner: Learner, images: Tensor, rule: EarlyExit) -> tuple[Float[Tensor, "B C"], Int64[Tensor, "B"]]:
-    """Return scores and exits of images, computing no block for an image that has left: the compute that it saves.
+    """Return scores and exits of images, without computing later blocks for images that have exited.
 
-    The learner is taken as it is; put it into evaluation mode first.
+    Put the learner into evaluation mode first.
     """
     stream = learner.supervision.neutral_view(learner.prepare(images))
     waiting = torch.arange(len(images), device=images.device)
@@ -149,7 +150,7 @@ def trade_off(
 
 
 def lowest_threshold(sure: Tensor, right: Tensor, wanted: float) -> float:
-    """Return the lowest confidence from which on at least `wanted` of all are right; infinity if there is none."""
+    """Return the lowest confidence above which a share `wanted` is right; infinity if there is none."""
     order = sure.argsort(descending=True)
     share = right[order].double().cumsum(dim=0) / torch.arange(1, len(order) + 1, device=sure.device)
     ends = torch.cat([sure[order][1:] != sure[order][:-1], sure.new_ones(min(1, len(order)), dtype=torch.bool)])

@@ -1,4 +1,4 @@
-"""Exit heads: linear classifiers at the exits of a network, each learned from what earlier exits let through."""
+"""Exit heads: linear classifiers at the exits of a network, each fitted on images that take no earlier exit."""
 # B batch, C classes, N samples
 
 from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ from onward.parts.ops.rows import Rows
 
 
 class ExitHeads(InferenceRule):
-    """Reads each image at the first block whose head is sure enough; who stays inside is read as the whole network.
+    """Reads each image at the first block whose head is confident; other images are classified by the full network.
 
-    A head is a linear softmax classifier of what a block hands on. Head after head is learned from the training images
-    that earlier heads let through. Then its threshold for each class is found as in `EarlyExit`: the lowest confidence
-    at which those who leave are right at least as often as the whole network is where it predicts that class, less
-    `margin`, on the validation images that are still inside. At the last block everyone leaves, with the sum of the
-    blocks' own scores. The network stays as it is, and may have been trained in any way.
+    A head is a linear softmax classifier of a block's output. Heads are fitted one after the other, each on the
+    training images that take no earlier exit. Then its threshold for each class is found as in `EarlyExit`: the lowest
+    confidence at which exiting images are right at least as often as the full network is where it predicts that class,
+    less `margin`, on the remaining validation images. At the last block the remaining images get the sum of the
+    blocks' own scores. The network is not changed, and may have been trained in any way.
 
-    After BTS-EE (arXiv 2509.08318, of which the abstract was at hand). Before `fit` everyone stays inside.
+    After BTS-EE (arXiv 2509.08318, of which the abstract was at hand). Before `fit` no image exits early.
     Raises ValueError for fewer than 2 blocks, or a margin outside [-1, 1].
     """
 
@@ -47,15 +47,15 @@ class ExitHeads(InferenceRule):
         return self._scores_and_exits(evidence)[0]
 
     def exits(self, evidence: Evidence) -> Int64[Tensor, "B"]:
-        """Return the block that each image leaves at."""
+        """Return the block at which each image exits."""
         return self._scores_and_exits(evidence)[1]
 
     def head_scores(self, k: int, handed_on: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
-        """Return what head k says of what block k hands on."""
+        """Return the scores of head k for the output of block k."""
         return self.heads[k](CollectedEvidence(handed_on.new_zeros(0, handed_on.shape[0], 0), [handed_on]))
 
     def leaves(self, k: int, scores: Float[Tensor, "B C"]) -> Bool[Tensor, "B"]:
-        """Return whom head k lets out."""
+        """Return which images exit at head k."""
         sure, predicted = confidence(scores[None])
         return sure[0] >= self.thresholds[k].to(scores.device)[predicted[0]]
 
@@ -101,9 +101,9 @@ class ExitHeads(InferenceRule):
 def predict_through_heads(
     learner: Learner, images: Tensor, rule: ExitHeads
 ) -> tuple[Float[Tensor, "B C"], Int64[Tensor, "B"]]:
-    """Return scores and exits of images, computing no block for an image that has left: the compute that it saves.
+    """Return scores and exits of images, without computing later blocks for images that have exited.
 
-    The learner is taken as it is; put it into evaluation mode first.
+    Put the learner into evaluation mode first.
     """
     stream = learner.supervision.neutral_view(learner.prepare(images))
     waiting = torch.arange(len(images), device=images.device)
@@ -126,7 +126,7 @@ def predict_through_heads(
 
 
 class _Split(NamedTuple):
-    """What every block hands on of a data split, what the whole network says, and who is still inside."""
+    """The outputs of every block on a data split, the predictions of the full network, and the images left."""
 
     handed_on: list[Rows]
     final: Tensor

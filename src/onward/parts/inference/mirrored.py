@@ -1,4 +1,4 @@
-"""Mirrored: an inference rule asked twice, once about each image and once about its mirror image."""
+"""Mirrored: an inference rule applied to each image and to its mirror image."""
 # B batch, C classes
 
 from collections.abc import Mapping
@@ -13,8 +13,8 @@ from onward.core import Evidence, Evidences, InferenceRule
 class Mirrored(InferenceRule):
     """Averages the class probabilities that a rule gives an image and its mirror image: twice the work.
 
-    Test-time augmentation by flipping, as in Jordan 2024 (arXiv 2404.00498), which averages logits. What the inner rule
-    fits, it fits on images as they are.
+    Test-time augmentation by flipping, as in Jordan 2024 (arXiv 2404.00498), which averages logits. The inner rule
+    is fitted on unmirrored images.
     """
 
     reads_mirrored: ClassVar[bool] = True

@@ -1,4 +1,4 @@
-"""Inference rules of what is no single class: the blocks' scores as numbers, or as several labels."""
+"""Inference rules for regression and several labels: the blocks' scores as numbers, or as logits of labels."""
 # B batch, K numbers or labels of a row
 
 from collections.abc import Sequence

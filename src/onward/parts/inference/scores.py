@@ -1,4 +1,4 @@
-"""Inference rules: from what the blocks say to class scores."""
+"""Inference rules: class scores from the scores and outputs of blocks."""
 # B batch, C classes, K images that are learned from, L scored blocks, N samples, D features of all blocks read
 
 from collections.abc import Callable
@@ -133,12 +133,12 @@ class BestRange(InferenceRule):
 
 
 class LinearReadout(InferenceRule):
-    """A linear softmax read-out of what blocks hand on from a neutral view, in one pass (Hinton 2022).
+    """A linear softmax read-out of the blocks' outputs on a neutral view, in one pass (Hinton 2022).
 
     Reads all blocks from `start` on, maps averaged, or in `grid` x `grid` cells; fitted on the training split by
-    `steps` steps of AdamW on features that are computed once, in fp32, and wait on disk. The features' scale is taken
-    as it comes, or each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less.
-    Their number is known once it is fitted. Raises ValueError if it is asked before that.
+    `steps` steps of AdamW on features that are computed once, in fp32, and stored on disk. Features keep their scale,
+    or each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less. Their number
+    is known after `fit`; before it, a call raises ValueError.
     """
 
     reads_handed_on: ClassVar[bool] = True
@@ -189,11 +189,11 @@ class LinearReadout(InferenceRule):
         # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
         with torch.enable_grad(), torch.autocast(rows.device.type, enabled=False):
             if self.standardize:
-                self._descend_standardized(rows, labels, among)
+                self._fit_standardized(rows, labels, among)
             else:
                 self._forward_backward(rows.take, rows, labels, among)
 
-    def _descend_standardized(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
+    def _fit_standardized(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
         """Fit on standardized features, and write their scale into the weights."""
         mean, variance = rows.moments()
         scale = (variance + 0.01 * variance.mean()).rsqrt()

@@ -1,4 +1,4 @@
-"""Votes: every block says how likely each class is, and the votes are added."""
+"""Votes: the sum of the class probabilities of all blocks."""
 # B batch, C classes, L scored blocks
 
 from typing import Literal

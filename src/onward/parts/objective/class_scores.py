@@ -1,4 +1,4 @@
-"""Objectives: what a block minimizes, as loss terms, unreduced. Settings are the fields."""
+"""Objectives on class scores and on views, as unreduced loss terms. Settings are the fields."""
 # B batch, C classes
 
 from dataclasses import dataclass

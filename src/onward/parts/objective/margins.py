@@ -31,11 +31,11 @@ class NPairMargin:
     """
 
     margin: NonNegative = 1.0
-    """By how much the positive has to win."""
+    """Margin by which the positive score has to exceed the negatives."""
     penalty: NonNegative = 0.0
     """Weight of the negatives' own scores."""
     form: Form = "mean"
-    """How the negatives are brought together."""
+    """How the negatives are combined."""
     sharpness: Positive = 1.0
     """soft: how closely it follows the largest gap."""
 

@@ -1,4 +1,4 @@
-"""Objectives of what is no single class: numbers to predict, and several labels at once."""
+"""Objectives of regression and of several labels."""
 # B batch, K numbers or labels of a row
 
 from dataclasses import dataclass

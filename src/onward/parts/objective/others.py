@@ -11,9 +11,9 @@ from onward.core import Finite, Goodness, Objective, Stream, Target
 
 
 class CarryGoodness(nn.Module):
-    """Joins as `join` does, and adds the block's goodness to the sum that travels first beside the input.
+    """Applies `handoff`, and adds the block's goodness to the sum that travels first beside the input.
 
-    The `first` block finds no sum. It is read from the activity before it is pooled or normalized.
+    The `first` block starts the sum. Goodness is read before the activity is pooled or normalized.
     """
 
     def __init__(self, handoff: nn.Module, goodness: Goodness, *, first: bool = False):
@@ -24,9 +24,9 @@ class CarryGoodness(nn.Module):
 
     def forward(self, activity: Float[Tensor, "B ..."], *rest: Tensor) -> Stream:
         own = self.goodness(activity).detach()
-        told, skips = (own, rest) if self.first else (rest[0] + own, rest[1:])
+        total, skips = (own, rest) if self.first else (rest[0] + own, rest[1:])
         x, *skips = self.handoff(activity, *skips)
-        return (x, told, *skips)
+        return (x, total, *skips)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Sparsemax: like softmax, but it gives classes that are far behind nothing at all (Martins and Astudillo 2016)."""
+"""Sparsemax: like softmax, but with probability 0 for classes far behind the best (Martins and Astudillo 2016)."""
 # B batch, C classes
 
 from dataclasses import dataclass

@@ -70,8 +70,8 @@ class PerToken(Objective):
         vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
-        rows, told = counted(scores, target)
-        return self.objective(rows, told)
+        rows, labels = counted(scores, target)
+        return self.objective(rows, labels)
 
 
 def counted(rows: Float[Tensor, "BT ..."], target: Target) -> tuple[Float[Tensor, "N ..."], Target]:

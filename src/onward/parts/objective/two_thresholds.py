@@ -25,9 +25,9 @@ class TwoThresholds(Objective):
     signed: ClassVar[bool] = True
 
     real: Finite = 0.5
-    """Threshold that real views ought to exceed."""
+    """Threshold that real views should exceed."""
     contrastive: Finite = 0.5
-    """Threshold that contrastive views ought to stay below."""
+    """Threshold that contrastive views should stay below."""
     sharpness: Positive = 1.0
     """How fast the loss moves with the mean goodness."""
     decay: NonNegative = 0.0

@@ -1,4 +1,4 @@
-"""Class groups: consecutive channels that speak for one class."""
+"""Class groups: consecutive channels that score one class."""
 # B batch, C classes, D channels or features
 
 import torch
@@ -9,7 +9,7 @@ from onward.parts.ops.activity import map_mean, widen
 
 
 class UnevenGroups(ValueError):
-    """Channels cannot be shared out evenly among the classes."""
+    """The number of channels is no multiple of the number of classes."""
 
 
 def check_groups(num_classes: int, channels: int) -> None:
@@ -33,10 +33,10 @@ def group_norm(
 ) -> Float[Tensor, "B D ..."]:
     """Bring each class group to mean 0 and variance 1, without a graph, as torch's group norm does.
 
-    It is torch's own, but for channels-last maps on a CPU, where that is several times slower and this runs in every
-    block and step. There the variance is the mean of squares less the square of the mean, in fp32: within 2e-7 for
-    activities of a trained network, and off by 1e-3 where the mean of a map is 100 times its deviation. `overwrite`
-    may put the result in the activity's place.
+    It is torch's own, except for channels-last maps on a CPU, where torch's is several times slower, and this runs in
+    every block and step. There the variance is the mean of squares less the square of the mean, in fp32: within 2e-7
+    for activities of a trained network, and off by 1e-3 where the mean of a map is 100 times its deviation. `overwrite`
+    may write the result into the activity.
     """
     if _kernel_is_fast(activity):
         return torch.group_norm(activity, num_classes, eps=eps)

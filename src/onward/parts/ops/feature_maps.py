@@ -1,4 +1,4 @@
-"""What kind of activity a body gives, and how it is seen as a map."""
+"""Feature maps: whether a body's activity has spatial axes, and its view as a map."""
 # B batch, D features, H W map, T time
 
 from jaxtyping import Float
@@ -8,9 +8,9 @@ _PLACES = {"vector": False, "map": True, "windows": True, "volume": True}
 
 
 def outputs_feature_maps(body: nn.Module) -> bool:
-    """Return whether the features of a body's activity have places: maps [B, D, H, W], windows [B, D, T], volumes.
+    """Return whether a body's activity has spatial axes: maps [B, D, H, W], windows [B, D, T], volumes.
 
-    Its `activity_layout` tells: an Architecture declares or measures it, and a body of somebody's own may have one.
+    Decided by its `activity_layout`, which an Architecture declares or measures, and a user's own body may set.
     Raises ValueError for a body without one.
     """
     layout = getattr(body, "activity_layout", None)
@@ -23,7 +23,7 @@ def outputs_feature_maps(body: nn.Module) -> bool:
 
 
 def as_map(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D H W"]:
-    """See an activity as a map, without a copy: a vector has one place, a window is a row, a volume rows of planes."""
+    """Return a view of an activity as a map: a vector is one pixel, a window a row, a volume has its planes in rows."""
     if activity.ndim == 2:
         return activity[:, :, None, None]
     return activity.unsqueeze(2) if activity.ndim == 3 else activity.flatten(3) if activity.ndim > 4 else activity

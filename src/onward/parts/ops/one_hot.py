@@ -9,9 +9,9 @@ from onward.core import constant
 
 
 def one_hot(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) -> Float[Tensor, "B C"]:
-    """Return a row for each label, without looking at the labels' values: a step that is traced or captured cannot.
+    """Return a row for each label, without reading the labels' values, so that the step can be traced or captured.
 
-    A label that is no class gives zeros; the loss beside it has to refuse it.
+    A label outside of the classes gives zeros; the loss has to refuse it.
     """
     return (labels[:, None] == class_numbers(num_classes, labels.device)).to(dtype)
 

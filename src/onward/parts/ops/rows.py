@@ -15,7 +15,7 @@ _BATCH = 256  # rows that are looked at together
 
 
 class Rows:
-    """Features of all images of a split, in a file without a name that goes with this object.
+    """Features of all images of a split, in an unnamed file that is deleted with this object.
 
     It lies in the folder for temporary files. Raises OSError where that is full.
     """
@@ -32,12 +32,12 @@ class Rows:
 
     @property
     def size(self) -> int:
-        """How many features a row has."""
+        """Number of features of a row."""
         return self._first.shape[1]
 
     @property
     def device(self) -> torch.device:
-        """Where the rows came from and go to."""
+        """The device of the rows."""
         return self._first.device
 
     @property
@@ -45,7 +45,7 @@ class Rows:
         return self._first.dtype
 
     def append(self, rows: Float[Tensor, "B D"]) -> None:
-        """Add rows behind those that are there; once a row was read, there is no adding."""
+        """Append rows; not possible after the first read."""
         assert self._map is None, "rows were read already"
         self._like = rows.new_empty(0, rows.shape[1]) if self._like is None else self._like
         self._file.write(rows.detach().cpu().contiguous().numpy().data)

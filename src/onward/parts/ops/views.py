@@ -1,4 +1,4 @@
-"""Views: what an objective that compares real views with contrastive ones finds in its target."""
+"""Views: scores and signs of real and contrastive views, from a target."""
 # B images, K contrastive views of an image, N views of all images (K + 1 of each)
 
 from jaxtyping import Float, Int64
@@ -21,7 +21,7 @@ def by_view(scores: Float[Tensor, "N"], target: Target) -> tuple[Float[Tensor, "
 
 
 def sign_of(target: Target) -> Int64[Tensor, "N"]:
-    """Return +1 for real views and -1 for contrastive ones. Raises ValueError for a target that does not tell."""
+    """Return +1 for real views and -1 for contrastive ones. Raises ValueError for a target without signs."""
     if target.sign is None:
         raise ValueError("real and contrastive views are told apart by their sign, but the supervision gives no sign")
     return target.sign

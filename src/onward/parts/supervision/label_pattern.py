@@ -1,4 +1,4 @@
-"""The label as a pattern over the whole image, for networks that look at small parts of it."""
+"""The label as a pattern over the whole image, for networks with small receptive fields."""
 # B batch, C classes, H W map
 
 import math
@@ -18,7 +18,7 @@ from onward.parts.supervision.labels import check_wrong_labels, draw_wrong_label
 class LabelPattern(Supervision):
     """The label is added to every channel of the image as a plane wave, one direction and wavelength per class.
 
-    A convolution sees the label wherever it looks. The idea of a pattern over the whole image is that of Scodellaro et
+    A convolution reads the label at every position. The idea of a pattern over the whole image is that of Scodellaro et
     al. 2025 (arXiv 2312.14924); these waves are our own: their vectors cover the half disc of frequencies up to 0.45
     per pixel evenly (a sunflower spiral). A neutral view carries the mean of all waves. Views are ordered as by
     `LabelInInput`. Raises ValueError if there are not that many wrong labels, and for images that have no map.

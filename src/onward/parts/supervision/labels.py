@@ -15,7 +15,7 @@ from onward.core import Count, Label, Stream, Supervision, Target
 
 @dataclass(frozen=True)
 class LabelInLoss(Supervision):
-    """The input enters as it is; the label is told to every objective."""
+    """The input enters unchanged; every objective gets the label."""
 
     signed: ClassVar[bool] = False
     mixes_images: ClassVar[bool] = False
@@ -91,7 +91,7 @@ class LabelInInput(LabeledViews):
 
 
 def check_wrong_labels(wrong_labels: int, num_classes: int) -> None:
-    """Raise ValueError unless so many wrong labels exist."""
+    """Raise ValueError unless that many wrong labels exist."""
     if not 1 <= wrong_labels < num_classes:
         raise ValueError(
             f"wrong_labels must be between 1 and {num_classes - 1} (one less than the classes), got {wrong_labels}"

@@ -50,8 +50,8 @@ class HybridImages(Supervision):
 class SelfContrast(Supervision):
     """A real view is an image with itself, a contrastive one an image with another (SCFF, Chen et al. 2025).
 
-    The paper puts the two side by side and gives both the same weights; so a layer sees their sum, W x1 + W x2, and
-    here they are averaged at once. Each is brought to unit length first, where the paper does so with both together.
+    The paper puts the two side by side and gives both the same weights; so a layer gets their sum, W x1 + W x2, and
+    here they are averaged first. Each is brought to unit length first, where the paper does so with both together.
     Averages of two images stay shorter than one. The other image is any other of the batch.
     """
 
