@@ -38,7 +38,7 @@ def say(text: object, *, error: bool = False) -> None:
 
 
 def say_fitted(text: object, *, indent: int = 0, error: bool = False) -> None:
-    """Say a note as `say` does; on a terminal its lines break between words, the later ones indented."""
+    """Print a note as `say` does; on a terminal its lines break between words, the later ones indented."""
     stream = sys.stderr if error else sys.stdout
     if stream is None or not stream.isatty():
         say(text, error=error)

@@ -76,7 +76,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _refuse(lines: Iterable[object]) -> int:
-    """Say what a user can mend."""
+    """Print a user's error, and return the exit code 2."""
     let_the_first_speak()
     for line in lines:
         say(f"onward: {_without_number(line)}", error=True)
@@ -84,7 +84,7 @@ def _refuse(lines: Iterable[object]) -> int:
 
 
 def _without_number(line: object) -> object:
-    """Return an error of the operating system without its number; anything else as it is."""
+    """Return an error of the operating system without its number; others unchanged."""
     if isinstance(line, OSError) and line.strerror and isinstance(line.filename, str | Path):
         return f"{line.filename}: {line.strerror}"
     return line

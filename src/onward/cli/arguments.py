@@ -52,7 +52,7 @@ _ELSEWHERE = {
     "out-dir": "--runs-dir",
     "num-workers": "--workers",
 }
-"""What other tools call a flag of a recipe."""
+"""Flags of a recipe by their names in other tools."""
 
 _BARE = ("recipe", "options", "pipelining")
 """Settings whose flags have no prefix."""
@@ -110,7 +110,7 @@ _COLUMNS = "COLUMNS"  # by which tyro breaks its lines
 
 
 def _complaint(read: Callable[[], object]) -> str:
-    """Read once more, on a page so wide that no value is broken; return what is said of it."""
+    """Parse once more, with lines so wide that no value is broken; return the error message."""
     complaint, before = io.StringIO(), os.environ.get(_COLUMNS)
     os.environ[_COLUMNS] = "10000"
     try:
@@ -137,7 +137,7 @@ def _refuse_empty(words: Sequence[str]) -> None:
 
 
 def _meant(words: Sequence[str], default: object) -> list[str]:
-    """Return the flags that unknown ones stand for: of another name elsewhere, or at another place of a recipe."""
+    """Return the flags that unknown ones stand for: those of other tools, or without their prefix."""
     known = dict(_flags(default))
     names = [word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
     places = {flag.rpartition(".")[2].removeprefix("--"): flag for flag in reversed(known)}
@@ -164,7 +164,7 @@ def _flags(settings: object, before: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _renamed(settings: object, before: str = "") -> Iterator[tuple[str, str]]:
-    """Yield each flag of before with that of today."""
+    """Yield each renamed flag with its new name."""
     for old, new in getattr(settings, "former_fields", {}).items():
         yield f"--{before}{old.replace('_', '-')}", f"--{before}{new.replace('_', '-')}"
     for field in fields(settings) if is_dataclass(settings) else ():
@@ -178,19 +178,19 @@ _NUMBER = (
     (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\. Got errors.*", "a whole number or None"),
     (r"no type matching \{None\}\|FLOAT could be instantiated from \[(.*?)\]\. Got errors.*", "a number or None"),
 )
-"""What Python says of text that is no number, and what was wanted."""
+"""Python's errors for texts that are no numbers, and the expected kind of value."""
 
 
-def _plainly(told: str) -> str:
+def _plainly(complaint: str) -> str:
     """Return a complaint of a flag's value in the words of a command line."""
     for pattern, wanted in _NUMBER:
-        if found := re.fullmatch(rf"Error parsing (\S+): {pattern}", told):
+        if found := re.fullmatch(rf"Error parsing (\S+): {pattern}", complaint):
             return f"{found[1]} takes {wanted}, not {found[2]}"
-    return told
+    return complaint
 
 
 def _one_line(boxed: str) -> str:
-    """Keep what a boxed message says and the nearest flags; leave out frame, title and explanations of flags."""
+    """Return the message and the nearest flags of a boxed error, without frame, title and explanations."""
     lines = [line.strip("│╰╯ ") for line in boxed.splitlines()[1:]]
     sections = [part for part in re.split(r"[─-]{5,}", "\n".join(lines)) if part.strip()]
     if not sections:

@@ -1,4 +1,5 @@
-"""The command `onward export`: a model without what its inference rule does not read, for onward or another runtime."""
+"""The command `onward export`: a model without the blocks that its inference rule does not read, for onward or another
+runtime."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The flags of a recipe: what a command line may change of it; its texts and its published number stay its own."""
+"""The flags of a recipe: all settings that a command line may change."""
 
 from dataclasses import dataclass, fields, replace
 

@@ -1,4 +1,4 @@
-"""What `onward list` and completion show, kept in a file: reading it is quick, importing the recipes imports torch.
+"""The index of `onward list` and completion, in a file: reading it is fast, importing the recipes imports torch.
 
 The file names the sources that it was made from. Where one of them differs, the recipes themselves are asked, which
 takes seconds and is never out of date. `python -m onward.cli.index` makes it anew.
@@ -46,7 +46,7 @@ def _checksum(path: Path) -> int:
 
 
 def described() -> dict[str, Any]:
-    """Ask the recipes themselves."""
+    """Return the index, computed from the recipes themselves."""
     from onward.algorithms import ALGORITHMS
     from onward.data import DATA_SETS
     from onward.recipes import CONTROLS, RECIPES, former

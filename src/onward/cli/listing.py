@@ -1,4 +1,4 @@
-"""The command `onward list`: what there is to choose from, and what it came to."""
+"""The command `onward list`: recipes, methods, networks and data sets, with results."""
 
 import argparse
 import shutil

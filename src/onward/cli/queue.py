@@ -35,7 +35,7 @@ class QueueArguments:
     hours: float | None = None
     """Stop before this time is over; what is being trained then has a checkpoint."""
     dry: bool = False
-    """Say what is missing and how long it may take; train nothing."""
+    """Print what is missing and how long it may take; train nothing."""
 
 
 def run(words: Sequence[str]) -> None:
@@ -81,7 +81,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def left(waiting: Sequence[Recipe], device: str, parallel: int) -> str:
-    """Say how many trainings are left and how long they may take on a device, by the records."""
+    """Return how many trainings are left and how long they may take on a device, by the records."""
     if not waiting:
         return "nothing is left"
     records = read_records(RESULTS)
@@ -91,5 +91,5 @@ def left(waiting: Sequence[Recipe], device: str, parallel: int) -> str:
         return f"{len(waiting)} left, of unknown length on this machine"
     hours = sum(known) / 3600 / min(parallel, len(waiting))
     others = len(seconds) - len(known)
-    told = f"{len(waiting)} left, about {math.ceil(10 * hours) / 10:.1f} hours"
-    return f"{told} and {others} of unknown length" if others else told
+    count = f"{len(waiting)} left, about {math.ceil(10 * hours) / 10:.1f} hours"
+    return f"{count} and {others} of unknown length" if others else count

@@ -1,4 +1,4 @@
-"""What the command line says of a finished run, and how it files its result under results/."""
+"""The printed report of a finished run, and the recording of its result under results/."""
 
 from pathlib import Path
 

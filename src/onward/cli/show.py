@@ -1,4 +1,4 @@
-"""The command `onward show`: a recipe as it is, every setting in sight, and what is known of it."""
+"""The command `onward show`: a recipe as it is, all settings, and its recorded results."""
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""The command `onward train`: a recipe carried out, or a stopped run gone on with."""
+"""The command `onward train`: trains a recipe, or resumes a stopped run."""
 
 import os
 import re

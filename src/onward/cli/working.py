@@ -32,5 +32,5 @@ def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:
-    """Say a library's warning as errors are said: on one line, without the file that it comes from."""
+    """Print a library's warning like an error: on one line, without its source file."""
     say(f"onward: warning: {message}", error=True)

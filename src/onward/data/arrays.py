@@ -55,14 +55,15 @@ def from_arrays(
 ) -> Splits:
     """Splits from inputs of any rank, as NumPy arrays, tensors, lists or DataFrames, and a label for each.
 
-    `kind` says what inputs are; left out, their rank does: images [N H W], [N C H W] or [N H W C], a table [N D] or
-    DataFrame, an array of any other shape. Windows [N C T] and tokens [N T] have to be told. Images that are uint8 stay
-    so; all other numbers keep the precision of floats, and each channel or column is standardized by the training rows.
+    `kind` is that of the inputs; by default their rank decides: images [N H W], [N C H W] or [N H W C], a table [N D]
+    or DataFrame, an array of any other shape. Windows [N C T] and tokens [N T] have to be declared. uint8 images stay
+    uint8; all other numbers keep the precision of floats, and each channel or column is standardized by the training
+    rows.
 
     Labels are class indices [N], names of classes (texts, truth values, categories), with task "values" numbers [N] or
     [N K], with "labels" zeros and ones [N K]. Without test arrays a `test_fraction` is carved out, stratified by class
-    and fixed by `seed`; without validation arrays a `validation_fraction` of the rest. `weights` [N] are drawn by, and
-    "balanced" gives each class the same. Raises ValueError, saying what to do, for whatever cannot be learned from.
+    and fixed by `seed`; without validation arrays a `validation_fraction` of the rest. Samples are drawn by `weights`
+    [N]; "balanced" gives each class the same. Raises ValueError with the remedy for data that cannot be trained on.
     """
     _check_whole("test", test_images, test_labels)
     _check_whole("validation", validation_images, validation_labels)
@@ -107,7 +108,7 @@ def _check_whole(split: str, images: Any, labels: Any) -> None:
 def read_rows(
     images: Any, labels: Any, form: InputForm, task: Task, names: Sequence[str], what: str = "images"
 ) -> Samples:
-    """Return inputs and labels of the form that others have, for evaluation.
+    """Return inputs and labels in the form of other samples, for evaluation.
 
     Raises ValueError for inputs of another form, and for labels of other classes.
     """
@@ -116,7 +117,7 @@ def read_rows(
 
 
 def targets_of(labels: Any, task: Task, names: Sequence[str], what: str) -> Shaped[Tensor, "N *K"]:
-    """Return class indices, numbers or several labels. Raises ValueError for what is none of them."""
+    """Return class indices, numbers or several labels. Raises ValueError for other targets."""
     if task == "values":
         return check_values(labels, what, width=len(names))
     if task == "labels":
@@ -136,7 +137,7 @@ def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str) -> Sam
 
 
 def strata(labels: Shaped[Tensor, "N *K"]) -> Int64[Tensor, "N"]:
-    """Return what rows are carved by: their classes; nothing where they have numbers."""
+    """Return the strata of a stratified split: the classes; None for numbers."""
     return labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
 
 

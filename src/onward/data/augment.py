@@ -17,12 +17,12 @@ Padding = Literal["zeros", "reflect"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """What may happen to a training image; everything is off by default. Raises ValueError on values out of range."""
+    """Random changes to training images; everything is off by default. Raises ValueError on values out of range."""
 
     crop: Pixels = 0
     """Pad by this many pixels and crop back at random; 0 = off."""
     padding: Padding = "zeros"
-    """What a crop finds outside the image."""
+    """Padding of a crop outside of the image."""
     flip: bool = False
     """Mirror left and right with probability one half."""
     alternate_flip: bool = False
@@ -43,7 +43,7 @@ class Augmentation:
 
     @property
     def enabled(self) -> bool:
-        """Whether anything at all is switched on."""
+        """Whether any change is switched on."""
         return self != PLAIN
 
 

@@ -1,4 +1,4 @@
-"""Decoded sets kept on disk: written whole or not at all, trusted only after their hashes have been checked."""
+"""A cache of decoded sets on disk: entries are written whole or not at all, and their hashes are checked on reading."""
 
 import hashlib
 import json
@@ -27,7 +27,7 @@ _SPLITS = ("train", "test", "validation")
 
 @dataclass(frozen=True, eq=False)
 class Entry:
-    """What an entry of the cache holds: arrays by name, and facts that JSON can hold."""
+    """An entry of the cache: arrays by name, and facts as JSON values."""
 
     arrays: dict[str, torch.Tensor]
     facts: dict[str, Any]
@@ -36,8 +36,8 @@ class Entry:
 def cached(name: str, identity: Any, decode: Callable[[], Decoded]) -> tuple[Decoded, str]:
     """The decoded set and its checksum, from the cache when it holds exactly this source, else from `decode`.
 
-    `identity` is anything JSON can hold that changes when the source does. A damaged entry is decoded again and a
-    cache that cannot be written is done without, both with a warning.
+    `identity` is anything JSON can hold that changes when the source does. A damaged entry is decoded again, and
+    without a writable cache nothing is cached, both with a warning.
     """
 
     def make() -> Entry:
@@ -130,7 +130,7 @@ def _fill(folder: Path, entry: Entry):
 
 
 class _HashingFile:
-    """Hashes what is meant to be written, so that a fault of the disk cannot bless itself."""
+    """Hashes bytes before they reach the disk, so that a write error is detected on read."""
 
     def __init__(self, file: BinaryIO):
         self.file = file

@@ -1,4 +1,4 @@
-"""Setting images aside: which ones are held out is decided by class and seed alone."""
+"""Held-out splits, stratified by class and decided by the seed alone."""
 # N images, K of them kept, V carved out
 
 from typing import Annotated

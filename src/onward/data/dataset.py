@@ -1,4 +1,4 @@
-"""Data from Hugging Face datasets: columns by name, with the class names and splits that they bring."""
+"""Data from Hugging Face datasets: columns by name, with their class names and splits."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

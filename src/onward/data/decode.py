@@ -76,7 +76,7 @@ def _opened(content: Path | bytes) -> ImageFile.ImageFile:
 
 
 def _bits(image: ImageFile.ImageFile) -> int:
-    """Bits of a channel as stored: Pillow opens deep color as 8 bits, and drops the lower ones without a word."""
+    """Bits of a channel as stored: Pillow opens deep color as 8 bits, and drops the lower ones without a warning."""
     if image.format == "TIFF":
         stored = getattr(image, "tag_v2", {}).get(258, 1)  # BitsPerSample
         return max(stored) if isinstance(stored, tuple) else stored
@@ -106,7 +106,7 @@ class PixelBuffer:
         self.content = bytearray()
 
     def append(self, content: Path | bytes, label: int, *, where: str):
-        """Decode one image and keep it with its class index."""
+        """Decode one image and store it with its class index."""
         image = open_image(content, where=where)
         native = (image.height, image.width)
         if self.size is None:

@@ -38,7 +38,7 @@ class ClassFolders:
 
     @property
     def identity(self) -> list:
-        """What tells this state of the folder from any other: file names and stamps. ValueError for what is no file."""
+        """File names and stamps, which identify the state of the folder. Raises ValueError for irregular files."""
         groups = [("train", self.train), ("test", self.test or {}), ("validation", self.validation or {})]
         files = [(split, name, file) for split, classes in groups for name, found in classes.items() for file in found]
         return [(split, name, *stamp(file)) for split, name, file in files]
@@ -108,9 +108,9 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
 
 
 def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Images:
-    """Return the images of a folder that others were trained for: those of test/, where there is one, else all.
+    """Return the labeled images of a folder for evaluation: those of test/, where there is one, else all.
 
-    Raises ValueError for a class that the others do not have, and for what cannot be read.
+    Raises ValueError for a class that the training did not have, and for unreadable files.
     """
     folders = scan(root)
     files = folders.test or folders.train
@@ -199,7 +199,7 @@ def _append(buffer: PixelBuffer, classes: Files):
 
 
 def _is_split(folder: Path) -> bool:
-    """A folder called train that holds images itself is a class, such as beside car and bus."""
+    """Whether a folder is a split: a folder called train that holds images itself is a class, beside car and bus."""
     listed = (folder / "metadata.csv").is_file()
     return listed or bool(_subfolders(folder)) or not any(folder.iterdir())
 
@@ -218,7 +218,7 @@ def _classes(root: Path) -> Files:
 
 
 def check_names_apart(names: Iterable[str], where: str) -> None:
-    """Raise ValueError for two names of classes that only their bytes tell apart, as copies between systems make."""
+    """Raise ValueError for two class names that differ only in their Unicode form, as copies between systems make."""
     seen: dict[str, str] = {}
     for name in names:
         other = seen.setdefault(unicodedata.normalize("NFC", name), name)
@@ -265,7 +265,7 @@ def _no_folder(root: Path) -> str:
 
 
 def _instead(root: Path) -> str:
-    """Say what a folder without classes holds, where that is something else that data come in."""
+    """Return a hint for a folder without classes that holds data in another form."""
     suffixes = [entry.suffix.lower() for entry in root.iterdir()]
     if ".parquet" in suffixes:
         return ", but parquet files, which are read for the named sets alone"

@@ -1,4 +1,5 @@
-"""The three splits of a run: images, tables, windows, tokens or arrays of any shape, and what they are about."""
+"""The three splits of a run: images, tables, windows, tokens or arrays of any shape, with their form and class
+names."""
 # N samples, C channels or columns, K numbers of a target, H W map
 
 import hashlib
@@ -18,21 +19,21 @@ SMALLEST_STD = 1 / 255
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """A source as read: what can be learned from, what is tested on, the class names."""
+    """A source as read: training samples, test samples, and class names."""
 
     train: Samples
     test: Samples
     class_names: tuple[str, ...]
     validation: Samples | None = None
-    """Where the source has one of its own; else it is carved from what can be learned from."""
+    """The source's own validation split; None: it is carved from the training samples."""
 
 
 @dataclass(frozen=True, eq=False)
 class Splits:
     """Train, validation and test samples of one run; raises ValueError when they do not fit each other.
 
-    `form` says what the inputs are: images with values in [0, 1] unless told otherwise. `task` says what is to be
-    learned: one class of each sample, called `class_names`; or numbers, or several labels, with a name for each.
+    `form` is that of the inputs: images with values in [0, 1] by default. `task` is one class of each sample, with
+    `class_names`; or numbers, or several labels, with a name for each.
     """
 
     name: str
@@ -73,13 +74,13 @@ class Splits:
 
     @property
     def inputs(self) -> InputForm:
-        """What the inputs are."""
+        """The form of the inputs."""
         assert self.form is not None
         return self.form
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are, or numbers or labels of each sample."""
+        """Number of classes, or of numbers or labels of each sample."""
         return len(self.class_names)
 
     def channel_statistics(self) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
@@ -97,7 +98,7 @@ class Splits:
         return mean.float(), variance.sqrt().clamp_min(SMALLEST_STD).float()
 
     def channel_range(self) -> tuple[Float[Tensor, "C"], Float[Tensor, "C"]]:
-        """Smallest value of each channel, or column of a table, over the training split, and how far it reaches."""
+        """Smallest value of each channel, or column of a table, over the training split, and its range."""
         channels = _channels(self.train.sample.pixels)
         low, high = channels.amin(0), channels.amax(0)
         return low, torch.where(high > low, high - low, 1.0)

@@ -1,4 +1,4 @@
-"""Data from loaders: batches of (inputs, targets) that somebody else makes, such as a torch DataLoader."""
+"""Data from a user's loaders: batches of (inputs, targets), such as those of a torch DataLoader."""
 # N samples, B samples in a batch, K numbers of a target
 
 import hashlib
@@ -48,15 +48,15 @@ def from_loader(
     seed: int = 0,
     name: str = "loader",
 ) -> Splits:
-    """Splits whose training batches are those of a loader, made anew in every epoch, in its own order and size.
+    """Splits whose training batches come from a loader, which is iterated over once per epoch.
 
-    `train` yields (inputs, targets), as pairs or dicts, each time it is gone through: a DataLoader, a list of batches,
-    an object with `__iter__`. It is gone through once at the start, to see shape, classes and statistics. Validation
+    `train` yields (inputs, targets), as pairs or dicts, on each iteration: a DataLoader, a list of batches,
+    an object with `__iter__`. It is iterated over once at the start, for shape, classes and statistics. Validation
     and test batches are read into memory. Without `validation` a share of the samples of a DataLoader, or of the
     batches of a list, is set aside by `seed`; without `test` the validation samples stand for it, which `note` says.
     uint8 images are levels; other inputs are taken at their face value, and standardized as in `from_arrays`.
 
-    Raises ValueError for what is none of these, and as `from_arrays` does.
+    Raises ValueError for other objects, and as `from_arrays` does.
     """
     check_value("seed", seed, Seed)
     _check_again(train, "train")
@@ -68,14 +68,14 @@ def from_loader(
         for loader, what in ((validation, "validation"), (test, "test"))
         if loader is not None
     ]
-    told = hashlib.sha256(repr((name, len(first.labels), checksum(*held))).encode()).hexdigest()
+    digest = hashlib.sha256(repr((name, len(first.labels), checksum(*held))).encode()).hexdigest()
     return Splits(
         name=name,
         train=first,
         validation=held[0],
         test=held[-1],
         class_names=first.names,
-        checksum=told,
+        checksum=digest,
         note="" if test is not None else f"{name}, without a test split of its own",
         form=first.form,
         task=task,
@@ -84,7 +84,7 @@ def from_loader(
 
 @dataclass(frozen=True, eq=False)
 class Loaded(Source):
-    """Training samples that a loader yields; `labels` are those of the first time that it was gone through."""
+    """Training samples that a loader yields; `labels` are those of the first iteration."""
 
     loader: Any
     form: InputForm
@@ -93,7 +93,7 @@ class Loaded(Source):
     labels: Shaped[Tensor, "N *K"]
     held: Samples
     sizes: tuple[int, ...]
-    """How many samples each batch of an epoch has."""
+    """Number of samples of each batch of an epoch."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -125,7 +125,7 @@ class Loaded(Source):
             yield from zip(inputs.split(batch_size), labels.split(batch_size), strict=True)
 
     def epoch(self, seed: int) -> Iterator[Gathered]:
-        """Yield the batches of an epoch; what torch's generator draws for them depends on `seed` alone."""
+        """Yield the batches of an epoch; the draws of torch's generator for them depend on `seed` alone."""
         for number, batch in enumerate(_batches(self.loader, seed)):
             inputs, labels = _pair(batch, "train")
             what = f"batch {number} of train"
@@ -144,7 +144,7 @@ def _read(
 
 
 def _batches(loader: Any, seed: int) -> Iterator[Any]:
-    """Go through a loader; each batch is drawn from a seed of its own, so that no other training has a say in it."""
+    """Iterate over a loader; each batch has its own seed, so that other trainings do not change its draws."""
     device = torch.device("cpu")
     with seeded(derive_seed(seed, "loader"), device):
         batches = iter(loader)

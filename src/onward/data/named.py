@@ -15,7 +15,7 @@ from .source_files import cause
 
 @dataclass(frozen=True)
 class NamedSet:
-    """Where a public set lies on the hub and what it holds; `default_size` is the side in pixels it is brought to."""
+    """A public set: its address on the hub and its content; `default_size` is the side in pixels it is brought to."""
 
     name: str
     hub_id: str

@@ -1,4 +1,4 @@
-"""A user's own set in parquet files: images in one column, labels in another, found by what they hold."""
+"""A user's own set in parquet files: images in one column, labels in another, found by their content."""
 
 from collections.abc import Iterator
 from pathlib import Path

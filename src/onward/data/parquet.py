@@ -55,14 +55,14 @@ def opened(content: Any) -> Any:
     return parquet
 
 
-def check_rows(told: int, found: int):
-    """Raise OSError unless a file has as many rows as it says."""
-    if told != found:
-        raise OSError(f"it says that it has {told} rows, but has {found}")
+def check_rows(declared: int, found: int):
+    """Raise OSError unless a file has as many rows as its metadata declare."""
+    if declared != found:
+        raise OSError(f"its metadata declare {declared} rows, but it has {found}")
 
 
 def check_names(columns: list[str]):
-    """Raise ValueError where two columns have one name: readers differ in which of them they take."""
+    """Raise ValueError where two columns have one name: readers differ in which one they read."""
     doubled = next((name for name in columns if columns.count(name) > 1), None)
     if doubled is not None:
         raise ValueError(f"two columns are called {doubled!r}")

@@ -1,4 +1,4 @@
-"""Whether images are those of the public set whose name they bear: by number, and by checksum where it is known."""
+"""Whether images are those of the public set with their name: by number, and by checksum where it is known."""
 
 from dataclasses import dataclass
 
@@ -42,7 +42,7 @@ KNOWN_NOTES = tuple(copy.note for copy in COPIES)
 
 
 def note_on(named: NamedSet, decoded: Decoded, digest: str, *, size: int) -> str:
-    """Return what has to be said wherever a number measured on these images is printed; nothing of the public set."""
+    """Return the note that is printed beside every number measured on these images; empty for the public set."""
     counts = (len(decoded.train), len(decoded.test))
     known = [copy for copy in COPIES if (copy.name, copy.num_train, copy.num_test) == (named.name, *counts)]
     if not known or size != named.default_size:

@@ -16,7 +16,7 @@ _LOST = 1e-4  # of a deviation: what float32 may round away
 
 
 class Source(ABC):
-    """What can be trained on: samples numbered from 0, each with a target, in memory or streamed."""
+    """Training samples, numbered from 0, each with a target, in memory or streamed."""
 
     pixels: Shaped[Tensor, "N ..."]
     """All inputs where they are in memory, images as 0..255; elsewhere asking raises ValueError."""
@@ -33,11 +33,11 @@ class Source(ABC):
     @property
     @abstractmethod
     def sample(self) -> "Samples":
-        """Samples that stand for all of them where statistics are taken."""
+        """Samples from which statistics are computed, in place of all."""
 
     @abstractmethod
     def placed(self, device: torch.device) -> "Source":
-        """Return the same samples, on this device as far as that helps."""
+        """Return the same samples, on this device if they are in memory."""
 
     @abstractmethod
     def subset(self, index: Int64[Tensor, "K"]) -> "Samples":
@@ -60,8 +60,8 @@ class Source(ABC):
 class Samples(Source):
     """Inputs [N, ...] and a target each: a class index, or numbers [N, K].
 
-    With `weights` a sample is drawn into an epoch as often as its weight is to the mean weight: twice where it is
-    twice, in every second epoch where it is one half. Raises ValueError for lengths that differ, and for no numbers.
+    With `weights` a sample is drawn into an epoch weight / mean weight times: twice for a ratio of 2,
+    in every second epoch for 1/2. Raises ValueError for lengths that differ, and for no numbers.
     """
 
     pixels: Shaped[Tensor, "N ..."]
@@ -129,7 +129,7 @@ class Images(Samples):
 
 
 def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
-    """Return numbers as float32; as float64 where float32 would round differences away, as between times in seconds."""
+    """Return numbers as float32; as float64 where float32 would lose differences, as between times in seconds."""
     if inputs.dtype in (torch.float32, torch.int8, torch.uint8, torch.int16, torch.bool):
         return inputs.float()
     wide = inputs.double()
@@ -146,7 +146,7 @@ def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
 
 
 def _drawn(weights: Float[Tensor, "N"], generator: torch.Generator) -> Int64[Tensor, "N"]:
-    """Draw as many samples as there are by their weights, evenly: each as often as it ought to be, give or take one."""
+    """Draw as many samples as there are by their weights, evenly: each as often as expected, within one."""
     ends = (weights.double() / weights.double().sum() * len(weights)).cumsum(0)
     start = torch.rand((), dtype=torch.float64, generator=generator)
     places = torch.arange(len(weights), dtype=torch.float64) + start

@@ -1,4 +1,4 @@
-"""What parquet shards hold, without their pixels: rows, labels and the pieces that can be read one by one."""
+"""The content of parquet shards without their pixels: rows, labels and row groups."""
 # N rows of all shards, P pieces, R rows of a piece, C channels, H W map
 
 import hashlib
@@ -41,7 +41,7 @@ class Shards:
     labels: Int64[Tensor, "N"]
     class_names: tuple[str, ...]
     digest: str
-    """SHA-256 (hex) over file names, sizes, footers and labels: what can be known without reading every image."""
+    """SHA-256 (hex) over file names, sizes, footers and labels: all that is known without reading every image."""
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -52,7 +52,7 @@ class Shards:
 
 
 def known_shards(named: NamedSet, files: list[str], identity: Any, *, remedy: str) -> Shards:
-    """Look into all shards, or into the cache if they were looked into before.
+    """Scan all shards, or read an earlier scan from the cache.
 
     Raises ValueError naming file, column or row where something is wrong.
     """
@@ -75,7 +75,7 @@ def known_shards(named: NamedSet, files: list[str], identity: Any, *, remedy: st
 
 @dataclass(frozen=True, eq=False)
 class Unreadable:
-    """Stands in for the pixels of a piece that could not be decoded: an error that crosses processes as a text."""
+    """Replaces the pixels of a piece that could not be decoded: an error as a text, to send between processes."""
 
     message: str
 
@@ -90,7 +90,7 @@ class PieceReader:
     remedy: str
 
     def __getitem__(self, request: Request) -> np.ndarray | Unreadable:
-        """Return the pixels [R, C, H, W] of a request, or what is wrong with them."""
+        """Return the pixels [R, C, H, W] of a request, or the error in them."""
         try:
             return self._decode(*request)
         except ValueError as error:
@@ -110,7 +110,7 @@ class PieceReader:
 
 
 class _Scan(NamedTuple):
-    """What one file tells: rows of each row group, labels, image column, class names and digest."""
+    """The scan of one file: rows of each row group, labels, image column, class names and digest."""
 
     sizes: list[int]
     labels: np.ndarray
@@ -178,7 +178,7 @@ def _class_indices(named: NamedSet, labels: Any, file: str, column: str) -> Int6
 
 
 def _footer(content: Any) -> bytes:
-    """Return what a parquet file says of itself: schema, row groups, places and sizes of everything inside."""
+    """Return the metadata of a parquet file: schema, row groups, offsets and sizes."""
     end = content.seek(-8, os.SEEK_END)
     length = int.from_bytes(content.read(4), "little")
     content.seek(end - length)

@@ -1,4 +1,4 @@
-"""Source files: what may be opened, and what tells one state of a file from another."""
+"""Source files: regular files only, with stamps that identify their state."""
 
 import os
 import stat
@@ -9,7 +9,7 @@ Stamp = tuple[str, int, int, int, int]
 
 
 def stamp(file: Path) -> Stamp:
-    """Return what changes when a file does, also one that keeps its size and modification time.
+    """Return a stamp that changes with a file, also if it keeps its size and modification time.
 
     Raises ValueError for everything that is not a regular file: reading a named pipe or a device may never end.
     """
@@ -28,7 +28,7 @@ def stamp(file: Path) -> Stamp:
 
 
 def cause(error: Exception) -> str:
-    """Return an error of a library in one line: its kind and, shortened, what it says."""
+    """Return an error of a library in one line: its class and its shortened message."""
     if isinstance(error, TypeError | AttributeError | LookupError):  # such a text is for whoever mends the library
         return "its content is not understood"
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(error)).split())

@@ -115,7 +115,7 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
 
 
 def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
-    """Read the images of a run that has begun; of a folder that was moved, `data_dir` is the new place.
+    """Read the images of a run that has begun; `data_dir` is the new location of a moved folder.
 
     That is the folder itself, or the one in which it lies under its old name. Raises ValueError as `load` does.
     """
@@ -129,7 +129,7 @@ def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers:
 
 
 def located(settings: DataSettings) -> DataSettings:
-    """Return settings that find a folder of one's own from every working directory."""
+    """Return settings with the absolute path of a user's folder."""
     if _is_named(settings.name) or not is_folder(settings.name):
         return settings
     return replace(settings, name=os.path.abspath(Path(settings.name).expanduser()))
@@ -141,7 +141,7 @@ def is_folder(name: str) -> bool:
 
 
 def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path | None):
-    """Raise ValueError for a `data_dir` that was named and would not be used: somebody means other images."""
+    """Raise ValueError for a `data_dir` that was given but would not be used: the user means other images."""
     if data_dir is None or (named is not None and (data_dir / named.name).is_dir()):
         return
     own = f"for a folder of your own with a sub-folder for each class give --data.name {data_dir}"

@@ -99,10 +99,10 @@ class Streamed(Source):
 
 @dataclass(frozen=True)
 class _Journey:
-    """How images come to their batches: what is asked for, in which order, and how many wait at the most.
+    """The schedule of a stream: the requests in order, and the largest number of waiting images.
 
     All batches one after the other have places 0, 1, ...; batch k ends before place `ends[k]`, and the first `due[k]`
-    requests must have arrived for it. `places` tells for each request where its images go.
+    requests must have arrived for it. `places` are those of each request's images.
     """
 
     requests: list[Request]
@@ -113,7 +113,7 @@ class _Journey:
 
 
 def _journey(wanted: list[np.ndarray], source: Streamed) -> _Journey:
-    """Ask for every piece once, when the first of its images is needed, and for what is needed of it alone."""
+    """Request every piece once, when the first of its images is needed, and only its needed rows."""
     rows = np.concatenate(wanted)
     lengths = np.array([len(part) for part in wanted])
     batch_of = np.repeat(np.arange(len(wanted)), lengths)

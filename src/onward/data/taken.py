@@ -1,4 +1,4 @@
-"""What `fit` and `evaluate` take as data, and what they make of it."""
+"""The data arguments of `fit` and `evaluate`, and their conversion to splits."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -19,33 +19,32 @@ from .samples import Samples, Source
 
 @runtime_checkable
 class Data(Protocol):
-    """What a training needs to know of its data: any object with these members will do; `Splits` is one.
+    """Protocol of training data: any object with these members; `Splits` is one.
 
     `train` gives batches by epoch and seed: `Samples` in memory, or another `Source`. Validation and test samples are
-    in memory; what selects sees validation alone, and the test samples are read once, at the end. Targets are class
-    indices [N], or of the tasks "values" and "labels" numbers [N, K], a name for each in `class_names`. What an
-    object has of `checksum` (a text that tells these data from others) and `note` (what has to be said beside every
-    number) is used as well.
+    in memory; selections use validation only, and the test samples are read once, at the end. Targets are class
+    indices [N], or of the tasks "values" and "labels" numbers [N, K], a name for each in `class_names`. Optional
+    members are `checksum` (a text that identifies these data) and `note` (printed beside every number).
     """
 
     @property
     def name(self) -> str:
-        """What the data are called."""
+        """The name of the data."""
         ...
 
     @property
     def train(self) -> Source:
-        """What is learned from."""
+        """Training samples."""
         ...
 
     @property
     def validation(self) -> Samples:
-        """What is looked at after every epoch."""
+        """Validation samples, evaluated after every epoch."""
         ...
 
     @property
     def test(self) -> Samples:
-        """What is read once, at the end."""
+        """Test samples, read once, at the end."""
         ...
 
     @property
@@ -55,12 +54,12 @@ class Data(Protocol):
 
     @property
     def task(self) -> Task:
-        """What is to be learned: "classes", "values" or "labels"."""
+        """The task: "classes", "values" or "labels"."""
         ...
 
     @property
     def inputs(self) -> InputForm:
-        """What the inputs are: their kind, the shape of one, and whether they are images with values in [0, 1]."""
+        """The form of the inputs: their kind, the shape of one, and whether they are images with values in [0, 1]."""
         ...
 
 
@@ -68,9 +67,9 @@ _MEMBERS = ("name", "train", "validation", "test", "class_names", "task", "input
 
 
 def as_splits(data: Data) -> Splits:
-    """Return splits of what any object with the members of `Data` holds; `Splits` as they are.
+    """Return splits of any object with the members of `Data`; `Splits` unchanged.
 
-    Raises ValueError for inputs and targets that are not of the form that the object says.
+    Raises ValueError for inputs and targets that do not have the form that the object declares.
     """
     if isinstance(data, Splits):
         return data
@@ -102,7 +101,7 @@ def as_splits(data: Data) -> Splits:
 
 
 def _check_kept(samples: Samples, form: InputForm, task: Task, names: tuple[str, ...], what: str) -> None:
-    """Raise ValueError unless samples are kept in the way that `from_arrays` keeps them."""
+    """Raise ValueError unless samples are stored as `from_arrays` stores them."""
     if samples.shape != form.shape:
         raise ValueError(f"{what} has inputs of shape {samples.shape}, but data.inputs has {form.shape}: make them one")
     form.check(samples.pixels, f"{what}.pixels")

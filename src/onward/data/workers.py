@@ -81,7 +81,7 @@ def _as_it_is(pixels: Any) -> Any:
 
 
 def _begin(number: int):
-    """Set up a process that decodes: signals are the trainer's affair, and without it there is nothing to do."""
+    """Set up a process that decodes: it ignores signals, which the trainer handles, and ends with the trainer."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     threading.Thread(target=_leave_with, args=(os.getppid(),), daemon=True).start()

@@ -21,8 +21,7 @@ from onward.parts.supervision.labels import LabelInLoss
 
 
 class _Reached(BaseException):
-    """Ends a pass at the end of its stretch; no BaseException, so that no `except Exception` of the model catches
-    it."""
+    """Ends a pass at the end of its stretch; a BaseException, which no `except Exception` of the model catches."""
 
     def __init__(self, output: Any):
         super().__init__()

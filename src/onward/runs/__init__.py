@@ -1,4 +1,4 @@
-"""Runs: a recipe carried out, and a folder with everything needed to trust, resume and use it."""
+"""Runs: trained recipes, each in a folder with everything needed to verify, resume and use it."""
 
 import warnings
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""What a run says before its first epoch is done: that images are read, and what begins where."""
+"""Messages at the start of a run: the data that are read, and the training that begins."""
 
 import threading
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from onward.recipes import Recipe
 from onward.runs.environment import device_name
 from onward.screen import say, say_fitted
 
-_SOON = 1.0  # seconds that a reading of images may take before it is said
+_SOON = 1.0  # seconds of reading images before a message is printed
 _FEW = 100  # steps that hardly any method learns from
 
 
 def images_of(
     recipe: Recipe, data_dir: Path | None, workers: int | None, *, begun: bool = False, verbose: bool = True
 ) -> Splits:
-    """Load the images of a recipe, or of a run that has begun; what takes longer than a second is said.
+    """Load the images of a recipe, or of a run that has begun; a message is printed if that takes longer than a second.
 
     Raises ValueError as `load` and `load_again` do.
     """
@@ -30,7 +30,7 @@ def images_of(
 
 
 def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.device, folder: Path) -> None:
-    """Say on standard error what is trained on what, and where its files will lie."""
+    """Print to standard error the method, the data and the run folder."""
     parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
     say_fitted(
         f"{recipe.name}: {len(data.train):,} images of {data.note or data.name}, {parameters:,} parameters, "

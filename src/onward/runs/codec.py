@@ -1,7 +1,7 @@
 """Settings as JSON and back: registered dataclasses, each written with its name and read by its fields.
 
 A file holds names alone. What other packages registered is written with the package it came from, so that a reader
-without it can say what to install; nothing is imported by what a file says.
+without it can name the package to install; no file causes an import.
 """
 
 import math
@@ -23,8 +23,8 @@ _OWN: Mapping[str, type] = {
 }
 _REGISTRIES = (registry.ALGORITHMS, registry.NETS)
 _NOT_FIELDS = {"type", "package"}
-_LEFT: Mapping[str, frozenset[str]] = {"Recipe": frozenset({"backprop"})}
-"""Fields of older versions that are read no more: controls are found by budget."""
+_DROPPED: Mapping[str, frozenset[str]] = {"Recipe": frozenset({"backprop"})}
+"""Fields of older versions that are ignored: controls are found by budget."""
 
 
 def encode(value: Any, where: str = "settings") -> Any:
@@ -56,7 +56,7 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
     if not issubclass(cls, expected):
         raise ValueError(f"{where} must be settings{_of(expected)}, got those of {name}")
     value = _with_new_names(value, getattr(cls, "former_fields", {}))
-    known, passed_over = _fields(cls), _NOT_FIELDS | _LEFT.get(str(name), frozenset())
+    known, passed_over = _fields(cls), _NOT_FIELDS | _DROPPED.get(str(name), frozenset())
     strange = sorted(value.keys() - known.keys() - passed_over)
     missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
     if strange or missing:
@@ -70,7 +70,7 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
 
 
 def with_first_names(content: Any) -> Any:
-    """Return what `encode` made with every field under the name it had first: for digests that are filed."""
+    """Return what `encode` made with every field under its first name: for digests in files."""
     if isinstance(content, list):
         return [with_first_names(item) for item in content]
     if not isinstance(content, dict):
@@ -82,7 +82,7 @@ def with_first_names(content: Any) -> Any:
 
 
 def _with_new_names(content: dict[str, Any], renamed: Mapping[str, str]) -> dict[str, Any]:
-    """Return settings with every field under its name of today, unless that stands there too."""
+    """Return settings with renamed fields under their new names, except where both names occur."""
     return {key if renamed.get(key, key) in content else renamed[key]: value for key, value in content.items()}
 
 
@@ -126,7 +126,7 @@ def _of(expected: type) -> str:
 
 
 def _named(cls: type) -> dict[str, str]:
-    """Return what a file says of a class. Raises ValueError if that would not be read back as this very class."""
+    """Return the entry of a class in a file. Raises ValueError if that would not be read back as this very class."""
     if _OWN.get(cls.__name__) is cls:
         return {"type": cls.__name__}
     names: registry.Registry | None = getattr(cls, "registered_in", None)

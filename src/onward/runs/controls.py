@@ -17,7 +17,7 @@ from onward.runs.localities import Sizes, sizes_of
 def equal(one: Recipe, other: Recipe) -> bool:
     """Whether two recipes train one network by backprop, in one way on one budget.
 
-    What adamw does beside muon may differ: a row sets it for a read-out that its control does not have.
+    The learning rate of adamw beside muon may differ: a row sets it for a read-out that its control does not have.
     """
     trainer = replace(one.trainer, adamw_lr_scale=other.trainer.adamw_lr_scale)
     if one.budget() != other.budget() or trainer != other.trainer:
@@ -32,7 +32,7 @@ def equal(one: Recipe, other: Recipe) -> bool:
 
 @cache
 def _computed(algorithm: Algorithm, net: Architecture, sizes: Sizes) -> tuple[str, ...]:
-    """Return all that a network does to an image, from its first to its last operation."""
+    """Return the operations of a network on an image, from the first to the last."""
     shape, classes = sizes
     with torch.device("meta"):
         learner = algorithm(net(shape, classes), classes)

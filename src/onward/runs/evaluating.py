@@ -1,4 +1,4 @@
-"""Evaluating: a learner or a run on images, whatever names them."""
+"""Evaluation of a learner or a run on images."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -45,8 +45,8 @@ def evaluate(
     A run, or the path of its folder, is evaluated on the images it was trained on unless others are named, in the
     arithmetic of its training, on the best device. A learner, or the path of a saved model, needs images; it is
     evaluated in fp32, where it is. Data are also a pair (inputs, labels), or a loader of such.
-    Raises ValueError for what is no run, no learner or no images, for images of another shape or with other classes,
-    and where the images that a run was trained on are others now.
+    Raises ValueError for other objects than runs, learners and data, for images of another shape or with other
+    classes, and where the images that a run was trained on have changed.
     """
     check_value("split", split, Split)
     place = None if data_dir is None else Path(data_dir)
@@ -90,7 +90,7 @@ def evaluate_again(
 def evaluate_others(
     path: Path | str, others: str, *, data_dir: Path | None, device: str, watch: Watch = unwatched
 ) -> tuple[Recipe, int, str, tuple[str, ...], Accuracy]:
-    """Evaluate a run on other images of its classes: a folder of one's own, or the test split of a named set.
+    """Evaluate a run on other images of its classes: a user's folder, or the test split of a named set.
 
     Return its recipe, how many images there were, what they are called, the classes, and the accuracy. Raises
     ValueError for images of other classes.

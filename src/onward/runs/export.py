@@ -20,7 +20,7 @@ class Size:
 
 @dataclass(frozen=True)
 class Export:
-    """What an export kept: the one inference rule, and the sizes of the whole model and of the exported one."""
+    """The result of an export: its inference rule, and the sizes of the whole model and of the exported one."""
 
     rule: str
     before: Size
@@ -59,7 +59,7 @@ def _copy_config(run: Path, out: Path) -> str | None:
 
 
 def _take_back(out: Path, new: bool) -> None:
-    """Leave no half of an export, so that it can be tried again."""
+    """Remove the files of a failed export, so that it can be tried again."""
     with contextlib.suppress(OSError):
         for name in ("config.json", "model.safetensors", "model.json"):
             (out / name).unlink(missing_ok=True)

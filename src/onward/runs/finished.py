@@ -1,4 +1,4 @@
-"""Run runs: found again by what decides their result, gone on with where stopped, trained where missing."""
+"""Finished runs: found by recipe, seed and data; resumed where stopped, trained where missing."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from onward.screen import say
 from onward.training.evaluation import Accuracy
 
 _FEW, _ROUNDED = 3, 0.003
-"""Test images, and the share of them, that another device may take for another class."""
+"""Test images, and the share of them, whose predicted class may differ on another device."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def open_run(path: Path) -> Run:
 def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
     """Raise ValueError unless a model gives the accuracy on the test split that its result has, but for rounding.
 
-    Asked of untied runs alone: nothing else tells their models apart.
+    Used for untied runs only: nothing else identifies their models.
     """
     result = run.result()
     assert result is not None, run.path
@@ -78,7 +78,7 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
 
 
 def obtain(recipe: Recipe, data: Splits, options: RunOptions) -> Run:
-    """Return the run of a recipe and seed below `options.runs_dir`: finished, else gone on with, else trained anew.
+    """Return the run of a recipe and seed below `options.runs_dir`: finished, else resumed, else trained.
 
     Raises what `train` and `resume` raise.
     """
@@ -92,7 +92,7 @@ def obtain(recipe: Recipe, data: Splits, options: RunOptions) -> Run:
 
 
 def _same(recipe: Recipe, data: Splits, options: RunOptions) -> Iterator[RunFolder]:
-    """Find the runs of this recipe and seed on these data; what cannot be read is said and passed over."""
+    """Find the runs of this recipe and seed on these data; unreadable ones are skipped with a message."""
     for path in sorted((options.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
         try:
             folder = RunFolder.open(path)

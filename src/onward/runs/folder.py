@@ -74,7 +74,8 @@ class RunFolder:
         return Metrics(self.path / "metrics.jsonl", self.identity.digest, old=self.identity.old)
 
     def environment(self) -> dict[str, Any]:
-        """Return where the run began. Raises ValueError for a file that is damaged or of another run."""
+        """Return the environment in which the run began. Raises ValueError for a file that is damaged or of another
+        run."""
         path = self.path / "environment.json"
         content = read_json(path)
         check_object(content, {"data_checksum": str}, str(path))
@@ -97,14 +98,14 @@ class RunFolder:
         return self._metrics.rows()
 
     def history(self) -> tuple[EpochDone, ...]:
-        """Return the epochs that are done; what an older run did not note is NaN or empty.
+        """Return the epochs that are done; values missing in older runs are NaN or empty.
 
         Raises ValueError if a row is damaged.
         """
         return tuple(epoch_of(row) for row in self.metrics())
 
     def keep_metrics(self, epochs: int, *, resumed: bool) -> None:
-        """Drop the rows of epochs that a resumed run will do again; say so where a checkpoint or rows are lost."""
+        """Drop the rows of epochs that a resumed run repeats; print a message if a checkpoint or rows are missing."""
         dropped = self._metrics.keep(epochs)
         missing = epochs - len(self.metrics())
         if dropped and not resumed:

@@ -1,4 +1,4 @@
-"""What a model takes and predicts, as its file says it: nothing where these are images and one class."""
+"""The inputs and targets in a model file; none for images and one class."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ _TARGET: Mapping[str, Any] = {"task": str, "mean": list[float], "deviation": lis
 
 @dataclass(frozen=True)
 class TargetForm:
-    """What is predicted where it is no single class: numbers, with their mean and deviation, or several labels."""
+    """Targets other than one class: numbers, with their mean and deviation, or several labels."""
 
     task: Task
     mean: tuple[float, ...] = ()
@@ -21,7 +21,7 @@ class TargetForm:
 
 
 def encode_forms(form: InputForm | None, target: TargetForm | None) -> dict[str, Any]:
-    """Return what a model file says of inputs and targets."""
+    """Return the entries of a model file for inputs and targets."""
     content: dict[str, Any] = {}
     if form is not None:
         columns = [[c.name] if c.categories is None else [c.name, list(c.categories)] for c in form.columns]
@@ -38,7 +38,7 @@ def encode_forms(form: InputForm | None, target: TargetForm | None) -> dict[str,
 def decode_forms(
     content: Mapping[str, Any], shape: tuple[int, ...], outputs: int, where: str
 ) -> tuple[InputForm | None, TargetForm | None]:
-    """Read both back. Raises ValueError naming the file for what is none."""
+    """Read both back. Raises ValueError naming the file for other entries."""
     form = target = None
     if "form" in content:
         found = content["form"]

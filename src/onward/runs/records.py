@@ -1,4 +1,4 @@
-"""Records: what is filed of a finished run, one checksummed JSON each, and how they are read back."""
+"""Records of finished runs: one checksummed JSON file each, written and read here."""
 
 import re
 from collections import defaultdict
@@ -37,7 +37,7 @@ RESULT: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Record:
-    """A finished run on record: its recipe as this version reads it and calls it, and everything that was filed."""
+    """A recorded run: its recipe under today's name, and the filed result."""
 
     recipe: Recipe
     result: Mapping[str, Any]
@@ -65,7 +65,7 @@ class Record:
 
 @dataclass(frozen=True, order=True)
 class Row:
-    """What stands in one row of a table: the seeds of a recipe that were trained on the same images."""
+    """One row of a table: the seeds of a recipe that were trained on the same images."""
 
     recipe: str
     data: str
@@ -85,14 +85,14 @@ def make_record(
     validation: Accuracy,
     machine: dict[str, Any],
 ) -> dict[str, Any]:
-    """Collect what a number needs to be trusted: recipe, seed, data, machine, commit. Accuracies are fractions.
+    """Return all that documents a number: recipe, seed, data, machine, commit. Accuracies are fractions.
 
     `machine` is the environment in which the run began: what it was trained with.
     """
     memory, meter = peak_memory(learner.device)
     parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
     return {
-        **machine,  # first: it may not say what the run says
+        **machine,  # first: it may not overwrite values of the run
         "recipe": recipe.name,
         "seed": recipe.seed,
         "test_accuracy": test.of_default_rule,
@@ -116,7 +116,7 @@ def make_record(
 
 
 def foreign(recipe: Recipe, data: str, note: str) -> str:
-    """Say why images, by name and note of their data set, are not those that a recipe is listed with; else nothing."""
+    """Return why images, by name and note of their data set, are not those of a recipe in the list; else empty."""
     listed = (find(recipe.name) or recipe).data.name
     if recipe.data.name != listed:
         return f"these are not the images of {listed} but of {data}"
@@ -124,7 +124,7 @@ def foreign(recipe: Recipe, data: str, note: str) -> str:
 
 
 def foreign_result(recipe: Recipe, result: Mapping[str, Any]) -> str:
-    """Say the same of a result; one that an older version wrote has no note, but numbers of images."""
+    """Return the same for a result; older results have no note, but numbers of images."""
     named = next((known for known in NAMED_SETS if known.name == recipe.data.name), None)
     note = result["data_note"]
     if named is not None and not note:
@@ -189,14 +189,14 @@ def read_record(path: Path) -> Record:
     try:
         check_object(result, RESULT, str(path))
         recipe = decode(result["config"], Recipe, "config")
-        _check_told(result, recipe)
+        _check_consistent(result, recipe)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
     device = re.sub(r"\b1 threads$", "1 thread", result["device"])  # as older versions wrote it
     return Record(replace(recipe, name=current(recipe.name)), result | {"device": device})
 
 
-def _check_told(result: Mapping[str, Any], recipe: Recipe) -> None:
+def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
     """Raise ValueError where a result is not that of its settings, or has an accuracy that is no fraction."""
     for name, told, is_so in (("recipe", result["recipe"], recipe.name), ("seed", result["seed"], recipe.seed)):
         if told != is_so:

@@ -1,4 +1,4 @@
-"""Carrying out a recipe: a run folder that can be stopped at any moment and resumed bit for bit."""
+"""Training a recipe in a run folder, which can be stopped at any moment and resumed bit for bit."""
 
 import os
 import time
@@ -44,7 +44,7 @@ class Interrupted(Exception):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """Where a run happens: everything that does not change its result, but for rounding."""
+    """Where and how a run executes: folders, device, workers. Does not affect results beyond rounding."""
 
     data_dir: Path | None = None
     """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
@@ -73,13 +73,13 @@ def train(
     init: Path | None = None,
     logger: Logger | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
-    """Train from the start in a new run folder; return it with the result. `verbose` shows how far it is.
+    """Train from the start in a new run folder; return it with the result. `verbose` shows its progress.
 
     `logger` takes the numbers of every epoch. `init` is a finished run whose weights the training begins with, wherever
     they fit; the result says so.
     Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
     """
-    encode(recipe)  # what cannot be written down is not trained
+    encode(recipe)  # settings that cannot be written to a file are refused
     check_logger(logger)
     loggers_of(options, Path(), logger)  # what is not installed leaves no folder behind
     device = choose_device(options.device)
@@ -156,7 +156,7 @@ def begin(
 def follow(
     training: Training, folder: RunFolder, listener: Listener, log: Log, after: Callable[[StepDone | EpochDone], None]
 ) -> None:
-    """Train to the end; write down and log what happens and tell a listener. `after` is called with every event."""
+    """Train to the end; file, log and display every event. `after` is called with every event."""
     training.evaluator.watch = listener.stage
     for event in training:
         if isinstance(event, EpochDone):
@@ -170,26 +170,26 @@ def follow(
 
 
 def loggers_of(options: RunOptions, folder: Path, logger: Logger | None = None) -> list[Logger]:
-    """Return what logs a run in a folder. Raises ValueError for what is not installed."""
+    """Return the loggers of a run in a folder. Raises ValueError for a logger that is not installed."""
     return [*([] if logger is None else [logger]), *([] if options.log is None else [TensorBoard(folder)])]
 
 
 def judge(training: Training, data: Splits) -> tuple[Accuracy, Accuracy]:
-    """Finish a training that has seen its last epoch; return what it comes to on the validation and the test split."""
+    """Finish a training after its last epoch; return its accuracy on the validation and the test split."""
     training.finish()
     validation = training.evaluator.accuracy(data.validation, "validating")
     return validation, training.evaluator.accuracy(data.test, "testing")  # read once, after everything has been chosen
 
 
 def test_values(test: Accuracy) -> dict[str, float]:
-    """Return what a logger gets of the accuracy on the test split."""
+    """Return the test accuracies for a logger, by rule."""
     return {"test/accuracy": test.of_default_rule, **{f"test/{rule}": value for rule, value in test.by_rule.items()}}
 
 
 def conclude(
     folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, seconds: float, found: tuple[Accuracy, Accuracy]
 ) -> dict[str, Any]:
-    """Write model and result of a training that took so long; `found` is on the validation and on the test split."""
+    """Write the model and result of a training; `found` are its accuracies on the validation and the test split."""
     validation, test = found
     result = make_record(
         recipe,

@@ -1,4 +1,4 @@
-"""A trial: a step of a learner that is dropped, so that what cannot be trained is refused before a run begins."""
+"""A trial step on a copy of a learner, which raises before a run begins if the learner cannot be trained."""
 
 import copy
 from dataclasses import replace

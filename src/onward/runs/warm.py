@@ -9,7 +9,7 @@ from onward.runs.model import load_model
 
 
 def warm_start(learner: Learner, run: Path) -> str:
-    """Give a learner the weights of a finished run wherever they fit; say in words how many blocks that were.
+    """Give a learner the weights of a finished run wherever they fit; return in words how many blocks that were.
 
     Heads of other classes stay as they were drawn, and so does what prepares the inputs. Raises ValueError for a run
     whose network is another one.
