@@ -57,8 +57,7 @@ def from_arrays(
 
     `kind` is that of the inputs; by default their rank decides: images [N H W], [N C H W] or [N H W C], a table [N D]
     or DataFrame, an array of any other shape. Windows [N C T] and tokens [N T] have to be declared. uint8 images stay
-    uint8; all other numbers keep the precision of floats, and each channel or column is standardized by the training
-    rows.
+    uint8; all other numbers keep the precision of floats, and columns are standardized by training rows.
 
     Labels are class indices [N], names of classes (texts, truth values, categories), with task "values" numbers [N] or
     [N K], with "labels" zeros and ones [N K]. Without test arrays a `test_fraction` is carved out, stratified by class
