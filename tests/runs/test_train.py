@@ -270,7 +270,7 @@ def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: RunO
 
 
 def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path):
-    ours, theirs = _killed_and_whole(tmp_path, kills=2)
+    ours, theirs = _killed_and_whole(tmp_path, kills=1)
     assert _outcome(ours) == _outcome(theirs)
     assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
 
