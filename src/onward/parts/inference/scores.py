@@ -191,17 +191,17 @@ class LinearReadout(InferenceRule):
             if self.standardize:
                 self._fit_standardized(rows, labels, among)
             else:
-                self._forward_backward(rows.take, rows, labels, among)
+                self._fit(rows.take, rows, labels, among)
 
     def _fit_standardized(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"]) -> None:
         """Fit on standardized features, and write their scale into the weights."""
         mean, variance = rows.moments()
         scale = (variance + 0.01 * variance.mean()).rsqrt()
-        self._forward_backward(lambda index: rows.take(index).sub_(mean).mul_(scale), rows, labels, among)
+        self._fit(lambda index: rows.take(index).sub_(mean).mul_(scale), rows, labels, among)
         self.weight = self.weight * scale
         self.bias = self.bias - self.weight @ mean
 
-    def _forward_backward(
+    def _fit(
         self,
         features: Callable[[Tensor], Tensor],
         rows: Rows,
