@@ -49,7 +49,7 @@ DOORS = {
     "pipeline": {*_RUNS, "costs"},
     "modules": _RUNS,
     "export": _RUNS,
-    "testing": {"core", "algorithms", "nets", "measure"},
+    "testing": {"core", "algorithms", "nets", "measure", "parts"},
     "sklearn": _ALL,
     "cli": _ALL,
     "__main__": {"cli"},
