@@ -4,6 +4,7 @@ from dataclasses import replace
 from importlib import import_module
 
 import pytest
+import torch
 
 from onward.algorithms import DeeperForward
 from onward.core import TrainerSettings
@@ -88,3 +89,40 @@ def test_a_name_of_a_room_is_found_by_its_old_name(room: str, old: str, new: str
         assert getattr(module, old) is getattr(module, new)
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = module.nothing
+
+
+def test_a_read_out_can_be_built_by_the_arguments_of_before():
+    goodness = import_module("onward.parts.goodness")
+    with pytest.warns(DeprecationWarning, match=r"PooledLinear is now LinearHead\(\.\.\., zero=True\)"):
+        pooled = goodness.PooledLinear(3, 4, cells=(2, 2))
+    assert type(pooled) is goodness.LinearHead
+    assert pooled.linear.in_features == 16 and not pooled.linear.weight.any() and pooled.linear.bias is not None
+    with pytest.warns(DeprecationWarning, match="Projection is now LinearHead"):
+        maps, rows = (goodness.Projection(3, 4, maps=maps, features=40) for maps in (True, False))
+    assert maps.cells == goodness.largest_grid(4, 40) == (2, 4) and rows.cells == (1, 1)
+    assert maps.linear.bias is None and maps.linear.weight.any()
+    with pytest.warns(DeprecationWarning), pytest.raises(ValueError, match="features must be at least 1, got 0"):
+        goodness.Projection(3, 4, maps=False, features=0)
+
+
+def test_a_cross_entropy_can_be_built_by_the_arguments_of_before():
+    objective = import_module("onward.parts.objective")
+    with pytest.warns(DeprecationWarning, match=r"TemperedCrossEntropy is now CrossEntropy\(temperature=0\.1\)"):
+        assert objective.TemperedCrossEntropy() == objective.CrossEntropy(temperature=0.1)
+    with pytest.warns(DeprecationWarning):
+        assert objective.TemperedCrossEntropy(temperature=0.5) == objective.CrossEntropy(temperature=0.5)
+
+
+@pytest.mark.parametrize(("name", "remedy"), [("BlockGoodness", "LastGoodness"), ("FirstBlocks", "head=True")])
+def test_a_name_without_a_successor_is_refused_with_the_remedy(name: str, remedy: str):
+    with pytest.raises(ImportError, match=f"{name} is no longer there: .*{remedy}"):
+        exec(f"from onward.parts.inference import {name}")
+
+
+@pytest.mark.parametrize("name", ["BestBlock", "SumGoodness"])
+def test_an_argument_that_is_gone_is_accepted_at_its_default_alone(name: str):
+    rule = getattr(import_module("onward.parts.inference"), name)
+    with pytest.warns(DeprecationWarning, match=f"{name}.leave_out is gone"):
+        assert isinstance(rule(leave_out=0), torch.nn.Module)
+    with pytest.raises(ValueError, match=rf"leave_out=1 is no longer an argument of {name}: mark the head"):
+        rule(leave_out=1)

@@ -2,13 +2,17 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
 from inspect import getattr_static
-from typing import Any, TypeVar
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
 
 C = TypeVar("C", bound=type)
+F = TypeVar("F", bound=Callable[..., Any])
+
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Renamed:
@@ -65,10 +69,22 @@ def renamed_fields(**renamed: str) -> Callable[[C], C]:
     return decorate
 
 
-def former_names(module: str, **renamed: str) -> Callable[[str], Any]:
-    """Return the `__getattr__` of a module with renamed names, `Old="New"`; it raises AttributeError for others."""
+def former_names(
+    module: str, *, calls: Mapping[str, tuple[str, Any]] = _NONE, gone: Mapping[str, str] = _NONE, **renamed: str
+) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module with renamed names, `Old="New"`; it raises AttributeError for others.
+
+    `calls` has, for a name whose arguments changed too, the call of today as text, and a function that takes the old
+    arguments. `gone` has names without a successor and the remedy for each: they raise ImportError, since an import
+    shows no other message.
+    """
 
     def __getattr__(name: str) -> Any:
+        if name in calls:
+            _warn(module, name, calls[name][0])
+            return calls[name][1]
+        if name in gone:
+            raise ImportError(f"{module}.{name} is no longer there: {gone[name]}")
         if name not in renamed:
             raise AttributeError(f"module {module!r} has no attribute {name!r}")
         _warn(module, name, renamed[name])
@@ -77,5 +93,26 @@ def former_names(module: str, **renamed: str) -> Callable[[str], Any]:
     return __getattr__
 
 
-def _warn(holder: str, old: str, new: str) -> None:
-    warnings.warn(f"{holder}.{old} is now {new}", DeprecationWarning, stacklevel=3)
+def removed_argument(name: str, *, default: Any, remedy: str) -> Callable[[F], F]:
+    """Decorate a function that lost a named argument: its default is accepted with a warning.
+
+    Raises ValueError with the remedy for another value.
+    """
+
+    def decorate(function: F) -> F:
+        @wraps(function)
+        def called(*args: Any, **values: Any) -> Any:
+            if name in values:
+                value, holder = values.pop(name), function.__qualname__.removesuffix(".__init__")
+                if value != default:
+                    raise ValueError(f"{name}={value!r} is no longer an argument of {holder}: {remedy}")
+                _warn(holder, name, "gone: leave it out", verb="is")
+            return function(*args, **values)
+
+        return cast(F, called)
+
+    return decorate
+
+
+def _warn(holder: str, old: str, new: str, *, verb: str = "is now") -> None:
+    warnings.warn(f"{holder}.{old} {verb} {new}", DeprecationWarning, stacklevel=3)

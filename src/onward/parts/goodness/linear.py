@@ -101,3 +101,17 @@ def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, i
     while channels * rows * columns > features and columns > 1:
         rows, columns = (rows // 2, columns) if rows == columns else (rows, columns // 2)
     return rows, columns
+
+
+def pooled_linear(num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True) -> LinearHead:
+    """Return what `PooledLinear` was: a linear head whose weights begin at zero unless told otherwise."""
+    return LinearHead(num_classes, channels, cells=cells, zero=zero)
+
+
+def projection(num_classes: int, channels: int, *, maps: bool, features: int) -> LinearHead:
+    """Return what `Projection` was: a linear head without a bias, on the largest grid with at most `features` values.
+
+    Raises ValueError if `features` is below 1.
+    """
+    cells = largest_grid(channels, features)
+    return LinearHead(num_classes, channels, cells=cells if maps else (1, 1), bias=False)

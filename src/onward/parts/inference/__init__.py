@@ -1,5 +1,6 @@
 """Inference rules: how the goodness of all blocks becomes class scores."""
 
+from onward.core.renamed import former_names
 from onward.parts.inference.early_exit import (
     EarlyExit,
     block_costs,
@@ -35,3 +36,12 @@ __all__ = [
     "predict_through_heads",
     "trade_off",
 ]
+
+__getattr__ = former_names(
+    __name__,
+    gone={
+        "BlockGoodness": "HeadGoodness reads the head, LastGoodness the last block before it, "
+        "and BestBlock, after choose(index), the block of that number",
+        "FirstBlocks": "mark the head, LocalBlock(..., head=True): rules over blocks leave it out",
+    },
+)

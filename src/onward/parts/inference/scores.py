@@ -10,7 +10,12 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from onward.core import Evidence, Evidences, InferenceRule
+from onward.core.renamed import removed_argument
 from onward.parts.ops.rows import Rows
+
+_without_leave_out = removed_argument(
+    "leave_out", default=0, remedy="mark the head, LocalBlock(..., head=True), and it is left out"
+)
 
 
 class SumGoodness(InferenceRule):
@@ -22,6 +27,7 @@ class SumGoodness(InferenceRule):
 
     reads_head = False
 
+    @_without_leave_out
     def __init__(self, start: int = 0):
         super().__init__()
         self.start = start
@@ -58,6 +64,7 @@ class BestBlock(InferenceRule):
 
     chosen: Tensor
 
+    @_without_leave_out
     def __init__(self):
         super().__init__()
         self.register_buffer("chosen", torch.tensor(-1))

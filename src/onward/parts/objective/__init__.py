@@ -1,7 +1,7 @@
 """Objectives: the loss of a block from its goodness and the target."""
 
 from onward.core.renamed import former_names
-from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold
+from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold, tempered_cross_entropy
 from onward.parts.objective.competition import Mixture, PositiveNegative
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin, ViewMargin
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
@@ -34,4 +34,9 @@ __all__ = [
     "sparsemax",
 ]
 
-__getattr__ = former_names(__name__, TellGoodness="CarryGoodness", WithOthers="AddEarlierGoodness")
+__getattr__ = former_names(
+    __name__,
+    calls={"TemperedCrossEntropy": ("CrossEntropy(temperature=0.1)", tempered_cross_entropy)},
+    TellGoodness="CarryGoodness",
+    WithOthers="AddEarlierGoodness",
+)
