@@ -20,10 +20,10 @@ from onward.core import (
     ObservedEvidence,
     TrainerSettings,
 )
+from onward.core.metrics import ClassMetrics, RunningError, confusion_of, rightly
 from onward.core.renamed import Renamed
 from onward.data import Source, batches
 from onward.parts.inference.numbers import MeanValues
-from onward.training.metrics import ClassMetrics, RunningError, confusion_of, rightly
 
 Seen = Iterable[tuple[Evidence, Tensor]]
 
