@@ -19,6 +19,7 @@ from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
 from onward.core.labels import Task, check_several, check_values, class_indices
+from onward.core.metrics import RunningError, are_right
 from onward.core.ranges import Count, check_value
 from onward.core.renamed import Renamed
 from onward.core.settings import TrainerSettings
@@ -260,7 +261,8 @@ class Learner(nn.Module):
     def score(self, images: Any, labels: Any, *, rule: str | None = None, batch_size: int = 500) -> float:
         """Return the share of inputs whose most likely class is their label, an accuracy between 0 and 1.
 
-        Several labels: the share of inputs with all labels right. Numbers: R2, 1 if perfect, 0 for their mean.
+        Several labels: the share of inputs with all labels right. Numbers: R2, 1 if perfect, 0 for their mean; of
+        constant numbers 1 if all are predicted exactly, else 0.
         Raises ValueError for labels of no class, for other numbers of inputs and labels, and for none at all.
         """
         x, y = self.check_inputs(images), self.check_targets(labels, rule=rule)
@@ -268,13 +270,11 @@ class Learner(nn.Module):
         if not len(y):
             raise ValueError("images is empty: give at least one image to score")
         predicted, y = self.predict(x, rule=rule, batch_size=batch_size).cpu(), y.cpu()
-        if y.ndim == 1:
-            return float((predicted == y).double().mean())
-        if self.task == "labels":
-            return float((predicted == y.bool()).all(dim=1).double().mean())
-        error = (y - predicted.reshape(y.shape)).square().sum(0)
-        spread = (y - y.mean(0)).square().sum(0)
-        return float(torch.where(spread > 0, 1 - error / spread, (error == 0).double()).mean())
+        if self.task != "values":
+            return float(are_right(predicted, y.to(predicted.dtype)).double().mean())
+        errors = RunningError(y.shape[1])
+        errors.add(y, predicted.reshape(y.shape))
+        return errors.r2
 
     def check_targets(self, labels: Any, *, rule: str | None = None) -> Shaped[Tensor, "B *K"]:
         """Return labels as the training had them, given as `onward.from_arrays` takes them.

@@ -43,18 +43,23 @@ class ClassMetrics:
 
 
 class RunningError:
-    """Squared errors of numbers, batch by batch: mean squared error and R2, the mean over the numbers of a row."""
+    """Errors of numbers, batch by batch: squared, absolute and R2; each is the mean over the numbers of a row."""
 
     def __init__(self, count: int):
         self.rows = 0
         self.error = torch.zeros(count, dtype=torch.float64)
+        self.absolute = torch.zeros(count, dtype=torch.float64)
         self.mean = torch.zeros(count, dtype=torch.float64)
         self.spread = torch.zeros(count, dtype=torch.float64)
 
     def add(self, targets: Float[Tensor, "B K"], predicted: Float[Tensor, "B K"]) -> None:
-        """Count a batch."""
+        """Count a batch, which may be empty."""
+        if not len(targets):
+            return
         targets, predicted = targets.double().cpu(), predicted.double().cpu()
-        self.error += (targets - predicted).square().sum(0)
+        difference = targets - predicted
+        self.error += difference.square().sum(0)
+        self.absolute += difference.abs().sum(0)
         rows, mean = len(targets), targets.mean(0)
         whole, gap = self.rows + rows, mean - self.mean
         self.spread += (targets - mean).square().sum(0) + gap.square() * self.rows * rows / whole
@@ -67,23 +72,59 @@ class RunningError:
         return float((self.error / max(self.rows, 1)).mean())
 
     @property
+    def mae(self) -> float:
+        """Mean absolute error."""
+        return float((self.absolute / max(self.rows, 1)).mean())
+
+    @property
     def r2(self) -> float:
-        """1 - error / variance: 1 is perfect, 0 is that of predicting the mean. Of constant targets 1 if right, else
-        0."""
+        """1 - error / variance: 1 is perfect, 0 is that of predicting the mean.
+
+        Constant targets have no variance: 1 if all are predicted exactly, else 0, as scikit-learn has it.
+        """
         exact = (self.error == 0).double()
         return float(torch.where(self.spread > 0, 1 - self.error / self.spread.clamp_min(1e-300), exact).mean())
 
 
-def label_f1(targets: Shaped[Tensor, "N K"], predicted: Bool[Tensor, "N K"]) -> tuple[float, ...]:
-    """Return F1 of each label, 2 hits / (2 hits + misses + false alarms); 0 for a label that never occurs."""
-    wanted = targets.bool().cpu()
-    predicted = predicted.cpu()
-    hits, wrong = (wanted & predicted).sum(0).double(), (wanted ^ predicted).sum(0).double()
-    return tuple((2 * hits / (2 * hits + wrong).clamp_min(1)).tolist())
+class RunningLabels:
+    """Labels that are right, batch by batch, of samples that have several."""
+
+    def __init__(self):
+        self.samples = self.cells = self.right = self.exact = self.hits = self.marked = 0
+
+    def add(self, targets: Bool[Tensor, "B K"], predicted: Bool[Tensor, "B K"]) -> None:
+        """Count a batch."""
+        self.samples += len(targets)
+        self.cells += targets.numel()
+        self.right += int((predicted == targets).sum())
+        self.exact += int(are_right(predicted, targets).sum())
+        self.hits += int((predicted & targets).sum())
+        self.marked += int(predicted.sum() + targets.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of labels that are right."""
+        return self.right / max(self.cells, 1)
+
+    @property
+    def exact_match(self) -> float:
+        """Share of samples with all labels right."""
+        return self.exact / max(self.samples, 1)
+
+    @property
+    def f1(self) -> float:
+        """2 hits / (2 hits + misses + false alarms) over all labels; 0 if no label was there or predicted."""
+        return 2 * self.hits / max(self.marked, 1)
+
+
+def are_right(predicted: Shaped[Tensor, "B *K"], targets: Shaped[Tensor, "B *K"]) -> Bool[Tensor, "B"]:
+    """Return which samples are predicted correctly: their class, or all of their labels."""
+    right = predicted == targets
+    return right if right.ndim == 1 else right.all(dim=1)
 
 
 def rightly(task: str, scores: Float[Tensor, "B K"], targets: Shaped[Tensor, "B *K"]) -> Bool[Tensor, "B"]:
-    """Return which samples are predicted correctly: their class, or all of their labels."""
+    """Return which samples their scores predict correctly: the class of the largest, or all labels above 0."""
     if task == "labels":
-        return ((scores > 0) == targets.bool()).all(dim=1)
-    return scores.argmax(dim=1) == targets
+        return are_right(scores > 0, targets.bool())
+    return are_right(scores.argmax(dim=1), targets)

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from onward.core import IGNORED
+from onward.core.metrics import ClassMetrics, RunningError, RunningLabels, confusion_of
 from onward.modules.batch import Task
 
 
@@ -25,7 +26,8 @@ class Metrics:
         self.confusion = torch.zeros(outputs, outputs, dtype=torch.int64) if outputs <= 1000 else None
         self.sums: dict[str, float] = {}
         self.count = 0
-        self.targets = torch.zeros(3, outputs, dtype=torch.float64)  # sum, sum of squares, squared error; per value
+        self.labels = RunningLabels()
+        self.errors = RunningError(outputs)
 
     def add(self, scores: Float[Tensor, "N C"], target: Tensor) -> None:
         """Count a batch: scores in rows, and their targets."""
@@ -42,25 +44,20 @@ class Metrics:
         """Return all metrics by name. Raises ValueError where nothing was counted."""
         if not self.count:
             raise ValueError("there is nothing to evaluate: the loader gave no row that counts")
-        found: dict[str, Any] = {name: total / self.count for name, total in self.sums.items()}
         if self.task == "values":
-            total, squares, errors = self.targets
-            spread = squares - total.square() / self.count
-            found["r2"] = float((1 - errors / spread.clamp_min(1e-30)).mean())
-        elif self.task == "labels":
-            hits, told, truth = (self.sums[name] for name in ("hits", "told", "truth"))
-            found = {name: value for name, value in found.items() if name not in ("hits", "told", "truth")}
-            found["f1"] = 2 * hits / (told + truth) if told + truth else 1.0
-        else:
-            loss = self.sums["loss"] / self.count
-            if self.task in ("tokens", "next_token"):
-                found["perplexity"], found["bits"] = math.exp(min(loss, 700.0)), loss / math.log(2)
-            if self.confusion is not None:
-                there = self.confusion.sum(dim=1)
-                recall = self.confusion.diagonal() / there.clamp_min(1)
-                found["balanced_accuracy"] = float(recall[there > 0].mean())
-                found |= {"confusion": self.confusion.tolist()} if len(self.confusion) <= 100 else {}
-                found["class_recall"] = [float(r) if n else math.nan for r, n in zip(recall, there, strict=True)]
+            return {"mse": self.errors.mse, "mae": self.errors.mae, "r2": self.errors.r2}
+        loss = self.sums["loss"] / self.count
+        if self.task == "labels":
+            seen = self.labels
+            return {"loss": loss, "accuracy": seen.accuracy, "exact": seen.exact_match, "f1": seen.f1}
+        found: dict[str, Any] = {"loss": loss, "accuracy": self.sums["accuracy"] / self.count}
+        if self.task in ("tokens", "next_token"):
+            found["perplexity"], found["bits"] = math.exp(min(loss, 700.0)), loss / math.log(2)
+        if self.confusion is not None:
+            metrics = ClassMetrics(self.confusion)
+            found["balanced_accuracy"] = metrics.balanced_accuracy
+            found |= {"confusion": self.confusion.tolist()} if len(self.confusion) <= 100 else {}
+            found["class_recall"] = list(metrics.recall)
         return found
 
     def _add_classes(self, scores: Tensor, target: Tensor) -> None:
@@ -70,29 +67,19 @@ class Metrics:
         told = scores.argmax(dim=1)
         self._count("accuracy", (told == target).sum())
         if self.confusion is not None:
-            size = len(self.confusion)
-            self.confusion += torch.bincount(target * size + told, minlength=size**2).view(size, size)
+            self.confusion += confusion_of(target, told, len(self.confusion))
         self.count += len(target)
 
     def _add_labels(self, scores: Tensor, target: Tensor) -> None:
-        told, truth = scores > 0, target > 0.5
         loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, target.float(), reduction="none")
         self._count("loss", loss.mean(dim=1).sum())
-        self._count("accuracy", (told == truth).float().mean(dim=1).sum())
-        self._count("exact", (told == truth).all(dim=1).sum())
-        for name, found in (("hits", told & truth), ("told", told), ("truth", truth)):
-            self._count(name, found.sum())
+        self.labels.add(target > 0.5, scores > 0)
         self.count += len(target)
 
     def _add_values(self, scores: Tensor, target: Tensor) -> None:
         told = ~target.isnan().any(dim=1)
-        scores, target = scores[told], target[told]
-        difference = (scores - target).double()
-        self._count("mse", difference.square().mean(dim=1).sum())
-        self._count("mae", difference.abs().mean(dim=1).sum())
-        wide = target.double()
-        self.targets += torch.stack([wide.sum(0), wide.square().sum(0), difference.square().sum(0)])
-        self.count += len(target)
+        self.errors.add(target[told], scores[told])
+        self.count = self.errors.rows
 
     def _count(self, name: str, value: Tensor | int) -> None:
         self.sums[name] = self.sums.get(name, 0.0) + float(value)

@@ -11,9 +11,10 @@ import altair as alt
 import torch
 from jaxtyping import Float
 from PIL import Image
-from torch import Tensor, as_tensor, bincount, nn
+from torch import Tensor, as_tensor, nn
 
 from onward.core import Learner
+from onward.core.metrics import confusion_of
 from onward.plots.charts import Chart, finished, matrix
 from onward.plots.style import INK, RIGHT, SOFT, WRONG, SeriesStyle
 from onward.runs.finished import Run
@@ -33,7 +34,7 @@ def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title
     """
     asked, images, told, names = _asked(learner, images, labels)
     found = asked.predict_scores(images).cpu().argmax(dim=1)
-    counts = bincount(told * len(names) + found, minlength=len(names) ** 2).reshape(len(names), len(names))
+    counts = confusion_of(told, found, len(names))
     return matrix(SeriesStyle(title or "a learner", 0, False), names, counts.tolist())
 
 
