@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
+from sklearn.metrics import r2_score
 from torch import Tensor
 
 from onward.algorithms import MonoForward
@@ -83,6 +84,9 @@ def test_a_stream_teaches_numbers_and_several_labels_too(task):
     for _ in range(30):
         online.partial_fit(rows, targets)
     assert learner.score(rows, targets) > before + 0.1
+    if task == "values":
+        assert learner.score(rows, targets) == pytest.approx(r2_score(targets, learner.predict(rows)), abs=1e-6)
+        assert learner.score(rows, np.full((40, 2), 0.1)) == 0.0
 
 
 def test_the_mode_of_the_learner_is_left_as_it_was_found():

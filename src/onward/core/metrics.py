@@ -51,6 +51,8 @@ class RunningError:
         self.absolute = torch.zeros(count, dtype=torch.float64)
         self.mean = torch.zeros(count, dtype=torch.float64)
         self.spread = torch.zeros(count, dtype=torch.float64)
+        self.low = torch.full((count,), torch.inf, dtype=torch.float64)
+        self.high = -self.low
 
     def add(self, targets: Float[Tensor, "B K"], predicted: Float[Tensor, "B K"]) -> None:
         """Count a batch, which may be empty."""
@@ -64,6 +66,7 @@ class RunningError:
         whole, gap = self.rows + rows, mean - self.mean
         self.spread += (targets - mean).square().sum(0) + gap.square() * self.rows * rows / whole
         self.mean += gap * rows / whole
+        self.low, self.high = self.low.minimum(targets.amin(0)), self.high.maximum(targets.amax(0))
         self.rows = whole
 
     @property
@@ -83,7 +86,8 @@ class RunningError:
         Constant targets have no variance: 1 if all are predicted exactly, else 0, as scikit-learn has it.
         """
         exact = (self.error == 0).double()
-        return float(torch.where(self.spread > 0, 1 - self.error / self.spread.clamp_min(1e-300), exact).mean())
+        varied = self.low < self.high  # rounding gives constants a spread above 0
+        return float(torch.where(varied, 1 - self.error / self.spread.clamp_min(1e-300), exact).mean())
 
 
 class RunningLabels:
