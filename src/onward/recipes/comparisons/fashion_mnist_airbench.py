@@ -13,15 +13,15 @@ from onward.nets import Airbench, TinyCNN
 from onward.recipes.budgets import MUON, MUON_READ_OUT, Budget
 from onward.recipes.recipe import Recipe
 
-_CLOTHES = DataSettings(
+_DATA = DataSettings(
     name="fashion_mnist", validation_fraction=0.05,
     augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
 )
 _BUDGET = Budget(
-    data=_CLOTHES, net=Airbench(width=60), trainer=MUON, epochs=4, batch_size=256, backprop_rate=0.1,
+    data=_DATA, net=Airbench(width=60), trainer=MUON, epochs=4, batch_size=256, backprop_rate=0.1,
 )
 _READ_OUT = Budget(
-    data=_CLOTHES, net=Airbench(width=60), trainer=MUON_READ_OUT, epochs=4, batch_size=256, backprop_rate=0.1,
+    data=_DATA, net=Airbench(width=60), trainer=MUON_READ_OUT, epochs=4, batch_size=256, backprop_rate=0.1,
 )
 
 ROWS = (

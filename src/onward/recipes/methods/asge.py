@@ -73,7 +73,7 @@ ROWS = (
         trainer=MUON_READ_OUT, epochs=4, batch_size=256, backprop_rate=0.1,
         published=Published(test_accuracy=0.9965, source="Gong et al. 2026, abstract"),
     ),
-    # Clothes stand in the middle as they are: no shifts.
+    # Images of Fashion-MNIST are centered as they come: no shifts.
     Recipe(
         method="asge", scale="cpu", description="airbench network",
         data=DataSettings(
