@@ -126,3 +126,11 @@ def test_an_argument_that_is_gone_is_accepted_at_its_default_alone(name: str):
         assert isinstance(rule(leave_out=0), torch.nn.Module)
     with pytest.raises(ValueError, match=rf"leave_out=1 is no longer an argument of {name}: mark the head"):
         rule(leave_out=1)
+
+
+def test_an_argument_of_a_function_that_is_gone_is_told_too():
+    similarities, features = import_module("onward.parts.auxiliary").similarities, torch.eye(3)
+    with pytest.warns(DeprecationWarning, match=r"similarities\.eps is gone: leave it out"):
+        assert torch.equal(similarities(features, eps=1e-8), similarities(features))
+    with pytest.raises(ValueError, match=r"eps=0\.1 is no longer an argument of similarities: deviations below 1e-8"):
+        similarities(features, eps=0.1)

@@ -8,6 +8,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core import Auxiliary, Target, constant
+from onward.core.renamed import removed_argument
 from onward.parts.ops.activity import widen
 from onward.parts.ops.feature_maps import as_map
 
@@ -54,6 +55,7 @@ def map_deviation(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
     return _Deviation.apply(flat) if flat.shape[2] > 1 else widen(flat).squeeze(2)
 
 
+@removed_argument("eps", default=1e-8, remedy="deviations below 1e-8 count as zero")
 def similarities(features: Float[Tensor, "B D"]) -> Float[Tensor, "B B"]:
     """Return the cosine of every pair of samples, each first centered to mean 0 over its own features.
 
