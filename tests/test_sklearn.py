@@ -95,7 +95,8 @@ def test_rows_can_come_bit_by_bit():
     with pytest.raises(ValueError, match="'rose', which is none of the classes"):
         model.partial_fit(IRIS.data[:2], ["rose", "rose"])
     fitted = LocalRegressor(**QUICK).fit(IRIS.data, IRIS.target)
-    assert fitted.partial_fit(IRIS.data, IRIS.target).steps_ > 9 * 15
+    before = fitted.steps_
+    assert fitted.partial_fit(IRIS.data, IRIS.target).steps_ == before + 10
 
 
 def test_weights_are_used():

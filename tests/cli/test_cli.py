@@ -84,10 +84,10 @@ def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(known, "RECIPES", (quick,))
     monkeypatch.setattr(train_command, "train_pipelined", lambda recipe, where, how, resume: train(recipe, where))
     train_module = sys.modules["onward.runs.train"]
-    of_a_run = train_module.environment
+    written = train_module.to_json
     for number, messages in enumerate(("bf16", "exact")):  # as environment.json of a pipeline says
         told = {"pipeline": {"messages": messages}}
-        monkeypatch.setattr(train_module, "environment", lambda device, told=told: {**of_a_run(device), **told})
+        monkeypatch.setattr(train_module, "to_json", lambda machine, told=told: {**written(machine), **told})
         assert main(["train", "--seed", str(number), "--pipeline", "--messages", messages, "--device", "cpu"]) == 0
         said = "not recorded: messages were rounded to bf16"
         assert (said in capsys.readouterr().out) == (messages == "bf16")

@@ -286,7 +286,7 @@ def test_a_flipped_bit_in_a_page_that_has_a_checksum_is_found(tmp_path, shard, b
 @pytest.mark.parametrize(("told", "found"), [(3, 2), (0, 1)])
 def test_rows_are_counted(told, found):
     check_rows(found, found)
-    with pytest.raises(OSError, match=rf"says that it has {told} rows, but has {found}"):
+    with pytest.raises(OSError, match=rf"its metadata declare {told} rows, but it has {found}"):
         check_rows(told, found)
 
 

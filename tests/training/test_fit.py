@@ -146,7 +146,7 @@ def test_trainings_in_threads_give_each_what_it_gives_alone(toy_data: Splits):
         ),
         (
             {"data": torch.utils.data.TensorDataset(torch.zeros(3, 1, 8, 8))},
-            "train is a TensorDataset: give a DataLoader|data is a TensorDataset: give",
+            r"data is a TensorDataset, of single samples: give DataLoader\(data, batch_size=64\)",
         ),
     ],
 )
