@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple
 
 import pytest
 
+from onward.storage import forms
 from onward.storage.typed import ABSENT, from_json, to_json
 
 
@@ -74,3 +75,29 @@ def test_keys_of_another_version_are_passed_over_and_what_has_a_default_may_lack
 def test_what_is_wrong_is_said_with_its_field(content, message: str):
     with pytest.raises(ValueError, match=message):
         from_json(content, Whole, "here")
+
+
+@dataclass(frozen=True)
+class Table:
+    counts: tuple[tuple[int, ...], ...]
+    values: tuple[float, ...] = ()
+
+
+def test_numbers_are_checked_all_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(forms, "_is", lambda value, kind: pytest.fail("each number is looked at by itself"))
+    content = {"counts": [[1, -2, 2**63 - 1], [-(2**63)]], "values": [0.5, float("nan")]}
+    assert from_json(content, Table, "here").counts == ((1, -2, 2**63 - 1), (-(2**63),))
+    assert from_json({"counts": [], "values": [1, 2]}, Table, "here") == Table((), (1, 2))
+
+
+@pytest.mark.parametrize("wrong", [True, 1.0, "1", None, 2**63, -(2**63) - 1])
+def test_one_wrong_number_among_many_is_named(wrong):
+    with pytest.raises(ValueError, match="entry 2 of entry 1 of counts in here must be a whole number"):
+        from_json({"counts": [[1], [0, 1, wrong, 3]]}, Table, "here")
+
+
+@pytest.mark.parametrize("wrong", [False, "1", None, 2**63])
+def test_whole_numbers_may_stand_among_others(wrong):
+    assert from_json({"counts": [], "values": [0.5, 1]}, Table, "here").values == (0.5, 1)
+    with pytest.raises(ValueError, match="entry 1 of values in here must be a number"):
+        from_json({"counts": [], "values": [2, wrong, 0.5]}, Table, "here")

@@ -1,11 +1,13 @@
 """Forms: whether a JSON value is of the type that a field asks for, and words for what is wrong."""
 
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, Union, get_args, get_origin
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
+PLAIN = (int, float, str, bool)
+"""Types that a value has or has not, without a look into it."""
 _LARGEST = 2**63  # what a tensor can hold and measure
 
 
@@ -60,11 +62,21 @@ def _check_list(value: Any, kind: Any, where: str) -> None:
     if not isinstance(value, list | tuple):
         raise ValueError(f"{where} must be a list, got {shown(value)}")
     if get_origin(kind) is list or inner[-1] is Ellipsis:
+        if inner[0] in PLAIN and _all_are(value, inner[0]):
+            return
         inner = (inner[0],) * len(value)
     if len(value) != len(inner):
         raise ValueError(f"{where} must have {len(inner)} entries, got {len(value)}")
     for index, (item, each) in enumerate(zip(value, inner, strict=True)):
         check_value(item, each, f"entry {index} of {where}")
+
+
+def _all_are(values: Sequence[Any], kind: Any) -> bool:
+    """Whether all values are certainly of a plain type, found at once: a matrix can have a million."""
+    types_met = set(map(type, values))
+    if types_met == {int} and kind in (int, float):
+        return min(values) >= -_LARGEST and max(values) < _LARGEST
+    return types_met <= {kind} and kind is not int
 
 
 def _is(value: Any, kind: Any) -> bool:

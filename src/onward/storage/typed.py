@@ -10,7 +10,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from onward.storage.forms import check_value, is_union, shown
+from onward.storage.forms import PLAIN, check_value, is_union, shown
 
 T = TypeVar("T")
 
@@ -56,7 +56,8 @@ def _value(value: Any, kind: Any, where: str) -> Any:
             return _value(value, holder, where)
     if _is_object(kind):
         return from_json(value, kind, where)
-    if get_origin(kind) is tuple and inner[-1] is Ellipsis and isinstance(value, list):
+    several = get_origin(kind) is tuple and inner[-1] is Ellipsis and inner[0] not in PLAIN
+    if several and isinstance(value, list):
         return tuple(_value(item, inner[0], f"entry {k} of {where}") for k, item in enumerate(value))
     if get_origin(kind) is dict and isinstance(value, dict):
         return {key: _value(item, inner[1], f"{key!r} of {where}") for key, item in value.items()}
