@@ -51,13 +51,14 @@ def test_the_index_is_that_of_the_recipes_and_the_records():
     assert kept["sources"] == index.sources(), again
     records = Path(__file__).parents[2] / "results"
     if records.is_dir():
-        assert kept["records"] == index.summarized(records, kept["old_names"]), again
+        assert index.read_index().records == index.summarized(records, kept["old_names"]), again
 
 
 def test_where_the_sources_have_changed_the_recipes_are_asked(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(index, "sources", lambda: {})
-    monkeypatch.setattr(index, "described", lambda: {"recipes": ["asked"]})
-    assert index.read_index()["recipes"] == ["asked"]
+    told = index.described()
+    monkeypatch.setattr(index, "described", lambda: {**told, "recipes": told["recipes"][:1]})
+    assert [row._asdict() for row in index.read_index().recipes] == told["recipes"][:1]
 
 
 def _list(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
@@ -78,11 +79,11 @@ def test_list_names_everything_and_no_line_is_too_long(
     assert {recipe.name for recipe in RECIPES} <= words
     assert {"digits", "mnist", "fashion_mnist", "cifar10", "cifar100", "svhn"} <= words
     assert {"imagenette", "tiny_imagenet", "imagenet", *CONTROLS} <= words
-    kept = index.read_index()["records"]
+    kept = index.read_index().records
     for recipe in RECIPES:
         if recipe.name in kept:
             at = next(k for k, line in enumerate(lines) if recipe.name in line.split())
-            numbers = f"{100 * kept[recipe.name]['test']:.2f} {kept[recipe.name]['minutes']:,.1f}".split()
+            numbers = f"{100 * kept[recipe.name].test:.2f} {kept[recipe.name].minutes:,.1f}".split()
             beside = lines[at].split() if lines[at].split()[0] != recipe.name else lines[at - 1].split()
             assert beside[:2] == numbers
 
@@ -92,8 +93,8 @@ def test_list_chooses_by_word_method_and_data(capsys: pytest.CaptureFixture[str]
     names = {recipe.name for recipe in RECIPES}
     found = {word for line in every for word in line.split() if word in names and not word.startswith("backprop")}
     assert found and all("mono_forward" in name and "fashion" in name for name in found)
-    own = index.read_index()["records"]["backprop-mono_forward-fashion_mnist-cpu"]
-    assert any(f"; backprop {100 * own['test']:.2f}" in line for line in every)
+    own = index.read_index().records["backprop-mono_forward-fashion_mnist-cpu"]
+    assert any(f"; backprop {100 * own.test:.2f}" in line for line in every)
     assert "algorithms" not in every
     assert any("hcl_ff-cifar100" in line for line in _list(capsys, "--data", "CIFAR100", "--method", "HCLFF"))
 
@@ -103,7 +104,7 @@ def test_list_says_how_far_a_gradient_reaches(
     columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("COLUMNS", str(columns))
-    known = {**index.read_index(), "locality": {"asge-cifar100": "two layers", "asge-digits": "one layer"}}
+    known = index.read_index()._replace(locality={"asge-cifar100": "two layers", "asge-digits": "one layer"})
     monkeypatch.setattr(listing, "read_index", lambda: known)
     lines = _list(capsys, "--method", "asge")
     assert max(map(len, lines)) <= columns
@@ -227,7 +228,8 @@ def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_other
     _file(results, f"{name}/a-part", 0.5, "a part of CIFAR-10")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["50.00", "1.0"] and "numbers on a part of CIFAR-10" in line
-    assert index.with_own({name: {"test": 0.7}}, index.summarized(results, {}))[name] == {"test": 0.7}
+    public = index.Summary(0.7, 1.0, 1)
+    assert index.with_own({name: public}, index.summarized(results, {}))[name] == public
     _file(results, name, 0.6, "")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["60.00", "1.0"] and "numbers on" not in line

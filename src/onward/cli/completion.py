@@ -79,11 +79,11 @@ def _following(before: Sequence[str], begun: str) -> Sequence[str]:
     if command in _TAKE_A_RECIPE and (not rest or (command == _TAKES_MANY and "--" not in "".join(rest))):
         return recipe_names(begun)
     if command == "train" and rest[-1:] == ["--control"]:
-        return [kind for kind, _ in read_index()["controls"]]
+        return [kind for kind, _ in read_index().controls]
     if command == "list" and rest[-1:] == ["--method"]:
-        return sorted({row["method"] for row in read_index()["recipes"]})
+        return sorted({row.method for row in read_index().recipes})
     if command == "list" and rest[-1:] == ["--data"]:
-        return sorted({row["data"] for row in read_index()["recipes"]})
+        return sorted({row.data for row in read_index().recipes})
     if command == "list":
         return ["--method", "--data"]
     if command == "completion" and not rest:

@@ -11,18 +11,57 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _SOURCE = Path(__file__).parent.parent
 _FILE = Path(__file__).with_name("index.json")
 _MADE_FROM = ("algorithms/*.py", "recipes/*.py", "recipes/*/*.py", "data/named.py", "data/sources.py")
 
 
-def read_index() -> dict[str, Any]:
-    """Return algorithms, recipes, controls, old names, data sets, and records and locality by recipe."""
+class RecipeRow(NamedTuple):
+    """What is listed of a recipe."""
+
+    name: str
+    method: str
+    data: str
+    description: str
+
+
+class Summary(NamedTuple):
+    """What the records of a recipe came to: mean test accuracy, a fraction, and minutes of a training."""
+
+    test: float
+    minutes: float
+    seeds: int
+    data: str = ""
+    """The copy of a data set that they were trained on, where it is not the public one."""
+
+
+class Listed(NamedTuple):
+    """All that is listed: names with a line each, and by recipe its records and how far its gradient reaches."""
+
+    algorithms: Sequence[Sequence[str]]
+    recipes: Sequence[RecipeRow]
+    controls: Sequence[Sequence[str]]
+    old_names: Mapping[str, str]
+    data_sets: Sequence[Sequence[str]]
+    records: Mapping[str, Summary]
+    locality: Mapping[str, str]
+
+
+def read_index() -> Listed:
+    """Return what the file has, and what installed packages announce."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
-    filed = {"records": kept["records"], "locality": kept["locality"]}
-    own = kept if kept["sources"] == sources() else {**described(), **filed}
+    told = kept if kept["sources"] == sources() else described()
+    own = Listed(
+        told["algorithms"],
+        [RecipeRow(**row) for row in told["recipes"]],
+        told["controls"],
+        told["old_names"],
+        told["data_sets"],
+        {name: Summary(**found) for name, found in kept["records"].items()},
+        kept["locality"],
+    )
     announced = any(metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes"))
     return _with_packages(own) if announced else own
 
@@ -30,8 +69,8 @@ def read_index() -> dict[str, Any]:
 def recipe_names(begun: str = "") -> list[str]:
     """Return what `onward train` takes: recipes, and their controls where the name of one is begun."""
     index = read_index()
-    rows = [recipe["name"] for recipe in index["recipes"]]
-    kinds = [kind for kind, _ in index["controls"] if begun.startswith(f"{kind}-")]
+    rows = [recipe.name for recipe in index.recipes]
+    kinds = [kind for kind, _ in index.controls if begun.startswith(f"{kind}-")]
     return [*rows, *(f"{kind}-{row}" for kind in kinds for row in rows)]
 
 
@@ -57,45 +96,39 @@ def described() -> dict[str, Any]:
     ]
     return {
         "algorithms": [[cls.__name__, _first_line(cls)] for cls in ALGORITHMS],
-        "recipes": [_recipe_row(recipe) for recipe in RECIPES],
+        "recipes": [_recipe_row(recipe)._asdict() for recipe in RECIPES],
         "controls": [list(item) for item in CONTROLS.items()],
         "old_names": {old: name for name in names for old in former(name)},
         "data_sets": [list(item) for item in DATA_SETS],
     }
 
 
-def _recipe_row(recipe: Any) -> dict[str, str]:
-    return {
-        "name": recipe.name,
-        "method": type(recipe.algorithm).__name__,
-        "data": recipe.data.name,
-        "description": recipe.description,
-    }
+def _recipe_row(recipe: Any) -> RecipeRow:
+    return RecipeRow(recipe.name, type(recipe.algorithm).__name__, recipe.data.name, recipe.description)
 
 
-def _with_packages(index: dict[str, Any]) -> dict[str, Any]:
+def _with_packages(index: Listed) -> Listed:
     """Add what installed packages announce; they are imported for it, and torch with them."""
     from onward import registry
     from onward.recipes.known import known_recipes
 
-    listed = {row["name"] for row in index["recipes"]}
+    listed = {row.name for row in index.recipes}
     added = [recipe for name, recipe in known_recipes().items() if name not in listed]
-    methods = {name for name, _ in index["algorithms"]}
+    methods = {name for name, _ in index.algorithms}
     others = {name: cls for name, cls in registry.ALGORITHMS.values().items() if name not in methods}
     data = [[name, _first_line(made)] for name, made in registry.DATA.values().items()]
-    return {
-        **index,
-        "algorithms": [*index["algorithms"], *([name, _first_line(cls)] for name, cls in others.items())],
-        "recipes": [*index["recipes"], *map(_recipe_row, added)],
-        "data_sets": [*index["data_sets"], *data],
-    }
+    return index._replace(
+        algorithms=[*index.algorithms, *([name, _first_line(cls)] for name, cls in others.items())],
+        recipes=[*index.recipes, *map(_recipe_row, added)],
+        data_sets=[*index.data_sets, *data],
+    )
 
 
 def _first_line(described: Any) -> str:
     return ((described.__doc__ or "").strip().splitlines() or [""])[0]
 
 
-def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]:
     """Return by recipe, as it is called today, what the records below a folder say; what cannot be read is left out.
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
@@ -112,19 +145,16 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, dict[str
     return {name: _summary(*min(notes.items())) for name, notes in copies.items()}  # no note comes first
 
 
-def with_own(filed: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+def with_own(filed: Mapping[str, Summary], own: Mapping[str, Summary]) -> dict[str, Summary]:
     """Return filed summaries and a user's own, which count before them, but not one of a copy before a public set's."""
-    kept = {name for name in own.keys() & filed.keys() if "data" in own[name] and "data" not in filed[name]}
+    kept = {name for name in own.keys() & filed.keys() if own[name].data and not filed[name].data}
     return {**filed, **{name: found for name, found in own.items() if name not in kept}}
 
 
-def _summary(note: str, runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    return {
-        "test": round(statistics.mean(run["test_accuracy"] for run in runs), 6),
-        "minutes": round(statistics.mean(run["train_seconds"] for run in runs) / 60, 3),
-        "seeds": len(runs),
-        **({"data": note} if note else {}),
-    }
+def _summary(note: str, runs: Sequence[Mapping[str, Any]]) -> Summary:
+    test = round(statistics.mean(run["test_accuracy"] for run in runs), 6)
+    minutes = round(statistics.mean(run["train_seconds"] for run in runs) / 60, 3)
+    return Summary(test, minutes, len(runs), note)
 
 
 def localities(folder: Path) -> dict[str, str]:
@@ -141,9 +171,14 @@ def localities(folder: Path) -> dict[str, str]:
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
     told = described()
-    filed = {"records": summarized(records, told["old_names"]), "locality": localities(records)}
+    found = summarized(records, told["old_names"])
+    filed = {"records": {name: _written(each) for name, each in found.items()}, "locality": localities(records)}
     content = {"sources": sources(), **told, **filed}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
+
+
+def _written(found: Summary) -> dict[str, Any]:
+    return {key: value for key, value in found._asdict().items() if key != "data" or value}
 
 
 def _lines(content: Mapping[str, Any]) -> str:

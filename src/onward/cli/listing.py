@@ -3,11 +3,11 @@
 import argparse
 import shutil
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from onward.cli.index import read_index, summarized, with_own
+from onward.cli.index import RecipeRow, Summary, read_index, summarized, with_own
 from onward.cli.words import CommandLineError, fitted
 from onward.screen import likely, shown
 
@@ -33,19 +33,17 @@ def run(words: Sequence[str]) -> None:
         return
     order = _order(words)
     index = read_index()
-    records = with_own(index["records"], summarized(Path("results"), index["old_names"]))
-    reach = index.get("locality", {})
-    recipes = [{**row, "reach": reach.get(row["name"], "")} for row in index["recipes"]]
-    rows = _chosen(recipes, order)
+    records = with_own(index.records, summarized(Path("results"), index.old_names))
+    rows = _chosen(index.recipes, index.locality, order)
     width = shutil.get_terminal_size((200, 50)).columns
     if not _filtered(order):
-        _print_columns("algorithms", index["algorithms"], width)
+        _print_columns("algorithms", index.algorithms, width)
         print("recipes")
     print(_HEAD)
-    _print_recipes(rows, records, width, detailed=_filtered(order))
+    _print_recipes(rows, index.locality, records, width, detailed=_filtered(order))
     if not _filtered(order):
-        _print_columns("controls of every RECIPE: onward train RECIPE --control NAME", index["controls"], width)
-        _print_columns("data sets", index["data_sets"], width)
+        _print_columns("controls of every RECIPE: onward train RECIPE --control NAME", index.controls, width)
+        _print_columns("data sets", index.data_sets, width)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -65,22 +63,22 @@ def _filtered(order: argparse.Namespace) -> bool:
     return bool(order.word or order.method or order.data)
 
 
-def _chosen(recipes: Sequence[dict[str, str]], order: argparse.Namespace) -> list[dict[str, str]]:
+def _chosen(recipes: Sequence[RecipeRow], reach: Mapping[str, str], order: argparse.Namespace) -> list[RecipeRow]:
     """Return the recipes that a user asked for. Raises CommandLineError if there are none."""
     for name in ("method", "data"):
-        asked, known = getattr(order, name), dict.fromkeys(row[name] for row in recipes)
+        asked, known = getattr(order, name), dict.fromkeys(getattr(row, name) for row in recipes)
         if asked and _plain(asked) not in map(_plain, known):
             raise CommandLineError(f"--{name} {asked}: no recipe has it{likely(asked, known)}")
     found = [
         row
         for row in recipes
-        if _plain(order.method) in ("", _plain(row["method"]))
-        and _plain(order.data) in ("", _plain(row["data"]))
-        and any(order.word.lower() in value.lower() for value in row.values())
+        if _plain(order.method) in ("", _plain(row.method))
+        and _plain(order.data) in ("", _plain(row.data))
+        and any(order.word.lower() in value.lower() for value in (*row, reach.get(row.name, "")))
     ]
     if not found:
         asked = " ".join(word for word in (order.word, order.method, order.data) if word)
-        close = likely(order.word, [row["name"] for row in recipes])
+        close = likely(order.word, [row.name for row in recipes])
         raise CommandLineError(f"no recipe has {asked!r}{close}; `onward list` shows all")
     return found
 
@@ -90,31 +88,34 @@ def _plain(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _print_recipes(rows: Sequence[dict[str, str]], records: dict[str, Any], width: int, *, detailed: bool) -> None:
+def _print_recipes(
+    rows: Sequence[RecipeRow], reach: Mapping[str, str], records: Mapping[str, Summary], width: int, *, detailed: bool
+) -> None:
     """Print the recipes method by method."""
-    methods: dict[str, list[dict[str, str]]] = {}
+    methods: dict[str, list[RecipeRow]] = {}
     for row in rows:
-        methods.setdefault(row["method"], []).append(row)
+        methods.setdefault(row.method, []).append(row)
     for method, group in methods.items():
         print(f" {method}")
-        names, reaches = (max(len(row[key]) for row in group) for key in ("name", "reach"))
+        names = max(len(row.name) for row in group)
+        reaches = max(len(reach.get(row.name, "")) for row in group)
         apart = reaches > 0 and width - len(_numbers(None)) - names - reaches - 4 >= _LEAST
         for row in group:
-            control, about = records.get(f"backprop-{row['name']}"), row["description"]
-            about += f"; backprop {100 * control['test']:.2f}" if detailed and control else ""
-            name, beside, copy = row["name"], names, records.get(row["name"], {}).get("data")
-            about += f"; numbers on {copy}" if copy else ""
+            control, about = records.get(f"backprop-{row.name}"), row.description
+            about += f"; backprop {100 * control.test:.2f}" if detailed and control else ""
+            name, beside, found, reached = row.name, names, records.get(row.name), reach.get(row.name, "")
+            about += f"; numbers on {found.data}" if found and found.data else ""
             if apart:
-                name, beside = f"{name:<{names}}  {row['reach']}", names + 2 + reaches
-            elif row["reach"]:
-                about = f"{row['reach']}; {about}"
-            _print_row(_numbers(records.get(row["name"])), name, beside, about, width)
+                name, beside = f"{name:<{names}}  {reached}", names + 2 + reaches
+            elif reached:
+                about = f"{reached}; {about}"
+            _print_row(_numbers(found), name, beside, about, width)
 
 
-def _numbers(record: dict[str, Any] | None) -> str:
+def _numbers(record: Summary | None) -> str:
     test = minutes = ""
     if record is not None:
-        test, minutes = f"{100 * record['test']:.2f}", f"{record['minutes']:,.1f}"
+        test, minutes = f"{100 * record.test:.2f}", f"{record.minutes:,.1f}"
     return f"  {test:>6}  {minutes:>7}  "
 
 

@@ -4,13 +4,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
 from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
-from onward.cli.index import read_index
+from onward.cli.index import Summary, read_index
 from onward.cli.recording import RESULTS
 from onward.recipes import RECIPES, Recipe, control, former, literal
 from onward.recipes.known import find_recipe
@@ -32,11 +32,11 @@ def run(words: Sequence[str]) -> None:
     say(recipe.name)
     for line in literal(recipe).splitlines():
         say(line)
-    for title, text in _sections(recipe, read_index()["records"]):
+    for title, text in _sections(recipe, read_index().records):
         say(f"{title:<12}{text}")
 
 
-def _sections(recipe: Recipe, known: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a recipe, a title and a text each; `known` are records that came along."""
     if recipe.published:
         found = recipe.published
@@ -55,7 +55,7 @@ def _sections(recipe: Recipe, known: Mapping[str, Mapping[str, Any]]) -> Iterato
         yield "before", ", ".join(old)
 
 
-def _recorded(name: str, known: Mapping[str, Mapping[str, Any]], told: str = "") -> list[str]:
+def _recorded(name: str, known: Mapping[str, Summary], told: str = "") -> list[str]:
     """Return what a recipe came to, a line for each set of images: by the records here, or those that came along."""
     by_data: dict[str, list[Record]] = defaultdict(list)
     for place in (name, *former(name)):
@@ -68,7 +68,7 @@ def _recorded(name: str, known: Mapping[str, Mapping[str, Any]], told: str = "")
     }
     if not found and name in known:
         came = known[name]
-        found = {came.get("data", ""): (came["test"], came["minutes"], came["seeds"])}
+        found = {came.data: (came.test, came.minutes, came.seeds)}
     parts = [
         (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", told)
         for data, (test, minutes, seeds) in found.items()
