@@ -14,6 +14,9 @@ import torch
 for name in ("COLUMNS", "LINES"):
     os.environ.pop(name, None)
 
+# One thread, also in the processes that tests start: tests run side by side, and sums must not depend on the machine.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 # The same examples on every run: a failure of a random test must come back when it is looked for.
 hypothesis.settings.register_profile("onward", deadline=None, derandomize=True, max_examples=25, database=None)
 hypothesis.settings.load_profile("onward")
