@@ -84,14 +84,14 @@ def parse(
     except SystemExit as stop:
         if stop.code in (0, None):
             raise
-    told = _one_line(_complaint(read))
-    if told.startswith("Unrecognized options"):
+    message = _one_line(_complaint(read))
+    if message.startswith("Unrecognized options"):
         meant = [] if default is None else _meant(words, default)  # flags of a recipe are those of a default
         if meant:
-            told = f"{told.partition('; did you mean')[0]}; did you mean {' or '.join(meant)}?"
-        elif advice is not None and "did you mean" not in told:
-            told = f"{told}; {advice}"
-    raise CommandLineError(told)
+            message = f"{message.partition('; did you mean')[0]}; did you mean {' or '.join(meant)}?"
+        elif advice is not None and "did you mean" not in message:
+            message = f"{message}; {advice}"
+    raise CommandLineError(message)
 
 
 def _with_new_names(words: Sequence[str], default: object) -> list[str]:
@@ -195,8 +195,8 @@ def _one_line(boxed: str) -> str:
     sections = [part for part in re.split(r"[─-]{5,}", "\n".join(lines)) if part.strip()]
     if not sections:
         return "the command line cannot be understood; see --help"
-    told = [_plainly(" ".join(sections[0].split()))]
+    message = [_plainly(" ".join(sections[0].split()))]
     for section in sections[1:]:
         if section.strip().startswith("Perhaps you meant"):
-            told.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")
-    return "".join(told)
+            message.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")
+    return "".join(message)

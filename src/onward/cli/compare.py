@@ -206,8 +206,8 @@ def _show(found: Comparison) -> None:
         level = "" if first.level is None else f" {plain(first.level)}"
         about = f"learning on the chip, {first.sweep}{level}"
         show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
-    told = verdicts(found)
-    for line in (*told, summary(told)):
+    verdict_lines = verdicts(found)
+    for line in (*verdict_lines, summary(verdict_lines)):
         tell(str(line))
 
 

@@ -109,8 +109,8 @@ def _cost(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
 def _measured_energy(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
     """Return the measured energy above idle, if there is a meter."""
     found = [row.energy.measured for row in every if row.energy.measured is not None]
-    told = [f"{1e3 * measured.joules:.2f}" for measured in found]
-    return [("measured mJ", told)] if len(found) == len(every) else []
+    measured_cells = [f"{1e3 * measured.joules:.2f}" for measured in found]
+    return [("measured mJ", measured_cells)] if len(found) == len(every) else []
 
 
 def _spikes(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:

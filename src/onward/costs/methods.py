@@ -37,8 +37,8 @@ def measure_methods(
     measured = [*own, *controls]
     rates = _rates(measured, device)
     rows = side_by_side(measured, device, next(iter(rates.values())), steps=steps)
-    told = [_told(row, e, rates[e.variant.trainer.precision]) for row, e in zip(rows, measured, strict=True)]
-    return told[: len(own)], told[len(own) :], rates
+    cost_rows = [_told(row, e, rates[e.variant.trainer.precision]) for row, e in zip(rows, measured, strict=True)]
+    return cost_rows[: len(own)], cost_rows[len(own) :], rates
 
 
 def epochs_to(curve: Sequence[EpochDone], target: float) -> int | None:

@@ -197,7 +197,9 @@ def _places(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
     """Return the names of the two arrays of each split. Raises ValueError where they are not clear."""
     if keys == ["arr_0", "arr_1"]:
         return {"train": ("arr_0", "arr_1")}
-    told = f"{file} holds {', '.join(keys)[:200]}: call them images and labels, or x_train, y_train, x_test and y_test"
+    message = (
+        f"{file} holds {', '.join(keys)[:200]}: call them images and labels, or x_train, y_train, x_test and y_test"
+    )
     found: dict[Split, dict[str, str]] = {}
     unknown = []
     for key in keys:
@@ -209,9 +211,9 @@ def _places(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
             continue
         split = splits[0] if splits else "train"
         if found.setdefault(split, {}).setdefault(what[0], key) != key:
-            raise ValueError(f"{told} ({found[split][what[0]]} and {key} are both {what[0]} of {split})")
+            raise ValueError(f"{message} ({found[split][what[0]]} and {key} are both {what[0]} of {split})")
     if "train" not in found or any(len(pair) < 2 for pair in found.values()):
-        raise ValueError(told)
+        raise ValueError(message)
     if unknown:
         warnings.warn(f"{', '.join(unknown)[:200]} in {file} is not used", stacklevel=5)
     return {split: (pair["inputs"], pair["labels"]) for split, pair in found.items()}

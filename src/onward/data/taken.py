@@ -159,8 +159,8 @@ def weights_of(class_weights: Any, data: Splits) -> tuple[float, ...]:
         strange = next((key for key in given if key not in names), None)
         missing = next((name for name in names if name not in given), None)
         if strange is not None or missing is not None:
-            told = f"has {strange!r}, which is no class" if strange is not None else f"lacks {missing!r}"
-            raise ValueError(f"class_weights {told}: give a weight to each of {shown}")
+            fault = f"has {strange!r}, which is no class" if strange is not None else f"lacks {missing!r}"
+            raise ValueError(f"class_weights {fault}: give a weight to each of {shown}")
         class_weights = [given[name] for name in names]
     found = check_finite(class_weights, "class_weights").double().cpu()
     if found.shape != (len(names),):

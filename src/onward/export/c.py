@@ -127,10 +127,10 @@ def c_files(model: Model, learning: Learning | None = None) -> tuple[dict[str, s
 
 def _header(result: Plain) -> str:
     spec, learning = result.model.spec, result.learning
-    told = ""
+    learning_header = ""
     if learning is not None:
         moments = sum(result.moments.values())
-        told = _LEARNING_HEADER.format(
+        learning_header = _LEARNING_HEADER.format(
             batch=learning.batch_size,
             weights=sum(w.size for w in result.weights.values()),
             moments=moments,
@@ -142,7 +142,7 @@ def _header(result: Plain) -> str:
         classes=len(spec.class_names),
         image=result.image_size,
         shape=" x ".join(map(str, spec.shape)),
-        learning=told,
+        learning=learning_header,
     )
 
 

@@ -150,12 +150,12 @@ def _check_places(target: Tensor, rows: int, outputs: int, layout: Layout, mask:
     if not fits or len(seen) != rows or seen.shape[1] != outputs:
         form = ", ".join({"B": str(rows), "D": str(outputs)}.get(axis, axis) for axis in _AXES[layout])
         raise ValueError(f"targets must be [{form}], as the model's output is, got {list(target.shape)}")
-    told = (seen if seen.is_floating_point() else seen.float()).movedim(1, -1)
-    if told.isinf().any():
+    features = (seen if seen.is_floating_point() else seen.float()).movedim(1, -1)
+    if features.isinf().any():
         raise ValueError("targets are not finite: give NaN where there is none")
-    if mask is not None and mask.shape == told.shape[:2] and told.ndim == 3:
-        told = told.masked_fill(~mask.to(told.device)[..., None], torch.nan)
-    return told
+    if mask is not None and mask.shape == features.shape[:2] and features.ndim == 3:
+        features = features.masked_fill(~mask.to(features.device)[..., None], torch.nan)
+    return features
 
 
 def _target(target: Any) -> Tensor:

@@ -64,10 +64,10 @@ class Metrics:
         keep = target != IGNORED
         scores, target = scores[keep], target[keep]
         self._count("loss", torch.nn.functional.cross_entropy(scores, target, reduction="sum") if len(target) else 0)
-        told = scores.argmax(dim=1)
-        self._count("accuracy", (told == target).sum())
+        predicted = scores.argmax(dim=1)
+        self._count("accuracy", (predicted == target).sum())
         if self.confusion is not None:
-            self.confusion += confusion_of(target, told, len(self.confusion))
+            self.confusion += confusion_of(target, predicted, len(self.confusion))
         self.count += len(target)
 
     def _add_labels(self, scores: Tensor, target: Tensor) -> None:
@@ -77,8 +77,8 @@ class Metrics:
         self.count += len(target)
 
     def _add_values(self, scores: Tensor, target: Tensor) -> None:
-        told = ~target.isnan().any(dim=1)
-        self.errors.add(target[told], scores[told])
+        labeled = ~target.isnan().any(dim=1)
+        self.errors.add(target[labeled], scores[labeled])
         self.count = self.errors.rows
 
     def _count(self, name: str, value: Tensor | int) -> None:

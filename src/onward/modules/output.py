@@ -21,8 +21,8 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
         )
     shape = (*shape, 1) if len(shape) == 1 else shape
     ranks: dict[int, Task] = {2: "classes", 3: "tokens", 4: "pixels", 5: "pixels"}
-    told = ranks.get(len(shape)) if task is None else task
-    if told not in RANKS or len(shape) not in RANKS[told]:
+    resolved = ranks.get(len(shape)) if task is None else task
+    if resolved not in RANKS or len(shape) not in RANKS[resolved]:
         known = "; ".join(f"{name} has {' or '.join(map(str, axes))}" for name, axes in RANKS.items())
         raise ValueError(
             f"the model gives {list(shape)}, {len(shape)} axes, which is no output for task {task!r}: {known}"
@@ -38,13 +38,13 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
             f"the model gives {list(shape)}: {outputs} scores, but num_classes is {num_classes}; exchange its output "
             "head for one of that many, or leave num_classes out"
         )
-    if outputs < 2 and told in ("classes", "tokens", "pixels", "next_token"):
+    if outputs < 2 and resolved in ("classes", "tokens", "pixels", "next_token"):
         raise ValueError(
             "the model gives one score, too few for classes: take task='values', or 'labels' for yes and no"
         )
-    _check_scores(seen, cast(Task, told))
+    _check_scores(seen, cast(Task, resolved))
     _check_alone(seen)
-    return cast(Task, told), outputs, shape, cast(Layout, layout)
+    return cast(Task, resolved), outputs, shape, cast(Layout, layout)
 
 
 def _check_scores(seen: Pass, task: Task) -> None:

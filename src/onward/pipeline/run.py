@@ -206,10 +206,12 @@ class _Run:
             found = checkpoints.latest(folder.path)
             kind = "finished" if folder.result() is not None else None if found is None else found[1]
             self.ranks.publish("run", {"folder": str(folder.path.resolve()), "kind": kind})
-        told = self.ranks.wait_for("run")
-        if not (Path(told["folder"]) / "config.json").is_file():
-            raise ValueError(f"{told['folder']} cannot be seen here; --runs-dir must be a folder that all hosts share")
-        return RunFolder(Path(told["folder"])), told["kind"]
+        announced = self.ranks.wait_for("run")
+        if not (Path(announced["folder"]) / "config.json").is_file():
+            raise ValueError(
+                f"{announced['folder']} cannot be seen here; --runs-dir must be a folder that all hosts share"
+            )
+        return RunFolder(Path(announced["folder"])), announced["kind"]
 
     def _open(self, data: Splits, stages: Stages) -> RunFolder:
         session = self.ranks.wait_for("session")

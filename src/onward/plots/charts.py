@@ -86,9 +86,9 @@ def lines(
         band = base.mark_area(clip=True).encode(y=alt.Y("l:Q", scale=scale), y2=alt.Y2("h:Q"), opacity=_picked(0.14))
         layers.append(band)
     layers.append(base.mark_line(strokeWidth=2.2, strokeJoin="round").encode(y=y, strokeDash=dashes, opacity=_picked()))
-    told = [alt.Tooltip("m:N", title="line"), alt.Tooltip("x:Q", title=axis or "x"), alt.Tooltip("t:N", title="%")]
+    tooltip = [alt.Tooltip("m:N", title="line"), alt.Tooltip("x:Q", title=axis or "x"), alt.Tooltip("t:N", title="%")]
     marks = base.mark_point(filled=True, size=52, stroke=CARD, strokeWidth=1.2)
-    layers.append(marks.encode(y=y, shape=shapes, tooltip=told, opacity=_marked()))
+    layers.append(marks.encode(y=y, shape=shapes, tooltip=tooltip, opacity=_marked()))
     most = min(_MOST, max(2, _IN_ALL // max(1, len(lines))))
     rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most)]}
     rows |= {"floor": [{"y": 100 * floor}]} if floor is not None else {}
@@ -113,8 +113,8 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
         texts.append({"i": k, "b": x, "t": bar.text, "m": bar.style.label})
     most = max((bar.total for bar in bars), default=0.0) or 1.0
     x = alt.X("a:Q", axis=None, scale=alt.Scale(domain=[0, most], nice=False, range=[0, {"expr": f"width - {_ROOM}"}]))
-    told = [alt.Tooltip("m:N", title="of"), alt.Tooltip("v:N", title="value")]
-    told += [alt.Tooltip("k:N", title="part")] if kinds else []
+    tooltip = [alt.Tooltip("m:N", title="of"), alt.Tooltip("v:N", title="value")]
+    tooltip += [alt.Tooltip("k:N", title="part")] if kinds else []
     color = _own_color()
     if legend:
         scale = alt.Scale(domain=list(kinds), range=list(PARTS[: len(kinds)]))
@@ -122,7 +122,7 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
     drawn = alt.Chart(alt.NamedData("parts")).mark_bar(size=_THICK, yOffset=below)
     value = alt.Chart(alt.NamedData("values")).mark_text(align="left", baseline="middle", dx=6, dy=below)
     layers = [
-        drawn.encode(x=x, x2=alt.X2("b:Q"), y=_rows(bars), color=color, tooltip=told, opacity=_picked()),
+        drawn.encode(x=x, x2=alt.X2("b:Q"), y=_rows(bars), color=color, tooltip=tooltip, opacity=_picked()),
         value.encode(x=alt.X("b:Q", axis=None), y=_rows(bars), text=alt.Text("t:N")),
         *names,
     ]
@@ -151,15 +151,15 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
         x=alt.X("c:O", scale=alt.Scale(**places), axis=alt.Axis(**axis, labelAngle=-55, labelOverlap=False)),
         y=alt.Y("r:O", scale=alt.Scale(**places), axis=alt.Axis(**axis, labelOverlap=False)),
     )
-    told = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
-    told += [alt.Tooltip("n:Q", title="images"), alt.Tooltip("p:Q", title="%")]
+    tooltip = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
+    tooltip += [alt.Tooltip("n:Q", title="images"), alt.Tooltip("p:Q", title="%")]
     shares = "datum.r == datum.c ? datum.p / 100 : sqrt(datum.p / 100)"  # mistakes are few: small shares of them show
     listed = _listed(names)
     named = {"true": f"{listed}[datum.r]", "taken": f"{listed}[datum.c]", "s": shares}
     cells = base.mark_rect().encode(
         color=alt.ColorValue(WRONG, condition={"test": "datum.r == datum.c", "value": RIGHT}),
         opacity=alt.Opacity("s:Q", scale=None),
-        tooltip=told,
+        tooltip=tooltip,
     )
     cells = cells.transform_calculate(**named)
     fits = alt.OpacityValue(0, condition={"test": f"datum.p >= 0.5 && width / {len(names)} >= 22", "value": 1})
@@ -265,12 +265,12 @@ def _names(styles: Sequence[SeriesStyle], notes: Sequence[str]) -> tuple[list[Ch
 
     Also the height of a row, and how far below its middle it is drawn.
     """
-    names, told = [wrapped(style.label) for style in styles], [wrapped(note, 46) for note in notes]
-    step = _THICK + _GAP + _LINE * (max(map(len, names), default=1) + max(map(len, told), default=0))
+    names, wrapped_notes = [wrapped(style.label) for style in styles], [wrapped(note, 46) for note in notes]
+    step = _THICK + _GAP + _LINE * (max(map(len, names), default=1) + max(map(len, wrapped_notes), default=0))
     below = (step - _GAP - _THICK) / 2
     edge = below - _THICK / 2 - 5  # the lower edge of what stands above a bar
     data: dict[str, Any] = {}
-    for k, (name, note) in enumerate(zip(names, told, strict=True)):
+    for k, (name, note) in enumerate(zip(names, wrapped_notes, strict=True)):
         data.setdefault(f"names-{len(name)}-{len(note)}", []).append({"i": k, "t": name, "s": note})
     layers: list[Chart] = []
     for where, rows in data.items():

@@ -51,8 +51,11 @@ def curves(
             legend=alt.Legend(title=None, orient="top", columns=1),
         ),
     )
-    told = [alt.Tooltip("m:N", title="of"), alt.Tooltip("x:Q", title=x), alt.Tooltip("y:Q", title=y)]
-    layers: list[Chart] = [base.mark_line(strokeWidth=2.2), base.mark_point(filled=True, size=40).encode(tooltip=told)]
+    tooltip = [alt.Tooltip("m:N", title="of"), alt.Tooltip("x:Q", title=x), alt.Tooltip("y:Q", title=y)]
+    layers: list[Chart] = [
+        base.mark_line(strokeWidth=2.2),
+        base.mark_point(filled=True, size=40).encode(tooltip=tooltip),
+    ]
     return finished(layers, {"points": rows}, height, f"{y} against {x}", names)
 
 
@@ -82,11 +85,11 @@ def accuracy_by_cost(points: Sequence[Point], cost: str, *, title: str = "", hei
         ),
     )
     y = alt.Y("y:Q", title="test accuracy, %", scale=alt.Scale(zero=False, padding=8), axis=alt.Axis(tickCount=6))
-    told = [alt.Tooltip("n:N", title="recipe"), alt.Tooltip("y:Q", title="test accuracy, %", format=".2f")]
-    told += [alt.Tooltip("x:Q", title=cost, format=".3s"), alt.Tooltip("k:N", title="gradient reaches")]
+    tooltip = [alt.Tooltip("n:N", title="recipe"), alt.Tooltip("y:Q", title="test accuracy, %", format=".2f")]
+    tooltip += [alt.Tooltip("x:Q", title=cost, format=".3s"), alt.Tooltip("k:N", title="gradient reaches")]
     shapes = alt.Shape("k:N", scale=alt.Scale(domain=kinds, range=marks))
     dots = base.mark_point(filled=True, size=64, stroke=CARD, strokeWidth=1, opacity=0.9)
-    layers: list[Chart] = [dots.encode(y=y, shape=shapes, tooltip=told)]
+    layers: list[Chart] = [dots.encode(y=y, shape=shapes, tooltip=tooltip)]
     if any("l" in row for row in rows):
         low = alt.Y("l:Q", title="test accuracy, %", scale=alt.Scale(zero=False, padding=8))
         interval = base.mark_rule(strokeWidth=1.4, opacity=0.8).encode(y=low, y2=alt.Y2("h:Q"))

@@ -32,9 +32,9 @@ def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title
     Images are [N, C, H, W], as `learner.predict` takes them, labels class indices [N]; of a run, its test split unless
     given. Raises ValueError for images or labels that do not fit the learner, and for a learner without either.
     """
-    asked, images, told, names = _asked(learner, images, labels)
+    asked, images, targets, names = _asked(learner, images, labels)
     found = asked.predict_scores(images).cpu().argmax(dim=1)
-    counts = confusion_of(told, found, len(names))
+    counts = confusion_of(targets, found, len(names))
     return matrix(SeriesStyle(title or "a learner", 0, False), names, counts.tolist())
 
 
@@ -44,12 +44,12 @@ def goodness(learner: Trained, images: Any = None, labels: Any = None) -> Chart:
     Blocks have scales of their own, so that goodness is in standard deviations from the mean of all labels of a block.
     Images and labels are those of `confusion`; raises ValueError as it does.
     """
-    asked, images, told, _ = _asked(learner, images, labels)
+    asked, images, targets, _ = _asked(learner, images, labels)
     scores = asked.score_blocks(images).cpu().double()
     if not scores.numel():
         raise ValueError("no block of this learner scores classes: it has no goodness to show")
     scores = (scores - scores.mean((1, 2), keepdim=True)) / scores.std((1, 2), keepdim=True).clamp_min(1e-12)
-    chosen = told.expand(len(scores), -1)[..., None]
+    chosen = targets.expand(len(scores), -1)[..., None]
     right, wrong = scores.gather(2, chosen)[..., 0], scores.scatter(2, chosen, -torch.inf).amax(2)
     levels = torch.tensor([0.1, 0.25, 0.5, 0.75, 0.9], dtype=torch.float64)
     rows = [
@@ -84,16 +84,16 @@ def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count:
     Below each stands its class, and behind an arrow the one that it is taken for. Images [N, C, H, W] of 1 or 3
     channels and labels are those of `confusion`; raises ValueError as it does, and where all images are told right.
     """
-    asked, images, told, names = _asked(learner, images, labels)
+    asked, images, targets, names = _asked(learner, images, labels)
     scores = asked.predict_scores(images).cpu()
     best, found = scores.max(dim=1)
-    lead = best - scores.gather(1, told[:, None])[:, 0]
-    wrong = (found != told).nonzero().flatten()
+    lead = best - scores.gather(1, targets[:, None])[:, 0]
+    wrong = (found != targets).nonzero().flatten()
     if not len(wrong):
-        raise ValueError(f"all of these {len(told)} images are told right: give more of them")
+        raise ValueError(f"all of these {len(targets)} images are told right: give more of them")
     worst = wrong[lead[wrong].argsort(descending=True, stable=True)][:count]
     shown = asked.check_inputs(images)[worst]
-    pairs = zip(told[worst].tolist(), found[worst].tolist(), strict=True)
+    pairs = zip(targets[worst].tolist(), found[worst].tolist(), strict=True)
     texts = [(names[int(true)], f"→ {names[int(taken)]}") for true, taken in pairs]
     shown = shown.double() / 255 if shown.dtype == torch.uint8 else shown.double()
     return _pictures(shown, texts, "Images that are most wrong")
@@ -172,10 +172,10 @@ def _asked(trained: Trained, images: Any, labels: Any) -> tuple[Learner, Any, Te
     if images is None or labels is None:
         images, labels = _tested(trained)
     names = learner.class_names or tuple(str(k) for k in range(learner.predict_scores(images[:1]).shape[1]))
-    told = as_tensor(labels).long().cpu()
-    if told.shape != (len(images),) or bool(((told < 0) | (told >= len(names))).any()):
+    targets = as_tensor(labels).long().cpu()
+    if targets.shape != (len(images),) or bool(((targets < 0) | (targets >= len(names))).any()):
         raise ValueError(f"labels must be one whole number from 0 to {len(names) - 1} for each of {len(images)} images")
-    return learner, images, told, names
+    return learner, images, targets, names
 
 
 def _tested(trained: Trained) -> tuple[Tensor, Tensor]:

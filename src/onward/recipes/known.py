@@ -35,10 +35,10 @@ def find_recipe(name: str) -> Recipe:
 
 def _not_found(name: str, recipes: Mapping[str, Recipe]) -> str:
     head, dash, row = name.partition("-")
-    told = likely(name, recipes)
-    if dash and head in CONTROLS and not told:
-        told = likely(row, recipes)
-    return f"unknown recipe {name!r}{told}; `onward list` shows all"
+    suggestion = likely(name, recipes)
+    if dash and head in CONTROLS and not suggestion:
+        suggestion = likely(row, recipes)
+    return f"unknown recipe {name!r}{suggestion}; `onward list` shows all"
 
 
 def known_recipes() -> dict[str, Recipe]:

@@ -31,8 +31,8 @@ def _row(run: Record, controls: Sequence[Record]) -> dict[str, object]:
     own = (recipe.name, recipe.seed, run.method, run.data, run.locality, run.accuracy)
     published = None if recipe.published is None else recipe.published.test_accuracy
     beside = controls[0].recipe.name if controls else None
-    told = [run.result.get(name) for name in _TOLD]
-    return dict(zip(_row_names(), (*own, published, beside, *told), strict=True))
+    measures = [run.result.get(name) for name in _TOLD]
+    return dict(zip(_row_names(), (*own, published, beside, *measures), strict=True))
 
 
 def _row_names() -> tuple[str, ...]:

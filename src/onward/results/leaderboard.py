@@ -83,8 +83,8 @@ def _line(row: Mapping[str, Any]) -> str:
         (f"{row['parameters'] / 1e6:.2f} M", row["parameters"]),
         ("" if operations is None else f"{operations:.2e}", "" if operations is None else int(operations)),
     ]
-    told = zip(_COLUMNS, cells, strict=True)
-    return f"<tr>{''.join(_cell(column, text, value) for column, (text, value) in told)}</tr>"
+    columns = zip(_COLUMNS, cells, strict=True)
+    return f"<tr>{''.join(_cell(column, text, value) for column, (text, value) in columns)}</tr>"
 
 
 def _cell(column: str, text: str, value: object) -> str:

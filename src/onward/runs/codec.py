@@ -60,8 +60,10 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
     strange = sorted(value.keys() - known.keys() - passed_over)
     missing = sorted(key for key, (field, _) in known.items() if _needed(field) and key not in value)
     if strange or missing:
-        told = ", ".join([*(f"{key!r} is not known" for key in strange), *(f"{key!r} is missing" for key in missing)])
-        raise ValueError(f"{where}: settings of {name} do not fit this version of onward: {told}")
+        mismatch = ", ".join(
+            [*(f"{key!r} is not known" for key in strange), *(f"{key!r} is missing" for key in missing)]
+        )
+        raise ValueError(f"{where}: settings of {name} do not fit this version of onward: {mismatch}")
     inner = {key: _value(value[key], known[key][1], f"{key} of {where}") for key in value if key not in passed_over}
     try:
         return cls(**inner)

@@ -65,8 +65,8 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
     """
     result = run.result()
     assert result is not None, run.path
-    told = {name: value for name, value in result["test_accuracy_by_rule"].items() if name in measured.by_rule}
-    pairs = [(name, value, measured.by_rule[name]) for name, value in told.items()]
+    recorded = {name: value for name, value in result["test_accuracy_by_rule"].items() if name in measured.by_rule}
+    pairs = [(name, value, measured.by_rule[name]) for name, value in recorded.items()]
     blocks = zip(result.get("test_accuracy_by_block", ()), measured.by_block, strict=False)
     pairs += [(f"scored block {k}", value, found) for k, (value, found) in enumerate(blocks)]
     for name, value, found in pairs:

@@ -67,10 +67,11 @@ def fit(
         seed=seed,
         augmentation=augmentation,
     )
-    told = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    arguments = {"epochs": epochs, "batch_size": batch_size, "seed": seed}
     parts = {"algorithm": algorithm, "net": net, "trainer": settings}
     with logged(
-        [] if logger is None else [logger], lambda: {**told, **{name: encode(part) for name, part in parts.items()}}
+        [] if logger is None else [logger],
+        lambda: {**arguments, **{name: encode(part) for name, part in parts.items()}},
     ) as log:
         learner.history = _shown(training, log) if verbose else _unshown(training, log)
     return learner.eval()

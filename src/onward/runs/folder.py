@@ -181,8 +181,8 @@ class RunFolder:
             content = read_json(described)
             if json_digest(content) != seals["model"]:
                 raise ValueError(f"{described} does not belong to {path}: it is of another run, or was made anew")
-            told = json_digest({name: value for name, value in result.items() if name != "seals"})
-            if content.get("result_sha256") not in (None, told):
+            digest = json_digest({name: value for name, value in result.items() if name != "seals"})
+            if content.get("result_sha256") not in (None, digest):
                 raise ValueError(f"{path} does not belong to {described}: its numbers are of another run, or edited")
             check_digests(self.path, content, read_header(self.path / "model.safetensors").digest)
         if self._metrics.digest() != seals["metrics"]:

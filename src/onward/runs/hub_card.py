@@ -33,7 +33,7 @@ def _head(learner: Learner, spec: ModelSpec, folder: Path, name: str) -> str:
     from huggingface_hub import EvalResult, ModelCardData
 
     images = spec.form is None and learner.task == "classes"
-    told: dict[str, Any] = {"pipeline_tag": "image-classification"} if images else {}
+    metadata: dict[str, Any] = {"pipeline_tag": "image-classification"} if images else {}
     found = learner.origin
     if images and found is not None and _unchanged(learner, folder):
         result = EvalResult(
@@ -43,17 +43,17 @@ def _head(learner: Learner, spec: ModelSpec, folder: Path, name: str) -> str:
             metric_type="accuracy",
             metric_value=round(found.test_accuracy, 4),
         )
-        told |= {"model_name": name.split("/")[-1], "eval_results": [result]}
+        metadata |= {"model_name": name.split("/")[-1], "eval_results": [result]}
     tags = ["onward", "local-learning", type(spec.algorithm).__name__]
-    return ModelCardData(library_name="onward", tags=tags, **told).to_yaml()
+    return ModelCardData(library_name="onward", tags=tags, **metadata).to_yaml()
 
 
 def _takes(learner: Learner, spec: ModelSpec) -> str:
     shape = " x ".join(map(str, spec.shape))
     kind = "images" if spec.form is None else spec.form.kind
-    told = "uint8 or floats in [0, 1]; all preparation is inside" if spec.form is None else "prepared inside"
+    preparation = "uint8 or floats in [0, 1]; all preparation is inside" if spec.form is None else "prepared inside"
     gives = {"classes": "classes, in order", "labels": "labels, each there or not", "values": "values"}[learner.task]
-    return f"- Input: {kind} of shape {shape}, {told}.\n- Output: {gives}: {', '.join(spec.class_names)}."
+    return f"- Input: {kind} of shape {shape}, {preparation}.\n- Output: {gives}: {', '.join(spec.class_names)}."
 
 
 def _use(name: str) -> str:
@@ -69,11 +69,11 @@ def _history(learner: Learner) -> str:
     if not learner.history:
         return ""
     last = learner.history[-1]
-    told = f"{len(learner.history)} epochs; validation accuracy after the last one {last.validation_accuracy:.2%}."
+    outcome = f"{len(learner.history)} epochs; validation accuracy after the last one {last.validation_accuracy:.2%}."
     if not last.block_accuracy:
-        return told
+        return outcome
     rows = "\n".join(f"| {k} | {value:.2%} |" for k, value in enumerate(last.block_accuracy, 1))
-    return f"{told}\n\n| scored block | validation accuracy |\n| --- | --- |\n{rows}"
+    return f"{outcome}\n\n| scored block | validation accuracy |\n| --- | --- |\n{rows}"
 
 
 def _origin(learner: Learner, folder: Path) -> str:

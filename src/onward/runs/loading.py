@@ -37,8 +37,8 @@ def _origin(folder: Path) -> Origin:
     result = read_json(folder / "result.json")
     check_object(result, RESULT, str(folder / "result.json"))
     weights = read_json(folder / "model.json").get("weights_sha256", "")
-    told = (result["recipe"], result["seed"], result["data_note"] or result["data"], result["test_accuracy"])
-    return Origin(*told, weights=weights)
+    provenance = (result["recipe"], result["seed"], result["data_note"] or result["data"], result["test_accuracy"])
+    return Origin(*provenance, weights=weights)
 
 
 def open_model(path: Path | str) -> tuple[Learner, Recipe | None, Path]:

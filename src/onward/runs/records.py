@@ -138,10 +138,10 @@ def record(folder: Path, result: dict[str, Any]) -> Path:
     Raises ValueError if recipe and seed are not those of its settings.
     """
     recipe = decode(result["config"], Recipe, "the settings of a result")
-    told = result["recipe"], result["seed"]
-    if told != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
+    identity = result["recipe"], result["seed"]
+    if identity != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
         raise ValueError(
-            f"a result of recipe {told[0]!r}, seed {told[1]!r} has the settings of {recipe.name!r}, seed "
+            f"a result of recipe {identity[0]!r}, seed {identity[1]!r} has the settings of {recipe.name!r}, seed "
             f"{recipe.seed}: it was put together or edited, and is not recorded"
         )
     path = record_path(folder, recipe.name, recipe.seed, result["data_note"])
@@ -198,9 +198,9 @@ def read_record(path: Path) -> Record:
 
 def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
     """Raise ValueError where a result is not that of its settings, or has an accuracy that is no fraction."""
-    for name, told, is_so in (("recipe", result["recipe"], recipe.name), ("seed", result["seed"], recipe.seed)):
-        if told != is_so:
-            raise ValueError(f"{name} is {told!r} but its settings say {is_so!r}: it was put together or edited")
+    for name, stated, is_so in (("recipe", result["recipe"], recipe.name), ("seed", result["seed"], recipe.seed)):
+        if stated != is_so:
+            raise ValueError(f"{name} is {stated!r} but its settings say {is_so!r}: it was put together or edited")
     accuracies = {"test_accuracy": result["test_accuracy"], "validation_accuracy": result["validation_accuracy"]}
     accuracies |= result["test_accuracy_by_rule"]
     for name, value in accuracies.items():
@@ -218,16 +218,16 @@ def read_records(folder: Path) -> dict[Row, list[Record]]:
     rows: dict[Row, list[Record]] = defaultdict(list)
     for path in sorted((folder / "runs").rglob("seed-*.json")):
         found = read_record(path)
-        told = found.result["recipe"], found.recipe.seed, found.result["data_note"]
-        if path not in (_path(folder, *told), record_path(folder, *told)):
+        identity = found.result["recipe"], found.recipe.seed, found.result["data_note"]
+        if path not in (_path(folder, *identity), record_path(folder, *identity)):
             raise ValueError(
-                f"{path} holds the record of {_path(folder, *told)}: move it there, or delete it if it is a copy"
+                f"{path} holds the record of {_path(folder, *identity)}: move it there, or delete it if it is a copy"
             )
         seeds = rows[Row(found.recipe.name, found.data)]
         if any(other.recipe.seed == found.recipe.seed for other in seeds):
             raise ValueError(
                 f"{path} is the second record of {found.recipe.name}, seed {found.recipe.seed}, beside "
-                f"{filed(folder, *told)}: delete one of them"
+                f"{filed(folder, *identity)}: delete one of them"
             )
         if seeds and seeds[0].recipe.identity() != found.recipe.identity():
             raise ValueError(

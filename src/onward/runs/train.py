@@ -87,9 +87,9 @@ def train(
     learner = prepared(recipe, data, torch.device("cpu"))
     begun: dict[str, Any] = {}
     if init is not None:
-        told = warm_start(learner, init)
+        notice = warm_start(learner, init)
         if verbose:
-            say(told, error=True)
+            say(notice, error=True)
         begun = {"init": os.path.abspath(init)}
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if device.type == "cuda":

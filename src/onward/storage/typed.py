@@ -21,8 +21,8 @@ ABSENT = {"absent": True}
 def to_json(value: Any) -> Any:
     """Turn results into plain JSON values: dataclasses and named tuples into objects, tuples into lists."""
     if is_dataclass(value):
-        told = {f.name: getattr(value, f.name) for f in fields(value) if not _left_out(value, f)}
-        return {name: to_json(inner) for name, inner in told.items()}
+        members = {f.name: getattr(value, f.name) for f in fields(value) if not _left_out(value, f)}
+        return {name: to_json(inner) for name, inner in members.items()}
     if _is_named(type(value)):
         return {name: to_json(inner) for name, inner in zip(value._fields, value, strict=True)}
     if isinstance(value, list | tuple):

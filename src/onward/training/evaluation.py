@@ -237,13 +237,13 @@ def _refuse(name: str, rule: InferenceRule) -> Seen:
 def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidences, watch: Watch = unwatched) -> None:
     """Fit one inference rule; `watch` gets the steps."""
     rule = _rule(learner, name)
-    told = [part for part in rule.modules() if isinstance(part, InferenceRule)]
+    inference_rules = [part for part in rule.modules() if isinstance(part, InferenceRule)]
     try:
-        for part in told:
+        for part in inference_rules:
             part.report_progress = partial(watch, f"fitting {name}, steps")
         rule.fit(train, validation)
     finally:
-        for part in told:
+        for part in inference_rules:
             del part.report_progress
 
 

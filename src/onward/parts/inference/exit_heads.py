@@ -144,5 +144,5 @@ class _Split(NamedTuple):
                 rows.append(own)
             final.append(evidence.block_scores.sum(dim=0).argmax(dim=1).cpu())
             labels.append(y.cpu())
-        told = torch.cat(labels)
-        return cls(blocks, torch.cat(final), told, torch.ones_like(told, dtype=torch.bool))
+        targets = torch.cat(labels)
+        return cls(blocks, torch.cat(final), targets, torch.ones_like(targets, dtype=torch.bool))
