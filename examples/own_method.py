@@ -1,4 +1,4 @@
-"""A method of one's own: the nearest learned center of a class. python examples/own_method.py"""
+"""A custom method: classify by the nearest learned class center. python examples/own_method.py"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""A network of one's own, trained by three methods: bodies in order, and the width of what each gives.
+"""A custom network, trained by three methods: its bodies in order, and the width of each output.
 
 python examples/own_network.py
 """

@@ -1,4 +1,4 @@
-"""A page that learns: a small network trained on digits, as one HTML file that goes on learning in a browser.
+"""A page that learns: a small network trained on digits, as one HTML file that continues to learn in a browser.
 
 `make demo` runs this, and opens the page.
 """

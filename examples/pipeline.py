@@ -1,4 +1,4 @@
-"""A training spread over two processes: each owns some blocks, and no gradient is sent. The result is that of one.
+"""A training distributed over two processes: each owns some blocks, and no gradient is sent. The result is that of one.
 
 python examples/pipeline.py
 """

@@ -1,4 +1,4 @@
-"""A training loop of one's own: `LocalTrainer.step` takes a batch, every block learns by its own loss.
+"""A custom training loop: `LocalTrainer.step` takes a batch, and every block trains on its own loss.
 
 python examples/plain_loop.py
 """
