@@ -36,7 +36,7 @@ def train(
     `data_dir` holds a folder of parquet files for each named data set (default: ONWARD_DATA, else the hub); a
     checkpoint is written every `checkpoint_every` seconds; `workers` processes decode a streamed set. `verbose` shows
     the training on standard error, and `logger` takes the numbers of every epoch: `onward.training.TensorBoard`, or an
-    `onward.training.Logger` of your own. Raises ValueError for what a user can mend, OSError if the folder cannot be
+    `onward.training.Logger` of your own. Raises ValueError for a user's error, OSError if the folder cannot be
     written, and `onward.runs.Interrupted` when a signal stopped it after a checkpoint: `resume` goes on from there.
     """
     options = _options(runs_dir, data_dir, device, checkpoint_every, workers)

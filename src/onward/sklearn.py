@@ -68,7 +68,7 @@ class _LocalEstimator(BaseEstimator):
         return [float(np.mean(list(done.losses.values()))) for done in self.learner_.history]
 
     def _begin(self, x: np.ndarray, y: np.ndarray, names: tuple[str, ...]) -> None:
-        """Build a learner that knows the scale of these rows and nothing else."""
+        """Build an untrained learner with the scale of these rows."""
         self.learner_, _, self._seed = self._built(self._data(x, y, names, None))
         self.learner_.double().eval()
         self._trainer, self.steps_ = None, 0
@@ -159,7 +159,7 @@ class _LocalEstimator(BaseEstimator):
     @gradients_on()
     @processor_set_up()
     def _learn_more(self, x: np.ndarray, y: np.ndarray, weights: np.ndarray | None) -> None:
-        """Go once through rows in batches, at the learning rate itself, as a stream is learned."""
+        """Go once through rows in batches, at the unscheduled `learning_rate`, as for a stream."""
         x, y, weights = _repeated(x, y, weights)
         train = Samples(
             torch.from_numpy(x), torch.from_numpy(y), None if weights is None else torch.from_numpy(weights)

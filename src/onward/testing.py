@@ -1,4 +1,4 @@
-"""What every algorithm must do, as checks for anybody's: `check_algorithm(MyMethod())` in a test of one's own.
+"""Checks that every algorithm must pass: call `check_algorithm(MyMethod())` in your own test.
 
 Each check takes a `Case`, an algorithm on a network, and fails with an AssertionError. Images are made up: every class
 lights four cells of its own on a grid of sixteen, seen through noise.
@@ -46,7 +46,7 @@ class Case:
 
     @cached_property
     def trained(self) -> Learner:
-        """A learner trained on what can be learned; copy it before it is changed."""
+        """A learner trained on learnable labels; copy it before it is changed."""
         return self.train(images()[1])
 
     def train(self, labels: Tensor, *, epochs: int = EPOCHS, global_seed: int = 0, device: str = "cpu") -> Learner:

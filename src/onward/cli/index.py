@@ -52,13 +52,13 @@ class Listed(NamedTuple):
 def read_index() -> Listed:
     """Return what the file has, and what installed packages announce."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
-    told = kept if kept["sources"] == sources() else described()
+    descriptions = kept if kept["sources"] == sources() else described()
     own = Listed(
-        told["algorithms"],
-        [RecipeRow(**row) for row in told["recipes"]],
-        told["controls"],
-        told["old_names"],
-        told["data_sets"],
+        descriptions["algorithms"],
+        [RecipeRow(**row) for row in descriptions["recipes"]],
+        descriptions["controls"],
+        descriptions["old_names"],
+        descriptions["data_sets"],
         {name: Summary(**found) for name, found in kept["records"].items()},
         kept["locality"],
     )
@@ -170,10 +170,10 @@ def localities(folder: Path) -> dict[str, str]:
 
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
-    told = described()
-    found = summarized(records, told["old_names"])
+    descriptions = described()
+    found = summarized(records, descriptions["old_names"])
     filed = {"records": {name: _written(each) for name, each in found.items()}, "locality": localities(records)}
-    content = {"sources": sources(), **told, **filed}
+    content = {"sources": sources(), **descriptions, **filed}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
 
 

@@ -46,8 +46,8 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         yield "recorded", text
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
         names = [f"backprop-{row.name}" for row in (recipe, *_with_the_same_control(recipe))]
-        told = next((texts for name in names if (texts := _recorded(name, known, told=name))), None)
-        for text in told or [f"not trained yet: onward train {recipe.name} --control backprop"]:
+        recorded = next((texts for name in names if (texts := _recorded(name, known, label=name))), None)
+        for text in recorded or [f"not trained yet: onward train {recipe.name} --control backprop"]:
             yield "backprop", text
     if reach := kept(recipe):
         yield "locality", reach
@@ -55,7 +55,7 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         yield "before", ", ".join(old)
 
 
-def _recorded(name: str, known: Mapping[str, Summary], told: str = "") -> list[str]:
+def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[str]:
     """Return what a recipe came to, a line for each set of images: by the records here, or those that came along."""
     by_data: dict[str, list[Record]] = defaultdict(list)
     for place in (name, *former(name)):
@@ -70,7 +70,7 @@ def _recorded(name: str, known: Mapping[str, Summary], told: str = "") -> list[s
         came = known[name]
         found = {came.data: (came.test, came.minutes, came.seeds)}
     parts = [
-        (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", told)
+        (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", label)
         for data, (test, minutes, seeds) in found.items()
     ]
     return ["  ".join(part for part in line if part) for line in parts]

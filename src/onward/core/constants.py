@@ -10,7 +10,7 @@ _TRACERS = [getattr(torch._C._TorchDispatchModeKey, name) for name in ("FAKE", "
 
 
 def constant(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
-    """Return `make(*values)`: the same tensor every time, which nobody may write to.
+    """Return `make(*values)`: the same tensor every time, which must not be written to.
 
     Where a program is traced it is made anew, so that the program does not depend on what was computed before.
     """

@@ -1,4 +1,4 @@
-"""Gradients of a training: computed in fp32 and on the training's device, whatever modes the caller has set."""
+"""Gradients of a training: computed in fp32 and on the training's device, regardless of the caller's modes."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,7 +13,7 @@ _AUTOCAST = ("cpu", "cuda")
 def gradients_on() -> Iterator[None]:
     """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`.
 
-    New tensors are fp32 and on the CPU by default, whatever torch's defaults are. The caller's autocast is switched
+    New tensors are fp32 and on the CPU by default, regardless of torch's defaults. The caller's autocast is switched
     off inside: the precision of a training is one of its settings.
     """
     with torch.inference_mode(False), torch.enable_grad(), common_defaults(), ExitStack() as stack:
@@ -25,7 +25,7 @@ def gradients_on() -> Iterator[None]:
 
 @contextmanager
 def common_defaults() -> Iterator[None]:
-    """Use torch's own defaults for new tensors, fp32 and the CPU, whatever the caller has set."""
+    """Use torch's own defaults for new tensors, fp32 and the CPU, regardless of the caller's settings."""
     dtype = torch.get_default_dtype()
     with ExitStack() as stack:
         if torch.get_default_device().type != "cpu":

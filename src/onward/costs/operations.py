@@ -28,7 +28,7 @@ _BATCH = 20  # images of the step that is counted
 
 @dataclass(frozen=True)
 class Operations:
-    """Operations of a step: for each image of its batch, and whatever the batch."""
+    """Operations of a step: for each image of its batch, and per step regardless of the batch size."""
 
     per_image: int
     per_step: int

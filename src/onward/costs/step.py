@@ -60,7 +60,7 @@ class ProcessMemory:
 
 @dataclass(frozen=True)
 class StepCost:
-    """What a step of one way to train costs, beside others; what follows `spikes` is told where it was asked for."""
+    """Costs of a training step; the fields after `spikes` are None where they were not requested."""
 
     name: str
     flops: StepOperations

@@ -103,7 +103,7 @@ def _map(file: Path, expected: str) -> torch.Tensor:
 
 
 def _write(place: Path, entry: Entry):
-    # The whole entry is made under another name and renamed last, so nobody ever sees half of one.
+    # The whole entry is made under another name and renamed last, so that no reader sees an incomplete one.
     temporary = None
     try:
         place.parent.mkdir(parents=True, exist_ok=True)

@@ -90,4 +90,4 @@ def _begin(number: int):
 def _leave_with(parent: int):
     while os.getppid() == parent:
         time.sleep(1.0)
-    os._exit(1)  # nobody reads what would still be written
+    os._exit(1)  # further output would have no reader

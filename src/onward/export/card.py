@@ -1,4 +1,4 @@
-"""The card beside an export: what it is, what it takes and gives, and how it is called."""
+"""The card beside an export: the model, its inputs and outputs, and how to call it."""
 
 from onward.export.program import Model
 from onward.export.step import Learning

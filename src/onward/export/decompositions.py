@@ -59,11 +59,11 @@ _LIBRARY = [
     aten.adaptive_avg_pool2d,
     aten._adaptive_avg_pool2d_backward,
 ]
-"""What torch itself knows how to write."""
+"""Operators that torch itself decomposes."""
 
 
 def decompositions() -> dict[Any, Any]:
-    """Return how to write what core ATen, ONNX or plain loops lack."""
+    """Return decompositions of the operators that core ATen, ONNX or plain loops lack."""
     return {
         **core_aten_decompositions(),
         **get_decompositions(_LIBRARY),

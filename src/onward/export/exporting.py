@@ -29,7 +29,7 @@ Format = Literal["onward", "torch", "onnx", "c", "js", "page", "module"]
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export wrote: files by name with their bytes, and the memory that plain loops take."""
+    """Result of an export: the size of each file in bytes, and the memory of plain loops."""
 
     rule: str
     blocks: int
@@ -124,7 +124,7 @@ def write_files(
 
 
 def memory_of(result: Plain) -> dict[str, int]:
-    """Return the bytes that a model as loops takes: what never changes, weights, optimizer state, working memory."""
+    """Return the bytes of a model as loops: constants, weights, optimizer state, working memory."""
     return {
         "constants": 4 * sum(values.size for values in result.fixed.values()),
         "weights": 4 * sum(values.size for values in result.weights.values()),

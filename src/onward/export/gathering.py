@@ -1,4 +1,4 @@
-"""Operators that gather many elements into one: sums, products of matrices, and what chooses."""
+"""Operators that gather many elements into one: sums, products of matrices, and selections."""
 
 import math
 from typing import Any
@@ -110,7 +110,7 @@ def _cumulate(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
 
 
 def _top(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
-    """Write the largest elements of each row in order, and where they stand; of equals the first."""
+    """Write the largest elements of each row in order, and their indices; of equals the first."""
     value, count = writer.ready(args[0]), args[1]
     axis = len(value.shape) - 1
     if len(args) > 2 and args[2] % len(value.shape) != axis:
@@ -148,7 +148,7 @@ def _largest_and_place(writer: Writer, node: Node, args: Args, kwargs: Named) ->
 
 
 def _along(writer: Writer, value: Value, axis: int) -> Value:
-    """Return the place of the largest along an axis, which stays with length 1."""
+    """Return the index of the largest along an axis, which stays with length 1."""
     kept = tuple(1 if k == axis else n for k, n in enumerate(value.shape))
     result = writer.temporary(kept)
     assert result.array is not None

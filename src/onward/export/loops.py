@@ -14,7 +14,7 @@ from onward.export.values import Arena, Index, Statement, Value, arrange, held, 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a language writes differently: the loop's counter, a local number and a literal."""
+    """Syntax that differs between languages: the loop's counter, a local number and a literal."""
 
     counter: str
     local: str
@@ -76,7 +76,7 @@ class Writer:
         self.line(f"{self.dialect.local} {name} = {value};")
 
     def store(self, value: Value, into: Value | None = None, *, at: Callable[[Index], Index] | None = None) -> Value:
-        """Write a value into an array, a new temporary one unless told otherwise, and return what is held there."""
+        """Write a value into an array, by default a new temporary one, and return the stored value."""
         target = self.temporary(value.shape) if into is None else into
         assert target.array is not None
         if into is not None and self._moves(value, target):
@@ -154,7 +154,7 @@ def _settle(
     order: dict[Node, int],
     now: int,
 ) -> None:
-    """Compute now what would be read later from an array that is about to be written."""
+    """Compute values that would be read later from an array before it is overwritten."""
     for other, value in values.items():
         waits = isinstance(value, Value) and target.array in value.reads and other not in spared
         if waits and any(order[user] > now for user in other.users):

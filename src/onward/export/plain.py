@@ -41,7 +41,7 @@ class Plain:
     fixed: dict[str, np.ndarray] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     blocks: int = 0
-    """Blocks whose scores are written too."""
+    """Blocks with scores as further outputs."""
 
     @property
     def working(self) -> int:
@@ -56,7 +56,7 @@ class Plain:
 def plain(model: Model, dialect: Dialect, learning: Learning | None = None, *, blocks: bool = False) -> Plain:
     """Write a model's scores of one image, and its training step if asked for, as loops.
 
-    `blocks`: the scores of every block too. Raises ValueError, by name, for what loops cannot say.
+    `blocks`: the scores of every block too. Raises ValueError, by name, for operators that loops do not have.
     """
     step = None if learning is None else trace_step(model, learning)
     result = Plain(model, Routine([], Arena()), learning=learning)
@@ -159,6 +159,6 @@ def _source(node: Node) -> Node:
 
 
 def _constants(result: Plain, graph: GraphModule) -> dict[Node, Value]:
-    """Name what the tracer took for a constant."""
+    """Name the constants of the trace."""
     nodes = [node for node in graph.graph.nodes if node.op == "get_attr"]
     return {node: _fix(result, getattr(graph, str(node.target)), f"constant {node.target}") for node in nodes}

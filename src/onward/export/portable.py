@@ -67,7 +67,7 @@ def scores_of_state(model: Model, step: Step) -> ExportedProgram:
 
 
 def read_state(model: Model) -> list[str]:
-    """Return the names of what a model reads of a step's state: all but what the optimizer keeps."""
+    """Return the names of a step's state that a model reads: all but the optimizer's."""
     learner = model.learner
     named = [*learner.named_parameters(), *learner.named_buffers()]
     return [name for name, value in named if name.startswith("blocks.") and value.numel()]
@@ -88,12 +88,12 @@ class _ScoresOf(nn.Module):
 
 
 def write_state(step: Step, folder: Path) -> None:
-    """Write what a step begins with."""
+    """Write the initial state of a step."""
     save_file({name: value.contiguous().clone() for name, value in step.state.items()}, folder / "state.safetensors")
 
 
 def check_onnx() -> None:
-    """Raise ValueError, with the remedy, where what writes ONNX is not installed."""
+    """Raise ValueError, with the remedy, where the ONNX exporter is not installed."""
     missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
     if missing:
         raise ValueError(f"--format onnx needs {' and '.join(missing)}: pip install 'onward[export]'")

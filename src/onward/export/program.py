@@ -76,7 +76,7 @@ def trace(model: Model, *, batch: int | None = None, blocks: bool = False) -> Ex
 
 
 class _WithBlocks(nn.Module):
-    """A learner that returns what its rule says, and what each block says."""
+    """A learner that returns the scores of its rule and of each block."""
 
     def __init__(self, learner: Learner):
         super().__init__()

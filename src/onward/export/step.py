@@ -1,4 +1,4 @@
-"""The training step as a pure function: new weights and state from old ones and a batch, by the trainer's own walk."""
+"""The training step as a pure function: new weights and state from old ones and a batch, by the trainer itself."""
 
 import copy
 import math
@@ -43,7 +43,7 @@ class Learning:
 
     @property
     def kept(self) -> tuple[str, ...]:
-        """What the optimizer keeps of a weight."""
+        """Names of the optimizer's state of a weight."""
         if self.optimizer == "adamw":
             return ("first_moment", "second_moment")
         return ("momentum",) if self.momentum else ()

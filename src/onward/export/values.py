@@ -1,4 +1,4 @@
-"""Values of a traced program as loops see them: what stands at an index, and which arrays that reads."""
+"""Values of a traced program as loops see them: the expression of an element, and the arrays that it reads."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -86,7 +86,7 @@ class Statement:
 
 @dataclass
 class Arena:
-    """One stretch of memory that temporary arrays take turns in: `places` are offsets in numbers of four bytes."""
+    """One range of memory that temporary arrays share over time: `places` are offsets in numbers of four bytes."""
 
     places: dict[str, int] = field(default_factory=dict)
     size: int = 0

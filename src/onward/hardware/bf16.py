@@ -17,7 +17,7 @@ from onward.hardware.hooks import Weight, slots
 
 @contextmanager
 def bf16_weights(learner: Learner, *, rounding: str = "stochastic", seed: int = 0) -> Iterator[None]:
-    """Keep the bodies' weights of two or more dimensions in bf16 inside the `with`, whatever trains them.
+    """Keep the bodies' weights of two or more dimensions in bf16 inside the `with`, for any trainer.
 
     A block's weights and gradients become fp32 while its optimizer steps, and only then; optimizer state is fp32.
     `stochastic` rounds up with the probability that makes the mean right, drawn from (seed, weight, write). `kahan`

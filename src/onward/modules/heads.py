@@ -69,7 +69,7 @@ def make_heads(
 ) -> tuple[list[Head], tuple[Span, ...]]:
     """Return a head for each block of the plan, and the spans. Raises ValueError where the algorithm cannot train it.
 
-    The last block is trained on the model's own output by the task's loss, whatever the algorithm.
+    The last block is trained on the model's own output by the task's loss, for every algorithm.
     """
     readings = [Reading(part.layout, per_place(plan)) for part in plan.parts]
     shapes = [reading.shape(part.shape) for reading, part in zip(readings, plan.parts, strict=True)]

@@ -1,4 +1,4 @@
-"""Reading: what a block's parts see of an activity, whatever its layout."""
+"""Reading: the view of an activity that a block's parts get, for every layout."""
 # B batch, D features, H W map, T tokens
 
 from dataclasses import dataclass

@@ -108,7 +108,7 @@ class LastAdd(nn.Module):
 class Append(nn.Module):
     """Appends the skip connection's channels. DeeperForward, eq. 11 for unequal widths.
 
-    As in the released code, old channels follow new ones, whatever class they belong to.
+    As in the released code, old channels follow new ones, regardless of their class.
     """
 
     def forward(self, x: Float[Tensor, "B D H W"], skip: Float[Tensor, "B E H W"]) -> Float[Tensor, "B G H W"]:

@@ -13,7 +13,7 @@ FREE, BUSY = "free", "busy"
 
 
 class State(NamedTuple):
-    """What a rank is doing: free (nobody expects progress), busy, or what it waits for: `input 3` comes from rank 3."""
+    """State of a rank: free (no progress expected), busy, or the message it waits for: `input 3` comes from rank 3."""
 
     doing: str
     since: float

@@ -1,4 +1,4 @@
-"""Charts: lines, bars, confusion matrices and what learning brought back, as wide as their place.
+"""Charts: lines, bars, confusion matrices and recovery by learning, as wide as their container.
 
 Each takes plain values and returns an altair chart. Fractions are drawn as percent.
 """
@@ -59,8 +59,8 @@ def lines(
 ) -> Chart:
     """Return curves of fractions on one pair of axes.
 
-    `places` are the texts below the x axis where x counts from 0; without them, round numbers. `floor` is a level that
-    means nothing was learned. `within` are the bounds of the y axis.
+    `places` are the tick labels of the x axis where x counts from 0; without them, round numbers. `floor` is the level
+    of chance. `within` are the bounds of the y axis.
     """
     low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within)
     xs = [x for line in lines for x, _ in line.points] or [0.0]

@@ -19,7 +19,7 @@ _SHAPES = ("circle", "square", "triangle-up", "cross", "triangle-down", "stroke"
 
 @dataclass(frozen=True)
 class Point:
-    """A training: its name, what it cost, its accuracy as a fraction with its interval, and its kind."""
+    """A training: its name, cost, accuracy as a fraction with its interval, and kind."""
 
     name: str
     cost: Number
@@ -60,7 +60,7 @@ def curves(
 
 
 def accuracy_by_cost(points: Sequence[Point], cost: str, *, title: str = "", height: int = 320) -> Chart:
-    """Return accuracies over what trainings cost, on a logarithmic axis, each with its interval where it has one."""
+    """Return accuracies over training costs, on a logarithmic axis, each with its interval where it has one."""
     rows = [
         {"n": p.name, "x": p.cost, "y": round(100 * p.accuracy, 3), "k": p.kind}
         | ({} if p.low is None or p.high is None else {"l": round(100 * p.low, 3), "h": round(100 * p.high, 3)})

@@ -21,13 +21,13 @@ from onward.runs.finished import Run
 from onward.runs.loading import images_again, load, open_model
 
 Trained = Learner | Run | Path | str
-"""What can be asked: what `fit`, `load` and `train` return, or the folder of a finished run."""
+"""What can be evaluated: the results of `fit`, `load` and `train`, or the folder of a finished run."""
 
 _COLUMNS, _PIXELS, _GAP = 8, 64, 8  # pictures of a row; their largest side, and what is between them
 
 
 def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title: str = "") -> Chart:
-    """Return the matrix of true classes and of what a learner takes them for, in percent of each true class.
+    """Return the confusion matrix of a learner, in percent of each true class.
 
     Images are [N, C, H, W], as `learner.predict` takes them, labels class indices [N]; of a run, its test split unless
     given. Raises ValueError for images or labels that do not fit the learner, and for a learner without either.
@@ -39,7 +39,7 @@ def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title
 
 
 def goodness(learner: Trained, images: Any = None, labels: Any = None) -> Chart:
-    """Return how good each scored block finds the right label and the best wrong one: median, quartiles and deciles.
+    """Return each scored block's goodness of the right label and the best wrong one: median, quartiles and deciles.
 
     Blocks have scales of their own, so that goodness is in standard deviations from the mean of all labels of a block.
     Images and labels are those of `confusion`; raises ValueError as it does.
@@ -81,8 +81,8 @@ def goodness(learner: Trained, images: Any = None, labels: Any = None) -> Chart:
 def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count: int = 16) -> Chart:
     """Return the images that a learner is most wrong about, by how far a wrong class's score is above the right one's.
 
-    Below each stands its class, and behind an arrow the one that it is taken for. Images [N, C, H, W] of 1 or 3
-    channels and labels are those of `confusion`; raises ValueError as it does, and where all images are told right.
+    Below each are its true class and, after an arrow, the predicted one. Images [N, C, H, W] of 1 or 3
+    channels and labels are those of `confusion`; raises ValueError as it does, and without a wrong prediction.
     """
     asked, images, targets, names = _asked(learner, images, labels)
     scores = asked.predict_scores(images).cpu()

@@ -1,4 +1,4 @@
-"""How charts look: their colors, light and dark, and what tells one method from another everywhere."""
+"""The style of charts: colors, light and dark, and the style of each method."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +28,7 @@ _DASHES = ([1, 0], [7, 4], [2, 4], [8, 3, 2, 3])
 
 @dataclass(frozen=True)
 class SeriesStyle:
-    """How a method is told from the others everywhere: its name, a color, a mark, and whether it is a control."""
+    """Style of a method in all charts: its name, a color, a mark, and whether it is a control."""
 
     label: str
     index: int
@@ -52,7 +52,7 @@ class SeriesStyle:
 
 
 def config() -> dict[str, Any]:
-    """Return what all charts share: fonts, axes without frames, and no ground of their own."""
+    """Return the configuration of all charts: fonts, axes without frames, and no ground of their own."""
     axis = {"labelColor": SOFT, "titleColor": SOFT, "gridColor": GRID, "domainColor": SOFT, "tickColor": GRID}
     sizes = {"labelFontSize": 11.5, "titleFontSize": 11.5, "titleFontWeight": "normal", "labelLimit": 140}
     return {

@@ -10,7 +10,7 @@ from onward.runs.finished import Run
 from onward.runs.folder import RunFolder
 
 Trained = Learner | Run | Path | str
-"""What has a history: what `fit` and `load` return, what `train` returns, or the folder of a run, finished or not."""
+"""What has a history: the results of `fit`, `load` and `train`, or the folder of a run, finished or not."""
 
 _SHOWN = 8  # blocks in one chart: as many as there are colors
 

@@ -1,4 +1,4 @@
-"""Charts on paper and on pages: SVG that is light or dark as its reader is, and what an offline page needs."""
+"""Charts on paper and on pages: SVG for light and dark color schemes, and the script of an offline page."""
 
 import json
 import re
@@ -12,7 +12,7 @@ from onward.plots.style import recolored
 
 
 def svg(chart: Chart, *, width: int = 640) -> str:
-    """Return a chart as SVG of that many pixels, which turns dark with its reader's system."""
+    """Return a chart as SVG of that many pixels, which follows the color scheme of the reader's system."""
     import vl_convert
 
     found = chart.properties(width=width).to_dict()

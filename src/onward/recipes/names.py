@@ -1,4 +1,4 @@
-"""Names: METHOD-DATA[-VARIANT][-SCALE] of a row, CONTROL-ROW of a control, and what both were called before."""
+"""Names: METHOD-DATA[-VARIANT][-SCALE] of a row, CONTROL-ROW of a control, and former names of both."""
 
 from collections.abc import Container, Mapping
 
@@ -7,7 +7,7 @@ from onward.recipes.controls import CONTROLS, control
 from onward.recipes.recipe import Recipe
 
 _PREFIXES = {"backprop_recompute": "recompute", "backprop_accumulated": "accumulate"}
-"""What controls were called that now are called after the row, and not after its backprop control."""
+"""Former names of controls that are now named after the row, not after its backprop control."""
 
 
 def current(name: str, rows: Container[str] | None = None) -> str:

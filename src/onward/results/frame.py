@@ -13,7 +13,7 @@ _TOLD = ("validation_accuracy", "epochs", "parameters", "train_seconds", "peak_m
 
 
 def results(folder: Path | str = "results") -> pandas.DataFrame:
-    """Return the recorded runs below a folder, a row each: what was trained on what, and what it came to.
+    """Return the recorded runs below a folder, a row each: training, data and measured results.
 
     Accuracies are fractions, times seconds, memory bytes; what an older version did not note is missing. Raises
     ValueError for a folder without records, and naming the file of a damaged one.

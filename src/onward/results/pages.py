@@ -110,7 +110,7 @@ def _methods(records: Records, folder: Path) -> list[str]:
 
 
 def _costs(folder: Path) -> dict[str, Any]:
-    """Return what a step of each method costs, where that was measured."""
+    """Return the measured costs of a step of each method."""
     path = folder / "benchmarks" / "methods.json"
     return {row["method"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
 
@@ -162,7 +162,7 @@ def _row(row: Row, records: Records) -> dict[str, str]:
 
 
 def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
-    """Write what a row has more than backprop at equal seeds, in points."""
+    """Write a row's accuracy above backprop at equal seeds, in percentage points."""
     ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
     found = difference(ours, theirs)
     if found is None:
@@ -171,7 +171,7 @@ def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
 
 
 def _published(runs: Sequence[Record]) -> tuple[str, str]:
-    """Write the number to meet, with its source, and what the seeds show of it."""
+    """Write the published number, its source and the verdict over seeds."""
     published = published_of(runs[0])
     if published is None:
         return "", ""

@@ -37,7 +37,7 @@ def verdict(values: Sequence[float], published: Published) -> Shown:
     """Tell whether the mean over seeds is above a published number, below it, or neither at a risk of 5 %.
 
     A one-sided test each way: Student's against a bare number, Welch's where that was printed with a deviation over
-    trials. One seed shows nothing. A number is met as it was printed: by half of its last digit less.
+    trials. One seed is no evidence. The published number counts as rounded: half of its last digit is allowed below it.
     """
     ours = estimate(values)
     if ours.deviation is None:

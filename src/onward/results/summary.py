@@ -1,4 +1,4 @@
-"""Recipes as rows: what the seeds of each came to, what its training cost, and how backprop did."""
+"""Recipes as rows: accuracy over seeds, training cost and the gap to backprop."""
 
 from collections.abc import Mapping
 
@@ -12,8 +12,8 @@ from onward.runs.records import Records, Row
 def summary(records: Records, operations: Mapping[Row, int] | None = None) -> DataFrame:
     """Return one row for each recipe on its images: mean and 95 % interval over seeds, cost, and backprop.
 
-    `low` and `high` are missing with one seed; `operations` where they were not counted; `gap`, what a row has more
-    than backprop at equal seeds, where backprop was not trained on the same budget.
+    `low` and `high` are missing with one seed; `operations` where they were not counted; `gap`, its accuracy above
+    backprop at equal seeds, where backprop was not trained on the same budget.
     """
     return DataFrame([_row(row, records, (operations or {}).get(row)) for row in records])
 

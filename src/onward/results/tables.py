@@ -17,7 +17,7 @@ from onward.runs.records import Record, Records, Row, foreign_result
 Printed = Mapping[str, Mapping[str, float]]
 """By method and image set, the published test accuracy."""
 Costs = Mapping[str, Mapping[str, Any]]
-"""By method, what a step of it costs: the rows of `results/benchmarks/methods.json`."""
+"""Step costs by method: the rows of `results/benchmarks/methods.json`."""
 
 _KNOWN = {recipe.name: recipe for recipe in RECIPES}
 _CONTROLS = ("Backprop", "DeepSupervision")
@@ -42,7 +42,7 @@ _SHARED = (
 def control_of(row: Row, records: Records) -> list[Record]:
     """Return the records of a row's control by backprop on the same images and budget.
 
-    Where that of its own name was not trained, another row's is as good if it trains the same network in the same way.
+    If the control of the row's own name was not trained, any control of the same network and training is used.
     """
     run = records[row][0]
     if run.method in _CONTROLS:
@@ -148,7 +148,7 @@ def _best(rows: DataFrame, by: list[str]) -> DataFrame:
 
 
 def _alike(values: Sequence[object], places: Iterable[int]) -> list[list[int]]:
-    """Return the places of equal values together, the first ones first."""
+    """Return the indices of equal values in groups, in order of first appearance."""
     found: dict[object, list[int]] = defaultdict(list)
     for value, place in zip(values, places, strict=True):
         found[value].append(place)
@@ -170,7 +170,7 @@ def _shown(rows: DataFrame, records: Records, *, without: str = "") -> DataFrame
 
 
 def _but_method(recipe: Recipe) -> tuple[Any, ...]:
-    """Return all of a training but its method and what a method needs for its own read-out."""
+    """Return the settings of a training without its method and the method's read-out."""
     same = replace(recipe.trainer, adamw_lr_scale=TrainerSettings.adamw_lr_scale)
     return recipe.net, recipe.data, recipe.epochs, recipe.batch_size, same
 

@@ -211,7 +211,7 @@ def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
 def read_records(folder: Path) -> dict[Row, list[Record]]:
     """Return all records by recipe and images, those of a row by seed.
 
-    A recipe has the name of today, whatever it was called when it was filed. Raises ValueError for a damaged record,
+    A recipe has its current name, even if filed under a former one. Raises ValueError for a damaged record,
     for one that lies elsewhere than where it is filed, as a copy does, for two of one seed, and for seeds of a row that
     were trained in different ways.
     """

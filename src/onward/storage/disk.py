@@ -107,7 +107,7 @@ def make_folder(path: Path) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what killed writes have left in a folder. Nobody may write there now."""
+    """Remove temporary files of killed writes from a folder. No process may write there meanwhile."""
     for path in folder.iterdir():
         if _STRAY.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
             path.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 
 
 def json_writer(content: Mapping[str, Any]) -> Callable[[Path], object]:
-    """Return what writes a JSON object with its own checksum to a path. Raises ValueError for NaN or infinity."""
+    """Return a writer of a JSON object with its own checksum, given a path. Raises ValueError for NaN or infinity."""
     body = {**content, "sha256": json_digest(content)}
     text = json.dumps(body, indent=2, allow_nan=False) + "\n"
     return lambda path: path.write_text(text)
@@ -48,7 +48,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], notes: Mapping[str,
 
 
 def tensor_writer(tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> tuple[Callable[[Path], object], str]:
-    """Return what writes tensors and JSON notes to a path, and their digest."""
+    """Return a function that writes tensors and JSON notes to a path, and their digest."""
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(dict(notes))
     digest = _tensor_digest(plain, text)
@@ -78,14 +78,14 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 @dataclass(frozen=True)
 class TensorHeader:
-    """What a file of `write_tensors` says it holds: shape and type of each tensor, and their digest."""
+    """Header of a file of `write_tensors`: shape and type of each tensor, and their digest."""
 
     forms: dict[str, tuple[tuple[int, ...], str]]
     digest: str
 
 
 def read_header(path: Path) -> TensorHeader:
-    """Read what a file of tensors holds, without its numbers. Raises ValueError as `read_tensors` does."""
+    """Read the header of a tensor file, without its values. Raises ValueError as `read_tensors` does."""
     _check_there(path)
     try:
         with safe_open(path, framework="pt") as file:

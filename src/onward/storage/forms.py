@@ -7,7 +7,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 PLAIN = (int, float, str, bool)
-"""Types that a value has or has not, without a look into it."""
+"""Types that `isinstance` decides without reading the value's content."""
 _LARGEST = 2**63  # what a tensor can hold and measure
 
 
@@ -39,7 +39,7 @@ def check_value(value: Any, kind: Any, where: str) -> None:
 
 @contextmanager
 def naming(said: str) -> Iterator[None]:
-    """Turn whatever goes wrong when something is made of a file's content into a ValueError that begins with `said`."""
+    """Convert any error while a file's content is decoded into a ValueError that begins with `said`."""
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:
@@ -72,7 +72,7 @@ def _check_list(value: Any, kind: Any, where: str) -> None:
 
 
 def _all_are(values: Sequence[Any], kind: Any) -> bool:
-    """Whether all values are certainly of a plain type, found at once: a matrix can have a million."""
+    """Whether all values are certainly of a plain type, in one pass: a matrix can have a million."""
     types_met = set(map(type, values))
     if types_met == {int} and kind in (int, float):
         return min(values) >= -_LARGEST and max(values) < _LARGEST

@@ -42,7 +42,7 @@ def digest_of(content: Mapping[str, Any], before: str = "") -> str:
 
 
 class Metrics:
-    """What was measured in each epoch of a run, a line each, the first one tied to the run's configuration.
+    """Metrics of a run, a line per epoch, the first one tied to the run's configuration.
 
     Lines without a digest are those of a run that began before there were any: `old` runs alone may have them.
     """
@@ -69,7 +69,7 @@ class Metrics:
         return rows
 
     def digest(self) -> str:
-        """Return the digest of the last line, which stands for all."""
+        """Return the digest of the last line, which covers all lines."""
         if self._last is None:
             self.rows()
         assert self._last is not None

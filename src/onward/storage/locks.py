@@ -61,5 +61,5 @@ def _hold(file: BinaryIO, *, wait: bool) -> bool:
     """Lock a file until it is closed; return False if another process holds it."""
     try:
         return lock_descriptor(file.fileno(), blocking=wait)
-    except OSError:  # not every file system has locks: without them everybody may go on
+    except OSError:  # not every file system has locks: without them no process is kept out
         return True

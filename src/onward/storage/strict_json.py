@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 has it: no NaN, no name twice, no nesting without end; whatever is not that is named."""
+"""JSON as RFC 8259 has it: no NaN, no name twice, bounded nesting; errors name the violation."""
 
 import json
 import math

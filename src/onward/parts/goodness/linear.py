@@ -104,7 +104,7 @@ def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, i
 
 
 def pooled_linear(num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True) -> LinearHead:
-    """Return what `PooledLinear` was: a linear head whose weights begin at zero unless told otherwise."""
+    """Return what `PooledLinear` was: a linear head whose weights begin at zero by default."""
     return LinearHead(num_classes, channels, cells=cells, zero=zero)
 
 

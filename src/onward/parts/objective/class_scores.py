@@ -67,5 +67,5 @@ class SoftmaxTwice(Objective):
 
 
 def tempered_cross_entropy(temperature: float = 0.1) -> CrossEntropy:
-    """Return what `TemperedCrossEntropy` was: a cross-entropy whose temperature is 0.1 unless told otherwise."""
+    """Return what `TemperedCrossEntropy` was: a cross-entropy whose temperature is 0.1 by default."""
     return CrossEntropy(temperature=temperature)

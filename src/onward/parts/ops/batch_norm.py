@@ -7,5 +7,5 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def has_batch_norm(bodies: Iterable[nn.Module]) -> bool:
-    """Return whether any body has a batch normalization, of whatever number of axes: it normalizes what it hands on."""
+    """Return whether any body has a batch normalization, of any number of axes: it normalizes the block's output."""
     return any(isinstance(module, _BatchNorm) for body in bodies for module in body.modules())

@@ -17,7 +17,7 @@ def one_hot(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) ->
 
 
 def class_numbers(num_classes: int, device: torch.device) -> Int64[Tensor, "C"]:
-    """Return 0, 1, ... up to the last class; nobody may write to it."""
+    """Return 0, 1, ... up to the last class; it must not be written to."""
     return constant(_numbers, num_classes, device)
 
 
