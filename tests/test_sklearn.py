@@ -5,6 +5,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import load_diabetes, load_iris
@@ -128,3 +129,24 @@ def test_settings_that_are_none_are_refused(settings, message, types_unchecked):
 def test_methods_of_classes_are_refused_for_numbers():
     with pytest.raises(ValueError, match="learns one class of each row"):
         LocalRegressor("predsim").fit(IRIS.data, IRIS.target)
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pytest.param(["x", "y", "x", "y"], id="text"),
+        pytest.param(pandas.Categorical(["x", "y", "x", "y"]), id="categories"),
+        pytest.param(pandas.to_datetime(["2026-01-01"] * 4), id="times"),
+    ],
+)
+def test_a_column_of_other_things_than_numbers_is_named(column):
+    table = pandas.DataFrame({"a": [1.0, 2, 3, 4], "b": column})
+    with pytest.raises(ValueError, match=r"column 'b' holds .*, not numbers: encode it"):
+        LocalClassifier(epochs=1).fit(table, [0, 1, 0, 1])
+
+
+def test_columns_of_numbers_may_be_of_any_type():
+    table = pandas.DataFrame({"a": [1, 2, 3, 4], "b": [True, False, True, False], "c": [1.5, 2, 3, 4]})
+    table = table.astype({"a": "Int64", "c": object})
+    model = LocalClassifier(epochs=1).fit(table, [0, 1, 0, 1])
+    assert model.predict(table).shape == (4,)

@@ -22,11 +22,29 @@ from onward.runs.model import spec_for
 from onward.training import Training
 from onward.training.process import processor_set_up
 
-_checked: Any = validation.validate_data  # arrays, whatever its annotations say
 _ASIDE = 0.1  # of the rows of a regression, to choose the epoch by
 _ENOUGH = 100  # rows from which on some are set aside
 _PATIENCE = 20  # epochs without a better one after which a training ends
 _VALIDATED = 1000  # rows that rules may choose by where none are set aside
+
+
+def _checked(estimator: Any, x: Any, *labels: Any, **settings: Any) -> Any:
+    """Return inputs, and labels if given, as scikit-learn checks them. Raises ValueError, also for columns of text."""
+    if hasattr(x, "iloc") and hasattr(x, "columns"):
+        for name, column in x.items():
+            if getattr(column.dtype, "kind", "O") not in "buifc" and not _holds_numbers(column):
+                raise ValueError(
+                    f"column {name!r} holds {column.dtype}, not numbers: encode it, for example by OneHotEncoder in a "
+                    "ColumnTransformer before this estimator, or give the table to onward.from_arrays, which encodes it"
+                )
+    return validation.validate_data(estimator, x, *labels, **settings)
+
+
+def _holds_numbers(column: Any) -> bool:
+    try:
+        return column.dtype.kind == "O" and column.astype(float) is not None
+    except (TypeError, ValueError):
+        return False
 
 
 class _LocalEstimator(BaseEstimator):
