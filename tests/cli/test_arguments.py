@@ -1,9 +1,10 @@
-"""Reading a command line: flags that were renamed."""
+"""Reading a command line: flags that were renamed or removed."""
 
 import pytest
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
+from onward.cli.words import CommandLineError
 from onward.recipes import ROWS
 
 
@@ -15,3 +16,9 @@ def test_a_renamed_flag_works_and_is_named(words: list[str], capsys: pytest.Capt
     printed = capsys.readouterr().err
     assert "--trainer.averaging is now --trainer.ema-decay\n" in printed
     assert "--algorithm.normaliser is now --algorithm.normalizer\n" in printed
+
+
+def test_a_removed_flag_says_what_to_do():
+    default = flags_of(ROWS["deeper_forward-digits"])
+    with pytest.raises(CommandLineError, match=r"--compile was removed: .* leave it out"):
+        parse(RecipeFlags, "train", ["--compile"], default=default)

@@ -54,6 +54,9 @@ _ELSEWHERE = {
 }
 """Flags of a recipe by their names in other tools."""
 
+_REMOVED = {"--compile": "--compile was removed: compiled bodies took longer than plain ones; leave it out"}
+"""Flags of before that nothing replaces, with what to do."""
+
 _BARE = ("recipe", "options", "pipelining")
 """Settings whose flags have no prefix."""
 
@@ -86,6 +89,9 @@ def parse(
             raise
     message = _one_line(_complaint(read))
     if message.startswith("Unrecognized options"):
+        for word in words:
+            if word in _REMOVED:
+                raise CommandLineError(_REMOVED[word])
         meant = [] if default is None else _meant(words, default)  # flags of a recipe are those of a default
         if meant:
             message = f"{message.partition('; did you mean')[0]}; did you mean {' or '.join(meant)}?"
