@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch import library as operators
 
 import any_model_data as data
 from any_model_data import Task
@@ -72,7 +73,7 @@ def library(name: str) -> Any:
         if "torchvision::nms" not in str(error):
             raise
         for operator in ("nms", "qnms"):
-            torch.library.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
+            operators.define(f"torchvision::{operator}", "(Tensor dets, Tensor scores, float threshold) -> Tensor")
     return importlib.import_module(name)
 
 

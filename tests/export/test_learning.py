@@ -43,7 +43,7 @@ def _steps(step: Step, count: int) -> tuple[list[Tensor], list[Tensor]]:
     return state, losses
 
 
-def _same_weights(state: dict[str, Tensor], model: Model) -> None:
+def _assert_same_weights(state: dict[str, Tensor], model: Model) -> None:
     own = model.learner.state_dict()
     shared = [name for name in state if name in own]
     assert {name for name, _ in model.learner.named_parameters()} & set(shared), "nothing to compare"
@@ -58,7 +58,7 @@ def test_a_step_makes_the_same_weights(algorithm, net):
     (state, losses), trainer = _steps(step, 2), _trainer(model, learning)
     for number in range(2):
         torch.testing.assert_close(losses[number], trainer.step(IMAGES, LABELS, step=number), **CLOSE)
-    _same_weights(dict(zip(step.state, state, strict=True)), model)
+    _assert_same_weights(dict(zip(step.state, state, strict=True)), model)
 
 
 def test_a_block_learns_at_its_own_share_of_the_rate():
@@ -67,7 +67,7 @@ def test_a_block_learns_at_its_own_share_of_the_rate():
     (state, _), trainer = _steps(step, 2), _trainer(model, learning)
     for number in range(2):
         trainer.step(IMAGES, LABELS, step=number)
-    _same_weights(dict(zip(step.state, state, strict=True)), model)
+    _assert_same_weights(dict(zip(step.state, state, strict=True)), model)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_every_optimizer(learning: Learning):
     (state, _), trainer = _steps(step, 3), _trainer(model, learning)
     for number in range(3):
         trainer.step(IMAGES, LABELS, step=number)
-    _same_weights(dict(zip(step.state, state, strict=True)), model)
+    _assert_same_weights(dict(zip(step.state, state, strict=True)), model)
     weights = len(dict(model.learner.named_parameters()))
     assert len(step.state) == weights * (1 + len(learning.kept))
 
@@ -144,7 +144,7 @@ def test_torch_learns_and_scores(tmp_path: Path):
     results = step(*(state[name] for name in names), IMAGES, LABELS, torch.tensor(1.0), torch.tensor(RATE))
     _trainer(model, learning).step(IMAGES, LABELS, step=0)
     new = dict(zip(names, results, strict=False))
-    _same_weights(new, model)
+    _assert_same_weights(new, model)
     read = [name for name, _ in model.learner.named_parameters() if name.startswith("blocks.")]
     scores = torch.export.load(folder / "scores.pt2").module()(*(new[name] for name in read), IMAGES[:3])
     torch.testing.assert_close(scores, model.learner.predict_scores(IMAGES[:3]), **CLOSE)

@@ -31,7 +31,7 @@ def library(monkeypatch: pytest.MonkeyPatch):
         sys.modules.pop(name, None)
 
 
-def learns(model: nn.Module, batch, algorithm=None, **options) -> None:
+def assert_learns(model: nn.Module, batch, algorithm=None, **options) -> None:
     torch.manual_seed(0)
     trained = local(model, batch, algorithm or MonoForward(), **options)
     assert len(trained.plan.parts) > 1
@@ -61,7 +61,7 @@ def test_timm(library, name: str, side: int):
     timm = library("timm")
     for algorithm in (MonoForward(), PredSim(), DistanceForward(collaboration="none")):
         model = timm.create_model(name, num_classes=4)
-        learns(model, (torch.randn(4, 3, side, side), torch.arange(4)), algorithm)
+        assert_learns(model, (torch.randn(4, 3, side, side), torch.arange(4)), algorithm)
 
 
 def _texts() -> dict[str, torch.Tensor]:
@@ -78,17 +78,17 @@ def test_transformers(library, algorithm):
     sizes = {"vocab_size": 99, "hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
     bert = transformers.BertConfig(**sizes, intermediate_size=64, num_labels=3)
     texts, classes = _texts(), torch.arange(6) % 3
-    learns(transformers.BertForSequenceClassification(bert), {**texts, "labels": classes}, algorithm)
+    assert_learns(transformers.BertForSequenceClassification(bert), {**texts, "labels": classes}, algorithm)
     tags = {**texts, "labels": texts["input_ids"] % 3}
-    learns(transformers.BertForTokenClassification(bert), tags, algorithm)
+    assert_learns(transformers.BertForTokenClassification(bert), tags, algorithm)
     ends = {"bos_token_id": 0, "eos_token_id": 0}
     gpt = transformers.GPT2Config(vocab_size=99, n_embd=32, n_layer=4, n_head=2, n_positions=64, **ends)
-    learns(transformers.GPT2LMHeadModel(gpt), texts, algorithm, task="next_token")
+    assert_learns(transformers.GPT2LMHeadModel(gpt), texts, algorithm, task="next_token")
     llama = transformers.LlamaConfig(**sizes, intermediate_size=64)
-    learns(transformers.LlamaForCausalLM(llama), texts["input_ids"], algorithm, task="next_token")
+    assert_learns(transformers.LlamaForCausalLM(llama), texts["input_ids"], algorithm, task="next_token")
     vit = transformers.ViTConfig(**{**sizes, "intermediate_size": 64, "image_size": 16, "patch_size": 4})
     images = (torch.randn(4, 3, 16, 16), torch.tensor([0, 1, 0, 1]))
-    learns(transformers.ViTForImageClassification(vit), images, algorithm)
+    assert_learns(transformers.ViTForImageClassification(vit), images, algorithm)
 
 
 _SIZES = {
@@ -136,7 +136,7 @@ def test_readers_of_transformers(library, name: str):
     if name == "FNet":
         del batch["attention_mask"]
     model = _made(library("transformers"), name, "SequenceClassification", {**_SIZES, **_READERS[name]})
-    learns(model, batch)
+    assert_learns(model, batch)
     trained = local(model, batch, MonoForward())
     assert sum(cut.endswith(("layer.0", "layer.1", "groups.0", "groups.1")) for cut in trained.cuts) == 2
     assert not any("word_embeddings" in cut for cut in trained.cuts)
@@ -146,14 +146,16 @@ def test_readers_of_transformers(library, name: str):
 @pytest.mark.parametrize("name", _WRITERS)
 def test_writers_of_transformers(library, name: str):
     batch = {"input_ids": _texts()["input_ids"]}
-    learns(_made(library("transformers"), name, "CausalLM", {**_SIZES, **_WRITERS[name]}), batch, task="next_token")
+    assert_learns(
+        _made(library("transformers"), name, "CausalLM", {**_SIZES, **_WRITERS[name]}), batch, task="next_token"
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", _SEERS)
 def test_seers_of_transformers(library, name: str):
     batch = (torch.randn(4, 3, 32, 32), torch.tensor([0, 1, 2, 0]))
-    learns(_made(library("transformers"), name, "ImageClassification", _SEERS[name]), batch)
+    assert_learns(_made(library("transformers"), name, "ImageClassification", _SEERS[name]), batch)
 
 
 @pytest.mark.slow
@@ -165,13 +167,13 @@ def test_encoders_and_decoders_of_transformers(library):
         num_labels=3, pad_token_id=0, bos_token_id=1, eos_token_id=2,
     )  # fmt: skip
     sounds = (torch.randn(6, 8, 40), torch.arange(6) % 3)
-    learns(transformers.WhisperForAudioClassification(whisper).train(), sounds)
+    assert_learns(transformers.WhisperForAudioClassification(whisper).train(), sounds)
     closed = torch.cat([texts["input_ids"], torch.ones(6, 1, dtype=torch.long)], dim=1)
     reader = _made(transformers, "T5", "SequenceClassification", {**_T5, "decoder_start_token_id": 0})
-    learns(reader, {"input_ids": closed, "labels": torch.arange(6) % 3})
+    assert_learns(reader, {"input_ids": closed, "labels": torch.arange(6) % 3})
     writer = _made(transformers, "T5", "ConditionalGeneration", {**_T5, "decoder_start_token_id": 0})
     batch = {**texts, "decoder_input_ids": texts["input_ids"][:, :9], "labels": texts["input_ids"][:, :9]}
-    learns(writer, batch, task="tokens")
+    assert_learns(writer, batch, task="tokens")
     with pytest.raises(ValueError, match=r"shared\.weight is tied across blocks"):
         local(writer, batch, MonoForward(), task="tokens", cut=["decoder.block.0"])
 

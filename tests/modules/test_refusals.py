@@ -28,37 +28,37 @@ def table() -> nn.Sequential:
     )
 
 
-def refused(match: str, model=None, example=None, algorithm=None, **options):
+def assert_refused(match: str, model=None, example=None, algorithm=None, **options):
     with pytest.raises(ValueError, match=match):
         local(table() if model is None else model, example or rows(), algorithm or MonoForward(), **options)
 
 
 def test_wrappers_and_what_is_no_module():
-    refused("give model.module", nn.DataParallel(table()))
-    refused("_orig_mod", torch.compile(table()))
+    assert_refused("give model.module", nn.DataParallel(table()))
+    assert_refused("_orig_mod", torch.compile(table()))
     with pytest.raises(ValueError, match=r"torch\.nn\.Module, got str"):
         check_model("resnet18")
-    refused("no weights", nn.Sequential(nn.ReLU()))
-    refused("run the model once", nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 4)))
-    refused("bfloat16", table().half())
+    assert_refused("no weights", nn.Sequential(nn.ReLU()))
+    assert_refused("run the model once", nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 4)))
+    assert_refused("bfloat16", table().half())
 
 
 def test_cuts_that_are_none():
-    refused("did you mean", cut=["3x"])
-    refused("no module 'layer1'", cut=["layer1"])
-    refused("named twice", cut=["1", "1"])
-    refused("no weights between the cuts 0 and 1", cut=["0", "1"])
-    refused("no weights behind the cut 6", cut=["6"])
-    refused("can be cut into 1 to", cut=20)
-    refused("list of module names", cut=2.5)
+    assert_refused("did you mean", cut=["3x"])
+    assert_refused("no module 'layer1'", cut=["layer1"])
+    assert_refused("named twice", cut=["1", "1"])
+    assert_refused("no weights between the cuts 0 and 1", cut=["0", "1"])
+    assert_refused("no weights behind the cut 6", cut=["6"])
+    assert_refused("can be cut into 1 to", cut=20)
+    assert_refused("list of module names", cut=2.5)
     model: Any = nn.Sequential(table(), nn.Linear(2, 2))
     model.forward = lambda x: model[0](x)
-    refused("not reached by the example", model, cut=["1"])
+    assert_refused("not reached by the example", model, cut=["1"])
 
 
 def test_a_single_block_has_to_be_asked_for():
     model = nn.Linear(6, 4)
-    refused("cut=1", model)
+    assert_refused("cut=1", model)
     assert len(local(model, rows(), MonoForward(), cut=1).step(rows())) == 1
 
 
@@ -71,29 +71,29 @@ def test_a_module_that_is_called_twice_is_no_cut_but_may_be_inside_a_block():
         def forward(self, x):
             return self.head(self.again(self.again(self.enter(x)).relu()).relu())
 
-    refused("called 2 times", Twice(), cut=["again"])
+    assert_refused("called 2 times", Twice(), cut=["again"])
     trained = local(Twice(), rows(), MonoForward(), cut=["enter"])
     assert trained.step(rows()).isfinite().all()
 
 
 def test_outputs_that_do_not_fit_the_task():
-    refused("num_classes is 10", num_classes=10)
-    refused("no output for task 'tokens'", task="tokens")
-    refused("no output for task 'none'", task="none")
-    refused("too few for classes", nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), cut=["1"])
+    assert_refused("num_classes is 10", num_classes=10)
+    assert_refused("no output for task 'tokens'", task="tokens")
+    assert_refused("no output for task 'none'", task="none")
+    assert_refused("too few for classes", nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 1)), cut=["1"])
     model: Any = table()
     model.forward = lambda x: nn.Sequential.forward(model, x).argmax(dim=1)
-    refused("needs a float output", model)
+    assert_refused("needs a float output", model)
 
 
 def test_algorithms_that_change_layers_or_inputs():
-    refused("writes the label into its input", algorithm=ForwardForward())
-    refused("as they were drawn", algorithm=RandomFeatures())
-    refused("as they were drawn", algorithm=CaFo())
-    refused("SpikingLayer", algorithm=FFGAFSNN())
-    refused("collaboration='none'", algorithm=DistanceForward())
-    refused("PredSim\\(beta=0\\)|MonoForward", algorithm=PredSim(), task="values", cut=["1"])
-    refused("heads is", heads="mine")
+    assert_refused("writes the label into its input", algorithm=ForwardForward())
+    assert_refused("as they were drawn", algorithm=RandomFeatures())
+    assert_refused("as they were drawn", algorithm=CaFo())
+    assert_refused("SpikingLayer", algorithm=FFGAFSNN())
+    assert_refused("collaboration='none'", algorithm=DistanceForward())
+    assert_refused("PredSim\\(beta=0\\)|MonoForward", algorithm=PredSim(), task="values", cut=["1"])
+    assert_refused("heads is", heads="mine")
 
 
 def test_settings_of_other_orders():
@@ -103,7 +103,7 @@ def test_settings_of_other_orders():
         TrainerSettings(recompute=True),
         TrainerSettings(ema_decay=0.9),
     ):
-        refused("as_learner", settings=settings)
+        assert_refused("as_learner", settings=settings)
 
 
 class Checkpointed(nn.Module):
@@ -122,8 +122,8 @@ class Checkpointed(nn.Module):
 
 
 def test_gradient_checkpointing_inside_a_block_is_fine_and_around_a_cut_is_not():
-    refused("checkpoint", Checkpointed("around"), images(), cut=["layers.0"])
-    refused("checkpoint|gradients are off", Checkpointed("reentrant"), images(), cut=["layers.0"])
+    assert_refused("checkpoint", Checkpointed("around"), images(), cut=["layers.0"])
+    assert_refused("checkpoint|gradients are off", Checkpointed("reentrant"), images(), cut=["layers.0"])
     torch.manual_seed(0)
     inside = Checkpointed("inside")
     plain = Checkpointed("inside")
@@ -285,9 +285,9 @@ def test_time_first_is_seen():
 def test_layouts_can_be_declared():
     trained = local(Recurrent(), steps(), MonoForward(), cut=["layers.0"], layouts={"layers.0": "windows"})
     assert trained.plan.parts[0].layout == "windows" and trained.step(steps()).isfinite().all()
-    refused("no cut of this model", layouts={"9": "map"})
-    refused("unknown layout", layouts={"1": "pictures"}, cut=["1"])
-    refused("has not the 4 axes", layouts={"1": "map"}, cut=["1"])
+    assert_refused("no cut of this model", layouts={"9": "map"})
+    assert_refused("unknown layout", layouts={"1": "pictures"}, cut=["1"])
+    assert_refused("has not the 4 axes", layouts={"1": "map"}, cut=["1"])
 
 
 def test_a_path_that_is_not_there_is_told():

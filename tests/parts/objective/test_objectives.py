@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from onward.algorithms import CwComp
-from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Supervision, Target, TrainerSettings, each
+from onward.core import Learner, LocalBlock, LocalTrainer, Objective, Target, TrainerSettings, each
 from onward.nets import CFSE
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.means import MeanSquare
@@ -16,6 +16,7 @@ from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Thre
 from onward.parts.objective.margins import ViewMargin
 from onward.parts.objective.symba import PairSoftplus
 from onward.parts.objective.two_thresholds import TwoThresholds
+from onward.parts.supervision.labels import LabelInLoss
 
 LABELS = torch.tensor([0, 3, 1, 1, 2])
 SIGNS = torch.tensor([1, -1, 1, -1, -1])
@@ -109,19 +110,10 @@ def test_the_released_head_of_cwcomp_is_a_setting():
         assert bool(last.goodness.linear.weight.any()) == (algorithm.head == "released")
 
 
-class _Unsigned(Supervision):
-    """A user's own supervision that promises views and gives none."""
+class _Unsigned(LabelInLoss):
+    """A user's own supervision that promises contrastive views and gives none."""
 
     signed = True
-
-    def train_view(self, x, y, generator):
-        return (x,), Target(y)
-
-    def test_views(self, x):
-        return []
-
-    def neutral_view(self, x):
-        return (x,)
 
 
 @pytest.mark.parametrize(
