@@ -3,7 +3,7 @@
 import torch
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from onward.core import constant
+from onward.core import constant, numbers
 
 
 def _numbers(count: int, device: torch.device) -> torch.Tensor:
@@ -32,3 +32,12 @@ def test_a_traced_program_makes_its_constants_and_leaves_none_behind():
         graph = make_fx(plus)(torch.zeros(13))
         assert any("arange" in str(node.target) for node in graph.graph.nodes)
         assert type(constant(_numbers, 13, torch.device("cpu"))) is torch.Tensor
+
+
+def test_numbers_are_constants_of_their_type():
+    cpu = torch.device("cpu")
+    one, several = numbers(0.5, torch.float64, cpu), numbers((1.0, 2.0), torch.float32, cpu)
+    assert one.shape == () and one.dtype == torch.float64 and one == 0.5
+    assert several.dtype == torch.float32 and several.tolist() == [1.0, 2.0]
+    assert numbers((1.0, 2.0), torch.float32, cpu) is several
+    assert numbers(0.5, torch.float32, cpu) is not one

@@ -2,7 +2,7 @@
 
 from onward.core.block import LocalBlock, detach
 from onward.core.columns import Column, is_frame
-from onward.core.constants import constant
+from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
 from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
@@ -53,6 +53,7 @@ from onward.core.slots import (
     TakesInputs,
     Target,
     WrappedGoodness,
+    WrappedObjective,
 )
 from onward.core.snapshot import Snapshot
 from onward.core.span import Span, Turns, alternating, chunks, each, interleaved, pairs, whole
@@ -103,6 +104,7 @@ __all__ = [
     "Turns",
     "Whole",
     "WrappedGoodness",
+    "WrappedObjective",
     "alternating",
     "as_numbers",
     "check_fields",
@@ -131,6 +133,7 @@ __all__ = [
     "measured",
     "names_in",
     "numbered_names",
+    "numbers",
     "pairs",
     "seeded",
     "several_values",

@@ -1,9 +1,11 @@
 """Constants: small tensors that every step needs and none changes, made once for each device."""
+# K numbers
 
 from collections.abc import Callable, Hashable
 from functools import lru_cache
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 _TRACERS = [getattr(torch._C._TorchDispatchModeKey, name) for name in ("FAKE", "PROXY", "FUNCTIONAL")]
@@ -15,6 +17,19 @@ def constant(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
     Where a program is traced it is made anew, so that the program does not depend on what was computed before.
     """
     return make(*values) if _traced() else _made(make, *values)
+
+
+def numbers(
+    values: float | tuple[float, ...], dtype: torch.dtype, device: torch.device
+) -> Float[Tensor, ""] | Float[Tensor, "K"]:
+    """Return a number, or several, as a constant."""
+    return constant(_filled, values, dtype, device)
+
+
+def _filled(values: float | tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    if isinstance(values, tuple):
+        return torch.tensor(values, dtype=dtype, device=device)
+    return torch.full((), values, dtype=dtype, device=device)
 
 
 @lru_cache(maxsize=1024)

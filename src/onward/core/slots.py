@@ -3,6 +3,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
 
@@ -178,6 +179,18 @@ class Objective(ABC):
         """Return the softmax cross-entropy in this objective, which backprop keeps in its control; None if it has
         none."""
         return None
+
+
+@dataclass(frozen=True)
+class WrappedObjective(Objective):
+    """Wraps another objective, and is of its form: one score per class or per sample, one view or contrastive ones."""
+
+    objective: Objective
+
+    def __post_init__(self):
+        super().__post_init__()
+        inner = self.objective
+        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
 
 class Auxiliary(nn.Module, ABC):

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from onward.core.block import LocalBlock, detach, shared
-from onward.core.constants import constant
+from onward.core.constants import numbers
 from onward.core.gradients import gradients_on
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
@@ -110,7 +110,7 @@ def _forward_backward(
         activity = last.run_body(x, *skips)
         loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))))
     if loss.requires_grad:
-        loss.backward(constant(_filled, share, loss.dtype, loss.device))
+        loss.backward(numbers(share, loss.dtype, loss.device))
     elif any(p.requires_grad for block in blocks for p in block.parameters()):  # else statistics alone are learned
         raise ValueError(
             f"the loss of {type(last.objective).__name__} depends on no weight that is trained, so nothing would be "
@@ -123,10 +123,6 @@ def _forward_backward(
             outgoing = detach(hand_on(activity.detach(), *detach(skips)))
     loss = loss.detach()
     return loss if share == 1 else loss * share, outgoing
-
-
-def _filled(value: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
-    return torch.full((), value, dtype=dtype, device=device)
 
 
 def _forward_block(

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from onward.core import Auxiliary, Target, constant
+from onward.core import Auxiliary, Target, numbers
 from onward.core.renamed import removed_argument
 from onward.parts.ops.activity import widen
 from onward.parts.ops.feature_maps import as_map
@@ -68,7 +68,7 @@ def similarities(features: Float[Tensor, "B D"]) -> Float[Tensor, "B B"]:
 def label_similarities(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) -> Float[Tensor, "B B"]:
     """Return the similarities of one-hot labels: 1 if equal, else -1 / (C - 1); of a single class 0."""
     alike, unlike = (1.0, -1 / (num_classes - 1)) if num_classes > 1 else (0.0, 0.0)
-    values = [constant(_number, value, dtype, labels.device) for value in (alike, unlike)]
+    values = [numbers(value, dtype, labels.device) for value in (alike, unlike)]
     return torch.where(labels[:, None] == labels[None, :], *values)
 
 
@@ -118,7 +118,3 @@ class _Mismatch(torch.autograd.Function):
 def _standardized(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Return the features of each sample at mean 0 and variance 1, their mean, and what they were multiplied by."""
     return torch.native_layer_norm(features, [features.shape[1]], None, None, _EPS**2)
-
-
-def _number(value: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
-    return torch.full((), value, dtype=dtype, device=device)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Finite, Objective, Positive, Target
+from onward.core import Finite, Objective, Positive, Target, numbers
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,7 @@ class SquaredDistance(Objective):
     def __call__(self, scores: Float[Tensor, "B K"], target: Target) -> Float[Tensor, "B"]:
         wanted = target.label
         if self.mean:
-            mean, deviation = (
-                torch.tensor(numbers, dtype=torch.float64, device=scores.device)
-                for numbers in (self.mean, self.deviation)
-            )
+            mean, deviation = (numbers(values, torch.float64, scores.device) for values in (self.mean, self.deviation))
             wanted = (wanted.double() - mean) / deviation
         return (scores - wanted.to(scores.dtype)).square().mean(dim=1)
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Finite, Goodness, Objective, Stream, Target
+from onward.core import Finite, Goodness, Stream, Target, WrappedObjective
 
 
 class CarryGoodness(nn.Module):
@@ -30,20 +30,14 @@ class CarryGoodness(nn.Module):
 
 
 @dataclass(frozen=True)
-class AddEarlierGoodness(Objective):
+class AddEarlierGoodness(WrappedObjective):
     """Another objective on the sum of the block's own goodness and, held fixed, `weight` times that of the others.
 
     Lorberbom et al. 2024 (arXiv 2305.12393): p = sigma(g_l + gamma_l - threshold). A gradient passes through g_l alone.
     Here gamma is the goodness of the earlier layers; the paper's other form takes all layers, which costs a pass more.
     """
 
-    objective: Objective
     weight: Finite = 1.0
-
-    def __post_init__(self):
-        super().__post_init__()
-        inner = self.objective
-        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
         others = target.beside[0].detach() if target.beside else torch.zeros_like(scores)

@@ -3,26 +3,18 @@
 
 from dataclasses import dataclass
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import IGNORED, NonNegative, Objective, Target
+from onward.core import IGNORED, NonNegative, Target, WrappedObjective, numbers
 
 
 @dataclass(frozen=True)
-class PerPlace(Objective):
+class PerPlace(WrappedObjective):
     """Another objective with numbers at each place, [B, ..., C] floats: scores have a row per place.
 
     A place with NaN among its numbers gives no term. Raises ValueError where every one of a batch has.
     """
-
-    objective: Objective
-
-    def __post_init__(self):
-        super().__post_init__()
-        inner = self.objective
-        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
         label = target.label.flatten(0, -2)
@@ -33,41 +25,31 @@ class PerPlace(Objective):
 
 
 @dataclass(frozen=True)
-class ClassWeights(Objective):
+class ClassWeights(WrappedObjective):
     """Another objective's terms, each times the weight of its class. Raises ValueError for a negative weight.
 
     The weighted terms are averaged over the batch, not divided by the sum of its weights, so that micro-batches add up
     to the same gradient.
     """
 
-    objective: Objective
     weights: tuple[NonNegative, ...]
 
     def __post_init__(self):
         super().__post_init__()
-        inner = self.objective
-        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
         if not any(self.weights):
             raise ValueError(f"class weights must not all be 0, got {self.weights}")
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         terms = self.objective(scores, target)
-        return terms * torch.tensor(self.weights, dtype=terms.dtype, device=terms.device)[target.label]
+        return terms * numbers(self.weights, terms.dtype, terms.device)[target.label]
 
 
 @dataclass(frozen=True)
-class PerToken(Objective):
+class PerToken(WrappedObjective):
     """Another objective with one label per token [B, T]: scores have a row per token, ignored ones give no terms.
 
     The label that is ignored is -100. Raises ValueError where every label of a batch is.
     """
-
-    objective: Objective
-
-    def __post_init__(self):
-        super().__post_init__()
-        inner = self.objective
-        vars(self).update(per_class=inner.per_class, signed=inner.signed, couples_samples=inner.couples_samples)
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
         rows, labels = counted(scores, target)

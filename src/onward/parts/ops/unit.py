@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import constant
+from onward.core import numbers
 
 
 def unit_length(x: Float[Tensor, "B ..."], eps: float, *, count: int = 1) -> Float[Tensor, "B ..."]:
@@ -27,7 +27,7 @@ def unit_scale(x: Float[Tensor, "B ..."], eps: float, count: int) -> Float[Tenso
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     length = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True, dtype=wide)
-    return torch.addcmul(constant(_number, eps, wide, x.device), length, length, value=1 / count).rsqrt_()
+    return torch.addcmul(numbers(eps, wide, x.device), length, length, value=1 / count).rsqrt_()
 
 
 class _UnitLength(torch.autograd.Function):
@@ -46,7 +46,3 @@ class _UnitLength(torch.autograd.Function):
         along = torch.sum(gradient * x, dim=tuple(range(1, x.ndim)), keepdim=True, dtype=scale.dtype)
         along = (along * scale.pow(3)).to(x.dtype)
         return torch.addcmul(gradient * scale.to(x.dtype), x, along, value=-1 / ctx.count), None, None
-
-
-def _number(value: float, dtype: torch.dtype, device: torch.device) -> Float[Tensor, ""]:
-    return torch.full((), value, dtype=dtype, device=device)
