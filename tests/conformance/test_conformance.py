@@ -30,7 +30,7 @@ from onward.algorithms import (
 )
 from onward.core import LocalTrainer, TrainerSettings
 from onward.nets import CFSE, MLP, Airbench, Architecture, LocalFields, Trifecta6
-from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, check_seed, images
+from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, check_learning, check_seed, images
 from onward.training import OnlineLearning
 
 VARIANTS = {
@@ -91,7 +91,11 @@ def _checked() -> list[Any]:
 
 
 @pytest.mark.parametrize(("check", "algorithm", "net"), _checked())
-def test_every_algorithm(check: Callable[[Case], None], algorithm: Algorithm, net: Architecture):
+def test_every_algorithm(
+    check: Callable[[Case], None], algorithm: Algorithm, net: Architecture, request: pytest.FixtureRequest
+):
+    if check in (check_learning, check_seed):  # many steps, whose shapes the other checks have checked
+        request.getfixturevalue("types_unchecked")
     check(_case(algorithm, net))
 
 
