@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.compare.found import Comparison
+from onward.compare.comparison import Comparison
 from onward.costs.step import MeasuredSteps
 from onward.storage.files import read_json
 from onward.storage.typed import from_json, to_json
