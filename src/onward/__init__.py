@@ -13,14 +13,14 @@ from typing import Any
 __version__ = "0.1.0"
 
 
-def _places() -> dict[str, str]:
+def _modules() -> dict[str, str]:
     """Return the module that each name is of, as the type checkers' file says it; a room is a module itself."""
     tree = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
-_PLACES = _places()
+_MODULES = _modules()
 _CALLED = ("compare", "results")  # rooms that are called, and named like what is called
 _FORMER = {
     "algorithms": """ALGORITHMS ASGE FFGAFSNN HCLFF HFF SCFF Backprop CaFo CwComp DeeperForward DeepSupervision
@@ -41,15 +41,15 @@ _INSTEAD = {
 }
 _ROOM_OF_FORMER = {name: room for room, names in _FORMER.items() for name in names.split()}
 
-__all__ = [*sorted(name for name, place in _PLACES.items() if place), "__version__"]  # pyright: ignore
+__all__ = [*sorted(name for name, module in _MODULES.items() if module), "__version__"]  # pyright: ignore
 
 
 def __getattr__(name: str) -> Any:
     """Import what a name stands for when it is first asked for. Raises AttributeError for an unknown name."""
-    if name in _CALLED or _PLACES.get(name) == "":
+    if name in _CALLED or _MODULES.get(name) == "":
         return import_module(f"onward.{name}")
-    if name in _PLACES:
-        value = getattr(import_module(f"onward.{_PLACES[name]}"), name)
+    if name in _MODULES:
+        value = getattr(import_module(f"onward.{_MODULES[name]}"), name)
         globals()[name] = value
         return value
     if name in _ROOM_OF_FORMER:
@@ -61,4 +61,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PLACES})
+    return sorted({*globals(), *_MODULES})

@@ -110,8 +110,8 @@ RECIPES = Registry("recipes")
 
 def _reloaded(one: Any, other: Any) -> bool:
     """Whether two classes are one, made twice: a notebook runs a cell again, a module is reloaded."""
-    places = [(getattr(value, "__module__", 1), getattr(value, "__qualname__", 2)) for value in (one, other)]
-    return places[0] == places[1]
+    names = [(getattr(value, "__module__", 1), getattr(value, "__qualname__", 2)) for value in (one, other)]
+    return names[0] == names[1]
 
 
 def _called(value: Any) -> str:

@@ -141,15 +141,15 @@ class _LocalEstimator(BaseEstimator):
 
     def _data(self, x: np.ndarray, y: np.ndarray, names: tuple[str, ...], weights: np.ndarray | None) -> Splits:
         labels = torch.from_numpy(y)
-        found = Samples(torch.from_numpy(x), labels, None if weights is None else torch.from_numpy(weights))
+        samples = Samples(torch.from_numpy(x), labels, None if weights is None else torch.from_numpy(weights))
         share = self._share(len(x))
         self._aside = share > 0
         if share:
             strata = labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
             kept, aside = carve(strata, share, 0, class_names=names)
-            train, validation = found.subset(kept), found.subset(aside)
+            train, validation = samples.subset(kept), samples.subset(aside)
         else:
-            train, validation = found, found.subset(torch.arange(len(x))[:: -(-len(x) // _VALIDATED)])
+            train, validation = samples, samples.subset(torch.arange(len(x))[:: -(-len(x) // _VALIDATED)])
         form = InputForm("table", (x.shape[1],))
         return Splits("table", train, validation, validation, names, "", form=form, task=self._task)
 
@@ -231,13 +231,13 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
         check_classification_targets(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
-        places = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
-        if not (self.classes_[places] == y).all():
-            odd = y[self.classes_[places] != y].tolist()[0]
+        indices = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        if not (self.classes_[indices] == y).all():
+            odd = y[self.classes_[indices] != y].tolist()[0]
             raise ValueError(f"y holds {odd!r}, which is none of the classes: give all of them to the first call")
         if first:
-            self._begin(x, places.astype(np.int64), self._names())
-        self._learn_more(x, places.astype(np.int64), weights)
+            self._begin(x, indices.astype(np.int64), self._names())
+        self._learn_more(x, indices.astype(np.int64), weights)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -298,8 +298,8 @@ class LocalRegressor(RegressorMixin, _LocalEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """Return the targets [N], or [N, K] where there were several."""
         check_is_fitted(self)
-        found = self.learner_.predict_scores(self._rows(X)).double().cpu().numpy()
-        return found[:, 0] if self._flat else found
+        values = self.learner_.predict_scores(self._rows(X)).double().cpu().numpy()
+        return values[:, 0] if self._flat else values
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()

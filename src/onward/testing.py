@@ -105,9 +105,9 @@ def check_spans(case: Case) -> None:
 def check_learning(case: Case) -> None:
     """It learns what can be learned, and every other rule knows more than chance."""
     learner = case.trained
-    found = {rule: accuracy(learner, images()[1], rule) for rule in learner.rules}
-    assert found[learner.default_rule] > 0.8, found
-    assert min(found.values()) > 0.35, found  # chance is 0.25
+    accuracies = {rule: accuracy(learner, images()[1], rule) for rule in learner.rules}
+    assert accuracies[learner.default_rule] > 0.8, accuracies
+    assert min(accuracies.values()) > 0.35, accuracies  # chance is 0.25
 
 
 def check_chance(case: Case) -> None:
@@ -116,8 +116,8 @@ def check_chance(case: Case) -> None:
     learner = case.train(labels, epochs=2)
     chance, count = 1 / CLASSES, TEST.stop - TEST.start
     sigma = (chance * (1 - chance) / count) ** 0.5
-    found = {rule: accuracy(learner, labels, rule) for rule in learner.rules}
-    assert all(abs(value - chance) < 3.5 * sigma for value in found.values()), found
+    accuracies = {rule: accuracy(learner, labels, rule) for rule in learner.rules}
+    assert all(abs(value - chance) < 3.5 * sigma for value in accuracies.values()), accuracies
 
 
 def check_seed(case: Case) -> None:

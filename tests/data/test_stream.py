@@ -144,7 +144,7 @@ def test_what_waits_is_bounded_by_the_buffer_however_long_the_stream(sets):
     order = stream.order(16, seed=0)
     journey = _journey([batch.numpy() for batch in order], stream)
     assert len(order) == 12_500 and journey.capacity < 1000 + 8 * 2 * 10
-    assert (np.sort(np.concatenate(journey.places)) == np.arange(200_000)).all()
+    assert (np.sort(np.concatenate(journey.positions)) == np.arange(200_000)).all()
 
 
 def test_a_few_images_of_a_few_pieces_keep_many_processes_busy_or_idle(parquet_set):

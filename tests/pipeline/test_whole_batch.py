@@ -38,11 +38,11 @@ REPLICAS, BATCH = 2, 8
 class _Together(Peers):
     """Replicas in threads of one process, with what `Peers` offers."""
 
-    def __init__(self, place: int, board: list[Tensor | None], barrier: threading.Barrier):
-        self.number, self.place, self.board, self.barrier = REPLICAS, place, board, barrier
+    def __init__(self, rank: int, board: list[Tensor | None], barrier: threading.Barrier):
+        self.number, self.rank, self.board, self.barrier = REPLICAS, rank, board, barrier
 
     def gather(self, tensor: Tensor) -> Tensor:
-        self.board[self.place] = tensor.detach().clone()
+        self.board[self.rank] = tensor.detach().clone()
         self.barrier.wait(timeout=30)
         found = torch.stack([share for share in self.board if share is not None])
         self.barrier.wait(timeout=30)
@@ -52,9 +52,9 @@ class _Together(Peers):
         tensor.copy_(self.gather(tensor).sum(dim=0))
 
 
-def _gradients(learner: Learner, x: Tensor, y: Tensor, place: int, number: int) -> list[Tensor]:
-    """Return the gradients of one step on share `place` of `number`, as optimizers get to see them."""
-    trainer = LocalTrainer(learner, TrainerSettings(), seed=1, first_piece=place)
+def _gradients(learner: Learner, x: Tensor, y: Tensor, rank: int, number: int) -> list[Tensor]:
+    """Return the gradients of one step on share `rank` of `number`, as optimizers get to see them."""
+    trainer = LocalTrainer(learner, TrainerSettings(), seed=1, first_piece=rank)
     found = {}
 
     def keep() -> None:
@@ -65,7 +65,7 @@ def _gradients(learner: Learner, x: Tensor, y: Tensor, place: int, number: int) 
     for optimizer in trainer.optimizers:
         optimizer.step = keep
     stream, target = trainer.enter(x, y, step=0)
-    trainer.update_pieces(split(stream, target, number)[place : place + 1], learner.turns[0], step=0)
+    trainer.update_pieces(split(stream, target, number)[rank : rank + 1], learner.turns[0], step=0)
     return [found.get(name, torch.zeros_like(p)) for name, p in learner.named_parameters()]
 
 
@@ -74,16 +74,16 @@ def _in_threads(learners: list[Learner], x: Tensor, y: Tensor) -> list[list[Tens
     board: list[Tensor | None] = [None] * REPLICAS
     barrier = threading.Barrier(REPLICAS)
 
-    def run(place: int) -> None:
+    def run(rank: int) -> None:
         try:
-            peers = _Together(place, board, barrier)
-            see_whole_batch(learners[place].blocks, peers)  # pyright: ignore[reportArgumentType]
-            found[place] = _gradients(learners[place], x, y, place, REPLICAS)
+            peers = _Together(rank, board, barrier)
+            see_whole_batch(learners[rank].blocks, peers)  # pyright: ignore[reportArgumentType]
+            found[rank] = _gradients(learners[rank], x, y, rank, REPLICAS)
         except BaseException:
             barrier.abort()
             raise
 
-    threads = [threading.Thread(target=run, args=(place,)) for place in range(REPLICAS)]
+    threads = [threading.Thread(target=run, args=(rank,)) for rank in range(REPLICAS)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -128,7 +128,7 @@ def test_without_help_a_share_learns_something_else():
     torch.manual_seed(0)
     whole = DeeperForward()(Trifecta6(width=10)(SHAPE, 10), 10).double().train()
     x, y = torch.rand(BATCH, *SHAPE, dtype=torch.float64), torch.arange(BATCH)
-    parts = [_gradients(copy.deepcopy(whole), x, y, place, REPLICAS) for place in range(REPLICAS)]
+    parts = [_gradients(copy.deepcopy(whole), x, y, rank, REPLICAS) for rank in range(REPLICAS)]
     expected = _gradients(whole, x, y, 0, 1)
     close = [
         torch.allclose(torch.stack(shares).sum(dim=0), whole) for *shares, whole in zip(*parts, expected, strict=True)

@@ -30,7 +30,7 @@ def test_a_piece_of_work_begins_with_each_move_and_after_each_wait():
 def test_it_says_where_its_thread_is():
     work = ProgressTracker()
     found = []
-    other = threading.Thread(target=lambda: found.append(work.place()))
+    other = threading.Thread(target=lambda: found.append(work.line_of_code()))
 
     def waits_here() -> None:
         other.start()

@@ -38,7 +38,7 @@ def test_axes_reach_over_all_values_and_stay_fractions():
 
 
 def test_levels_of_noise_are_words_below_the_axis_and_chance_is_a_line():
-    chart = _valid(lines([Line(_LOOK, ((0.0, 0.9), (1.0, 0.2)))], "bits", places=("clean", "it's"), floor=0.5))
+    chart = _valid(lines([Line(_LOOK, ((0.0, 0.9), (1.0, 0.2)))], "bits", ticks=("clean", "it's"), floor=0.5))
     axes = [layer["encoding"]["x"]["axis"] for layer in chart["layer"] if "x" in layer["encoding"]]
     assert axes[0]["labelExpr"] == '["clean", "it\'s"][datum.value]'
     assert chart["datasets"]["floor"] == [{"y": 50}]

@@ -58,11 +58,16 @@ class RecurrentForwardForward(Algorithm):
         """Fill the slots. Raises ValueError for a network of anything but linear layers with ReLU."""
         linear = [[module for module in body.modules() if isinstance(module, nn.Linear)] for body in net.bodies]
         weights = [sum(1 for _ in body.parameters()) for body in net.bodies]
-        own = [sum(1 for layer in found for _ in layer.parameters()) for found in linear]
-        if weights != own or any(len(found) != 1 for found in linear):  # another layer would be left out
+        own = [sum(1 for layer in layers_of_block for _ in layer.parameters()) for layers_of_block in linear]
+        if weights != own or any(
+            len(layers_of_block) != 1 for layers_of_block in linear
+        ):  # another layer would be left out
             raise ValueError("layers that read layers below and above need a network of linear layers, such as MLP")
         above = [*net.widths[1:], num_classes]
-        layers = [RecurrentLayer(found[0], up, damping=self.damping) for found, up in zip(linear, above, strict=True)]
+        layers = [
+            RecurrentLayer(layers_of_block[0], up, damping=self.damping)
+            for layers_of_block, up in zip(linear, above, strict=True)
+        ]
         objective = Threshold(self.threshold, self.sharpness)
         blocks = [LocalBlock(SettleStates(layers, first=self.first, last=self.last), handoff=SplitStates(layers))]
         for layer, width in zip(layers, net.widths, strict=True):

@@ -131,10 +131,10 @@ def _check_current_folder() -> None:
 
 
 def _versions() -> str:
-    found = []
+    versions = []
     for package in ("onward", "torch"):
         try:
-            found.append(f"{package} {metadata.version(package)}")
+            versions.append(f"{package} {metadata.version(package)}")
         except metadata.PackageNotFoundError:
-            found.append(f"{package}, not installed as a package")
-    return ", ".join([*found, f"Python {sys.version.split()[0]}"])
+            versions.append(f"{package}, not installed as a package")
+    return ", ".join([*versions, f"Python {sys.version.split()[0]}"])

@@ -102,14 +102,14 @@ def parse(
 
 def _with_new_names(words: Sequence[str], default: object) -> list[str]:
     """Return a command line with renamed flags by their new names, and print a note for each."""
-    renamed, found = dict(_renamed(default)), []
+    renamed, with_new_names = dict(_renamed(default)), []
     for word in words:
         flag, equals, value = word.partition("=")
         new = renamed.get(flag.replace("_", "-"))
         if new is not None:
             say(f"{flag} is now {new}", error=True)
-        found.append(word if new is None else f"{new}{equals}{value}")
-    return found
+        with_new_names.append(word if new is None else f"{new}{equals}{value}")
+    return with_new_names
 
 
 _COLUMNS = "COLUMNS"  # by which tyro breaks its lines
@@ -146,13 +146,13 @@ def _meant(words: Sequence[str], default: object) -> list[str]:
     """Return the flags that unknown ones stand for: those of other tools, or without their prefix."""
     known = dict(_flags(default))
     names = [word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
-    places = {flag.rpartition(".")[2].removeprefix("--"): flag for flag in reversed(known)}
-    found: list[str] = []
+    flag_of = {flag.rpartition(".")[2].removeprefix("--"): flag for flag in reversed(known)}
+    flags: list[str] = []
     for name in names:
         last = name.rpartition(".")[2]
-        if f"--{name}" not in known and (meant := _ELSEWHERE.get(name) or places.get(last) or _ELSEWHERE.get(last)):
-            found.append(meant)
-    return list(dict.fromkeys(found))
+        if f"--{name}" not in known and (meant := _ELSEWHERE.get(name) or flag_of.get(last) or _ELSEWHERE.get(last)):
+            flags.append(meant)
+    return list(dict.fromkeys(flags))
 
 
 def _flags(settings: object, before: str = "") -> Iterator[tuple[str, object]]:
@@ -190,8 +190,8 @@ _NUMBER = (
 def _plainly(complaint: str) -> str:
     """Return a complaint of a flag's value in the words of a command line."""
     for pattern, wanted in _NUMBER:
-        if found := re.fullmatch(rf"Error parsing (\S+): {pattern}", complaint):
-            return f"{found[1]} takes {wanted}, not {found[2]}"
+        if match := re.fullmatch(rf"Error parsing (\S+): {pattern}", complaint):
+            return f"{match[1]} takes {wanted}, not {match[2]}"
     return complaint
 
 

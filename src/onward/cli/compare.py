@@ -10,7 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.tables import show_table, tell
 from onward.cli.words import CommandLineError, fitted
-from onward.compare.found import Comparison, MethodFound, OnChip, TrainingEnergy
+from onward.compare.comparison import Comparison, MethodResult, OnChip, TrainingEnergy
 from onward.compare.recovery import ChipTraining
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
@@ -120,8 +120,8 @@ def run(words: Sequence[str]) -> None:
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("comparison"))
     recipes = with_first_budget(recipes) if order.same else recipes
-    found = compare(recipes, order.seeds, question, order.options, say=say)
-    _finish(found, measured, out)
+    comparison = compare(recipes, order.seeds, question, order.options, say=say)
+    _finish(comparison, measured, out)
 
 
 def run_report(words: Sequence[str]) -> None:
@@ -159,10 +159,10 @@ def _question(order: ReportArguments, noise: Sequence[str]) -> ComparisonSetting
 
 
 def _measured(path: Path) -> MeasuredSteps:
-    found = read_json(path)
-    if "contenders" not in found:
+    content = read_json(path)
+    if "contenders" not in content:
         raise ValueError(f"{path} is not from `onward measure --json`: it has no contenders")
-    return from_json(found, MeasuredSteps, str(path))
+    return from_json(content, MeasuredSteps, str(path))
 
 
 def _writable(out: Path) -> Path:
@@ -183,47 +183,47 @@ def _method(runs: Sequence[Run], options: RunOptions) -> Method:
     return Method(runs[0].recipe, tuple(runs), data)
 
 
-def _finish(found: Comparison, measured: Sequence[MeasuredSteps], out: Path) -> None:
+def _finish(comparison: Comparison, measured: Sequence[MeasuredSteps], out: Path) -> None:
     html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
-    write_text(html, page(found, measured=measured))
-    write_json(numbers, to_json(found))
-    _show(found)
+    write_text(html, page(comparison, measured=measured))
+    write_json(numbers, to_json(comparison))
+    _show(comparison)
     say(numbers)
     say(html)
 
 
-def _show(found: Comparison) -> None:
-    _show_summary(found)
-    for method in found.methods:
+def _show(comparison: Comparison) -> None:
+    _show_summary(comparison)
+    for method in comparison.methods:
         if method.differs:
-            tell(f"{method.label} differs from {found.methods[0].label}: {'; '.join(method.differs)}")
-    for sweep in found.sweeps:
+            tell(f"{method.label} differs from {comparison.methods[0].label}: {'; '.join(method.differs)}")
+    for sweep in comparison.sweeps:
         heads = ["accuracy" if level is None else plain(level) for level in sweep.levels]
-        rows = [(method.label, [spread(row) for row in method.under(sweep.name)]) for method in found.methods]
+        rows = [(method.label, [spread(row) for row in method.under(sweep.name)]) for method in comparison.methods]
         show_table(f"{sweep.title}, %" + (f", by {sweep.axis}" if sweep.axis else ""), ["", *heads], rows)
-    for k, first in enumerate(found.methods[0].recovery):
-        rows = [(m.label, _recovery_cells(m, m.recovery[k])) for m in found.methods]
+    for k, first in enumerate(comparison.methods[0].recovery):
+        rows = [(m.label, _recovery_cells(m, m.recovery[k])) for m in comparison.methods]
         level = "" if first.level is None else f" {plain(first.level)}"
         about = f"learning on the chip, {first.sweep}{level}"
         show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
-    verdict_lines = verdicts(found)
+    verdict_lines = verdicts(comparison)
     for line in (*verdict_lines, summary(verdict_lines)):
         tell(str(line))
 
 
-def _show_summary(found: Comparison) -> None:
+def _show_summary(comparison: Comparison) -> None:
     heads, rows = ["", "clean %", "parameters"], []
-    if found.costed:
-        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(found.target)} %"]
+    if comparison.costed:
+        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(comparison.target)} %"]
     heads += ["locality"]
-    for method in found.methods:
+    for method in comparison.methods:
         row = [spread(method.clean), f"{method.parameters:,}"]
         row += [] if method.cost is None else _cost_cells(method.cost, method.energy)
         rows.append((method.label, [*row, method.locality or "–"]))
-    names, legend = control_names(found.controls)
-    for name, control in zip(names, found.controls, strict=True):
+    names, legend = control_names(comparison.controls)
+    for name, control in zip(names, comparison.controls, strict=True):
         rows.append((name, ["", "", *_cost_cells(control, None), "all"]))
-    show_table(title(found), heads, rows)
+    show_table(title(comparison), heads, rows)
     for line in legend:
         tell(str(line))
 
@@ -238,7 +238,7 @@ def _cost_cells(cost: StepCost, energy: TrainingEnergy | None) -> list[str]:
     ]
 
 
-def _recovery_cells(method: MethodFound, row: OnChip) -> list[str]:
+def _recovery_cells(method: MethodResult, row: OnChip) -> list[str]:
     clean, met, after = method.clean.mean, row.met.mean, row.recovered.mean
     share = f"{(after - met) / (clean - met):.0%}" if clean > met else "nothing was lost"
     spreads = [spread(method.clean), spread(row.met), spread(row.recovered)]

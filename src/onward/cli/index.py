@@ -59,7 +59,7 @@ def read_index() -> Listed:
         descriptions["controls"],
         descriptions["old_names"],
         descriptions["data_sets"],
-        {name: Summary(**found) for name, found in kept["records"].items()},
+        {name: Summary(**summary) for name, summary in kept["records"].items()},
         kept["locality"],
     )
     announced = any(metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes"))
@@ -136,10 +136,10 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
     copies: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("runs/**/seed-*.json")):
         try:
-            found = json.loads(path.read_bytes())
-            numbers = {key: float(found[key]) for key in ("test_accuracy", "train_seconds")}
+            result = json.loads(path.read_bytes())
+            numbers = {key: float(result[key]) for key in ("test_accuracy", "train_seconds")}
             name = path.relative_to(folder).parts[1]
-            copies[old_names.get(name, name)][str(found.get("data_note", ""))].append(numbers)
+            copies[old_names.get(name, name)][str(result.get("data_note", ""))].append(numbers)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             continue
     return {name: _summary(*min(notes.items())) for name, notes in copies.items()}  # no note comes first
@@ -148,7 +148,7 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
 def with_own(filed: Mapping[str, Summary], own: Mapping[str, Summary]) -> dict[str, Summary]:
     """Return filed summaries and a user's own, which count before them, but not one of a copy before a public set's."""
     kept = {name for name in own.keys() & filed.keys() if own[name].data and not filed[name].data}
-    return {**filed, **{name: found for name, found in own.items() if name not in kept}}
+    return {**filed, **{name: summary for name, summary in own.items() if name not in kept}}
 
 
 def _summary(note: str, runs: Sequence[Mapping[str, Any]]) -> Summary:
@@ -171,14 +171,14 @@ def localities(folder: Path) -> dict[str, str]:
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
     descriptions = described()
-    found = summarized(records, descriptions["old_names"])
-    filed = {"records": {name: _written(each) for name, each in found.items()}, "locality": localities(records)}
+    summaries = summarized(records, descriptions["old_names"])
+    filed = {"records": {name: _written(each) for name, each in summaries.items()}, "locality": localities(records)}
     content = {"sources": sources(), **descriptions, **filed}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
 
 
-def _written(found: Summary) -> dict[str, Any]:
-    return {key: value for key, value in found._asdict().items() if key != "data" or value}
+def _written(summary: Summary) -> dict[str, Any]:
+    return {key: value for key, value in summary._asdict().items() if key != "data" or value}
 
 
 def _lines(content: Mapping[str, Any]) -> str:

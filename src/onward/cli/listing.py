@@ -69,18 +69,18 @@ def _chosen(recipes: Sequence[RecipeRow], reach: Mapping[str, str], order: argpa
         asked, known = getattr(order, name), dict.fromkeys(getattr(row, name) for row in recipes)
         if asked and _plain(asked) not in map(_plain, known):
             raise CommandLineError(f"--{name} {asked}: no recipe has it{likely(asked, known)}")
-    found = [
+    rows = [
         row
         for row in recipes
         if _plain(order.method) in ("", _plain(row.method))
         and _plain(order.data) in ("", _plain(row.data))
         and any(order.word.lower() in value.lower() for value in (*row, reach.get(row.name, "")))
     ]
-    if not found:
+    if not rows:
         asked = " ".join(word for word in (order.word, order.method, order.data) if word)
         close = likely(order.word, [row.name for row in recipes])
         raise CommandLineError(f"no recipe has {asked!r}{close}; `onward list` shows all")
-    return found
+    return rows
 
 
 def _plain(name: str) -> str:
@@ -103,13 +103,13 @@ def _print_recipes(
         for row in group:
             control, about = records.get(f"backprop-{row.name}"), row.description
             about += f"; backprop {100 * control.test:.2f}" if detailed and control else ""
-            name, beside, found, reached = row.name, names, records.get(row.name), reach.get(row.name, "")
-            about += f"; numbers on {found.data}" if found and found.data else ""
+            name, beside, summary, reached = row.name, names, records.get(row.name), reach.get(row.name, "")
+            about += f"; numbers on {summary.data}" if summary and summary.data else ""
             if apart:
                 name, beside = f"{name:<{names}}  {reached}", names + 2 + reaches
             elif reached:
                 about = f"{reached}; {about}"
-            _print_row(_numbers(found), name, beside, about, width)
+            _print_row(_numbers(summary), name, beside, about, width)
 
 
 def _numbers(record: Summary | None) -> str:

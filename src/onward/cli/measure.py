@@ -66,7 +66,7 @@ def run(words: Sequence[str]) -> None:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
     device = choose_device(order.device)
     with stages() as watch:
-        found = measure(
+        steps = measure(
             replace(order.recipe.applied(recipe), epochs=1),
             device,
             data_dir=order.data_dir,
@@ -75,16 +75,16 @@ def run(words: Sequence[str]) -> None:
             say=lambda line: say(f"{line} on {device_name(device)}", error=True),
             watch=watch,
         )
-    _show(found)
+    _show(steps)
     if order.json is not None:
-        write_json(order.json, to_json(found))
+        write_json(order.json, to_json(steps))
 
 
-def _show(found: MeasuredSteps) -> None:
-    rows = {row.name: row for row in found.contenders}
-    head = f"{found.recipe}, {found.batch_size} images of {found.data}, {found.precision}"
+def _show(steps: MeasuredSteps) -> None:
+    rows = {row.name: row for row in steps.contenders}
+    head = f"{steps.recipe}, {steps.batch_size} images of {steps.data}, {steps.precision}"
     say(head)
-    say(f"{found.environment.device}: {found.peak_rate.best / 1e9:,.0f} GFLOP/s in large products")
+    say(f"{steps.environment.device}: {steps.peak_rate.best / 1e9:,.0f} GFLOP/s in large products")
     heads, every = ["", *rows], list(rows.values())
     show_table("a training step", heads, _cost(every))
     show_table("seconds by phase, medians", heads, _seconds(every))
@@ -108,20 +108,20 @@ def _cost(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
 
 def _measured_energy(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
     """Return the measured energy above idle, if there is a meter."""
-    found = [row.energy.measured for row in every if row.energy.measured is not None]
-    measured_cells = [f"{1e3 * measured.joules:.2f}" for measured in found]
-    return [("measured mJ", measured_cells)] if len(found) == len(every) else []
+    energies = [row.energy.measured for row in every if row.energy.measured is not None]
+    measured_cells = [f"{1e3 * measured.joules:.2f}" for measured in energies]
+    return [("measured mJ", measured_cells)] if len(energies) == len(every) else []
 
 
 def _spikes(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
     """Write what a prediction costs the layers of a network that spikes, and what they would cost without spikes."""
-    found = [row.spikes for row in every]
-    if not any(found):
+    spike_costs = [row.spikes for row in every]
+    if not any(spike_costs):
         return []
     return [
-        ("spikes/neuron, image", [f"{spikes.spikes_per_neuron:.2f}" if spikes else "" for spikes in found]),
-        ("prediction, uJ", [f"{1e6 * spikes.joules:.3f}" if spikes else "" for spikes in found]),
-        ("same without spikes", [f"{1e6 * spikes.dense_joules:.3f}" if spikes else "" for spikes in found]),
+        ("spikes/neuron, image", [f"{spikes.spikes_per_neuron:.2f}" if spikes else "" for spikes in spike_costs]),
+        ("prediction, uJ", [f"{1e6 * spikes.joules:.3f}" if spikes else "" for spikes in spike_costs]),
+        ("same without spikes", [f"{1e6 * spikes.dense_joules:.3f}" if spikes else "" for spikes in spike_costs]),
     ]
 
 

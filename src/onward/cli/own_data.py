@@ -28,26 +28,26 @@ _FLAGS = ("--data", "--method", "--net")
 
 def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return what --data, --method and --net say, and all other words. CommandLineError for one without a value."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     left: list[str] = []
     waiting = ""
     for word in words:
         flag, equals, value = word.partition("=")
         if waiting:
-            found[waiting], waiting = word, ""
+            values[waiting], waiting = word, ""
         elif flag in _FLAGS:
-            if flag in found:
+            if flag in values:
                 raise CommandLineError(f"{flag} is there twice: name one")
             if equals:
-                found[flag] = value
+                values[flag] = value
             else:
                 waiting = flag
         else:
             left.append(word)
-    empty = waiting or next((flag for flag, value in found.items() if not value or value.startswith("--")), "")
+    empty = waiting or next((flag for flag, value in values.items() if not value or value.startswith("--")), "")
     if empty:
         raise CommandLineError(f"{empty} has no value: onward train --data DIR --method mono_forward --net TinyCNN")
-    return found, left
+    return values, left
 
 
 def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
@@ -129,17 +129,17 @@ def _flag(words: Sequence[str], flag: str) -> str | None:
 
 def _method(name: str) -> Algorithm:
     known = {each.lower(): each for each in registry.ALGORITHMS.names()}
-    found = known.get(name.replace("_", "").replace("-", "").lower())
-    if found is None:
+    class_name = known.get(name.replace("_", "").replace("-", "").lower())
+    if class_name is None:
         raise ValueError(f"unknown method {name!r}{likely(name, known.values())}; `onward list` shows the methods")
-    if found in ("Backprop", "DeepSupervision"):  # these stand beside a local method
-        return (Backprop if found == "Backprop" else DeepSupervision)(of=MonoForward())
-    return PredSim() if found == "PredSim" else registry.ALGORITHMS.find(found)()
+    if class_name in ("Backprop", "DeepSupervision"):  # these stand beside a local method
+        return (Backprop if class_name == "Backprop" else DeepSupervision)(of=MonoForward())
+    return PredSim() if class_name == "PredSim" else registry.ALGORITHMS.find(class_name)()
 
 
 def _net(name: str) -> Architecture:
     known = {each.lower(): each for each in registry.NETS.names()}
-    found = known.get(name.replace("_", "").replace("-", "").lower())
-    if found is None:
+    class_name = known.get(name.replace("_", "").replace("-", "").lower())
+    if class_name is None:
         raise ValueError(f"unknown network {name!r}{likely(name, known.values())}")
-    return TinyCNN(width=_WIDTH, dropout=0.1) if found == "TinyCNN" else registry.NETS.find(found)()
+    return TinyCNN(width=_WIDTH, dropout=0.1) if class_name == "TinyCNN" else registry.NETS.find(class_name)()

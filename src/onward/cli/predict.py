@@ -75,10 +75,10 @@ def run(words: Sequence[str]) -> None:
 
 def _files(names: Sequence[str]) -> list[str]:
     """Return the named files, and the image files below the named folders. ValueError for a folder without any."""
-    found: list[str] = []
+    files: list[str] = []
     for name in names:
-        found += [str(file) for file in image_files(Path(name))] if Path(name).is_dir() else [name]
-    return found
+        files += [str(file) for file in image_files(Path(name))] if Path(name).is_dir() else [name]
+    return files
 
 
 class _Table:

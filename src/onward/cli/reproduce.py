@@ -50,8 +50,8 @@ def _recorded(recipe: Recipe, options: RunOptions) -> Mapping[str, Any]:
     A record of the public images goes before one of another copy of them.
     """
     for path in filed_on_any_images(RESULTS, recipe.name, recipe.seed):
-        if (found := read_record(path)).recipe.identity() == recipe.identity():
-            return found.result
+        if (record := read_record(path)).recipe.identity() == recipe.identity():
+            return record.result
     folder, result = train(recipe, options)
     report(folder, result)
     file_result(recipe, result, Pipelining())

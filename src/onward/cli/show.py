@@ -39,9 +39,9 @@ def run(words: Sequence[str]) -> None:
 def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
     """Yield what there is to say of a recipe, a title and a text each; `known` are records that came along."""
     if recipe.published:
-        found = recipe.published
-        spread = "" if found.deviation is None else f" ± {100 * found.deviation:.2f}"
-        yield "published", f"{100 * found.test_accuracy:.2f} %{spread}  {found.source}"
+        published = recipe.published
+        spread = "" if published.deviation is None else f" ± {100 * published.deviation:.2f}"
+        yield "published", f"{100 * published.test_accuracy:.2f} %{spread}  {published.source}"
     for text in _recorded(recipe.name, known):
         yield "recorded", text
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
@@ -58,20 +58,20 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
 def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[str]:
     """Return what a recipe came to, a line for each set of images: by the records here, or those that came along."""
     by_data: dict[str, list[Record]] = defaultdict(list)
-    for place in (name, *former(name)):
-        for path in sorted((RESULTS / "runs" / place).rglob("seed-*.json")):
-            found = read_record(path)
-            by_data[found.data].append(found)
-    found = {
+    for folder in (name, *former(name)):
+        for path in sorted((RESULTS / "runs" / folder).rglob("seed-*.json")):
+            numbers = read_record(path)
+            by_data[numbers.data].append(numbers)
+    numbers = {
         data: (fmean(run.accuracy for run in runs), fmean(run.result["train_seconds"] for run in runs) / 60, len(runs))
         for data, runs in by_data.items()
     }
-    if not found and name in known:
+    if not numbers and name in known:
         came = known[name]
-        found = {came.data: (came.test, came.minutes, came.seeds)}
+        numbers = {came.data: (came.test, came.minutes, came.seeds)}
     parts = [
         (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", label)
-        for data, (test, minutes, seeds) in found.items()
+        for data, (test, minutes, seeds) in numbers.items()
     ]
     return ["  ".join(part for part in line if part) for line in parts]
 

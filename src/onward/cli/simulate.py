@@ -105,7 +105,7 @@ def _measured(order: SimulateArguments, recipe: Recipe) -> tuple[BlockCosts, tup
 def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: Stages, wires: LinkSpeed) -> None:
     seconds = [sum(costs.step[k] for k in stage) for stage in stages]
     sent = [costs.entering[stage.start] for stage in stages[1:]]
-    found = simulate(seconds, sent, wires, order.steps)
+    simulation = simulate(seconds, sent, wires, order.steps)
     shared = f", {order.replicas} replicas" if order.replicas > 1 else ""
     title = f"{recipe.name}, {recipe.batch_size} images in a step{shared}"
     rows = []
@@ -114,7 +114,7 @@ def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: S
         cells = [
             f"{stage.start}-{stage.stop - 1}",
             f"{1e3 * seconds[s]:.2f}",
-            f"{100 * found.utilization[s]:.0f}",
+            f"{100 * simulation.utilization[s]:.0f}",
             f"{amount / 1e6:.2f}",
             f"{1e3 * wires.seconds(amount):.2f}" if amount else "",
             f"{costs.memory(stage, first=s == 0, last=s == len(stages) - 1) / 1e6:.1f}",
@@ -123,7 +123,7 @@ def _show(order: SimulateArguments, recipe: Recipe, costs: BlockCosts, stages: S
     alone = sum(seconds)
     show_table(title, ["stage", "blocks", "ms", "busy %", "sends MB", "link ms", "memory MB"], rows)
     say(f"one stage     {1e3 * alone:.2f} ms a step")
-    say(f"pipeline      {1e3 * found.step:.2f} ms a step once filled: {alone / found.step:.2f} times as fast")
-    say(f"filling       {1e3 * found.filling:.2f} ms; {order.steps} steps {found.total:.3f} s with it")
-    limit = "a link" if found.step > max(seconds) else f"stage {seconds.index(max(seconds))}"
+    say(f"pipeline      {1e3 * simulation.step:.2f} ms a step once filled: {alone / simulation.step:.2f} times as fast")
+    say(f"filling       {1e3 * simulation.filling:.2f} ms; {order.steps} steps {simulation.total:.3f} s with it")
+    limit = "a link" if simulation.step > max(seconds) else f"stage {seconds.index(max(seconds))}"
     say(f"limited by    {limit}; {sum(sent) / 1e6:.2f} MB sent in a step")

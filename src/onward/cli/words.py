@@ -36,8 +36,8 @@ def _widest(block: str) -> int:
 def _broken(block: str, width: int) -> str:
     entries: list[str] = []
     for line in block.split("\n"):
-        found = _ENTRY.match(entries[-1]) if entries else None
-        below = found.end() if found else 0
+        match = _ENTRY.match(entries[-1]) if entries else None
+        below = match.end() if match else 0
         if entries and not entries[-1].startswith("usage:") and len(line) - len(line.lstrip()) == below:
             entries[-1] += f" {line.strip()}" if below != 2 else f"\n{line}"
         else:
@@ -46,6 +46,6 @@ def _broken(block: str, width: int) -> str:
 
 
 def _hung(line: str, width: int) -> str:
-    found = _ENTRY.match(line)
-    indent = min(found.end() if found else 0, width // 2)
+    entry = _ENTRY.match(line)
+    indent = min(entry.end() if entry else 0, width // 2)
     return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False, break_long_words=False)

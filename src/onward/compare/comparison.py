@@ -62,7 +62,7 @@ class TrainingEnergy:
 
 
 @dataclass(frozen=True)
-class MethodFound:
+class MethodResult:
     """A recipe and its finished runs: what it is, how it was trained, and what it came to."""
 
     name: str
@@ -109,7 +109,7 @@ class MethodFound:
 
 
 @dataclass(frozen=True)
-class SweepTold:
+class ComparedSweep:
     """A noise with the levels that were asked for, and how to draw it."""
 
     name: str
@@ -126,8 +126,8 @@ class SweepTold:
 class Comparison:
     """Methods side by side: what `onward compare` and `onward report` write as JSON."""
 
-    methods: tuple[MethodFound, ...]
-    sweeps: tuple[SweepTold, ...]
+    methods: tuple[MethodResult, ...]
+    sweeps: tuple[ComparedSweep, ...]
     chips: int
     seeds: tuple[int, ...]
     test_images: int

@@ -58,18 +58,18 @@ class RunEvaluator:
     def clean(self, say: Print) -> CleanAccuracy:
         """Return accuracy, accuracy by rule and by block, and the confusion matrix, on no chip."""
         asked = self._question([], 0)
-        found = self.evaluations.get(asked)
-        if found is None:
+        result = self.evaluations.get(asked)
+        if result is None:
             evaluator = self._evaluator()
-            found = _found(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
-            self.evaluations.add(asked, found)
-            say(f"{self.run.folder.path}  clean: {found['accuracy']:.2%}")
+            result = _accuracies(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
+            self.evaluations.add(asked, result)
+            say(f"{self.run.folder.path}  clean: {result['accuracy']:.2%}")
         if "seals" not in self.run.result:
             whole = len(self.test) == len(self.data.test)
-            by_test: dict[str, Any] = found if whole else _found(self._evaluator(), self.data.test)
+            by_test: dict[str, Any] = result if whole else _accuracies(self._evaluator(), self.data.test)
             measured = Accuracy(by_test["by_rule"], tuple(by_test["by_block"]))
             check_measured(self.run.folder, measured, len(self.data.test))
-        return from_json(found, CleanAccuracy, str(self.evaluations.path))
+        return from_json(result, CleanAccuracy, str(self.evaluations.path))
 
     def under(self, condition: Condition, *, chips: int, say: Print) -> list[float]:
         """Return the accuracy on chips 0, 1, ...; on a single one where chips do not differ.
@@ -79,28 +79,28 @@ class RunEvaluator:
         accuracies, new = [], False
         for chip in range(chips if condition.random else 1):
             asked = self._question(condition.noises, chip)
-            found = self.evaluations.get(asked)
-            if found is None:
+            result = self.evaluations.get(asked)
+            if result is None:
                 with noisy(self.learner, condition.noises, seed=chip):
-                    found = _found(self._evaluator(), self.test)
-                found |= {"sweep": condition.sweep, "level": condition.json_level}
-                self.evaluations.add(asked, found)
+                    result = _accuracies(self._evaluator(), self.test)
+                result |= {"sweep": condition.sweep, "level": condition.json_level}
+                self.evaluations.add(asked, result)
                 new = True
-            accuracies.append(found["accuracy"])
+            accuracies.append(result["accuracy"])
         if new:
             say(f"{self.run.folder.path}  {condition}: {sum(accuracies) / len(accuracies):.2%}")
         return accuracies
 
     def cached_conditions(self) -> Iterator[tuple[str, float | None, int]]:
         """Yield sweep, level and chip of every cached noisy evaluation of these images."""
-        for asked, found in self.evaluations:
+        for asked, result in self.evaluations:
             if asked["noises"] and asked == self._question(asked["noises"], asked["chip"]):
-                level = found["level"]
-                yield found["sweep"], None if level is None else float(level), asked["chip"]
+                level = result["level"]
+                yield result["sweep"], None if level is None else float(level), asked["chip"]
 
     def recovered(self, condition: Condition, stream: ChipTraining, *, chips: int, say: Print) -> list[Recovery]:
         """Return the recovery of the learner on chips 0, 1, ..., each from the weights of the finished run."""
-        found = []
+        recoveries = []
         for chip in range(chips):
             asked = self._question(condition.noises, chip) | {"stream": asdict(stream)}
             row = self.recoveries.get(asked)
@@ -119,25 +119,25 @@ class RunEvaluator:
                 )
                 self.recoveries.add(asked, row)
                 say(f"{self.run.folder.path}  {condition}, chip {chip}: {row['met']:.2%} -> {row['recovered']:.2%}")
-            found.append(Recovery(**row))
-        return found
+            recoveries.append(Recovery(**row))
+        return recoveries
 
     def _question(self, noises: Sequence[object], chip: int) -> dict[str, Any]:
         kept = [str(noise) for noise in noises]
         return {"noises": kept, "chip": chip, "images": len(self.test), "checksum": self.data.checksum}
 
 
-def _check_evaluation(asked: dict[str, Any], found: dict[str, Any], where: str) -> None:
+def _check_evaluation(asked: dict[str, Any], result: dict[str, Any], where: str) -> None:
     check_object(asked, {"noises": list[str], "chip": int}, f"asked in {where}")
     of_chip: dict[str, Any] = {"sweep": str, "level": float | Literal["inf"] | None}
     more = of_chip if asked["noises"] else {"confusion": list[list[int]]}
-    check_object(found, {"accuracy": float, "by_rule": dict[str, float], "by_block": list[float]} | more, where)
+    check_object(result, {"accuracy": float, "by_rule": dict[str, float], "by_block": list[float]} | more, where)
 
 
-def _check_recovery(asked: dict[str, Any], found: dict[str, Any], where: str) -> None:
-    check_object(found, {field.name: field.type for field in fields(Recovery)}, where)
-    if len(found) > len(fields(Recovery)):
-        raise ValueError(f"{where} has more than a recovery: {', '.join(found)}")
+def _check_recovery(asked: dict[str, Any], result: dict[str, Any], where: str) -> None:
+    check_object(result, {field.name: field.type for field in fields(Recovery)}, where)
+    if len(result) > len(fields(Recovery)):
+        raise ValueError(f"{where} has more than a recovery: {', '.join(result)}")
 
 
 def load_learner(run: Run, device: torch.device) -> Learner:
@@ -152,6 +152,6 @@ def first(images: Samples, count: int) -> Samples:
     return images if count >= len(images) else images.subset(torch.arange(count))
 
 
-def _found(evaluator: Evaluator, test: Samples) -> dict[str, Any]:
-    found = evaluator.accuracy(test)
-    return {"accuracy": found.of_default_rule, "by_rule": found.by_rule, "by_block": list(found.by_block)}
+def _accuracies(evaluator: Evaluator, test: Samples) -> dict[str, Any]:
+    accuracy = evaluator.accuracy(test)
+    return {"accuracy": accuracy.of_default_rule, "by_rule": accuracy.by_rule, "by_block": list(accuracy.by_block)}

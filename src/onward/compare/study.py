@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import torch
 
 from onward.algorithms import Backprop
-from onward.compare.found import Comparison, MethodFound, OnChip, Spread, SweepTold, TrainingEnergy, UnderNoise
+from onward.compare.comparison import (
+    ComparedSweep,
+    Comparison,
+    MethodResult,
+    OnChip,
+    Spread,
+    TrainingEnergy,
+    UnderNoise,
+)
 from onward.compare.recovery import ChipTraining
 from onward.compare.robustness import Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
@@ -85,10 +93,10 @@ def describe(
     tests = [[RunEvaluator(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
     labels = labels_of([method.recipe for method in methods])
     rows = [
-        _found(method, methods[0].recipe, label, on_test, question, say)
+        _method_result(method, methods[0].recipe, label, on_test, question, say)
         for method, label, on_test in zip(methods, labels, tests, strict=True)
     ]
-    found = Comparison(
+    comparison = Comparison(
         methods=tuple(rows),
         sweeps=tuple(_sweeps(question.conditions)),
         chips=question.chips,
@@ -101,9 +109,9 @@ def describe(
         target=None,
     )
     if not question.steps:
-        return found
+        return comparison
     say("measuring memory, time and energy of a step")
-    return _with_costs(found, methods, question, device)
+    return _with_costs(comparison, methods, question, device)
 
 
 def by_recipe(runs: Sequence[Run]) -> list[list[Run]]:
@@ -145,11 +153,11 @@ def conditions_in_cache(methods: Sequence[Method], question: ComparisonSettings)
     for name, level, _ in set.intersection(*met):
         chips[name, level] = chips.get((name, level), 0) + 1
     levels: dict[str, list[float | None]] = {}
-    for name, level in sorted(chips, key=lambda place: (place[0], place[1] or 0.0)):
+    for name, level in sorted(chips, key=lambda condition: (condition[0], condition[1] or 0.0)):
         levels.setdefault(name, []).append(level)
-    found = tuple(c for name, each in levels.items() for c in conditions([_word(name, each)]))
-    fewest = min((chips[c.sweep, c.level] for c in found if c.random), default=question.chips)
-    return replace(question, conditions=found, chips=fewest)
+    evaluated = tuple(c for name, each in levels.items() for c in conditions([_word(name, each)]))
+    fewest = min((chips[c.sweep, c.level] for c in evaluated if c.random), default=question.chips)
+    return replace(question, conditions=evaluated, chips=fewest)
 
 
 def with_first_budget(recipes: Sequence[Recipe]) -> list[Recipe]:
@@ -188,8 +196,8 @@ def short_names(names: Sequence[str]) -> list[str]:
         return list(names)
     words = [name.split("-") for name in names]
     shared = set.intersection(*(set(rest) for _, *rest in words))
-    found = ["-".join([first, *(word for word in rest if word not in shared)]) for first, *rest in words]
-    return found if len(set(found)) == len(set(names)) else list(names)
+    shortened = ["-".join([first, *(word for word in rest if word not in shared)]) for first, *rest in words]
+    return shortened if len(set(shortened)) == len(set(names)) else list(names)
 
 
 def labels_of(recipes: Sequence[Recipe]) -> list[str]:
@@ -200,38 +208,38 @@ def labels_of(recipes: Sequence[Recipe]) -> list[str]:
     names = short_names([recipe.name for recipe in recipes])
     labels = list(names)
     for name in set(names):
-        places = [k for k, other in enumerate(names) if other == name]
-        for number, (k, settings) in enumerate(zip(places, _apart([recipes[k] for k in places]), strict=True), 1):
-            labels[k] = f"{name} ({settings or number})" if len(places) > 1 else name
+        positions = [k for k, other in enumerate(names) if other == name]
+        for number, (k, settings) in enumerate(zip(positions, _apart([recipes[k] for k in positions]), strict=True), 1):
+            labels[k] = f"{name} ({settings or number})" if len(positions) > 1 else name
     return labels
 
 
 def _apart(recipes: Sequence[Recipe]) -> list[str]:
     """Return the settings in which recipes differ, a text each; empty where that is long or not unique."""
     settings = [_settings(recipe, ()) for recipe in recipes]
-    varying = [place for place in _places(settings) if len({row.get(place, "") for row in settings}) > 1]
-    texts = [", ".join(f"{_word_of(place)} {row[place]}" for place in varying if place in row) for row in settings]
+    varying = [name for name in _paths(settings) if len({row.get(name, "") for row in settings}) > 1]
+    texts = [", ".join(f"{_word_of(name)} {row[name]}" for name in varying if name in row) for row in settings]
     return texts if len(set(texts)) == len(texts) and max(map(len, texts)) <= _LONGEST else [""] * len(texts)
 
 
-def _word_of(place: tuple[str, ...]) -> str:
+def _word_of(path: tuple[str, ...]) -> str:
     """Return the name of a setting: its field, or for a field called `name` the field that holds it."""
-    return (place[-2] if place[-1] == "name" else place[-1]).replace("_", " ")
+    return (path[-2] if path[-1] == "name" else path[-1]).replace("_", " ")
 
 
-def _places(settings: Sequence[dict[tuple[str, ...], str]]) -> list[tuple[str, ...]]:
-    return list(dict.fromkeys(place for row in settings for place in row))
+def _paths(settings: Sequence[dict[tuple[str, ...], str]]) -> list[tuple[str, ...]]:
+    return list(dict.fromkeys(path for row in settings for path in row))
 
 
-def _settings(value: Any, place: tuple[str, ...]) -> dict[tuple[str, ...], str]:
+def _settings(value: Any, path: tuple[str, ...]) -> dict[tuple[str, ...], str]:
     """Return the settings that decide a training, one by one: dataclasses field by field, under the class's name."""
     if not hasattr(value, "__dataclass_fields__"):
-        return {place: str(value)}
-    found = {place: type(value).__name__} if place else {}
+        return {path: str(value)}
+    rows = {path: type(value).__name__} if path else {}
     for each in fields(value):
-        if place or each.name not in _WORDS:
-            found |= _settings(getattr(value, each.name), (*place, each.name))
-    return found
+        if path or each.name not in _WORDS:
+            rows |= _settings(getattr(value, each.name), (*path, each.name))
+    return rows
 
 
 def _word(name: str, levels: Sequence[float | None]) -> str:
@@ -247,18 +255,18 @@ def _unlike(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
     return [pair for pair in pairs if pair[1] != pair[2]]
 
 
-def _found(
+def _method_result(
     method: Method,
     first: Recipe,
     label: str,
     tests: Sequence[RunEvaluator],
     question: ComparisonSettings,
     say: Print,
-) -> MethodFound:
+) -> MethodResult:
     """Put together what a method is and what it comes to, clean, under noise and on chips."""
     recipe, data, result = method.recipe, method.data, method.runs[0].result
     clean = [on_test.clean(say) for on_test in tests]
-    return MethodFound(
+    return MethodResult(
         name=recipe.name,
         label=label,
         algorithm=type(recipe.algorithm).__name__,
@@ -290,8 +298,8 @@ def _found(
 
 
 def _under(condition: Condition, tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> UnderNoise:
-    found = _spread([on_test.under(condition, chips=question.chips, say=say) for on_test in tests])
-    return UnderNoise(condition.sweep, condition.json_level, **vars(found))
+    accuracies = _spread([on_test.under(condition, chips=question.chips, say=say) for on_test in tests])
+    return UnderNoise(condition.sweep, condition.json_level, **vars(accuracies))
 
 
 def _on_chip(condition: Condition, tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> OnChip:
@@ -317,14 +325,14 @@ def _spread(values: Sequence[Sequence[float]]) -> Spread:
     )
 
 
-def _sweeps(conditions: Sequence[Condition]) -> list[SweepTold]:
+def _sweeps(conditions: Sequence[Condition]) -> list[ComparedSweep]:
     """Describe the sweeps among conditions, each with its levels; a preset is a sweep of one level without a number."""
     known = {sweep.name: sweep for sweep in SWEEPS}
-    found: list[SweepTold] = []
+    sweeps: list[ComparedSweep] = []
     for name in dict.fromkeys(condition.sweep for condition in conditions):
         sweep = known.get(name)
-        found.append(
-            SweepTold(
+        sweeps.append(
+            ComparedSweep(
                 name=name,
                 title=sweep.title if sweep else name,
                 axis=sweep.axis if sweep else "",
@@ -333,24 +341,24 @@ def _sweeps(conditions: Sequence[Condition]) -> list[SweepTold]:
                 random=sweep is None or sweep.random,
             )
         )
-    return found
+    return sweeps
 
 
 def _with_costs(
-    found: Comparison, methods: Sequence[Method], question: ComparisonSettings, device: torch.device
+    comparison: Comparison, methods: Sequence[Method], question: ComparisonSettings, device: torch.device
 ) -> Comparison:
     """Give each row its cost; return the controls' costs, the target and the machine's rate by precision."""
     costs, controls, rates = measure_methods([(m.recipe, m.data) for m in methods], device, question.steps)
-    curves = [row.histories for row in found.methods]
+    curves = [row.histories for row in comparison.methods]
     target = question.target
     if target is None:
         target = min(max((e.validation_accuracy for e in c), default=0.0) for each in curves for c in each)
     rows = []
-    for row, each, cost, method in zip(found.methods, curves, costs, methods, strict=True):
+    for row, each, cost, method in zip(comparison.methods, curves, costs, methods, strict=True):
         steps = len(method.data.train) // min(method.recipe.batch_size, len(method.data.train))
         energy = _energy(cost.energy.joules * steps, [epochs_to(curve, target) for curve in each])
         rows.append(replace(row, cost=cost, energy=energy))
-    return replace(found, methods=tuple(rows), controls=tuple(controls), target=target, peak_rate={**rates})
+    return replace(comparison, methods=tuple(rows), controls=tuple(controls), target=target, peak_rate={**rates})
 
 
 def _energy(per_epoch: float, needed: Sequence[int | None]) -> TrainingEnergy:

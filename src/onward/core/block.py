@@ -79,8 +79,8 @@ def shared(activity: Tensor, *stream: Tensor) -> bool:
     """Whether a body returned its own input, which other code may hold, without a change; or a skip connection."""
     if torch.compiler.is_exporting():  # traced tensors have no memory: nothing is overwritten
         return True
-    place = activity.untyped_storage().data_ptr()
-    return any(place == tensor.untyped_storage().data_ptr() for tensor in stream)
+    address = activity.untyped_storage().data_ptr()
+    return any(address == tensor.untyped_storage().data_ptr() for tensor in stream)
 
 
 class PassOn(nn.Module):

@@ -96,15 +96,15 @@ def _column(series: Any, name: str, what: str) -> Column:
     return Column(name, _categories(sorted(set(values)), name, what))
 
 
-def _categories(found: list[str], name: str, what: str) -> tuple[str, ...]:
-    if not found:
+def _categories(texts: list[str], name: str, what: str) -> tuple[str, ...]:
+    if not texts:
         raise ValueError(f"column {name!r} of {what} has no categories: drop it")
-    if len(found) > _MOST_CATEGORIES:
+    if len(texts) > _MOST_CATEGORIES:
         raise ValueError(
-            f"column {name!r} of {what} has {len(found)} different texts, more than {_MOST_CATEGORIES}: drop it if it "
+            f"column {name!r} of {what} has {len(texts)} different texts, more than {_MOST_CATEGORIES}: drop it if it "
             "is a name, turn it into numbers if it is one"
         )
-    return tuple(found)
+    return tuple(texts)
 
 
 def _present(series: Any, name: str, what: str) -> list[Any]:
@@ -135,10 +135,10 @@ def _features(series: Any, column: Column, what: str) -> np.ndarray:
                 f"column {column.name!r} of {what} holds an infinite value in row {int(wrong.argmax())}: replace it"
             )
         return numbers[:, None]
-    place = {category: k for k, category in enumerate(column.categories)}
+    index_of = {category: k for k, category in enumerate(column.categories)}
     texts = [str(value) for value in values]
-    new = next((k for k, text in enumerate(texts) if text not in place), None)
+    new = next((k for k, text in enumerate(texts) if text not in index_of), None)
     if new is not None:
         known = ", ".join(column.categories[:8]) + (", ..." if len(column.categories) > 8 else "")
         raise ValueError(f"column {column.name!r} of {what} holds {texts[new]!r} in row {new}: trained with {known}")
-    return np.eye(len(place))[[place[text] for text in texts]].reshape(len(texts), len(place))
+    return np.eye(len(index_of))[[index_of[text] for text in texts]].reshape(len(texts), len(index_of))

@@ -70,15 +70,15 @@ class InputForm:
         return tensor
 
     def _of_other_shape(self, tensor: Tensor, what: str) -> str:
-        found = tuple(tensor.shape[1:])
+        shape = tuple(tensor.shape[1:])
         remedy = "resize or convert them first"
         if self.columns:
             remedy = f"give a DataFrame with the columns {', '.join(column.name for column in self.columns)[:200]}"
         if tuple(tensor.shape) == self.shape:
             remedy = f"a single one is {what}[None]"
-        elif not self.columns and math.prod(found) == math.prod(self.shape):
+        elif not self.columns and math.prod(shape) == math.prod(self.shape):
             remedy = f"reshape them, {what}.reshape(-1, {', '.join(str(size) for size in self.shape)})"
-        return f"{what} of shape {found} given, but this network takes {self.shape} ({_WRITTEN[self.kind]}); {remedy}"
+        return f"{what} of shape {shape} given, but this network takes {self.shape} ({_WRITTEN[self.kind]}); {remedy}"
 
 
 def kind_of(values: Any, kind: str | None, what: str) -> Kind:
@@ -107,8 +107,8 @@ def measured(values: Any, kind: str | None, what: str) -> tuple[InputForm, Tenso
 
     Raises ValueError for inputs without numbers, NaN, infinity, and shapes or types that the kind does not have.
     """
-    found = kind_of(values, kind, what)
-    if found == "images":
+    kind_of_values = kind_of(values, kind, what)
+    if kind_of_values == "images":
         return _measured_images(values, what, declared=kind is not None)
     columns: tuple[Column, ...] = ()
     if is_frame(values):
@@ -118,8 +118,8 @@ def measured(values: Any, kind: str | None, what: str) -> tuple[InputForm, Tenso
         tensor = check_finite(values, what)
     if tensor.numel() == 0:
         raise ValueError(f"{what} of shape {tuple(tensor.shape)} is empty: give at least one number for each row")
-    tensor = check_tokens(tensor, what) if found == "tokens" else tensor
-    return InputForm(found, tuple(tensor.shape[1:]), columns=columns), tensor
+    tensor = check_tokens(tensor, what) if kind_of_values == "tokens" else tensor
+    return InputForm(kind_of_values, tuple(tensor.shape[1:]), columns=columns), tensor
 
 
 def levels(values: Any, what: str = "images") -> Tensor:

@@ -14,10 +14,10 @@ def by_names_of_today(given: Mapping[str, T], wanted: Collection[str]) -> dict[s
 
     A name that the learner asks for stays what it is: what was a former name of one learner is another's own.
     """
-    found = dict(given)
+    renamed = dict(given)
     for name in given:
         for old, new in _FORMER:
             today = name.replace(old, new, 1)
             if name.startswith(old) and name not in wanted and today in wanted:
-                found.setdefault(today, found.pop(name))
-    return found
+                renamed.setdefault(today, renamed.pop(name))
+    return renamed

@@ -147,14 +147,14 @@ def channels_first(images: Tensor, shape: Shape | None) -> Tensor:
     """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], where they have that shape; others unchanged."""
     if shape is not None and tuple(images.shape[1:]) == shape:
         return images
-    found = _moved(images)
-    return images if found is None or (shape is not None and tuple(found.shape[1:]) != shape) else found
+    moved = _moved(images)
+    return images if moved is None or (shape is not None and tuple(moved.shape[1:]) != shape) else moved
 
 
 def _channels_first(images: Tensor, what: str) -> Tensor:
-    found = _moved(images)
-    if found is not None:
-        return found
+    moved = _moved(images)
+    if moved is not None:
+        return moved
     remedy = f"reshape it to [N, H, W] or [N, C, H, W], for example .reshape(-1, {_sides(images)})"
     if images.ndim == 4:
         remedy = "bring it to [N, C, H, W] or [N, H, W, C] with C = 1 or 3 channels"
@@ -164,9 +164,9 @@ def _channels_first(images: Tensor, what: str) -> Tensor:
 def _of_shape(images: Tensor, what: str, shape: Shape) -> Tensor:
     if tuple(images.shape[1:]) == shape:
         return images
-    found = _moved(images)
-    if found is not None and tuple(found.shape[1:]) == shape:
-        return found
+    moved = _moved(images)
+    if moved is not None and tuple(moved.shape[1:]) == shape:
+        return moved
     remedy = "resize or convert them first"
     if tuple(images.shape) in (shape, shape[1:], (*shape[1:], shape[0])):
         remedy = f"a single image is {what}[None]"

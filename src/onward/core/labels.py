@@ -42,14 +42,14 @@ def class_indices(labels: Any, names: Sequence[str], what: str = "labels") -> In
     written = names_in(labels, what)
     if written is None:
         return check_labels(labels, what, num_classes=len(names))
-    place = {name: k for k, name in enumerate(names)}
-    found = []
+    index_of = {name: k for k, name in enumerate(names)}
+    indices = []
     for k, value in enumerate(np.asarray(labels, dtype=object)):
-        if str(value) not in place:
+        if str(value) not in index_of:
             known = ", ".join(list(names)[:8]) + (", ..." if len(names) > 8 else "")
             raise ValueError(f"{what}[{k}] is {value!r}, which is none of the classes {known}")
-        found.append(place[str(value)])
-    return torch.tensor(found, dtype=torch.int64)
+        indices.append(index_of[str(value)])
+    return torch.tensor(indices, dtype=torch.int64)
 
 
 def numbered_names(targets: Int64[Tensor, "N"], what: str = "labels") -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from torch import Tensor
 
 def confusion_of(labels: Int64[Tensor, "N"], predicted: Int64[Tensor, "N"], num_classes: int) -> Int64[Tensor, "C C"]:
     """Count predictions: true classes in rows, predicted ones in columns."""
-    places = labels.cpu() * num_classes + predicted.cpu()
-    return torch.bincount(places, minlength=num_classes**2).reshape(num_classes, num_classes)
+    cells = labels.cpu() * num_classes + predicted.cpu()
+    return torch.bincount(cells, minlength=num_classes**2).reshape(num_classes, num_classes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,8 @@ class ClassMetrics:
     @property
     def balanced_accuracy(self) -> float:
         """Mean recall of the classes that have samples: chance is one over their number, however rare some are."""
-        found = [recall for recall in self.recall if recall == recall]
-        return sum(found) / max(len(found), 1)
+        recalls = [recall for recall in self.recall if recall == recall]
+        return sum(recalls) / max(len(recalls), 1)
 
 
 class RunningError:

@@ -117,8 +117,8 @@ def _wrong(value: Any, kind: Any) -> str | None:
     """Return in words what a value must be, or None where it is that."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
-        found = [part for part in arguments[1:] if isinstance(part, Range)]
-        return _wrong_number(value, arguments[0], found[0]) if found else _wrong(value, arguments[0])
+        ranges = [part for part in arguments[1:] if isinstance(part, Range)]
+        return _wrong_number(value, arguments[0], ranges[0]) if ranges else _wrong(value, arguments[0])
     if origin in (Union, UnionType):
         wrong = [_wrong(value, alternative) for alternative in arguments]
         return " or ".join(text for text in wrong if text) if all(wrong) else None
@@ -158,5 +158,5 @@ def _wrong_tuple(value: Any, kinds: tuple[Any, ...]) -> str | None:
         return "a tuple"
     each: Iterator[Any] = iter(kinds[:1] * len(value) if kinds[1:] == (...,) else kinds)
     wrong = [_wrong(_plain(item), kind) for item, kind in zip(value, each, strict=False)]
-    found = next((text for text in wrong if text), None)
-    return found and f"a tuple of which each is {found}"
+    text_of_first = next((text for text in wrong if text), None)
+    return text_of_first and f"a tuple of which each is {text_of_first}"

@@ -41,8 +41,8 @@ class _Recomputed(torch.autograd.Function):
         with torch.enable_grad():
             loss, handed_on = ctx.compute(*leaves)
         pairs = zip((loss, *handed_on), gradients, strict=True)
-        found = [(out, g) for out, g in pairs if out is not None and out.requires_grad and g is not None]
-        torch.autograd.backward([out for out, _ in found], [g for _, g in found])
+        differentiable = [(out, g) for out, g in pairs if out is not None and out.requires_grad and g is not None]
+        torch.autograd.backward([out for out, _ in differentiable], [g for _, g in differentiable])
         return (None, None, None, *[leaf.grad for leaf in leaves])
 
 

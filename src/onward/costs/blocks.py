@@ -50,8 +50,8 @@ def block_costs(
     count = len(trainer.learner.blocks)
     entering = _entering(trainer, x, y)
     if balance == "flops":
-        found = step_flops(trainer, x, y)
-        step = [float(found.of_block(k)) for k in range(count)]
+        flops = step_flops(trainer, x, y)
+        step = [float(flops.of_block(k)) for k in range(count)]
     else:
         turns = len(trainer.learner.turns)
         shares = []

@@ -32,10 +32,10 @@ class Fitting:
 
 def parse_bytes(text: str) -> int:
     """Read a size such as 500MB or 1.5GiB. Raises ValueError for anything else."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
-    if found is None or found[2].upper() not in _UNITS:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
+    if match is None or match[2].upper() not in _UNITS:
         raise ValueError(f"{text!r} is no size in bytes; write a number and B, KB, MB, GB, KiB, MiB or GiB: 500MB")
-    size = float(found[1]) * _UNITS[found[2].upper()]
+    size = float(match[1]) * _UNITS[match[2].upper()]
     if size > _MOST:
         raise ValueError(f"{text!r} is more than any machine has; write a size such as 500MB")
     return round(size)
@@ -84,7 +84,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
 
 def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Batch) -> str:
     best = min(tried, key=lambda fitting: fitting.peak, default=None)
-    found = "every way runs out of the device's memory" if best is None else f"the leanest way found is {best}"
+    outcome = "every way runs out of the device's memory" if best is None else f"the leanest way found is {best}"
     try:
         floor = memory_floor(trainer, *batch)
         least = (
@@ -96,7 +96,7 @@ def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Ba
             raise
         least = ""
     return (
-        f"a training step does not fit into {limit / 1e6:,.1f} MB: {found}{least}; choose a smaller --batch-size or "
+        f"a training step does not fit into {limit / 1e6:,.1f} MB: {outcome}{least}; choose a smaller --batch-size or "
         "network"
     )
 

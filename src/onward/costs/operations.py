@@ -51,16 +51,16 @@ def count(recipe: Recipe) -> Operations:
     batch = min(_BATCH, recipe.batch_size)
     with seeded(derive_seed(0, "operations"), torch.device("cpu")):
         trainer = LocalTrainer(spec.build(), settings)
-        found = step_flops(trainer, torch.rand(batch, *shape), torch.arange(batch) % classes)
-    per_step = sum(share for (_, phase), share in found.shares.items() if phase == "optimizer")
-    return Operations(round((found.total - per_step) / batch), round(per_step))
+        flops = step_flops(trainer, torch.rand(batch, *shape), torch.arange(batch) % classes)
+    per_step = sum(share for (_, phase), share in flops.shares.items() if phase == "optimizer")
+    return Operations(round((flops.total - per_step) / batch), round(per_step))
 
 
 def kept(folder: Path) -> dict[str, Operations]:
     """Return the operations counted before, by the key of a training's step."""
     path = folder / KEPT
-    found = read_json(path)["steps"] if path.exists() else {}
-    return {key: Operations(*row) for key, row in found.items()}
+    steps = read_json(path)["steps"] if path.exists() else {}
+    return {key: Operations(*row) for key, row in steps.items()}
 
 
 def count_missing(folder: Path, records: Iterable[Record], say: Callable[[str], None] = lambda _: None) -> None:
@@ -71,7 +71,7 @@ def count_missing(folder: Path, records: Iterable[Record], say: Callable[[str], 
             continue
         say(f"counting the operations of {record.recipe.name}")
         known[key(record.recipe)] = count(record.recipe)
-        rows = {name: [found.per_image, found.per_step] for name, found in sorted(known.items())}
+        rows = {name: [operations.per_image, operations.per_step] for name, operations in sorted(known.items())}
         write_json(folder / KEPT, {"steps": rows})
 
 

@@ -63,16 +63,16 @@ def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor,
     Leak, threshold, the gain of inputs, read-outs and memory are not counted. Where a body pools spikes by an
     average, what is not zero counts as a spike. Put the learner into evaluation mode first.
     """
-    found = []
+    costs = []
     if not any(isinstance(block.body, SpikingLayer) for block in learner.blocks):
-        return found
+        return costs
     stream = learner.supervision.neutral_view(learner.prepare(images))
     for k, block in enumerate(learner.blocks):
         x = stream[0]
         activity, stream = block(*stream)
         if isinstance(block.body, SpikingLayer):
-            found.append(_cost(k, block.body, x, activity))
-    return found
+            costs.append(_cost(k, block.body, x, activity))
+    return costs
 
 
 def summary(costs: list[SpikeCost]) -> Spikes | None:

@@ -98,7 +98,7 @@ class StepBenchmark:
         """Take a step of each turn under the memory meter, and return the memory of the largest."""
         for _ in self.turns:
             self.step()  # all optimizer state exists from now on
-        return max((self._metered() for _ in self.turns), key=lambda found: found.peak)
+        return max((self._metered() for _ in self.turns), key=lambda memory: memory.peak)
 
     def _metered(self) -> StepMemory:
         batch = next(self.batches)
@@ -110,22 +110,22 @@ class StepBenchmark:
 
     def flops(self) -> StepOperations:
         """Count the operations of one step."""
-        found = step_flops(self.trainer, *next(self.batches))
-        blocks = [found.of_block(k) for k in range(len(self.learner.blocks))]
-        return StepOperations(found.total, found.ideal, tuple(blocks))
+        flops = step_flops(self.trainer, *next(self.batches))
+        blocks = [flops.of_block(k) for k in range(len(self.learner.blocks))]
+        return StepOperations(flops.total, flops.ideal, tuple(blocks))
 
     def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> StepEnergy:
         """Count what one step computes and moves, in joules; measure it too where there is a meter."""
-        found, measured = step_operations(self.trainer, *next(self.batches)), None
+        operations, measured = step_operations(self.trainer, *next(self.batches)), None
         if meter is not None:
             measured = measured_energy(lambda: [self.step() for _ in range(steps)], meter, idle_watts=idle_watts)
             measured = measured._replace(joules=measured.joules / steps)
         return StepEnergy(
-            macs=found.macs,
-            bytes_moved=found.bytes_moved,
-            compute_joules=found.compute_joules,
-            memory_joules=found.memory_joules,
-            joules=found.joules,
+            macs=operations.macs,
+            bytes_moved=operations.bytes_moved,
+            compute_joules=operations.compute_joules,
+            memory_joules=operations.memory_joules,
+            joules=operations.joules,
             measured=measured,
         )
 
@@ -141,8 +141,8 @@ class StepBenchmark:
         """Return the median seconds of each phase of each block, in the mean step where spans take turns."""
         with Phases(self.trainer, self.read) as phases:
             shares = [phases.of(lambda: [self.step() for _ in self.turns]) for _ in range(steps)]
-        places = dict.fromkeys(place for share in shares for place in share)
-        seconds = {place: median(share.get(place, 0.0) for share in shares) / len(self.turns) for place in places}
+        phases_of_blocks = dict.fromkeys(key for share in shares for key in share)
+        seconds = {key: median(share.get(key, 0.0) for share in shares) / len(self.turns) for key in phases_of_blocks}
         return tuple(PhaseSeconds(block, phase, value) for (block, phase), value in seconds.items())
 
 

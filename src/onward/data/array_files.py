@@ -87,9 +87,9 @@ def array_files(root: Path) -> ArrayFiles | None:
     if not root.is_dir():
         return None
     for folder in (root, root / "raw", *sorted(root.glob("*/raw"))):
-        found = _idx_files(folder) if folder.is_dir() else None
-        if found is not None:
-            return ArrayFiles(root, idx=found)
+        files = _idx_files(folder) if folder.is_dir() else None
+        if files is not None:
+            return ArrayFiles(root, idx=files)
     archives = sorted(root.glob("*.npz"))
     return ArrayFiles(root, archive=archives[0]) if len(archives) == 1 and len(list(root.iterdir())) == 1 else None
 
@@ -153,25 +153,25 @@ def read_idx(file: Path) -> np.ndarray:
 
 
 def _idx_files(folder: Path) -> dict[Split, tuple[Path, Path]] | None:
-    found: dict[tuple[str, Split], dict[str, Path]] = {}
+    files_of: dict[tuple[str, Split], dict[str, Path]] = {}
     for file in sorted(folder.iterdir(), reverse=True):  # so that a file stands before its compressed copy
         match = _IDX.fullmatch(file.name)
         if match is not None:
-            found.setdefault((match["set"], _SPLITS[match["split"]]), {})[match["what"]] = file
-    if not found:
+            files_of.setdefault((match["set"], _SPLITS[match["split"]]), {})[match["what"]] = file
+    if not files_of:
         return None
-    sets = sorted({name for name, _ in found})
+    sets = sorted({name for name, _ in files_of})
     if len(sets) > 1:
         raise ValueError(
             f"{folder} has the idx files of {len(sets)} sets ({', '.join(f'{n}...' for n in sets)}): give each a folder"
         )
-    for (_, split), files in found.items():
+    for (_, split), files in files_of.items():
         if len(files) < 2:
             here, missing = ("images", "labels") if "images" in files else ("labels", "images")
             raise ValueError(f"{folder} has the {here} of {split}, {files[here].name}, but no {missing}: add that file")
-    if (sets[0], "train") not in found:
+    if (sets[0], "train") not in files_of:
         raise ValueError(f"{folder} has no training images (train-images-idx3-ubyte): add them, or call them so")
-    return {split: (files["images"], files["labels"]) for (_, split), files in found.items()}
+    return {split: (files["images"], files["labels"]) for (_, split), files in files_of.items()}
 
 
 def _archive(file: Path) -> dict[Split, Pair]:
@@ -180,8 +180,8 @@ def _archive(file: Path) -> dict[Split, Pair]:
         raise ValueError(f"{file} is no archive of arrays: save it again with numpy.savez")
     try:
         with np.load(file, allow_pickle=False) as archive:
-            places = _places(list(archive.files), file)
-            arrays = {key: archive[key] for pair in places.values() for key in pair}
+            keys = _keys_by_split(list(archive.files), file)
+            arrays = {key: archive[key] for pair in keys.values() for key in pair}
     except ValueError as error:
         if str(error).startswith(str(file)):
             raise
@@ -190,17 +190,17 @@ def _archive(file: Path) -> dict[Split, Pair]:
         raise ValueError(f"{file} cannot be read ({cause(error)}): save it again with numpy.savez") from None
     except (OSError, EOFError, LookupError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{file} cannot be read ({cause(error)}): save it again with numpy.savez") from None
-    return {split: (arrays[images], _flat(arrays[labels])) for split, (images, labels) in places.items()}
+    return {split: (arrays[images], _flat(arrays[labels])) for split, (images, labels) in keys.items()}
 
 
-def _places(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
+def _keys_by_split(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
     """Return the names of the two arrays of each split. Raises ValueError where they are not clear."""
     if keys == ["arr_0", "arr_1"]:
         return {"train": ("arr_0", "arr_1")}
     message = (
         f"{file} holds {', '.join(keys)[:200]}: call them images and labels, or x_train, y_train, x_test and y_test"
     )
-    found: dict[Split, dict[str, str]] = {}
+    keys_of: dict[Split, dict[str, str]] = {}
     unknown = []
     for key in keys:
         words = re.findall(r"[a-z0-9]+", key.lower())
@@ -210,13 +210,13 @@ def _places(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
             unknown.append(key)
             continue
         split = splits[0] if splits else "train"
-        if found.setdefault(split, {}).setdefault(what[0], key) != key:
-            raise ValueError(f"{message} ({found[split][what[0]]} and {key} are both {what[0]} of {split})")
-    if "train" not in found or any(len(pair) < 2 for pair in found.values()):
+        if keys_of.setdefault(split, {}).setdefault(what[0], key) != key:
+            raise ValueError(f"{message} ({keys_of[split][what[0]]} and {key} are both {what[0]} of {split})")
+    if "train" not in keys_of or any(len(pair) < 2 for pair in keys_of.values()):
         raise ValueError(message)
     if unknown:
         warnings.warn(f"{', '.join(unknown)[:200]} in {file} is not used", stacklevel=5)
-    return {split: (pair["inputs"], pair["labels"]) for split, pair in found.items()}
+    return {split: (pair["inputs"], pair["labels"]) for split, pair in keys_of.items()}
 
 
 def _flat(labels: np.ndarray) -> np.ndarray:

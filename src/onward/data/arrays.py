@@ -147,12 +147,14 @@ def _weights(weights: Any, train: Samples) -> Float[Tensor, "N"]:
             raise ValueError(f"weights is {weights!r}: give a number for each row, or of classes 'balanced'")
         counts = train.labels.bincount()
         return (1 / counts.double())[train.labels]
-    found = check_finite(weights, "weights").double().cpu()
-    if found.shape != (len(train),):
-        raise ValueError(f"weights has shape {tuple(found.shape)}: give one number for each of the {len(train)} rows")
-    if (found < 0).any() or not found.sum() > 0:
-        raise ValueError(f"weights reach down to {float(found.min()):g}: give numbers of 0 or more, not all of them 0")
-    return found.clone()
+    numbers = check_finite(weights, "weights").double().cpu()
+    if numbers.shape != (len(train),):
+        raise ValueError(f"weights has shape {tuple(numbers.shape)}: give one number for each of the {len(train)} rows")
+    if (numbers < 0).any() or not numbers.sum() > 0:
+        raise ValueError(
+            f"weights reach down to {float(numbers.min()):g}: give numbers of 0 or more, not all of them 0"
+        )
+    return numbers.clone()
 
 
 def names_of(labels: Any, task: Task, class_names: Sequence[str] | None) -> tuple[str, ...]:

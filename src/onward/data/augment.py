@@ -64,8 +64,8 @@ class Augment:
                 raise ValueError(f"{wrong}: choose at most {side - 1}")
         for name in ("color_jitter", "grayscale"):
             if getattr(settings, name) and channels != 3:
-                found = f"images have {channels} channel: set it to 0"
-                raise ValueError(f"{name} {getattr(settings, name)} needs RGB but {found}")
+                problem = f"images have {channels} channel: set it to 0"
+                raise ValueError(f"{name} {getattr(settings, name)} needs RGB but {problem}")
         self.settings = settings
         self.shape = shape
         self.steps = _steps(settings, (height, width))
@@ -122,5 +122,5 @@ class _Cutout:
     def _band(self, count: int, length: int, device: torch.device) -> Tensor:
         # Drawn on the CPU, as kornia does, so that a GPU sees the same squares.
         start = torch.randint(length - self.side + 1, (count, 1)).to(device)
-        place = torch.arange(length, device=device)
-        return (place >= start) & (place < start + self.side)
+        position = torch.arange(length, device=device)
+        return (position >= start) & (position < start + self.side)

@@ -70,27 +70,27 @@ def cached_entry(name: str, identity: Any, make: Callable[[], Entry]) -> Entry:
     # Another Pillow may decode a JPEG to other pixels, so its version is part of what an entry is.
     key = hashlib.sha256(json.dumps([FORMAT, PIL.__version__, identity]).encode()).hexdigest()
     root = Path(os.environ.get("ONWARD_CACHE") or Path.home() / ".cache" / "onward").expanduser()
-    place = root / f"{name}-{key[:16]}"
-    found = _read(place)
-    if found is None:
-        found = make()
-        _write(place, found)
-    return found
+    folder = root / f"{name}-{key[:16]}"
+    entry = _read(folder)
+    if entry is None:
+        entry = make()
+        _write(folder, entry)
+    return entry
 
 
-def _read(place: Path) -> Entry | None:
-    if not place.is_dir():
+def _read(folder: Path) -> Entry | None:
+    if not folder.is_dir():
         return None
     try:
-        stamp(place / "entry.json")
-        seal, body = (place / "entry.json").read_text().split("\n", 1)
+        stamp(folder / "entry.json")
+        seal, body = (folder / "entry.json").read_text().split("\n", 1)
         if hashlib.sha256(body.encode()).hexdigest() != seal:
             raise ValueError("entry.json does not match its hash")
         facts = json.loads(body)
         hashes = facts.pop("sha256").items()
-        return Entry({array: _map(place / f"{array}.npy", expected) for array, expected in hashes}, facts)
+        return Entry({array: _map(folder / f"{array}.npy", expected) for array, expected in hashes}, facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        _warn(f"cache entry {place} is damaged ({error}): decoding again")
+        _warn(f"cache entry {folder} is damaged ({error}): decoding again")
         return None
 
 
@@ -102,17 +102,17 @@ def _map(file: Path, expected: str) -> torch.Tensor:
     return torch.from_numpy(np.load(file, mmap_mode="c", allow_pickle=False))
 
 
-def _write(place: Path, entry: Entry):
+def _write(folder: Path, entry: Entry):
     # The whole entry is made under another name and renamed last, so that no reader sees an incomplete one.
     temporary = None
     try:
-        place.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         _fill(temporary, entry)
-        shutil.rmtree(place, ignore_errors=True)
-        os.replace(temporary, place)
+        shutil.rmtree(folder, ignore_errors=True)
+        os.replace(temporary, folder)
     except OSError as error:
-        _warn(f"cache folder {place.parent} cannot be written ({error}): going on without it")
+        _warn(f"cache folder {folder.parent} cannot be written ({error}): going on without it")
     finally:
         if temporary is not None:
             shutil.rmtree(temporary, ignore_errors=True)

@@ -29,8 +29,8 @@ def carve(
     check_value("seed", seed, Seed)
     fraction = check_value(what, fraction, Annotated[float, Range(0, 1, above=True, below=True)])
     if len(labels) == 0 or int(labels.min()) < 0:
-        found = f"label {int(labels.min())}" if len(labels) else "no labels"
-        raise ValueError(f"carving needs class indices from 0 upwards, found {found}: renumber the classes")
+        problem = f"label {int(labels.min())}" if len(labels) else "no labels"
+        raise ValueError(f"carving needs class indices from 0 upwards, found {problem}: renumber the classes")
     counts = labels.bincount()
     if (counts == 1).any():
         alone = int((counts == 1).nonzero()[0])
@@ -39,8 +39,8 @@ def carve(
     quota = (counts * fraction + 0.5).floor().long().clamp_min(1).minimum(counts - 1)
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     grouped = shuffled[labels[shuffled].argsort(stable=True)]
-    place = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[grouped]]
-    carved = place < quota[labels[grouped]]
+    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[grouped]]
+    carved = rank < quota[labels[grouped]]
     return grouped[~carved].sort().values, grouped[carved].sort().values
 
 

@@ -49,9 +49,9 @@ def from_dataset(
     names = _class_names(train, wanted) if task == "classes" else None
     given: dict[str, Any] = {}
     for split, called in (("test", _TEST), ("validation", _VALIDATION)):
-        found = next((parts[each] for each in called if each in parts), None)
-        if found is not None:
-            given |= {f"{split}_images": _read(found, taken, size), f"{split}_labels": _labels(found, wanted)}
+        part = next((parts[each] for each in called if each in parts), None)
+        if part is not None:
+            given |= {f"{split}_images": _read(part, taken, size), f"{split}_labels": _labels(part, wanted)}
     return from_arrays(
         _read(train, taken, size),
         _labels(train, wanted),
@@ -68,27 +68,27 @@ def from_dataset(
 
 def is_dataset(data: Any) -> bool:
     """Whether something is a dataset of Hugging Face, or a dict of them."""
-    found = next(iter(data.values()), None) if isinstance(data, Mapping) else data
-    return hasattr(found, "column_names") and hasattr(found, "features")
+    first = next(iter(data.values()), None) if isinstance(data, Mapping) else data
+    return hasattr(first, "column_names") and hasattr(first, "features")
 
 
 def _target(dataset: Any, target: str | Sequence[str] | None) -> list[str]:
     columns = list(dataset.column_names)
     if target is None:
         labels = [name for name, feature in dataset.features.items() if type(feature).__name__ == "ClassLabel"]
-        found = labels if len(labels) == 1 else [name for name in columns if name in ("label", "labels", "target")]
-        if len(found) != 1:
+        targets = labels if len(labels) == 1 else [name for name in columns if name in ("label", "labels", "target")]
+        if len(targets) != 1:
             raise ValueError(f"which of the columns {', '.join(columns)} is to be predicted? name it with target=")
-        return found
+        return targets
     return _there(columns, target)
 
 
 def _inputs(dataset: Any, inputs: str | Sequence[str] | None, target: list[str]) -> list[str]:
     columns = list(dataset.column_names)
-    found = [name for name in columns if name not in target] if inputs is None else _there(columns, inputs)
-    if not found:
+    chosen = [name for name in columns if name not in target] if inputs is None else _there(columns, inputs)
+    if not chosen:
         raise ValueError(f"no column is left to learn from beside {', '.join(target)}")
-    return found
+    return chosen
 
 
 def _there(columns: list[str], names: str | Sequence[str]) -> list[str]:

@@ -40,7 +40,9 @@ class ClassFolders:
     def identity(self) -> list:
         """File names and stamps, which identify the state of the folder. Raises ValueError for irregular files."""
         groups = [("train", self.train), ("test", self.test or {}), ("validation", self.validation or {})]
-        files = [(split, name, file) for split, classes in groups for name, found in classes.items() for file in found]
+        files = [
+            (split, name, file) for split, classes in groups for name, images in classes.items() for file in images
+        ]
         return [(split, name, *stamp(file)) for split, name, file in files]
 
 
@@ -64,25 +66,25 @@ def scan(root: Path) -> ClassFolders:
     tests = [name for name in TEST_NAMES if name in inside]
     if not tests:
         others = ", ".join(sorted(inside - {"train"}))
-        found = f" (but {others}: call the one to test on test/)" if others else ""
-        raise ValueError(f"{root} has train/ but no test/{found}: add it, or give {root / 'train'} to carve it out")
+        hint = f" (but {others}: call the one to test on test/)" if others else ""
+        raise ValueError(f"{root} has train/ but no test/{hint}: add it, or give {root / 'train'} to carve it out")
     held = tests[1] if len(tests) > 1 and tests[0] == "test" else None
     for unused in sorted(inside - {"train", tests[0], held}):
         where = f"{held}/" if held else "carved from train/"
         _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is {where}")
-    train, test = _found(root / "train"), _beside(root, tests[0])
+    train, test = _files_by_class(root / "train"), _beside(root, tests[0])
     return ClassFolders(root, train, test, _beside(root, held) if held else None)
 
 
 def _beside(root: Path, split: str) -> Files:
     """Return the files of another split. Raises ValueError unless it has the classes of train."""
-    train, found = _found(root / "train"), _found(root / split)
-    check_names_apart(dict.fromkeys((*train, *found)), str(root))
-    different = sorted(set(train) ^ set(found))
+    train, classes = _files_by_class(root / "train"), _files_by_class(root / split)
+    check_names_apart(dict.fromkeys((*train, *classes)), str(root))
+    different = sorted(set(train) ^ set(classes))
     if different:
         present, absent = ("train", split) if different[0] in train else (split, "train")
         raise ValueError(f"class '{different[0]}' is in {root / present} but not in {root / absent}: give it both")
-    return found
+    return classes
 
 
 def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
@@ -119,26 +121,26 @@ def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size:
         shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
         raise ValueError(f"{root} has the class {new!r}, but the model was trained on {shown}: rename or remove it")
     buffer = PixelBuffer(channels=channels, size=size)
-    for name, found in files.items():
-        for file in found:
+    for name, images in files.items():
+        for file in images:
             buffer.append(file, list(class_names).index(name), where=str(file))
     return buffer.images()
 
 
 def image_files(root: Path) -> list[Path]:
     """Return the files below a folder that are images by their ending, sorted; hidden ones are left out."""
-    found = sorted(
+    files = sorted(
         path
         for path in root.rglob("*")
         if path.suffix.lower() in IMAGE_SUFFIXES
         and not any(part.startswith(".") for part in path.relative_to(root).parts)
     )
-    if not found:
+    if not files:
         raise ValueError(f"{root} has no images ({', '.join(IMAGE_SUFFIXES)}): name a folder of images")
-    return found
+    return files
 
 
-def _found(folder: Path) -> Files:
+def _files_by_class(folder: Path) -> Files:
     """Return the files of each class: those that its metadata.csv lists, or those of its sub-folders."""
     if not (folder / "metadata.csv").is_file():
         return _classes(folder)
@@ -169,7 +171,7 @@ def _listed(root: Path) -> dict[str, Files]:
         label = next((name for name in ("label", "class", "target") if name in columns), None)
         if "file_name" not in columns or label is None:
             raise ValueError(f"{table} has the columns {', '.join(columns)}: name them file_name and label")
-        found: dict[str, Files] = {}
+        classes: dict[str, Files] = {}
         for number, row in enumerate(rows, 2):
             name, given = (row["file_name"] or "").strip(), (row[label] or "").strip()
             if not name or not given:
@@ -181,8 +183,8 @@ def _listed(root: Path) -> dict[str, Files]:
             path = root / name
             if not path.resolve().is_relative_to(root.resolve()) or not path.is_file():
                 raise ValueError(f"{table}, line {number}: {name} is no file in {root}: correct it, or remove the line")
-            found.setdefault(split, {}).setdefault(given, []).append(path)
-    return found
+            classes.setdefault(split, {}).setdefault(given, []).append(path)
+    return classes
 
 
 def _two_classes(classes: Files, table: Path) -> Files:
@@ -207,8 +209,8 @@ def _is_split(folder: Path) -> bool:
 def _classes(root: Path) -> Files:
     folders = _subfolders(root)
     if len(folders) < 2:
-        found = f"only the class folder '{folders[0].name}'" if folders else "no class folders"
-        raise ValueError(f"{root} has {found}{_instead(root)}: a classifier needs two or more sub-folders of images")
+        contents = f"only the class folder '{folders[0].name}'" if folders else "no class folders"
+        raise ValueError(f"{root} has {contents}{_instead(root)}: a classifier needs two or more sub-folders of images")
     check_names_apart((folder.name for folder in folders), str(root))
     skipped: list[Path] = []
     classes = {folder.name: _files(folder, skipped) for folder in folders}

@@ -135,12 +135,12 @@ class Loaded(Source):
 def _read(
     form: InputForm, task: Task, names: Sequence[str], inputs: Any, labels: Any, what: str
 ) -> tuple[Tensor, Tensor]:
-    found, targets = form.check(inputs, what), targets_of(labels, task, names, f"the labels of {what}")
-    if len(found) != len(targets):
-        raise ValueError(f"{what} has {len(found)} inputs but {len(targets)} labels: give one label each")
-    if form.unit and found.dtype == torch.uint8:
-        return found, targets
-    return found if form.kind == "tokens" or found.dtype == torch.float64 else found.float(), targets
+    x, targets = form.check(inputs, what), targets_of(labels, task, names, f"the labels of {what}")
+    if len(x) != len(targets):
+        raise ValueError(f"{what} has {len(x)} inputs but {len(targets)} labels: give one label each")
+    if form.unit and x.dtype == torch.uint8:
+        return x, targets
+    return x if form.kind == "tokens" or x.dtype == torch.float64 else x.float(), targets
 
 
 def _batches(loader: Any, seed: int) -> Iterator[Any]:
@@ -161,17 +161,17 @@ def _first_pass(loader: Any, kind: Kind | None, task: Task, class_names: Sequenc
     inputs, labels, sizes, kept = [], [], [], 0
     for number, batch in enumerate(_batches(loader, 0)):
         x, y = _pair(batch, "train")
-        found = check_finite(x, f"batch {number} of train")
-        if not len(found):
+        checked = check_finite(x, f"batch {number} of train")
+        if not len(checked):
             raise ValueError(f"batch {number} of train is empty: leave such batches out")
         if kept < _SAMPLE:
-            inputs.append(found[: _SAMPLE - kept])
+            inputs.append(checked[: _SAMPLE - kept])
             kept += len(inputs[-1])
         labels.append(y)
-        sizes.append(len(found))
+        sizes.append(len(checked))
     if not sizes:
         raise ValueError("train yields no batches: give a loader with at least one")
-    shapes = {tuple(found.shape[1:]) for found in inputs}
+    shapes = {tuple(checked.shape[1:]) for checked in inputs}
     if len(shapes) > 1:
         raise ValueError(
             f"train yields inputs of the shapes {' and '.join(map(str, sorted(shapes)))}: bring them to one"

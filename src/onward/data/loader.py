@@ -82,8 +82,8 @@ class TrainLoader:
 
     def _loaded(self, images: Loaded, index: int, start: int) -> Iterator[Batch]:
         """Yield what the user's own loader does, as many batches as in its first epoch."""
-        found = images.epoch(derive_seed(self.seed, "order", index))
-        for batch, (inputs, labels) in enumerate(islice(found, start, len(self)), start):
+        chunks = images.epoch(derive_seed(self.seed, "order", index))
+        for batch, (inputs, labels) in enumerate(islice(chunks, start, len(self)), start):
             x, y = _deliver(inputs, labels, self.device)
             if self.augment is not None:
                 x = self.augment(x, derive_seed(self.seed, "augmentation", index, batch))

@@ -91,9 +91,9 @@ def shards(named: NamedSet, folder: Path, split: str) -> list[Path]:
     """The parquet files of one split, in order, in the layouts of the hub; raises ValueError when some are missing."""
     # The hub's name for the test split and the plain one are both understood: "valid" and "test".
     spellings = (split,) if split in (named.train_split, "test") else (split, "test")
-    found = shard_files((folder, folder / "data", folder / (named.config or "default")), spellings)
-    if found:
-        return found
+    files = shard_files((folder, folder / "data", folder / (named.config or "default")), spellings)
+    if files:
+        return files
     wanted = " or ".join(f"{spelling}-*.parquet" for spelling in spellings)
     there = sorted(entry.name for entry in folder.iterdir() if entry.suffix != ".parquet")
     instead = f" (there is {there[0]}, but named sets are read from parquet files alone)" if there else ""

@@ -20,9 +20,9 @@ Shards = tuple[list[Path], list[Path]]
 
 def own_shards(root: Path) -> Shards | None:
     """Return the parquet files of a folder that holds no folders of classes; None if it has none."""
-    places = (root, root / "data")
-    train = shard_files(places, ("train",)) if root.is_dir() else []
-    test = shard_files(places, ("test", "validation", "valid", "val")) if train else []
+    folders = (root, root / "data")
+    train = shard_files(folders, ("train",)) if root.is_dir() else []
+    test = shard_files(folders, ("test", "validation", "valid", "val")) if train else []
     if not train and root.is_dir():
         train = sorted(root.glob("*.parquet"))
     return (train, test) if train else None
@@ -95,8 +95,8 @@ def _numbered(labels: list[Any], names: tuple[str, ...] | None, file: Path) -> t
     texts = all(isinstance(label, str) for label in labels)
     if texts:
         names = tuple(sorted(set(labels)))
-        place = {name: k for k, name in enumerate(names)}
-        return names, [place[label] for label in labels]
+        index_of = {name: k for k, name in enumerate(names)}
+        return names, [index_of[label] for label in labels]
     odd = next((label for label in labels if type(label) is not int or label < 0), None)
     if odd is not None:
         raise ValueError(f"{file} has the label {odd!r}: give numbers from 0, or texts, to all images")

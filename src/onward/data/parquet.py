@@ -10,20 +10,20 @@ from .source_files import stamp
 _NUMBERED = re.compile(r"-(\d+)-of-(\d+)(?:-[0-9a-f]+)?\.parquet$")  # the hub writes some with a hash behind
 
 
-def shard_files(places: tuple[Path, ...], names: tuple[str, ...]) -> list[Path]:
+def shard_files(folders: tuple[Path, ...], names: tuple[str, ...]) -> list[Path]:
     """Return the files of the first of these names in the first of these places that has any, in order.
 
     Raises ValueError where one is no regular file, and where shards of a numbered series are missing or there twice.
     """
-    for place in places:
+    for folder in folders:
         for name in names:
             for pattern in (f"{name}-*.parquet", f"{name}.parquet", f"{name}/*.parquet"):
-                found = sorted(place.glob(pattern))
-                if found:
-                    _check_series(found)
-                    for file in found:
+                files = sorted(folder.glob(pattern))
+                if files:
+                    _check_series(files)
+                    for file in files:
                         stamp(file)
-                    return found
+                    return files
     return []
 
 
@@ -35,11 +35,11 @@ def batches(file: Path) -> Iterator[tuple[dict[str, list], dict[str, Any]]]:
         parquet = opened(content)
         check_names(parquet.schema_arrow.names)
         features = Features.from_arrow_schema(parquet.schema_arrow)
-        found = 0
+        counted = 0
         for rows in parquet.iter_batches(batch_size=256):
-            found += len(rows)
+            counted += len(rows)
             yield rows.to_pydict(), features
-        check_rows(parquet.metadata.num_rows, found)
+        check_rows(parquet.metadata.num_rows, counted)
 
 
 def opened(content: Any) -> Any:
@@ -55,10 +55,10 @@ def opened(content: Any) -> Any:
     return parquet
 
 
-def check_rows(declared: int, found: int):
+def check_rows(declared: int, counted: int):
     """Raise OSError unless a file has as many rows as its metadata declare."""
-    if declared != found:
-        raise OSError(f"its metadata declare {declared} rows, but it has {found}")
+    if declared != counted:
+        raise OSError(f"its metadata declare {declared} rows, but it has {counted}")
 
 
 def check_names(columns: list[str]):
@@ -68,12 +68,12 @@ def check_names(columns: list[str]):
         raise ValueError(f"two columns are called {doubled!r}")
 
 
-def _check_series(found: list[Path]):
-    numbered = [(int(match[1]), int(match[2]), file) for file in found if (match := _NUMBERED.search(file.name))]
+def _check_series(files: list[Path]):
+    numbered = [(int(match[1]), int(match[2]), file) for file in files if (match := _NUMBERED.search(file.name))]
     if not numbered:
         return
     _, total, first = numbered[0]
-    others = sorted(set(found) - {file for _, of, file in numbered if of == total})
+    others = sorted(set(files) - {file for _, of, file in numbered if of == total})
     if others:
         raise ValueError(f"{others[0]} is not of the series of {first.name}: move it away, or its images count twice")
     numbers = [number for number, _, _ in numbered]
@@ -82,7 +82,7 @@ def _check_series(found: list[Path]):
         raise ValueError(f"{doubled} is there twice under one number: remove the one that does not belong there")
     if max(numbers) >= total:
         raise ValueError(f"{numbered[numbers.index(max(numbers))][2]} is numbered beyond its {total} shards: rename it")
-    if len(found) < total:
+    if len(files) < total:
         missing = next(number for number in range(total) if number not in set(numbers))
         name = re.sub(r"-\d+-of-(\d+).*$", rf"-{missing:05d}-of-\1.parquet", first.name)
-        raise ValueError(f"{first.parent / name} is missing ({len(found)} of {total} shards): copy it there")
+        raise ValueError(f"{first.parent / name} is missing ({len(files)} of {total} shards): copy it there")

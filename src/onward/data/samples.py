@@ -120,11 +120,11 @@ class Images(Samples):
 
     def __post_init__(self):
         if self.pixels.dtype != torch.uint8 or self.pixels.ndim != 4:
-            found = f"{self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
-            raise ValueError(f"pixels must be torch.uint8 [N, C, H, W], not {found}: use from_arrays to convert them")
+            given = f"{self.pixels.dtype} of shape {tuple(self.pixels.shape)}"
+            raise ValueError(f"pixels must be torch.uint8 [N, C, H, W], not {given}: use from_arrays to convert them")
         if self.labels.dtype != torch.int64 or self.labels.ndim != 1:
-            found = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
-            raise ValueError(f"labels must be torch.int64 [N], not {found}: use from_arrays to convert them")
+            given = f"{self.labels.dtype} of shape {tuple(self.labels.shape)}"
+            raise ValueError(f"labels must be torch.int64 [N], not {given}: use from_arrays to convert them")
         super().__post_init__()
 
 
@@ -149,5 +149,5 @@ def _drawn(weights: Float[Tensor, "N"], generator: torch.Generator) -> Int64[Ten
     """Draw as many samples as there are by their weights, evenly: each as often as expected, within one."""
     ends = (weights.double() / weights.double().sum() * len(weights)).cumsum(0)
     start = torch.rand((), dtype=torch.float64, generator=generator)
-    places = torch.arange(len(weights), dtype=torch.float64) + start
-    return torch.searchsorted(ends, places, right=True).clamp_max(len(weights) - 1)
+    quantiles = torch.arange(len(weights), dtype=torch.float64) + start
+    return torch.searchsorted(ends, quantiles, right=True).clamp_max(len(weights) - 1)

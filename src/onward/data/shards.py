@@ -103,9 +103,9 @@ class PieceReader:
         before = int(self.shards.first[piece] - self.shards.first[of_file])
         cells = _tried(partial(_cells, file, group, column, rows), file, self.remedy)
         pixels = np.empty((len(rows), self.channels, *self.size), dtype=np.uint8)
-        for place, (row, cell) in enumerate(zip((rows + before).tolist(), cells, strict=True)):
+        for position, (row, cell) in enumerate(zip((rows + before).tolist(), cells, strict=True)):
             image = open_image(encoded(cell, file, row), where=f"{file}, row {row}")
-            pixels[place] = to_array(image, channels=self.channels, size=self.size)
+            pixels[position] = to_array(image, channels=self.channels, size=self.size)
         return pixels
 
 
@@ -188,9 +188,9 @@ def _footer(content: Any) -> bytes:
 def _cells(file: str, group: int, column: str, rows: np.ndarray) -> list[Any]:
     with _open(file) as content:
         parquet = opened(content)
-        found = parquet.read_row_group(group, columns=[column], use_threads=False)
-        check_rows(parquet.metadata.row_group(group).num_rows, len(found))
-    return found.column(0).take(rows).to_pylist()
+        table = parquet.read_row_group(group, columns=[column], use_threads=False)
+        check_rows(parquet.metadata.row_group(group).num_rows, len(table))
+    return table.column(0).take(rows).to_pylist()
 
 
 def _open(file: str) -> Any:

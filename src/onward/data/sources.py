@@ -86,9 +86,9 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
             share, seed = settings.validation_fraction, settings.split_seed
             return splits_of(arrays, size=settings.size, fraction=share, seed=seed)
         name = root.resolve().name
-        if (found := own_shards(root)) is not None:
-            identity = [[stamp(file) for files in found for file in files], settings.size, "own"]
-            decoded, digest = cached(name, identity, lambda: read_own(found, size=settings.size))
+        if (parquet_files := own_shards(root)) is not None:
+            identity = [[stamp(file) for files in parquet_files for file in files], settings.size, "own"]
+            decoded, digest = cached(name, identity, lambda: read_own(parquet_files, size=settings.size))
         else:
             folders = scan(root)
             identity = [folders.identity, settings.size]
@@ -167,13 +167,13 @@ def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path |
 
 def _registered(settings: DataSettings, data_dir: Path | None) -> Splits:
     """Call the function that another package registered for a name. Raises ValueError if it returns no data."""
-    found = registry.DATA.find(settings.name)(settings, data_dir)
-    if not isinstance(found, Data):
+    splits = registry.DATA.find(settings.name)(settings, data_dir)
+    if not isinstance(splits, Data):
         raise ValueError(
-            f"the function registered for the data set {settings.name!r} returned {type(found).__name__}: it must "
+            f"the function registered for the data set {settings.name!r} returned {type(splits).__name__}: it must "
             "return Splits, for example those of onward.from_arrays, or another onward.data.Data"
         )
-    return as_splits(found)
+    return as_splits(splits)
 
 
 def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:

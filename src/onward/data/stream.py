@@ -62,9 +62,9 @@ class Streamed(Source):
     def subset(self, index: Int64[Tensor, "K"]) -> Images:
         """The images at these positions, in this order, decoded into memory."""
         pixels = torch.empty(len(index), *self.shape, dtype=torch.uint8)
-        ascending, place = index.sort()
-        for part, (found, _) in zip(place.split(_CHUNK), self.take(ascending.split(_CHUNK)), strict=True):
-            pixels[part] = found
+        ascending, position = index.sort()
+        for part, (gathered, _) in zip(position.split(_CHUNK), self.take(ascending.split(_CHUNK)), strict=True):
+            pixels[part] = gathered
         return Images(pixels, self._labels[index])
 
     def order(self, batch_size: int, seed: int) -> list[Int64[Tensor, "B"]]:
@@ -80,14 +80,14 @@ class Streamed(Source):
             return
         own = own or slice(None)
         journey = _journey([self.rows[batch[own]].numpy() for batch in batches], self)
-        incoming = zip(journey.places, decoded(self.reader, journey.requests, workers=self.workers), strict=True)
+        incoming = zip(journey.positions, decoded(self.reader, journey.requests, workers=self.workers), strict=True)
         store = torch.empty(journey.capacity, *self.shape, dtype=torch.uint8)
         free, slots, arrived, position = list(range(journey.capacity)), np.empty(journey.ends[-1], np.int64), 0, 0
         for batch, due, end in zip(batches, journey.due, journey.ends, strict=True):
             while arrived < due:
-                places, found = next(incoming)
-                slots[places] = [free.pop() for _ in places]
-                store[slots[places]] = torch.from_numpy(found)
+                positions, images = next(incoming)
+                slots[positions] = [free.pop() for _ in positions]
+                store[slots[positions]] = torch.from_numpy(images)
                 arrived += 1
             used = slots[position:end]
             pixels = torch.zeros(len(batch), *self.shape, dtype=torch.uint8)
@@ -101,12 +101,12 @@ class Streamed(Source):
 class _Journey:
     """The schedule of a stream: the requests in order, and the largest number of waiting images.
 
-    All batches one after the other have places 0, 1, ...; batch k ends before place `ends[k]`, and the first `due[k]`
-    requests must have arrived for it. `places` are those of each request's images.
+    All batches one after the other have positions 0, 1, ...; batch k ends before position `ends[k]`, and the first
+    `due[k]` requests must have arrived for it. `positions` are those of each request's images.
     """
 
     requests: list[Request]
-    places: list[np.ndarray]
+    positions: list[np.ndarray]
     due: np.ndarray
     ends: np.ndarray
     capacity: int
@@ -122,13 +122,13 @@ def _journey(wanted: list[np.ndarray], source: Streamed) -> _Journey:
         shards.piece_of(torch.from_numpy(rows)).numpy(), return_index=True, return_inverse=True
     )
     within = rows - shards.first.numpy()[pieces][inverse]
-    places = np.split(np.argsort(inverse, kind="stable"), np.bincount(inverse).cumsum()[:-1])
+    positions = np.split(np.argsort(inverse, kind="stable"), np.bincount(inverse).cumsum()[:-1])
     sequence = np.argsort(firsts)
     needed = batch_of[firsts]
     come, gone = np.bincount(needed[inverse], minlength=len(wanted)), lengths
     return _Journey(
-        [(int(pieces[k]), within[places[k]]) for k in sequence],
-        [places[k] for k in sequence],
+        [(int(pieces[k]), within[positions[k]]) for k in sequence],
+        [positions[k] for k in sequence],
         np.bincount(needed, minlength=len(wanted)).cumsum(),
         lengths.cumsum(),
         int((come.cumsum() - gone.cumsum() + gone).max()),

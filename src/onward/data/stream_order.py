@@ -19,8 +19,8 @@ def stream_order(piece_of: Int64[Tensor, "N"], *, batch_size: int, buffer: int, 
     been passed and not yet been used, as with a shuffle buffer; but the order is known without filling one.
     """
     generator = torch.Generator().manual_seed(seed)
-    place = torch.randperm(int(piece_of.max()) + 1, generator=generator)
-    rows = place[piece_of].argsort(stable=True)
+    rank = torch.randperm(int(piece_of.max()) + 1, generator=generator)
+    rows = rank[piece_of].argsort(stable=True)
     lanes = math.gcd(batch_size, LANES)
     length = len(rows) // lanes
     delay = torch.rand(lanes, length, generator=generator, dtype=torch.float64) * (buffer / lanes)

@@ -77,13 +77,13 @@ def as_splits(data: Data) -> Splits:
     if not isinstance(data.inputs, InputForm):
         raise ValueError(f"data.inputs is a {type(data.inputs).__name__}: give onward.core.InputForm(kind, shape)")
     for split, wanted in (("train", Source), ("validation", Samples), ("test", Samples)):
-        found = getattr(data, split)
-        if not isinstance(found, wanted):
+        part = getattr(data, split)
+        if not isinstance(part, wanted):
             raise ValueError(
-                f"data.{split} is a {type(found).__name__}: give onward.data.Samples(inputs, targets)"
+                f"data.{split} is a {type(part).__name__}: give onward.data.Samples(inputs, targets)"
                 + (", or another Source" if wanted is Source else "")
             )
-        samples = found.sample if isinstance(found, Source) else found
+        samples = part.sample if isinstance(part, Source) else part
         _check_kept(samples, data.inputs, task, names, f"data.{split}")
     held = [data.validation, data.test]
     own = [data.train] if isinstance(data.train, Samples) else []
@@ -162,12 +162,12 @@ def weights_of(class_weights: Any, data: Splits) -> tuple[float, ...]:
             fault = f"has {strange!r}, which is no class" if strange is not None else f"lacks {missing!r}"
             raise ValueError(f"class_weights {fault}: give a weight to each of {shown}")
         class_weights = [given[name] for name in names]
-    found = check_finite(class_weights, "class_weights").double().cpu()
-    if found.shape != (len(names),):
-        raise ValueError(f"class_weights has shape {tuple(found.shape)}: give one number for each of {shown}")
-    if (found < 0).any() or not found.any():
-        raise ValueError(f"class_weights reach down to {float(found.min()):g}: give 0 or more, not all of them 0")
-    return tuple(found.tolist())
+    weights = check_finite(class_weights, "class_weights").double().cpu()
+    if weights.shape != (len(names),):
+        raise ValueError(f"class_weights has shape {tuple(weights.shape)}: give one number for each of {shown}")
+    if (weights < 0).any() or not weights.any():
+        raise ValueError(f"class_weights reach down to {float(weights.min()):g}: give 0 or more, not all of them 0")
+    return tuple(weights.tolist())
 
 
 def _is_index(key: Any, names: tuple[str, ...]) -> bool:
@@ -184,10 +184,10 @@ def rows_of(data: Any, like: tuple[InputForm, Task, tuple[str, ...]]) -> Samples
         return data
     if isinstance(data, tuple) and len(data) == 2:
         return read_rows(*data, form, task, names)
-    found = [read_rows(inputs, labels, form, task, names) for inputs, labels in data]
-    if not found:
+    samples = [read_rows(inputs, labels, form, task, names) for inputs, labels in data]
+    if not samples:
         raise ValueError("data has no batches: give at least one")
-    return Samples(torch.cat([part.pixels for part in found]), torch.cat([part.labels for part in found]))
+    return Samples(torch.cat([part.pixels for part in samples]), torch.cat([part.labels for part in samples]))
 
 
 def _pair(inputs: Any, labels: Any, *, seed: int) -> Splits:

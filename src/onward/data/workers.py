@@ -36,16 +36,16 @@ def decoded(reader: PieceReader, requests: Sequence[Request], *, workers: int) -
     """
     incoming = _incoming(reader, requests, workers)
     while True:
-        found, fault = _next(incoming)
-        if isinstance(found, np.ndarray):
-            yield found
+        images, fault = _next(incoming)
+        if isinstance(images, np.ndarray):
+            yield images
             continue
         del incoming  # ends the processes now: the traceback of an error would keep them as long as itself
         if fault:
             remedy = "most likely memory ran out: choose fewer --workers or a smaller --data.buffer"
             raise OSError(f"a process that decodes images is gone ({fault}); {remedy}")
-        if found is not None:
-            raise ValueError(found.message)
+        if images is not None:
+            raise ValueError(images.message)
         return
 
 

@@ -173,18 +173,18 @@ def _memory(result: Plain) -> str:
     if result.weights:
         whole = np.concatenate(list(result.weights.values()))
         lines += [f"float onward_weights[ONWARD_WEIGHTS] = {_array(whole)};", "float onward_steps;"]
-        lines += _places("onward_weights", {name: w.size for name, w in result.weights.items()}, result)
+        lines += _pointers("onward_weights", {name: w.size for name, w in result.weights.items()}, result)
     if result.moments:
-        lines += ["float onward_moments[ONWARD_MOMENTS];", *_places("onward_moments", result.moments, result)]
+        lines += ["float onward_moments[ONWARD_MOMENTS];", *_pointers("onward_moments", result.moments, result)]
     lines += [f"static float working[{max(1, result.working)}];"]
     return "\n".join(lines) + "\n"
 
 
-def _places(array: str, sizes: dict[str, int], result: Plain) -> list[str]:
-    lines, place = [], 0
+def _pointers(array: str, sizes: dict[str, int], result: Plain) -> list[str]:
+    lines, offset = [], 0
     for name, size in sizes.items():
-        lines.append(f"#define {name} ({array} + {place}) /* {result.names[name]} */")
-        place += size
+        lines.append(f"#define {name} ({array} + {offset}) /* {result.names[name]} */")
+        offset += size
     return lines
 
 
@@ -195,9 +195,9 @@ def _array(values: np.ndarray) -> str:
 
 
 def _function(head: str, routine: Routine, before: str = "", after: str = "") -> str:
-    places = [f"  float *const {name} = working + {place};" for name, place in routine.arena.places.items()]
+    pointers = [f"  float *const {name} = working + {offset};" for name, offset in routine.arena.offsets.items()]
     body = ["  {\n" + "\n".join(f"    {line}" for line in s.lines) + "\n  }" for s in routine.statements]
-    return "\n".join([head + " {", *([before] if before else []), *places, *body, *([after] if after else []), "}\n"])
+    return "\n".join([head + " {", *([before] if before else []), *pointers, *body, *([after] if after else []), "}\n"])
 
 
 def _learn(result: Plain) -> str:

@@ -138,8 +138,8 @@ def _of_weight(
 ) -> Tensor:
     """Return a kernel's gradient: batch and channels change places, and so do stride and dilation."""
     x, gradient = x.transpose(0, 1), gradient.transpose(0, 1)
-    found = aten.convolution.default(x, gradient, None, dilation, padding, stride, False, [0, 0], 1)
-    return found[:, :, : weight.shape[2], : weight.shape[3]].transpose(0, 1)
+    product = aten.convolution.default(x, gradient, None, dilation, padding, stride, False, [0, 0], 1)
+    return product[:, :, : weight.shape[2], : weight.shape[3]].transpose(0, 1)
 
 
 def _average_backward(

@@ -36,8 +36,8 @@ def _reduce(start: str, add: str, end: str = "{a}") -> Operator:
             with writer.loops([n if k in axes else 1 for k, n in enumerate(value.shape)]) as inner:
                 index = tuple(inner[k] if k in axes else outer[k] for k in range(len(value.shape)))
                 writer.line(f"a = {add.format(a='a', x=value.at(index))};")
-            places = linear(outer, kept)
-            writer.line(f"{result.array}[{places}] = {end.format(a='a', n=writer.number(count))};")
+            offset = linear(outer, kept)
+            writer.line(f"{result.array}[{offset}] = {end.format(a='a', n=writer.number(count))};")
         return result
 
     return write
@@ -116,35 +116,35 @@ def _top(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
     if len(args) > 2 and args[2] % len(value.shape) != axis:
         raise ValueError("topk along another axis than the last cannot be written as plain loops: use --format onnx")
     shape = (*value.shape[:axis], count)
-    best, place = writer.temporary(shape), writer.temporary(shape)
-    assert best.array is not None and place.array is not None
+    best, position = writer.temporary(shape), writer.temporary(shape)
+    assert best.array is not None and position.array is not None
     length = value.shape[axis]
     for rank in range(count):
-        with writer.statement(value.reads | place.reads, place.array), writer.loops((*shape[:axis], 1)) as outer:
+        with writer.statement(value.reads | position.reads, position.array), writer.loops((*shape[:axis], 1)) as outer:
             writer.local("a", "-BIG")
             writer.local("b", "ZERO")
             with writer.loops((*(1 for _ in outer[:axis]), length)) as inner:
                 element = value.at((*outer[:axis], inner[axis]))
-                at = [f"{place.array}[{linear((*outer[:axis], str(k)), shape)}]" for k in range(rank)]
+                at = [f"{position.array}[{linear((*outer[:axis], str(k)), shape)}]" for k in range(rank)]
                 unused = "".join(f" && {spot} != {inner[axis]}" for spot in at)
                 writer.line(f"if ({element} > a{unused}) {{ a = {element}; b = NUMBER({inner[axis]}); }}")
-            writer.line(f"{place.array}[{linear((*outer[:axis], str(rank)), shape)}] = b;")
-    gathered = Value(shape, lambda i: value.at((*i[:axis], f"INT({place.at(i)})")), value.reads | place.reads)
-    return [writer.store(gathered, best), place]
+            writer.line(f"{position.array}[{linear((*outer[:axis], str(rank)), shape)}] = b;")
+    gathered = Value(shape, lambda i: value.at((*i[:axis], f"INT({position.at(i)})")), value.reads | position.reads)
+    return [writer.store(gathered, best), position]
 
 
 def _largest_and_place(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
     value, axis = writer.ready(args[0]), args[1] % len(args[0].shape)
-    place = _along(writer, value, axis)
-    found = Value(
-        place.shape,
-        lambda i: value.at((*i[:axis], f"INT({place.at(i)})", *i[axis + 1 :])),
-        value.reads | place.reads,
+    position = _along(writer, value, axis)
+    largest = Value(
+        position.shape,
+        lambda i: value.at((*i[:axis], f"INT({position.at(i)})", *i[axis + 1 :])),
+        value.reads | position.reads,
     )
     if len(args) > 2 and args[2]:
-        return [found, place]
+        return [largest, position]
     shape = tuple(n for k, n in enumerate(value.shape) if k != axis)
-    return [v.moved(shape, lambda i: (*i[:axis], "0", *i[axis:])) for v in (writer.store(found), place)]
+    return [v.moved(shape, lambda i: (*i[:axis], "0", *i[axis:])) for v in (writer.store(largest), position)]
 
 
 def _along(writer: Writer, value: Value, axis: int) -> Value:
@@ -231,9 +231,9 @@ def _scatter(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
     reads = index.reads | (source.reads if whole else frozenset()) | result.reads
     adds = "scatter_add" in str(node.target) or kwargs.get("reduce") == "sum"
     with writer.statement(reads, result.array), writer.loops(index.shape) as i:
-        place = linear((*i[:axis], f"INT({index.at(i)})", *i[axis + 1 :]), result.shape)
+        offset = linear((*i[:axis], f"INT({index.at(i)})", *i[axis + 1 :]), result.shape)
         text = source.at(i) if whole else writer.number(source)
-        writer.line(f"{result.array}[{place}] {'+=' if adds else '='} {text};")
+        writer.line(f"{result.array}[{offset}] {'+=' if adds else '='} {text};")
     return result
 
 

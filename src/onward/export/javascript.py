@@ -87,8 +87,8 @@ def javascript(result: Plain) -> str:
         whole = np.concatenate(list(result.weights.values()))
         moments = sum(result.moments.values())
         parts.append(_LEARNING.format(batch=learning.batch_size, weights=_text(whole), moments=moments))
-        parts += _places("weights", {name: w.size for name, w in result.weights.items()})
-        parts += _places("moments", result.moments)
+        parts += _views("weights", {name: w.size for name, w in result.weights.items()})
+        parts += _views("moments", result.moments)
     parts.append(f"const working = new Float32Array({max(1, result.working)});")
     classes = len(spec.class_names)
     before = f"  const scores = new Float32Array({classes});"
@@ -106,19 +106,19 @@ def _text(values: np.ndarray) -> str:
     return base64.b64encode(values.astype("<f4").tobytes()).decode()
 
 
-def _places(array: str, sizes: dict[str, int]) -> list[str]:
-    lines, place = [], 0
+def _views(array: str, sizes: dict[str, int]) -> list[str]:
+    lines, offset = [], 0
     for name, size in sizes.items():
-        lines.append(f"const {name} = {array}.subarray({place}, {place + size});")
-        place += size
+        lines.append(f"const {name} = {array}.subarray({offset}, {offset + size});")
+        offset += size
     return lines
 
 
 def _function(head: str, routine: Routine, before: str, after: str) -> str:
-    sizes = routine.arena.places
-    places = [f"  const {name} = working.subarray({place});" for name, place in sizes.items()]
+    sizes = routine.arena.offsets
+    arrays = [f"  const {name} = working.subarray({offset});" for name, offset in sizes.items()]
     body = ["  {\n" + "\n".join(f"    {line}" for line in s.lines) + "\n  }" for s in routine.statements]
-    return "\n".join([head + " {", before, *places, *body, after, "}"])
+    return "\n".join([head + " {", before, *arrays, *body, after, "}"])
 
 
 def _learn(result: Plain) -> str:

@@ -82,8 +82,8 @@ class Writer:
         if into is not None and self._moves(value, target):
             value = self.store(value)
         with self.statement(value.reads, target.array), self.loops(value.shape) as index:
-            place = linear(index if at is None else at(index), target.shape)
-            self.line(f"{target.array}[{place}] = {value.at(index)};")
+            offset = linear(index if at is None else at(index), target.shape)
+            self.line(f"{target.array}[{offset}] = {value.at(index)};")
         return target
 
     def _moves(self, value: Value, target: Value) -> bool:

@@ -195,8 +195,8 @@ def _repeat(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _select(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    value, axis, place = args[0], args[1] % len(args[0].shape), args[2] % args[0].shape[args[1]]
-    return value.moved(shape_of(node), lambda i: (*i[:axis], str(place), *i[axis:]))
+    value, axis, position = args[0], args[1] % len(args[0].shape), args[2] % args[0].shape[args[1]]
+    return value.moved(shape_of(node), lambda i: (*i[:axis], str(position), *i[axis:]))
 
 
 def _slice(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:

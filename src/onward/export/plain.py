@@ -130,17 +130,17 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
     inputs |= _constants(result, step.graph)
     (output,) = (node for node in graph.nodes if node.op == "output")
     outputs, writer = {}, Writer(dialect)
-    results = [_source(found) for found in output.args[0]]
-    for number, found in enumerate(results):
+    results = [_source(result_node) for result_node in output.args[0]]
+    for number, result_node in enumerate(results):
         if number < len(step.state):
             name = arrays[number]
-            if name == "nothing" or found is placeholders[number]:
+            if name == "nothing" or result_node is placeholders[number]:
                 continue
-            target = held(name, found.meta["val"].shape)
+            target = held(name, result_node.meta["val"].shape)
         else:
             target = held(f"loss{number - len(step.state)}", ())
-        assert found not in outputs, "two results of one value"
-        outputs[found] = target
+        assert result_node not in outputs, "two results of one value"
+        outputs[result_node] = target
     write_graph(graph, inputs, outputs, ALL_OPERATORS, writer)
     return Routine(writer.statements, writer.arena())
 

@@ -102,13 +102,13 @@ def check_onnx() -> None:
 def _save_onnx(program: ExportedProgram, path: Path, inputs: Names, outputs: Names, model: Model) -> None:
     """Write a program as ONNX, unoptimized: the exporter's optimizer takes AdamW's 1e-8 for zero."""
     with quiet():
-        found: Any = torch.onnx.export(
+        written: Any = torch.onnx.export(
             program, dynamo=True, optimize=False, verbose=False, input_names=inputs, output_names=outputs
         )
-    assert found is not None
+    assert written is not None
     notes = {"classes": "\n".join(model.spec.class_names), "rule": model.rule, "name": model.name}
-    found.model.metadata_props.update(notes)
-    found.save(path, external_data=False)
+    written.model.metadata_props.update(notes)
+    written.save(path, external_data=False)
 
 
 _MODULE = '''"""{name}: class scores of images, written by onward. Needs torch and safetensors alone."""

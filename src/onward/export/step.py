@@ -171,18 +171,18 @@ class _Held:
     def __init__(self, learner: Learner, weights: dict[str, Tensor], buffers: dict[str, Tensor]):
         self.learner, self.weights, self.buffers = learner, weights, buffers
         self.own: list[tuple[dict, str, Tensor]] = []
-        self.places: dict[str, list[tuple[dict, str]]] = {}
+        self.holders: dict[str, list[tuple[dict, str]]] = {}
 
     def __enter__(self) -> "_Held":
         names = {id(self.learner.get_parameter(name)): name for name in self.weights}
         for path, module in self.learner.named_modules():
             for key, value in list(module._parameters.items()):
                 if value is not None and id(value) in names:
-                    self.places.setdefault(names[id(value)], []).append((module._parameters, key))
+                    self.holders.setdefault(names[id(value)], []).append((module._parameters, key))
             for key in module._buffers:
                 if f"{path}.{key}" in self.buffers:
-                    self.places[f"{path}.{key}"] = [(module._buffers, key)]
-        self.own = [(content, key, content[key]) for spots in self.places.values() for content, key in spots]
+                    self.holders[f"{path}.{key}"] = [(module._buffers, key)]
+        self.own = [(content, key, content[key]) for spots in self.holders.values() for content, key in spots]
         for name, value in (*self.weights.items(), *self.buffers.items()):
             self.put(name, value)
         return self
@@ -192,11 +192,11 @@ class _Held:
             content[key] = value
 
     def put(self, name: str, value: Tensor) -> None:
-        for content, key in self.places[name]:
+        for content, key in self.holders[name]:
             content[key] = value
 
     def weight(self, name: str) -> Tensor:
-        content, key = self.places[name][0]
+        content, key = self.holders[name][0]
         return content[key]
 
     buffer = weight

@@ -86,32 +86,32 @@ class Statement:
 
 @dataclass
 class Arena:
-    """One range of memory that temporary arrays share over time: `places` are offsets in numbers of four bytes."""
+    """One range of memory that temporary arrays share over time: `offsets` are offsets in numbers of four bytes."""
 
-    places: dict[str, int] = field(default_factory=dict)
+    offsets: dict[str, int] = field(default_factory=dict)
     size: int = 0
 
 
 def arrange(statements: Sequence[Statement], sizes: dict[str, int]) -> Arena:
-    """Give every temporary array a place that no other has while it is needed: the first that fits, in order."""
+    """Give every temporary array an offset at which no other lies while it is needed: the first that fits, in order."""
     first, last = {}, {}
     for number, statement in enumerate(statements):
         for name in statement.reads | statement.writes:
             first.setdefault(name, number)
             last[name] = number
-    arena, placed = Arena(), []
+    arena, arranged = Arena(), []
     for name in sorted((n for n in sizes if n in first), key=lambda n: (-sizes[n], first[n])):
         taken = sorted(
-            (arena.places[other], arena.places[other] + sizes[other])
-            for other in placed
+            (arena.offsets[other], arena.offsets[other] + sizes[other])
+            for other in arranged
             if first[other] <= last[name] and first[name] <= last[other]
         )
-        place = 0
+        offset = 0
         for begin, end in taken:
-            if place + sizes[name] <= begin:
+            if offset + sizes[name] <= begin:
                 break
-            place = max(place, end)
-        arena.places[name] = place
-        arena.size = max(arena.size, place + sizes[name])
-        placed.append(name)
+            offset = max(offset, end)
+        arena.offsets[name] = offset
+        arena.size = max(arena.size, offset + sizes[name])
+        arranged.append(name)
     return arena

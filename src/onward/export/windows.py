@@ -51,10 +51,10 @@ class _Window:
         self.strides, self.pads, self.spreads = (down, right), (above, before), (spread, wide)
         self.transposed = transposed
 
-    def at(self, place: str, inner: str, axis: int) -> str:
+    def at(self, position: str, inner: str, axis: int) -> str:
         if self.transposed:
-            return f"{plus(place, self.pads[axis])} - {times(inner, self.spreads[axis])}"
-        return plus(plus(times(place, self.strides[axis]), times(inner, self.spreads[axis])), -self.pads[axis])
+            return f"{plus(position, self.pads[axis])} - {times(inner, self.spreads[axis])}"
+        return plus(plus(times(position, self.strides[axis]), times(inner, self.spreads[axis])), -self.pads[axis])
 
     def fits(self, height: int, width: int) -> str:
         whole = [f"{v} % {s} == 0" for v, s in (("y", self.down), ("x", self.right)) if s > 1]
@@ -122,9 +122,9 @@ def _largest_in_windows(writer: Writer, node: Node, args: tuple[Any, ...], kwarg
     pads = _pairs(args[3]) if len(args) > 3 else (0, 0)
     shape = tuple(node.meta["val"][0].shape)
     lead, (height, width) = len(shape) - 2, x.shape[-2:]
-    place = writer.temporary(shape)
-    assert place.array is not None
-    with writer.statement(x.reads, place.array), writer.loops(shape) as index:
+    position = writer.temporary(shape)
+    assert position.array is not None
+    with writer.statement(x.reads, position.array), writer.loops(shape) as index:
         writer.local("a", "-BIG")
         writer.local("b", "ZERO")
         with writer.loops(kernel) as (down, right):
@@ -133,13 +133,13 @@ def _largest_in_windows(writer: Writer, node: Node, args: tuple[Any, ...], kwarg
             element = x.at((*index[:lead], "y", "x"))
             inside = f"y >= 0 && y < {height} && x >= 0 && x < {width}"
             writer.line(f"if ({inside} && {element} > a) {{ a = {element}; b = NUMBER(y * {width} + x); }}")
-        writer.line(f"{place.array}[{linear(index, shape)}] = b;")
+        writer.line(f"{position.array}[{linear(index, shape)}] = b;")
 
     def at(index: Index) -> str:
-        spot = f"INT({place.at(index)})"
+        spot = f"INT({position.at(index)})"
         return x.at((*index[:lead], f"INT({spot} / {width})", f"({spot} % {width})"))
 
-    return [writer.store(Value(shape, at, x.reads | place.reads)), place]
+    return [writer.store(Value(shape, at, x.reads | position.reads)), position]
 
 
 WINDOW_OPERATORS: dict[str, Operator] = {

@@ -76,8 +76,8 @@ class _Keeper:
                 narrow = wide.bfloat16()
                 self.lost[key] = (wide - narrow.float()).bfloat16()
             else:
-                place = derive_seed(self.seed, self.weights[key].name, self.writes[key])
-                narrow = round_to_bf16(wide, torch.Generator(wide.device).manual_seed(place))
+                seed = derive_seed(self.seed, self.weights[key].name, self.writes[key])
+                narrow = round_to_bf16(wide, torch.Generator(wide.device).manual_seed(seed))
             self.writes[key] += 1
             _set(parameter, narrow)
 

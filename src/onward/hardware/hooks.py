@@ -38,7 +38,7 @@ class Slot(NamedTuple):
 def slots(learner: Learner) -> list[Slot]:
     """Return the computing modules of a learner, with their weights of two or more dimensions."""
     names = {id(parameter): name for name, parameter in learner.named_parameters()}
-    found = []
+    all_slots = []
     for index, block in enumerate(learner.blocks):
         for kind in ("body", "goodness", "auxiliary"):
             module = getattr(block, kind)
@@ -50,8 +50,8 @@ def slots(learner: Learner) -> list[Slot]:
                 for key, parameter in owner._parameters.items()
                 if parameter is not None and parameter.ndim >= 2
             )
-            found.append(Slot(f"blocks.{index}.{kind}", index, module, weights))
-    return found
+            all_slots.append(Slot(f"blocks.{index}.{kind}", index, module, weights))
+    return all_slots
 
 
 class NoisySlot:

@@ -66,8 +66,8 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
         raise ValueError("no noise given; name at least one, such as Mismatch(0.1)")
     if learner in _NOISY:
         raise ValueError("this learner is noisy already; give all noises to one noisy(...)")
-    found, chip = slots(learner), Chip(seed, programming)
-    report = Report(tuple(_touch(found, noise, name, chip.uses) for name, noise in labeled))
+    all_slots, chip = slots(learner), Chip(seed, programming)
+    report = Report(tuple(_touch(all_slots, noise, name, chip.uses) for name, noise in labeled))
     sites = ("pixels", "inputs", "activities", "weights", "updates", "memory")
     acting = {site: [item for item in labeled if item.noise.site == site and not item.noise.ideal] for site in sites}
     with ExitStack() as stack:
@@ -75,12 +75,12 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
         stack.callback(_NOISY.discard, learner)
         if acting["pixels"]:
             NoisyPixels(chip, acting["pixels"]).install(learner.prepare, stack)
-        clocks = {slot.name: Clock() for slot in found}
-        for slot in found if any(acting.values()) else []:
+        clocks = {slot.name: Clock() for slot in all_slots}
+        for slot in all_slots if any(acting.values()) else []:
             NoisySlot(slot, chip, clocks[slot.name], acting).install(stack)
         if acting["updates"] or acting["memory"]:
-            weights = {id(weight.parameter): weight.name for slot in found for weight in slot.weights}
-            bodies = {weight.name: clocks[f"blocks.{slot.block}.body"] for slot in found for weight in slot.weights}
+            weights = {id(weight.parameter): weight.name for slot in all_slots for weight in slot.weights}
+            bodies = {weight.name: clocks[f"blocks.{slot.block}.body"] for slot in all_slots for weight in slot.weights}
             NoisyWrites(weights, lambda name: bodies[name].step, chip, acting).install(stack)
         yield report
 
@@ -90,16 +90,16 @@ def is_noisy(learner: Learner) -> bool:
     return learner in _NOISY
 
 
-def _touch(found: Sequence[Slot], noise: Noise, label: str, counts: Counter[str]) -> Touched:
+def _touch(all_slots: Sequence[Slot], noise: Noise, label: str, counts: Counter[str]) -> Touched:
     """Return the tensors that a noise acts on. Raises ValueError if there are none."""
     if noise.site == "pixels":
         return Touched(noise, ("prepare",), 0, label, counts)
     if noise.site in ("inputs", "activities"):
-        return Touched(noise, tuple(slot.name for slot in found if slot.is_body), 0, label, counts)
+        return Touched(noise, tuple(slot.name for slot in all_slots if slot.is_body), 0, label, counts)
     learned_only = noise.site in ("updates", "memory")
     reached = {
         weight.name: weight.parameter.numel()
-        for slot in found
+        for slot in all_slots
         for weight in slot.weights
         if weight.parameter.requires_grad or not learned_only
     }

@@ -106,14 +106,14 @@ def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
     name, with the nearest ones, for a level that is no number or that the noise model refuses, and for a noise that is
     named twice.
     """
-    found: list[Condition] = []
+    every: list[Condition] = []
     for word in words if list(words) != ["none"] else ():
         name, equals, levels = word.partition("=")
-        if any(condition.sweep == name for condition in found):
+        if any(condition.sweep == name for condition in every):
             raise ValueError(f"noise {name} is named twice; give its levels together, as {name}=LEVEL,LEVEL")
         known = sweep(name)
         if known is not None:
-            found += (known.at(_levels(word, levels)) if equals else known).conditions()
+            every += (known.at(_levels(word, levels)) if equals else known).conditions()
         elif equals:
             raise ValueError(f"noise {name!r} takes no levels{_hint(name, [s.name for s in SWEEPS])}")
         elif name not in {entry.name for entry in PRESETS}:
@@ -121,8 +121,8 @@ def conditions(words: Sequence[str]) -> tuple[Condition, ...]:
                 f"unknown noise {name!r}{_hint(name, [s.name for s in SWEEPS] + [p.name for p in PRESETS])}"
             )
         else:
-            found.append(Condition(name, None, preset(name).noises))
-    return tuple(found)
+            every.append(Condition(name, None, preset(name).noises))
+    return tuple(every)
 
 
 def _levels(word: str, text: str) -> tuple[float, ...]:

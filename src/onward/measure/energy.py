@@ -72,9 +72,9 @@ class Operations(NamedTuple):
 def step_operations(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Operations:
     """Train one step and count its operations; where spans take turns, the mean over a step of each."""
     turns = range(len(trainer.learner.turns))
-    found = operations_of(lambda: [trainer.step(x, y, step=turn) for turn in turns])
-    macs = {name: count // len(turns) for name, count in found.macs.items()}
-    return Operations(macs, found.bytes_moved // len(turns))
+    operations = operations_of(lambda: [trainer.step(x, y, step=turn) for turn in turns])
+    macs = {name: count // len(turns) for name, count in operations.macs.items()}
+    return Operations(macs, operations.bytes_moved // len(turns))
 
 
 def operations_of(work: Callable[[], object]) -> Operations:

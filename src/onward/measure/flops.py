@@ -32,7 +32,7 @@ def step_flops(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor
     """
     turns = range(len(trainer.learner.turns))
     counted = _count(trainer, lambda: [trainer.step(x, y, step=turn) for turn in turns])
-    whole = {place: count / len(turns) for place, count in counted.items()}
+    whole = {key: count / len(turns) for key, count in counted.items()}
     alone = _count(trainer, lambda: trainer.advance(trainer.enter(x, y, step=0)[0], 0, len(trainer.optimizers), step=0))
     forward = sum(count for (_, phase), count in alone.items() if phase == "forward")
     return Flops(int(sum(whole.values())), int(2 * forward), whole)

@@ -71,10 +71,10 @@ def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B
     farthest, auxiliary, own = (0, 0), False, [0] * len(layers)
     for arrived, losses, activities in _updates(copied, x, y):
         for k, loss in losses:
-            found = _leaves(loss)
-            within = sum(bool(found & arrived & block) for block in layers)
+            leaves = _leaves(loss)
+            within = sum(bool(leaves & arrived & block) for block in layers)
             farthest = max(farthest, (_in_series(loss, every & arrived), within))
-            goodness, extra = (of & found & arrived for of in beside[k])
+            goodness, extra = (of & leaves & arrived for of in beside[k])
             auxiliary |= bool(extra) or len(goodness) > 1
         for k, activity in activities:
             own[k] = max(own[k], _in_series(activity, layers[k] & arrived))

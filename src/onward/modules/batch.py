@@ -40,10 +40,10 @@ def as_batch(batch: Any) -> Batch:
         return Batch(batch, None)
     if isinstance(batch, Mapping):
         inputs = dict(batch)
-        found = [name for name in _LABEL_NAMES if name in inputs]
-        if len(found) > 1:
-            raise ValueError(f"a batch has the entries {' and '.join(found)}; keep the one that holds the targets")
-        return Batch(inputs, _target(inputs.pop(found[0])) if found else None)
+        labels = [name for name in _LABEL_NAMES if name in inputs]
+        if len(labels) > 1:
+            raise ValueError(f"a batch has the entries {' and '.join(labels)}; keep the one that holds the targets")
+        return Batch(inputs, _target(inputs.pop(labels[0])) if labels else None)
     if isinstance(batch, tuple | list) and len(batch) >= 2:
         *inputs, target = batch
         return Batch(inputs[0] if len(inputs) == 1 else tuple(inputs), _target(target))
@@ -52,14 +52,14 @@ def as_batch(batch: Any) -> Batch:
     )
 
 
-def place(tree: Any, device: torch.device) -> Any:
+def to_device(tree: Any, device: torch.device) -> Any:
     """Return inputs on a device, as tensors that a graph may hold."""
     if isinstance(tree, Tensor):
         return ordinary(tree).to(device)
     if isinstance(tree, Mapping):
-        return {key: place(value, device) for key, value in tree.items()}
+        return {key: to_device(value, device) for key, value in tree.items()}
     if isinstance(tree, tuple | list):
-        moved = [place(value, device) for value in tree]
+        moved = [to_device(value, device) for value in tree]
         return type(tree)(*moved) if hasattr(tree, "_fields") else type(tree)(moved)
     return tree
 
@@ -128,8 +128,8 @@ def _following(target: Tensor, mask: Tensor | None) -> Tensor:
 def _tokens_of(inputs: Any) -> Tensor | None:
     if isinstance(inputs, Mapping):
         return inputs.get("input_ids")
-    found = tensors_in(inputs)
-    return found[0] if found and not found[0].is_floating_point() else None
+    tensors = tensors_in(inputs)
+    return tensors[0] if tensors and not tensors[0].is_floating_point() else None
 
 
 def _check_numbers(target: Tensor, rows: int, outputs: int, *, binary: bool) -> Tensor:

@@ -64,11 +64,11 @@ def make_learner(
     blocks = []
     for k, head in enumerate(heads):
         body = Stretch(model, cuts, k, plan.parts[k].weights, feed, example, _bypassed(ended, cuts[k - 1]) if k else {})
-        places = tuple(
+        positions = tuple(
             channels_first(torch.empty(plan.parts[-1].shape, device="meta"), plan.parts[-1].layout).shape[2:]
         )
         filled = head.block
-        seen = Seen(head.reading, places, twice=filled.auxiliary is not None)
+        seen = Seen(head.reading, positions, twice=filled.auxiliary is not None)
         blocks.append(
             LocalBlock(
                 body,
@@ -89,14 +89,14 @@ class Seen:
     What goodness read with a graph is kept until the auxiliary of the same block reads it: one graph leads to both.
     """
 
-    def __init__(self, reading: Reading, places: tuple[int, ...], *, twice: bool):
-        self.reading, self.places, self.twice = reading, places, twice
+    def __init__(self, reading: Reading, positions: tuple[int, ...], *, twice: bool):
+        self.reading, self.positions, self.twice = reading, positions, twice
         self.held: tuple[Tensor, Tensor] | None = None
 
     def first(self, activity: Tensor) -> Tensor:
         fixed = self.reading.layout in ("tokens", "time_first")
         own = tuple(channels_first(activity, self.reading.layout).shape[2:])
-        seen = self.reading(activity, None, own if fixed else self.places)
+        seen = self.reading(activity, None, own if fixed else self.positions)
         if self.twice and seen.requires_grad:
             self.held = (activity, seen)
         return seen
@@ -257,11 +257,11 @@ def _bypassed(ended: Sequence[Ended], cut: str) -> dict[str, list[Any]]:
     """Return the outputs of modules that ended before a cut: the outermost ones, and the cut module itself."""
     stop = next(index for index, call in enumerate(ended) if call.name == cut)
     done = {call.name for call in ended[: stop + 1]} - {call.name for call in ended[stop + 1 :]}
-    found: dict[str, list[Any]] = {}
+    bypassed: dict[str, list[Any]] = {}
     for call in ended[: stop + 1]:
         if call.name in done and call.parent not in done and call.name:
-            found.setdefault(call.name, []).append(call.output)
-    return found
+            bypassed.setdefault(call.name, []).append(call.output)
+    return bypassed
 
 
 def _owned(model: nn.Module, weights: set[str]) -> tuple[list[nn.Module], list[nn.Parameter]]:

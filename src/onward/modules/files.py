@@ -84,9 +84,9 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     seen: set[int] = set()
     apart = {}
     for name, tensor in tensors.items():
-        place = tensor.untyped_storage().data_ptr()
-        apart[name] = tensor.detach().clone() if place in seen else tensor
-        seen.add(place)
+        address = tensor.untyped_storage().data_ptr()
+        apart[name] = tensor.detach().clone() if address in seen else tensor
+        seen.add(address)
     return apart
 
 

@@ -168,9 +168,9 @@ class _Pass:
                 )  # it is read again in the backward pass; the model may write over it until then
             target = self.target.to(activity.device)
             numbers = target.is_floating_point()  # their features are the last axis
-            places = tuple(target.shape[1:-1] if numbers else target.shape[1:]) if reading.per_token else None
+            positions = tuple(target.shape[1:-1] if numbers else target.shape[1:]) if reading.per_token else None
             with self.step.settings.arithmetic(activity.device):
-                self.pending.append(block.loss(reading(activity, self.mask, places), Target(target)))
+                self.pending.append(block.loss(reading(activity, self.mask, positions), Target(target)))
         if not ends:
             return output
         self.losses.append(self.step.learn(k, self.pending))

@@ -19,14 +19,14 @@ from onward.parts.goodness.per_token import TokenGoodness
 from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
-from onward.parts.objective.targets import ClassWeights, PerPlace, PerToken
+from onward.parts.objective.targets import ClassWeights, PerPosition, PerToken
 from onward.parts.objective.weighted import Weighted
 from onward.parts.supervision.labels import LabelInLoss
 
 _OTHERS = "take MonoForward, PredSim, DeeperForward, HFF, ASGE, DistanceForward(collaboration='none') or Backprop"
 _READ_OUTS = (LinearHead, SpatialGoodness, OwnScores, SharedReadOut)
 """Goodnesses whose scores may be numbers of any size and sign, as regression needs."""
-_PER_PLACE = ("tokens", "next_token", "pixels")
+_PER_POSITION = ("tokens", "next_token", "pixels")
 
 
 class Head(NamedTuple):
@@ -53,9 +53,9 @@ class Weights(nn.Module):
         self.own = nn.ParameterList(parameters)
 
 
-def per_place(plan: Plan) -> bool:
+def per_position(plan: Plan) -> bool:
     """Whether the task has a target for each token or pixel."""
-    return plan.task in _PER_PLACE or (plan.task == "values" and len(plan.parts[-1].shape) > 2)
+    return plan.task in _PER_POSITION or (plan.task == "values" and len(plan.parts[-1].shape) > 2)
 
 
 def make_heads(
@@ -71,7 +71,7 @@ def make_heads(
 
     The last block is trained on the model's own output by the task's loss, for every algorithm.
     """
-    readings = [Reading(part.layout, per_place(plan)) for part in plan.parts]
+    readings = [Reading(part.layout, per_position(plan)) for part in plan.parts]
     shapes = [reading.shape(part.shape) for reading, part in zip(readings, plan.parts, strict=True)]
     seen = shapes[:-1] + (
         shapes[-2:-1] or shapes[-1:]
@@ -93,7 +93,7 @@ def make_heads(
             goodness, objective, auxiliary = _shared(shared, shapes[k], part, plan), CrossEntropy(), None
         if goodness is not None and objective is not None:
             objective = _objective(objective, goodness, plan, class_weights, name)
-        if plan.task not in ("classes", *_PER_PLACE) and auxiliary is not None:
+        if plan.task not in ("classes", *_PER_POSITION) and auxiliary is not None:
             raise ValueError(
                 f"{type(auxiliary).__name__} of {name} needs classes, task {plan.task} has none; take MonoForward, "
                 f"PredSim(beta=0) or "
@@ -111,7 +111,7 @@ def make_heads(
 
 
 def _slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None, plan: Plan) -> dict:
-    if plan.task in _PER_PLACE:
+    if plan.task in _PER_POSITION:
         goodness = None if goodness is None else TokenGoodness(goodness)
         objective = None if objective is None else PerToken(objective)
         auxiliary = None if auxiliary is None else TokenAuxiliary(auxiliary)
@@ -125,7 +125,7 @@ def _objective(
         if class_weights is not None:
             raise ValueError(f"class_weights weigh classes, and task {plan.task} has none")
         of_task = EachLabel() if plan.task == "labels" else SquaredDistance()
-        of_task = PerPlace(of_task) if per_place(plan) else of_task
+        of_task = PerPosition(of_task) if per_position(plan) else of_task
         inner = objective.objective if isinstance(objective, Weighted) else objective
         if not isinstance(inner, CrossEntropy) or not isinstance(goodness, _READ_OUTS):
             odd = inner if isinstance(goodness, _READ_OUTS) else goodness

@@ -15,10 +15,10 @@ from onward.algorithms.backprop import Backprop
 from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, check_value, gradients_on
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
-from onward.modules.batch import as_batch, check_target, mask_of, place
+from onward.modules.batch import as_batch, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
-from onward.modules.heads import Weights, make_heads, per_place
+from onward.modules.heads import Weights, make_heads, per_position
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
 from onward.nets.layout import channels_first
@@ -58,7 +58,7 @@ def local(
     parameter = next(model.parameters(), None)
     if parameter is None:
         raise ValueError(f"{type(model).__name__} has no weights: there is nothing to train")
-    inputs = place(as_batch(example).inputs, parameter.device)
+    inputs = to_device(as_batch(example).inputs, parameter.device)
     plan = make_plan(model, inputs, cut=cut, num_classes=num_classes, task=task, layouts=layouts, feed=feed)
     if cut == "auto" and len(plan.parts) == 1 and not isinstance(algorithm, Backprop):
         raise ValueError(
@@ -136,7 +136,7 @@ class LocalModel:
         It shares all weights with the model; optimizers are those of its trainer. Its step gives the losses of `step`,
         bit for bit. `example` is a batch as in `onward.local`. Raises ValueError where the cuts form no chain.
         """
-        inputs = place(as_batch(example).inputs, self._device)
+        inputs = to_device(as_batch(example).inputs, self._device)
         return make_learner(self.model, self.plan, self.heads, self.spans, self.feed, inputs)
 
     @gradients_on()
@@ -186,7 +186,7 @@ class LocalModel:
     @common_defaults()
     def predict_scores(self, batch: Any) -> Float[Tensor, "..."]:
         """Return the scores of the model's own output, computed in evaluation mode; targets are ignored."""
-        inputs = place(as_batch(batch).inputs, self._device)
+        inputs = to_device(as_batch(batch).inputs, self._device)
         with self._evaluating():
             output = leading_tensor(self.feed(self.model, inputs))
         assert output is not None
@@ -212,10 +212,10 @@ class LocalModel:
             _, target, _ = self._given(batch)
             scores = self.predict_scores(batch)
             scores = scores.unsqueeze(1) if scores.ndim == 1 else scores
-            if per_place(self.plan):
+            if per_position(self.plan):
                 numbers = self.plan.task == "values"
-                places = target.shape[1:-1] if numbers else target.shape[1:]
-                scores = self.heads[-1].reading(scores, None, tuple(places))
+                positions = target.shape[1:-1] if numbers else target.shape[1:]
+                scores = self.heads[-1].reading(scores, None, tuple(positions))
                 target = target.flatten(0, -2) if numbers else target
             metrics.add(scores, target)
         return metrics.result()
@@ -281,9 +281,9 @@ class LocalModel:
 
     def _given(self, batch: Any) -> tuple[Any, Tensor, Tensor | None]:
         given = as_batch(batch)
-        inputs = place(given.inputs, self._device)
+        inputs = to_device(given.inputs, self._device)
         target = check_target(
-            place(given.target, self._device),
+            to_device(given.target, self._device),
             self.plan.task,
             self.plan.outputs,
             inputs,
@@ -349,8 +349,8 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
 
 def _output_head(model: nn.Module, plan: Plan) -> nn.Linear:
     last = {name.rpartition(".")[0] for name in (*plan.parts[-1].weights, *plan.parts[-1].tied)}
-    found = [m for name, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == plan.outputs]
-    own = [m for m in found if any(m is model.get_submodule(name) for name in last)] or found
+    fitting = [m for name, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == plan.outputs]
+    own = [m for m in fitting if any(m is model.get_submodule(name) for name in last)] or fitting
     if len(own) != 1:
         raise ValueError(
             f"heads='shared' reads every block by the model's output head, a linear layer of {plan.outputs} outputs; "

@@ -50,15 +50,15 @@ class Metrics:
         if self.task == "labels":
             seen = self.labels
             return {"loss": loss, "accuracy": seen.accuracy, "exact": seen.exact_match, "f1": seen.f1}
-        found: dict[str, Any] = {"loss": loss, "accuracy": self.sums["accuracy"] / self.count}
+        values: dict[str, Any] = {"loss": loss, "accuracy": self.sums["accuracy"] / self.count}
         if self.task in ("tokens", "next_token"):
-            found["perplexity"], found["bits"] = math.exp(min(loss, 700.0)), loss / math.log(2)
+            values["perplexity"], values["bits"] = math.exp(min(loss, 700.0)), loss / math.log(2)
         if self.confusion is not None:
             metrics = ClassMetrics(self.confusion)
-            found["balanced_accuracy"] = metrics.balanced_accuracy
-            found |= {"confusion": self.confusion.tolist()} if len(self.confusion) <= 100 else {}
-            found["class_recall"] = list(metrics.recall)
-        return found
+            values["balanced_accuracy"] = metrics.balanced_accuracy
+            values |= {"confusion": self.confusion.tolist()} if len(self.confusion) <= 100 else {}
+            values["class_recall"] = list(metrics.recall)
+        return values
 
     def _add_classes(self, scores: Tensor, target: Tensor) -> None:
         keep = target != IGNORED

@@ -77,5 +77,5 @@ def _check_alone(seen: Pass) -> None:
 
 def _weights(node: object) -> set[int]:
     """Return the parameters that a place of the graph is computed from, by identity."""
-    found = (getattr(below_it, "variable", None) for below_it in below(node))
-    return {id(leaf) for leaf in found if isinstance(leaf, nn.Parameter) and leaf.requires_grad}
+    leaves = (getattr(below_it, "variable", None) for below_it in below(node))
+    return {id(leaf) for leaf in leaves if isinstance(leaf, nn.Parameter) and leaf.requires_grad}

@@ -147,7 +147,7 @@ def _cut_names(model: nn.Module, inputs: Any, cut: CutAt, feed: Feed) -> list[st
 
 
 def _positions(model: nn.Module, seen: Pass, names: list[str]) -> list[int]:
-    found = []
+    positions = []
     for name in names:
         at = [index for index, call in enumerate(seen.calls) if call.name == name]
         if not at:
@@ -157,8 +157,8 @@ def _positions(model: nn.Module, seen: Pass, names: list[str]) -> list[int]:
                 f"the cut {name} is called {len(at)} times in one pass, so it is no single place: cut elsewhere; see "
                 "onward.cuts(model, example)"
             )
-        found.append(at[0])
-    return sorted(found)
+        positions.append(at[0])
+    return sorted(positions)
 
 
 def _check_cut(call: Call) -> None:
@@ -213,12 +213,12 @@ def _check_places(parts: list[Part], last: Part, task: Task) -> None:
     """Raise ValueError for a sequence cut at other tokens than those that have labels: an encoder's, say."""
     if task not in ("tokens", "next_token", "values") or len(last.shape) != 3:
         return
-    places = channels_first(torch.empty(last.shape, device="meta"), last.layout).shape[2]
+    positions = channels_first(torch.empty(last.shape, device="meta"), last.layout).shape[2]
     for part in parts:
         own = channels_first(torch.empty(part.shape, device="meta"), part.layout).shape[2:]
-        if part.layout in ("vector", "tokens", "time_first") and tuple(own) != (places,):
+        if part.layout in ("vector", "tokens", "time_first") and tuple(own) != (positions,):
             raise ValueError(
-                f"the cut {part.cut} gives {list(part.shape)}, and the {places} places of the output have the "
+                f"the cut {part.cut} gives {list(part.shape)}, and the {positions} places of the output have the "
                 f"labels, so that nothing tells what is right there (an encoder of another sequence, a pooled one): "
                 "cut where the places are those of the output"
             )
@@ -231,7 +231,7 @@ def _owners(model: nn.Module, seen: Pass, at: list[int]) -> tuple[list[list[str]
     skip connection, the part that was computed for an earlier activity is that block's.
     """
     name_of = {id(p): name for name, p in model.named_parameters()}
-    order = {id(p): place for place, p in enumerate(model.parameters())}
+    order = {id(p): position for position, p in enumerate(model.parameters())}
     claimed: set[Any] = set()
     cut: set[Any] = set()
     used: list[set[int]] = []

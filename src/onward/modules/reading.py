@@ -15,11 +15,11 @@ from onward.parts.ops.feature_maps import as_map
 
 @dataclass(frozen=True)
 class Reading:
-    """Turns an activity into a vector [B, D] or a map [B, D, H, W], or a row for each of its places [B T, D]."""
+    """Turns an activity into a vector [B, D] or a map [B, D, H, W], or a row for each of its positions [B T, D]."""
 
     layout: Layout
     per_token: bool
-    """Whether there is a label for each place."""
+    """Whether there is a label for each position."""
 
     def shape(self, activity: tuple[int, ...]) -> tuple[int, ...]:
         """Return what is seen of an activity of this shape, without the rows: (D,) or (D, H, W)."""
@@ -29,16 +29,16 @@ class Reading:
         return tuple(as_map(example).shape[1:])
 
     def __call__(
-        self, activity: Float[Tensor, "..."], mask: Bool[Tensor, "B T"] | None, places: tuple[int, ...] | None
+        self, activity: Float[Tensor, "..."], mask: Bool[Tensor, "B T"] | None, positions: tuple[int, ...] | None
     ) -> Float[Tensor, "..."]:
         """Return what parts see, in fp32 or wider. Tokens are averaged, those that the mask leaves out do not count.
 
-        `places` are the axes of the label behind the batch: a map of another size is brought to theirs.
+        `positions` are the axes of the label behind the batch: a map of another size is brought to theirs.
         Raises ValueError for a sequence of another length than its labels.
         """
         seen = channels_first(widen(activity), self.layout)
         if self.per_token:
-            return self._rows(seen, places or ())
+            return self._rows(seen, positions or ())
         if seen.ndim == 2:
             return seen
         if self.layout not in ("tokens", "time_first"):
@@ -48,13 +48,12 @@ class Reading:
         kept = mask.to(seen)[:, None]
         return (seen * kept).sum(dim=2) / kept.sum(dim=2).clamp_min(1)
 
-    def _rows(self, seen: Tensor, places: tuple[int, ...]) -> Tensor:
-        if tuple(seen.shape[2:]) != places:
-            if seen.ndim - 2 != len(places) or self.layout in ("tokens", "time_first", "vector"):
+    def _rows(self, seen: Tensor, positions: tuple[int, ...]) -> Tensor:
+        if tuple(seen.shape[2:]) != positions:
+            if seen.ndim - 2 != len(positions) or self.layout in ("tokens", "time_first", "vector"):
                 raise ValueError(
-                    f"an activity has the places {list(seen.shape[2:])}, its labels have {list(places)}: give one "
-                    f"label "
-                    "for each, -100 where none counts"
+                    f"an activity has the positions {list(seen.shape[2:])}, its labels have "
+                    f"{list(positions)}: give one label for each, -100 where none counts"
                 )
-            seen = F.interpolate(seen, size=places, mode="nearest")
+            seen = F.interpolate(seen, size=positions, mode="nearest")
         return seen.flatten(2).transpose(1, 2).flatten(0, 1)

@@ -41,10 +41,10 @@ def measure(net: Any, shape: tuple[int, ...], *, tokens: bool = False, name: str
     """
     if all(hasattr(body, "activity_layout") for body in net.bodies):
         return
-    found = _shapes(net, shape, torch.float32)
-    if not found and tokens:
-        found = _shapes(net, shape, torch.int64)
-    for k, (body, width, seen) in enumerate(zip(net.bodies, net.widths, found, strict=False)):
+    shapes = _shapes(net, shape, torch.float32)
+    if not shapes and tokens:
+        shapes = _shapes(net, shape, torch.int64)
+    for k, (body, width, seen) in enumerate(zip(net.bodies, net.widths, shapes, strict=False)):
         if not hasattr(body, "activity_layout"):
             _check_features_first(seen, width, f"body {k} of {name}")
             body.activity_shape, body.activity_layout = seen, _BY_AXES.get(len(seen), "volume")
@@ -64,18 +64,18 @@ def _check_features_first(shape: tuple[int, ...], width: int, what: str) -> None
 
 def _shapes(net: Any, shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[int, ...]]:
     """Return the shape of each activity, as far as a pass of shapes alone gets."""
-    found: list[tuple[int, ...]] = []
+    shapes: list[tuple[int, ...]] = []
     with torch.no_grad(), torch.device("meta"), _evaluating([*net.bodies, *net.joins, *net.pools]):
         stream: tuple[Tensor, ...] = (torch.empty(_ROWS, *shape, dtype=dtype),)
         try:
             for body, join, pool in zip(net.bodies, net.joins, net.pools, strict=True):
                 x, *skips = stream
                 activity = _run(body, x, *(skips if reads_stream(body) else ()))
-                found.append(tuple(activity.shape[1:]))
+                shapes.append(tuple(activity.shape[1:]))
                 stream = _run(join, _run(pool, activity), *skips)
         except Exception:  # noqa: BLE001 (whatever a network raises: it does so again where it is trained)
             pass
-    return found
+    return shapes
 
 
 def _run(module: nn.Module, *inputs: Tensor) -> Any:

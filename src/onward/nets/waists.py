@@ -40,9 +40,9 @@ def cuts(model: nn.Module, example: Any, blocks: int | None = None, *, feed: Fee
     if blocks is None:
         return spots
     if not 1 <= blocks <= len(spots) + 1:
-        found = ", ".join(spot.name for spot in spots)
+        names = ", ".join(spot.name for spot in spots)
         raise ValueError(
-            f"{blocks} blocks are asked for, but the model can be cut into 1 to {len(spots) + 1} ({found})"
+            f"{blocks} blocks are asked for, but the model can be cut into 1 to {len(spots) + 1} ({names})"
         )
     return balanced(spots, tail.weights, blocks)
 
@@ -135,16 +135,18 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
             f"no path leads from the inputs of {what} to its output in the autograd graph (is a part computed under "
             "no_grad, or detached?); name the cuts: cut=['layer1', 'layer2']"
         )
-    named = _names(seen.calls, {node: place for place, node in enumerate(below(seen.output.grad_fn))})
+    named = _names(seen.calls, {node: position for position, node in enumerate(below(seen.output.grad_fn))})
     spots: list[Cut] = []
     ends: dict[Any, str] = {}
     known: set[Any] = set()
     tables = {id(p) for call in seen.calls if isinstance(call.module, nn.Embedding) for p in call.module.parameters()}
     weights = matrices = 0  # a table that is looked up is no matrix, nor is a token that is learned
     for node in waists:
-        found = [leaf.variable for leaf in _new_leaves(node, known)]
-        weights += sum(p.numel() for p in found if isinstance(p, nn.Parameter))
-        matrices += sum(p.ndim > 1 and len(p) > 1 and id(p) not in tables for p in found if isinstance(p, nn.Parameter))
+        leaves = [leaf.variable for leaf in _new_leaves(node, known)]
+        weights += sum(p.numel() for p in leaves if isinstance(p, nn.Parameter))
+        matrices += sum(
+            p.ndim > 1 and len(p) > 1 and id(p) not in tables for p in leaves if isinstance(p, nn.Parameter)
+        )
         if node is seen.output.grad_fn:
             break
         spot = _spot(named.get(node), seen, weights, matrices)
@@ -196,7 +198,7 @@ def _spot(index: int | None, seen: Pass, weights: int, matrices: int) -> Cut | N
     return Cut(call.name, shape, layout, weights, matrices) if features_of(shape, layout) else None
 
 
-def _names(calls: list[Call], places: dict[Any, int]) -> dict[Any, int]:
+def _names(calls: list[Call], order: dict[Any, int]) -> dict[Any, int]:
     """Return, by node, the call to name it after: the outermost module, the last of equals, called once, watched.
 
     A module that also gives what was computed later, such as a pooled output, does not end there.
@@ -204,16 +206,16 @@ def _names(calls: list[Call], places: dict[Any, int]) -> dict[Any, int]:
     times: dict[str, int] = {}
     for call in calls:
         times[call.name] = times.get(call.name, 0) + 1
-    found: dict[Any, int] = {}
+    names: dict[Any, int] = {}
     for index, call in enumerate(calls):
         if not call.name or times[call.name] > 1 or not call.watched or not call.nodes:
             continue
-        if any(places.get(node, -1) > places.get(call.nodes[0], -1) for node in call.nodes[1:]):
+        if any(order.get(node, -1) > order.get(call.nodes[0], -1) for node in call.nodes[1:]):
             continue
-        before = found.get(call.nodes[0])
+        before = names.get(call.nodes[0])
         if before is None or call.name.count(".") <= calls[before].name.count("."):
-            found[call.nodes[0]] = index
-    return found
+            names[call.nodes[0]] = index
+    return names
 
 
 def _waists(root: Any, sources: frozenset[Any]) -> list[Any]:
@@ -253,6 +255,6 @@ def below(root: Any, stop: Iterable[Any] = ()) -> Iterator[Any]:
 
 def _new_leaves(root: Any, known: set[Any]) -> list[Any]:
     """Return the leaves behind a node that are not known yet; all its nodes are known afterwards."""
-    found = [node for node in below(root, known)]
-    known.update(found)
-    return [node for node in found if hasattr(node, "variable")]
+    nodes = [node for node in below(root, known)]
+    known.update(nodes)
+    return [node for node in nodes if hasattr(node, "variable")]

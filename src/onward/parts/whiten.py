@@ -26,9 +26,9 @@ class Whiten(nn.Module):
         entries = channels * side**2
         matrix = torch.tensor(covariance, dtype=torch.float64)
         if matrix.shape != (entries, entries):
-            found = "x".join(str(size) for size in matrix.shape)
+            sizes = "x".join(str(size) for size in matrix.shape)
             raise ValueError(
-                f"patches of {channels}x{side}x{side} have a covariance of {entries}x{entries}, not {found}"
+                f"patches of {channels}x{side}x{side} have a covariance of {entries}x{entries}, not {sizes}"
             )
         variances, components = torch.linalg.eigh(matrix)
         filters = (components * (variances + floor).rsqrt()).T.reshape(entries, channels, side, side)

@@ -32,8 +32,8 @@ class StageEvaluation:
             for message in self._coming(images, handed_on, batch_size):
                 self.ranks.watch.work.tick()
                 work = self.forward.scores if message.kind == "scores" else self.forward.handed_on
-                stream, found = work(tuple(message.stream))
-                message = Message(message.kind, list(stream), [*message.exact, *found], message.notes)
+                stream, results = work(tuple(message.stream))
+                message = Message(message.kind, list(stream), [*message.exact, *results], message.notes)
                 if self.ranks.outbox is not None:
                     self.ranks.outbox.put(message)
                 else:
@@ -67,12 +67,12 @@ class _Collected:
         self._views: list[Tensor] = []
 
     def add(self, message: Message) -> None:
-        y, *found = message.exact
+        y, *results = message.exact
         if message.kind == "scores":
-            self._views.append(torch.stack(found))
+            self._views.append(torch.stack(results))
         if message.notes["complete"]:
             scores = self._scores(y, signed=message.notes["signed"])
-            handed_on = found if message.kind == "handed_on" else []
+            handed_on = results if message.kind == "handed_on" else []
             self.batches.append((CollectedEvidence(scores, handed_on, heads=self.heads), y))
             self.count += len(y)
             self._views = []

@@ -136,7 +136,7 @@ class Watch:
         if state.doing == BUSY:
             return (
                 f"{self.name} lives but makes no progress: {self.patience:g} seconds on one piece of work, at "
-                f"{self.work.place()}; if work may take that long, raise --patience"
+                f"{self.work.line_of_code()}; if work may take that long, raise --patience"
             )
         if self.rank == 0 and state.waits:
             beats = self._ask(lambda: [self.store.get(f"beat/{rank}").decode() for rank in range(self.world)], ["gone"])

@@ -33,11 +33,11 @@ def pack(message: Message, wire: MessagePrecision = "exact") -> tuple[dict[str, 
     """
     described, memory, known = [], [], {}
     for tensor in (*message.stream, *message.exact):
-        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
-        if tensor.numel() and place in known:
-            described.append({"same": known[place]})
+        identity = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tensor.device)
+        if tensor.numel() and identity in known:
+            described.append({"same": known[identity]})
             continue
-        known[place] = len(described)
+        known[identity] = len(described)
         tensor = tensor.detach()
         tensor = tensor if _dense(tensor) else tensor.contiguous()
         flat = tensor.as_strided((tensor.numel(),), (1,)).cpu()

@@ -62,7 +62,7 @@ class ProgressTracker:
         """Note that a step or batch is done and that the next one begins."""
         self._now(self.state.doing)
 
-    def place(self) -> str:
+    def line_of_code(self) -> str:
         """Return the line of code that the thread is at: function, file and number."""
         frame = sys._current_frames().get(self._thread)
         if frame is None:

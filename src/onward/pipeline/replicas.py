@@ -17,15 +17,15 @@ class Peers:
 
     def __init__(self, group: Any, work: ProgressTracker):
         self.group, self.work = group, work
-        self.number, self.place = dist.get_world_size(group), dist.get_rank(group)
+        self.number, self.rank = dist.get_world_size(group), dist.get_rank(group)
 
     def gather(self, tensor: Tensor) -> Tensor:
         """Return the tensors of all replicas, stacked in their order."""
         own = tensor.detach().contiguous()
-        found = [torch.empty_like(own) for _ in range(self.number)]
+        shares = [torch.empty_like(own) for _ in range(self.number)]
         with self.work.waiting("peers"):  # as bytes: any type travels
-            dist.all_gather([share.view(torch.uint8) for share in found], own.view(torch.uint8), group=self.group)
-        return torch.stack(found)
+            dist.all_gather([share.view(torch.uint8) for share in shares], own.view(torch.uint8), group=self.group)
+        return torch.stack(shares)
 
     def combine(self, tensor: Tensor, how: Any = dist.ReduceOp.SUM) -> None:
         """All-reduce a tensor in place."""

@@ -203,8 +203,8 @@ class _Run:
             folder = self._open(data, stages)
             self.held.enter_context(trained_here(folder.path))
             sweep(folder.path)
-            found = checkpoints.latest(folder.path)
-            kind = "finished" if folder.result() is not None else None if found is None else found[1]
+            checkpoint = checkpoints.latest(folder.path)
+            kind = "finished" if folder.result() is not None else None if checkpoint is None else checkpoint[1]
             self.ranks.publish("run", {"folder": str(folder.path.resolve()), "kind": kind})
         announced = self.ranks.wait_for("run")
         if not (Path(announced["folder"]) / "config.json").is_file():
@@ -267,16 +267,16 @@ class _Run:
         if self.ranks.replica:
             self._part()
             return None
-        found = judge(training, data)
+        accuracies = judge(training, data)
         weights = _gather(self.ranks, training.learner, training.owned)
         outcome = None
         if self.ranks.writes:
-            self.log.result = test_values(found[1])
+            self.log.result = test_values(accuracies[1])
             whole = spec.build()
             whole.load_state_dict({**training.learner.state_dict(), **weights})
             check_finite(whole.state_dict(), f" after step {training.step}")
             whole.to(self.device)
-            outcome = folder, conclude(folder, self.recipe, data, whole, training.train_seconds, found)
+            outcome = folder, conclude(folder, self.recipe, data, whole, training.train_seconds, accuracies)
         self._part()
         return outcome
 

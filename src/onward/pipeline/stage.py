@@ -51,19 +51,19 @@ class StageForward:
 
     def scores(self, stream: Stream) -> tuple[Stream, list[Float[Tensor, "B *C"]]]:
         """Return the stage's output, and the goodness of every block that has one."""
-        found = []
+        scores = []
         for k in self.owned:
             block = self.learner.blocks[k]
             activity, stream = block(*stream)
             if block.goodness is not None:
-                found.append(block.goodness(activity).float())
-        return stream, found
+                scores.append(block.goodness(activity).float())
+        return stream, scores
 
     def handed_on(self, stream: Stream) -> tuple[Stream, list[Float[Tensor, "B D"]]]:
         """Return the stage's output, and each block's handed-on tensor, averaged over its map."""
-        found = []
+        activities = []
         for k in self.owned:
             _, stream = self.learner.blocks[k](*stream)
             x = stream[0]
-            found.append(x.mean(dim=tuple(range(2, x.ndim))) if x.ndim > 2 else x)
-        return stream, found
+            activities.append(x.mean(dim=tuple(range(2, x.ndim))) if x.ndim > 2 else x)
+        return stream, activities

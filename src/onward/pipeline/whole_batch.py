@@ -104,4 +104,4 @@ class _Gather(torch.autograd.Function):
         total = gradient.to(torch.promote_types(gradient.dtype, torch.float32))  # half precision is not added up
         total = total.clone(memory_format=torch.contiguous_format)
         ctx.peers.combine(total)
-        return total[ctx.peers.place].to(gradient.dtype), None
+        return total[ctx.peers.rank].to(gradient.dtype), None

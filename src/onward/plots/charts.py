@@ -52,14 +52,14 @@ def lines(
     *,
     title: str = "",
     unit: str = "test accuracy, %",
-    places: Sequence[str] = (),
+    ticks: Sequence[str] = (),
     within: tuple[Number, Number] | None = None,
     floor: Number | None = None,
     height: int = 230,
 ) -> Chart:
     """Return curves of fractions on one pair of axes.
 
-    `places` are the tick labels of the x axis where x counts from 0; without them, round numbers. `floor` is the level
+    `ticks` are the tick labels of the x axis where x counts from 0; without them, round numbers. `floor` is the level
     of chance. `within` are the bounds of the y axis.
     """
     low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within)
@@ -68,7 +68,7 @@ def lines(
         x=alt.X(
             "x:Q",
             title=axis or None,
-            axis=_below(xs, places),
+            axis=_below(xs, ticks),
             scale=alt.Scale(domain=[min(xs), max(xs)], nice=False),
         ),
         color=_by_label(lines, [line.style.color for line in lines]),
@@ -139,7 +139,7 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
         if count
     ]
     short = [shortened(name) for name in names]
-    places = {"domain": list(range(len(names))), "paddingInner": 0.06}
+    bands = {"domain": list(range(len(names))), "paddingInner": 0.06}
     axis = {
         "labelExpr": f"{_listed(short)}[datum.value]",
         "domain": False,
@@ -148,8 +148,8 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
         "grid": False,
     }
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("c:O", scale=alt.Scale(**places), axis=alt.Axis(**axis, labelAngle=-55, labelOverlap=False)),
-        y=alt.Y("r:O", scale=alt.Scale(**places), axis=alt.Axis(**axis, labelOverlap=False)),
+        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelAngle=-55, labelOverlap=False)),
+        y=alt.Y("r:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelOverlap=False)),
     )
     tooltip = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
     tooltip += [alt.Tooltip("n:Q", title="images"), alt.Tooltip("p:Q", title="%")]
@@ -177,7 +177,7 @@ def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *,
     """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note."""
     styles = [style for style, *_ in rows]
     names, data, step, below = _names(styles, [text for *_, text in rows])
-    found = [
+    methods = [
         {
             "i": k,
             "a": 100 * met,
@@ -214,7 +214,7 @@ def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *,
         *names,
     ]
     about = f"Recovery under {title}: test accuracy in percent before and after learning on the chip"
-    data |= {"methods": found}
+    data |= {"methods": methods}
     return finished(layers, data, step * len(rows), about, [style.label for style in styles])
 
 
@@ -296,8 +296,8 @@ def _own_color() -> alt.Color:
 
 def _by_label(lines: Sequence[Line], values: Sequence[Any], channel: Any = alt.Color) -> Any:
     """Let a line's label decide its color, dash or mark."""
-    found = dict(zip([line.style.label for line in lines], values, strict=True))
-    return channel("m:N", scale=alt.Scale(domain=list(found), range=list(found.values())), legend=None)
+    by_label = dict(zip([line.style.label for line in lines], values, strict=True))
+    return channel("m:N", scale=alt.Scale(domain=list(by_label), range=list(by_label.values())), legend=None)
 
 
 def _picked(opacity: Number = 1) -> alt.OpacityValue:
@@ -310,10 +310,10 @@ def _marked() -> alt.OpacityValue:
     return alt.OpacityValue(0, condition={"test": "datum.p && (!picked || datum.m == picked)", "value": 1})
 
 
-def _below(xs: Sequence[Number], places: Sequence[str]) -> alt.Axis:
+def _below(xs: Sequence[Number], ticks: Sequence[str]) -> alt.Axis:
     """Return the axis of x: texts at 0, 1, ..., whole numbers where there are no others, or round ones."""
-    if places:
-        return alt.Axis(values=list(range(len(places))), labelExpr=f"{_listed(places)}[datum.value]")
+    if ticks:
+        return alt.Axis(values=list(range(len(ticks))), labelExpr=f"{_listed(ticks)}[datum.value]")
     if all(x == int(x) for x in xs):  # there is no half epoch
         first, last = int(min(xs)), int(max(xs))
         return alt.Axis(values=list(range(first, last + 1, max(1, -(-(last - first) // 8)))), format=",d")

@@ -33,8 +33,8 @@ def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title
     given. Raises ValueError for images or labels that do not fit the learner, and for a learner without either.
     """
     asked, images, targets, names = _asked(learner, images, labels)
-    found = asked.predict_scores(images).cpu().argmax(dim=1)
-    counts = confusion_of(targets, found, len(names))
+    predicted = asked.predict_scores(images).cpu().argmax(dim=1)
+    counts = confusion_of(targets, predicted, len(names))
     return matrix(SeriesStyle(title or "a learner", 0, False), names, counts.tolist())
 
 
@@ -86,14 +86,14 @@ def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count:
     """
     asked, images, targets, names = _asked(learner, images, labels)
     scores = asked.predict_scores(images).cpu()
-    best, found = scores.max(dim=1)
+    best, predicted = scores.max(dim=1)
     lead = best - scores.gather(1, targets[:, None])[:, 0]
-    wrong = (found != targets).nonzero().flatten()
+    wrong = (predicted != targets).nonzero().flatten()
     if not len(wrong):
         raise ValueError(f"all of these {len(targets)} images are told right: give more of them")
     worst = wrong[lead[wrong].argsort(descending=True, stable=True)][:count]
     shown = asked.check_inputs(images)[worst]
-    pairs = zip(targets[worst].tolist(), found[worst].tolist(), strict=True)
+    pairs = zip(targets[worst].tolist(), predicted[worst].tolist(), strict=True)
     texts = [(names[int(true)], f"→ {names[int(taken)]}") for true, taken in pairs]
     shown = shown.double() / 255 if shown.dtype == torch.uint8 else shown.double()
     return _pictures(shown, texts, "Images that are most wrong")
@@ -139,8 +139,8 @@ def _pictures(pixels: Float[Tensor, "N C H W"], texts: Sequence[tuple[str, str]]
     down = -7 * lines  # text stands below
     layers: list[Chart] = [base.mark_image(width=side, height=side, yOffset=down).encode(url=alt.Url("u:N"))]
     for line, color in zip("st"[:lines], (INK, SOFT), strict=False):
-        place = down + _PIXELS / 2 + 8 + (13 if line == "t" else 0)
-        text = base.mark_text(fontSize=10, color=color, dy=place, limit=side)
+        height = down + _PIXELS / 2 + 8 + (13 if line == "t" else 0)
+        text = base.mark_text(fontSize=10, color=color, dy=height, limit=side)
         layers.append(text.encode(text=alt.Text(f"{line}:N")))
     return finished(layers, {"pictures": rows}, step * many, about, [])
 

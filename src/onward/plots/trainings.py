@@ -24,14 +24,14 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
     names = labels or tuple(_name(each, k) for k, each in enumerate(trained, 1))
     if len(names) != len(trained) or len(set(names)) < len(names):
         raise ValueError(f"{len(trained)} trainings need as many labels, each its own; got {', '.join(names)}")
-    found = [
+    lines = [
         Line(
             SeriesStyle(name, k, False),
             tuple((done.epoch + 1, 100 * done.validation_accuracy) for done in _history(each)),
         )
         for k, (name, each) in enumerate(zip(names, trained, strict=True))
     ]
-    return curves(found, "epochs", "validation accuracy, %", ticks=_ticks(found))
+    return curves(lines, "epochs", "validation accuracy, %", ticks=_ticks(lines))
 
 
 def blocks(trained: Trained) -> Chart:
@@ -45,14 +45,14 @@ def blocks(trained: Trained) -> Chart:
         raise ValueError("this training did not note the accuracy of its blocks: train it again to see them")
     shown = min(count, _SHOWN)
     chosen = [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
-    found = [
+    lines = [
         Line(
             SeriesStyle(f"block {block + 1}", k, False),
             tuple((done.epoch + 1, 100 * done.block_accuracy[block]) for done in history),
         )
         for k, block in enumerate(chosen)
     ]
-    return curves(found, "epochs", "validation accuracy, %", ticks=_ticks(found))
+    return curves(lines, "epochs", "validation accuracy, %", ticks=_ticks(lines))
 
 
 def _ticks(lines: list[Line]) -> list[int]:

@@ -15,9 +15,9 @@ def svg(chart: Chart, *, width: int = 640) -> str:
     """Return a chart as SVG of that many pixels, which follows the color scheme of the reader's system."""
     import vl_convert
 
-    found = chart.properties(width=width).to_dict()
-    found["autosize"] = {"type": "pad"}
-    drawn = vl_convert.vegalite_to_svg(found, vl_version=_version())
+    document = chart.properties(width=width).to_dict()
+    document["autosize"] = {"type": "pad"}
+    drawn = vl_convert.vegalite_to_svg(document, vl_version=_version())
     style = f"<style>@media (prefers-color-scheme: dark) {{ {recolored('svg')} }}</style>"
     return re.sub(r"(<svg[^>]*>)", rf"\1{style}", drawn, count=1)
 
@@ -33,10 +33,10 @@ def runtime() -> str:
 
 def specification(chart: Chart) -> dict[str, Any]:
     """Return a chart as Vega-Lite, without what all charts share. It is not validated: that takes seconds a page."""
-    found = chart.to_dict(validate=False)
-    found.pop("config", None)
-    found.pop("$schema", None)
-    return found
+    document = chart.to_dict(validate=False)
+    document.pop("config", None)
+    document.pop("$schema", None)
+    return document
 
 
 def as_script(value: Any) -> str:

@@ -24,13 +24,13 @@ def find_recipe(name: str) -> Recipe:
     if colon and file.endswith(".py"):
         return _row(import_file(Path(file)), row)
     recipes = known_recipes()
-    found = find(name, recipes)
-    if found is None and (found := find_retired(name)) is not None:
+    recipe = find(name, recipes)
+    if recipe is None and (recipe := find_retired(name)) is not None:
         about = "retired: it was never trained, stands in no published table, and `onward list` does not show it"
         say(f"recipe {name!r} is {about}; the nearest that is listed is {nearest(name)}", error=True)
-    if found is None:
+    if recipe is None:
         raise ValueError(_not_found(name, recipes))
-    return found
+    return recipe
 
 
 def _not_found(name: str, recipes: Mapping[str, Recipe]) -> str:
@@ -65,12 +65,12 @@ def import_file(path: Path) -> ModuleType:
     known = sys.modules.get(name)
     if known is not None and known.__file__ == str(path.resolve()):
         return known
-    found = importlib.util.spec_from_file_location(name, path.resolve())
-    assert found is not None and found.loader is not None, path
-    module = importlib.util.module_from_spec(found)
+    spec = importlib.util.spec_from_file_location(name, path.resolve())
+    assert spec is not None and spec.loader is not None, path
+    module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up
     try:
-        found.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except Exception as error:
         del sys.modules[name]
         raise ValueError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
@@ -80,12 +80,12 @@ def import_file(path: Path) -> ModuleType:
 def _row(module: ModuleType, name: str) -> Recipe:
     """Return a recipe of a module by its own name or that of the variable."""
     rows = (recipe for value in vars(module).values() for recipe in _rows(value))
-    found = {recipe.name: recipe for recipe in rows if recipe.name not in ROWS}
-    found |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
-    recipe = find(name, found)
+    recipes = {recipe.name: recipe for recipe in rows if recipe.name not in ROWS}
+    recipes |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
+    recipe = find(name, recipes)
     if recipe is None:
-        names = ", ".join(sorted(found)) or "none at all"
-        raise ValueError(f"{module.__file__} has no recipe {name!r}{likely(name, found)}; it has {names}")
+        names = ", ".join(sorted(recipes)) or "none at all"
+        raise ValueError(f"{module.__file__} has no recipe {name!r}{likely(name, recipes)}; it has {names}")
     return recipe
 
 

@@ -82,12 +82,12 @@ def _broken(item: str, width: int) -> list[str]:
 
 def _arguments(inside: str) -> list[str]:
     """Cut the text between the brackets of a call at its outer commas."""
-    found, depth, quoted = [""], 0, False
+    parts, depth, quoted = [""], 0, False
     for letter in inside:
         quoted ^= letter == '"'
         depth += 0 if quoted else (letter in "([") - (letter in ")]")
         if letter == "," and depth == 0 and not quoted:
-            found.append("")
+            parts.append("")
         else:
-            found[-1] += letter
-    return [argument.strip() for argument in found]
+            parts[-1] += letter
+    return [argument.strip() for argument in parts]

@@ -30,15 +30,15 @@ def current(name: str, rows: Container[str] | None = None) -> str:
 
 def former(name: str) -> tuple[str, ...]:
     """Return the names that a row or a control had before, the latest first."""
-    found = [old for old, new in ALIASES.items() if new == name]
+    names = [old for old, new in ALIASES.items() if new == name]
     kind, _, row = name.partition("-")
     if kind in CONTROLS and kind not in _PREFIXES.values():
-        found += [f"{kind}-{old}" for old in former(row)]
+        names += [f"{kind}-{old}" for old in former(row)]
     for before, now in _PREFIXES.items():
         if kind == now:
             named = (f"backprop-{row}", *former(f"backprop-{row}"))
-            found += [f"{before}-{old.removeprefix('backprop-')}" for old in named]
-    return tuple(dict.fromkeys(found))
+            names += [f"{before}-{old.removeprefix('backprop-')}" for old in named]
+    return tuple(dict.fromkeys(names))
 
 
 def nearest(name: str) -> str:

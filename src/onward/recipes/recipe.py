@@ -110,19 +110,19 @@ class Recipe:
     def differences(self, other: "Recipe") -> list[str]:
         """Return the settings in which the identity differs from another's, a phrase each: `epochs 8, not 4`."""
         ours, theirs = settings(self.identity()), settings(other.identity())
-        places = [place for place in dict.fromkeys((*ours, *theirs)) if ours.get(place) != theirs.get(place)]
-        named = [place for place in places if place != "name"]  # which follows from algorithm and data
-        return [f"{place} {ours.get(place, 'none')}, not {theirs.get(place, 'none')}" for place in named]
+        unequal = [name for name in dict.fromkeys((*ours, *theirs)) if ours.get(name) != theirs.get(name)]
+        named = [name for name in unequal if name != "name"]  # which follows from algorithm and data
+        return [f"{name} {ours.get(name, 'none')}, not {theirs.get(name, 'none')}" for name in named]
 
 
-def settings(value: Any, place: str = "") -> dict[str, Any]:
+def settings(value: Any, prefix: str = "") -> dict[str, Any]:
     """Return the settings inside a dataclass by their place, as in `trainer.learning_rate`; a class by its name."""
     if not is_dataclass(value):
-        return {place: value}
-    found: dict[str, Any] = {place: type(value).__name__} if place else {}
+        return {prefix: value}
+    by_name: dict[str, Any] = {prefix: type(value).__name__} if prefix else {}
     for each in fields(value):
-        found |= settings(getattr(value, each.name), f"{place}.{each.name}" if place else each.name)
-    return found
+        by_name |= settings(getattr(value, each.name), f"{prefix}.{each.name}" if prefix else each.name)
+    return by_name
 
 
 def _word(label: str) -> str:

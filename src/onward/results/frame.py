@@ -18,12 +18,12 @@ def results(folder: Path | str = "results") -> pandas.DataFrame:
     Accuracies are fractions, times seconds, memory bytes; what an older version did not note is missing. Raises
     ValueError for a folder without records, and naming the file of a damaged one.
     """
-    place = Path(folder)
-    if not (place / "runs").is_dir():
-        raise ValueError(f"{place / 'runs'} does not exist: name a folder of records, such as `results` of a checkout")
-    records = read_records(place)
-    found = [_row(run, control_of(row, records)) for row, runs in records.items() for run in runs]
-    return pandas.DataFrame(found, columns=[*_row_names()])
+    root = Path(folder)
+    if not (root / "runs").is_dir():
+        raise ValueError(f"{root / 'runs'} does not exist: name a folder of records, such as `results` of a checkout")
+    records = read_records(root)
+    rows = [_row(run, control_of(row, records)) for row, runs in records.items() for run in runs]
+    return pandas.DataFrame(rows, columns=[*_row_names()])
 
 
 def _row(run: Record, controls: Sequence[Record]) -> dict[str, object]:

@@ -92,13 +92,13 @@ def _cell(column: str, text: str, value: object) -> str:
 
 
 def _points(rows: DataFrame) -> list[Point]:
-    found = []
+    points = []
     for row in rows.to_dict("records"):
         if not _missing(row["operations"]):
             low, high = (None if _missing(row[name]) else row[name] for name in ("low", "high"))
             kind = BACKPROP if row["method"] == "Backprop" else row["locality"]
-            found.append(Point(row["recipe"], row["operations"], row["accuracy"], low, high, kind))
-    return found
+            points.append(Point(row["recipe"], row["operations"], row["accuracy"], low, high, kind))
+    return points
 
 
 def _missing(value: Any) -> bool:

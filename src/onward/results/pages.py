@@ -91,17 +91,17 @@ def insert(path: Path, tables: str) -> None:
 
 def spread(values: Sequence[float]) -> str:
     """Write fractions as a percentage with the deviation over seeds, where there are several."""
-    found = estimate(values)
-    mean = f"{100 * found.mean:.2f}"
-    return mean if found.deviation is None else f"{mean} ± {100 * found.deviation:.2f}"
+    value = estimate(values)
+    mean = f"{100 * value.mean:.2f}"
+    return mean if value.deviation is None else f"{mean} ± {100 * value.deviation:.2f}"
 
 
 def interval(values: Sequence[float]) -> str:
     """Write the 95 % interval of the mean over seeds as percentages; nothing with one seed."""
-    found = estimate(values)
-    if found.margin is None:
+    estimated = estimate(values)
+    if estimated.margin is None:
         return ""
-    return f"{100 * (found.mean - found.margin):.2f} to {100 * (found.mean + found.margin):.2f}"
+    return f"{100 * (estimated.mean - estimated.margin):.2f} to {100 * (estimated.mean + estimated.margin):.2f}"
 
 
 def _methods(records: Records, folder: Path) -> list[str]:
@@ -164,10 +164,10 @@ def _row(row: Row, records: Records) -> dict[str, str]:
 def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
     """Write a row's accuracy above backprop at equal seeds, in percentage points."""
     ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
-    found = difference(ours, theirs)
-    if found is None:
+    gap = difference(ours, theirs)
+    if gap is None:
         return ""
-    return f"{100 * found.mean:+.2f}" + (f" ± {100 * found.margin:.2f}" if found.margin is not None else "")
+    return f"{100 * gap.mean:+.2f}" + (f" ± {100 * gap.margin:.2f}" if gap.margin is not None else "")
 
 
 def _published(runs: Sequence[Record]) -> tuple[str, str]:

@@ -20,7 +20,7 @@ def summary(records: Records, operations: Mapping[Row, int] | None = None) -> Da
 
 def _row(row: Row, records: Records, operations: int | None) -> dict[str, object]:
     runs, control = records[row], control_of(row, records)
-    found = estimate([run.accuracy for run in runs])
+    mean = estimate([run.accuracy for run in runs])
     ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
     gap = difference(ours, theirs)
     return {
@@ -28,10 +28,10 @@ def _row(row: Row, records: Records, operations: int | None) -> dict[str, object
         "data": row.data,
         "method": runs[0].method,
         "locality": runs[0].locality,
-        "accuracy": found.mean,
-        "low": None if found.margin is None else found.mean - found.margin,
-        "high": None if found.margin is None else found.mean + found.margin,
-        "seeds": found.seeds,
+        "accuracy": mean.mean,
+        "low": None if mean.margin is None else mean.mean - mean.margin,
+        "high": None if mean.margin is None else mean.mean + mean.margin,
+        "seeds": mean.seeds,
         "gap": None if gap is None else gap.mean,
         "parameters": runs[0].result["parameters"],
         "operations": operations,

@@ -50,11 +50,13 @@ def control_of(row: Row, records: Records) -> list[Record]:
     wanted = control(find(row.recipe, _KNOWN) or run.recipe, "backprop")
     named = records.get(Row(wanted.name, row.data))
     if named is not None:
-        return [found for found in named if found.recipe.budget() == run.recipe.budget()]
+        return [runs_of for runs_of in named if runs_of.recipe.budget() == run.recipe.budget()]
     if wanted.budget() != run.recipe.budget():
         return []
-    others = (found for other, found in records.items() if other.data == row.data and found[0].method == "Backprop")
-    return next((found for found in others if equal(found[0].recipe, wanted)), [])
+    others = (
+        runs_of for other, runs_of in records.items() if other.data == row.data and runs_of[0].method == "Backprop"
+    )
+    return next((runs_of for runs_of in others if equal(runs_of[0].recipe, wanted)), [])
 
 
 def published_of(run: Record) -> Published | None:
@@ -66,12 +68,12 @@ def published_of(run: Record) -> Published | None:
 
 def printed() -> dict[str, dict[str, float]]:
     """Return the published numbers of all recipes; of several of a method on the same images, the highest."""
-    found: dict[str, dict[str, float]] = defaultdict(dict)
+    numbers: dict[str, dict[str, float]] = defaultdict(dict)
     for recipe in RECIPES:
         if recipe.published:
-            of = found[type(recipe.algorithm).__name__]
+            of = numbers[type(recipe.algorithm).__name__]
             of[recipe.data.name] = max(recipe.published.test_accuracy, of.get(recipe.data.name, 0.0))
-    return found
+    return numbers
 
 
 def overview(records: Records, costs: Costs | None = None, published: Printed | None = None) -> list[str]:
@@ -121,7 +123,7 @@ def shared(records: Records) -> list[str]:
     same = [(row.data, *_but_method(records[row][0].recipe)) for row in rows["row"]]
     lines = []
     for group in sorted(
-        (rows.loc[places] for places in _alike(same, rows.index)), key=lambda group: group["data"].iloc[0]
+        (rows.loc[indices] for indices in _alike(same, rows.index)), key=lambda group: group["data"].iloc[0]
     ):
         if len({*group["method"]} - {*_CONTROLS}) < 3:
             continue
@@ -147,12 +149,12 @@ def _best(rows: DataFrame, by: list[str]) -> DataFrame:
     return local.loc[local.groupby(by, sort=False)["validation"].idxmax()]
 
 
-def _alike(values: Sequence[object], places: Iterable[int]) -> list[list[int]]:
+def _alike(values: Sequence[object], indices: Iterable[int]) -> list[list[int]]:
     """Return the indices of equal values in groups, in order of first appearance."""
-    found: dict[object, list[int]] = defaultdict(list)
-    for value, place in zip(values, places, strict=True):
-        found[value].append(place)
-    return list(found.values())
+    groups: dict[object, list[int]] = defaultdict(list)
+    for value, index in zip(values, indices, strict=True):
+        groups[value].append(index)
+    return list(groups.values())
 
 
 def _shown(rows: DataFrame, records: Records, *, without: str = "") -> DataFrame:

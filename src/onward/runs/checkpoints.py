@@ -80,13 +80,13 @@ def seal(run: Path, spot: Spot, num_blocks: int) -> None:
 
 def latest(run: Path) -> tuple[Spot, str] | None:
     """Return where the last complete checkpoint was made, and which kind it is; None if there is none."""
-    found = []
+    spots = []
     if (run / _WHOLE).exists():
         notes = _whole(run)[1]
-        found.append((Spot(notes["epoch"], notes["step_in_epoch"]), _WHOLE))
+        spots.append((Spot(notes["epoch"], notes["step_in_epoch"]), _WHOLE))
     if (run / _PARTS / _SEAL).exists():
-        found.append((_sealed(run)[0], _PARTS))
-    return max(found, default=None)
+        spots.append((_sealed(run)[0], _PARTS))
+    return max(spots, default=None)
 
 
 def read(run: Path, kind: str, owned: range | None = None) -> tuple[dict[str, Tensor], dict[str, Any]]:

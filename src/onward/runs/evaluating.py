@@ -49,18 +49,18 @@ def evaluate(
     classes, and where the images that a run was trained on have changed.
     """
     check_value("split", split, Split)
-    place = None if data_dir is None else Path(data_dir)
+    root = None if data_dir is None else Path(data_dir)
     if isinstance(run_or_learner, Learner):
         learner, recipe = run_or_learner, None
     else:
         path = run_or_learner.path if isinstance(run_or_learner, Run) else run_or_learner
         if data is None:
-            return evaluate_again(path, split=split, data_dir=place, device=device or "auto")[2]
+            return evaluate_again(path, split=split, data_dir=root, device=device or "auto")[2]
         learner, recipe, _ = open_model(path)
         device = device or "auto"
     if data is None:
         raise ValueError(f"data is missing: {_GIVE}")
-    images = _images(learner, data, split, place)
+    images = _images(learner, data, split, root)
     _check_fit(learner, images)
     before, on = learner.device, learner.device if device is None else choose_device(device)
     try:
@@ -105,22 +105,22 @@ def evaluate_others(
 
 def _others(learner: Learner, others: str, data_dir: Path | None) -> tuple[Source, str]:
     """Return other samples of the classes that a learner knows, and what they are called."""
-    form, names, place = learner.input_form, learner.class_names, Path(others).expanduser()
+    form, names, path = learner.input_form, learner.class_names, Path(others).expanduser()
     assert form is not None
-    if is_folder(others) and (arrays := array_files(place)) is not None:
-        return rows_in(arrays, form, learner.task, names), place.resolve().stem
+    if is_folder(others) and (arrays := array_files(path)) is not None:
+        return rows_in(arrays, form, learner.task, names), path.resolve().stem
     if form.kind != "images":
         raise ValueError(f"{others} holds images, but the model takes {form.kind} of shape {list(form.shape)}")
     channels, height, width = form.shape
     if is_folder(others):
-        return read_labeled(place, names, channels=channels, size=(height, width)), place.resolve().name
-    found = load(DataSettings(name=others, size=height), data_dir=data_dir)
-    if found.class_names != names or found.shape != form.shape:
+        return read_labeled(path, names, channels=channels, size=(height, width)), path.resolve().name
+    images = load(DataSettings(name=others, size=height), data_dir=data_dir)
+    if images.class_names != names or images.shape != form.shape:
         raise ValueError(
-            f"{others} has images {found.shape} of the classes {', '.join(found.class_names[:8])}, the model takes "
+            f"{others} has images {images.shape} of the classes {', '.join(images.class_names[:8])}, the model takes "
             f"{form.shape} of {', '.join(names[:8])}: name images of the same kind"
         )
-    return found.test, found.name
+    return images.test, images.name
 
 
 def _evaluator(learner: Learner, recipe: Recipe | None, watch: Watch) -> Evaluator:

@@ -68,12 +68,12 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
     recorded = {name: value for name, value in result["test_accuracy_by_rule"].items() if name in measured.by_rule}
     pairs = [(name, value, measured.by_rule[name]) for name, value in recorded.items()]
     blocks = zip(result.get("test_accuracy_by_block", ()), measured.by_block, strict=False)
-    pairs += [(f"scored block {k}", value, found) for k, (value, found) in enumerate(blocks)]
-    for name, value, found in pairs:
-        if abs(found - value) * images > max(_FEW, _ROUNDED * images):
+    pairs += [(f"scored block {k}", value, accuracy) for k, (value, accuracy) in enumerate(blocks)]
+    for name, value, accuracy in pairs:
+        if abs(accuracy - value) * images > max(_FEW, _ROUNDED * images):
             raise ValueError(
                 f"{run.path / 'model.safetensors'} does not belong to {run.path / 'result.json'}: {name} is "
-                f"{found:.2%} on the test images, where the result has {value:.2%}; put the files of one run there"
+                f"{accuracy:.2%} on the test images, where the result has {value:.2%}; put the files of one run there"
             )
 
 
@@ -105,5 +105,5 @@ def _same(recipe: Recipe, data: Splits, options: RunOptions) -> Iterator[RunFold
             yield folder
 
 
-def _asked(recipe: Recipe, found: Recipe) -> bool:
-    return found.identity() == recipe.identity() and found.seed == recipe.seed
+def _asked(recipe: Recipe, trained: Recipe) -> bool:
+    return trained.identity() == recipe.identity() and trained.seed == recipe.seed

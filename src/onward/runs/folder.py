@@ -87,8 +87,8 @@ class RunFolder:
 
     def load_checkpoint(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """Return the last checkpoint, of one process or of many; None if the run was stopped before its first."""
-        found = checkpoints.latest(self.path)
-        return None if found is None else checkpoints.read(self.path, found[1])
+        checkpoint = checkpoints.latest(self.path)
+        return None if checkpoint is None else checkpoints.read(self.path, checkpoint[1])
 
     def append_metrics(self, row: Mapping[str, Any]) -> None:
         self._metrics.append(row)
@@ -141,8 +141,8 @@ class RunFolder:
             return None
         result, recipe = read_json(path), self.recipe()
         check_object(result, RESULT, str(path))
-        found = decode(result["config"], Recipe, f"config in {path}")
-        if found != recipe or (result["recipe"], result["seed"]) != (recipe.name, recipe.seed):
+        trained = decode(result["config"], Recipe, f"config in {path}")
+        if trained != recipe or (result["recipe"], result["seed"]) != (recipe.name, recipe.seed):
             raise ValueError(f"{path} does not belong to {self.path / 'config.json'}: it is of another run")
         if "seals" in result or not self.identity.old:
             self._check_seals(path, result)

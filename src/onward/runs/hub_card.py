@@ -34,14 +34,14 @@ def _head(learner: Learner, spec: ModelSpec, folder: Path, name: str) -> str:
 
     images = spec.form is None and learner.task == "classes"
     metadata: dict[str, Any] = {"pipeline_tag": "image-classification"} if images else {}
-    found = learner.origin
-    if images and found is not None and _unchanged(learner, folder):
+    origin = learner.origin
+    if images and origin is not None and _unchanged(learner, folder):
         result = EvalResult(
             task_type="image-classification",
-            dataset_type=found.data,
-            dataset_name=found.data,
+            dataset_type=origin.data,
+            dataset_name=origin.data,
             metric_type="accuracy",
-            metric_value=round(found.test_accuracy, 4),
+            metric_value=round(origin.test_accuracy, 4),
         )
         metadata |= {"model_name": name.split("/")[-1], "eval_results": [result]}
     tags = ["onward", "local-learning", type(spec.algorithm).__name__]
@@ -77,12 +77,12 @@ def _history(learner: Learner) -> str:
 
 
 def _origin(learner: Learner, folder: Path) -> str:
-    found = learner.origin
-    assert found is not None
-    run = f"Recipe `{found.recipe}`, seed {found.seed}, on {found.data}"
+    origin = learner.origin
+    assert origin is not None
+    run = f"Recipe `{origin.recipe}`, seed {origin.seed}, on {origin.data}"
     if not _unchanged(learner, folder):
         return f"{run}; the weights have changed since, so its test accuracy is not stated."
-    return f"{run}: {found.test_accuracy:.2%} on the test split, read once, with the weights of the last epoch."
+    return f"{run}: {origin.test_accuracy:.2%} on the test split, read once, with the weights of the last epoch."
 
 
 def _unchanged(learner: Learner, folder: Path) -> bool:

@@ -41,19 +41,19 @@ def decode_forms(
     """Read both back. Raises ValueError naming the file for other entries."""
     form = target = None
     if "form" in content:
-        found = content["form"]
-        check_object(found, _FORM, f"form in {where}")
-        kind = next((kind for kind in KINDS if kind == found["kind"]), None)
-        columns = tuple(_column(each, where) for each in found["columns"])
+        fields = content["form"]
+        check_object(fields, _FORM, f"form in {where}")
+        kind = next((kind for kind in KINDS if kind == fields["kind"]), None)
+        columns = tuple(_column(each, where) for each in fields["columns"])
         if kind is None or (columns and (sum(column.width for column in columns),) != shape):
             raise ValueError(f"form in {where} describes no inputs of shape {list(shape)}")
-        form = InputForm(cast(Kind, kind), shape, found["unit"], columns, float(found["level"]))
+        form = InputForm(cast(Kind, kind), shape, fields["unit"], columns, float(fields["level"]))
     if "target" in content:
-        found = content["target"]
-        check_object(found, _TARGET, f"target in {where}")
-        numbers = (tuple(map(float, found[name])) for name in ("mean", "deviation"))
+        fields = content["target"]
+        check_object(fields, _TARGET, f"target in {where}")
+        numbers = (tuple(map(float, fields[name])) for name in ("mean", "deviation"))
         mean, deviation = numbers
-        task = next((task for task in ("values", "labels") if task == found["task"]), None)
+        task = next((task for task in ("values", "labels") if task == fields["task"]), None)
         if task is None or (task == "values" and not len(mean) == len(deviation) == outputs):
             raise ValueError(f"target in {where} describes no targets of {outputs} numbers")
         target = TargetForm(cast(Task, task), mean, deviation)

@@ -67,15 +67,15 @@ def _folder(path: object) -> Path:
     """Return the folder of a model, which one of its files may stand for."""
     if not isinstance(path, str | Path):
         raise ValueError(f"path is a {type(path).__name__}: give the path of a folder, such as runs/RECIPE/seed-0")
-    found = Path(path).expanduser()
-    if not found.exists():
+    folder = Path(path).expanduser()
+    if not folder.exists():
         raise ValueError(f"{path} does not exist: name the folder of a run or of a saved model")
-    if found.is_file():
-        if found.name not in _FILES:
+    if folder.is_file():
+        if folder.name not in _FILES:
             raise ValueError(f"{path} is no file of a model: name the folder that learner.save wrote, or of a run")
-        found = found.parent
-    if not ((found / "model.json").exists() or (found / "config.json").exists()):
+        folder = folder.parent
+    if not ((folder / "model.json").exists() or (folder / "config.json").exists()):
         raise ValueError(
             f"{path} holds no model: it has no model.json; learner.save writes one, and a run of onward train has one"
         )
-    return found
+    return folder

@@ -32,8 +32,8 @@ def in_words(recipe: Recipe, sizes: Sizes | None = None) -> str:
     sizes = sizes or sizes_of(recipe)
     if sizes is None:
         return ""
-    found = _kept().get(_key(recipe, sizes))
-    return found if found is not None else str(measured(recipe, sizes))
+    words = _kept().get(_key(recipe, sizes))
+    return words if words is not None else str(measured(recipe, sizes))
 
 
 def in_words_on(recipe: Recipe, data: Splits) -> str:
@@ -63,15 +63,15 @@ def kept(recipe: Recipe) -> str:
 
 def write(recipes: Iterable[Recipe], also: Iterable[Recipe] = ()) -> None:
     """Make the file anew for these recipes; what was measured before is kept, of `also` no more than that."""
-    found = {}
+    words_of = {}
     for recipe in recipes:
         sizes = sizes_of(recipe)
-        if sizes is not None and _key(recipe, sizes) not in found:
-            found[_key(recipe, sizes)] = in_words(recipe, sizes)
+        if sizes is not None and _key(recipe, sizes) not in words_of:
+            words_of[_key(recipe, sizes)] = in_words(recipe, sizes)
     for recipe in also:
         if kept(recipe):
-            found[_key(recipe, sizes_of(recipe))] = kept(recipe)
-    lines = [f"{json.dumps(key)}: {json.dumps(words)}" for key, words in sorted(found.items())]
+            words_of[_key(recipe, sizes_of(recipe))] = kept(recipe)
+    lines = [f"{json.dumps(key)}: {json.dumps(words)}" for key, words in sorted(words_of.items())]
     KEPT.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8", newline="\n")
     _kept.cache_clear()
 

@@ -102,14 +102,14 @@ class ModelSpec(Description):
         """Return the description of the first blocks of the same learner, with one inference rule."""
         return replace(self, blocks=blocks, rule=rule)
 
-    def forms(self, found: Mapping[str, Form]) -> dict[str, Form]:
+    def forms(self, stored: Mapping[str, Form]) -> dict[str, Form]:
         """Return the form of every tensor of the learner, without making any.
 
-        Raises ValueError if the parts do not fit, or ask for far more than a file of the tensors `found` holds.
+        Raises ValueError if the parts do not fit, or ask for far more than a file of the tensors `stored` holds.
         """
         for settings in (self.algorithm, self.net):
-            check_sizes(settings, found)
-        with without_numbers(found):
+            check_sizes(settings, stored)
+        with without_numbers(stored):
             learner = self._network()
         return forms_of(blocks_of(learner)) | prepared_forms(
             self.shape, self.net.whiten, kind=None if self.form is None else self.form.kind

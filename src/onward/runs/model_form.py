@@ -42,41 +42,41 @@ def forms_of(tensors: Mapping[str, Tensor]) -> dict[str, Form]:
     return {name: (tuple(t.shape), _TYPES.get(t.dtype, str(t.dtype))) for name, t in tensors.items()}
 
 
-def check_forms(wanted: Mapping[str, Form], found: Mapping[str, Form]) -> None:
+def check_forms(wanted: Mapping[str, Form], stored: Mapping[str, Form]) -> None:
     """Raise ValueError naming the first tensor that is missing, not asked for, or of another shape or type.
 
     A size of 0 stands for any: it is known once the tensor is fitted.
     """
     for name, (shape, kind) in wanted.items():
-        if name not in found:
+        if name not in stored:
             raise ValueError(f"{name} is missing")
-        given, given_kind = found[name]
+        given, given_kind = stored[name]
         alike = len(given) == len(shape) and all(a in (b, 0) for a, b in zip(shape, given, strict=True))
         if not alike or given_kind != kind:
             raise ValueError(f"{name} must be {kind} {list(shape)}, not {given_kind} {list(given)}")
-    strange = sorted(found.keys() - wanted.keys())
+    strange = sorted(stored.keys() - wanted.keys())
     if strange:
         raise ValueError(f"{strange[0]} belongs to no part of the network")
 
 
-def check_sizes(settings: Any, found: Mapping[str, Form]) -> None:
+def check_sizes(settings: Any, stored: Mapping[str, Form]) -> None:
     """Raise ValueError for a setting larger than anything in a file of these tensors can be."""
-    most = max(_SIZE, _count(found))
+    most = max(_SIZE, _count(stored))
     for field in fields(settings):
         value = getattr(settings, field.name)
         if is_dataclass(value):
-            check_sizes(value, found)
+            check_sizes(value, stored)
         elif isinstance(value, int) and value > most:
             raise ValueError(f"{field.name} {value} of {type(settings).__name__} is more than its weights can be of")
 
 
 @contextmanager
-def without_numbers(found: Mapping[str, Form]) -> Iterator[None]:
+def without_numbers(stored: Mapping[str, Form]) -> Iterator[None]:
     """Build modules inside the `with` as shapes alone.
 
-    Raises ValueError as soon as they ask for far more than a file of the tensors `found` can hold.
+    Raises ValueError as soon as they ask for far more than a file of the tensors `stored` can hold.
     """
-    tensors, numbers, thread = _PARTS + 10 * len(found), _NUMBERS + 20 * _count(found), threading.get_ident()
+    tensors, numbers, thread = _PARTS + 10 * len(stored), _NUMBERS + 20 * _count(stored), threading.get_ident()
     asked = [0, 0]
 
     def count(module: nn.Module, name: str, tensor: Tensor | None) -> None:
@@ -85,7 +85,7 @@ def without_numbers(found: Mapping[str, Form]) -> Iterator[None]:
         asked[0] += 1
         asked[1] += tensor.numel()
         if asked[0] > tensors or asked[1] > numbers:
-            raise ValueError(f"the description asks for far more than the {_count(found):,} numbers of the weights")
+            raise ValueError(f"the description asks for far more than the {_count(stored):,} numbers of the weights")
 
     hooks = register_module_parameter_registration_hook(count), register_module_buffer_registration_hook(count)
     try:
@@ -98,11 +98,11 @@ def without_numbers(found: Mapping[str, Form]) -> Iterator[None]:
 
 def prepared_forms(shape: tuple[int, ...], side: int, *, kind: str | None = None) -> dict[str, Form]:
     """Return the tensors of a preparation, which is known without building it; `kind` that of inputs of no unit."""
-    place = "prepare." if not side else "prepare.0."
+    prefix = "prepare." if not side else "prepare.0."
     channels = 1 if kind == "tokens" else shape[0]
     sides = (channels, *[1] * (len(shape) - 1))
-    forms: dict[str, Form] = {f"{place}mean": (sides, "F32" if kind is None else "F64")}
-    forms[f"{place}deviation"] = (sides, "F32")
+    forms: dict[str, Form] = {f"{prefix}mean": (sides, "F32" if kind is None else "F64")}
+    forms[f"{prefix}deviation"] = (sides, "F32")
     if side:
         forms["prepare.1.weight"] = ((2 * channels * side**2, channels, side, side), "F32")
     return forms
@@ -123,5 +123,5 @@ class _NothingDrawn(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-def _count(found: Mapping[str, Form]) -> int:
-    return sum(prod(shape) for shape, _ in found.values())
+def _count(forms: Mapping[str, Form]) -> int:
+    return sum(prod(shape) for shape, _ in forms.values())

@@ -188,16 +188,16 @@ def stopped_run(recipe: Recipe, runs_dir: Path) -> Path | None:
     A finished one whose result was not recorded counts as well: going on with it records it. So does one under a name
     that the recipe had before.
     """
-    found = None
-    places = [runs_dir / name for name in (*reversed(former(recipe.name)), recipe.name)]
-    for path in (path for place in places for path in sorted(place.glob(f"seed-{recipe.seed}*"), key=_number)):
+    stopped = None
+    folders = [runs_dir / name for name in (*reversed(former(recipe.name)), recipe.name)]
+    for path in (path for folder in folders for path in sorted(folder.glob(f"seed-{recipe.seed}*"), key=_number)):
         try:
             begun = RunFolder.open(path).recipe()
         except ValueError:
             continue
         if begun.identity() == recipe.identity() and begun.seed == recipe.seed:
-            found = path
-    return found
+            stopped = path
+    return stopped
 
 
 def train_command(recipe: Recipe, stopped: Path | None, options: Sequence[str]) -> list[str]:

@@ -162,17 +162,17 @@ def record_path(folder: Path, recipe: str, seed: int, note: str = "") -> Path:
 
 def filed(folder: Path, recipe: str, seed: int, note: str = "") -> Path | None:
     """Return where a record lies, under the name that its recipe has or had; None if there is none."""
-    return next((path for path in _places(folder, recipe, seed, note) if path.is_file()), None)
+    return next((path for path in _record_paths(folder, recipe, seed, note) if path.is_file()), None)
 
 
 def filed_on_any_images(folder: Path, recipe: str, seed: int) -> list[Path]:
     """Return where the records of a recipe and seed lie, that of the public images before those of other copies."""
-    plain = _places(folder, recipe, seed, "")
-    copies = (path for place in plain for path in sorted(place.parent.glob(f"*/{place.name}")))
+    plain = _record_paths(folder, recipe, seed, "")
+    copies = (path for own in plain for path in sorted(own.parent.glob(f"*/{own.name}")))
     return [path for path in (*plain, *copies) if path.is_file()]
 
 
-def _places(folder: Path, recipe: str, seed: int, note: str) -> list[Path]:
+def _record_paths(folder: Path, recipe: str, seed: int, note: str) -> list[Path]:
     """Return where a record may lie: where it belongs, and where it belonged under each name of before."""
     today = current(recipe)
     return [_path(folder, name, seed, note) for name in (today, *former(today))]
@@ -217,22 +217,22 @@ def read_records(folder: Path) -> dict[Row, list[Record]]:
     """
     rows: dict[Row, list[Record]] = defaultdict(list)
     for path in sorted((folder / "runs").rglob("seed-*.json")):
-        found = read_record(path)
-        identity = found.result["recipe"], found.recipe.seed, found.result["data_note"]
+        this = read_record(path)
+        identity = this.result["recipe"], this.recipe.seed, this.result["data_note"]
         if path not in (_path(folder, *identity), record_path(folder, *identity)):
             raise ValueError(
                 f"{path} holds the record of {_path(folder, *identity)}: move it there, or delete it if it is a copy"
             )
-        seeds = rows[Row(found.recipe.name, found.data)]
-        if any(other.recipe.seed == found.recipe.seed for other in seeds):
+        seeds = rows[Row(this.recipe.name, this.data)]
+        if any(other.recipe.seed == this.recipe.seed for other in seeds):
             raise ValueError(
-                f"{path} is the second record of {found.recipe.name}, seed {found.recipe.seed}, beside "
+                f"{path} is the second record of {this.recipe.name}, seed {this.recipe.seed}, beside "
                 f"{filed(folder, *identity)}: delete one of them"
             )
-        if seeds and seeds[0].recipe.identity() != found.recipe.identity():
+        if seeds and seeds[0].recipe.identity() != this.recipe.identity():
             raise ValueError(
-                f"{path} was trained with other settings than seed {seeds[0].recipe.seed} of {found.recipe.name} "
-                f"({'; '.join(found.recipe.differences(seeds[0].recipe))}): train it again, or delete the record"
+                f"{path} was trained with other settings than seed {seeds[0].recipe.seed} of {this.recipe.name} "
+                f"({'; '.join(this.recipe.differences(seeds[0].recipe))}): train it again, or delete the record"
             )
-        seeds.append(found)
-    return {row: sorted(seeds, key=lambda found: found.recipe.seed) for row, seeds in sorted(rows.items())}
+        seeds.append(this)
+    return {row: sorted(seeds, key=lambda this: this.recipe.seed) for row, seeds in sorted(rows.items())}

@@ -187,10 +187,15 @@ def test_values(test: Accuracy) -> dict[str, float]:
 
 
 def conclude(
-    folder: RunFolder, recipe: Recipe, data: Splits, learner: Learner, seconds: float, found: tuple[Accuracy, Accuracy]
+    folder: RunFolder,
+    recipe: Recipe,
+    data: Splits,
+    learner: Learner,
+    seconds: float,
+    accuracies: tuple[Accuracy, Accuracy],
 ) -> dict[str, Any]:
-    """Write the model and result of a training; `found` are its accuracies on the validation and the test split."""
-    validation, test = found
+    """Write the model and result of a training; `accuracies` are those on the validation and the test split."""
+    validation, test = accuracies
     result = make_record(
         recipe,
         data,
@@ -237,9 +242,9 @@ def _carry_out(
                     training, folder, display, log, _saved_in_time(training, folder, options.checkpoint_every, request)
                 )
                 _save(training, folder)
-            found = judge(training, data)
-        log.result = test_values(found[1])
-    return conclude(folder, recipe, data, learner, training.train_seconds, found)
+            accuracies = judge(training, data)
+        log.result = test_values(accuracies[1])
+    return conclude(folder, recipe, data, learner, training.train_seconds, accuracies)
 
 
 def _saved_in_time(

@@ -139,13 +139,13 @@ class Evaluator:
             if not self._complete:
                 return _ELSEWHERE
             pairs: list[Tensor] = []
-            found = tally(self.learner, seen, names, len(images), pairs)
+            result = tally(self.learner, seen, names, len(images), pairs)
         if self.learner.task != "classes":
-            return found
+            return result
         true, taken = torch.cat(pairs, dim=1).cpu()
         most = int(torch.maximum(true.max(), taken.max())) + 1
         confusion = confusion_of(true, taken, max(most, len(self.learner.class_names)))
-        return replace(found, confusion=tuple(map(tuple, confusion.tolist())))
+        return replace(result, confusion=tuple(map(tuple, confusion.tolist())))
 
     def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield, batch by batch, the class scores of a rule [B, C], and the scores of every block [L, B, C].
@@ -275,9 +275,9 @@ def _explained(learner: Learner, seen: Seen, names: list[str]) -> Accuracy:
     assert isinstance(rule, MeanValues)
     for evidence, y in seen:
         blocks = [rule.in_units(scores) for scores in evidence.block_scores]
-        found = [*(learner.rules[name](evidence) for name in names), *blocks]
-        errors = errors or [RunningError(y.shape[1]) for _ in found]
-        for error, scores in zip(errors, found, strict=True):
+        estimates = [*(learner.rules[name](evidence) for name in names), *blocks]
+        errors = errors or [RunningError(y.shape[1]) for _ in estimates]
+        for error, scores in zip(errors, estimates, strict=True):
             error.add(y, scores)
     explained = [error.r2 for error in errors]
     return Accuracy(dict(zip(names, explained, strict=False)), tuple(explained[len(names) :]))

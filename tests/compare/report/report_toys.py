@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from onward.compare.found import Comparison
+from onward.compare.comparison import Comparison
 from onward.costs.step import StepCost
 from onward.storage.typed import from_json
 

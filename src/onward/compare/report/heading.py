@@ -2,44 +2,44 @@
 
 from collections.abc import Sequence
 
-from onward.compare.found import Comparison, MethodFound
+from onward.compare.comparison import Comparison, MethodResult
 from onward.costs.step import StepCost
 
 _DIFFERENCES = {"batch_size": "batch {}", "precision": "{}", "optimizer": "{}", "images": "images {}"}
 """Texts about a control, by the setting in which controls differ."""
 
 
-def test_images(found: Comparison, method: MethodFound) -> int:
+def test_images(comparison: Comparison, method: MethodResult) -> int:
     """Return how many images a method was tested on; older comparisons hold one number for all methods."""
-    return found.test_images if method.test_images is None else method.test_images
+    return comparison.test_images if method.test_images is None else method.test_images
 
 
-def tested(found: Comparison) -> str:
+def tested(comparison: Comparison) -> str:
     """Return the number of test images in words, of each data set where there are several."""
-    counts = dict.fromkeys((test_images(found, method), method.data) for method in found.methods)
+    counts = dict.fromkeys((test_images(comparison, method), method.data) for method in comparison.methods)
     (first, data), *others = counts
     if not others:
         return f"{first:,} test images"
     return " and ".join([f"{first:,} test images of {data}", *(f"{images:,} of {name}" for images, name in others)])
 
 
-def seeds(found: Comparison) -> str:
+def seeds(comparison: Comparison) -> str:
     """Return in words how many seeds methods have: the fewest and the most."""
-    counts = [len(method.seeds) for method in found.methods]
+    counts = [len(method.seeds) for method in comparison.methods]
     fewest, most = min(counts), max(counts)
     return f"{'' if fewest == most else f'{fewest} to '}{most} seed{'s' if most > 1 else ''}"
 
 
-def fewest_seeds(found: Comparison) -> int:
+def fewest_seeds(comparison: Comparison) -> int:
     """Return how many seeds the method with the fewest has."""
-    return min(len(method.seeds) for method in found.methods)
+    return min(len(method.seeds) for method in comparison.methods)
 
 
-def title(found: Comparison) -> str:
+def title(comparison: Comparison) -> str:
     """Return a line with the images and seeds of a comparison."""
-    names = dict.fromkeys(method.data for method in found.methods)
-    images = tested(found) + (f" of {next(iter(names))}" if len(names) == 1 else "")
-    return f"{images}, {seeds(found)}"
+    names = dict.fromkeys(method.data for method in comparison.methods)
+    images = tested(comparison) + (f" of {next(iter(names))}" if len(names) == 1 else "")
+    return f"{images}, {seeds(comparison)}"
 
 
 def control_names(controls: Sequence[StepCost]) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 import math
 
-from onward.compare.found import Spread, UnderNoise
+from onward.compare.comparison import Spread, UnderNoise
 
 Number = int | float
 

@@ -8,7 +8,7 @@ from itertools import count
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from onward.compare.found import Comparison
+from onward.compare.comparison import Comparison
 from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread
 from onward.compare.report.panels import mistakes, panels, styles_of
@@ -20,34 +20,34 @@ from onward.plots.web import as_script, runtime, specification
 _WIDE = 8  # columns of a table that stand side by side on a screen
 
 
-def page(found: Comparison, *, measured: Sequence[MeasuredSteps] = (), title: str = "") -> str:
+def page(comparison: Comparison, *, measured: Sequence[MeasuredSteps] = (), title: str = "") -> str:
     """Return the report of a comparison as HTML. It loads nothing, and runs no script but those that draw its charts.
 
     `measured` are what `onward measure --json` wrote: the steps of further recipes beside their controls.
     """
-    styles = styles_of(found)
-    accuracy, others = panels(found, styles, measured)
+    styles = styles_of(comparison)
+    accuracy, others = panels(comparison, styles, measured)
     figures = [figure for panel in (*accuracy, *others) for figure in panel.figures]
-    names = " · ".join(dict.fromkeys(method.data for method in found.methods))
-    found_out = verdicts(found)
+    names = " · ".join(dict.fromkeys(method.data for method in comparison.methods))
+    all_verdicts = verdicts(comparison)
     templates = _templates()
     drawing = templates.get_template("draw.js").render()
     return templates.get_template("page.html").render(
         title=title or f"{len(styles)} method{'s' if len(styles) > 1 else ''} on {names}",
-        found=found,
-        tested=tested(found),
-        seeds=seeds(found),
-        fewest_seeds=fewest_seeds(found),
-        methods=list(zip(found.methods, styles, strict=True)),
+        comparison=comparison,
+        tested=tested(comparison),
+        seeds=seeds(comparison),
+        fewest_seeds=fewest_seeds(comparison),
+        methods=list(zip(comparison.methods, styles, strict=True)),
         accuracy=accuracy,
         others=others,
-        verdicts=found_out,
+        verdicts=all_verdicts,
         wide=_WIDE,
-        summary=summary(found_out),
-        pairs=mistakes(found, styles),
+        summary=summary(all_verdicts),
+        pairs=mistakes(comparison, styles),
         dark=recolored(".plot"),
         parts=PARTS,
-        places=count(),
+        figure_numbers=count(),
         figures=as_script([specification(figure.chart) for figure in figures]),
         config=as_script(config()),
         runtime=runtime(),

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onward.compare.found import Comparison, MethodFound, TrainingEnergy
+from onward.compare.comparison import Comparison, MethodResult, TrainingEnergy
 from onward.compare.report.heading import control_names, tested
 from onward.compare.report.numbers import number, percent, plain, spread
 from onward.costs.step import MeasuredSteps, StepCost
@@ -48,92 +48,94 @@ class Panel:
         return len(self.figures) > 1 and self.figures[0].tall
 
 
-def styles_of(found: Comparison) -> list[SeriesStyle]:
+def styles_of(comparison: Comparison) -> list[SeriesStyle]:
     """Return a style for each method: a color each; controls share one color and differ in their dashes."""
     counts = {True: 0, False: 0}
     styles = []
-    for method in found.methods:
+    for method in comparison.methods:
         styles.append(SeriesStyle(method.label, counts[method.backprop], method.backprop))
         counts[method.backprop] += 1
     return styles
 
 
 def panels(
-    found: Comparison, styles: Sequence[SeriesStyle], measured: Sequence[MeasuredSteps]
+    comparison: Comparison, styles: Sequence[SeriesStyle], measured: Sequence[MeasuredSteps]
 ) -> tuple[list[Panel], list[Panel]]:
     """Return the panels on accuracy without noise, and all others; empty panels are left out."""
-    accuracy = [_curves(found, styles), _blocks(found, styles), _blocks_by_epoch(found, styles)]
+    accuracy = [_curves(comparison, styles), _blocks(comparison, styles), _blocks_by_epoch(comparison, styles)]
     others = [
-        _noise(found, styles),
-        _devices(found, styles),
-        _recovery(found, styles),
-        *_costs(found, styles),
+        _noise(comparison, styles),
+        _devices(comparison, styles),
+        _recovery(comparison, styles),
+        *_costs(comparison, styles),
         *[_measured(steps) for steps in measured],
-        _confusion(found, styles),
+        _confusion(comparison, styles),
     ]
     return [panel for panel in accuracy if panel.figures], [panel for panel in others if panel.figures]
 
 
-def _chance(found: Comparison) -> float | None:
+def _chance(comparison: Comparison) -> float | None:
     """Return the accuracy of guessing, if it is the same for all methods."""
-    classes = {len(method.class_names) for method in found.methods}
+    classes = {len(method.class_names) for method in comparison.methods}
     return 1 / classes.pop() if len(classes) == 1 else None
 
 
-def _noise(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+def _noise(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
     reached = [
-        mean for m in found.methods for mean in (m.clean.mean, *(row.mean for row in m.noise if row.level is not None))
+        mean
+        for m in comparison.methods
+        for mean in (m.clean.mean, *(row.mean for row in m.noise if row.level is not None))
     ]
     within = (min(reached), max(reached))
-    for sweep in found.sweeps:
+    for sweep in comparison.sweeps:
         levels = [level for level in sweep.levels if level is not None]
         if not levels:
             continue
         xs = [0.0, *levels] if sweep.from_zero else [float(k) for k in range(len(levels) + 1)]
-        places = () if sweep.from_zero else ("clean", *map(plain, levels))
-        drawn = [_noise_line(method, style, sweep.name, xs) for method, style in _each(found, styles)]
-        chart = lines(drawn, sweep.axis, title=sweep.title, places=places, within=within, floor=_chance(found))
+        ticks = () if sweep.from_zero else ("clean", *map(plain, levels))
+        drawn = [_noise_line(method, style, sweep.name, xs) for method, style in _each(comparison, styles)]
+        chart = lines(drawn, sweep.axis, title=sweep.title, ticks=ticks, within=within, floor=_chance(comparison))
         figures.append(Figure(sweep.title, "test accuracy, %", chart))
-    floor = "" if _chance(found) is None else "; the dotted line is chance"
+    floor = "" if _chance(comparison) is None else "; the dotted line is chance"
     about = (
-        f"Accuracy on {tested(found)}, without noise at the left. "
-        f"Lines are means, bands one standard deviation over {found.chips} chips. "
+        f"Accuracy on {tested(comparison)}, without noise at the left. "
+        f"Lines are means, bands one standard deviation over {comparison.chips} chips. "
         f"All figures have one scale{floor}."
     )
     return Panel("noise", "Accuracy under noise", about, figures, styles)
 
 
-def _noise_line(method: MethodFound, style: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
+def _noise_line(method: MethodResult, style: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
     rows = [method.clean, *method.under(sweep)]
     points = tuple((x, row.mean) for x, row in zip(xs, rows, strict=True))
     return Line(style, points, tuple(row.chip_deviation or 0.0 for row in rows))
 
 
-def _devices(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+def _devices(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
-    for sweep in found.sweeps:
+    for sweep in comparison.sweeps:
         if sweep.levels[0] is None:
-            rows = [method.under(sweep.name)[0] for method in found.methods]
+            rows = [method.under(sweep.name)[0] for method in comparison.methods]
             drawn = [
                 Bar(style, ((0, 100 * row.mean),), f"{spread(row)} %") for style, row in zip(styles, rows, strict=True)
             ]
             figures.append(_bar_figure(sweep.title, "test accuracy, %", drawn))
-    about = f"Models of published devices: mean and standard deviation over {found.chips} chips."
+    about = f"Models of published devices: mean and standard deviation over {comparison.chips} chips."
     return Panel("devices", "Accuracy on published devices", about, figures)
 
 
-def _recovery(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+def _recovery(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
-    for k, first in enumerate(found.methods[0].recovery):
+    for k, first in enumerate(comparison.methods[0].recovery):
         rows = []
-        for method, style in _each(found, styles):
+        for method, style in _each(comparison, styles):
             row = method.recovery[k]
             text = f"step held {number(row.memory_bytes / 1e6)} MB"
             rows.append((style, row.met.mean, row.recovered.mean, method.clean.mean, text))
         title = f"{first.sweep} {'' if first.level is None else plain(first.level)}"
         figures.append(Figure(title, "", recovery(rows, title=title)))
-    stream = found.stream
+    stream = comparison.stream
     taught = "" if stream is None else f"{stream.images:,} images, {stream.batch_size} at a time, at {stream.rate:g}"
     about = (
         f"A finished network is put on a chip it was not trained for and learns there from {taught} of its learning "
@@ -142,20 +144,20 @@ def _recovery(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     return Panel("recovery", "Learning on the chip", about, figures)
 
 
-def _costs(found: Comparison, styles: Sequence[SeriesStyle]) -> list[Panel]:
-    rows = [(method.cost, style) for method, style in _each(found, styles) if method.cost is not None]
+def _costs(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[Panel]:
+    rows = [(method.cost, style) for method, style in _each(comparison, styles) if method.cost is not None]
     if not rows:
         return []
-    names, legend = control_names(found.controls)
-    rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(found.controls, names, strict=True)]
+    names, legend = control_names(comparison.controls)
+    rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(comparison.controls, names, strict=True)]
     about = (
         "One training step, measured on this machine; controls by backprop through the same network with the same "
-        f"batch, precision and optimizer stand below. {found.environment.device}."
+        f"batch, precision and optimizer stand below. {comparison.environment.device}."
     )
     notes = legend if len(legend) > 1 else []
     per_epoch = [
         Bar(style, ((0, energy.joules_per_epoch),), f"{number(energy.joules_per_epoch)} J")
-        for energy, style in _energies(found, styles)
+        for energy, style in _energies(comparison, styles)
     ]
     counted = (
         "Counted, not measured: multiply-adds and bytes of a step at the picojoules that Horowitz (ISSCC 2014) states "
@@ -164,7 +166,7 @@ def _costs(found: Comparison, styles: Sequence[SeriesStyle]) -> list[Panel]:
     joules = [_energy_bar(row, style) for row, style in rows]
     energy = [_bar_figure("Energy of a step", "mJ", joules, kinds=("multiply-adds", "memory"))]
     energy.append(_bar_figure("Energy of an epoch", "J", per_epoch))
-    energy += _to_target(found, styles)
+    energy += _to_target(comparison, styles)
     return [
         Panel("cost", "Memory and time", about, _step_figures(rows), notes=notes),
         Panel("energy", "Energy", counted, energy, notes=notes),
@@ -194,18 +196,18 @@ def _energy_bar(row: StepCost, style: SeriesStyle) -> Bar:
     return Bar(style, parts, f"{number(1e3 * energy.joules)} mJ", note)
 
 
-def _to_target(found: Comparison, styles: Sequence[SeriesStyle]) -> list[Figure]:
+def _to_target(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[Figure]:
     drawn = []
-    for energy, style in _energies(found, styles):
+    for energy, style in _energies(comparison, styles):
         joules, epochs = energy.joules_to_target, energy.epochs_to_target
         text = "not reached" if joules is None else f"{number(joules)} J"
         note = "" if epochs is None else f"{plain(round(epochs, 1))} epochs"
         drawn.append(Bar(style, ((0, joules or 0.0),), text, note))
-    return [_bar_figure(f"Energy to {percent(found.target)} % on validation", "J", drawn)]
+    return [_bar_figure(f"Energy to {percent(comparison.target)} % on validation", "J", drawn)]
 
 
-def _energies(found: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[TrainingEnergy, SeriesStyle]]:
-    return [(method.energy, style) for method, style in _each(found, styles) if method.energy is not None]
+def _energies(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[TrainingEnergy, SeriesStyle]]:
+    return [(method.energy, style) for method, style in _each(comparison, styles) if method.energy is not None]
 
 
 def _measured(steps: MeasuredSteps) -> Panel:
@@ -217,17 +219,17 @@ def _measured(steps: MeasuredSteps) -> Panel:
     return Panel(f"measured-{steps.recipe}", f"Memory and time: {steps.recipe}", about, _step_figures(rows))
 
 
-def _blocks(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
-    several = [(m, style) for m, style in _each(found, styles) if len(m.by_block) > 1]
+def _blocks(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+    several = [(m, style) for m, style in _each(comparison, styles) if len(m.by_block) > 1]
     drawn = [Line(style, tuple((float(k), v) for k, v in enumerate(m.by_block, 1))) for m, style in several]
     figures = [_line_figure("Accuracy per block", "block that is scored", drawn, "test accuracy, %")] if drawn else []
     about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
     return Panel("blocks", "Accuracy per block", about, figures, [style for _, style in several])
 
 
-def _blocks_by_epoch(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+def _blocks_by_epoch(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures, some = [], False
-    for method, style in _each(found, styles):
+    for method, style in _each(comparison, styles):
         curves = [[row.block_accuracy for row in curve] for curve in method.histories]
         epochs = [[list(seeds) for seeds in zip(*rows, strict=False)] for rows in zip(*curves, strict=False)]
         if not epochs or len(epochs[0]) < 2:
@@ -251,9 +253,9 @@ def _spaced(count: int) -> list[int]:
     return [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
 
 
-def _curves(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+def _curves(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     epochs, minutes = [], []
-    for method, style in _each(found, styles):
+    for method, style in _each(comparison, styles):
         for curve in method.histories:
             accuracy = [row.validation_accuracy for row in curve]
             if curve:
@@ -270,10 +272,10 @@ def _curves(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     return Panel("curves", "Training", about, figures, styles if figures else [])
 
 
-def _confusion(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
+def _confusion(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = [
         Figure(style.label, "", matrix(style, method.class_names, method.confusion))
-        for method, style in _each(found, styles)
+        for method, style in _each(comparison, styles)
         if len(method.class_names) <= _MANY
     ]
     about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
@@ -281,18 +283,18 @@ def _confusion(found: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
 
 
 def mistakes(
-    found: Comparison, styles: Sequence[SeriesStyle]
+    comparison: Comparison, styles: Sequence[SeriesStyle]
 ) -> list[tuple[SeriesStyle, list[tuple[str, str, int, float]]]]:
     """Where there are too many classes for a matrix: the most frequent mistakes of each method."""
     return [
         (style, worst_pairs(method.class_names, method.confusion))
-        for method, style in _each(found, styles)
+        for method, style in _each(comparison, styles)
         if len(method.class_names) > _MANY
     ]
 
 
-def _each(found: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[MethodFound, SeriesStyle]]:
-    return list(zip(found.methods, styles, strict=True))
+def _each(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[MethodResult, SeriesStyle]]:
+    return list(zip(comparison.methods, styles, strict=True))
 
 
 def worst_pairs(names: Sequence[str], counts: Sequence[Sequence[int]], most: int = 10) -> list[Mistake]:

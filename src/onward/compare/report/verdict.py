@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from onward.compare.found import Comparison, MethodFound, SweepTold
+from onward.compare.comparison import ComparedSweep, Comparison, MethodResult
 from onward.compare.report.heading import test_images
 from onward.compare.report.numbers import plain
 
@@ -63,47 +63,47 @@ class Verdict:
         )
 
 
-def verdicts(found: Comparison) -> list[Verdict]:
+def verdicts(comparison: Comparison) -> list[Verdict]:
     """Compare every method that is not backprop with backprop on the same images, noise by noise."""
-    methods = found.methods
+    methods = comparison.methods
     controls = [method for method in methods if method.backprop]
     pairs = [(method, _control(method, controls)) for method in methods if not method.backprop]
     return [
-        _verdict(sweep, (method, test_images(found, method)), (control, test_images(found, control)))
-        for sweep in found.sweeps
+        _verdict(sweep, (method, test_images(comparison, method)), (control, test_images(comparison, control)))
+        for sweep in comparison.sweeps
         for method, control in pairs
         if control is not None
     ]
 
 
-def summary(found: Sequence[Verdict]) -> str:
+def summary(all_verdicts: Sequence[Verdict]) -> str:
     """Return the answer in a sentence, or nothing where nothing was compared."""
-    if not found:
+    if not all_verdicts:
         return ""
-    counts = {word: sum(verdict.word == word for verdict in found) for word in ("more", "less", "same")}
+    counts = {word: sum(verdict.word == word for verdict in all_verdicts) for word in ("more", "less", "same")}
     answer = "Partly" if counts["more"] else "No"
-    if counts["more"] == len(found):
+    if counts["more"] == len(all_verdicts):
         answer = "Yes"
     return (
-        f"{answer}. In {len(found)} comparisons with backprop, a method loses clearly less to noise in "
+        f"{answer}. In {len(all_verdicts)} comparisons with backprop, a method loses clearly less to noise in "
         f"{counts['more']}, clearly more in {counts['less']}, and there is no clear difference in {counts['same']}. "
-        f"Under the strongest noise it is ahead of backprop in {sum(v.left > v.control_left for v in found)}."
+        f"Under the strongest noise it is ahead of backprop in {sum(v.left > v.control_left for v in all_verdicts)}."
     )
 
 
-def _control(method: MethodFound, controls: Sequence[MethodFound]) -> MethodFound | None:
+def _control(method: MethodResult, controls: Sequence[MethodResult]) -> MethodResult | None:
     """Return backprop on the same images: through the same network and the method's own first, then the most alike."""
     alike = [control for control in controls if _same_images(method, control)]
     return min(alike, key=lambda control: _distance(method, control), default=None)
 
 
-def _distance(method: MethodFound, control: MethodFound) -> tuple[bool, bool, int]:
+def _distance(method: MethodResult, control: MethodResult) -> tuple[bool, bool, int]:
     other_network = control.network != method.network
     own = not other_network and control.name.endswith(method.name)
     return other_network, not own, len(_unlike(method, control))
 
 
-def _same_images(one: MethodFound, other: MethodFound) -> bool:
+def _same_images(one: MethodResult, other: MethodResult) -> bool:
     """Whether two methods have the same images; older comparisons have no checksum, and then the names decide."""
     known = [key for key in ("data_checksum", "test_images") if None not in (getattr(one, key), getattr(other, key))]
     if "data_checksum" not in known:
@@ -111,14 +111,14 @@ def _same_images(one: MethodFound, other: MethodFound) -> bool:
     return all(getattr(one, key) == getattr(other, key) for key in known)
 
 
-def _unlike(method: MethodFound, control: MethodFound) -> tuple[str, ...]:
+def _unlike(method: MethodResult, control: MethodResult) -> tuple[str, ...]:
     """Return the settings in which a control differs from the method, a phrase each."""
     others = [f"another {key.replace('_', ' ')}" for key in _NAMED if getattr(control, key) != getattr(method, key)]
     budgets = [(key.replace("_", " "), getattr(method, key), getattr(control, key)) for key in _BUDGET]
     return (*others, *(f"{what} {theirs}, not {own}" for what, own, theirs in budgets if theirs != own))
 
 
-def _verdict(sweep: SweepTold, one: tuple[MethodFound, int], other: tuple[MethodFound, int]) -> Verdict:
+def _verdict(sweep: ComparedSweep, one: tuple[MethodResult, int], other: tuple[MethodResult, int]) -> Verdict:
     """Compare a method with its control, each with the number of its test images."""
     (method, _), (control, _) = one, other
     lost, error = _lost(sweep, *one)
@@ -141,11 +141,11 @@ def _verdict(sweep: SweepTold, one: tuple[MethodFound, int], other: tuple[Method
     )
 
 
-def _share(lost: float, method: MethodFound, chance: float) -> float:
+def _share(lost: float, method: MethodResult, chance: float) -> float:
     return lost / max(method.clean.mean - chance, 1e-9)
 
 
-def _lost(sweep: SweepTold, method: MethodFound, images: int) -> tuple[float, float]:
+def _lost(sweep: ComparedSweep, method: MethodResult, images: int) -> tuple[float, float]:
     """Return the mean accuracy lost over the levels, and its standard error.
 
     A chip is the same chip at every level, so what it loses is averaged over levels first. Other images would give

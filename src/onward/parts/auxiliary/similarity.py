@@ -109,10 +109,10 @@ class _Mismatch(torch.autograd.Function):
         size = features.shape[1]
         below = gradient * difference
         along = torch.addmm(unit, below + below.T, unit, beta=0, alpha=2 * ctx.root / size)
-        found, *_ = torch.ops.aten.native_layer_norm_backward(
+        of_activity, *_ = torch.ops.aten.native_layer_norm_backward(
             along, features, [size], mean, scale, None, None, [True, False, False]
         )
-        return found, None, None
+        return of_activity, None, None
 
 
 def _standardized(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -41,11 +41,11 @@ def with_feedback(bodies: Sequence[nn.Module], turns: Turns) -> list[nn.Module]:
     senders = {k for turn in turns for span in turn for k in range(span.first + 1, span.last + 1)}
     if not senders:
         raise ValueError("random feedback needs blocks that collaborate; choose a collaboration other than none")
-    found = [with_random_feedback(body) if k in senders else body for k, body in enumerate(bodies)]
+    trained = [with_random_feedback(body) if k in senders else body for k, body in enumerate(bodies)]
     for k in sorted(senders):
-        if not any(isinstance(module, RandomFeedback) for module in found[k].modules()):
+        if not any(isinstance(module, RandomFeedback) for module in trained[k].modules()):
             raise ValueError(
                 f"block {k} has no linear or convolutional layer to send random feedback through; "
                 "choose another network, or exact feedback"
             )
-    return found
+    return trained

@@ -23,10 +23,10 @@ def levels_of(tree: str, num_classes: int) -> Levels:
         root = json.loads(tree)
     except json.JSONDecodeError as error:
         raise ValueError(f"a tree is nested lists of class numbers, such as [[0, 1], [2, 3]], got {tree!r}") from error
-    found = sorted(_members(root, tree))
-    if found != list(range(num_classes)):
-        wrong = sorted({label for label in found if found.count(label) > 1 or not 0 <= label < num_classes})
-        missing = sorted(set(range(num_classes)) - set(found))
+    leaves = sorted(_members(root, tree))
+    if leaves != list(range(num_classes)):
+        wrong = sorted({label for label in leaves if leaves.count(label) > 1 or not 0 <= label < num_classes})
+        missing = sorted(set(range(num_classes)) - set(leaves))
         raise ValueError(
             f"a tree of {num_classes} classes has each of 0 to {num_classes - 1} once; "
             f"missing: {missing}, foreign or twice: {wrong}"

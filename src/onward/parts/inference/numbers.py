@@ -26,8 +26,8 @@ class MeanValues(InferenceRule):
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B K"]:
         scores = evidence.block_scores
-        found = scores[-1] if self.last else scores.mean(dim=0)
-        return self.in_units(found)
+        values = scores[-1] if self.last else scores.mean(dim=0)
+        return self.in_units(values)
 
     def in_units(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
         """Return scores, which are at mean 0 and deviation 1, in the unit of the targets."""

@@ -10,10 +10,10 @@ from onward.core import IGNORED, NonNegative, Target, WrappedObjective, numbers
 
 
 @dataclass(frozen=True)
-class PerPlace(WrappedObjective):
-    """Another objective with numbers at each place, [B, ..., C] floats: scores have a row per place.
+class PerPosition(WrappedObjective):
+    """Another objective with numbers at each position, [B, ..., C] floats: scores have a row per position.
 
-    A place with NaN among its numbers gives no term. Raises ValueError where every one of a batch has.
+    A position with NaN among its numbers gives no term. Raises ValueError where every one of a batch has.
     """
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:

@@ -41,16 +41,16 @@ def group_norm(
     if _kernel_is_fast(activity):
         return torch.group_norm(activity, num_classes, eps=eps)
     handed_on = activity if overwrite else torch.empty_like(activity)
-    for piece, place in zip(_pieces(activity), _pieces(handed_on), strict=True):
+    for piece, target in zip(_pieces(activity), _pieces(handed_on), strict=True):
         wide = widen(piece)
         mean = _groups(map_mean(wide), num_classes)
         variance = (_groups(map_mean(wide.square()), num_classes) - mean.square()).clamp_min(0)
         scale = (variance + eps).rsqrt()
         shift = _per_channel(-mean * scale, piece)
         if wide is piece:
-            torch.addcmul(shift, wide, _per_channel(scale, piece), out=place)
+            torch.addcmul(shift, wide, _per_channel(scale, piece), out=target)
         else:  # rounding into place in one go takes torch twice as long
-            place.copy_(torch.addcmul(shift, wide, _per_channel(scale, piece)))
+            target.copy_(torch.addcmul(shift, wide, _per_channel(scale, piece)))
     return handed_on
 
 

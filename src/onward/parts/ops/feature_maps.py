@@ -4,7 +4,7 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_PLACES = {"vector": False, "map": True, "windows": True, "volume": True}
+_HAS_POSITIONS = {"vector": False, "map": True, "windows": True, "volume": True}
 
 
 def outputs_feature_maps(body: nn.Module) -> bool:
@@ -14,12 +14,13 @@ def outputs_feature_maps(body: nn.Module) -> bool:
     Raises ValueError for a body without one.
     """
     layout = getattr(body, "activity_layout", None)
-    if layout not in _PLACES:
+    if layout not in _HAS_POSITIONS:
         raise ValueError(
             f"the layout of what a body ({type(body).__name__}) gives is {layout}: let an Architecture build the "
-            f"network, which finds it, or set body.activity_layout to one of {', '.join(_PLACES)}, features first"
+            f"network, which measures it, or set body.activity_layout to one of {', '.join(_HAS_POSITIONS)}, features "
+            "first"
         )
-    return _PLACES[layout]
+    return _HAS_POSITIONS[layout]
 
 
 def as_map(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D H W"]:
