@@ -66,7 +66,7 @@ def test_a_model_that_was_saved_is_read_without_history(learner: Learner, tmp_pa
     [
         ("nowhere", "nowhere does not exist: name the folder of a run or of a saved model"),
         ("empty", "empty holds no model: it has no model.json"),
-        ("notes.txt", "notes.txt is no file of a model"),
+        ("notes.txt", "notes.txt is not a model file"),
         (3, "path is a int: give the path of a folder"),
         (None, "path is a NoneType"),
     ],
@@ -79,7 +79,7 @@ def test_what_holds_no_model_is_refused(path, message: str, tmp_path: Path, monk
         onward.load(path)
 
 
-def test_a_model_of_somebodys_own_is_read_into_it(tmp_path: Path):
+def test_the_weights_of_any_model_are_read_into_it(tmp_path: Path):
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3))
     local = onward.local(model, torch.zeros(2, 4), MonoForward(features=8), num_classes=3)
@@ -112,7 +112,7 @@ def test_a_learner_is_evaluated_on_images_that_are_given(learner: Learner, tmp_p
     assert onward.evaluate(learner, data, split="validation") != found
     learner.save(tmp_path)
     assert onward.evaluate(tmp_path, data).of_default_rule == pytest.approx(found.of_default_rule, abs=0.01)
-    with pytest.raises(ValueError, match="is a saved model, which does not know its images"):
+    with pytest.raises(ValueError, match="is a saved model, which holds no images"):
         onward.evaluate(tmp_path)
 
 
@@ -126,7 +126,7 @@ STRANGE = Images(torch.zeros(2, 1, 8, 8, dtype=torch.uint8), torch.tensor([0, 10
     [
         (None, "data is missing: give what from_arrays or load_data made"),
         (SMALL, r"the images are \(1, 4, 4\) .* but this network takes \(1, 8, 8\)"),
-        (STRANGE, "the images have class 10, but this network tells 10 apart"),
+        (STRANGE, "the images have class 10, but this network has 10 classes"),
         (torch.zeros(2, 8, 8), r"data is a Tensor: .* learner.score\(images, labels\)"),
         ("no_such_set", "unknown data set 'no_such_set'"),
     ],

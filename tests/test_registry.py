@@ -17,7 +17,7 @@ from onward.registry import Registry
 
 @dataclass(frozen=True)
 class Mine(MonoForward):
-    """A method of one's own."""
+    """A method that is not from onward."""
 
 
 @pytest.fixture

@@ -130,5 +130,5 @@ def test_algorithms_with_checks_of_their_own_do_not_forget_those_of_choices(algo
 def test_objectives_that_compare_a_class_with_the_others_know_no_superclasses(
     objective: Literal["threshold", "mixture"],
 ):
-    with pytest.raises(ValueError, match=f"objective {objective} knows no superclasses: choose competition"):
+    with pytest.raises(ValueError, match=f"objective {objective} does not use superclasses: choose competition"):
         CwComp(objective=objective, superclasses=2)

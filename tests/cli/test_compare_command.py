@@ -198,7 +198,7 @@ def test_help_fits_a_screen(capsys: pytest.CaptureFixture[str]):
         ([_R, "--steps", "-1"], "steps of ComparisonSettings must be"),
         ([_R, "--test-images", "0"], "test_images of ComparisonSettings must be"),
         ([_R, "--target", "90"], "target of ComparisonSettings must be a number in (0, 1]"),
-        ([_R, "--recover-images", "3"], "has no batch of 16"),
+        ([_R, "--recover-images", "3"], "is shorter than a batch of 16"),
         ([_R, "--chip", "2"], "did you mean --chips"),
         ([_R, "--out", "nowhere/x"], "which does not exist"),
         ([_R, "--measured", "nothing.json"], "nothing.json does not exist"),

@@ -1,4 +1,4 @@
-"""A folder of one's own from the command line: trained, evaluated, predicted, begun with and trained on."""
+"""A folder of images from the command line: training, evaluation, prediction, a start from its weights, more epochs."""
 
 import csv
 import json
@@ -86,7 +86,7 @@ def test_a_run_begins_another_one_with_new_classes_and_is_trained_on(folder, onw
     longer = RunFolder.open(tmp_path / "runs" / "mono_forward-on-bars-to-3_epochs" / "seed-0")
     assert longer.recipe().epochs == 1
     code, said = onward("train", "--resume", run, "--epochs", 2)
-    assert code != 0 and "has had 2 epochs" in said
+    assert code != 0 and "has trained 2 epochs" in said
     code, said = onward("train", "--data", folder(name="grown"), "--init", run, "--net", "TinyCNN", "--net.width", 5)
     assert code != 0 and "name the same network, sizes and channels" in said
 
@@ -103,12 +103,12 @@ def test_widths_fit_the_classes_and_sizes_each_other(folder, onward, tmp_path: P
     ("words", "message"),
     [
         (("--data",), "--data has no value"),
-        (("--method", "predsim"), "--method belongs to a folder of one's own"),
+        (("--method", "predsim"), "--method goes with a folder of images of your own"),
         (("--data", "bars", "--method", "predsimm"), r"unknown method 'predsimm' (did you mean PredSim?)"),
         (("--data", "bars", "--net", "resnet"), "unknown network 'resnet' (did you mean"),
         (("--data", "nowhere"), "unknown data set 'nowhere'"),
         (("predsim-mnist-fast", "--data", "bars", "--method", "x"), "cannot be combined with the recipe"),
-        (("--data", "a", "--data", "b"), "--data is there twice"),
+        (("--data", "a", "--data", "b"), "--data is given twice"),
     ],
 )
 def test_what_does_not_belong_together_is_refused(words, message, folder, onward):

@@ -1,4 +1,4 @@
-"""Images of one's own, and images that are not those of the set whose name they bear."""
+"""Images of a user's own, and images in a folder named like a known set that are other images."""
 
 import subprocess
 import sys
@@ -109,7 +109,7 @@ def test_a_moved_folder_is_named_with_data_dir(pets: Path, tmp_path: Path, capsy
     assert main(["train", *_QUICK, "--data.name", str(pets)]) == 0
     run = Path("runs/deeper_forward-on-my_pets/seed-0")
     pets.rename(tmp_path / "animals")
-    assert "my pets, which this run began on, is not there: name its new place with --data-dir" in _refused(
+    assert "my pets, which this run began on, is not there: give its new path with --data-dir" in _refused(
         capsys, "evaluate", str(run)
     )
     assert main(["evaluate", str(run), "--data-dir", "animals", "--device", "cpu"]) == 0

@@ -200,7 +200,7 @@ def test_a_stream_keeps_of_a_recipe_what_it_can():
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ((10, 16, 0.1), "has no batch of 16"),
+        ((10, 16, 0.1), "is shorter than a batch of 16"),
         ((10, 0, 0.1), "batch_size of ChipTraining must be"),
         ((10, 2, 0.0), "rate of ChipTraining must be a finite number > 0"),
     ],

@@ -42,7 +42,7 @@ def test_two_steps_follow_the_written_rule():
 
 
 def test_a_vector_is_refused():
-    with pytest.raises(ValueError, match=r"shape \(3,\) is no matrix"):
+    with pytest.raises(ValueError, match=r"shape \(3,\) is not a matrix"):
         Muon([nn.Parameter(torch.zeros(3))], lr=0.1)
 
 

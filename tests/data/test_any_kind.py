@@ -145,7 +145,10 @@ def test_other_frames_are_refused_at_prediction(change, message):
         (lambda f: f.assign(odd=[[1]] * 60), "holds a list in row 0"),
         (lambda f: pd.concat([f, f], axis=1), "two columns called 'size'"),
         (lambda f: f[[]], "no columns"),
-        (lambda f: f.assign(day=[f"2026-01-{k}" for k in f.index]), "'day' of images holds another text in every row"),
+        (
+            lambda f: f.assign(day=[f"2026-01-{k}" for k in f.index]),
+            "'day' of images holds a different text in every row",
+        ),
     ],
 )
 def test_frames_that_cannot_be_learned_from_are_refused(change, message):

@@ -1,4 +1,4 @@
-"""The `Data` protocol: an object of somebody's own with its members is trained, described and evaluated."""
+"""The `Data` protocol: training, description and evaluation with any object that has its members."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace

@@ -141,7 +141,7 @@ def test_a_volume_is_measured_and_a_declared_layout_stays():
     ("body", "shape", "message"),
     [
         ("tokens", (8, 5), r"body 0 of Odd gives \[8, 6\] .*another axis than the first.*onward.local"),
-        ("width", (2, 5, 5, 5), r"gives \[7, 3, 3, 3\] for each input, but its width is said to be 6"),
+        ("width", (2, 5, 5, 5), r"gives \[7, 3, 3, 3\] for each input, but its declared width is 6"),
     ],
 )
 def test_features_on_another_axis_are_refused(body: str, shape: tuple[int, ...], message: str):

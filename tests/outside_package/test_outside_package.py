@@ -1,4 +1,4 @@
-"""A package of somebody else's, installed and used like any: its method, network, data set and recipes."""
+"""An installed package outside of onward: its method, network, data set and recipes are used like onward's own."""
 
 import json
 import os

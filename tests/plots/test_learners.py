@@ -71,7 +71,7 @@ def test_mistakes_are_those_by_the_largest_lead(learner: Learner, toy_data: Spli
     first = (images[worst[0], 0].double().numpy() * 255).round().astype(np.uint8)
     assert (_pixels(rows[0])[::8, ::8] == first).all(), "each pixel is drawn as eight by eight"
     told_right = scores.argmax(1)
-    with pytest.raises(ValueError, match="are told right: give more of them"):
+    with pytest.raises(ValueError, match="are classified correctly: give more"):
         plots.mistakes(learner, images, told_right)
 
 
@@ -100,7 +100,7 @@ def test_what_cannot_be_drawn_is_said(learner: Learner, toy_data: Splits):
     images, labels = toy_data.test.pixels, toy_data.test.labels
     with pytest.raises(ValueError, match="labels must be one whole number from 0 to 2 for each of"):
         plots.confusion(learner, images, np.full(len(labels), 3))
-    with pytest.raises(ValueError, match="a learner does not know its images: give images and labels"):
+    with pytest.raises(ValueError, match="a learner holds no images: give images and labels"):
         plots.goodness(learner)
     with pytest.raises(ValueError, match="give images and labels, or neither"):
         plots.mistakes(learner, images)

@@ -47,7 +47,7 @@ def test_of_many_blocks_eight_are_shown(monkeypatch: pytest.MonkeyPatch, tmp_pat
     names = [row["m"] for row in _points(plots.blocks(tmp_path))]
     assert len(names) == 8 and (names[0], names[-1]) == ("block 1", "block 20")
     monkeypatch.setattr(RunFolder, "history", lambda _: (replace(done, block_accuracy=()),))
-    with pytest.raises(ValueError, match="did not note the accuracy of its blocks"):
+    with pytest.raises(ValueError, match="the accuracy of blocks was not recorded"):
         plots.blocks(tmp_path)
     monkeypatch.setattr(RunFolder, "history", lambda _: ())
     with pytest.raises(ValueError, match="without a history"):

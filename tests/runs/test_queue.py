@@ -127,7 +127,7 @@ def test_a_plan_is_read_line_by_line(tmp_path: Path):
     ("line", "said"),
     [
         ("mono_forward-digts 0", r"line 2: unknown recipe 'mono_forward-digts' \(did you mean mono_forward-digits"),
-        ("backprop-forward_forward-digits", "line 2: name its seeds too"),
+        ("backprop-forward_forward-digits", "line 2: give its seeds too"),
         ("backprop-forward_forward-digits 3-1", "line 2: '3-1' names no seeds"),
         ("backprop-forward_forward-digits -1", "line 2: '-1' names no seeds"),
         ("backprop-forward_forward-digits 0,1", "line 2: '0,1' names no seeds"),

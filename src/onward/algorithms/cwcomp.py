@@ -55,7 +55,9 @@ class CwComp(Algorithm):
     def __post_init__(self):
         super().__post_init__()
         if self.superclasses and self.objective != "competition":  # the others would compete inside a superclass
-            raise ValueError(f"objective {self.objective} knows no superclasses: choose competition, or 0 superclasses")
+            raise ValueError(
+                f"objective {self.objective} does not use superclasses: choose competition, or 0 superclasses"
+            )
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for a width that is no multiple of its classes, or impossible windows."""

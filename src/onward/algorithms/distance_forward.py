@@ -55,7 +55,7 @@ class DistanceForward(Algorithm):
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for impossible settings, one class, or overlapping pairs of one block."""
         if num_classes < 2:
-            raise ValueError(f"margins between classes need at least 2 of them, got {num_classes}")
+            raise ValueError(f"margins between classes need at least 2 classes, got {num_classes}")
         turns = collaborate(self.collaboration, len(net.bodies))
         bodies = with_feedback(net.bodies, turns) if self.random_feedback else net.bodies
         objective = ClassMargin(NPairMargin(self.margin, self.penalty, self.form, self.sharpness))

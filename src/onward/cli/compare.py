@@ -161,7 +161,7 @@ def _question(order: ReportArguments, noise: Sequence[str]) -> ComparisonSetting
 def _measured(path: Path) -> MeasuredSteps:
     content = read_json(path)
     if "contenders" not in content:
-        raise ValueError(f"{path} is not from `onward measure --json`: it has no contenders")
+        raise ValueError(f"{path} has no contenders: give a file that `onward measure --json` wrote")
     return from_json(content, MeasuredSteps, str(path))
 
 
@@ -179,7 +179,7 @@ def _method(runs: Sequence[Run], options: RunOptions) -> Method:
     data = load_again(runs[0].recipe.data, data_dir=options.data_dir, workers=options.workers)
     for run in runs:
         if run.result["data_checksum"] != data.checksum:
-            raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has")
+            raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has: train it again")
     return Method(runs[0].recipe, tuple(runs), data)
 
 

@@ -37,7 +37,7 @@ def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             values[waiting], waiting = word, ""
         elif flag in _FLAGS:
             if flag in values:
-                raise CommandLineError(f"{flag} is there twice: name one")
+                raise CommandLineError(f"{flag} is given twice: give it once")
             if equals:
                 values[flag] = value
             else:
@@ -57,7 +57,9 @@ def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
     """
     if "--data" not in said:
         flag = next(iter(said))
-        raise CommandLineError(f"{flag} belongs to a folder of one's own: onward train --data DIR {flag} {said[flag]}")
+        raise CommandLineError(
+            f"{flag} goes with a folder of images of your own: onward train --data DIR {flag} {said[flag]}"
+        )
     settings = _settings(said["--data"], words)
     data = load(settings)
     images = data.inputs.kind == "images"

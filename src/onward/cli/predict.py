@@ -129,7 +129,7 @@ def _image(name: str, spec: ModelSpec) -> Tensor:
         raise ValueError("standard input is not read: name image files")
     if not Path(name).exists():
         if "://" in name:
-            raise ValueError(f"{name} is an address: download the image and name its file")
+            raise ValueError(f"{name} is a URL: download the image and name its file")
         if any(letter in name for letter in "*?["):
             raise ValueError(f"{name} does not exist; for all files of a pattern, let the shell expand it: no quotes")
     channels, height, width = spec.shape

@@ -106,7 +106,7 @@ def run(words: Sequence[str]) -> None:
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
         if named:
             raise CommandLineError(
-                f"--resume takes a run folder, which knows its recipe: onward train --resume runs/{words[0]}/seed-0"
+                f"--resume takes a run folder, which holds its recipe: onward train --resume runs/{words[0]}/seed-0"
             )
         order = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
         recipe, path = None, order.resume
@@ -166,7 +166,7 @@ def _longer(order: ResumeArguments) -> tuple[Recipe, None, TrainArguments]:
     begun = open_run(order.resume).recipe
     more = (order.epochs or 0) - begun.epochs
     if more < 1:
-        raise ValueError(f"{order.resume} has had {begun.epochs} epochs: name more with --epochs")
+        raise ValueError(f"{order.resume} has trained {begun.epochs} epochs: give a larger number with --epochs")
     recipe = replace(begun, name=f"{begun.name}-to-{order.epochs}_epochs", epochs=more, published=None)
     return (
         recipe,

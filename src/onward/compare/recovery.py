@@ -32,7 +32,10 @@ class ChipTraining:
     def __post_init__(self):
         check_fields(self)
         if self.images < self.batch_size:
-            raise ValueError(f"a stream of {self.images} images has no batch of {self.batch_size}; take at least one")
+            raise ValueError(
+                f"a stream of {self.images} images is shorter than a batch of {self.batch_size}: give "
+                "more images, or a smaller batch"
+            )
 
 
 @dataclass(frozen=True)

@@ -137,7 +137,9 @@ def _check_evaluation(asked: dict[str, Any], result: dict[str, Any], where: str)
 def _check_recovery(asked: dict[str, Any], result: dict[str, Any], where: str) -> None:
     check_object(result, {field.name: field.type for field in fields(Recovery)}, where)
     if len(result) > len(fields(Recovery)):
-        raise ValueError(f"{where} has more than a recovery: {', '.join(result)}")
+        raise ValueError(
+            f"{where} has more keys than a recovery, {', '.join(result)}: it was edited, or is from another version"
+        )
 
 
 def load_learner(run: Run, device: torch.device) -> Learner:

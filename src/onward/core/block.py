@@ -108,7 +108,7 @@ def _check_reader(body: nn.Module) -> None:
         if reads_stream(module):
             raise ValueError(
                 f"{type(module).__name__} reads the stream, but stands inside {type(body).__name__} (as {name}), which "
-                "is given the input alone: make it the body itself, behind the first one, in front of which an "
+                "receives the input alone: make it a body itself, and not the first one, in front of which an "
                 "algorithm may put a norm"
             )
 
@@ -144,4 +144,4 @@ def check_heads(blocks: Sequence[LocalBlock]) -> None:
     """Raise ValueError unless heads stand behind all other blocks."""
     heads = [k for k, block in enumerate(blocks) if block.head]
     if heads and heads != list(range(heads[0], len(blocks))):
-        raise ValueError(f"block {heads[0]} is a head, but other blocks stand behind it: put heads last")
+        raise ValueError(f"block {heads[0]} is a head, but blocks follow it: put heads last")

@@ -90,8 +90,8 @@ def _column(series: Any, name: str, what: str) -> Column:
         raise ValueError(f"column {name!r} of {what} holds a {kind} in row {odd}: give numbers, or texts alone")
     if len(set(values)) == len(values) >= _ALL_DIFFERENT:
         raise ValueError(
-            f"column {name!r} of {what} holds another text in every row, such as {values[0]!r:.40}: drop it if it is a "
-            "name, turn it into numbers if it is one, or a date"
+            f"column {name!r} of {what} holds a different text in every row, such as {values[0]!r:.40}: drop it if "
+            "it is a name, turn it into numbers if it is one, or a date"
         )
     return Column(name, _categories(sorted(set(values)), name, what))
 

@@ -144,7 +144,7 @@ def _measured_images(values: Any, what: str, *, declared: bool) -> tuple[InputFo
         if not declared:
             raise ValueError(
                 f"{what} has shape {tuple(tensor.shape)}: bring it to [N, C, H, W] or [N, H, W, C] with C = 1 or 3 "
-                "channels; of another number of channels say kind='images'"
+                "channels; for another number of channels give kind='images'"
             )
         tensor = check_finite(tensor, what)
         if tensor.shape[3] < min(tensor.shape[1:3]):  # an axis smaller than both others holds the channels

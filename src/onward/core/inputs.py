@@ -56,7 +56,7 @@ def check_labels(labels: Any, what: str = "labels", *, num_classes: int | None =
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise ValueError(
             f"{what}[0] is {targets[0].item()}: class indices must be integers, for example "
-            f".astype(int); for numbers to predict say task='values'"
+            f".astype(int); for numbers to predict give task='values'"
         )
     targets = targets.to(torch.int64)
     low, high = int(targets.argmin()), int(targets.argmax())

@@ -178,7 +178,7 @@ class Learner(nn.Module):
         Raises ValueError for an unknown rule, or a number of blocks that it does not have.
         """
         if not 1 <= blocks <= len(self.blocks):
-            raise ValueError(f"{blocks} of {len(self.blocks)} blocks cannot be kept")
+            raise ValueError(f"{blocks} of {len(self.blocks)} blocks cannot be kept: choose 1 to {len(self.blocks)}")
         shorter = Learner(
             list(self.blocks[:blocks]),
             supervision=self.supervision,
@@ -327,7 +327,10 @@ class Learner(nn.Module):
             scores = torch.cat([read(ObservedEvidence(self, self.place(part))) for part in x.split(size)], dim=dim)
         if not scores.isfinite().all():
             first = int((~scores.isfinite()).movedim(dim, 0).flatten(1).any(1).int().argmax())
-            raise ValueError(f"the scores of images[{first}] are not finite; the weights of this learner are not good")
+            raise ValueError(
+                f"the scores of images[{first}] are not finite: its weights have diverged; "
+                "train with a lower learning rate"
+            )
         return scores
 
     def _described(self) -> Description:

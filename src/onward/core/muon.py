@@ -30,7 +30,7 @@ class Muon(torch.optim.Optimizer):
         for parameter in parameters:
             if parameter.ndim < 2:
                 raise ValueError(
-                    f"a weight of shape {tuple(parameter.shape)} is no matrix: give it to another optimizer"
+                    f"a weight of shape {tuple(parameter.shape)} is not a matrix: give it to another optimizer"
                 )
         super().__init__(parameters, {"lr": lr, "momentum": momentum, "steps": steps})
 

@@ -34,7 +34,7 @@ def parse_bytes(text: str) -> int:
     """Read a size such as 500MB or 1.5GiB. Raises ValueError for anything else."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)", text.strip())
     if match is None or match[2].upper() not in _UNITS:
-        raise ValueError(f"{text!r} is no size in bytes; write a number and B, KB, MB, GB, KiB, MiB or GiB: 500MB")
+        raise ValueError(f"{text!r} is not a size in bytes; write a number and B, KB, MB, GB, KiB, MiB or GiB: 500MB")
     size = float(match[1]) * _UNITS[match[2].upper()]
     if size > _MOST:
         raise ValueError(f"{text!r} is more than any machine has; write a size such as 500MB")

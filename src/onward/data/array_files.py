@@ -148,7 +148,7 @@ def read_idx(file: Path) -> np.ndarray:
         raise ValueError(f"{file} cannot be read as an idx file ({cause(error)}): copy it again") from None
     if len(held) != wanted:
         other = "more" if len(held) > wanted else f"{len(held):,}"
-        raise ValueError(f"{file} is to hold {shape} values, {wanted:,} bytes, but has {other}: copy it again")
+        raise ValueError(f"{file} declares {shape} values, {wanted:,} bytes, but has {other}: copy it again")
     return np.frombuffer(held, dtype).reshape(shape).astype(dtype.newbyteorder("="))
 
 
@@ -170,7 +170,7 @@ def _idx_files(folder: Path) -> dict[Split, tuple[Path, Path]] | None:
             here, missing = ("images", "labels") if "images" in files else ("labels", "images")
             raise ValueError(f"{folder} has the {here} of {split}, {files[here].name}, but no {missing}: add that file")
     if (sets[0], "train") not in files_of:
-        raise ValueError(f"{folder} has no training images (train-images-idx3-ubyte): add them, or call them so")
+        raise ValueError(f"{folder} has no training images (train-images-idx3-ubyte): add them, or rename them")
     return {split: (files["images"], files["labels"]) for (_, split), files in files_of.items()}
 
 

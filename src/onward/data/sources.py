@@ -121,7 +121,7 @@ def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers:
     """
     folder = not _is_named(settings.name) and is_folder(settings.name)
     if data_dir is None and folder and not Path(settings.name).expanduser().exists():
-        raise ValueError(f"{settings.name}, which this run began on, is not there: name its new place with --data-dir")
+        raise ValueError(f"{settings.name}, which this run began on, is not there: give its new path with --data-dir")
     if data_dir is None or _is_named(settings.name):
         return load(settings, data_dir=data_dir, workers=workers)
     below = data_dir / Path(settings.name).name

@@ -111,8 +111,8 @@ def check_learnable(model: Model) -> None:
     method, learner = type(model.spec.algorithm).__name__, model.learner
     if learner.supervision.signed:
         raise ValueError(
-            f"{method} cannot learn outside of onward: {type(learner.supervision).__name__} draws other views in every "
-            "step; export without --learning, or train a method that tells the label to its loss, such as MonoForward"
+            f"{method} cannot learn outside of onward: {type(learner.supervision).__name__} draws new views in every "
+            "step; export without --learning, or train a method whose label enters the loss alone, such as MonoForward"
         )
     if len(learner.turns) > 1:
         raise ValueError(f"{method} takes turns of different spans, which one step cannot hold: leave out --learning")

@@ -103,7 +103,7 @@ def _plan(content: Mapping[str, Any]) -> Plan:
             tuple(content["unreached"]),
         )
     except (KeyError, TypeError) as error:
-        raise ValueError(f"the plan is not one of onward's: {error!r}") from None
+        raise ValueError(f"the plan in this file cannot be read: {error!r}") from None
 
 
 def _check_fits(plan: Plan, model: nn.Module) -> None:

@@ -130,7 +130,7 @@ def _objective(
         if not isinstance(inner, CrossEntropy) or not isinstance(goodness, _READ_OUTS):
             odd = inner if isinstance(goodness, _READ_OUTS) else goodness
             raise ValueError(
-                f"{type(odd).__name__} of {name} tells classes apart, task {plan.task} has none; take MonoForward or "
+                f"{type(odd).__name__} of {name} needs classes, task {plan.task} has none; take MonoForward or "
                 "PredSim(beta=0)"
             )
         return Weighted(of_task, objective.weight) if isinstance(objective, Weighted) else of_task
@@ -157,15 +157,14 @@ def _check_learner(learner: Learner, stretches: list[Stretch], name: str) -> Non
         raise ValueError(
             f"{name} writes the label into its input, or compares views of images "
             f"({type(learner.supervision).__name__}); "
-            f"somebody's model has an input of its own: {_OTHERS}"
+            f"a model of your own keeps its input: {_OTHERS}"
         )
     for block, stretch in zip(learner.blocks, stretches, strict=False):
         body = block.body
         inner = list(body.children())[-1] if isinstance(body, nn.Sequential) and len(body) else body
         if inner is not stretch or len(list(body.parameters())) != 1:
             raise ValueError(
-                f"{name} changes the layers of a network ({type(inner).__name__}), and a model of somebody's own is "
-                f"trained "
+                f"{name} changes the layers of a network ({type(inner).__name__}), and a model of your own is trained "
                 f"as it is: {_OTHERS}"
             )
         if not stretch.stand_in.requires_grad:
@@ -180,12 +179,12 @@ def _check_learner(learner: Learner, stretches: list[Stretch], name: str) -> Non
 def _spans(learner: Learner, count: int, name: str) -> tuple[Span, ...]:
     turn, *others = learner.turns
     if others:
-        raise ValueError(f"{name} trains other blocks in every step; {_OTHERS}")
+        raise ValueError(f"{name} trains different blocks in every step; {_OTHERS}")
     spans = tuple(span for span in turn if span.first < count)
     spans = tuple(span._replace(last=min(span.last, count - 1)) for span in spans)
     if any((span.begin, span.end) != (0, 1) for span in spans):
         raise ValueError(
-            f"{name} trains blocks in windows of a training, which a pass through a model has not; {_OTHERS}"
+            f"{name} trains blocks in windows of a training, which one pass through a model lacks; {_OTHERS}"
         )
     ends = [-1, *(span.last for span in spans)]
     if any(span.first != end + 1 for span, end in zip(spans, ends[:-1], strict=True)) or ends[-1] != count - 1:

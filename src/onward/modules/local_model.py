@@ -62,9 +62,8 @@ def local(
     plan = make_plan(model, inputs, cut=cut, num_classes=num_classes, task=task, layouts=layouts, feed=feed)
     if cut == "auto" and len(plan.parts) == 1 and not isinstance(algorithm, Backprop):
         raise ValueError(
-            f"no place was found where {type(model).__name__} may be cut, and a single block is trained by backprop: "
-            f"name "
-            "modules (cut=[...]), or ask for it with cut=1"
+            f"no module was found at which {type(model).__name__} may be cut, and a single block is trained by "
+            "backprop: name modules (cut=[...]), or accept one block with cut=1"
         )
     return LocalModel(
         model,

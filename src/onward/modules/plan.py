@@ -154,8 +154,8 @@ def _positions(model: nn.Module, seen: Pass, names: list[str]) -> list[int]:
             raise ValueError(f"the cut {name} is not reached by the example: the model does not call that module")
         if len(at) > 1:
             raise ValueError(
-                f"the cut {name} is called {len(at)} times in one pass, so it is no single place: cut elsewhere; see "
-                "onward.cuts(model, example)"
+                f"the cut {name} is called {len(at)} times in one pass, so it is not a single position: cut elsewhere; "
+                "see onward.cuts(model, example)"
             )
         positions.append(at[0])
     return sorted(positions)
@@ -204,8 +204,8 @@ def _check_rows(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, task: Tas
     if rest.ndim == 2 and rest.shape[1] != outputs:
         raise ValueError(
             f"the model gives {list(seen.output.shape)} for {seen.rows} rows and {list(rest.shape)} for one less: it "
-            "scores the rows of a batch against each other (a contrastive loss), so that blocks have no classes to "
-            "tell apart; train each encoder on a task of its own"
+            "scores the rows of a batch against each other (a contrastive loss), so that there are no classes "
+            "to learn; train each encoder on a task of its own"
         )
 
 
@@ -218,9 +218,9 @@ def _check_places(parts: list[Part], last: Part, task: Task) -> None:
         own = channels_first(torch.empty(part.shape, device="meta"), part.layout).shape[2:]
         if part.layout in ("vector", "tokens", "time_first") and tuple(own) != (positions,):
             raise ValueError(
-                f"the cut {part.cut} gives {list(part.shape)}, and the {positions} places of the output have the "
-                f"labels, so that nothing tells what is right there (an encoder of another sequence, a pooled one): "
-                "cut where the places are those of the output"
+                f"the cut {part.cut} gives {list(part.shape)}, and the {positions} positions of the output have the "
+                f"labels, so this cut has no labels of its own (an encoder of another sequence, a pooled one): "
+                "cut where the positions are those of the output"
             )
 
 

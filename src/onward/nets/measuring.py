@@ -59,7 +59,7 @@ def _check_features_first(shape: tuple[int, ...], width: int, what: str) -> None
             f"{gives}: its {width} features stand on another axis than the first, where goodness reads them; move that "
             "axis (movedim), or train the network as a module, by onward.local, which finds its layout"
         )
-    raise ValueError(f"{gives}, but its width is said to be {width}: return the number of its features in widths")
+    raise ValueError(f"{gives}, but its declared width is {width}: return the number of its features in widths")
 
 
 def _shapes(net: Any, shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[int, ...]]:

@@ -132,7 +132,9 @@ class _Run:
     def carry_out(self) -> Outcome | None:
         recipe, ranks = self.recipe, self.ranks
         if recipe.trainer.order != "joint":
-            raise ValueError("order cascade trains one span at a time, so a pipeline would stand idle: use order joint")
+            raise ValueError(
+                "order cascade trains one span at a time, so all but one stage would be idle: use order joint"
+            )
         data = images_of(recipe, self.options.data_dir, self.options.workers, begun=self.resumed is not None)
         spec = spec_for(recipe.algorithm, recipe.net, data)
         learner = spec.build(seed=recipe.seed)

@@ -90,7 +90,7 @@ def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count:
     lead = best - scores.gather(1, targets[:, None])[:, 0]
     wrong = (predicted != targets).nonzero().flatten()
     if not len(wrong):
-        raise ValueError(f"all of these {len(targets)} images are told right: give more of them")
+        raise ValueError(f"all of these {len(targets)} images are classified correctly: give more")
     worst = wrong[lead[wrong].argsort(descending=True, stable=True)][:count]
     shown = asked.check_inputs(images)[worst]
     pairs = zip(targets[worst].tolist(), predicted[worst].tolist(), strict=True)
@@ -151,7 +151,7 @@ def _address(image: Float[Tensor, "C H W"]) -> str:
     times = max(1, _PIXELS // max(bytes_.shape[1:]))
     bytes_ = bytes_.repeat_interleave(times, 1).repeat_interleave(times, 2)
     if len(bytes_) not in (1, 3):
-        raise ValueError(f"images of {len(bytes_)} channels cannot be drawn: 1 or 3 can")
+        raise ValueError(f"images of {len(bytes_)} channels cannot be drawn, only 1 or 3")
     array = bytes_[0].numpy() if len(bytes_) == 1 else bytes_.permute(1, 2, 0).numpy()
     held = io.BytesIO()
     Image.fromarray(array).save(held, "PNG")
@@ -181,7 +181,7 @@ def _asked(trained: Trained, images: Any, labels: Any) -> tuple[Learner, Any, Te
 def _tested(trained: Trained) -> tuple[Tensor, Tensor]:
     """Return the test split of a run."""
     if isinstance(trained, Learner):
-        raise ValueError("a learner does not know its images: give images and labels, or name the folder of its run")
+        raise ValueError("a learner holds no images: give images and labels, or name the folder of its run")
     _, recipe, folder = open_model(trained.path if isinstance(trained, Run) else trained)
     if recipe is None:
         raise ValueError(f"{folder} is a model without a recipe: give images and labels")

@@ -42,7 +42,7 @@ def blocks(trained: Trained) -> Chart:
     history = _history(trained)
     count = min(len(done.block_accuracy) for done in history)
     if not count:
-        raise ValueError("this training did not note the accuracy of its blocks: train it again to see them")
+        raise ValueError("the accuracy of blocks was not recorded in this training: train it again")
     shown = min(count, _SHOWN)
     chosen = [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
     lines = [

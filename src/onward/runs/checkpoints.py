@@ -138,7 +138,7 @@ def _part(run: Path, spot: Spot, name: str) -> tuple[dict[str, Tensor], dict[str
     tensors, notes = read_tensors(path)
     identity_of(run).check(notes, path)
     if notes.get("spot", spot.folder) != spot.folder:
-        raise ValueError(f"{path} is of another step: it was put there from elsewhere")
+        raise ValueError(f"{path} is of another step: it was copied there from elsewhere")
     return tensors, notes
 
 

@@ -78,7 +78,7 @@ def evaluate_again(
     """
     learner, recipe, folder = open_model(path)
     if recipe is None:
-        raise ValueError(f"{folder} is a saved model, which does not know its images: {_GIVE}")
+        raise ValueError(f"{folder} is a saved model, which holds no images: {_GIVE}")
     data = images_again(folder, recipe, data_dir)
     evaluator, run = _evaluator(learner.to(choose_device(device)), recipe, watch), RunFolder.open(folder)
     accuracy = evaluator.accuracy(getattr(data, split))
@@ -154,4 +154,4 @@ def _check_fit(learner: Learner, images: Source) -> None:
             "bring them to one size"
         )
     if learner.task == "classes" and classes and len(images) and int(images.labels.max()) >= classes:
-        raise ValueError(f"the images have class {int(images.labels.max())}, but this network tells {classes} apart")
+        raise ValueError(f"the images have class {int(images.labels.max())}, but this network has {classes} classes")

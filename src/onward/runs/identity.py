@@ -19,7 +19,7 @@ class Identity:
         """Raise ValueError unless what a file says of its run is this run."""
         said = content.get(key)
         if said is None and not self.old:
-            raise ValueError(f"{path} names no run that it belongs to: it was edited, or put here from an older run")
+            raise ValueError(f"{path} has no digest of its run: it was edited, or copied here from an older run")
         if said not in (None, self.digest):
             raise ValueError(f"{path} does not belong to {path.parent / 'config.json'}: it is of another run")
 

@@ -64,7 +64,7 @@ def _column(value: list[Any], where: str) -> Column:
     name, *rest = value or [None]
     texts = rest[0] if rest else []
     if not isinstance(name, str) or len(rest) > 1 or not isinstance(texts, list):
-        raise ValueError(f"form in {where} has a column that is none: {value!r:.80}")
+        raise ValueError(f"form in {where} has something else than a column: {value!r:.80}")
     if not all(isinstance(text, str) for text in texts) or (rest and not texts):
-        raise ValueError(f"form in {where} has categories of {name!r} that are no texts")
+        raise ValueError(f"form in {where} has categories of {name!r} that are not texts")
     return Column(name, tuple(texts) if rest else None)

@@ -72,7 +72,7 @@ def _folder(path: object) -> Path:
         raise ValueError(f"{path} does not exist: name the folder of a run or of a saved model")
     if folder.is_file():
         if folder.name not in _FILES:
-            raise ValueError(f"{path} is no file of a model: name the folder that learner.save wrote, or of a run")
+            raise ValueError(f"{path} is not a model file: name the folder that learner.save wrote, or of a run")
         folder = folder.parent
     if not ((folder / "model.json").exists() or (folder / "config.json").exists()):
         raise ValueError(

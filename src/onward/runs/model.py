@@ -274,7 +274,7 @@ def _new_folder(folder: object) -> Path:
     if not isinstance(folder, str | Path):
         raise ValueError(f"folder is a {type(folder).__name__}: give the path of a folder to save the model in")
     if Path(folder).is_file():
-        raise ValueError(f"{folder} is a file: a model is saved into a folder, so name another place")
+        raise ValueError(f"{folder} is a file: a model is saved into a folder: name another path")
     return Path(folder)
 
 

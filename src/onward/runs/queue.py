@@ -37,7 +37,7 @@ def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
         try:
             recipe, seeds = find(words[0]), [seed for word in words[1:] for seed in _seeds(word)]
             if not seeds:
-                raise ValueError("name its seeds too, such as 0 or 0-4")
+                raise ValueError("give its seeds too, such as 0 or 0-4")
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
         jobs += [replace(recipe, seed=seed) for seed in seeds]

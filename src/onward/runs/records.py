@@ -205,7 +205,7 @@ def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
     accuracies |= result["test_accuracy_by_rule"]
     for name, value in accuracies.items():
         if not 0 <= value <= 1:
-            raise ValueError(f"{name} is {value!r}, which is no fraction")
+            raise ValueError(f"{name} is {value!r}, which is not a fraction")
 
 
 def read_records(folder: Path) -> dict[Row, list[Record]]:

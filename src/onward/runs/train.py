@@ -133,7 +133,7 @@ def check_data(folder: RunFolder, data: Splits) -> None:
     if data.checksum != begun:
         raise ValueError(
             f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}; "
-            "name the place of the data that it began on with --data-dir"
+            "give the path of the data that it began on with --data-dir"
         )
 
 

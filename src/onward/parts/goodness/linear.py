@@ -96,7 +96,7 @@ def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, i
     Raises ValueError if `features` is below 1.
     """
     if features < 1:
-        raise ValueError(f"features must be at least 1, got {features}: a read-out has to look at something")
+        raise ValueError(f"features must be at least 1, got {features}: a read-out needs an input")
     rows, columns = side, side
     while channels * rows * columns > features and columns > 1:
         rows, columns = (rows // 2, columns) if rows == columns else (rows, columns // 2)

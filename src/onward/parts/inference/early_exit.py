@@ -53,7 +53,8 @@ class EarlyExit(InferenceRule):
         """Find the thresholds for these images. Raises ValueError for another number of exits."""
         if scores.shape[::2] != self.thresholds.shape:
             raise ValueError(
-                f"{tuple(scores.shape[::2])} exits and classes given, but {tuple(self.thresholds.shape)} set"
+                f"{tuple(scores.shape[::2])} exits and classes given, but the thresholds are for "
+                f"{tuple(self.thresholds.shape)}"
             )
         sure, predicted = confidence(scores.cumsum(dim=0))
         right = predicted == labels
