@@ -20,18 +20,18 @@ hide: [navigation, toc]
 
 # Leaderboard
 
-Made from `results/runs/` by `make results`; do not edit. Every recorded recipe on its images: press the head of a
+Made from `results/runs/` by `make results`; do not edit. Every recorded recipe on its images: click the head of a
 column to sort by it. Test accuracy is the mean over seeds, with its 95 % interval where there are two or more. `gap` is
-what a row has more than backprop on the same network and budget at equal seeds, in points. `locality` is how far the
+the accuracy above that of backprop on the same network and budget at equal seeds, in points. `locality` is how far the
 gradient of an objective reaches ([Concepts](concepts.md#locality)).
 
 `operations` are those of the whole training, counted and not timed: products of convolutions and linear layers, two for
 a multiply-add, of forward passes, gradients, auxiliary networks and the optimizer, for all epochs. Augmentation,
-validation, evaluation and the solving of linear systems are not among them. They are the same on every machine;
-what an hour buys is not.
+validation, evaluation and the solving of linear systems are not counted. The count is the same on every machine, unlike
+the time that a training takes.
 
 A CIFAR-10 that trains on 40,000 images and tests on a training batch is another data set than the standard split, and
-stands under its own name: their rows do not compare.
+has its own name: their rows cannot be compared.
 """
 _COLUMNS = ("recipe", "data", "method", "locality", "test %", "95 %", "seeds", "gap", "weights", "operations")
 

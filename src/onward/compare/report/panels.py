@@ -75,7 +75,7 @@ def panels(
 
 
 def _chance(comparison: Comparison) -> float | None:
-    """Return the accuracy of guessing, if it is the same for all methods."""
+    """Return the accuracy of chance, if it is the same for all methods."""
     classes = {len(method.class_names) for method in comparison.methods}
     return 1 / classes.pop() if len(classes) == 1 else None
 
