@@ -1,4 +1,4 @@
-"""Registered names: what files call algorithms, networks, data sets and recipes, and what other packages bring.
+"""Registered names: names of algorithms, networks, data sets and recipes in files, and those that other packages add.
 
 A file holds a name, never the path of a module. A name is known because onward has it, because a program called
 `onward.register`, or because an installed package announces it as an entry point of the group `onward.algorithms`,

@@ -1,4 +1,4 @@
-"""What is written to a terminal, a pipe or a file: names as they are, and no reader that leaves ends the work."""
+"""What is written to a terminal, a pipe or a file: names as they are; a closed pipe does not end the work."""
 
 import contextlib
 import difflib

@@ -48,7 +48,7 @@ def _holds_numbers(column: Any) -> bool:
 
 
 class _LocalEstimator(BaseEstimator):
-    """What both estimators share: settings, checks, and the training itself."""
+    """Base of both estimators: settings, checks, and the training."""
 
     _task: Task
 
@@ -206,8 +206,8 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
     """A classifier of rows: a network of `hidden` layers that learn locally, each by `algorithm`.
 
     `algorithm` is the name of a method, such as "mono_forward", "predsim", "distance_forward" or "backprop", or an
-    object of one. Columns are standardized. Labels may be numbers or texts. An integer sample weight counts a row as
-    often, other weights decide how often a row is drawn. A `validation_fraction` is set aside: the weights of the epoch
+    object of one. Columns are standardized. Labels may be numbers or texts. Sample weights that are whole numbers
+    repeat rows, others decide how often a row is drawn. A `validation_fraction` is set aside: the weights of the epoch
     that is best there are kept, and the training ends 20 epochs after it. Without one, as by default, rules that choose
     among blocks choose by training rows. Raises ValueError for settings and rows that cannot be learned from.
     """
@@ -338,7 +338,7 @@ def _weights(sample_weight: Any, x: np.ndarray) -> np.ndarray | None:
 def _repeated(
     x: np.ndarray, y: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return rows as often as whole weights count them, without those of weight 0; other weights stay."""
+    """Return rows repeated by their weights if all are whole; else the rows of positive weight, and the weights."""
     if weights is None:
         return x, y, None
     whole = (weights == np.round(weights)).all() and weights.sum() <= 10 * len(weights)
@@ -350,7 +350,7 @@ def _repeated(
 def _in_one_order(
     x: np.ndarray, y: np.ndarray, weights: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """Return the rows sorted by their numbers: in which order they come makes no difference."""
+    """Return the rows sorted by their numbers: their order makes no difference."""
     keys = [x, y.reshape(len(y), -1), *([] if weights is None else [weights[:, None]])]
     order = np.lexsort(np.concatenate(keys, axis=1).T[::-1])
     return x[order], y[order], None if weights is None else weights[order]

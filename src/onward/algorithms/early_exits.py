@@ -1,4 +1,4 @@
-"""Early exits (after BTS-EE, arXiv 2509.08318): an algorithm whose images leave at the first block that is sure.
+"""Early exits (after BTS-EE, arXiv 2509.08318): images exit at the first block that is confident.
 
 Slots, supervision and training are those of the algorithm `of`; one inference rule is added and comes first. Every
 block of a local algorithm scores the classes anyway, so an exit costs nothing to have. Thresholds per exit and class

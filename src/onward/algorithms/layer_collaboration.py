@@ -1,4 +1,4 @@
-"""Layer collaboration (Lorberbom et al., AAAI 2024): a layer's loss counts what the earlier layers found already.
+"""Layer collaboration (Lorberbom et al., AAAI 2024): a layer's loss includes the goodness of the earlier layers.
 
 As supervised Forward-Forward: mean square, a threshold, unit length, the label in the input. But the probability of a
 real view is sigma(g + gamma - threshold) with gamma the goodness of the other layers, held fixed: a number per sample

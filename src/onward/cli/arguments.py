@@ -1,4 +1,4 @@
-"""Reading a command line: tyro does it; its boxed complaints become one clear line."""
+"""Reading a command line by tyro, whose boxed error messages become one line."""
 
 import contextlib
 import io

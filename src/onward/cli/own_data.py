@@ -1,4 +1,4 @@
-"""A recipe for a folder of one's own: `onward train --data DIR [--method M] [--net N]`."""
+"""A recipe for a user's own folder of images: `onward train --data DIR [--method M] [--net N]`."""
 
 import os
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The command `onward queue`: a list of recipes and seeds, those trained that are not on record."""
+"""The command `onward queue`: trains those of a list of recipes and seeds that have no record."""
 
 import math
 from collections.abc import Iterable, Sequence

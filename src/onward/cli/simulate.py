@@ -1,4 +1,4 @@
-"""The command `onward simulate`: a pipeline of a recipe on paper, from block costs measured on one device."""
+"""The command `onward simulate`: the time line of a pipeline, computed from block costs measured on one device."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

@@ -1,4 +1,4 @@
-"""What surrounds every command that computes: the processor's settings, and what a stop or a full memory comes to."""
+"""Around every command that computes: settings of the processor, and the messages for a stop or a full memory."""
 
 import warnings
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""What a comparison finds, method by method: the content of its JSON file, and what its page and tables are made of."""
+"""The result of a comparison, method by method: the content of its JSON file, from which page and tables are made."""
 
 from dataclasses import dataclass, field
 from functools import cached_property

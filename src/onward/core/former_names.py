@@ -1,4 +1,4 @@
-"""Former names of tensors: files that were written before a part of a learner was put together otherwise."""
+"""Former names of tensors, as files have them that were written before a part of a learner was reorganized."""
 
 from collections.abc import Collection, Mapping
 from typing import TypeVar

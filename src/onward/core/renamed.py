@@ -1,4 +1,4 @@
-"""Names of before: fields, attributes and methods that were renamed go on working, and warn."""
+"""Former names: fields, attributes and methods that were renamed still work, with a warning."""
 
 import sys
 import warnings

@@ -1,4 +1,4 @@
-"""One door to every image set: digits, the named sets and the user's own folders."""
+"""Loading of any image set: digits, the named sets and the user's own folders."""
 
 import difflib
 import os

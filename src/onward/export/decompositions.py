@@ -114,7 +114,7 @@ def _convolution_backward(
     groups: int,
     wanted: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return the gradients of input, weight and bias, as far as they are wanted."""
+    """Return the gradients of input, weight and bias; None for those that are not asked for."""
     if transposed:
         raise ValueError("a transposed convolution cannot learn outside of onward")
     of_input = of_weight = None
@@ -136,7 +136,7 @@ def _convolution_backward(
 def _of_weight(
     x: Tensor, gradient: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
 ) -> Tensor:
-    """Return a kernel's gradient: batch and channels change places, and so do stride and dilation."""
+    """Return a kernel's gradient: batch and channels are exchanged, and so are stride and dilation."""
     x, gradient = x.transpose(0, 1), gradient.transpose(0, 1)
     product = aten.convolution.default(x, gradient, None, dilation, padding, stride, False, [0, 0], 1)
     return product[:, :, : weight.shape[2], : weight.shape[3]].transpose(0, 1)

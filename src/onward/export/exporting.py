@@ -1,4 +1,4 @@
-"""Export: a folder with a model for one runtime, and a card that says what it is."""
+"""Export: a folder with a model for one runtime, and a card that describes it."""
 
 import os
 import secrets
@@ -47,7 +47,7 @@ def export(
 ) -> Exported:
     """Write a learner, or the model of a run folder or model folder, to `out`, a new or empty folder, for one runtime.
 
-    A page rehearses images of a run, and none of a learner, which does not know them. `rule` is the default rule unless
+    A page trains on stored images of a run too; a learner holds none. `rule` is the default rule unless
     named; blocks that it does not read are left out. `learning` adds the training step. Raises ValueError for a model,
     rule or method that the format cannot carry; then nothing is written.
     """
@@ -78,7 +78,7 @@ def export(
 
 
 def _kept(run: Path | str, model: Model) -> tuple[Tensor, Tensor] | None:
-    """Return images that a page can rehearse: some that the run was trained on; None where there is no run."""
+    """Return training images of the run for a page to train on again; None where there is no run."""
     folder = model_folder(Path(run))
     if not (folder / "config.json").exists():
         return None
@@ -96,7 +96,7 @@ def write_files(
 ) -> dict[str, int]:
     """Write a model, its card and its description into a folder; return the memory that plain loops take, in bytes.
 
-    A page always learns; `kept` are images and labels that it rehearses.
+    A page always learns; `kept` are images and labels that it trains on again.
     """
     memory: dict[str, int] = {}
     if format == "page" and learning is None:

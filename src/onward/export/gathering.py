@@ -22,7 +22,7 @@ def _axes(value: Value, wanted: Any) -> list[int]:
 
 
 def _reduce(start: str, add: str, end: str = "{a}") -> Operator:
-    """Return the operator that goes over some axes: `add` takes {a}, what was gathered, and {x}, an element."""
+    """Return the operator that reduces some axes: `add` takes {a}, the accumulator, and {x}, an element."""
 
     def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
         value = args[0]
@@ -50,7 +50,7 @@ _SMALLEST = _reduce("BIG", "MIN({a}, {x})")
 
 
 def _choose(sign: str) -> Operator:
-    """Return the operator that finds where the largest or smallest element of an axis stands, the first of equals."""
+    """Return the operator that gives the index of the largest or smallest element of an axis, the first of equals."""
 
     def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
         value = args[0] if len(args[0].shape) else args[0].moved((1,), lambda i: ())
@@ -238,7 +238,7 @@ def _scatter(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
 
 
 def _put_slice(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
-    """Write a value with a stretch of one axis exchanged."""
+    """Write a value with a slice of one axis replaced."""
     value, source = args[:2]
     axis, start, stop, step = (*args[2:], *(None,) * (6 - len(args)))
     axis = (axis or 0) % len(value.shape)

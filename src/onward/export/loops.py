@@ -1,4 +1,4 @@
-"""Loops: a traced program of fixed sizes becomes statements that C and JavaScript share, down to the brackets."""
+"""Loops: a traced program of fixed sizes becomes statements that are valid in C and in JavaScript."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from onward.export.values import Arena, Index, Statement, Value, arrange, held, 
 
 @dataclass(frozen=True)
 class Dialect:
-    """Syntax that differs between languages: the loop's counter, a local number and a literal."""
+    """Syntax that differs between languages: the counter of a loop, a local number and a literal."""
 
     counter: str
     local: str
@@ -119,7 +119,7 @@ def write_graph(
 ) -> None:
     """Write all statements of a program; `outputs` are the arrays that results go to, which may be inputs' own.
 
-    Raises ValueError naming an operator that these loops do not know.
+    Raises ValueError naming an operator that has no loops.
     """
     graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     order = {node: number for number, node in enumerate(graph.nodes)}
@@ -137,7 +137,7 @@ def write_graph(
         target = outputs[node]
         owner = owners.get(target.array)
         if owner is not None and read_until[owner] > order[node]:
-            values[node] = writer.store(values[node])  # what stands in the target is still needed
+            values[node] = writer.store(values[node])  # the content of the target is still needed
             late.append((node, target))
             continue
         _settle(writer, values, {node, owner}, target, order, order[node])

@@ -1,4 +1,4 @@
-"""Operators that move or change single elements, as expressions; those that gather many are in `reductions`."""
+"""Operators that move or change single elements, as expressions; those that gather many are in `gathering`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -152,7 +152,7 @@ def _arange(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _view(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    """Give a value another shape: the same array, or the same elements where only axes of length 1 come or go."""
+    """Give a value another shape: the same array, or the same elements where only axes of length 1 differ."""
     value, shape = args[0], shape_of(node)
     if value.array is not None:
         array = value.array

@@ -1,4 +1,4 @@
-"""A page that learns: one HTML file with the model, its training step and a few images to rehearse, for any browser."""
+"""A page that learns: one HTML file with the model, its training step and some training images, for any browser."""
 
 import base64
 import html
@@ -16,7 +16,7 @@ from onward.export.program import Model
 from onward.export.step import Learning
 
 LESSONS = Learning("sgd", momentum=0.0, batch_size=16, without_dropout=True)
-"""How a page learns: adamw, which begins with steps of one size for every weight, forgets more in twenty lessons."""
+"""How a page learns. Adamw, whose first steps have one size for every weight, forgets more in twenty lessons."""
 
 MOST_BYTES = 300_000
 REHEARSED = 200
@@ -24,7 +24,7 @@ REHEARSED = 200
 
 
 def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -> tuple[str, Plain]:
-    """Return the text of a page, and what it holds; `kept` are images (uint8) and labels that it rehearses.
+    """Return the text of a page, and what it holds; `kept` are images (uint8) and labels that it trains on again.
 
     Raises ValueError, by name, for what loops cannot carry, and for a page of more than 300 kB.
     """

@@ -1,4 +1,4 @@
-"""A model, and its step, as plain loops over arrays with names: what C and JavaScript write down."""
+"""A model, and its step, as plain loops over named arrays, from which the C and JavaScript files are written."""
 
 import math
 from dataclasses import dataclass, field
@@ -152,7 +152,7 @@ def losses_of(step: Routine) -> list[str]:
 
 
 def _source(node: Node) -> Node:
-    """Return the node that computed a value, which others only pass on: its result can be written in place at once."""
+    """Return the node that computed a value, behind nodes that only pass it on: its result can be written in place."""
     while node.op == "call_function" and str(node.target) in ("aten.detach.default", "aten.alias.default"):
         node = node.args[0]  # pyright: ignore[reportAssignmentType]
     return node

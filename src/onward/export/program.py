@@ -96,7 +96,7 @@ def tensor_of(program: ExportedProgram, name: str | None) -> Tensor:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Trace without checks of shapes, and without the exporters' words about other packages and their own future."""
+    """Trace without checks of shapes, and without the exporters' warnings about other packages and deprecations."""
     checks = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)  # sizes are symbols while a program is traced
     logger = logging.getLogger("torch.onnx._internal.exporter._registration")

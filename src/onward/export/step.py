@@ -22,7 +22,7 @@ _DROPOUTS = (Dropout, ReluDropout, nn.Dropout, nn.Dropout2d)
 
 @dataclass(frozen=True)
 class Learning:
-    """How an exported model goes on learning. Raises ValueError for a value out of its range.
+    """Settings of the training step of an exported model. Raises ValueError for a value out of its range.
 
     Weight decay is as torch has it: decoupled for adamw, part of the gradient for sgd.
     """
@@ -125,7 +125,7 @@ def check_learnable(model: Model) -> None:
 
 
 def _without_dropout(learner: Learner) -> Learner:
-    """Return a copy whose units all stay."""
+    """Return a copy without dropout."""
     learner = copy.deepcopy(learner)
     for part in learner.modules():
         for name, child in part.named_children():
@@ -135,7 +135,7 @@ def _without_dropout(learner: Learner) -> Learner:
 
 
 class _PureStep:
-    """Calls the trainer with weights and buffers from outside, and returns what they have become."""
+    """Calls the trainer with weights and buffers from outside, and returns their new values."""
 
     def __init__(self, learner: Learner, learning: Learning, weights: list[str], buffers: list[str]):
         self.learner, self.learning = learner, learning
@@ -203,7 +203,7 @@ class _Held:
 
 
 class _Update:
-    """Stands where a block's optimizer does: the new weights take the place of the old ones, and nothing is written."""
+    """Replaces a block's optimizer: it returns new weights, and writes none."""
 
     def __init__(
         self,

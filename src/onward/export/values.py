@@ -10,7 +10,7 @@ Index = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of a program: `at` gives the expression of an element; `cheap`: to read it twice costs little.
+    """A tensor of a program: `at` gives the expression of an element; `cheap`: reading it twice costs little.
 
     `array` names the array that holds exactly this value, element after element, if there is one.
     """

@@ -44,7 +44,7 @@ def _convolve(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[st
 
 
 class _Window:
-    """Where a kernel's element falls on the input, for each axis; transposed: times the stride."""
+    """The position of a kernel's element on the input, for each axis; transposed: times the stride."""
 
     def __init__(self, down: int, right: int, above: int, before: int, spread: int, wide: int, transposed: bool):
         self.down, self.right = down, right
@@ -63,7 +63,7 @@ class _Window:
 
 
 def _average(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    """Write a mean over windows; what lies outside of the map counts as zero where the pool says that it counts."""
+    """Write a mean over windows; values outside of the map count as zero if the pool includes its padding."""
     x, kernel = writer.ready(args[0]), _pairs(args[1])
     stride = _pairs(args[2]) if len(args) > 2 and args[2] else kernel
     pads = _pairs(args[3]) if len(args) > 3 else (0, 0)

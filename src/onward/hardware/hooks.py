@@ -1,4 +1,4 @@
-"""Hooks: a chip between the parts of a learner, which stay unchanged."""
+"""Hooks: noise of a chip between the parts of a learner, without changing the parts."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack

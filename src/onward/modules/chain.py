@@ -1,4 +1,4 @@
-"""A user's model as a learner: each block computes one stretch of the model, from cut to cut."""
+"""A user's model as a learner: each block computes the part of the model between two cuts."""
 # B batch
 
 from collections.abc import Callable, Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Reading: the view of an activity that a block's parts get, for every layout."""
+"""Reading: the view of an activity that goodness and auxiliary read, for every layout."""
 # B batch, D features, H W map, T tokens
 
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Mono-Forward's convolutional network, as far as it is known."""
+"""Mono-Forward's convolutional network, as far as its description goes."""
 
 from dataclasses import dataclass
 from typing import ClassVar

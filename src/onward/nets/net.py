@@ -1,4 +1,4 @@
-"""A network before an algorithm fills the other slots: bodies, joins and widths."""
+"""A network before an algorithm fills the other slots: bodies, joins of skip connections, and widths."""
 # B batch
 
 from abc import ABC, abstractmethod

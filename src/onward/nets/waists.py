@@ -1,4 +1,4 @@
-"""Where a module may be cut: the places that everything computed from the input passes on its way to the output."""
+"""Where a module may be cut: activities through which every path from the input to the output passes."""
 # B batch
 
 import math

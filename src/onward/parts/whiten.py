@@ -1,4 +1,4 @@
-"""Whitening: small patches of the image, turned and scaled so that nothing in them is correlated."""
+"""Whitening: small patches of the image, rotated and scaled so that their values are uncorrelated."""
 # B images, K image channels, H W map, F entries of a patch, P patches
 
 from collections.abc import Sequence

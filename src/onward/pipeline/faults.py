@@ -1,4 +1,4 @@
-"""Faults: a rank that dies, hangs or fails, or a connection that is cut, is noticed by all ranks, and named."""
+"""Faults: a rank that dies, hangs or fails, or a broken connection, is detected by all ranks and named in the error."""
 
 import threading
 import time

@@ -1,4 +1,4 @@
-"""Plots: charts of what was trained, as altair charts; on paper as SVG, on pages without a network.
+"""Plots: altair charts of trainings and comparisons, as SVG or in a page that works offline.
 
 `training`, `blocks`, `goodness`, `confusion`, `mistakes` and `filters` show what was trained; the others draw plain
 values.

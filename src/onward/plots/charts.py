@@ -18,7 +18,7 @@ Number = int | float
 Chart = alt.Chart | alt.LayerChart
 
 _MARKED = 12  # points of a line that each get a mark; a longer one has a mark at its end
-_MOST, _IN_ALL = 150, 4000  # points of a line, and about those of a chart, that are drawn
+_MOST, _IN_ALL = 150, 4000  # drawn points of a line, and about those of a chart
 _NAME = 15  # letters of a class beside a matrix
 _THICK, _GAP, _LINE, _ROOM = 14, 12, 15, 112  # of bars: height, distance, line of text, room for the value behind it
 
@@ -98,7 +98,7 @@ def lines(
 def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = (), legend: bool = False) -> Chart:
     """Return horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several.
 
-    With a `legend` the names of the parts stand in the chart.
+    With a `legend` the chart names the parts.
     """
     styles = [bar.style for bar in bars]
     names, data, step, below = _names(styles, [bar.note for bar in bars])
@@ -131,7 +131,7 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
 
 
 def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
-    """Return counts of true classes (rows) that were taken for classes (columns), as shares of their row."""
+    """Return counts of true classes (rows) that were predicted as classes (columns), as shares of their row."""
     rows = [
         {"r": row, "c": column, "n": count, "p": round(100 * count / max(1, sum(line)), 1)}
         for row, line in enumerate(counts)
@@ -232,7 +232,7 @@ def wrapped(text: str, most: int = 40) -> list[str]:
 
 
 def shortened(name: str) -> str:
-    """Return the name of a class as far as there is room for it beside a matrix."""
+    """Return the name of a class, cut to the room beside a matrix."""
     if _size(name) <= _NAME:
         return name
     kept = max(k for k in range(len(name)) if k == 1 or _size(name[:k]) <= _NAME - 1)
@@ -240,7 +240,7 @@ def shortened(name: str) -> str:
 
 
 def _size(text: str) -> Number:
-    """Return about how many small letters a text is as wide as; no font is known here."""
+    """Return the width of a text in small letters, about: the font is not known here."""
     wide = sum(0.7 * (letter in "MWmw@%") + 0.3 * letter.isupper() for letter in text)
     return 1.05 * cell_len(text) + wide  # other scripts have letters as wide as two
 
@@ -306,7 +306,7 @@ def _picked(opacity: Number = 1) -> alt.OpacityValue:
 
 
 def _marked() -> alt.OpacityValue:
-    """Hide the points of a line that have no mark; they can be pointed at all the same."""
+    """Hide the points of a line that have no mark; they still show a tooltip."""
     return alt.OpacityValue(0, condition={"test": "datum.p && (!picked || datum.m == picked)", "value": 1})
 
 
@@ -326,7 +326,7 @@ def _listed(texts: Sequence[str]) -> str:
 
 
 def finished(layers: Sequence[Chart], data: dict[str, Any], height: Number, about: str, labels: Sequence[str]) -> Chart:
-    """Lay charts over each other, with their data, their size and the style that all charts share."""
+    """Layer charts, with their data, their size and the style that all charts share."""
     return alt.LayerChart(
         layer=layers,
         datasets=data,

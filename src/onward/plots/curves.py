@@ -1,4 +1,4 @@
-"""Curves and points in any unit, each with its legend in the chart: for documents rather than for a page of many."""
+"""Curves and points in any unit, each with its legend in the chart: for single figures in documents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from onward.plots.charts import Chart, Line, Number, finished
 from onward.plots.style import CARD, CONTROL, OWN
 
 KINDS = ("one layer", "one layer, auxiliary network", "read-outs alone", "two layers")
-"""Kinds of points that have the same color in every chart; others get the colors that are left."""
+"""Kinds of points that have the same color in every chart; others get the remaining colors."""
 
 BACKPROP = "backprop"
 """The kind of points that others are compared with."""

@@ -79,7 +79,7 @@ def goodness(learner: Trained, images: Any = None, labels: Any = None) -> Chart:
 
 
 def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count: int = 16) -> Chart:
-    """Return the images that a learner is most wrong about, by how far a wrong class's score is above the right one's.
+    """Return the worst mistakes of a learner, by how far a wrong class's score is above the right one's.
 
     Below each are its true class and, after an arrow, the predicted one. Images [N, C, H, W] of 1 or 3
     channels and labels are those of `confusion`; raises ValueError as it does, and without a wrong prediction.
@@ -146,7 +146,7 @@ def _pictures(pixels: Float[Tensor, "N C H W"], texts: Sequence[tuple[str, str]]
 
 
 def _address(image: Float[Tensor, "C H W"]) -> str:
-    """Return an image as the address of a PNG that it holds itself, its pixels enlarged."""
+    """Return an image as a data URL of a PNG, its pixels enlarged."""
     bytes_ = (image.clamp(0, 1) * 255).round().to(torch.uint8)
     times = max(1, _PIXELS // max(bytes_.shape[1:]))
     bytes_ = bytes_.repeat_interleave(times, 1).repeat_interleave(times, 2)
@@ -163,7 +163,7 @@ def _learner(trained: Trained) -> Learner:
 
 
 def _asked(trained: Trained, images: Any, labels: Any) -> tuple[Learner, Any, Tensor, Sequence[str]]:
-    """Return a learner, images, their class indices, and the names of all classes. Raises ValueError for no match."""
+    """Return a learner, images, their class indices, and the names of all classes. Raises ValueError for a misfit."""
     learner = _learner(trained)
     if learner.task != "classes":
         raise ValueError(f"this learner predicts {learner.task}: such a chart is of one class for each image")

@@ -20,7 +20,7 @@ DARK = {
     ),
     **dict(zip(PARTS, ("#7d8d9b", "#4d5b68", "#e6b64a", "#4fc4bb", "#c58a63", "#a9e0da"), strict=True)),
 }
-"""What each color becomes on a dark ground. Charts hold light colors alone; a style sheet exchanges them."""
+"""The color on a dark background for each light one. Charts hold light colors; a style sheet replaces them."""
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond")
 _DASHES = ([1, 0], [7, 4], [2, 4], [8, 3, 2, 3])
@@ -52,7 +52,7 @@ class SeriesStyle:
 
 
 def config() -> dict[str, Any]:
-    """Return the configuration of all charts: fonts, axes without frames, and no ground of their own."""
+    """Return the configuration of all charts: fonts, axes without frames, and a transparent background."""
     axis = {"labelColor": SOFT, "titleColor": SOFT, "gridColor": GRID, "domainColor": SOFT, "tickColor": GRID}
     sizes = {"labelFontSize": 11.5, "titleFontSize": 11.5, "titleFontWeight": "normal", "labelLimit": 140}
     return {

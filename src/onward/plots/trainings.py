@@ -19,7 +19,7 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
     """Return the validation accuracy after each epoch, a curve for each training.
 
     `labels` name them; else runs are called after their folders. Raises ValueError for one without a history, and for
-    labels that are not as many as trainings, or name two alike.
+    labels of another number than trainings, or equal ones.
     """
     names = labels or tuple(_name(each, k) for k, each in enumerate(trained, 1))
     if len(names) != len(trained) or len(set(names)) < len(names):
@@ -37,7 +37,7 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
 def blocks(trained: Trained) -> Chart:
     """Return the validation accuracy of each scored block after each epoch; of many blocks eight, evenly chosen.
 
-    Raises ValueError for a training without a history, or an old one that did not note its blocks.
+    Raises ValueError for a training without a history, or an old one without the accuracy of blocks.
     """
     history = _history(trained)
     count = min(len(done.block_accuracy) for done in history)
@@ -69,7 +69,7 @@ def _history(trained: Trained) -> tuple[EpochDone, ...]:
 
 
 def _name(trained: Trained, number: int) -> str:
-    """Name a training by the folders of its run, as in `RECIPE, seed-0`; a learner by its place."""
+    """Name a training by the folders of its run, as in `RECIPE, seed-0`; a learner by its number."""
     if isinstance(trained, Learner):
         return f"training {number}"
     path = (Path(trained) if isinstance(trained, Path | str) else trained.path).resolve()

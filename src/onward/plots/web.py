@@ -1,4 +1,4 @@
-"""Charts on paper and on pages: SVG for light and dark color schemes, and the script of an offline page."""
+"""Charts in documents and pages: SVG for light and dark color schemes, and the script of an offline page."""
 
 import json
 import re

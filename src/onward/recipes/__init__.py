@@ -30,7 +30,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Put the rows together. Raises AttributeError for an unknown name."""
+    """Build the rows on first use. Raises AttributeError for an unknown name."""
     if name not in ("RECIPES", "ROWS"):
         raise AttributeError(f"module 'onward.recipes' has no attribute {name!r}")
     from onward.recipes import rows

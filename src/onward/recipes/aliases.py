@@ -1,4 +1,4 @@
-"""Names that recipes had before 28 November 2026: they find the row, its controls, its records and its run folders.
+"""Names that recipes had before 28 November 2026: each still names the row, its controls, records and run folders.
 
 A name is `METHOD-DATA[-VARIANT][-SCALE]`, that of a control CONTROL-ROW. Before, short rows ended on `-fast`, variants
 stood anywhere, and controls were listed under names of their own, several rows to one.
@@ -197,4 +197,4 @@ RETIRED = {
     "hcl_ff-cifar100-fast": "hcl_ff-cifar100",
     "cwcomp-fashion_mnist-shared": "cwcomp-fashion_mnist-cpu",
 }
-"""Rows that are listed no more, never trained and in no published table, with the nearest of today."""
+"""Rows that were removed, never trained and in no published table, with the nearest one of today."""

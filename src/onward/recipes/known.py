@@ -16,7 +16,7 @@ __all__ = ["RECIPES", "find_recipe", "import_file", "known_recipes"]
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name, or by `path/to/rows.py:NAME`; CONTROL-NAME is a control of it.
 
-    A name that a recipe had before finds it too; one of a retired row does, and says so on standard error. Raises
+    A name that a recipe had before finds it too; one of a retired row does, with a note on standard error. Raises
     ValueError naming the nearest ones, for a control that the recipe cannot have, and for a file that cannot be run or
     has no such row.
     """
@@ -68,7 +68,7 @@ def import_file(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
+    sys.modules[name] = module  # dataclasses need their module in sys.modules
     try:
         spec.loader.exec_module(module)
     except Exception as error:

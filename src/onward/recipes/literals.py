@@ -60,7 +60,7 @@ def _number(value: float) -> str:
 
 
 def _packed(items: Sequence[str], width: int) -> list[str]:
-    """Return items with commas in as few lines as the width allows; what needs several has them for itself."""
+    """Return items with commas in as few lines as the width allows; an item of several lines starts on its own."""
     lines: list[str] = []
     alone = True
     for item in items:

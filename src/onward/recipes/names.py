@@ -53,7 +53,7 @@ def nearest(name: str) -> str:
 def find(name: str, rows: Mapping[str, Recipe] | None = None) -> Recipe | None:
     """Return the row of a name, or the control of a row for CONTROL-ROW; None if there is neither.
 
-    `rows` are all rows by name; None: onward's own. Names of before are known too. Raises ValueError for a control that
+    `rows` are all rows by name; None: onward's own. Former names are known too. Raises ValueError for a control that
     the row cannot have.
     """
     rows = _own() if rows is None else rows
@@ -65,18 +65,18 @@ def find(name: str, rows: Mapping[str, Recipe] | None = None) -> Recipe | None:
 
 
 def find_retired(name: str) -> Recipe | None:
-    """Return a row that is listed no more, or a control of one; None for any other name.
+    """Return a row that was removed, or a control of one; None for any other name.
 
     Raises ValueError for a control that the row cannot have.
     """
     if not nearest(name):
         return None
-    from onward.recipes.retired import ROWS  # hardly ever asked for
+    from onward.recipes.retired import ROWS  # rarely needed
 
     return find(name, {row.name: row for row in ROWS})
 
 
 def _own() -> Mapping[str, Recipe]:
-    from onward.recipes.rows import ROWS  # all recipes are made for it
+    from onward.recipes.rows import ROWS  # it builds all recipes
 
     return ROWS

@@ -17,7 +17,7 @@ Scale = Literal["", "cpu", "gpu", "shared"]
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A number to meet: test accuracy as a fraction, and where it was printed."""
+    """A published number: test accuracy as a fraction, and its source."""
 
     test_accuracy: Share
     source: str
@@ -37,13 +37,13 @@ class Recipe:
     registered_in: ClassVar[registry.Registry] = registry.RECIPES
 
     method: str = ""
-    """What its name begins with; nothing: the algorithm's class."""
+    """The beginning of its name; empty: the algorithm's class."""
     variant: str = ""
     """What differs from the method's other recipes on these data, in a word or two."""
     scale: Scale = ""
-    """How long it is meant to take; nothing: as published."""
+    """Its scale; empty: as published."""
     name: str = ""
-    """What `onward train` calls it: `METHOD-DATA[-VARIANT][-SCALE]`, unless another is given."""
+    """Its name on the command line: `METHOD-DATA[-VARIANT][-SCALE]`, unless another is given."""
     description: str = ""
     """One line for `onward list`."""
     algorithm: Algorithm
@@ -55,13 +55,13 @@ class Recipe:
     trainer: TrainerSettings
     """How every block is optimized."""
     epochs: Count
-    """Times through the training split (cascade: for each span)."""
+    """Passes over the training split (cascade: for each span)."""
     batch_size: Count = 128
     """Images per step."""
     seed: Seed = 0
     """Decides weights, order, augmentation and dropout; the split has its own seed."""
     published: Published | None = None
-    """The number this recipe must meet."""
+    """The published number that this recipe is compared with."""
     backprop_rate: NonNegative | None = None
     """Learning rate of its controls by backpropagation; None: its own."""
 
@@ -116,7 +116,7 @@ class Recipe:
 
 
 def settings(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return the settings inside a dataclass by their place, as in `trainer.learning_rate`; a class by its name."""
+    """Return the settings inside a dataclass by their path, as in `trainer.learning_rate`; a class by its name."""
     if not is_dataclass(value):
         return {prefix: value}
     by_name: dict[str, Any] = {prefix: type(value).__name__} if prefix else {}

@@ -1,4 +1,4 @@
-"""Rows of before 28 November 2026 that are listed no more: never trained, and in no published table.
+"""Rows that were removed on 28 November 2026: never trained, and in no published table. Their names still work.
 
 They are found by the names that they had, with a note that says what is nearest today; nothing else reads this file.
 """

@@ -1,4 +1,4 @@
-"""Every row: those of each method, then those of comparisons. Putting them together takes a moment."""
+"""Every row: those of each method, then those of comparisons."""
 
 from onward.recipes.comparisons import fashion_mnist_airbench, fashion_mnist_mlp
 from onward.recipes.methods import (

@@ -1,4 +1,4 @@
-"""The leaderboard: every recorded recipe in one table that a reader sorts, and accuracy against what training cost."""
+"""The leaderboard: every recorded recipe in one sortable table, and accuracy against operations of the training."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""What a run ran on: versions, device, commit."""
+"""The environment of a run: versions, device, commit."""
 
 import importlib.metadata
 import platform

@@ -1,4 +1,4 @@
-"""The model card on the hub: what a learner is, what its training came to, and how it is used."""
+"""The model card on the hub: what a learner is, the accuracy of its training, and how it is used."""
 
 import json
 from pathlib import Path

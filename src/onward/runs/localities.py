@@ -1,4 +1,4 @@
-"""How far the gradient of a recipe reaches, in words, measured on its network; what was measured is kept in a file.
+"""How far the gradient of a recipe reaches, in words, measured on its network; the results are cached in a file.
 
 `localities.json` lies beside this file. `make index` adds what is on record and not in it yet; to measure every recipe,
 which takes minutes: `python -m onward.runs.localities`. What the file does not have is measured when it is asked for.

@@ -1,4 +1,4 @@
-"""The form of a model: shape and type of every tensor that its description asks for, found without making any."""
+"""The form of a model: shape and type of every tensor that its description implies, without making any."""
 
 import threading
 from collections.abc import Iterator, Mapping

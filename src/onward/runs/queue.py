@@ -1,4 +1,4 @@
-"""A queue of recipes and seeds: jobs that are not on record are trained in order, each in a process of its own.
+"""A queue of recipes and seeds: jobs without a record are trained in order, each in a process of its own.
 
 The queue itself keeps nothing: what is done stands in the records, what was stopped in its run folder. So it can be
 killed at any moment and started again.

@@ -1,4 +1,4 @@
-"""Writing beside others' files: plain files alone, never through a link, whole or not at all, with the user's umask."""
+"""Writing into shared folders: plain files alone, never through a link, whole or not at all, with the user's umask."""
 
 import contextlib
 import os

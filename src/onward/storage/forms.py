@@ -1,4 +1,4 @@
-"""Forms: whether a JSON value is of the type that a field asks for, and words for what is wrong."""
+"""Forms: whether a JSON value has the type of a field, and the message where it does not."""
 
 import types
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Training: the loop on data, evaluation, and learning from a stream; it knows no recipe and no folder."""
+"""Training: the loop on data, evaluation, and learning from a stream; independent of recipes and run folders."""
 
 from onward.core import EpochDone
 from onward.training.evaluation import Accuracy, Evaluator

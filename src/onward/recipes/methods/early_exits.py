@@ -1,4 +1,4 @@
-"""Early exits on another method's row: the same training, and an inference rule that lets images leave."""
+"""Early exits on another method's row: the same training, and an inference rule with exits."""
 
 from onward.algorithms import EarlyExits
 from onward.core import TrainerSettings

@@ -1,4 +1,4 @@
-"""Layer collaboration (Lorberbom et al. 2024): on MNIST all but the method as in the row of Forward-Forward."""
+"""Layer collaboration (Lorberbom et al. 2024): on MNIST Forward-Forward's row but for the method."""
 
 from onward.algorithms import LayerCollaboration
 from onward.core import TrainerSettings

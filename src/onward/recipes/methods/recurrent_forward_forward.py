@@ -1,4 +1,4 @@
-"""Forward-Forward as a recurrent network (Hinton 2022). How many layers the paper has was not at hand."""
+"""Forward-Forward as a recurrent network (Hinton 2022). The paper's number of layers was not available."""
 
 from onward.algorithms import RecurrentForwardForward
 from onward.core import TrainerSettings

@@ -1,4 +1,4 @@
-"""SymBa (Lee and Song 2023), in numbers that Sun et al. (2025) print of it."""
+"""SymBa (Lee and Song 2023), with the published numbers that Sun et al. (2025) give for it."""
 
 from onward.algorithms import SymBa
 from onward.core import TrainerSettings
