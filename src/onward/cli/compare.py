@@ -14,7 +14,7 @@ from onward.compare.comparison import Comparison, MethodResult, OnChip, Training
 from onward.compare.recovery import ChipTraining
 from onward.compare.report import page, summary, verdicts
 from onward.compare.report.heading import control_names, title
-from onward.compare.report.numbers import number, percent, plain, spread
+from onward.compare.report.numbers import number, plain, reached, spread
 from onward.compare.study import (
     ComparisonSettings,
     Method,
@@ -24,6 +24,8 @@ from onward.compare.study import (
     describe,
     with_first_budget,
 )
+from onward.core import Task
+from onward.core.metrics import MEASURES, further
 from onward.costs.step import MeasuredSteps, StepCost
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
@@ -198,34 +200,41 @@ def _show(comparison: Comparison) -> None:
         if method.differs:
             tell(f"{method.label} differs from {comparison.methods[0].label}: {'; '.join(method.differs)}")
     for sweep in comparison.sweeps:
-        heads = ["accuracy" if level is None else plain(level) for level in sweep.levels]
-        rows = [(method.label, [spread(row) for row in method.under(sweep.name)]) for method in comparison.methods]
-        show_table(f"{sweep.title}, %" + (f", by {sweep.axis}" if sweep.axis else ""), ["", *heads], rows)
+        heads = [MEASURES[comparison.task] if level is None else plain(level) for level in sweep.levels]
+        rows = [(m.label, [spread(row, comparison.task) for row in m.under(sweep.name)]) for m in comparison.methods]
+        unit = "" if comparison.task == "values" else ", %"
+        show_table(f"{sweep.title}{unit}" + (f", by {sweep.axis}" if sweep.axis else ""), ["", *heads], rows)
     for k, first in enumerate(comparison.methods[0].recovery):
         rows = [(m.label, _recovery_cells(m, m.recovery[k])) for m in comparison.methods]
         level = "" if first.level is None else f" {plain(first.level)}"
         about = f"learning on the chip, {first.sweep}{level}"
-        show_table(about, ["", "clean %", "on the chip %", "after learning %", "came back", "MB"], rows)
+        heads = [f"{head}{_sign(comparison.task)}" for head in ("clean", "on the chip", "after learning")]
+        show_table(about, ["", *heads, "came back", "MB"], rows)
     verdict_lines = verdicts(comparison)
     for line in (*verdict_lines, summary(verdict_lines)):
         tell(str(line))
 
 
 def _show_summary(comparison: Comparison) -> None:
-    heads, rows = ["", "clean %", "parameters"], []
+    task, also = comparison.task, [name for name, _ in further(comparison.methods[0].metrics)]
+    heads, rows = ["", f"{'clean' if task == 'classes' else MEASURES[task]}{_sign(task)}", *also, "parameters"], []
     if comparison.costed:
-        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {percent(comparison.target)} %"]
+        heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {reached(comparison.target, task)}{_sign(task)}"]
     heads += ["locality"]
     for method in comparison.methods:
-        row = [spread(method.clean), f"{method.parameters:,}"]
+        row = [spread(method.clean, task), *(value for _, value in further(method.metrics)), f"{method.parameters:,}"]
         row += [] if method.cost is None else _cost_cells(method.cost, method.energy)
         rows.append((method.label, [*row, method.locality or "–"]))
     names, legend = control_names(comparison.controls)
     for name, control in zip(names, comparison.controls, strict=True):
-        rows.append((name, ["", "", *_cost_cells(control, None), "all"]))
+        rows.append((name, ["", *("" for _ in also), "", *_cost_cells(control, None), "all"]))
     show_table(title(comparison), heads, rows)
     for line in legend:
         tell(str(line))
+
+
+def _sign(task: Task) -> str:
+    return "" if task == "values" else " %"
 
 
 def _cost_cells(cost: StepCost, energy: TrainingEnergy | None) -> list[str]:
@@ -241,5 +250,5 @@ def _cost_cells(cost: StepCost, energy: TrainingEnergy | None) -> list[str]:
 def _recovery_cells(method: MethodResult, row: OnChip) -> list[str]:
     clean, met, after = method.clean.mean, row.met.mean, row.recovered.mean
     share = f"{(after - met) / (clean - met):.0%}" if clean > met else "nothing was lost"
-    spreads = [spread(method.clean), spread(row.met), spread(row.recovered)]
+    spreads = [spread(each, method.task) for each in (method.clean, row.met, row.recovered)]
     return [*spreads, share, f"{row.memory_bytes / 1e6:.1f}"]

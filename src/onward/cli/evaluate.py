@@ -10,7 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.named import model_folder
 from onward.cli.tables import show_table
-from onward.core import Task
+from onward.core.metrics import MEASURES, further
 from onward.runs import RunFolder
 from onward.runs.evaluating import evaluate_again, evaluate_others
 from onward.training import Accuracy
@@ -45,27 +45,30 @@ def run(words: Sequence[str]) -> None:
             recipe, count, name, names, accuracy = evaluate_others(
                 order.run, order.data, data_dir=order.data_dir, device=order.device, watch=watch
             )
-            _show(f"{recipe.name}, {count:,} images of {name}", accuracy, names, "classes")
+            _show(f"{recipe.name}, {count:,} images of {name}", accuracy, names)
             return
         recipe, data, accuracy = evaluate_again(
             order.run, split=order.split, data_dir=order.data_dir, device=order.device, watch=watch
         )
     images = getattr(data, order.split)
     title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
-    _show(title, accuracy, data.class_names, data.task)
+    _show(title, accuracy, data.class_names)
 
 
-def _show(title: str, accuracy: Accuracy, names: Sequence[str], task: Task) -> None:
+def _show(title: str, accuracy: Accuracy, names: Sequence[str]) -> None:
     """Print what every read-out is worth, and how each class fares and is confused with others."""
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
-    if task == "values":
-        show_table(title, ["read-out", "R2"], [(name, [f"{value:.4f}"]) for name, value in read.items()])
-        return
-    metrics = accuracy.classes
+    metrics, measure = accuracy.classes, MEASURES[accuracy.task]
     if metrics is not None:
         read["balanced accuracy"] = metrics.balanced_accuracy
-    what = "accuracy %" if task == "classes" else "all labels right %"
-    show_table(title, ["read-out", what], [(name, [f"{100 * value:.2f}"]) for name, value in read.items()])
+    if accuracy.task == "values":
+        show_table(title, ["read-out", measure], [(name, [f"{value:.4f}"]) for name, value in read.items()])
+    else:
+        rows = [(name, [f"{100 * value:.2f}"]) for name, value in read.items()]
+        show_table(title, ["read-out", f"{measure} %"], rows)
+    if metrics is None:
+        found = [(name, [value]) for name, value in further(accuracy.metrics)]
+        show_table(f"further metrics of {next(iter(accuracy.by_rule))}", ["metric", "value"], found)
     if metrics is None or len(names) > _SHOWN:
         return
     counts = metrics.confusion.sum(1).tolist()

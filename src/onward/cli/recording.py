@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from onward.core.metrics import MEASURES, further, written
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe, find, find_retired
 from onward.recipes.known import known_recipes
@@ -16,8 +17,12 @@ _TEXT = 14  # columns before the text of a line
 
 def report(folder: RunFolder, result: dict) -> None:
     """Print the numbers of a finished run and where it lies."""
-    others = [f"{rule} {value:.2%}" for rule, value in result["test_accuracy_by_rule"].items()]
-    say_fitted(f"test accuracy {result['test_accuracy']:.2%}  ({', '.join(others)})", indent=_TEXT)
+    task = result.get("task", "classes")
+    others = [f"{rule} {written(task, value)}" for rule, value in result["test_accuracy_by_rule"].items()]
+    name = f"test {MEASURES[task]}".ljust(_TEXT - 1)
+    say_fitted(f"{name} {written(task, result['test_accuracy'])}  ({', '.join(others)})", indent=_TEXT)
+    if also := ", ".join(f"{name} {value}" for name, value in further(result.get("test_metrics", {}))):
+        say_fitted(f"{'also':{_TEXT}}{also}", indent=_TEXT)
     if result["published"] and not foreign_result(folder.recipe(), result):
         published = result["published"]
         say_fitted(f"published     {published['test_accuracy']:.2%}  {published['source']}", indent=_TEXT)

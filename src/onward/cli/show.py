@@ -12,6 +12,7 @@ from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.index import Summary, read_index
 from onward.cli.recording import RESULTS
+from onward.core.metrics import further, written
 from onward.recipes import RECIPES, Recipe, control, former, literal
 from onward.recipes.known import find_recipe
 from onward.runs.controls import equal
@@ -62,18 +63,28 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
         for path in sorted((RESULTS / "runs" / folder).rglob("seed-*.json")):
             numbers = read_record(path)
             by_data[numbers.data].append(numbers)
-    numbers = {
-        data: (fmean(run.accuracy for run in runs), fmean(run.result["train_seconds"] for run in runs) / 60, len(runs))
-        for data, runs in by_data.items()
-    }
-    if not numbers and name in known:
-        came = known[name]
-        numbers = {came.data: (came.test, came.minutes, came.seeds)}
     parts = [
-        (f"{100 * test:.2f} %", data, f"{seeds} x {minutes:.1f} minutes", label)
-        for data, (test, minutes, seeds) in numbers.items()
+        (_reached(runs), data, _cost(len(runs), fmean(run.result["train_seconds"] for run in runs) / 60), label)
+        for data, runs in by_data.items()
     ]
+    if not parts and name in known:
+        came = known[name]
+        parts = [(f"{100 * came.test:.2f} %", came.data, _cost(came.seeds, came.minutes), label)]
     return ["  ".join(part for part in line if part) for line in parts]
+
+
+def _reached(runs: Sequence[Record]) -> str:
+    """Return what runs came to in the mean, with the further metrics that all of them noted."""
+    task, noted = runs[0].result.get("task", "classes"), [run.result.get("test_metrics", {}) for run in runs]
+    mean = fmean(run.accuracy for run in runs)
+    text = f"R2 {written(task, mean)}" if task == "values" else f"{100 * mean:.2f} %"
+    shared = [name for name in noted[0] if all(name in each for each in noted)]
+    also = further({name: fmean(each[name] for each in noted) for name in shared})
+    return ", ".join([text, *(f"{name} {value}" for name, value in also)])
+
+
+def _cost(seeds: int, minutes: float) -> str:
+    return f"{seeds} x {minutes:.1f} minutes"
 
 
 def _with_the_same_control(recipe: Recipe) -> list[Recipe]:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from onward.compare.recovery import ChipTraining
-from onward.core import EpochDone
+from onward.core import EpochDone, Task
 from onward.costs.step import StepCost
 from onward.measure import PeakRate
 from onward.runs.environment import Machine
@@ -18,7 +18,7 @@ Level = float | Literal["inf"] | None
 
 @dataclass(frozen=True)
 class Spread:
-    """Accuracies as fractions, `values` [seeds][chips], with their mean.
+    """Accuracies as fractions, `values` [seeds][chips], with their mean; of numbers R2, of labels exact matches.
 
     Deviations are None where there is but one: over chips (within a seed, pooled), and over seeds (of their means).
     """
@@ -75,6 +75,7 @@ class MethodResult:
     data: str
     data_checksum: str | None = field(default=None, metadata=ABSENT, kw_only=True)
     validation_split: tuple[float, int] | None = field(default=None, metadata=ABSENT, kw_only=True)
+    task: Task = field(default="classes", kw_only=True)
     class_names: tuple[str, ...]
     epochs: int
     batch_size: int
@@ -92,7 +93,9 @@ class MethodResult:
     clean: Spread
     by_block: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
-    """Test images by true class and by what they were taken for, all seeds together."""
+    """Test images by true class and by what they were taken for, all seeds together; empty for other tasks."""
+    metrics: dict[str, float] = field(default_factory=dict, kw_only=True)
+    """Further metrics without noise, means over seeds."""
     noise: tuple[UnderNoise, ...]
     recovery: tuple[OnChip, ...]
     cost: StepCost | None = field(default=None, metadata=ABSENT, kw_only=True)
@@ -138,6 +141,11 @@ class Comparison:
     target: float | None
     peak_rate: dict[str, PeakRate | float] | None = field(default=None, metadata=ABSENT)
     """Of the machine, by precision (older files: the parts of a single one); None where no cost was measured."""
+
+    @property
+    def task(self) -> Task:
+        """What all methods predict."""
+        return self.methods[0].task
 
     @property
     def costed(self) -> bool:

@@ -1,7 +1,7 @@
 """Accuracy of a finished run under noise, chip by chip, and after training on each chip."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 import torch
@@ -9,12 +9,13 @@ import torch
 from onward.compare.answer_cache import AnswerCache
 from onward.compare.recovery import ChipTraining, Recovery, recover
 from onward.core import Learner
+from onward.core.metrics import written
 from onward.data import Samples, Splits
 from onward.hardware import Condition, noisy
 from onward.runs.finished import Run, check_measured
 from onward.runs.model import check_recipe, load_model
 from onward.storage.forms import check_object
-from onward.storage.typed import from_json
+from onward.storage.typed import from_json, to_json
 from onward.training.evaluation import Accuracy, Evaluator
 
 Print = Callable[[str], None]
@@ -22,12 +23,16 @@ Print = Callable[[str], None]
 
 @dataclass(frozen=True)
 class CleanAccuracy:
-    """Accuracies on the test images as fractions, and how many images of each class were taken for which."""
+    """Accuracies on the test images as fractions, and how many images of each class were taken for which.
+
+    Of numbers they are R2, of several labels exact matches; these have further metrics instead of a confusion.
+    """
 
     accuracy: float
     by_rule: dict[str, float]
     by_block: tuple[float, ...]
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: tuple[tuple[int, ...], ...] = ()
+    metrics: dict[str, float] = field(default_factory=dict)
 
 
 class RunEvaluator:
@@ -60,10 +65,12 @@ class RunEvaluator:
         asked = self._question([], 0)
         result = self.evaluations.get(asked)
         if result is None:
-            evaluator = self._evaluator()
-            result = _accuracies(evaluator, self.test) | {"confusion": evaluator.confusion(self.test).tolist()}
+            measured = self._evaluator().accuracy(self.test)
+            classes = self.data.task == "classes"
+            further = {"confusion": measured.confusion} if classes else {"metrics": dict(measured.metrics)}
+            result = _told(measured) | to_json(further)
             self.evaluations.add(asked, result)
-            say(f"{self.run.folder.path}  clean: {result['accuracy']:.2%}")
+            say(f"{self.run.folder.path}  clean: {written(self.data.task, result['accuracy'])}")
         if "seals" not in self.run.result:
             whole = len(self.test) == len(self.data.test)
             by_test: dict[str, Any] = result if whole else _accuracies(self._evaluator(), self.data.test)
@@ -88,7 +95,8 @@ class RunEvaluator:
                 new = True
             accuracies.append(result["accuracy"])
         if new:
-            say(f"{self.run.folder.path}  {condition}: {sum(accuracies) / len(accuracies):.2%}")
+            mean = written(self.data.task, sum(accuracies) / len(accuracies))
+            say(f"{self.run.folder.path}  {condition}: {mean}")
         return accuracies
 
     def cached_conditions(self) -> Iterator[tuple[str, float | None, int]]:
@@ -118,7 +126,8 @@ class RunEvaluator:
                     )
                 )
                 self.recoveries.add(asked, row)
-                say(f"{self.run.folder.path}  {condition}, chip {chip}: {row['met']:.2%} -> {row['recovered']:.2%}")
+                met, recovered = (written(self.data.task, row[name]) for name in ("met", "recovered"))
+                say(f"{self.run.folder.path}  {condition}, chip {chip}: {met} -> {recovered}")
             recoveries.append(Recovery(**row))
         return recoveries
 
@@ -130,7 +139,8 @@ class RunEvaluator:
 def _check_evaluation(asked: dict[str, Any], result: dict[str, Any], where: str) -> None:
     check_object(asked, {"noises": list[str], "chip": int}, f"asked in {where}")
     of_chip: dict[str, Any] = {"sweep": str, "level": float | Literal["inf"] | None}
-    more = of_chip if asked["noises"] else {"confusion": list[list[int]]}
+    classes = {"metrics": dict[str, float]} if "metrics" in result else {"confusion": list[list[int]]}
+    more = of_chip if asked["noises"] else classes
     check_object(result, {"accuracy": float, "by_rule": dict[str, float], "by_block": list[float]} | more, where)
 
 
@@ -155,5 +165,8 @@ def first(images: Samples, count: int) -> Samples:
 
 
 def _accuracies(evaluator: Evaluator, test: Samples) -> dict[str, Any]:
-    accuracy = evaluator.accuracy(test)
+    return _told(evaluator.accuracy(test))
+
+
+def _told(accuracy: Accuracy) -> dict[str, Any]:
     return {"accuracy": accuracy.of_default_rule, "by_rule": accuracy.by_rule, "by_block": list(accuracy.by_block)}

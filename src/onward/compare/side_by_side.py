@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas
 
 from onward.compare.study import by_recipe, check_same_images, differences, labels_of
+from onward.core.metrics import measure_key
 from onward.recipes import Recipe
 from onward.runs.finished import Run, open_run
 from onward.runs.localities import in_words
@@ -16,8 +17,9 @@ def compare(*runs: Run | Path | str) -> pandas.DataFrame:
     """Put finished runs side by side, a row for each recipe; runs that differ in their seed alone share one.
 
     Read from the runs, nothing is computed: `onward report` adds noise, memory, time, energy and figures. Accuracies
-    are fractions, means over the seeds. Raises ValueError for what is no finished run, for a run named twice, and for
-    runs on different images.
+    are fractions, means over the seeds. Runs of numbers have `test_r2` in their place, those of several labels
+    `test_exact_match`; newer runs have further metrics too, such as `balanced_accuracy`. Raises ValueError for what is
+    no finished run, for a run named twice, and for runs on different images.
     """
     if not runs:
         raise ValueError("no run named: give runs, or the paths of their folders")
@@ -44,15 +46,19 @@ def _opened(run: object) -> Run:
 def _row(runs: Sequence[Run], first: Recipe, label: str) -> dict[str, object]:
     recipe, result = runs[0].recipe, runs[0].result
     test = [run.test_accuracy for run in runs]
+    measure = measure_key(result.get("task", "classes"))
+    noted = [run.result.get("test_metrics", {}) for run in runs]
+    further = [name for name in noted[0] if all(name in each for each in noted)]
     return {
         "label": label,
         "recipe": recipe.name,
         "method": type(recipe.algorithm).__name__,
         "locality": result.get("locality") or in_words(recipe),
         "seeds": len(runs),
-        "test_accuracy": statistics.mean(test),
+        f"test_{measure}": statistics.mean(test),
         "deviation": statistics.stdev(test) if len(test) > 1 else None,
-        "validation_accuracy": statistics.mean(run.result["validation_accuracy"] for run in runs),
+        **{name: statistics.mean(each[name] for each in noted) for name in further},
+        f"validation_{measure}": statistics.mean(run.result["validation_accuracy"] for run in runs),
         "parameters": result["parameters"],
         "epochs": recipe.epochs,
         "train_seconds": statistics.mean(run.result["train_seconds"] for run in runs),

@@ -18,8 +18,9 @@ from onward.compare.comparison import (
     UnderNoise,
 )
 from onward.compare.recovery import ChipTraining
-from onward.compare.robustness import Print, RunEvaluator
+from onward.compare.robustness import CleanAccuracy, Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
+from onward.core.metrics import MEASURES, ClassMetrics, written
 from onward.costs.methods import epochs_to, measure_methods, short
 from onward.data import Augmentation, Splits, load
 from onward.hardware import SWEEPS, Condition, conditions
@@ -79,7 +80,7 @@ def compare(
         runs = []
         for seed in range(seeds):
             run = obtain(replace(recipe, seed=seed), data, options)
-            say(f"{run.folder.path}  test accuracy {run.result['test_accuracy']:.2%}")
+            say(f"{run.folder.path}  test {MEASURES[data.task]} {written(data.task, run.result['test_accuracy'])}")
             runs.append(run)
         methods.append(Method(recipe, tuple(runs), data))
     return describe(methods, question, options, say=say)
@@ -88,7 +89,10 @@ def compare(
 def describe(
     methods: Sequence[Method], question: ComparisonSettings, options: RunOptions, *, say: Print = print
 ) -> Comparison:
-    """Evaluate and measure methods whose runs have finished."""
+    """Evaluate and measure methods whose runs have finished. Raises ValueError for runs that predict unlike things."""
+    tasks = dict.fromkeys(method.data.task for method in methods)
+    if len(tasks) > 1:
+        raise ValueError(f"these runs predict {' and '.join(tasks)}, which have no metric in common: report them apart")
     device = choose_device(options.device)
     tests = [[RunEvaluator(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
     labels = labels_of([method.recipe for method in methods])
@@ -277,6 +281,7 @@ def _method_result(
         data=data.note or data.name,
         data_checksum=data.checksum,
         validation_split=(recipe.data.validation_fraction, recipe.data.split_seed),
+        task=data.task,
         class_names=tuple(data.class_names),
         epochs=recipe.epochs,
         batch_size=recipe.batch_size,
@@ -292,9 +297,21 @@ def _method_result(
         clean=_spread([[row.accuracy] for row in clean]),
         by_block=tuple(statistics.mean(values) for values in zip(*[row.by_block for row in clean], strict=True)),
         confusion=tuple(map(tuple, torch.tensor([row.confusion for row in clean]).sum(dim=0).tolist())),
+        metrics=_metrics(clean),
         noise=tuple(_under(condition, tests, question, say) for condition in question.conditions),
         recovery=tuple(_on_chip(condition, tests, question, say) for condition in question.recovery),
     )
+
+
+def _metrics(clean: Sequence[CleanAccuracy]) -> dict[str, float]:
+    """Return the further metrics of runs, means over their seeds; those of classes follow from the confusion."""
+    rows = [
+        {"balanced_accuracy": ClassMetrics(torch.tensor(row.confusion)).balanced_accuracy}
+        if row.confusion
+        else row.metrics
+        for row in clean
+    ]
+    return {name: statistics.mean(row[name] for row in rows) for name in rows[0]}
 
 
 def _under(condition: Condition, tests: Sequence[RunEvaluator], question: ComparisonSettings, say: Print) -> UnderNoise:

@@ -6,10 +6,15 @@ from pathlib import Path
 
 from torch import nn
 
+from onward.core.labels import Task
+
 
 @dataclass(frozen=True)
 class EpochDone:
-    """One epoch, validated: losses by the block that ends each span, accuracies as fractions, seconds, bytes."""
+    """One epoch, validated: losses by the block that ends each span, accuracies as fractions, seconds, bytes.
+
+    Of numbers to predict accuracies are R2, of several labels the share of samples with all labels right.
+    """
 
     epoch: int
     losses: dict[int, float]
@@ -19,11 +24,12 @@ class EpochDone:
     train_seconds: float
     peak_memory_bytes: int
     memory_meter: str
+    task: Task = "classes"
 
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that a learner was read from, and what it came to on the test split (a fraction)."""
+    """The run that a learner was read from, and what it came to on the test split (a fraction, or R2)."""
 
     recipe: str
     seed: int

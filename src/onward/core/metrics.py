@@ -1,11 +1,43 @@
 """Metrics of predictions: classes, numbers and several labels."""
 # N samples, C classes, K numbers or labels of a row
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int64, Shaped
 from torch import Tensor
+
+from onward.core.labels import Task
+
+MEASURES: dict[Task, str] = {"classes": "accuracy", "values": "R2", "labels": "exact match"}
+"""The metric by which a learner of each task is judged: of several labels, the share of samples with all right."""
+
+
+_FURTHER = {
+    "balanced_accuracy": ("balanced accuracy", "{:.2%}"),
+    "mse": ("mean squared error", "{:.4g}"),
+    "mae": ("mean absolute error", "{:.4g}"),
+    "label_accuracy": ("single labels right", "{:.2%}"),
+    "f1": ("F1", "{:.4f}"),
+}
+"""Further metrics by their key in results: their name, and how they are written."""
+
+
+def further(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+    """Return the names and the values of further metrics, written for readers; those that are not known as they are."""
+    known = [(*_FURTHER.get(key, (key, "{:.4g}")), value) for key, value in metrics.items()]
+    return [(name, form.format(value)) for name, form, value in known]
+
+
+def measure_key(task: Task) -> str:
+    """Return the name of a task's metric in logs and tables: accuracy, r2 or exact_match."""
+    return MEASURES[task].lower().replace(" ", "_")
+
+
+def written(task: Task, value: float) -> str:
+    """Write a value of the task's metric: a share as a percentage, R2 as it is."""
+    return f"{value:.4f}" if task == "values" else f"{value:.2%}"
 
 
 def confusion_of(labels: Int64[Tensor, "N"], predicted: Int64[Tensor, "N"], num_classes: int) -> Int64[Tensor, "C C"]:

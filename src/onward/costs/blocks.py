@@ -1,12 +1,12 @@
 """The cost of each block in a step, and the bytes sent if a pipeline is cut before it."""
-# B batch
+# B batch, K numbers or labels of a target
 
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Literal
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from onward.core import LocalTrainer, Stream, split
@@ -44,7 +44,7 @@ class BlockCosts:
 
 
 def block_costs(
-    trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"], *, balance: Balance = "measured"
+    trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"], *, balance: Balance = "measured"
 ) -> BlockCosts:
     """Train a few steps on one batch and return the cost of each block; the trainer cannot be used afterwards."""
     count = len(trainer.learner.blocks)

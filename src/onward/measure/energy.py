@@ -3,14 +3,14 @@
 Picojoules are those that M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC 2014, states
 for a 45 nm process at 0.9 V. They rank methods on one imagined device; they are not what this machine draws.
 """
-# B batch
+# B batch, K numbers or labels of a target
 
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -69,7 +69,7 @@ class Operations(NamedTuple):
         return self.compute_joules + self.memory_joules
 
 
-def step_operations(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Operations:
+def step_operations(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Operations:
     """Train one step and count its operations; where spans take turns, the mean over a step of each."""
     turns = range(len(trainer.learner.turns))
     operations = operations_of(lambda: [trainer.step(x, y, step=turn) for turn in turns])

@@ -1,10 +1,10 @@
 """Floating point operations of a training step: products of convolutions and linear layers, two for a multiply-add."""
-# B batch
+# B batch, K numbers or labels of a target
 
 from collections.abc import Callable
 from typing import NamedTuple
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -24,7 +24,7 @@ class Flops(NamedTuple):
         return int(sum(count for (index, _), count in self.shares.items() if index == block))
 
 
-def step_flops(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Flops:
+def step_flops(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Flops:
     """Train one step and count its operations; where spans take turns, the mean over a step of each.
 
     The ideal is every body's forward pass, once, and as much again for the gradient of its weights: no gradient of any

@@ -1,5 +1,5 @@
 """Locality: the blocks that an objective trains, and the number of layers that its gradient passes."""
-# B batch
+# B batch, K numbers or labels of a target
 
 import copy
 from collections.abc import Callable, Collection, Iterator
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from onward.core import Label, Learner, LocalBlock, LocalTrainer, Span, TrainerSettings
@@ -59,7 +59,7 @@ def reached_blocks(learner: Learner, x: Float[Tensor, "B ..."], y: Label) -> lis
     return [sorted({owner[parameter] for parameter in update.arrived}) for update in _updates(copied, x, y)]
 
 
-def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Int64[Tensor, "B"]) -> Locality:
+def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Locality:
     """Measure how far the gradients of a learner's objectives reach, by training a copy on one batch.
 
     Objectives that share a span, as in deep supervision, are measured separately.

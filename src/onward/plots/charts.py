@@ -57,12 +57,13 @@ def lines(
     floor: Number | None = None,
     height: int = 230,
 ) -> Chart:
-    """Return curves of fractions on one pair of axes.
+    """Return curves of fractions on one pair of axes, in percent where the unit says so, else as they are.
 
     `ticks` are the tick labels of the x axis where x counts from 0; without them, round numbers. `floor` is the level
     of chance. `within` are the bounds of the y axis.
     """
-    low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within)
+    shares, times = unit.endswith("%"), 100 if unit.endswith("%") else 1
+    low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within, shares=shares)
     xs = [x for line in lines for x, _ in line.points] or [0.0]
     base = alt.Chart(alt.NamedData("points")).encode(
         x=alt.X(
@@ -74,7 +75,7 @@ def lines(
         color=_by_label(lines, [line.style.color for line in lines]),
         detail=alt.Detail("n:N"),
     )
-    scale = alt.Scale(domain=[100 * low, 100 * high], nice=False)
+    scale = alt.Scale(domain=[times * low, times * high], nice=False)
     y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=6), scale=scale)
     dashes = _by_label(lines, [line.style.dash for line in lines], alt.StrokeDash)
     shapes = _by_label(lines, [line.style.shape for line in lines], alt.Shape)
@@ -86,12 +87,16 @@ def lines(
         band = base.mark_area(clip=True).encode(y=alt.Y("l:Q", scale=scale), y2=alt.Y2("h:Q"), opacity=_picked(0.14))
         layers.append(band)
     layers.append(base.mark_line(strokeWidth=2.2, strokeJoin="round").encode(y=y, strokeDash=dashes, opacity=_picked()))
-    tooltip = [alt.Tooltip("m:N", title="line"), alt.Tooltip("x:Q", title=axis or "x"), alt.Tooltip("t:N", title="%")]
+    tooltip = [
+        alt.Tooltip("m:N", title="line"),
+        alt.Tooltip("x:Q", title=axis or "x"),
+        alt.Tooltip("t:N", title=unit.split(", ")[-1]),
+    ]
     marks = base.mark_point(filled=True, size=52, stroke=CARD, strokeWidth=1.2)
     layers.append(marks.encode(y=y, shape=shapes, tooltip=tooltip, opacity=_marked()))
     most = min(_MOST, max(2, _IN_ALL // max(1, len(lines))))
-    rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most)]}
-    rows |= {"floor": [{"y": 100 * floor}]} if floor is not None else {}
+    rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most, times)]}
+    rows |= {"floor": [{"y": times * floor}]} if floor is not None else {}
     return finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.style.label for line in lines])
 
 
@@ -173,35 +178,45 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
     )
 
 
-def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *, title: str = "") -> Chart:
-    """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note."""
+def recovery(
+    rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]],
+    *,
+    title: str = "",
+    unit: str = "test accuracy, %",
+) -> Chart:
+    """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note.
+
+    Fractions are drawn in percent where the unit says so.
+    """
+    shares, times = unit.endswith("%"), 100 if unit.endswith("%") else 1
     styles = [style for style, *_ in rows]
     names, data, step, below = _names(styles, [text for *_, text in rows])
     methods = [
         {
             "i": k,
-            "a": 100 * met,
-            "b": 100 * after,
-            "z": 100 * clean,
+            "a": times * met,
+            "b": times * after,
+            "z": times * clean,
             "m": style.label,
             "c": style.color,
             "w": style.shape,
         }
         for k, (style, met, after, clean, _) in enumerate(rows)
     ]
-    low, _ = bounds([value for _, *values, _ in rows for value in values])
+    low, _ = bounds([value for _, *values, _ in rows for value in values], shares=shares)
+    sign, digits = (", %", ".2f") if shares else ("", ".4f")
     base = alt.Chart(alt.NamedData("methods")).encode(
         y=_rows(rows),
         opacity=_picked(),
         tooltip=[
             alt.Tooltip("m:N", title="method"),
-            alt.Tooltip("a:Q", title="before, %", format=".2f"),
-            alt.Tooltip("b:Q", title="after, %", format=".2f"),
-            alt.Tooltip("z:Q", title="without the chip, %", format=".2f"),
+            alt.Tooltip("a:Q", title=f"before{sign}", format=digits),
+            alt.Tooltip("b:Q", title=f"after{sign}", format=digits),
+            alt.Tooltip("z:Q", title=f"without the chip{sign}", format=digits),
         ],
     )
-    scale = alt.Scale(domain=[100 * low, 100], nice=False)
-    axis = alt.Axis(title="test accuracy, %", grid=True, gridColor=GRID, tickCount=6, domain=False)
+    scale = alt.Scale(domain=[times * low, times], nice=False)
+    axis = alt.Axis(title=unit, grid=True, gridColor=GRID, tickCount=6, domain=False)
     at = {name: alt.X(f"{name}:Q", scale=scale, axis=axis) for name in "abz"}
     shape = alt.Shape("w:N", scale=None)
     layers = [
@@ -213,16 +228,19 @@ def recovery(rows: Sequence[tuple[SeriesStyle, Number, Number, Number, str]], *,
         base.mark_point(size=60, filled=True, yOffset=below).encode(x=at["b"], color=_own_color(), shape=shape),
         *names,
     ]
-    about = f"Recovery under {title}: test accuracy in percent before and after learning on the chip"
+    about = f"Recovery under {title}: {unit} before and after learning on the chip"
     data |= {"methods": methods}
     return finished(layers, data, step * len(rows), about, [style.label for style in styles])
 
 
-def bounds(values: Sequence[Number], within: tuple[Number, Number] | None = None) -> tuple[Number, Number]:
-    """Return the bounds of an axis of fractions, a twentieth apart at least."""
+def bounds(
+    values: Sequence[Number], within: tuple[Number, Number] | None = None, *, shares: bool = True
+) -> tuple[Number, Number]:
+    """Return the bounds of an axis of fractions, a twentieth apart at least; `shares` alone are not below 0."""
     low, high = within or (min(values), max(values))
     middle, half = (low + high) / 2, max(high - low, 0.05) / 2
-    return max(0.0, middle - half * 1.06), min(1.0, middle + half * 1.06)
+    low = middle - half * 1.06
+    return (max(0.0, low) if shares else low), min(1.0, middle + half * 1.06)
 
 
 def wrapped(text: str, most: int = 40) -> list[str]:
@@ -245,17 +263,20 @@ def _size(text: str) -> Number:
     return 1.05 * cell_len(text) + wide  # other scripts have letters as wide as two
 
 
-def _points(line: Line, number: int, most: int) -> list[dict[str, Any]]:
-    """Return the rows of a line: a mark at each point of a short one, at the end of a long one."""
+def _points(line: Line, number: int, most: int, times: int) -> list[dict[str, Any]]:
+    """Return the rows of a line, values `times` as large: a mark at each point of a short one, at a long one's end."""
+    form = ".2f" if times == 100 else ".4f"
     count = len(line.points)
     chosen = sorted({round(k * (count - 1) / (most - 1)) for k in range(most)} if count > most else range(count))
     rows = []
     for k in chosen:
         (x, y), spread = line.points[k], line.spread[k] if line.spread else 0.0
-        row = {"x": x, "y": round(100 * y, 3), "m": line.style.label, "n": number, "t": f"{100 * y:.2f}"}
+        digits = 3 if times == 100 else 5
+        value = round(times * y, digits)
+        row = {"x": x, "y": value, "m": line.style.label, "n": number, "t": f"{times * y:{form}}"}
         if any(line.spread):
-            low, high = round(100 * (y - spread), 3), round(100 * (y + spread), 3)
-            row |= {"l": low, "h": high, "t": row["t"] + (f" ± {100 * spread:.2f}" if spread else "")}
+            low, high = round(times * (y - spread), digits), round(times * (y + spread), digits)
+            row |= {"l": low, "h": high, "t": row["t"] + (f" ± {times * spread:{form}}" if spread else "")}
         rows.append(row | ({"p": 1} if count <= _MARKED or k == count - 1 else {}))
     return rows
 

@@ -1,8 +1,10 @@
 """Charts of trainings: accuracy over epochs, and that of each block."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from onward.core import EpochDone, Learner
+from onward.core.metrics import MEASURES
 from onward.plots.charts import Chart, Line
 from onward.plots.curves import curves
 from onward.plots.style import SeriesStyle
@@ -16,22 +18,21 @@ _SHOWN = 8  # blocks in one chart: as many as there are colors
 
 
 def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
-    """Return the validation accuracy after each epoch, a curve for each training.
+    """Return the validation accuracy after each epoch, a curve for each training; R2 of those that predict numbers.
 
     `labels` name them; else runs are called after their folders. Raises ValueError for one without a history, and for
-    labels of another number than trainings, or equal ones.
+    labels of another number than trainings or equal ones, and for trainings without a metric in common.
     """
     names = labels or tuple(_name(each, k) for k, each in enumerate(trained, 1))
     if len(names) != len(trained) or len(set(names)) < len(names):
         raise ValueError(f"{len(trained)} trainings need as many labels, each its own; got {', '.join(names)}")
+    histories = [_history(each) for each in trained]
+    times, unit = _scale([done for history in histories for done in history])
     lines = [
-        Line(
-            SeriesStyle(name, k, False),
-            tuple((done.epoch + 1, 100 * done.validation_accuracy) for done in _history(each)),
-        )
-        for k, (name, each) in enumerate(zip(names, trained, strict=True))
+        Line(SeriesStyle(name, k, False), tuple((done.epoch + 1, times * done.validation_accuracy) for done in history))
+        for k, (name, history) in enumerate(zip(names, histories, strict=True))
     ]
-    return curves(lines, "epochs", "validation accuracy, %", ticks=_ticks(lines))
+    return curves(lines, "epochs", unit, ticks=_ticks(lines))
 
 
 def blocks(trained: Trained) -> Chart:
@@ -44,15 +45,24 @@ def blocks(trained: Trained) -> Chart:
     if not count:
         raise ValueError("the accuracy of blocks was not recorded in this training: train it again")
     shown = min(count, _SHOWN)
+    times, unit = _scale(history)
     chosen = [round(k * (count - 1) / max(1, shown - 1)) for k in range(shown)]
     lines = [
         Line(
             SeriesStyle(f"block {block + 1}", k, False),
-            tuple((done.epoch + 1, 100 * done.block_accuracy[block]) for done in history),
+            tuple((done.epoch + 1, times * done.block_accuracy[block]) for done in history),
         )
         for k, block in enumerate(chosen)
     ]
-    return curves(lines, "epochs", "validation accuracy, %", ticks=_ticks(lines))
+    return curves(lines, "epochs", unit, ticks=_ticks(lines))
+
+
+def _scale(history: Sequence[EpochDone]) -> tuple[int, str]:
+    """Return what the metric of trainings is multiplied by, and its name with the unit."""
+    task, tasks = history[0].task, dict.fromkeys(done.task for done in history)
+    if len(tasks) > 1:
+        raise ValueError(f"trainings of {' and '.join(tasks)} have no metric in common: draw them apart")
+    return (1, "validation R2") if task == "values" else (100, f"validation {MEASURES[task]}, %")
 
 
 def _ticks(lines: list[Line]) -> list[int]:

@@ -202,6 +202,7 @@ def epoch_of(row: Mapping[str, Any]) -> EpochDone:
         train_seconds=row["train_seconds"],
         peak_memory_bytes=row.get("peak_memory_bytes", 0),
         memory_meter=row.get("memory_meter", ""),
+        task=row.get("task", "classes"),
     )
 
 

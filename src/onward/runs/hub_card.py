@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.core import Learner
+from onward.core.metrics import MEASURES, written
 from onward.runs.codec import encode
 from onward.runs.model import ModelSpec
 from onward.storage.files import read_json
@@ -69,11 +70,12 @@ def _history(learner: Learner) -> str:
     if not learner.history:
         return ""
     last = learner.history[-1]
-    outcome = f"{len(learner.history)} epochs; validation accuracy after the last one {last.validation_accuracy:.2%}."
+    measure, found = MEASURES[learner.task], written(learner.task, last.validation_accuracy)
+    outcome = f"{len(learner.history)} epochs; validation {measure} after the last one {found}."
     if not last.block_accuracy:
         return outcome
-    rows = "\n".join(f"| {k} | {value:.2%} |" for k, value in enumerate(last.block_accuracy, 1))
-    return f"{outcome}\n\n| scored block | validation accuracy |\n| --- | --- |\n{rows}"
+    rows = "\n".join(f"| {k} | {written(learner.task, value)} |" for k, value in enumerate(last.block_accuracy, 1))
+    return f"{outcome}\n\n| scored block | validation {measure} |\n| --- | --- |\n{rows}"
 
 
 def _origin(learner: Learner, folder: Path) -> str:
@@ -81,8 +83,11 @@ def _origin(learner: Learner, folder: Path) -> str:
     assert origin is not None
     run = f"Recipe `{origin.recipe}`, seed {origin.seed}, on {origin.data}"
     if not _unchanged(learner, folder):
-        return f"{run}; the weights have changed since, so its test accuracy is not stated."
-    return f"{run}: {origin.test_accuracy:.2%} on the test split, read once, with the weights of the last epoch."
+        return f"{run}; the weights have changed since, so its test {MEASURES[learner.task]} is not stated."
+    reached = written(learner.task, origin.test_accuracy)
+    return (
+        f"{run}: {MEASURES[learner.task]} {reached} on the test split, read once, with the weights of the last epoch."
+    )
 
 
 def _unchanged(learner: Learner, folder: Path) -> bool:

@@ -71,6 +71,8 @@ class Row:
     data: str
 
 
+_FEW_CLASSES = 100  # whose recalls a result lists
+
 Records = Mapping[Row, list[Record]]
 """A record for each seed, in their order."""
 
@@ -87,6 +89,9 @@ def make_record(
 ) -> dict[str, Any]:
     """Return all that documents a number: recipe, seed, data, machine, commit. Accuracies are fractions.
 
+    Of numbers to predict they are R2, of several labels the share of samples with all labels right; `test_metrics` are
+    further metrics of the default rule, `test_recall_by_class` is there for up to 100 classes.
+
     `machine` is the environment in which the run began: what it was trained with.
     """
     memory, meter = peak_memory(learner.device)
@@ -99,6 +104,9 @@ def make_record(
         "test_accuracy_by_rule": test.by_rule,
         "test_accuracy_by_block": list(test.by_block),
         "validation_accuracy": validation.of_default_rule,
+        "task": data.task,
+        "test_metrics": dict(test.metrics),
+        **_recall(data, test),
         "locality": in_words_on(recipe, data),
         "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
         "data": data.name,
@@ -113,6 +121,14 @@ def make_record(
         "peak_memory_meter": meter,
         "config": encode(recipe),
     }
+
+
+def _recall(data: Splits, test: Accuracy) -> dict[str, Any]:
+    """Return the recall of each class by name, None for one without test samples."""
+    if test.classes is None or len(data.class_names) > _FEW_CLASSES:
+        return {}
+    shares = [None if recall != recall else recall for recall in test.classes.recall]
+    return {"test_recall_by_class": dict(zip(data.class_names, shares, strict=False))}
 
 
 def foreign(recipe: Recipe, data: str, note: str) -> str:
@@ -204,7 +220,7 @@ def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
     accuracies = {"test_accuracy": result["test_accuracy"], "validation_accuracy": result["validation_accuracy"]}
     accuracies |= result["test_accuracy_by_rule"]
     for name, value in accuracies.items():
-        if not 0 <= value <= 1:
+        if not (value <= 1 if result.get("task") == "values" else 0 <= value <= 1):
             raise ValueError(f"{name} is {value!r}, which is not a fraction")
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import torch
 
 from onward.core import EpochDone, Learner, NonNegative, Range, check_fields, gradients_on
+from onward.core.metrics import measure_key
 from onward.data import Splits
 from onward.recipes import Recipe
 from onward.runs.beginning import announce, images_of
@@ -182,8 +183,12 @@ def judge(training: Training, data: Splits) -> tuple[Accuracy, Accuracy]:
 
 
 def test_values(test: Accuracy) -> dict[str, float]:
-    """Return the test accuracies for a logger, by rule."""
-    return {"test/accuracy": test.of_default_rule, **{f"test/{rule}": value for rule, value in test.by_rule.items()}}
+    """Return the test accuracies for a logger, by rule, and further metrics of the default rule."""
+    further = {measure_key(test.task): test.of_default_rule, **test.metrics}
+    return {
+        **{f"test/{name}": value for name, value in further.items()},
+        **{f"test/{rule}": value for rule, value in test.by_rule.items()},
+    }
 
 
 def conclude(

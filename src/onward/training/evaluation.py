@@ -1,7 +1,7 @@
-"""Evaluation: accuracy of every inference rule and of every block on one split."""
+"""Evaluation: accuracy of every inference rule and of every block on one split, and further metrics."""
 # N inference rules, then scored blocks; C classes
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,9 +18,10 @@ from onward.core import (
     InferenceRule,
     Learner,
     ObservedEvidence,
+    Task,
     TrainerSettings,
 )
-from onward.core.metrics import ClassMetrics, RunningError, confusion_of, rightly
+from onward.core.metrics import ClassMetrics, RunningError, RunningLabels, confusion_of, rightly
 from onward.core.renamed import Renamed
 from onward.data import Source, batches
 from onward.parts.inference.numbers import MeanValues
@@ -45,7 +46,10 @@ def unwatched(what: str, done: int, whole: int) -> None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Fractions of right predictions: by inference rule, the default rule first, and by scored block. Of numbers R2."""
+    """Fractions of right predictions: by inference rule, the default rule first, and by scored block.
+
+    Of numbers they are R2, of several labels the share of samples with all labels right (exact match).
+    """
 
     by_rule: dict[str, float]
     by_block: tuple[float, ...]
@@ -54,6 +58,9 @@ class Accuracy:
 
     Empty unless requested, and for numbers and several labels.
     """
+    task: Task = "classes"
+    metrics: Mapping[str, float] = field(default_factory=dict, compare=False)
+    """Further metrics of the default rule: balanced_accuracy; of numbers mse, mae; of labels label_accuracy, f1."""
 
     @property
     def of_default_rule(self) -> float:
@@ -145,7 +152,8 @@ class Evaluator:
         true, taken = torch.cat(pairs, dim=1).cpu()
         most = int(torch.maximum(true.max(), taken.max())) + 1
         confusion = confusion_of(true, taken, max(most, len(self.learner.class_names)))
-        return replace(result, confusion=tuple(map(tuple, confusion.tolist())))
+        further = {"balanced_accuracy": ClassMetrics(confusion).balanced_accuracy}
+        return replace(result, confusion=tuple(map(tuple, confusion.tolist())), metrics=further)
 
     def read(self, images: Source, rule: str | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield, batch by batch, the class scores of a rule [B, C], and the scores of every block [L, B, C].
@@ -156,18 +164,6 @@ class Evaluator:
         with self._evaluating():
             for evidence, _ in self._evidence(images, "predicting"):
                 yield read(evidence), evidence.block_scores
-
-    def confusion(self, images: Source) -> Int64[Tensor, "C C"]:
-        """Count the predictions of the default rule: true classes in rows, predicted ones in columns."""
-        rule = self.learner.rules[self.learner.default_rule]
-        with self._evaluating():
-            classes, pairs = 0, []
-            for evidence, y in self._evidence(images, "evaluating"):
-                scores = rule(evidence)
-                classes = scores.shape[1]
-                pairs.append(torch.stack([y, scores.argmax(dim=1)]))
-        true, taken = torch.cat(pairs, dim=1).cpu()
-        return confusion_of(true, taken, classes)
 
     def _evidence(self, images: Source, what: str) -> Iterator[tuple[Evidence, Tensor]]:
         done = 0
@@ -254,16 +250,26 @@ def tally(learner: Learner, seen: Seen, names: list[str], count: int, pairs: lis
     """
     if learner.task == "values":
         return _explained(learner, seen, names)
-    correct = torch.stack([_correct(learner, evidence, y, names, pairs) for evidence, y in seen]).sum(dim=0)
+    labels = RunningLabels() if learner.task == "labels" else None
+    correct = torch.stack([_correct(learner, evidence, y, names, pairs, labels) for evidence, y in seen]).sum(dim=0)
     fractions = (correct.double() / count).tolist()
-    return Accuracy(dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :]))
+    further = {} if labels is None else {"label_accuracy": labels.accuracy, "f1": labels.f1}
+    by_rule, by_block = dict(zip(names, fractions, strict=False)), tuple(fractions[len(names) :])
+    return Accuracy(by_rule, by_block, task=learner.task, metrics=further)
 
 
 def _correct(
-    learner: Learner, evidence: Evidence, y: Tensor, names: list[str], pairs: list[Tensor] | None
+    learner: Learner,
+    evidence: Evidence,
+    y: Tensor,
+    names: list[str],
+    pairs: list[Tensor] | None,
+    labels: RunningLabels | None,
 ) -> Int64[Tensor, "N"]:
     scores = [learner.rules[name](evidence) for name in names]
-    if pairs is not None and y.ndim == 1:
+    if labels is not None:
+        labels.add(y.bool(), scores[0] > 0)
+    elif pairs is not None:
         pairs.append(torch.stack([y, scores[0].argmax(dim=1)]))
     return torch.stack([rightly(learner.task, s, y).sum() for s in [*scores, *evidence.block_scores]])
 
@@ -280,4 +286,6 @@ def _explained(learner: Learner, seen: Seen, names: list[str]) -> Accuracy:
         for error, scores in zip(errors, estimates, strict=True):
             error.add(y, scores)
     explained = [error.r2 for error in errors]
-    return Accuracy(dict(zip(names, explained, strict=False)), tuple(explained[len(names) :]))
+    further = {"mse": errors[0].mse, "mae": errors[0].mae}
+    by_rule, by_block = dict(zip(names, explained, strict=False)), tuple(explained[len(names) :])
+    return Accuracy(by_rule, by_block, task="values", metrics=further)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from onward.core import EpochDone
+from onward.core.metrics import measure_key
 
 Values = Mapping[str, float]
 
@@ -90,7 +91,7 @@ def check_logger(logger: object) -> None:
 def values_of(done: EpochDone) -> dict[str, float]:
     """Return the numbers of an epoch by name; blocks are counted from 1."""
     return {
-        "validation/accuracy": done.validation_accuracy,
+        f"validation/{measure_key(done.task)}": done.validation_accuracy,
         **{f"validation/block_{k}": value for k, value in enumerate(done.block_accuracy, 1)},
         **{f"loss/block_{block + 1}": value for block, value in done.losses.items()},
         "speed/images_per_second": done.images_per_second,

@@ -276,6 +276,7 @@ class Training:
             train_seconds=self.train_seconds,
             peak_memory_bytes=memory,
             memory_meter=meter,
+            task=self.learner.task,
         )
 
 

@@ -9,7 +9,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
-from onward.core import EpochDone
+from onward.core import EpochDone, Task
+from onward.core.metrics import MEASURES, written
 from onward.training.loop import StepDone
 
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%@"
@@ -122,7 +123,7 @@ class Display:
             lines.append(" ".join([epoch, *_numbers(done), rate]))
             short = [epoch.removeprefix("epoch "), *_numbers(done)[:2]]
             if done.block_accuracy:
-                low, bars, high = _range(done.block_accuracy)
+                low, bars, high = _range(done.block_accuracy, done.task)
                 drawn = [] if bars.isascii() else [f"{low}{bars}{high}"]  # signs would run into the numbers
                 lines += [" ".join([*short, text, rate]) for text in (*drawn, f"{low}-{high}")]
             self.console.print(_fitting(lines, self.console.width), soft_wrap=True)
@@ -168,20 +169,25 @@ def _clock(done: int, whole: int, seconds: float) -> str:
 
 def _numbers(done: EpochDone) -> list[str]:
     loss = sum(done.losses.values()) / len(done.losses)
-    blocks = [f"blocks {compact(done.block_accuracy)}"] if done.block_accuracy else []
-    return [f"loss {loss:.3f}", f"val {done.validation_accuracy:.2%}", *blocks]
+    blocks = [f"blocks {compact(done.block_accuracy, done.task)}"] if done.block_accuracy else []
+    measure = "" if done.task == "classes" else f" {MEASURES[done.task]}"
+    return [f"loss {loss:.3f}", f"val{measure} {written(done.task, done.validation_accuracy)}", *blocks]
 
 
-def compact(accuracies: tuple[float, ...]) -> str:
-    """Return accuracies per block in percent; many blocks become a small bar chart between the worst and the best."""
+def compact(accuracies: tuple[float, ...], task: Task = "classes") -> str:
+    """Return accuracies per block in percent, or R2; many blocks become a small bar chart of their range."""
     if len(accuracies) <= 5:
-        return " ".join(f"{100 * value:.1f}" for value in accuracies)
-    return " ".join(_range(accuracies))
+        return " ".join(_short(value, task) for value in accuracies)
+    return " ".join(_range(accuracies, task))
 
 
-def _range(accuracies: tuple[float, ...]) -> tuple[str, str, str]:
+def _short(value: float, task: Task) -> str:
+    return f"{value:.3f}" if task == "values" else f"{100 * value:.1f}"
+
+
+def _range(accuracies: tuple[float, ...], task: Task) -> tuple[str, str, str]:
     low, high = min(accuracies), max(accuracies)
     encoding = getattr(sys.stderr, "encoding", None) or ""
     heights = _BARS if encoding.lower().startswith("utf") else _PLAIN_BARS
     bars = (heights[int((value - low) / max(high - low, 1e-9) * (len(heights) - 1))] for value in accuracies)
-    return f"{100 * low:.1f}", "".join(bars), f"{100 * high:.1f}"
+    return _short(low, task), "".join(bars), _short(high, task)

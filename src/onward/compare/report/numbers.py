@@ -3,6 +3,8 @@
 import math
 
 from onward.compare.comparison import Spread, UnderNoise
+from onward.core import Task
+from onward.core.metrics import MEASURES
 
 Number = int | float
 
@@ -29,7 +31,17 @@ def percent(value: float | None) -> str:
     return "–" if value is None else f"{100 * value:.2f}"
 
 
-def spread(row: Spread | UnderNoise) -> str:
-    """Write mean and deviation over chips (over seeds where chips do not differ) in percent."""
+def unit_of(task: Task) -> str:
+    """Return the metric of a task with its unit: `accuracy, %`, `exact match, %`, or `R2`."""
+    return MEASURES[task] + ("" if task == "values" else ", %")
+
+
+def reached(value: float | None, task: Task) -> str:
+    """Write a value of a task's metric without its unit: a percentage, or R2."""
+    return f"{value:.4f}" if task == "values" and value is not None else percent(value)
+
+
+def spread(row: Spread | UnderNoise, task: Task = "classes") -> str:
+    """Write mean and deviation over chips (over seeds where chips do not differ) in percent, or as R2."""
     deviation = row.chip_deviation if row.chip_deviation is not None else row.seed_deviation
-    return percent(row.mean) + ("" if deviation is None else f" ± {100 * deviation:.2f}")
+    return reached(row.mean, task) + ("" if deviation is None else f" ± {reached(deviation, task)}")

@@ -10,9 +10,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 
 from onward.compare.comparison import Comparison
 from onward.compare.report.heading import fewest_seeds, seeds, tested
-from onward.compare.report.numbers import number, percent, plain, spread
-from onward.compare.report.panels import mistakes, panels, styles_of
+from onward.compare.report.numbers import number, percent, plain, spread, unit_of
+from onward.compare.report.panels import mistakes, panels, recalls, styles_of
 from onward.compare.report.verdict import points, summary, verdicts
+from onward.core.metrics import MEASURES, further
 from onward.costs.step import MeasuredSteps
 from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
@@ -45,6 +46,9 @@ def page(comparison: Comparison, *, measured: Sequence[MeasuredSteps] = (), titl
         wide=_WIDE,
         summary=summary(all_verdicts),
         pairs=mistakes(comparison, styles),
+        recalls=recalls(comparison),
+        measure=MEASURES[comparison.task],
+        unit=unit_of(comparison.task).removeprefix("accuracy").lstrip(", "),
         dark=recolored(".plot"),
         parts=PARTS,
         figure_numbers=count(),
@@ -65,6 +69,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
+        "further": further,
         "next": next,
         "number": number,
         "plain": plain,

@@ -1,12 +1,16 @@
 """Panels: the figures below each heading of a comparison's page."""
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
+
 from onward.compare.comparison import Comparison, MethodResult, TrainingEnergy
 from onward.compare.report.heading import control_names, tested
-from onward.compare.report.numbers import number, percent, plain, spread
+from onward.compare.report.numbers import number, plain, reached, spread, unit_of
+from onward.core.metrics import MEASURES, ClassMetrics
 from onward.costs.step import MeasuredSteps, StepCost
 from onward.measure import CATEGORIES
 from onward.plots.charts import Bar, Chart, Line, bars, lines, matrix, recovery
@@ -14,6 +18,8 @@ from onward.plots.style import SeriesStyle
 
 Mistake = tuple[str, str, int, float]
 """A true class, what it was taken for, how often, and the share of the class."""
+Recall = tuple[str, int, list[float | None]]
+"""A class, how many test images it has, and the share of them that each method has right; None of no images."""
 _MANY = 20  # classes, beyond which a matrix is a blur
 _SHOWN = 8  # blocks in one figure: as many as there are colors
 
@@ -75,9 +81,38 @@ def panels(
 
 
 def _chance(comparison: Comparison) -> float | None:
-    """Return the accuracy of chance, if it is the same for all methods."""
+    """Return the accuracy of chance, if it is known and the same for all methods."""
+    if comparison.task != "classes":
+        return None
     classes = {len(method.class_names) for method in comparison.methods}
     return 1 / classes.pop() if len(classes) == 1 else None
+
+
+def _measure(comparison: Comparison) -> str:
+    """Return the metric of the methods as the first word of a title."""
+    measure = MEASURES[comparison.task]
+    return measure[:1].upper() + measure[1:]
+
+
+def recalls(comparison: Comparison) -> list[Recall]:
+    """Return how each class fares by each method; of many classes those that fare worst.
+
+    Empty for methods on other images than each other's, and where they predict no classes.
+    """
+    first, *others = comparison.methods
+    if not first.confusion or any(
+        (other.data, other.class_names) != (first.data, first.class_names) for other in others
+    ):
+        return []
+    shares = [ClassMetrics(torch.tensor(method.confusion)).recall for method in comparison.methods]
+    rows = [
+        (name, sum(counts) // len(first.seeds), [None if math.isnan(share) else share for share in recalls_of])
+        for name, counts, *recalls_of in zip(first.class_names, first.confusion, *shares, strict=True)
+    ]
+    if len(rows) <= _MANY:
+        return rows
+    there = [row for row in rows if None not in row[2]]
+    return sorted(there, key=lambda row: statistics.mean(share or 0.0 for share in row[2]))[:_MANY]
 
 
 def _noise(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
@@ -95,15 +130,16 @@ def _noise(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
         xs = [0.0, *levels] if sweep.from_zero else [float(k) for k in range(len(levels) + 1)]
         ticks = () if sweep.from_zero else ("clean", *map(plain, levels))
         drawn = [_noise_line(method, style, sweep.name, xs) for method, style in _each(comparison, styles)]
-        chart = lines(drawn, sweep.axis, title=sweep.title, ticks=ticks, within=within, floor=_chance(comparison))
-        figures.append(Figure(sweep.title, "test accuracy, %", chart))
+        unit, floor = f"test {unit_of(comparison.task)}", _chance(comparison)
+        chart = lines(drawn, sweep.axis, title=sweep.title, unit=unit, ticks=ticks, within=within, floor=floor)
+        figures.append(Figure(sweep.title, unit, chart))
     floor = "" if _chance(comparison) is None else "; the dotted line is chance"
     about = (
-        f"Accuracy on {tested(comparison)}, without noise at the left. "
+        f"{_measure(comparison)} on {tested(comparison)}, without noise at the left. "
         f"Lines are means, bands one standard deviation over {comparison.chips} chips. "
         f"All figures have one scale{floor}."
     )
-    return Panel("noise", "Accuracy under noise", about, figures, styles)
+    return Panel("noise", f"{_measure(comparison)} under noise", about, figures, styles)
 
 
 def _noise_line(method: MethodResult, style: SeriesStyle, sweep: str, xs: Sequence[float]) -> Line:
@@ -114,15 +150,17 @@ def _noise_line(method: MethodResult, style: SeriesStyle, sweep: str, xs: Sequen
 
 def _devices(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = []
+    scale, sign = (1, "") if comparison.task == "values" else (100, " %")
     for sweep in comparison.sweeps:
         if sweep.levels[0] is None:
             rows = [method.under(sweep.name)[0] for method in comparison.methods]
             drawn = [
-                Bar(style, ((0, 100 * row.mean),), f"{spread(row)} %") for style, row in zip(styles, rows, strict=True)
+                Bar(style, ((0, scale * row.mean),), f"{spread(row, comparison.task)}{sign}")
+                for style, row in zip(styles, rows, strict=True)
             ]
-            figures.append(_bar_figure(sweep.title, "test accuracy, %", drawn))
+            figures.append(_bar_figure(sweep.title, f"test {unit_of(comparison.task)}", drawn))
     about = f"Models of published devices: mean and standard deviation over {comparison.chips} chips."
-    return Panel("devices", "Accuracy on published devices", about, figures)
+    return Panel("devices", f"{_measure(comparison)} on published devices", about, figures)
 
 
 def _recovery(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
@@ -134,7 +172,7 @@ def _recovery(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
             text = f"step held {number(row.memory_bytes / 1e6)} MB"
             rows.append((style, row.met.mean, row.recovered.mean, method.clean.mean, text))
         title = f"{first.sweep} {'' if first.level is None else plain(first.level)}"
-        figures.append(Figure(title, "", recovery(rows, title=title)))
+        figures.append(Figure(title, "", recovery(rows, title=title, unit=f"test {unit_of(comparison.task)}")))
     stream = comparison.stream
     taught = "" if stream is None else f"{stream.images:,} images, {stream.batch_size} at a time, at {stream.rate:g}"
     about = (
@@ -203,7 +241,8 @@ def _to_target(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[Fi
         text = "not reached" if joules is None else f"{number(joules)} J"
         note = "" if epochs is None else f"{plain(round(epochs, 1))} epochs"
         drawn.append(Bar(style, ((0, joules or 0.0),), text, note))
-    return [_bar_figure(f"Energy to {percent(comparison.target)} % on validation", "J", drawn)]
+    target = f"{reached(comparison.target, comparison.task)}{'' if comparison.task == 'values' else ' %'}"
+    return [_bar_figure(f"Energy to {target} on validation", "J", drawn)]
 
 
 def _energies(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[tuple[TrainingEnergy, SeriesStyle]]:
@@ -222,9 +261,11 @@ def _measured(steps: MeasuredSteps) -> Panel:
 def _blocks(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     several = [(m, style) for m, style in _each(comparison, styles) if len(m.by_block) > 1]
     drawn = [Line(style, tuple((float(k), v) for k, v in enumerate(m.by_block, 1))) for m, style in several]
-    figures = [_line_figure("Accuracy per block", "block that is scored", drawn, "test accuracy, %")] if drawn else []
-    about = "Test accuracy if each scored block were asked alone. Methods with one scored block are not shown."
-    return Panel("blocks", "Accuracy per block", about, figures, [style for _, style in several])
+    name, unit = f"{_measure(comparison)} per block", f"test {unit_of(comparison.task)}"
+    figures = [_line_figure(name, "block that is scored", drawn, unit)] if drawn else []
+    measure = MEASURES[comparison.task]
+    about = f"Test {measure} if each scored block were asked alone. Methods with one scored block are not shown."
+    return Panel("blocks", name, about, figures, [style for _, style in several])
 
 
 def _blocks_by_epoch(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
@@ -241,10 +282,11 @@ def _blocks_by_epoch(comparison: Comparison, styles: Sequence[SeriesStyle]) -> P
             Line(block, tuple((float(e), statistics.mean(blocks[k])) for e, blocks in enumerate(epochs, 1)))
             for block, k in zip(own, chosen, strict=True)
         ]
-        figures.append(_line_figure(style.label, "epochs", drawn, "validation accuracy, %", legend=own))
-    about = "Accuracy on the validation split if each scored block were asked alone, after each epoch; mean over seeds."
+        figures.append(_line_figure(style.label, "epochs", drawn, f"validation {unit_of(comparison.task)}", legend=own))
+    measure = _measure(comparison)
+    about = f"{measure} on the validation split if each scored block were asked alone, after each epoch; seeds' mean."
     more = f" Of many blocks {_SHOWN} are shown, the first and the last among them." if some else ""
-    return Panel("block-curves", "Accuracy per block over epochs", about + more, figures)
+    return Panel("block-curves", f"{measure} per block over epochs", about + more, figures)
 
 
 def _spaced(count: int) -> list[int]:
@@ -263,12 +305,13 @@ def _curves(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
                 minutes.append(Line(style, tuple((r.train_seconds / 60, r.validation_accuracy) for r in curve)))
     figures = []
     if epochs:
-        unit = "validation accuracy, %"
+        unit = f"validation {unit_of(comparison.task)}"
         figures = [
             _line_figure("By epoch", "epochs", epochs, unit),
             _line_figure("By training time", "minutes", minutes, unit),
         ]
-    about = "Accuracy on the validation split after each epoch, one line per seed. Times are those of the runs."
+    measure = _measure(comparison)
+    about = f"{measure} on the validation split after each epoch, one line per seed. Times are those of the runs."
     return Panel("curves", "Training", about, figures, styles if figures else [])
 
 
@@ -276,7 +319,7 @@ def _confusion(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
     figures = [
         Figure(style.label, "", matrix(style, method.class_names, method.confusion))
         for method, style in _each(comparison, styles)
-        if len(method.class_names) <= _MANY
+        if method.confusion and len(method.class_names) <= _MANY
     ]
     about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
     return Panel("confusion", "Confusion", about, figures)
@@ -289,7 +332,7 @@ def mistakes(
     return [
         (style, worst_pairs(method.class_names, method.confusion))
         for method, style in _each(comparison, styles)
-        if len(method.class_names) > _MANY
+        if method.confusion and len(method.class_names) > _MANY
     ]
 
 

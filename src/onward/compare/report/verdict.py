@@ -64,8 +64,11 @@ class Verdict:
 
 
 def verdicts(comparison: Comparison) -> list[Verdict]:
-    """Compare every method that is not backprop with backprop on the same images, noise by noise."""
-    methods = comparison.methods
+    """Compare every method that is not backprop with backprop on the same images, noise by noise.
+
+    None of numbers to predict: how much R2 scatters over test samples is not known.
+    """
+    methods = () if comparison.task == "values" else comparison.methods
     controls = [method for method in methods if method.backprop]
     pairs = [(method, _control(method, controls)) for method in methods if not method.backprop]
     return [
@@ -123,7 +126,7 @@ def _verdict(sweep: ComparedSweep, one: tuple[MethodResult, int], other: tuple[M
     (method, _), (control, _) = one, other
     lost, error = _lost(sweep, *one)
     control_lost, control_error = _lost(sweep, *other)
-    level, chance = sweep.levels[-1], 1 / len(method.class_names)
+    level, chance = sweep.levels[-1], 1 / len(method.class_names) if method.task == "classes" else 0.0
     return Verdict(
         noise=sweep.title,
         strongest=sweep.title if level is None else f"{sweep.title} {plain(level)}",
