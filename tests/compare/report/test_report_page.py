@@ -368,3 +368,33 @@ def test_the_page_of_a_comparison_on_record_can_be_drawn(name: str):
     html = page(read(found))
     _parsed(html)
     assert len(_section(html, "confusion")) == len(found["methods"]) and len(html.encode()) < LIMIT
+
+
+def test_the_page_lists_the_recall_of_each_class():
+    html = page(read(comparison(methods=2, classes=3)))
+    _parsed(html)
+    (section,) = re.findall(r'<section id="classes">.*?</section>', html, re.DOTALL)
+    assert re.findall(r"<th scope=\"row\">(.*?)</th>", section) == ["class 0", "class 1", "class 2"]
+    assert section.count(">95.00<") == 6 and ">100<" in section
+    many = comparison(methods=1, classes=30)
+    many["methods"][0]["confusion"][7] = [0] * 7 + [50] + [50] + [0] * 21
+    (section,) = re.findall(r'<section id="classes">.*?</section>', page(read(many)), re.DOTALL)
+    names = re.findall(r"<th scope=\"row\">(.*?)</th>", section)
+    assert names[0] == "class 7" and len(names) == 20 and "that fare worst" in section
+
+
+@pytest.mark.parametrize(("task", "metrics"), [("values", {"mse": 2.5}), ("labels", {"f1": 0.5})])
+def test_a_page_of_another_task_has_its_own_metric_alone(task: str, metrics: dict[str, float]):
+    found = comparison(methods=2)
+    for method in found["methods"]:
+        method |= {"task": task, "confusion": [], "metrics": metrics}
+    html = page(read(found))
+    _parsed(html)
+    told = html.partition("<h1>")[2].partition('<script type="application/json"')[0].lower()
+    assert "accuracy" not in told.partition('<section id="claims">')[0]
+    assert ("r2 under noise" if task == "values" else "exact match under noise") in told
+    axes = [
+        layer["encoding"]["y"]["scale"]["domain"] for chart in _section(html, "noise") for layer in chart["layer"][-1:]
+    ]
+    assert all(high <= (1 if task == "values" else 100) for _, high in axes)
+    assert ('<section id="claims">' in html) == (task == "labels")
