@@ -21,7 +21,8 @@ from onward.core import TrainerSettings
 from onward.costs.step_benchmark import interleave
 from onward.measure import MemoryMeter
 from onward.modules import LocalModel, local
-from onward.nets.passes import feed_module, leading_tensor
+from onward.nets.outputs import leading_tensor
+from onward.nets.passes import feed_module
 from report import Order, begin, finish, path_of
 
 _QUICK_ROWS = 8

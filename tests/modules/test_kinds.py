@@ -20,7 +20,8 @@ from onward.algorithms import (
 from onward.core import TrainerSettings
 from onward.modules import LocalModel, cuts, local
 from onward.modules.batch import as_batch
-from onward.nets.passes import feed_module, leading_tensor
+from onward.nets.outputs import leading_tensor
+from onward.nets.passes import feed_module
 
 ALGORITHMS = (
     MonoForward(),

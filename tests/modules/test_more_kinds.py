@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from kinds import Kind
+from kinds_forms import FORMS
 from kinds_more import MORE_KINDS, AutoEncoder, Sequence, near, tokens
 from torch import nn
 
@@ -12,9 +13,10 @@ from onward.algorithms import MonoForward, PredSim
 from onward.core import TrainerSettings
 from onward.modules import LocalModel, local
 from onward.modules.batch import as_batch
-from onward.nets.passes import feed_module, leading_tensor
+from onward.nets.outputs import leading_tensor
+from onward.nets.passes import feed_module
 
-each_kind = pytest.mark.parametrize("kind", MORE_KINDS, ids=lambda kind: kind.name)
+each_kind = pytest.mark.parametrize("kind", MORE_KINDS + FORMS, ids=lambda kind: kind.name)
 _SETTINGS = TrainerSettings(learning_rate=0.01, schedule="constant")
 
 
@@ -71,7 +73,7 @@ def test_predsim_learns_it_too(kind: Kind):
 
 def test_states_that_are_handed_on_pass_a_named_cut():
     x, y = torch.randn(8, 24, 5), torch.arange(8) % 4
-    with pytest.raises(ValueError, match=r"name modules \(cut=\[\.\.\.\]\)"):
+    with pytest.raises(ValueError, match=r"these work: cut=\['layers.0', 'layers.1', 'layers.2'\]"):
         local(Sequence(bidirectional=False), (x, y), MonoForward())
     trained = local(Sequence(bidirectional=False), (x, y), MonoForward(), cut=["layers.0", "layers.1"])
     first = trained.step((x, y))

@@ -6,11 +6,13 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
+from torch.nn.utils.rnn import PackedSequence
 
 from onward.core import IGNORED
 from onward.core.gradients import ordinary
 from onward.nets.layout import Layout, channels_first
-from onward.nets.passes import batch_rows, tensors_in
+from onward.nets.outputs import tensors_in
+from onward.nets.passes import batch_rows
 
 Task = Literal["classes", "tokens", "next_token", "pixels", "labels", "values"]
 """classes: one of them [B]; tokens, pixels: one per token [B, T] or pixel [B, H, W]; next_token: the following token;
@@ -58,6 +60,8 @@ def to_device(tree: Any, device: torch.device) -> Any:
         return ordinary(tree).to(device)
     if isinstance(tree, Mapping):
         return {key: to_device(value, device) for key, value in tree.items()}
+    if isinstance(tree, PackedSequence):
+        return tree.to(device)  # pyright: ignore[reportArgumentType]
     if isinstance(tree, tuple | list):
         moved = [to_device(value, device) for value in tree]
         return type(tree)(*moved) if hasattr(tree, "_fields") else type(tree)(moved)

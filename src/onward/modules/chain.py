@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from onward.core import Auxiliary, Goodness, Learner, LocalBlock, Span, Target, WrappedGoodness, seeded
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.modules.reading import Reading
 from onward.nets.layout import channels_first
-from onward.nets.passes import Feed, batch_rows, leading_tensor, modes_kept
+from onward.nets.outputs import leading_tensor, mapped, read
+from onward.nets.passes import Feed, batch_rows, hookable, state_kept
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -61,6 +61,7 @@ def make_learner(
         )
     ended = _ended(model, example, feed)
     cuts = [part.cut for part in plan.parts[:-1]]
+    _check_unpacked(ended, cuts)
     blocks = []
     for k, head in enumerate(heads):
         body = Stretch(model, cuts, k, plan.parts[k].weights, feed, example, _bypassed(ended, cuts[k - 1]) if k else {})
@@ -174,6 +175,8 @@ class Stretch(nn.Module):
                 stack.callback(hook.remove)
             if self._enter is None:
                 entering = x if self._example.is_floating_point() else x.to(self._example.dtype)
+                if self._example.is_contiguous():  # a trainer may have laid it out with channels last
+                    entering = entering.contiguous()
             else:
                 entering = self._example.to(x.device)
                 stack.enter_context(_replayed(model, self._enter, self._bypassed, x))
@@ -202,12 +205,12 @@ def _replayed(model: nn.Module, enter: str, bypassed: dict[str, list[Any]], x: T
         def given(*args: Any, **kwargs: Any) -> Any:
             output = next(left)
             if name != enter:
-                return tree_map_only(Tensor, lambda tensor: tensor.to(x.device), output)
+                return mapped(lambda tensor: tensor.to(x.device), output)
             torch.set_rng_state(random)  # what was drawn on the way here is not this stretch's
             if on_device is not None:
                 torch.cuda.set_rng_state(on_device, x.device)
             leading = leading_tensor(output)
-            return tree_map_only(Tensor, lambda tensor: x if tensor is leading else tensor.to(x.device), output)
+            return mapped(lambda tensor: x if tensor is leading else tensor.to(x.device), output)
 
         return given
 
@@ -232,7 +235,7 @@ def _ended(model: nn.Module, example: Tensor, feed: Feed) -> list[Ended]:
     ended: list[Ended] = []
     running: list[str] = []
     with ExitStack() as stack:
-        stack.enter_context(modes_kept(model))
+        stack.enter_context(state_kept(model))
         stack.enter_context(seeded(0, torch.device("cpu")))
         model.eval()
 
@@ -241,11 +244,10 @@ def _ended(model: nn.Module, example: Tensor, feed: Feed) -> list[Ended]:
 
         def end(name: str, output: Any) -> None:
             running.pop()
-            kept = tree_map_only(Tensor, torch.Tensor.clone, output)
-            ended.append(Ended(name, running[-1] if running else "", kept))
+            ended.append(Ended(name, running[-1] if running else "", mapped(torch.Tensor.clone, output)))
 
-        for name, module in model.named_modules():
-            before = module.register_forward_pre_hook(lambda module, args, name=name: begin(name))
+        for name, module in hookable(model):
+            before = module.register_forward_pre_hook(lambda *_, name=name: begin(name))
             after = module.register_forward_hook(lambda module, args, output, name=name: end(name, output))
             stack.callback(before.remove)
             stack.callback(after.remove)
@@ -264,6 +266,16 @@ def _bypassed(ended: Sequence[Ended], cut: str) -> dict[str, list[Any]]:
     return bypassed
 
 
+def _check_unpacked(ended: Sequence[Ended], cuts: Sequence[str]) -> None:
+    for call in ended:
+        seen = read(call.output) if call.name in cuts else None
+        if seen is not None and seen.mask is not None:
+            raise ValueError(
+                f"the cut {call.name} gives packed sequences, and a learner hands on tensors: train the model by step "
+                "and fit, or let each layer unpack what it gives (pad_packed_sequence)"
+            )
+
+
 def _owned(model: nn.Module, weights: set[str]) -> tuple[list[nn.Module], list[nn.Parameter]]:
     """Return the outermost modules all of whose weights are among these, and the weights that are in none of them."""
     modules: list[nn.Module] = []
@@ -278,22 +290,39 @@ def _owned(model: nn.Module, weights: set[str]) -> tuple[list[nn.Module], list[n
 
 
 def _check_same(model: nn.Module, learner: Learner, feed: Feed, example: Tensor) -> None:
-    """Raise ValueError unless the stretches one after the other give the model's output, also for other batch sizes."""
+    """Raise ValueError unless the stretches one after the other give the model's output, also for other batches.
+
+    In evaluation mode and, where the model stands in it, in training mode, whose way through a model may be another.
+    """
     rows = batch_rows(example)
-    with modes_kept(model), seeded(0, torch.device("cpu")):
-        learner.eval()
-        for x in (example, example[: rows - 1]) if rows > 1 else (example,):
-            own = leading_tensor(feed(model, x))
-            assert own is not None
-            try:
-                stretched = x
-                for block in learner.blocks:
-                    stretched = block.body(stretched)
-                same = torch.equal(stretched.flatten(), own.flatten())
-            except (RuntimeError, ValueError, StopIteration):
-                same = False
-            if not same:
+    others = example[1:] if rows > 2 else example.flip(0)
+    training = model.training
+    for mode in (False, True) if training else (False,):
+        for x in (example, others):
+            own, again, stretched = (_output(model, learner, feed, x, mode, k) for k in range(3))
+            if own is None or (stretched is not None and torch.equal(stretched.flatten(), own.flatten())):
+                continue
+            if again is None or not torch.equal(own, again):
                 raise ValueError(
-                    f"the cuts of {type(model).__name__} form no chain: more than an activity passes them (a skip "
-                    "connection, a mask, a shape); train the model by step and fit, or cut elsewhere"
+                    f"{type(model).__name__} gives another output each time it is run on the same batch (random "
+                    "numbers of its own, a state that it keeps), so that its stretches cannot be checked against it: "
+                    "train it by step and fit"
                 )
+            raise ValueError(
+                f"the cuts of {type(model).__name__} form no chain: more than an activity passes them (a skip "
+                "connection, a mask, a shape); train the model by step and fit, or cut elsewhere"
+            )
+
+
+def _output(model: nn.Module, learner: Learner, feed: Feed, x: Tensor, mode: bool, k: int) -> Tensor | None:
+    """Return the output of the model or, for k = 2, of its stretches; None where they cannot be run on this batch."""
+    with state_kept(model), seeded(0, torch.device("cpu")):
+        learner.train(mode)
+        try:
+            if k < 2:
+                return leading_tensor(feed(model, x))
+            for block in learner.blocks:
+                x = block.body(x)
+            return x
+        except (RuntimeError, ValueError, IndexError, StopIteration):
+            return None

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded, several_values
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
-from onward.nets.passes import Feed, leading_tensor, saved_tensor_hooks
+from onward.nets.outputs import exchanged, leading_tensor, read
+from onward.nets.passes import Feed, saved_tensor_hooks
 
 
 class LocalStep:
@@ -159,8 +159,9 @@ class _Pass:
         reading, block = self.step.heads[k]
         span, ends = self.step.span_of[k], self.step.span_of[k].last == k
         if block.objective is not None and (ends or span.deep):
-            activity = leading_tensor(output)
-            assert activity is not None
+            seen = read(output)
+            assert seen is not None
+            activity, mask = seen.tensor, self.mask if seen.mask is None else seen.mask
             activity = activity.unsqueeze(1) if activity.ndim == 1 else activity
             if not ends:
                 activity = (
@@ -170,13 +171,14 @@ class _Pass:
             numbers = target.is_floating_point()  # their features are the last axis
             positions = tuple(target.shape[1:-1] if numbers else target.shape[1:]) if reading.per_token else None
             with self.step.settings.arithmetic(activity.device):
-                self.pending.append(block.loss(reading(activity, self.mask, positions), Target(target)))
+                self.pending.append(block.loss(reading(activity, mask, positions), Target(target)))
         if not ends:
             return output
         self.losses.append(self.step.learn(k, self.pending))
         self.pending = []
         leading = leading_tensor(output)
-        return tree_map_only(Tensor, lambda tensor: tensor.detach() if tensor is leading else tensor, output)
+        assert leading is not None
+        return exchanged(output, leading.detach())
 
 
 def _backward(loss: Tensor, trained: Sequence[Tensor]) -> None:

@@ -15,6 +15,7 @@ from onward.algorithms.backprop import Backprop
 from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, check_value, gradients_on
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
+from onward.modules.advice import advise
 from onward.modules.batch import as_batch, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
@@ -22,7 +23,9 @@ from onward.modules.heads import Weights, make_heads, per_position
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
 from onward.nets.layout import channels_first
-from onward.nets.passes import Feed, feed_module, leading_tensor, modes_kept
+from onward.nets.outputs import leading_tensor
+from onward.nets.passes import Feed, feed_module, modes_kept
+from onward.nets.waists import NoPathError
 
 
 @gradients_on()
@@ -59,11 +62,15 @@ def local(
     if parameter is None:
         raise ValueError(f"{type(model).__name__} has no weights: there is nothing to train")
     inputs = to_device(as_batch(example).inputs, parameter.device)
-    plan = make_plan(model, inputs, cut=cut, num_classes=num_classes, task=task, layouts=layouts, feed=feed)
+    asked: dict[str, Any] = {"num_classes": num_classes, "task": task, "feed": feed}
+    try:
+        plan = make_plan(model, inputs, cut=cut, layouts=layouts, **asked)
+    except NoPathError as error:
+        raise ValueError(f"{error}; {advise(model, inputs, **asked)}") from None
     if cut == "auto" and len(plan.parts) == 1 and not isinstance(algorithm, Backprop):
         raise ValueError(
             f"no module was found at which {type(model).__name__} may be cut, and a single block is trained by "
-            "backprop: name modules (cut=[...]), or accept one block with cut=1"
+            f"backprop: {advise(model, inputs, **asked)}"
         )
     return LocalModel(
         model,
@@ -82,7 +89,8 @@ class LocalModel:
     """A model, the heads of its blocks and their optimizers; see `onward.local`.
 
     Modes are not changed: call `model.train()` and `model.eval()` as usual; modules in evaluation mode, such as frozen
-    batch norm, stay so in a step.
+    batch norm, stay so in a step. Nor is the layout of batches and weights in memory, whatever the settings'
+    `channels_last`: a model's `view` may depend on it.
     """
 
     def __init__(
@@ -289,10 +297,7 @@ class LocalModel:
             self.ignore_index,
             self.plan.parts[-1].layout,
         )
-        mask = mask_of(inputs)
-        if self.settings.channels_last and isinstance(inputs, Tensor) and inputs.ndim == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
-        return inputs, target, mask
+        return inputs, target, mask_of(inputs)
 
     @property
     def _device(self) -> torch.device:

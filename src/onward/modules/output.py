@@ -43,7 +43,7 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
             "the model gives one score, too few for classes: take task='values', or 'labels' for yes and no"
         )
     _check_scores(seen, cast(Task, resolved))
-    _check_alone(seen)
+    check_others(seen)
     return cast(Task, resolved), outputs, shape, cast(Layout, layout)
 
 
@@ -59,10 +59,16 @@ def _check_scores(seen: Pass, task: Task) -> None:
             )
 
 
-def _check_alone(seen: Pass) -> None:
-    """Raise ValueError where weights reach other outputs alone: no loss would train them."""
+def check_others(seen: Pass) -> None:
+    """Raise ValueError where further outputs need a loss of their own: weights reach them alone, or they are one."""
     if not seen.others:
         return
+    if any(other.ndim == 0 for other in seen.others):
+        raise ValueError(
+            f"the model gives a single number with a gradient beside its scores, {list(seen.output.shape)}, such as a "
+            "loss that balances experts: no block learns from it. Leave it out with feed=lambda model, inputs: ..., "
+            "which returns the scores alone"
+        )
     reached = _weights(seen.output.grad_fn)
     for other in seen.others:
         missed = _weights(other.grad_fn) - reached

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
 from onward.modules.batch import Task
-from onward.modules.output import read_output
+from onward.modules.output import check_others, read_output
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
 from onward.nets.passes import Call, Feed, Pass, feed_module, watch
 from onward.nets.waists import below, cuts, default_cuts
@@ -90,6 +90,8 @@ def make_plan(
     _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
     _check_places(parts, last, of_task)
     owned, tied = _owners(model, seen, at)
+    if model.training:
+        _add_trained_only(model, inputs, names, feed, owned, tied)
     owned, unreached = _with_siblings(model, owned, {name for names in tied for name in names})
     parts = [
         replace(part, weights=tuple(weights), tied=tuple(names))
@@ -109,6 +111,10 @@ def check_model(model: Any) -> None:
         raise ValueError("a compiled model hides its modules: give model._orig_mod, the one that was compiled")
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a scripted model cannot be cut: give the module that it was made from")
+    try:
+        model.train(model.training)
+    except NotImplementedError:
+        raise ValueError("an exported program has no modes: give the module that it was exported from") from None
     for name, module in model.named_modules():
         if isinstance(module, nn.Embedding | nn.EmbeddingBag) and module.sparse and module.weight.requires_grad:
             raise ValueError(
@@ -130,6 +136,8 @@ def check_model(model: Any) -> None:
 def _cut_names(model: nn.Module, inputs: Any, cut: CutAt, feed: Feed) -> list[str]:
     if isinstance(cut, bool) or not isinstance(cut, str | int | Sequence):
         raise ValueError(f"cut is 'auto', a number of blocks, or a list of module names; got {cut!r}")
+    if cut == 1:
+        return []
     if cut == "auto":
         return [spot.name for spot in default_cuts(model, inputs, feed=feed)]
     if isinstance(cut, int):
@@ -150,12 +158,19 @@ def _positions(model: nn.Module, seen: Pass, names: list[str]) -> list[int]:
     positions = []
     for name in names:
         at = [index for index, call in enumerate(seen.calls) if call.name == name]
+        if name in seen.silent:
+            raise ValueError(
+                f"the cut {name} gives {seen.silent[name]}, in which no tensor is found: cut behind a module inside it "
+                "that gives one, or let it give a tensor, tuple, list, dict or dataclass"
+            )
+        if not at and isinstance(model.get_submodule(name), torch.jit.ScriptModule):
+            raise ValueError(f"the cut {name} is scripted, and hides its calls: cut behind another module")
         if not at:
             raise ValueError(f"the cut {name} is not reached by the example: the model does not call that module")
         if len(at) > 1:
             raise ValueError(
-                f"the cut {name} is called {len(at)} times in one pass, so it is not a single position: cut elsewhere; "
-                "see onward.cuts(model, example)"
+                f"the cut {name} is called {len(at)} times in one pass, so it is not a single position: cut behind a module "
+                "that is called once, and keep this one inside a block; without such a module, cut=1 is left"
             )
         positions.append(at[0])
     return sorted(positions)
@@ -168,7 +183,10 @@ def _check_cut(call: Call) -> None:
             "checkpointing off (local learning keeps the activations of one block alone), or cut behind that part"
         )
     if not call.activity.is_floating_point():
-        raise ValueError(f"the cut {call.name} gives {call.activity.dtype}, which has no gradient: cut elsewhere")
+        raise ValueError(
+            f"the cut {call.name} gives {call.activity.dtype}, and blocks learn from real numbers: cut where the "
+            "activity is float (behind abs() or view_as_real() in a module of their own), or take cut=1"
+        )
     if not call.nodes and any(p.requires_grad for p in call.module.parameters()):
         raise ValueError(
             f"the cut {call.name} gives an output without a gradient to its own weights: it is detached or computed "
@@ -177,19 +195,30 @@ def _check_cut(call: Call) -> None:
 
 
 def _check_weights_between(seen: Pass, before: int, index: int, *, last: bool = False) -> None:
-    inside = seen.calls[before + 1 : index + 1]
-    if any(next(call.module.parameters(recurse=False), None) is not None for call in inside):
+    if before < 0 or _weights_between(seen, before, index):
         return
-    if last and before >= 0:
+    if last:
         raise ValueError(
             f"there are no weights behind the cut {seen.calls[before].name}: the model's output trains the last block, "
             "so leave that cut out"
         )
-    if before >= 0:
-        raise ValueError(
-            f"there are no weights between the cuts {seen.calls[before].name} and {seen.calls[index].name}: leave one "
-            f"out"
-        )
+    raise ValueError(
+        f"there are no weights between the cuts {seen.calls[before].name} and {seen.calls[index].name}: leave one out"
+    )
+
+
+def _weights_between(seen: Pass, before: int, index: int) -> bool:
+    """Whether a weight is used between two calls; those of a module around the first may have been used before it."""
+    around = [call for call in seen.calls[before + 1 : index + 1] if [*call.module.parameters(recurse=False)]]
+    cut = seen.calls[before].name
+    inside = [call for call in around if call.name and not cut.startswith(f"{call.name}.")]
+    if inside or not around:
+        return bool(inside)
+    if any(not p.requires_grad for call in around for p in call.module.parameters(recurse=False)):
+        return True  # frozen ones are not in the graph
+    start = set(seen.calls[before].nodes[:1])
+    nodes = below(next(iter(seen.calls[index].nodes), None), start)
+    return any(isinstance(leaf, nn.Parameter) for node in nodes for leaf in _leaves_of(node))
 
 
 def _check_rows(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, task: Task, outputs: int) -> None:
@@ -257,6 +286,25 @@ def _owners(model: nn.Module, seen: Pass, at: list[int]) -> tuple[list[list[str]
         return [name_of[key] for key in sorted(keys, key=order.__getitem__) if (counts[key] > 1) == tied]
 
     return [named(keys, False) for keys in used], [named(keys, True) for keys in used]
+
+
+def _add_trained_only(
+    model: nn.Module, inputs: Any, names: list[str], feed: Feed, owned: list[list[str]], tied: list[list[str]]
+) -> None:
+    """Add to the blocks the weights that are used in training mode alone.
+
+    Raises ValueError for outputs of training mode that need a loss of their own, such as heads beside the last one.
+    """
+    try:
+        seen = watch(model, inputs, feed, own_modes=True)
+        at = _positions(model, seen, names)
+        more, _ = _owners(model, seen, at)
+    except (ValueError, RuntimeError):  # a single row in batch norm, a layer that is left out at random
+        return
+    check_others(seen)
+    known = {name for names in (*owned, *tied) for name in names}
+    for mine, found in zip(owned, more, strict=True):
+        mine += [name for name in found if name not in known]
 
 
 def _leaves_of(node: Any) -> Iterator[Tensor]:

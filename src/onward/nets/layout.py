@@ -46,6 +46,11 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
     """
     if len(shape) == 3 and shape[0] != rows and shape[1] == rows:
         return "time_first"
+    if shape and rows and shape[0] != rows and shape[0] % rows == 0:
+        raise ValueError(
+            f"{what} gives {list(shape)} for a batch of {rows}: parts of a row, such as frames, stand there as rows of "
+            "their own; cut where each row is one again, see onward.cuts(model, example)"
+        )
     if not shape or shape[0] != rows:
         raise ValueError(
             f"{what} gives {list(shape)} for a batch of {rows}: its first axis is not the batch; cut elsewhere, or "
@@ -71,7 +76,14 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool:
             return size == shape[-1]
         if size == shape[1] and not isinstance(call.module, nn.modules.batchnorm._NormBase):
             return last  # both axes are as long: what kind of layer it is decides, but batch norm follows either kind
+        if size != shape[1] and _joined(call.activity.shape, shape, len(shape) - 1 if last else 1):
+            return last
     return len(shape) == 3  # no layer tells: [B, T, D] is what most models of sequences hand on
+
+
+def _joined(made: tuple[int, ...], shape: tuple[int, ...], features: int) -> bool:
+    """Whether an activity differs in the features' axis alone from what a layer gives: it was joined with others."""
+    return len(made) == len(shape) and [a for a in range(len(shape)) if made[a] != shape[a]] == [features]
 
 
 def _made(module: nn.Module) -> tuple[int, bool] | None:

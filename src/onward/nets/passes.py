@@ -7,23 +7,25 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten
+from torch.overrides import TorchFunctionMode
 
 from onward.core import gradients_on, seeded
 from onward.core.gradients import make_trainable
+from onward.nets.outputs import leading_tensor, lengths_in, mapped, read, tensors_in
 
 Feed = Callable[[nn.Module, Any], Any]
 """How a module is called: `feed(model, inputs)` returns its output."""
 
 
 class Call(NamedTuple):
-    """One call of a module: its name, its first output tensor, the node of that tensor, and the order of the call."""
+    """One call of a module that gives a tensor."""
 
     name: str
     module: nn.Module
     activity: Tensor
+    """What is read of its output."""
     nodes: tuple[Any, ...]
-    """The graph's nodes of all output tensors, the activity's first."""
+    """The graph's nodes of all output tensors, the main one's first."""
     watched: bool
     """Whether gradients are on, and nothing else (gradient checkpointing) keeps watch over saved tensors."""
 
@@ -39,6 +41,8 @@ class Pass(NamedTuple):
     """Rows of the batch."""
     others: tuple[Tensor, ...] = ()
     """Further float outputs of the module, with their graph."""
+    silent: Mapping[str, str] = {}
+    """Modules that were called and gave no tensor: by name, the type that they gave."""
 
 
 def feed_module(model: nn.Module, inputs: Any) -> Any:
@@ -48,32 +52,13 @@ def feed_module(model: nn.Module, inputs: Any) -> Any:
     return model(*inputs) if isinstance(inputs, tuple | list) else model(inputs)
 
 
-def leading_tensor(output: Any) -> Tensor | None:
-    """Return the main tensor of an output: itself, its `logits`, or the first float tensor inside it."""
-    if isinstance(output, Tensor):
-        return output
-    for name in ("logits", "last_hidden_state"):
-        if isinstance(getattr(output, name, None), Tensor):
-            return getattr(output, name)
-    parts = output.values() if isinstance(output, Mapping) else output if isinstance(output, tuple | list) else ()
-    tensors = [tensor for tensor in map(leading_tensor, parts) if tensor is not None]
-    return next((tensor for tensor in tensors if tensor.is_floating_point()), tensors[0] if tensors else None)
-
-
-def tensors_in(tree: Any) -> list[Tensor]:
-    """Return the tensors of nested tuples, lists and dicts, in order."""
-    if isinstance(tree, Mapping):
-        tree = list(tree.values())
-    return [leaf for leaf in tree_flatten(tree)[0] if isinstance(leaf, Tensor)]
-
-
 def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
     """Return the number of rows of a batch: the length of its first tensor.
 
     Of inputs of several lengths, such as the words and the offsets of an embedding bag, the output tells which it is.
     Raises ValueError where there is no tensor.
     """
-    lengths = [len(tensor) for tensor in tensors_in(inputs) if tensor.ndim]
+    lengths = lengths_in(inputs)
     if not lengths:
         raise ValueError(
             "the inputs hold no tensor: give a tensor, a tuple of arguments or a dict of keyword arguments"
@@ -82,55 +67,141 @@ def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
 
 
 @gradients_on()
-def watch(model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_trained: bool = False) -> Pass:
-    """Run a module once in evaluation mode and record its calls; the module is not changed.
+def watch(
+    model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_trained: bool = False, own_modes: bool = False
+) -> Pass:
+    """Run a module once and record its calls: in evaluation mode, or with `own_modes` as it stands.
 
-    Random state, modes, gradients and running statistics are unchanged. `all_trained` also follows weights that are
-    frozen. Raises ValueError for a module without a float output.
+    Random state, modes, gradients and buffers, such as running statistics, are unchanged. `all_trained` also follows
+    weights that are frozen, and finds out where the batch enters. Raises ValueError for inputs that the module cannot
+    be called with, and for a module without a float output.
     """
     make_trainable(model)
-    calls, sources = [], set()
-    batch = {_address(tensor) for tensor in tensors_in(inputs)}
-    embedded: dict[bool, set[Any]] = {True: set(), False: set()}
     with ExitStack() as stack:
-        stack.enter_context(modes_kept(model))
+        stack.enter_context(state_kept(model))
         stack.enter_context(seeded(0, torch.device("cpu")))
         if all_trained:
             stack.enter_context(_all_trained(model))
-        model.eval()
-        entering, nodes = _as_sources(inputs) if all_trained else (inputs, [])
-        sources.update(nodes)
-        guard = saved_tensor_hooks()
+        if not own_modes:
+            model.eval()
+        seen = _recorded(model, inputs, feed, enter=all_trained)
+        if all_trained and not seen.sources:
+            with Entrances(inputs) as entrances:
+                seen = _recorded(model, inputs, feed, enter=False)
+            seen = seen._replace(sources=frozenset(entrances.nodes))
+    return seen
 
-        def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
-            activity = leading_tensor(output)
-            if activity is None:
-                return
-            given = tuple(t.grad_fn for t in (activity, *tensors_in(output)) if t.grad_fn is not None)
-            first = args[0] if args and isinstance(args[0], Tensor) else None
-            if isinstance(module, nn.Embedding | nn.EmbeddingBag) and given and first is not None:
-                embedded[_address(first) in batch].add(given[0])
-            watched = torch.is_grad_enabled() and saved_tensor_hooks() == guard
-            calls.append(Call(name, module, activity.detach(), given, watched))
 
-        for name, module in model.named_modules():
+def _recorded(model: nn.Module, inputs: Any, feed: Feed, *, enter: bool) -> Pass:
+    calls, silent = [], {}
+    batch = {_address(tensor) for tensor in tensors_in(inputs)}
+    embedded: dict[bool, set[Any]] = {True: set(), False: set()}
+    entering, sources = _as_sources(inputs) if enter else (inputs, set())
+    guard = saved_tensor_hooks()
+
+    def note(name: str, module: nn.Module, args: tuple, output: Any) -> None:
+        activity = read(output)
+        if activity is None:
+            silent[name] = type(output).__name__
+            return
+        given = tuple(t.grad_fn for t in (leading_tensor(output), *tensors_in(output)) if t is not None and t.grad_fn)
+        first = args[0] if args and isinstance(args[0], Tensor) else None
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag) and given and first is not None:
+            embedded[_address(first) in batch].add(given[0])
+        watched = torch.is_grad_enabled() and saved_tensor_hooks() == guard
+        calls.append(Call(name, module, activity.tensor.detach(), given, watched))
+
+    with ExitStack() as stack:
+        for name, module in hookable(model):
             hook = module.register_forward_hook(
                 lambda module, args, output, name=name: note(name, module, args, output)
             )
             stack.callback(hook.remove)
-        given = feed(model, entering)
-        output = leading_tensor(given)
+        given = _called(model, entering, feed)
+    output = leading_tensor(given)
     if output is None or not output.is_floating_point():
-        what = "no tensor" if output is None else f"a tensor of {output.dtype}"
-        raise ValueError(f"{type(model).__name__} returns {what}; a loss needs a float output, such as class scores")
+        what = (
+            f"{type(given).__name__}, in which no tensor is found" if output is None else f"a tensor of {output.dtype}"
+        )
+        raise ValueError(
+            f"{type(model).__name__} returns {what}; a loss needs a float output, such as class scores: pick it out "
+            "with feed=lambda model, inputs: ..."
+        )
     sources |= embedded[True] or (embedded[False] if not sources else set())
     others = tuple(t for t in tensors_in(given) if t is not output and t.grad_fn is not None)
-    return Pass(calls, output, frozenset(sources), batch_rows(inputs, output), others)
+    return Pass(calls, output, frozenset(sources), batch_rows(inputs, output), others, silent)
+
+
+def _called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
+    try:
+        return feed(model, inputs)
+    except TypeError as error:
+        raise ValueError(
+            f"{type(model).__name__} cannot be called with these inputs: {error}; a tensor is given as model(x), a "
+            "tuple as model(*inputs), a dict as model(**inputs); for another call give feed=lambda model, inputs: ..."
+        ) from error
+
+
+def hookable(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """Return the modules, by name, whose calls can be watched: scripted ones hide theirs."""
+    return [(name, module) for name, module in model.named_modules() if not isinstance(module, torch.jit.ScriptModule)]
 
 
 def _address(tensor: Tensor) -> int:
     """Return where a tensor's values lie; a sparse one has no single place."""
     return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
+
+
+class Entrances(TorchFunctionMode):
+    """Finds where whole numbers of a batch become floats without an embedding module: a lookup, a cast, one-hot.
+
+    Masks are left out: they enter everywhere, and nothing is computed from them alone.
+    """
+
+    def __init__(self, inputs: Any):
+        super().__init__()
+        named = inputs.items() if isinstance(inputs, Mapping) else [("", inputs)]
+        tensors = [tensor for name, tree in named if "mask" not in str(name) for tensor in tensors_in(tree)]
+        self.known = {id(tensor): tensor for tensor in tensors if tensor.dtype != torch.bool}
+        self.nodes: set[Any] = set()
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if any(id(tensor) in self.known for tensor in tensors_in([args, kwargs])):
+            return mapped(self._followed, result)
+        return result
+
+    def _followed(self, tensor: Tensor) -> Tensor:
+        if tensor.is_floating_point() or tensor.is_complex():
+            if tensor.grad_fn is None and torch.is_grad_enabled():
+                tensor = tensor.requires_grad_().clone()
+            if tensor.grad_fn is not None:
+                self.nodes.add(tensor.grad_fn)
+        elif tensor.dtype != torch.bool:
+            self.known[id(tensor)] = tensor
+        return tensor
+
+
+@contextmanager
+def state_kept(model: nn.Module) -> Iterator[None]:
+    """Bring modes and buffers back to what they were on leaving."""
+    buffers = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
+    values = [None if b is None or b.is_meta else (b._version, b.detach().clone()) for _, _, b in buffers]
+    try:
+        with modes_kept(model):
+            yield
+    finally:
+        for (module, name, buffer), value in zip(buffers, values, strict=True):
+            if buffer is not None and value is not None and not _unchanged(buffer, *value):
+                with torch.no_grad():
+                    buffer = buffer.copy_(value[1]) if buffer.shape == value[1].shape else value[1]
+            module._buffers[name] = buffer
+
+
+def _unchanged(buffer: Tensor, version: int, value: Tensor) -> bool:
+    """Whether a buffer is as it was; fused operators write without counting up its version."""
+    same = buffer._version == version
+    return same and (buffer.layout != torch.strided or torch.equal(buffer, value))
 
 
 @contextmanager
@@ -161,17 +232,14 @@ def _all_trained(model: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(False)
 
 
-def _as_sources(inputs: Any) -> tuple[Any, list[Any]]:
+def _as_sources(inputs: Any) -> tuple[Any, set[Any]]:
     """Return inputs whose float tensors stand at the start of a graph, and the nodes where they enter it."""
-    nodes: list[Any] = []
+    nodes: set[Any] = set()
 
-    def enter(value: Any) -> Any:
-        if isinstance(value, Tensor) and value.is_floating_point():
-            value = value.detach().clone().requires_grad_().clone()  # a node of its own: a leaf forbids writing to it
-            nodes.append(value.grad_fn)
-            return value
-        if isinstance(value, Mapping):
-            return {key: enter(entry) for key, entry in value.items()}
-        return type(value)(map(enter, value)) if type(value) in (tuple, list) else value
+    def enter(tensor: Tensor) -> Tensor:
+        if tensor.is_floating_point() or tensor.is_complex():
+            tensor = tensor.detach().clone().requires_grad_().clone()  # no leaf, which must not be written to
+            nodes.add(tensor.grad_fn)
+        return tensor
 
-    return enter(inputs), nodes
+    return mapped(enter, inputs), nodes

@@ -14,6 +14,10 @@ from onward.nets.passes import Call, Feed, Pass, feed_module, watch
 _MOST = 16  # blocks that are made unless somebody asks for more
 
 
+class NoPathError(ValueError):
+    """The autograd graph of a model does not lead from its inputs to its output."""
+
+
 class Cut(NamedTuple):
     """A place where a module may be cut: the output of one of its modules."""
 
@@ -131,9 +135,14 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
     """Return all spots, what is left behind the last one, and by node the spot that stands for it."""
     waists = _waists(seen.output.grad_fn, seen.sources)
     if not waists:
-        raise ValueError(
+        if seen.output.grad_fn is None and seen.others:
+            raise ValueError(
+                f"the first tensor of the output of {what}, {list(seen.output.shape)}, has no gradient, and another "
+                "one has: pick out the scores with feed=lambda model, inputs: ..."
+            )
+        raise NoPathError(
             f"no path leads from the inputs of {what} to its output in the autograd graph (is a part computed under "
-            "no_grad, or detached?); name the cuts: cut=['layer1', 'layer2']"
+            "no_grad, or detached?)"
         )
     named = _names(seen.calls, {node: position for position, node in enumerate(below(seen.output.grad_fn))})
     spots: list[Cut] = []
@@ -190,6 +199,8 @@ def _spot(index: int | None, seen: Pass, weights: int, matrices: int) -> Cut | N
     if index is None:
         return None
     call = seen.calls[index]
+    if not call.activity.is_floating_point():
+        return None
     shape = tuple(call.activity.shape)
     try:
         layout = infer_layout(shape, seen.rows, seen.calls[: index + 1], call.name)
