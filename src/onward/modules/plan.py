@@ -169,8 +169,8 @@ def _positions(model: nn.Module, seen: Pass, names: list[str]) -> list[int]:
             raise ValueError(f"the cut {name} is not reached by the example: the model does not call that module")
         if len(at) > 1:
             raise ValueError(
-                f"the cut {name} is called {len(at)} times in one pass, so it is not a single position: cut behind a module "
-                "that is called once, and keep this one inside a block; without such a module, cut=1 is left"
+                f"the cut {name} is called {len(at)} times in one pass, so it is not a single position: cut behind a "
+                "module that is called once, and keep this one inside a block; without such a module, cut=1 is left"
             )
         positions.append(at[0])
     return sorted(positions)
