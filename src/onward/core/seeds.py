@@ -1,7 +1,7 @@
 """Random seeds: each is derived from the seed of the run and the step, block or epoch that uses it."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from threading import RLock
@@ -9,6 +9,8 @@ from threading import RLock
 import torch
 
 _OPEN: ContextVar[int | None] = ContextVar("seed of the innermost `seeded`", default=None)
+
+_READERS: ContextVar[Callable[[], None] | None] = ContextVar("called for each read of the seed", default=None)
 
 _DRAWING = RLock()  # torch's generators are the process's: trainings in other threads draw before or after, not between
 
@@ -53,4 +55,17 @@ def current_seed() -> int | None:
 
     In a training step it depends on step and block, so that seeds derived from it are the same in a resumed run.
     """
+    note = _READERS.get()
+    if note is not None:
+        note()
     return _OPEN.get()
+
+
+@contextmanager
+def seed_readers(note: Callable[[], None]) -> Iterator[None]:
+    """Call `note` each time that `current_seed` is asked for inside the `with`."""
+    token = _READERS.set(note)
+    try:
+        yield
+    finally:
+        _READERS.reset(token)

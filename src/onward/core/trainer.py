@@ -10,13 +10,13 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from onward.core.block import LocalBlock
+from onward.core.draws import SeededDraws
 from onward.core.few_values import several_values
 from onward.core.gradients import gradients_on, make_trainable, ordinary
 from onward.core.learner import Learner
 from onward.core.optimizer import BlockOptimizer
 from onward.core.pieces import Piece, split
 from onward.core.recompute import statistics_kept
-from onward.core.seeds import derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Label, Stream, Target
 from onward.core.span import Span
@@ -38,7 +38,7 @@ class LocalTrainer:
         make_trainable(learner)
         self.learner = learner
         self.settings = settings
-        self.seed = seed
+        self.draws = SeededDraws(seed)
         self.first_piece = first_piece  # the number of the first micro-batch, where others train those before it
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
 
@@ -56,12 +56,11 @@ class LocalTrainer:
 
     def _enter(self, x: Images, y: Label, step: int) -> tuple[Stream, Target]:
         x, y = ordinary(x), ordinary(y)
-        with seeded(derive_seed(self.seed, step, "prepare"), x.device):
+        with self.draws.open(x.device, step, "prepare"):
             x = self.learner.prepare(x)
         if self.settings.channels_last and x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
-        generator = torch.Generator(x.device).manual_seed(derive_seed(self.seed, step, "supervision"))
-        return self.learner.supervision.train_view(x, y, generator)
+        return self.learner.supervision.train_view(x, y, self.draws.generator(x.device, step, "supervision"))
 
     @gradients_on()
     def update(
@@ -156,9 +155,9 @@ class LocalTrainer:
     @contextmanager
     def _open(self, block: int, step: int, device: torch.device, again: bool, piece: int) -> Iterator[None]:
         piece += self.first_piece
-        seed = derive_seed(self.seed, step, block, *([piece] if piece else []))
+        draws = self.draws.open(device, step, block, *([piece] if piece else []))
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
-        with several_values(), seeded(seed, device), self.settings.arithmetic(device), counted:
+        with several_values(), draws, self.settings.arithmetic(device), counted:
             yield
 
 

@@ -5,6 +5,8 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from onward.core import numbers
+
 
 class Dropout(nn.Module):
     """Sets units to zero with probability `p` while training, and scales the others by 1 / (1 - p).
@@ -30,7 +32,7 @@ def drop_(x: Float[Tensor, "B ..."], p: float) -> Float[Tensor, "B ..."]:
     """Apply the same dropout in place, without a graph."""
     if x.device.type != "cpu":
         return nn.functional.dropout(x, p, inplace=True)
-    return x.mul_(_kept(x, p)).mul_(torch.tensor(1 / (1 - p), dtype=x.dtype))
+    return x.mul_(_kept(x, p)).mul_(numbers(1 / (1 - p), x.dtype, x.device))
 
 
 def _kept(x: Tensor, p: float) -> Bool[Tensor, "B ..."]:

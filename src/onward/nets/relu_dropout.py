@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from onward.core import numbers
 from onward.nets.dropout import drop_
 
 
@@ -37,5 +38,5 @@ class _ReluDropout(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         (kept,) = ctx.saved_tensors
-        scale = torch.tensor(1 / (1 - ctx.p), dtype=kept.dtype)
+        scale = numbers(1 / (1 - ctx.p), kept.dtype, kept.device)
         return torch.ops.aten.threshold_backward(gradient, kept, 0).mul_(scale), None

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from itertools import chain
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from onward.core import Stream
 from onward.parts.handoff.norms import UnitLength
+from onward.parts.ops.one_hot import one_hot
 from onward.parts.supervision.labels import LabeledViews
 
 
@@ -23,7 +23,7 @@ class LabelOnTop(LabeledViews):
     """
 
     def write(self, x: Float[Tensor, "B ..."], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B V"]:
-        return torch.cat([x.flatten(1), F.one_hot(labels, self.num_classes).to(x.dtype)], dim=1)
+        return torch.cat([x.flatten(1), one_hot(labels, self.num_classes, x.dtype)], dim=1)
 
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
         return (torch.cat([x.flatten(1), x.new_full((len(x), self.num_classes), 1 / self.num_classes)], dim=1),)

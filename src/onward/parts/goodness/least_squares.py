@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from onward.core import Goodness, Target
 from onward.parts.ops.activity import widen
 from onward.parts.ops.feature_maps import as_map
+from onward.parts.ops.one_hot import one_hot
 
 
 class LeastSquares(Goodness):
@@ -56,10 +57,14 @@ class LeastSquares(Goodness):
             return
         with torch.autocast(activity.device.type, enabled=False):
             features = self._features(activity)
-            labels = F.one_hot(target.label, self.answers.shape[1]).to(features.dtype)
+            labels = one_hot(target.label, self.answers.shape[1], features.dtype)
             self.products.addmm_(features.T, features)
             self.answers.addmm_(features.T, labels)
-        self._stale = True
+
+    def train(self, mode: bool = True) -> "LeastSquares":
+        """Solve again after a training: set here and not in a step, which a graph may repeat without Python."""
+        self._stale = self._stale or mode
+        return super().train(mode)
 
     def _features(self, activity: Tensor) -> Float[Tensor, "B F"]:
         if activity.ndim > 2:

@@ -4,11 +4,11 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from onward.core import Objective, Target
+from onward.parts.ops.one_hot import one_hot
 
 
 @dataclass(frozen=True)
@@ -19,4 +19,4 @@ class SquaredError(Objective):
     signed: ClassVar[bool] = False
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
-        return (scores - F.one_hot(target.label, scores.shape[1])).square().sum(dim=1)
+        return (scores - one_hot(target.label, scores.shape[1], scores.dtype)).square().sum(dim=1)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from onward.core import Count, Label, Stream, Supervision, Target
+from onward.parts.ops.one_hot import one_hot
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class LabelInInput(LabeledViews):
         return (self._overwrite(x, torch.full((len(x), self.num_classes), 1 / self.num_classes, device=x.device)),)
 
     def write(self, x: Float[Tensor, "B ..."], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B ..."]:
-        return self._overwrite(x, torch.nn.functional.one_hot(labels, self.num_classes))
+        return self._overwrite(x, one_hot(labels, self.num_classes, x.dtype))
 
     def _overwrite(self, x: Float[Tensor, "B ..."], values: Tensor) -> Float[Tensor, "B ..."]:
         flat = x.flatten(1)
@@ -113,5 +114,5 @@ def draw_wrong_labels(
 def signed_target(labels: Int64[Tensor, "N"], views: int) -> Target:
     """Return the target of `views` views, of which the first is real."""
     sign = -torch.ones_like(labels)
-    sign[: len(labels) // views] = 1
+    sign[: len(labels) // views].fill_(1)
     return Target(label=labels, sign=sign, views=views)
