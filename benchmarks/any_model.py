@@ -1,4 +1,4 @@
-"""Networks of somebody's own, trained locally and by backprop: accuracy at a tuned rate, memory and time of a step.
+"""Any networks, trained locally and by backprop: accuracy at a tuned rate, memory and time of a step.
 
 One file of results for each network; those that are there are not measured again unless asked for (`--only gpt2`).
 ResNet-18 and EfficientNet need timm, BERT, ViT and GPT-2 transformers (`onward[models]`), EfficientNet's weights
@@ -107,10 +107,10 @@ def tuned(subject: Subject, contender: Contender, task: Task, epochs: int) -> tu
     metric, sign = _metric(subject), -1 if _metric(subject) == "bits" else 1
     for at in range(len(rates) + 1):
         if at == len(rates):
-            found = max(tried, key=lambda rate: sign * tried[rate])
-            if min(rates) < found < max(rates):
+            best_rate = max(tried, key=lambda rate: sign * tried[rate])
+            if min(rates) < best_rate < max(rates):
                 break
-            rates.append(found / 3 if found == min(rates) else found * 3)
+            rates.append(best_rate / 3 if best_rate == min(rates) else best_rate * 3)
         rate = rates[at]
         try:
             model = train(subject, contender, task, rate, subject.seeds[0], epochs)
@@ -266,8 +266,8 @@ def _memory(stock: Any, step: Callable[[], Any], rows: dict[str, Tensor]) -> Cos
     step()  # all optimizer state exists from now on
     with MemoryMeter(stock, rows.values()) as meter:
         step()
-    found = meter.by_category
-    return Costs(rows, meter.peak, found["activations"] + found["workspace"])
+    by_category = meter.by_category
+    return Costs(rows, meter.peak, by_category["activations"] + by_category["workspace"])
 
 
 def _seconds(step: Callable[[], Any]) -> float:

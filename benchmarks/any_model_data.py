@@ -40,8 +40,8 @@ class Rows:
 
     def batch(self, rows: Tensor) -> Any:
         """Return a batch as loaders give it: a pair, or a dict."""
-        found = {name: tensor[rows] for name, tensor in self.tensors.items()}
-        return (found["x"], found["labels"]) if "x" in found else found
+        batch = {name: tensor[rows] for name, tensor in self.tensors.items()}
+        return (batch["x"], batch["labels"]) if "x" in batch else batch
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Task:
 
 def images(name: str, numbers: tuple[int, int, int], *, size: int, rgb: bool = False) -> Task:
     """Return the first images of an image set, brought to `size` pixels, in [-1, 1] (rgb) or to mean 0."""
-    found = load(DataSettings(name=name))
+    splits = load(DataSettings(name=name))
 
     def rows(images: Any, number: int) -> dict[str, Tensor]:
         x = images.pixels[:number].float() / 255
@@ -64,7 +64,7 @@ def images(name: str, numbers: tuple[int, int, int], *, size: int, rgb: bool = F
             x = torch.nn.functional.interpolate(x, size=(size, size), mode="bilinear", antialias=True)
         return {"x": (x - 0.5) / 0.5 if rgb else (x - 0.25) / 0.33, "labels": images.labels[:number]}
 
-    parts = zip((found.train, found.validation, found.test), numbers, strict=True)
+    parts = zip((splits.train, splits.validation, splits.test), numbers, strict=True)
     train, validation, test = (rows(part, number) for part, number in parts)
     return Task(f"{name}, {numbers[0]:,} images", train, validation, test)
 
@@ -116,8 +116,10 @@ def languages(*, length: int, rows: tuple[int, int, int] = (4000, 800, 1600)) ->
     splits: list[list[tuple[str, int]]] = [[], [], []]
     for label, code in enumerate(_LANGUAGES):
         locale = Locale(code)
-        found = {str(n) for names in (locale.languages, locale.territories, locale.currencies) for n in names.values()}
-        names = sorted(found)
+        names_of_locales = {
+            str(n) for names in (locale.languages, locale.territories, locale.currencies) for n in names.values()
+        }
+        names = sorted(names_of_locales)
         drawn.shuffle(names)
         first, second = round(0.6 * len(names)), round(0.8 * len(names))
         for split, part, count in zip(splits, (names[:first], names[first:second], names[second:]), rows, strict=True):

@@ -80,9 +80,9 @@ def row(algorithm: Algorithm, course: Course, splits: Splits, rates: tuple[float
     """Choose the rate of a method on validation images, then learn with every seed and test."""
     tried = {rate: run(algorithm, course, splits, splits.validation, rate, TUNING)[0] for rate in rates}
     rate = max(tried, key=lambda rate: final(tried[rate]))
-    found = [run(algorithm, course, splits, splits.test, rate, seed) for seed in course.seeds]
-    last = [final(accuracy) for accuracy, _ in found]
-    learning = found[0][1]
+    runs = [run(algorithm, course, splits, splits.test, rate, seed) for seed in course.seeds]
+    last = [final(accuracy) for accuracy, _ in runs]
+    learning = runs[0][1]
     return {
         "data": course.data,
         "method": type(algorithm).__name__,
@@ -92,9 +92,9 @@ def row(algorithm: Algorithm, course: Course, splits: Splits, rates: tuple[float
         "seeds": len(last),
         "accuracy": mean(last),
         "deviation": stdev(last) if len(last) > 1 else None,
-        "forgetting": mean(forgetting(accuracy) for accuracy, _ in found),
+        "forgetting": mean(forgetting(accuracy) for accuracy, _ in runs),
         **sizes(learning, course, splits),
-        "by_task": [[seen(accuracy, task) for task in range(TASKS)] for accuracy, _ in found],
+        "by_task": [[seen(accuracy, task) for task in range(TASKS)] for accuracy, _ in runs],
     }
 
 
@@ -137,8 +137,8 @@ def right(learner: Learner, asked: Samples, classes: Int64[Tensor, "2"]) -> floa
     """Return the share of the images of some classes that are told right among all ten, by the last block."""
     chosen = torch.isin(asked.labels, classes)
     rule = "last_block" if "last_block" in learner.rules else None
-    found = learner.predict(asked.pixels[chosen], rule=rule)
-    return float((found == asked.labels[chosen]).double().mean())
+    predicted = learner.predict(asked.pixels[chosen], rule=rule)
+    return float((predicted == asked.labels[chosen]).double().mean())
 
 
 def seen(accuracy: Float[Tensor, "T T"], task: int) -> float:

@@ -39,8 +39,8 @@ def main() -> None:
             trainer.step(x[:2], y[:2], step=0)
             with MemoryMeter(trainer, (x, y)) as meter:
                 trainer.step(x, y, step=1)
-            found = meter.by_category
-            moving[type(algorithm).__name__] = (found["activations"] + found["workspace"]) / 1e6
+            by_category = meter.by_category
+            moving[type(algorithm).__name__] = (by_category["activations"] + by_category["workspace"]) / 1e6
         rows.append({"layers": depth, "greedy_mb": moving["DeeperForward"], "backprop_mb": moving["Backprop"]})
     for row in rows:
         row["greedy_of_8_layers"] = row["greedy_mb"] / rows[0]["greedy_mb"]

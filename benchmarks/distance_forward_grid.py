@@ -103,10 +103,10 @@ def measure(grid: Grid, algorithm: Algorithm, data: Splits) -> dict[str, Any]:
     except ValueError as error:
         return {"failed": str(error)}
     training.finish()
-    found = training.evaluator.accuracy(data.validation)
+    accuracy = training.evaluator.accuracy(data.validation)
     return {
-        "rules": {name: round(100 * value, 2) for name, value in found.by_rule.items()},
-        "blocks": [round(100 * value, 2) for value in found.by_block],
+        "rules": {name: round(100 * value, 2) for name, value in accuracy.by_rule.items()},
+        "blocks": [round(100 * value, 2) for value in accuracy.by_block],
         "seconds": round(time.perf_counter() - started, 1),
     }
 

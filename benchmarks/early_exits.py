@@ -27,7 +27,7 @@ def curve(folder: Path) -> list[dict[str, Any]]:
     data = load(recipe.data)
     scores = tuple(learner.score_blocks(split.pixels) for split in (data.validation, data.test))
     whole = float((scores[1].sum(dim=0).argmax(dim=1) == data.test.labels).double().mean())
-    found = trade_off(
+    points = trade_off(
         (scores[0], scores[1]),
         (data.validation.labels, data.test.labels),
         block_costs(learner, data.test.pixels[:1]),
@@ -35,7 +35,7 @@ def curve(folder: Path) -> list[dict[str, Any]]:
     )
     return [
         {"recipe": recipe.name, "margin": margin, "accuracy": right, "lost": whole - right, "compute": share}
-        for margin, right, share in found
+        for margin, right, share in points
     ]
 
 

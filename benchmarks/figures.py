@@ -33,11 +33,11 @@ def main() -> None:
 
 def stacked(rows: Sequence[tuple[str, Row]], parts: Sequence[str], unit: str, scale: float, title: str):
     """Return one bar for each row, cut into parts, with their sum behind it."""
-    found = []
+    bar_rows = []
     for name, row in rows:
         values = tuple((k, scale * row[part]) for k, part in enumerate(parts))
-        found.append(Bar(SeriesStyle(name, 0, False), values, f"{sum(value for _, value in values):,.0f} {unit}"))
-    return bars(found, unit, title=title, kinds=parts, legend=True)
+        bar_rows.append(Bar(SeriesStyle(name, 0, False), values, f"{sum(value for _, value in values):,.0f} {unit}"))
+    return bars(bar_rows, unit, title=title, kinds=parts, legend=True)
 
 
 def depth(rows: Sequence[Row]):
@@ -53,9 +53,9 @@ def exits(rows: Sequence[Row]):
     """Return, for each recipe, the accuracy lost over the share of compute, both in percent; lost upside down."""
     lines = []
     for index, recipe in enumerate(dict.fromkeys(row["recipe"] for row in rows)):
-        found = [r for r in rows if r["recipe"] == recipe and r["lost"] <= _LOST]
+        points = [r for r in rows if r["recipe"] == recipe and r["lost"] <= _LOST]
         lines.append(
-            Line(SeriesStyle(recipe, index, False), tuple((100 * r["compute"], 100 * r["lost"]) for r in found))
+            Line(SeriesStyle(recipe, index, False), tuple((100 * r["compute"], 100 * r["lost"]) for r in points))
         )
     return curves(lines, "share of all operations, %", "test accuracy lost, points", falling=True)
 

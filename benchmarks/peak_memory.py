@@ -22,13 +22,13 @@ def main() -> None:
 
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
-    data, found = shapes_like(recipe, Path("no-data-needed")), {}
+    data, memory_of = shapes_like(recipe, Path("no-data-needed")), {}
     own, *controls = variants(recipe)
     pieces = Variant(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
     for variant in (own, pieces, *controls):
         benchmark = StepBenchmark(variant, recipe, data, order.device)
-        found[variant.name] = benchmark.memory()
-    moving = {name: _moving(memory) for name, memory in found.items()}
+        memory_of[variant.name] = benchmark.memory()
+    moving = {name: _moving(memory) for name, memory in memory_of.items()}
     return [
         {
             "contender": name,
@@ -36,11 +36,11 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
             "precision": recipe.trainer.precision,
             **{category: memory.by_category[category] / 1e6 for category in CATEGORIES},
             "total": memory.peak / 1e6,
-            "of_backprop": memory.peak / found["backprop"].peak,
+            "of_backprop": memory.peak / memory_of["backprop"].peak,
             "moving_of_backprop": moving[name] / moving["backprop"],
             "peak_of_floor": memory.peak / memory.floor,
         }
-        for name, memory in found.items()
+        for name, memory in memory_of.items()
     ]
 
 

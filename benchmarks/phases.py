@@ -24,8 +24,8 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
     for variant in variants(recipe)[:2]:
         benchmark = StepBenchmark(variant, recipe, data, order.device)
         benchmark.step()
-        found = benchmark.phases(order.steps)
-        seconds = {phase: sum(row.seconds for row in found if row.phase == phase) for phase in PHASES}
+        phases = benchmark.phases(order.steps)
+        seconds = {phase: sum(row.seconds for row in phases if row.phase == phase) for phase in PHASES}
         named = {"net": recipe.name, "contender": variant.name, "batch": recipe.batch_size}
         rows.append({**named, "precision": recipe.trainer.precision, **seconds})
     return rows

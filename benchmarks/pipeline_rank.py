@@ -55,9 +55,9 @@ def main(name: str, steps: int, quick: bool, out: Path, device: torch.device) ->
     if ranks.writes:
         sizes = [stop - first for first, stop in plan["stages"]]
         rate = median(rates[1:])
-        found = {"rate": rate, "step": recipe.batch_size / rate, "sent": sent, "stages": sizes}
-        found |= {"predicted": plan["work"] / plan["step"], "predicted_step": plan["step"], "work": plan["work"]}
-        out.write_text(json.dumps(found))
+        result = {"rate": rate, "step": recipe.batch_size / rate, "sent": sent, "stages": sizes}
+        result |= {"predicted": plan["work"] / plan["step"], "predicted_step": plan["step"], "work": plan["work"]}
+        out.write_text(json.dumps(result))
     _leave_together(ranks)
 
 
@@ -69,8 +69,8 @@ def _plan(recipe: Recipe, data: Splits, spec: ModelSpec, stages: int, device: to
     costs = block_costs(LocalTrainer(learner, recipe.trainer), *batch)
     placed = place(costs.step, costs.entering, possible_cuts(learner.turns, len(learner.blocks)), stages)
     seconds = [sum(costs.step[k] for k in stage) for stage in placed]
-    found = simulate(seconds, [costs.entering[stage.start] for stage in placed[1:]], _LOOPBACK, 1)
-    return {"stages": [[stage.start, stage.stop] for stage in placed], "step": found.step, "work": sum(seconds)}
+    simulation = simulate(seconds, [costs.entering[stage.start] for stage in placed[1:]], _LOOPBACK, 1)
+    return {"stages": [[stage.start, stage.stop] for stage in placed], "step": simulation.step, "work": sum(seconds)}
 
 
 def _random(batch_size: int, steps: int) -> Splits:

@@ -15,18 +15,18 @@ def main() -> None:
 
 def _row(name: str, processes: int, order: Order) -> dict[str, Any]:
     """Predict and measure; processes that have to share a core cannot be as fast as on devices of their own."""
-    found, cores = measure(name, processes, order), len(os.sched_getaffinity(0))
-    predicted = max(found["predicted_step"], found["work"] / cores)
+    steps, cores = measure(name, processes, order), len(os.sched_getaffinity(0))
+    predicted = max(steps["predicted_step"], steps["work"] / cores)
     return {
         "net": name,
         "processes": processes,
         "cores": cores,
         "predicted_ms": 1e3 * predicted,
-        "measured_ms": 1e3 * found["step"],
-        "measured_over_predicted": found["step"] / predicted,
-        "ms_on_devices_of_their_own": 1e3 * found["predicted_step"],
-        "speedup_on_devices_of_their_own": found["work"] / found["predicted_step"],
-        "blocks_of_each_stage": " ".join(map(str, found["stages"])),
+        "measured_ms": 1e3 * steps["step"],
+        "measured_over_predicted": steps["step"] / predicted,
+        "ms_on_devices_of_their_own": 1e3 * steps["predicted_step"],
+        "speedup_on_devices_of_their_own": steps["work"] / steps["predicted_step"],
+        "blocks_of_each_stage": " ".join(map(str, steps["stages"])),
     }
 
 

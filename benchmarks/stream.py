@@ -25,7 +25,7 @@ from onward.runs.model import spec_for
 from report import Order, begin, finish
 
 _OF_SHARD, _GROUP = 1000, 100  # images of a shard, and of a row group: those of the hub have 100 as well
-_ALONE = 40  # batches that the loader makes with nobody else at work
+_ALONE = 40  # batches of the loader with no other process at work
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _alone(recipe: Recipe, data: Splits, order: Order) -> dict[str, Any]:
-    """Time the loader with nobody else at work, from its second batch on."""
+    """Time the loader with no other process at work, from its second batch on."""
     batches = _loader(recipe, data, order).epoch(0)
     started = time.perf_counter()
     next(batches)
@@ -77,7 +77,7 @@ def _training(recipe: Recipe, data: Splits, order: Order) -> dict[str, Any]:
     watched.end()
     started = time.perf_counter()
     again = list(islice(_loader(recipe, data, order).epoch(0, start=middle), len(seen)))
-    found = time.perf_counter() - started
+    seconds = time.perf_counter() - started
     return {
         "steps": order.steps,
         "step_s": median(whole[1:]),
@@ -85,7 +85,7 @@ def _training(recipe: Recipe, data: Splits, order: Order) -> dict[str, Any]:
         "waiting_s": sum(waits[1:]) / order.steps,
         "waiting_share": sum(waits[1:]) / sum(whole[1:]),
         "resumed": "same samples" if _same(seen, again) else "OTHER SAMPLES",
-        "resuming_s": found,
+        "resuming_s": seconds,
         "memory_growth": sizes[-1] / sizes[order.steps // 4 + 1] - 1,
         "peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
     }
@@ -108,11 +108,11 @@ class _Watched:
         pieces = self.decoded(*arguments, workers=workers)
         while True:
             started = time.perf_counter()
-            found = next(pieces, None)
+            images = next(pieces, None)
             self.seconds += time.perf_counter() - started
-            if found is None:
+            if images is None:
                 return
-            yield found
+            yield images
 
 
 def _loader(recipe: Recipe, data: Splits, order: Order) -> TrainLoader:

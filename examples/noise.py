@@ -26,7 +26,7 @@ def main() -> list[tuple[float, float]]:
     settings = TrainerSettings(learning_rate=0.002)
     learner = onward.fit(MonoForward(features=128), MLP(width=100, depth=2), data, epochs=10)
     print(f"without noise {accuracy(learner, data):.2%}")
-    found = []
+    points = []
     for chip in range(5):
         there = copy.deepcopy(learner)
         with noisy(there, NOISES, seed=chip):
@@ -34,8 +34,8 @@ def main() -> list[tuple[float, float]]:
             online = OnlineLearning(there, settings)
             for images, labels in zip(data.train.pixels.split(50), data.train.labels.split(50), strict=True):
                 online.partial_fit(images, labels)
-            found.append((arrived, accuracy(there, data)))
-    return found
+            points.append((arrived, accuracy(there, data)))
+    return points
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ __version__ = "0.1.0"
 
 
 def _modules() -> dict[str, str]:
-    """Return the module that each name is of, as the type checkers' file says it; a room is a module itself."""
+    """Return the module of each public name, read from the stub file; a room is a module itself."""
     tree = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: node.module or "" for node in imports for alias in node.names}

@@ -41,7 +41,7 @@ class Registry:
         self._aliases |= dict.fromkeys(aliases, name)
 
     def find(self, name: str, *, package: str | None = None) -> Any:
-        """Return what has a name. Raises ValueError saying what to install or register; `package` brought it once."""
+        """Return what has a name. Raises ValueError with what to install or register; `package` brought it once."""
         known = self._known(name)
         if known is None:
             raise ValueError(_unknown(self, name, package))

@@ -54,10 +54,10 @@ def likely(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {' or '.join(close)}?)" if close else ""
 
 
-def let_the_first_speak() -> None:
-    """Of several processes that torchrun started on a host and that have the same to say, hold back all but the first.
+def hold_back_all_but_first() -> None:
+    """Of the processes that torchrun started on a host, delay all but the first, so that one alone prints an error.
 
-    torchrun ends them when the first has ended; one that is alone with what it has to say comes to say it.
+    torchrun ends them when the first has ended; an error of a later one alone is printed after the delay.
     """
     if os.environ.get("LOCAL_RANK", "0") != "0" and "TORCHELASTIC_RUN_ID" in os.environ:
         time.sleep(_FIRST)
@@ -65,7 +65,7 @@ def let_the_first_speak() -> None:
 
 @contextlib.contextmanager
 def open_ended() -> Iterator[None]:
-    """Let a command's work go on when whoever reads standard output or error leaves, as `| head -1` does.
+    """Continue the work of a command when the reader of its output closes the pipe, as `| head -1` does.
 
     What a stream's encoding lacks is written out as an escape.
     """
@@ -78,7 +78,7 @@ def open_ended() -> Iterator[None]:
 
 
 class _OpenEnded:
-    """A text stream; once its reader has left, what is written to it goes nowhere."""
+    """A text stream that drops its text once the reader has closed the pipe."""
 
     def __init__(self, stream: Any):
         self._stream = stream

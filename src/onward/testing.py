@@ -103,7 +103,7 @@ def check_spans(case: Case) -> None:
 
 
 def check_learning(case: Case) -> None:
-    """It learns what can be learned, and every other rule knows more than chance."""
+    """It learns what can be learned, and every other rule is above chance."""
     learner = case.trained
     accuracies = {rule: accuracy(learner, images()[1], rule) for rule in learner.rules}
     assert accuracies[learner.default_rule] > 0.8, accuracies

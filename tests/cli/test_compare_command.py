@@ -249,4 +249,4 @@ def test_a_run_that_is_missing_or_damaged_is_one_line(capsys: pytest.CaptureFixt
     (run / "result.json").unlink()
     assert "result.json is gone: put that file there again" in _error(capsys, "report", str(run))
     (run / "model.json").unlink()
-    assert "has not finished; go on with: onward train --resume" in _error(capsys, "report", str(run))
+    assert "has not finished; resume it with: onward train --resume" in _error(capsys, "report", str(run))

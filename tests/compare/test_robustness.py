@@ -85,7 +85,7 @@ def test_a_stopped_run_goes_on(quick: Recipe, place: RunOptions):
     made = obtain(quick, data, place)
     for name in ("result.json", "model.json"):
         (made.folder.path / name).unlink()
-    with pytest.raises(ValueError, match="has not finished; go on with: onward train --resume"):
+    with pytest.raises(ValueError, match="has not finished; resume it with: onward train --resume"):
         open_run(made.folder.path)
     with trained_here(made.folder.path), pytest.raises(ValueError, match="is being trained by another process"):
         obtain(quick, data, place)

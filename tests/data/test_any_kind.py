@@ -54,7 +54,7 @@ def test_the_rank_says_the_kind_unless_told(shape, kind, found):
 def test_images_of_many_channels_are_told_apart_by_the_smallest_side(shape, shown):
     images = DRAW.integers(0, 255, shape, dtype=np.uint8)
     assert from_arrays(images, LABELS, kind="images").shape == shown
-    with pytest.raises(ValueError, match="say kind='images'"):
+    with pytest.raises(ValueError, match="give kind='images'"):
         from_arrays(images, LABELS)
 
 

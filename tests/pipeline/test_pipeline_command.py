@@ -1,4 +1,4 @@
-"""What a user types: torchrun, flags that belong together, and a pipeline on paper."""
+"""What a user types: torchrun, flags that belong together, and a simulated pipeline."""
 
 import os
 import re

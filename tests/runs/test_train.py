@@ -208,7 +208,7 @@ def test_a_method_of_ones_own_is_refused_before_anything_is_written(toy_recipe: 
 def test_a_stopped_run_has_no_model_yet_and_says_how_to_go_on(toy_recipe: Recipe, place: RunOptions):
     run = RunFolder.create(place.runs_dir, toy_recipe, {}).path
     for use in (load_model, open_run, lambda path: export_model(path, place.runs_dir / "out")):
-        with pytest.raises(ValueError, match=r"has not finished; go on with: onward train --resume .*seed-0"):
+        with pytest.raises(ValueError, match=r"has not finished; resume it with: onward train --resume .*seed-0"):
             use(run)
 
 

@@ -4,7 +4,7 @@ Goodness: mean square of each channel in the cells of a grid, taken to class sco
 trained. Objective: softmax cross-entropy. Handoff: pool, then each sample divided by its root mean square. One pass; no
 negative data. A last block, trained beside the others, classifies what they hand on (fusion).
 
-Built from the released code. Differs from it: fusion sees features before dropout; the last epoch's weights count.
+Built from the released code. Differs from it: fusion reads features before dropout; the last epoch's weights count.
 """
 
 from dataclasses import dataclass

@@ -23,7 +23,7 @@ class DeepSupervision(Algorithm):
 
     @property
     def standardize(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the local algorithm wants standardized images."""
+        """Whether the local algorithm takes standardized images."""
         return self.of.standardize
 
     def __call__(self, net: Net, num_classes: int) -> Learner:

@@ -1,6 +1,6 @@
 """Distance-Forward (Wu et al. 2024), a RECONSTRUCTION with class anchors: the label's anchor must win by a margin.
 
-Only the abstract and readers' notes were at hand. Goodness: cosine between the activity's direction, averaged in a
+From the abstract and readers' notes alone. Goodness: cosine between the activity's direction, averaged in a
 grid, and an anchor per class. Objective: N-pair margin against all other anchors. Handoff: unit length. Collaboration:
 pairs of neighbors (DF-O), with random feedback inside a pair (DF-R), or none. One pass; no negative data.
 

@@ -1,6 +1,6 @@
 """Distance-Forward (Wu et al. 2024), a RECONSTRUCTION with labels in the input: right pairs must win by a margin.
 
-Only the abstract and readers' notes were at hand. Each training image enters with its label and with K wrong ones.
+From the abstract and readers' notes alone. Each training image enters with its label and with K wrong ones.
 Goodness: mean of the squared activity. Objective: N-pair margin, max(m + g_neg - g_pos, 0) + penalty * g_neg for one
 wrong label (as a reader noted it). Handoff: unit length. Collaboration: pairs of neighbors (DF-O), with random
 feedback inside a pair (DF-R), or none. Inference: try every label.

@@ -33,7 +33,7 @@ class EarlyExits(Algorithm):
 
     @property
     def standardize(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
-        """Whether the local algorithm wants standardized images."""
+        """Whether the local algorithm takes standardized images."""
         return self.of.standardize
 
     @property

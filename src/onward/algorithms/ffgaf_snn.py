@@ -1,6 +1,6 @@
 """FFGAF-SNN (arXiv 2507.23643), a RECONSTRUCTION: spiking layers that learn with no surrogate gradient.
 
-The abstract was at hand. Body: a layer of leaky integrate-and-fire neurons over several time steps. Goodness: a learned
+From the abstract alone. Body: a layer of leaky integrate-and-fire neurons over several time steps. Goodness: a learned
 projection of the neurons' potentials, which do not see the threshold, so that their gradient is exact: the spiking
 non-linearity is a black box. Objective: cross-entropy, in which hard classes have to win by more. Handoff: the spikes,
 pooled. One pass; no negative data.

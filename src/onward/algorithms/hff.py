@@ -1,6 +1,6 @@
 """HFF, hyperspherical Forward-Forward (arXiv 2605.00082), a RECONSTRUCTION: unit-length prototypes of the classes.
 
-The abstract was at hand. Goodness: cosine between the activity's direction and a learned prototype per class.
+From the abstract alone. Goodness: cosine between the activity's direction and a learned prototype per class.
 Objective: softmax cross-entropy of the cosines; the other classes are the negatives, so one pass learns and one pass
 predicts. Handoff: unit length.
 

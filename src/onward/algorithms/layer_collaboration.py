@@ -4,7 +4,7 @@ As supervised Forward-Forward: mean square, a threshold, unit length, the label 
 real view is sigma(g + gamma - threshold) with gamma the goodness of the other layers, held fixed: a number per sample
 travels beside the input, and no gradient does. Inference: try every label.
 
-The abstract and others' code were at hand. Differs: gamma is that of the earlier layers, where the paper's other form
+From the abstract and others' code. Differs: gamma is that of the earlier layers, where the paper's other form
 takes all of them.
 """
 

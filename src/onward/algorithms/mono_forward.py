@@ -1,6 +1,6 @@
 """Mono-Forward (Gong, Li, Abdulla; arXiv 2501.09238), a RECONSTRUCTION: every layer learns a projection to the classes.
 
-The abstract and readers' notes were at hand. Goodness: G = a M^T, with a matrix M per layer. Objective: softmax
+From the abstract and readers' notes. Goodness: G = a M^T, with a matrix M per layer. Objective: softmax
 cross-entropy, whose gradient trains M and the layer together. Handoff: the activity, pooled, as it is. One pass; no
 negative data. It is the loss `pred` of local error signals (2019) without bias.
 

@@ -4,8 +4,8 @@ Goodness: mean of the squared activity. Objective: softplus(-alpha (g_real - g_c
 Handoff: unit length. Intrinsic class pattern: a fixed random pattern per class beside the image, in place of pixels
 that are written over. Inference: try every label.
 
-The method's body was not at hand, but code and notes that build on it. Inferred: that a pattern is of random bits, its
-size, that alpha 4 goes with a mean over a sum of squares whose scale differs, optimizer, network, the inference rules.
+From code and notes that build on the paper, not its text. Inferred: that a pattern is of random bits, its size,
+that alpha 4 goes with a mean over a sum of squares whose scale differs, optimizer, network, the inference rules.
 """
 
 from dataclasses import dataclass

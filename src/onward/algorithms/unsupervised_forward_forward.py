@@ -39,9 +39,9 @@ class UnsupervisedForwardForward(Algorithm):
     peer_weight: NonNegative = 0.03
     """Weight of peer normalization; 0: none."""
     grid: Annotated[int, Range(1, 64)] = 2
-    """Cells on each side of the grid in which the read-out sees a map."""
+    """Cells on each side of the grid in which the read-out reads a map."""
     read_from: Whole = 1
-    """First layer that the read-out sees (of a shorter network: the last); the paper leaves out layer 0."""
+    """First layer that the read-out reads (of a shorter network: the last); the paper leaves out layer 0."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""

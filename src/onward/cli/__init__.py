@@ -11,23 +11,23 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from onward.cli.words import CommandLineError, Mistakes, fitted
-from onward.screen import let_the_first_speak, likely, open_ended, say
+from onward.screen import hold_back_all_but_first, likely, open_ended, say
 
 _USAGE = """usage: onward [--with FILE.py] COMMAND ...
 
   list [WORD]              algorithms, recipes and data sets; recipes with test accuracy and minutes
-  show RECIPE              a recipe as it is: every setting, its controls, what is on record
+  show RECIPE              every setting of a recipe, its controls and its records
   train [RECIPE]           carry out a recipe; without a name, the default on scikit-learn's digits
-  train --resume RUN       go on with a run that was stopped
+  train --resume RUN       resume a run that was stopped
   evaluate RUN             accuracy of a finished run, by inference rule and by block
   predict RUN IMAGE...     class, confidence and the scores of each block
   export RUN --out DIR     a model, and its training step, for other runtimes: onnx, torch, c, js
   measure RECIPE           operations, time and memory of a training step, beside backprop's
   compare RECIPE...        accuracy, also under noise, memory, time and energy side by side; a page with figures
   report RUN...            the same page for finished runs
-  simulate RECIPE          a pipeline over many devices on paper: step time, utilization, memory of each stage
-  reproduce RECIPE         run it with several seeds and stand the result beside the published number
-  queue FILE               train what a list of recipes and seeds names and is not on record yet
+  simulate RECIPE          a simulated pipeline over many devices: step time, utilization, memory of each stage
+  reproduce RECIPE         train it with several seeds, and compare with the published number
+  queue FILE               train those of a list of recipes and seeds that have no record yet
   results                  make results/RESULTS.md from the recorded runs
   completion SHELL         a script that completes commands and recipes in bash, zsh or fish
 
@@ -77,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _refuse(lines: Iterable[object]) -> int:
     """Print a user's error, and return the exit code 2."""
-    let_the_first_speak()
+    hold_back_all_but_first()
     for line in lines:
         say(f"onward: {_without_number(line)}", error=True)
     return 2

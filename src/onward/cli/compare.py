@@ -39,19 +39,19 @@ from onward.storage.typed import from_json, to_json
 
 USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
 
-Puts recipes of one data set side by side. Finished runs below --runs-dir are used; stopped ones go on; what is missing
-is trained. Then each is evaluated on the test split, clean and under noise on several chips, and a step of each is
+Puts recipes of one data set side by side. Finished runs below --runs-dir are used, stopped ones resumed and missing
+ones trained. Then each is evaluated on the test split, clean and under noise on several chips, and a step of each is
 measured beside backprop through the same network. Prints tables and writes OUT.json and OUT.html. Every evaluation is
-kept in its run's folder, so a comparison that was stopped goes on where it was.
+kept in its run's folder, so that a stopped comparison continues where it was.
 
-  --noise NAME...          mismatch, shot, impulse, bits (these four unless told otherwise), offset, programming, read,
+  --noise NAME...          mismatch, shot, impulse, bits (these four by default), offset, programming, read,
                            stuck, sensor, neuron, activity, activity-bits; other levels: mismatch=0.1,0.3;
                            a published device, such as pcm-day; or none
   --chips INT              chips of each noise (5)
   --seeds INT              runs of each recipe, seeds 0 to N-1 (1)
   --same                   give all the network, data, epochs, batch size and precision of the first recipe
   --test-images INT        evaluate on the first images of the test split only
-  --recover NAME...        also learn on chips with this noise, such as mismatch=0.3, and show what comes back
+  --recover NAME...        also learn on chips with this noise, such as mismatch=0.3, and show the recovered accuracy
   --recover-images INT     images that a chip learns from (2000); --recover-batch INT at a time (16);
   --recover-rate FLOAT     share of the recipe's learning rate (0.1)
   --target FLOAT           validation accuracy to which energy is counted; else the best that all reach
@@ -64,8 +64,8 @@ kept in its run's folder, so a comparison that was stopped goes on where it was.
 
 REPORT_USAGE = """usage: onward report RUN... [--FLAG VALUE ...]
 
-Draws the page of `onward compare` for finished runs, whatever they are; runs that differ in their seed alone are one
-method. Shows the noise and chips that all of them have been evaluated under already, or what is named. Flags are those
+Draws the page of `onward compare` for any finished runs; runs that differ in their seed alone are one
+method. Shows the noise and chips that all of them have been evaluated under already, or those named. Flags are those
 of `onward compare`, but for --seeds and --same; OUT is `report` unless named.
 """
 
@@ -110,7 +110,7 @@ class CompareArguments(ReportArguments):
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward compare`. Raises ValueError for what a user can mend."""
+    """Carry out `onward compare`. Raises ValueError for a user's error."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
@@ -127,7 +127,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def run_report(words: Sequence[str]) -> None:
-    """Carry out `onward report`. Raises ValueError for what a user can mend."""
+    """Carry out `onward report`. Raises ValueError for a user's error."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(REPORT_USAGE), end="")
         return

@@ -17,7 +17,7 @@ from onward.training import Accuracy
 from onward.training.progress import stages
 
 _SHOWN = 20  # classes that are shown one by one
-_ADVICE = "a run is evaluated on the images that it was trained on, which --data-dir says where to find"
+_ADVICE = "a run is evaluated on the images that it was trained on, whose folder --data-dir names"
 
 
 @dataclass(frozen=True)
@@ -27,15 +27,15 @@ class EvaluateArguments:
     split: Literal["test", "validation", "train"] = "test"
     """Which images."""
     data_dir: Path | None = None
-    """Folder with one parquet folder per named set, else $ONWARD_DATA, else the hub; or a moved folder's new place."""
+    """Folder with one parquet folder per named set, else $ONWARD_DATA, else the hub; or the path of a moved folder."""
     data: str | None = None
-    """Other images with the same classes: a folder of one's own, or the name of a set, whose test split is taken."""
+    """Other images with the same classes: a folder of images, or the name of a set, whose test split is taken."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward evaluate`. Raises ValueError for what a user can mend."""
+    """Carry out `onward evaluate`. Raises ValueError for a user's error."""
     order = parse(EvaluateArguments, "evaluate", words, advice=_ADVICE)
     RunFolder.open(model_folder(order.run))
     if order.data is not None and order.split != "test":
@@ -56,7 +56,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _show(title: str, accuracy: Accuracy, names: Sequence[str]) -> None:
-    """Print what every read-out is worth, and how each class fares and is confused with others."""
+    """Print the accuracy of every read-out and class, and the class it is most confused with."""
     read = {**accuracy.by_rule, **{f"scored block {k}": value for k, value in enumerate(accuracy.by_block)}}
     metrics, measure = accuracy.classes, MEASURES[accuracy.task]
     if metrics is not None:
@@ -67,8 +67,8 @@ def _show(title: str, accuracy: Accuracy, names: Sequence[str]) -> None:
         rows = [(name, [f"{100 * value:.2f}"]) for name, value in read.items()]
         show_table(title, ["read-out", f"{measure} %"], rows)
     if metrics is None:
-        found = [(name, [value]) for name, value in further(accuracy.metrics)]
-        show_table(f"further metrics of {next(iter(accuracy.by_rule))}", ["metric", "value"], found)
+        values = [(name, [value]) for name, value in further(accuracy.metrics)]
+        show_table(f"further metrics of {next(iter(accuracy.by_rule))}", ["metric", "value"], values)
     if metrics is None or len(names) > _SHOWN:
         return
     counts = metrics.confusion.sum(1).tolist()

@@ -41,7 +41,7 @@ class ExportArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward export`. Raises ValueError for what a user can mend."""
+    """Carry out `onward export`. Raises ValueError for a user's error."""
     order = parse(ExportArguments, "export", words)
     if order.format == "onward" and not order.learning:
         _export_folder(order)

@@ -22,7 +22,7 @@ class RecipeFlags:
     trainer: TrainerSettings
     """How every block is optimized."""
     epochs: Count
-    """Times through the training split (cascade: for each span)."""
+    """Passes over the training split (cascade: for each span)."""
     batch_size: Count
     """Images per step."""
     seed: Seed

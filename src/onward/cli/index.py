@@ -19,7 +19,7 @@ _MADE_FROM = ("algorithms/*.py", "recipes/*.py", "recipes/*/*.py", "data/named.p
 
 
 class RecipeRow(NamedTuple):
-    """What is listed of a recipe."""
+    """The entry of a recipe in the list."""
 
     name: str
     method: str
@@ -28,7 +28,7 @@ class RecipeRow(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """What the records of a recipe came to: mean test accuracy, a fraction, and minutes of a training."""
+    """Summary of the records of a recipe: mean test accuracy, a fraction, and minutes of a training."""
 
     test: float
     minutes: float
@@ -50,7 +50,7 @@ class Listed(NamedTuple):
 
 
 def read_index() -> Listed:
-    """Return what the file has, and what installed packages announce."""
+    """Return what the file has, and the entries of installed packages."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
     descriptions = kept if kept["sources"] == sources() else described()
     own = Listed(
@@ -108,7 +108,7 @@ def _recipe_row(recipe: Any) -> RecipeRow:
 
 
 def _with_packages(index: Listed) -> Listed:
-    """Add what installed packages announce; they are imported for it, and torch with them."""
+    """Add the entries of installed packages, which are imported for this, and torch with them."""
     from onward import registry
     from onward.recipes.known import known_recipes
 
@@ -129,7 +129,7 @@ def _first_line(described: Any) -> str:
 
 
 def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]:
-    """Return by recipe, as it is called today, what the records below a folder say; what cannot be read is left out.
+    """Return by recipe, under its current name, the summary of the records below a folder; unreadable ones are skipped.
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
     """

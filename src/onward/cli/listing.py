@@ -13,10 +13,10 @@ from onward.screen import likely, shown
 
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
 
-Names algorithms, recipes and data sets. Beside a recipe: test accuracy in percent (mean of its recorded seeds), minutes
-of a training on the machine of the record, how far the gradient of an objective reaches, and what is trained; numbers
-on a copy of a data set that is not the public one are named as such. Records below results/ here count before those
-that came with onward.
+Lists algorithms, recipes and data sets. Of a recipe: test accuracy in percent (mean of its recorded seeds), minutes of
+a training on the machine of the record, how far the gradient of an objective reaches, and what is trained; numbers on
+a copy of a data set that is not the public one are marked. Records below results/ here replace those that came with
+onward.
 
   WORD                     recipes with this word in name, method, data set or description
   --method METHOD          recipes of one method, such as DeeperForward
@@ -27,7 +27,7 @@ _LEAST = 30  # columns that a description needs beside a name
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward list`. Raises ValueError for what a user can mend."""
+    """Carry out `onward list`. Raises ValueError for a user's error."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(_USAGE), end="")
         return

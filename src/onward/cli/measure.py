@@ -55,7 +55,7 @@ class MeasureArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward measure`. Raises ValueError for what a user can mend."""
+    """Carry out `onward measure`. Raises ValueError for a user's error."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
@@ -114,7 +114,7 @@ def _measured_energy(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
 
 
 def _spikes(every: Sequence[StepCost]) -> list[tuple[str, list[str]]]:
-    """Write what a prediction costs the layers of a network that spikes, and what they would cost without spikes."""
+    """Return the cost of a prediction in a spiking network, and the cost without spikes, as rows."""
     spike_costs = [row.spikes for row in every]
     if not any(spike_costs):
         return []

@@ -10,7 +10,7 @@ from onward.runs.model import check_model_there
 
 
 def first_recipe(words: Sequence[str], command: str) -> Recipe:
-    """Return the recipe that a command's first word names. Raises CommandLineError if none stands there."""
+    """Return the recipe that a command's first word names. Raises CommandLineError if it is missing."""
     if not words or words[0].startswith("-"):
         raise CommandLineError(f"no recipe named: onward {command} RECIPE; `onward list` shows all")
     return find_recipe(words[0])

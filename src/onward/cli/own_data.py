@@ -22,12 +22,12 @@ from onward.screen import likely
 _STEPS = 2000  # about what a small set is trained for
 _EPOCHS = (5, 60)  # the fewest and the most
 _SIDE = 32  # pixels that images of several sizes are brought to
-_WIDTH = 48  # channels, made to fit the classes where a method asks for it
+_WIDTH = 48  # channels, made to fit the classes where a method needs it
 _FLAGS = ("--data", "--method", "--net")
 
 
 def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return what --data, --method and --net say, and all other words. CommandLineError for one without a value."""
+    """Return the values of --data, --method and --net, and all other words. CommandLineError for one with none."""
     values: dict[str, str] = {}
     left: list[str] = []
     waiting = ""
@@ -76,7 +76,7 @@ def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
     steps = max(1, len(data.train) // batch)
     recipe = Recipe(
         name=method.lower().replace("-", "_"),
-        description=f"{'images' if images else 'data'} of one's own",
+        description=f"{'images' if images else 'data'} of your own",
         algorithm=algorithm,
         net=net,
         data=settings,
@@ -101,7 +101,7 @@ def fitted_net(algorithm: Algorithm, net: Architecture, data: Splits) -> Archite
         except ValueError:
             continue
         return fitting
-    return net  # what is wrong is said when it is trained
+    return net  # errors are raised when it is trained
 
 
 def _settings(name: str, words: Sequence[str]) -> DataSettings:

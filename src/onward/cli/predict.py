@@ -42,7 +42,7 @@ class PredictArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward predict`. Raises ValueError for what a user can mend; images before and after are answered."""
+    """Carry out `onward predict`. Raises ValueError for a user's error; images before and after are answered."""
     order = parse(PredictArguments, "predict", words)
     if not order.images:
         raise ValueError("no image named: onward predict RUN IMAGE...")
@@ -98,7 +98,7 @@ class _Table:
         self.rows.append([name, self.names[best], shares[best], *shares])
 
     def write(self) -> None:
-        """Write the file, and say so."""
+        """Write the file, and print its path."""
 
         def fill(path: Path) -> None:
             with open(path, "w", newline="", encoding="utf-8") as file:
@@ -111,7 +111,7 @@ class _Table:
 
 
 def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Iterator[tuple[list[str], Images]]:
-    """Read image files batch by batch; what is said of those that cannot be read goes to `refused`."""
+    """Read image files batch by batch; errors of those that cannot be read are added to `refused`."""
     for start in range(0, len(names), _BATCH):
         read: dict[int, Tensor] = {}
         for k, name in enumerate(names[start : start + _BATCH], start):
@@ -124,7 +124,7 @@ def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Itera
 
 
 def _image(name: str, spec: ModelSpec) -> Tensor:
-    """Read an image file as the network takes it. Raises ValueError for what is none, saying what to name instead."""
+    """Read an image file as the network takes it. Raises ValueError with the remedy for what is none."""
     if name == "-":
         raise ValueError("standard input is not read: name image files")
     if not Path(name).exists():

@@ -23,7 +23,7 @@ from onward.screen import say
 @dataclass(frozen=True)
 class QueueArguments:
     plan: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FILE")]
-    """A recipe and its seeds per line, most wanted first: `asge-mnist-cpu 0-4`; a # begins a remark."""
+    """A recipe and its seeds per line, by priority: `asge-mnist-cpu 0-4`; a # begins a comment."""
     data_dir: Path | None = None
     """Folder with one parquet folder per named data set; otherwise $ONWARD_DATA, otherwise the hub."""
     runs_dir: Path = Path("runs")
@@ -33,13 +33,13 @@ class QueueArguments:
     parallel: int = 1
     """Trainings side by side."""
     hours: float | None = None
-    """Stop before this time is over; what is being trained then has a checkpoint."""
+    """Stop before this time is over; running trainings write a checkpoint."""
     dry: bool = False
     """Print what is missing and how long it may take; train nothing."""
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward queue`. Raises ValueError for what a user can mend, SystemExit after a signal."""
+    """Carry out `onward queue`. Raises ValueError for a user's error, SystemExit after a signal."""
     order = parse(QueueArguments, "queue", words)
     jobs, device = read_plan(order.plan, find_recipe), choose_device(order.device)
     options = ["--device", order.device, "--runs-dir", str(order.runs_dir)]
@@ -74,7 +74,7 @@ def run(words: Sequence[str]) -> None:
         return
     asked = queue.carry_out()
     if asked is not None:
-        say(f"stopped after checkpoints; go on with: onward queue {order.plan}", error=True)
+        say(f"stopped after checkpoints; resume it with: onward queue {order.plan}", error=True)
         raise SystemExit(128 + asked)
     if queue.failed:
         raise ValueError(f"{len(queue.failed)} failed: {', '.join(f'{job.name} {job.seed}' for job in queue.failed)}")

@@ -16,7 +16,7 @@ _TEXT = 14  # columns before the text of a line
 
 
 def report(folder: RunFolder, result: dict) -> None:
-    """Print the numbers of a finished run and where it lies."""
+    """Print the numbers of a finished run and its path."""
     task = result.get("task", "classes")
     others = [f"{rule} {written(task, value)}" for rule, value in result["test_accuracy_by_rule"].items()]
     name = f"test {MEASURES[task]}".ljust(_TEXT - 1)

@@ -28,7 +28,7 @@ class ReproduceArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward reproduce`. Raises ValueError for what a user can mend."""
+    """Carry out `onward reproduce`. Raises ValueError for a user's error."""
     order = parse(ReproduceArguments, "reproduce", words)
     if order.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
@@ -47,7 +47,7 @@ def run(words: Sequence[str]) -> None:
 def _recorded(recipe: Recipe, options: RunOptions) -> Mapping[str, Any]:
     """Return the result on record for this recipe and seed, or train it and put it on record.
 
-    A record of the public images goes before one of another copy of them.
+    A record of the public images is preferred to one of another copy of them.
     """
     for path in filed_on_any_images(RESULTS, recipe.name, recipe.seed):
         if (record := read_record(path)).recipe.identity() == recipe.identity():

@@ -19,13 +19,13 @@ class ResultsArguments:
     folder: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="FOLDER")] = RESULTS
     """Folder with runs/RECIPE/seed-N.json."""
     into: Path | None = None
-    """Text file with lines `<!-- results -->` and `<!-- /results -->`: each method's best CIFAR-10 row goes between."""
+    """Text file with lines `<!-- results -->` and `<!-- /results -->`: for each method's best CIFAR-10 row."""
     leaderboard: Path | None = None
-    """Markdown file to write the leaderboard to, its charts in figures/ beside it; counts what trainings cost."""
+    """Markdown file to write the leaderboard to, its charts in figures/ beside it; counts operations of trainings."""
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward results`. Raises ValueError for what a user can mend."""
+    """Carry out `onward results`. Raises ValueError for a user's error."""
     order = parse(ResultsArguments, "results", words)
     if not (order.folder / "runs").is_dir():
         raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")

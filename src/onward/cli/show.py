@@ -28,7 +28,7 @@ class ShowArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward show`. Raises ValueError for what a user can mend."""
+    """Carry out `onward show`. Raises ValueError for a user's error."""
     recipe = find_recipe(parse(ShowArguments, "show", words).recipe)
     say(recipe.name)
     for line in literal(recipe).splitlines():
@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
-    """Yield what there is to say of a recipe, a title and a text each; `known` are records that came along."""
+    """Yield sections about a recipe, a title and a text each; `known` are the records of the index."""
     if recipe.published:
         published = recipe.published
         spread = "" if published.deviation is None else f" ± {100 * published.deviation:.2f}"
@@ -57,19 +57,19 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
 
 
 def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[str]:
-    """Return what a recipe came to, a line for each set of images: by the records here, or those that came along."""
+    """Return the results of a recipe, a line for each set of images: of the records here, or those of the index."""
     by_data: dict[str, list[Record]] = defaultdict(list)
     for folder in (name, *former(name)):
         for path in sorted((RESULTS / "runs" / folder).rglob("seed-*.json")):
-            numbers = read_record(path)
-            by_data[numbers.data].append(numbers)
+            record = read_record(path)
+            by_data[record.data].append(record)
     parts = [
         (_reached(runs), data, _cost(len(runs), fmean(run.result["train_seconds"] for run in runs) / 60), label)
         for data, runs in by_data.items()
     ]
     if not parts and name in known:
-        came = known[name]
-        parts = [(f"{100 * came.test:.2f} %", came.data, _cost(came.seeds, came.minutes), label)]
+        summary = known[name]
+        parts = [(f"{100 * summary.test:.2f} %", summary.data, _cost(summary.seeds, summary.minutes), label)]
     return ["  ".join(part for part in line if part) for line in parts]
 
 

@@ -66,7 +66,7 @@ class SimulateArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward simulate`. Raises ValueError for what a user can mend."""
+    """Carry out `onward simulate`. Raises ValueError for a user's error."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return

@@ -17,7 +17,7 @@ Row = tuple[str, Sequence[str]]
 
 _FRAME = 3  # columns that one cell's padding and border take
 _HEAD = 16  # the longest word of a head that is not broken
-_PAPER = 160  # width of a file or a pipe, unless COLUMNS says otherwise
+_PAPER = 160  # width of a file or a pipe, unless COLUMNS is set
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -43,7 +43,7 @@ def show_table(title: str, heads: Sequence[str], rows: Sequence[Row], *, out: Co
 
 
 def tell(text: str) -> None:
-    """Print a sentence: a terminal breaks it between words, a file or a pipe gets it on one line."""
+    """Print a sentence: broken between words on a terminal, on one line in a file or a pipe."""
     console().print(Text(shown(text)), soft_wrap=not sys.stdout.isatty())
 
 

@@ -34,21 +34,21 @@ USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
 Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,
 result. Without a recipe, the default trains on scikit-learn's digits.
 
-  --epochs INT             times through the training split
+  --epochs INT             passes over the training split
   --batch-size INT         images per step
-  --control NAME           train a control of the recipe in its place: backprop, deep_supervision, recompute,
+  --control NAME           train a control of the recipe instead: backprop, deep_supervision, recompute,
                            accumulate or random_features
   --seed INT               weights, order, augmentation and dropout
   --data-dir PATH          local named sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
   --device NAME            cpu, cuda, cuda:1 or auto
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
-  --workers N              processes that decode a streamed set (one per core that is left over)
+  --workers N              processes that decode a streamed set (one per spare core)
   --log tensorboard        write the numbers of every epoch for TensorBoard too, into the run folder
-  --data DIR               a folder of one's own: budget, widths and name are made to suit it
+  --data DIR               a folder of your images: budget, widths and name are chosen for it
   --method M, --net N      what to train on it (predsim, TinyCNN); `onward list` shows others
   --init RUN               begin with the weights of a finished run, for the same classes or others
-  --resume RUN             go on with a run that was stopped; with --epochs train a finished one on
+  --resume RUN             resume a run that was stopped; with --epochs train a finished one further
   --pipeline               spread the blocks over the processes that torchrun started
   --stages, --replicas, --messages, --balance, --patience
                            how a pipeline is spread, and when a rank counts as hung; see `onward train RECIPE --help`
@@ -66,7 +66,7 @@ class TrainArguments:
     recipe: Annotated[RecipeFlags, tyro.conf.arg(name="")]
     options: Annotated[RunOptions, tyro.conf.arg(name="")]
     control: Literal["backprop", "deep_supervision", "recompute", "accumulate", "random_features"] | None = None
-    """Train a control of the recipe in its place: the same network and budget. It is called CONTROL-RECIPE."""
+    """Train a control of the recipe instead: the same network and budget. It is called CONTROL-RECIPE."""
     memory_limit: str | None = None
     """Most memory for the tensors of a training step, such as 500MB: the batch is cut into pieces until it fits."""
     record: bool = True
@@ -81,10 +81,10 @@ class TrainArguments:
 @dataclass(frozen=True)
 class ResumeArguments:
     resume: Path
-    """Run folder to go on with."""
+    """Run folder to resume."""
     options: Annotated[RunOptions, tyro.conf.arg(name="")]
     epochs: Annotated[int, Range(1, 2**31 - 1)] | None = None
-    """Train a finished run on until it has had so many epochs, in a folder of its own, with a schedule anew."""
+    """Train a finished run further, up to this number of epochs, in a new folder and with a new schedule."""
     pipeline: bool = False
     """Spread the blocks over the processes that torchrun started."""
     pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
@@ -93,7 +93,7 @@ class ResumeArguments:
 
 
 def run(words: Sequence[str]) -> None:
-    """Carry out `onward train`. Raises ValueError for what a user can mend."""
+    """Carry out `onward train`. Raises ValueError for a user's error."""
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
@@ -146,7 +146,7 @@ def run(words: Sequence[str]) -> None:
 
 
 def _control(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
-    """Take --control out of the flags: it decides which recipe the others change."""
+    """Take --control out of the flags: the other flags change the recipe of that control."""
     for k, word in enumerate(words):
         flag, given, value = word.partition("=")
         if flag == "--control" and (given or k + 1 < len(words)):
@@ -155,14 +155,14 @@ def _control(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
 
 
 def _recipe(words: Sequence[str], named: bool, said: dict[str, str]) -> Recipe:
-    """Return the recipe that a command names, or one for a folder of one's own; with --init the network of that run."""
+    """Return the recipe that a command names, or one for a user's folder; with --init the network of that run."""
     if not said:
         return find_recipe(words[0]) if named else known.RECIPES[0]
     return own_recipe(said, words)
 
 
 def _longer(order: ResumeArguments) -> tuple[Recipe, None, TrainArguments]:
-    """Return what trains a finished run on. Raises ValueError for one that is not, or has had so many epochs."""
+    """Return what trains a finished run further. Raises ValueError for an unfinished run, or for too few epochs."""
     begun = open_run(order.resume).recipe
     more = (order.epochs or 0) - begun.epochs
     if more < 1:

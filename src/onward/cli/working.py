@@ -11,7 +11,7 @@ from onward.training.process import is_out_of_memory, processor_set_up
 
 
 def work(command: Callable[[Sequence[str]], None], words: Sequence[str]) -> int:
-    """Run a command; return its exit code. Raises ValueError and OSError for what a user can mend."""
+    """Run a command; return its exit code. Raises ValueError and OSError for a user's error."""
     shown_before, warnings.showwarning = warnings.showwarning, _show_warning
     try:
         with processor_set_up():

@@ -321,7 +321,7 @@ class Learner(nn.Module):
     def _read(self, images: Any, batch_size: int, read: Callable[[Evidence], Tensor], *, dim: int) -> Tensor:
         """Return what is read from images, batch by batch; `dim` numbers the images."""
         x, size = self.check_inputs(images), check_value("batch_size", batch_size, Count)
-        if len(x) == 0:  # one image tells the shape of the answer
+        if len(x) == 0:  # one image gives the shape of the result
             return self._read(x.new_zeros(1, *x.shape[1:]), 1, read, dim=dim).narrow(dim, 0, 0)
         with self._evaluating():
             scores = torch.cat([read(ObservedEvidence(self, self.place(part))) for part in x.split(size)], dim=dim)

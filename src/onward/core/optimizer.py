@@ -119,7 +119,7 @@ class OptimizerPart:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": known})
 
     def _begin_momentum(self) -> None:
-        """Start from zero where a gradient comes for the first time: fused sgd wants all momenta, or none.
+        """Start from zero where a gradient comes for the first time: fused sgd needs all momenta, or none.
 
         Where spans alternate, goodness has a gradient in other steps than the body.
         """

@@ -48,7 +48,7 @@ def fresh_process(
     if done.returncode:
         error = (done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"])[-1]
         return ProcessMemory(error=error)
-    return from_json(json.loads(done.stdout), ProcessMemory, "what the process has told")
+    return from_json(json.loads(done.stdout), ProcessMemory, "the output of the process")
 
 
 def _train(order: dict[str, Any]) -> ProcessMemory:

@@ -82,7 +82,7 @@ class Augment:
 
 
 def _steps(settings: Augmentation, size: tuple[int, int]) -> tuple[Callable[[Tensor], Tensor], ...]:
-    # kornia takes most of a second to import: only those who augment pay for it.
+    # kornia takes most of a second to import: it is imported only for augmentation.
     import kornia.augmentation as kornia
 
     steps: list[Callable[[Tensor], Tensor]] = []

@@ -15,7 +15,7 @@ from torch import Tensor
 from .samples import Images
 from .source_files import cause, stamp
 
-# A closed list: of the others, EPS starts Ghostscript, and each is one more parser for whoever made the file to attack.
+# A closed list: of the others, EPS starts Ghostscript, and each is one more parser that a malicious file can attack.
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 GRAY_MODES = ("1", "L")
 COLOR_MODES = ("P", "PA", "LA", "RGB", "RGBA", "RGBX", "CMYK", "YCbCr", "HSV")

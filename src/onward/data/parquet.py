@@ -45,7 +45,7 @@ def batches(file: Path) -> Iterator[tuple[dict[str, list], dict[str, Any]]]:
 def opened(content: Any) -> Any:
     """Return a parquet file that is read with the checksums of its pages, where it has some.
 
-    Raises OSError if it does not say the same of its rows twice: the description at its end has no checksum.
+    Raises OSError if its two counts of rows differ: the description at its end has no checksum.
     """
     from pyarrow.parquet import ParquetFile
 

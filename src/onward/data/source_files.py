@@ -29,7 +29,7 @@ def stamp(file: Path) -> Stamp:
 
 def cause(error: Exception) -> str:
     """Return an error of a library in one line: its class and its shortened message."""
-    if isinstance(error, TypeError | AttributeError | LookupError):  # such a text is for whoever mends the library
+    if isinstance(error, TypeError | AttributeError | LookupError):  # such a text is for developers
         return "its content is not understood"
     text = " ".join("".join(letter if letter.isprintable() else " " for letter in str(error)).split())
     return f"{type(error).__name__}: {text if len(text) <= 200 else text[:200] + ' ...'}".removesuffix(": ")

@@ -136,7 +136,7 @@ def located(settings: DataSettings) -> DataSettings:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name of images means a folder, or a file of arrays, of one's own."""
+    """Whether a name of images means a folder, or a file of arrays, of the user's own."""
     return "/" in name or os.sep in name or name.endswith(".npz") or Path(name).is_dir()
 
 

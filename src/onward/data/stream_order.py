@@ -14,7 +14,7 @@ def stream_order(piece_of: Int64[Tensor, "N"], *, batch_size: int, buffer: int, 
     """Which rows each batch of an epoch takes, if row n lies in piece `piece_of[n]`; a last, partial batch is dropped.
 
     Pieces are put into random order and cut into equal lanes, as many as divide a batch, up to eight. Each lane fills
-    a place of its own in every batch: whoever wants some places of all batches reads some lanes only. Inside a lane
+    positions of its own in every batch: a reader of some positions of all batches reads some lanes only. Inside a lane
     every row is delayed by a random number of rows, up to the lane's share of `buffer`. So at most `buffer` rows have
     been passed and not yet been used, as with a shuffle buffer; but the order is known without filling one.
     """

@@ -119,7 +119,7 @@ class NoisyPixels:
         if images.dtype == torch.uint8:
             images = images.to(torch.get_default_dtype()) / 255
         elif not images.is_floating_point():
-            return None  # the preparation says what is wrong
+            return None  # the preparation raises the error
         elif not self.checked:
             self._check(images)
         self.checked = True

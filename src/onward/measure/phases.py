@@ -21,7 +21,7 @@ Shares = dict[tuple[int | None, str], int | float]
 class Phases:
     """Splits what `read` counts during training steps: seconds with `clock`, operations with a FLOP counter.
 
-    Works by hooks that exist inside the `with` alone, so that a step without it pays nothing. What was computed again
+    Works by hooks that exist inside the `with` alone: a step without it has no overhead. What was computed again
     for recomputing belongs to the gradient. A backward pass through several blocks is split where it enters each; with
     recomputing all of it belongs to the span's last block.
     """

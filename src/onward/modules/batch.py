@@ -94,7 +94,7 @@ def check_target(
         raise ValueError("the batch is empty: give one row or more")
     rows = batch_rows(inputs, target)
     if task == "values" and layout != "vector":
-        return _check_places(target, rows, outputs, layout, mask_of(inputs))
+        return _check_positions(target, rows, outputs, layout, mask_of(inputs))
     if task in ("labels", "values"):
         single = target.ndim == 1 and outputs == 1
         return _check_numbers(target.unsqueeze(1) if single else target, rows, outputs, binary=task == "labels")
@@ -147,7 +147,7 @@ def _check_numbers(target: Tensor, rows: int, outputs: int, *, binary: bool) -> 
     return target
 
 
-def _check_places(target: Tensor, rows: int, outputs: int, layout: Layout, mask: Tensor | None) -> Tensor:
+def _check_positions(target: Tensor, rows: int, outputs: int, layout: Layout, mask: Tensor | None) -> Tensor:
     example = target.unsqueeze(1) if outputs == 1 and target.ndim == len(_AXES[layout]) - 1 else target
     fits = example.ndim == len(_AXES[layout])
     seen = channels_first(example, layout) if fits else example

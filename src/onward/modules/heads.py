@@ -73,9 +73,7 @@ def make_heads(
     """
     readings = [Reading(part.layout, per_position(plan)) for part in plan.parts]
     shapes = [reading.shape(part.shape) for reading, part in zip(readings, plan.parts, strict=True)]
-    seen = shapes[:-1] + (
-        shapes[-2:-1] or shapes[-1:]
-    )  # the last one's own head reads; what the algorithm sees is a stand-in
+    seen = shapes[:-1] + (shapes[-2:-1] or shapes[-1:])  # the last one's own head reads; the algorithm gets a stand-in
     stretches = [Stretch(shape) for shape in seen]
     with seeded(derive_seed(seed, "heads"), torch.device("cpu")):
         learner = algorithm(plain(stretches, [shape[0] for shape in seen]), plan.outputs)

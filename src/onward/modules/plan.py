@@ -88,7 +88,7 @@ def make_plan(
         )
         parts.append(Part(call.name, shape, layout, ()))
     _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
-    _check_places(parts, last, of_task)
+    _check_positions(parts, last, of_task)
     owned, tied = _owners(model, seen, at)
     if model.training:
         _add_trained_only(model, inputs, names, feed, owned, tied)
@@ -238,8 +238,8 @@ def _check_rows(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, task: Tas
         )
 
 
-def _check_places(parts: list[Part], last: Part, task: Task) -> None:
-    """Raise ValueError for a sequence cut at other tokens than those that have labels: an encoder's, say."""
+def _check_positions(parts: list[Part], last: Part, task: Task) -> None:
+    """Raise ValueError for a sequence cut at other tokens than those that have labels, such as an encoder's."""
     if task not in ("tokens", "next_token", "values") or len(last.shape) != 3:
         return
     positions = channels_first(torch.empty(last.shape, device="meta"), last.layout).shape[2]

@@ -78,7 +78,7 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool:
             return last  # both axes are as long: what kind of layer it is decides, but batch norm follows either kind
         if size != shape[1] and _joined(call.activity.shape, shape, len(shape) - 1 if last else 1):
             return last
-    return len(shape) == 3  # no layer tells: [B, T, D] is what most models of sequences hand on
+    return len(shape) == 3  # by no layer: [B, T, D] is what most models of sequences hand on
 
 
 def _joined(made: tuple[int, ...], shape: tuple[int, ...], features: int) -> bool:

@@ -55,7 +55,7 @@ def feed_module(model: nn.Module, inputs: Any) -> Any:
 def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
     """Return the number of rows of a batch: the length of its first tensor.
 
-    Of inputs of several lengths, such as the words and the offsets of an embedding bag, the output tells which it is.
+    Of inputs of several lengths, such as the words and the offsets of an embedding bag, it is decided by the output.
     Raises ValueError where there is no tensor.
     """
     lengths = lengths_in(inputs)

@@ -13,7 +13,7 @@ from onward.nets.residual import ConcatOrder, Conv, Unit, residual
 
 @dataclass(frozen=True)
 class _ResNet(Architecture):
-    """One convolution, then units that a skip connection passes by; `units` says which."""
+    """One convolution, then units that a skip connection passes by; listed in `units`."""
 
     activities: ClassVar[Layout] = "map"
 

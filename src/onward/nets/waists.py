@@ -11,7 +11,7 @@ from torch import nn
 from onward.nets.layout import Layout, features_of, infer_layout
 from onward.nets.passes import Call, Feed, Pass, feed_module, watch
 
-_MOST = 16  # blocks that are made unless somebody asks for more
+_MOST = 16  # blocks by default
 
 
 class NoPathError(ValueError):
@@ -52,7 +52,7 @@ def cuts(model: nn.Module, example: Any, blocks: int | None = None, *, feed: Fee
 
 
 def default_cuts(model: nn.Module, example: Any, *, feed: Feed = feed_module) -> list[Cut]:
-    """Return the cuts that are made unless somebody names others: whole layers of a network, at most 15.
+    """Return the cuts that are made by default: whole layers of a network, at most 15.
 
     Of layers of one kind in a row, only their ends count, not what is cut inside them. Where most blocks have three
     weight matrices or more, one with a single matrix joins the block behind it: a stem, a patch embedding. A single

@@ -20,8 +20,8 @@ class Watch:
     """Threads that report that this process is alive, watch one neighbor, and publish faults.
 
     `store` is a key-value store that all ranks reach and no other thread uses. Every rank watches the next one, the
-    last the first. Whoever notices a fault writes it down; the first to do so is believed. A rank that does not come
-    out of its own work within `GRACE` seconds is taken out by `leave`.
+    last the first. A rank that detects a fault publishes it; the first one published counts. A rank that does not
+    leave its own work within `GRACE` seconds is taken out by `leave`.
 
     A process may be alive and yet make no progress. Each watches its own work: a step or batch that takes longer than
     `patience` seconds is a fault, waiting for others is not. If every rank has waited that long, the first looks for

@@ -51,7 +51,7 @@ from onward.runs.train import (
     loggers_of,
     test_values,
 )
-from onward.screen import let_the_first_speak, shown
+from onward.screen import hold_back_all_but_first, shown
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
@@ -94,7 +94,7 @@ def train_pipelined(
     are no replicas. Returns run folder and result on the rank that writes, None on all others. After a restart by
     torchrun the run continues from its last checkpoint.
 
-    Raises ValueError for what a user can mend, Interrupted after a signal, PipelineFault if another rank failed.
+    Raises ValueError for a user's error, Interrupted after a signal, PipelineFault if another rank failed.
     """
     ranks = join(leave, patience=how.patience)
     try:
@@ -353,7 +353,7 @@ def _first_line(error: BaseException) -> str:
 
 def leave(fault: str) -> None:
     """End this process at once; it has nothing left to save."""
-    let_the_first_speak()
+    hold_back_all_but_first()
     os.write(2, f"onward: rank {os.environ.get('RANK', '?')} leaves: {shown(fault)}\n".encode())
     os._exit(1)
 

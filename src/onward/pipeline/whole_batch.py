@@ -16,7 +16,7 @@ _BatchNorm = nn.modules.batchnorm._BatchNorm
 
 
 def see_whole_batch(blocks: Iterable[LocalBlock], peers: Peers) -> None:
-    """Let blocks that train on a share of every batch learn as if they had all of it.
+    """Make blocks that train on a share of every batch learn as if they had all of it.
 
     Batch norm in bodies and handoffs adds its statistics up over the replicas, in both directions of the gradient. An
     auxiliary that compares images, and a goodness that counts batches, get the activities of all shares. One piece of
@@ -33,7 +33,7 @@ def see_whole_batch(blocks: Iterable[LocalBlock], peers: Peers) -> None:
 
 
 def _of_all(own: Callable[[Tensor, Target], T], peers: Peers, activity: Tensor, target: Target) -> T:
-    """Ask with the rows of all replicas: what each of them answers is the same, and the gradient is its share's."""
+    """Call it with the rows of all replicas: its result is the same on each, and the gradient is of its own share."""
     views = target.views
     gathered = _gathered(activity, views, peers)
     beside = tuple(_gathered(tensor, views, peers) for tensor in target.beside)
@@ -75,7 +75,7 @@ def _add(tensor: Tensor, peers: Peers) -> Tensor:
 
 
 class _Sum(torch.autograd.Function):
-    """The sum over all replicas; whoever used it, what it adds to their losses comes back to everyone."""
+    """The sum over all replicas; its gradient is the sum of the gradients of all replicas."""
 
     @staticmethod
     def forward(ctx, tensor: Tensor, peers: Peers) -> Tensor:
@@ -92,7 +92,7 @@ class _Sum(torch.autograd.Function):
 
 
 class _Gather(torch.autograd.Function):
-    """The tensors of all replicas, [R, B, ...]; the gradient of one's own comes from everyone's loss."""
+    """The tensors of all replicas, [R, B, ...]; the gradient of its own comes from the losses of all."""
 
     @staticmethod
     def forward(ctx, tensor: Tensor, peers: Peers) -> Tensor:

@@ -1,6 +1,6 @@
 """Recipes: rows as literals, method by method, and their controls by rule.
 
-The rows are built on first access: training a network of one's own needs none.
+The rows are built on first access: a user's own network needs none.
 """
 
 from typing import TYPE_CHECKING, Any

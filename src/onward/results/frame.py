@@ -9,7 +9,7 @@ from onward.recipes import Recipe
 from onward.results.tables import control_of
 from onward.runs.records import Record, read_records
 
-_TOLD = ("validation_accuracy", "epochs", "parameters", "train_seconds", "peak_memory_bytes", "device", "commit")
+_MEASURES = ("validation_accuracy", "epochs", "parameters", "train_seconds", "peak_memory_bytes", "device", "commit")
 
 
 def results(folder: Path | str = "results") -> pandas.DataFrame:
@@ -31,10 +31,10 @@ def _row(run: Record, controls: Sequence[Record]) -> dict[str, object]:
     own = (recipe.name, recipe.seed, run.method, run.data, run.locality, run.accuracy)
     published = None if recipe.published is None else recipe.published.test_accuracy
     beside = controls[0].recipe.name if controls else None
-    measures = [run.result.get(name) for name in _TOLD]
+    measures = [run.result.get(name) for name in _MEASURES]
     return dict(zip(_row_names(), (*own, published, beside, *measures), strict=True))
 
 
 def _row_names() -> tuple[str, ...]:
     own = ("recipe", "seed", "method", "data", "locality", "test_accuracy", "published_accuracy", "backprop_recipe")
-    return own + _TOLD
+    return own + _MEASURES

@@ -20,11 +20,11 @@ _MARKS = ("<!-- results -->", "<!-- /results -->")
 _PREFACE = (
     "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent: mean, standard deviation and",
     "95 % interval over seeds; a run reads the test split once, with the weights of the last epoch; where a recipe was",
-    "changed after one, the page of its method says so. `backprop` is the same network on the same budget, `gap` what",
+    "changed after one, the page of its method notes it. `backprop` is the same network on the same budget, `gap` what",
     "the row has more at equal seeds, paired, with its 95 % interval; both are empty where backprop was not trained on",
-    "that. `shown` says met or short where a one-sided test against the published number does so at a risk of 5 %",
+    "that. `shown` is met or short where a one-sided test against the published number shows it at a risk of 5 %",
     "(Welch's if that was printed with a deviation). With fewer than 5 seeds a row is preliminary. `locality`: how far",
-    "the gradient of an objective reaches, measured; docs/concepts.md says what the words mean.",
+    "the gradient of an objective reaches, measured; docs/concepts.md defines the words.",
 )
 
 

@@ -26,7 +26,7 @@ _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
     "best on its validation split. A recipe without a published number of its own, and a set without a run, have the",
     "method's highest one, on whatever network. `locality`: how far the gradient of an objective reaches in the rows,",
-    "measured on their networks; `docs/concepts.md` says what the words mean. Backprop's reaches all.",
+    "measured on their networks; `docs/concepts.md` defines the words. Backprop's reaches all.",
 )
 _COSTS = (
     "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, both in one",
@@ -60,7 +60,7 @@ def control_of(row: Row, records: Records) -> list[Record]:
 
 
 def published_of(run: Record) -> Published | None:
-    """Return the number that a record of its images has to meet: what its recipe says today, or else the record."""
+    """Return the published number for a record of its images: that of its recipe today, or else of the record."""
     if foreign_result(run.recipe, run.result):
         return None
     return _KNOWN.get(run.recipe.name, run.recipe).published
@@ -105,7 +105,7 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
 def best_rows(records: Records, data: str) -> list[str]:
     """Return the lines of a short table: each local method's row of a data set that is best on its validation split.
 
-    `data` is the name of a public set; `images` in the table says which of its images the row was trained on.
+    `data` is the name of a public set; the column `images` names which of its images the row was trained on.
     """
     rows = _rows(records)
     best = _best(rows.query("set == @data"), ["method"]).sort_values("test", ascending=False, kind="stable")

@@ -144,7 +144,7 @@ def _named(cls: type) -> dict[str, str]:
 
 
 def _class_of(name: Any, package: Any, expected: type, where: str) -> type:
-    """Return the class that a file names. Raises ValueError saying what to install or register."""
+    """Return the class that a file names. Raises ValueError with what to install or register."""
     if not isinstance(name, str) or not (package is None or isinstance(package, str)):
         raise ValueError(f"{where} is of an unknown kind, {shown(name)}")
     if name in _OWN:

@@ -104,7 +104,7 @@ def evaluate_others(
 
 
 def _others(learner: Learner, others: str, data_dir: Path | None) -> tuple[Source, str]:
-    """Return other samples of the classes that a learner knows, and what they are called."""
+    """Return other samples of a learner's classes, and their name."""
     form, names, path = learner.input_form, learner.class_names, Path(others).expanduser()
     assert form is not None
     if is_folder(others) and (arrays := array_files(path)) is not None:

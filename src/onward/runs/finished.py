@@ -53,7 +53,7 @@ def open_run(path: Path) -> Run:
     folder = RunFolder.open(path)
     recipe, result = folder.recipe(), folder.result()
     if result is None:
-        raise ValueError(f"{path} has not finished; go on with: onward train --resume {path}")
+        raise ValueError(f"{path} has not finished; resume it with: onward train --resume {path}")
     folder.metrics()  # damaged ones are better known of now
     return Run(folder, recipe, result)
 

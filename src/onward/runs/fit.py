@@ -88,7 +88,7 @@ def _unshown(training: Training, log: Log) -> tuple[EpochDone, ...]:
 
 
 def _shown(training: Training, log: Log) -> tuple[EpochDone, ...]:
-    from onward.training.progress import Display  # it needs rich, which nobody else here does
+    from onward.training.progress import Display  # it alone needs rich here
 
     history = []
     with Display(training.total_epochs, training.epoch, len(training.loader)) as display:

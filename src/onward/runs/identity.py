@@ -16,7 +16,7 @@ class Identity:
     old: bool
 
     def check(self, content: Mapping[str, Any], path: Path, key: str = "config_sha256") -> None:
-        """Raise ValueError unless what a file says of its run is this run."""
+        """Raise ValueError unless the digest in a file is that of this run."""
         said = content.get(key)
         if said is None and not self.old:
             raise ValueError(f"{path} has no digest of its run: it was edited, or copied here from an older run")

@@ -77,7 +77,7 @@ def write(recipes: Iterable[Recipe], also: Iterable[Recipe] = ()) -> None:
 
 
 def sizes_of(recipe: Recipe) -> Sizes | None:
-    """Return the sizes of a recipe's images; None for images of one's own."""
+    """Return the sizes of a recipe's images; None for a user's own images."""
     if recipe.data.name == "digits":
         (channels, side), classes = _DIGITS
     else:

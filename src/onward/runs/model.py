@@ -50,7 +50,7 @@ _NEWER: Mapping[str, Any] = {
     "blocks": None,
     "rule": None,
 }
-"""What models had not before, and is left out where it says nothing."""
+"""Fields that older models lack; left out where they have this default."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class ModelSpec(Description):
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...] = ()
-    """Of the patches that the network wants whitened, in standardized images; empty: they count as white."""
+    """Of the patches that the network whitens, in standardized images; empty: they count as white."""
     blocks: int | None = None
     """How many blocks a truncated model keeps; None: all."""
     rule: str | None = None
@@ -105,7 +105,7 @@ class ModelSpec(Description):
     def forms(self, stored: Mapping[str, Form]) -> dict[str, Form]:
         """Return the form of every tensor of the learner, without making any.
 
-        Raises ValueError if the parts do not fit, or ask for far more than a file of the tensors `stored` holds.
+        Raises ValueError if the parts do not fit, or need far more than a file of the tensors `stored` holds.
         """
         for settings in (self.algorithm, self.net):
             check_sizes(settings, stored)
@@ -320,7 +320,7 @@ def model_folder(path: Path) -> Path:
 
 
 def check_model_there(folder: Path) -> None:
-    """Raise ValueError for a run folder without a model, and say what helps: going on, or training it anew."""
+    """Raise ValueError for a run folder without a model, with the remedy: going on, or training it anew."""
     if (folder / "model.json").exists() or not (folder / "config.json").exists():
         return
     if (folder / "result.json").exists():
@@ -328,7 +328,7 @@ def check_model_there(folder: Path) -> None:
             f"{folder} has finished, but its model.json is gone: put the file of this run there again, or train its "
             "recipe and seed anew, which makes a folder of its own"
         )
-    raise ValueError(f"{folder} has not finished; go on with: onward train --resume {folder}")
+    raise ValueError(f"{folder} has not finished; resume it with: onward train --resume {folder}")
 
 
 def check_digests(folder: Path, content: Mapping[str, Any], weights: str) -> None:

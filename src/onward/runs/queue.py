@@ -89,7 +89,7 @@ class _Child:
 class Queue:
     """Carries out jobs side by side, in processes that `command` starts, until a time limit (seconds) if there is one.
 
-    `done` tells whether a job's result is on record.
+    `done` returns whether a job's result is on record.
     """
 
     jobs: Sequence[Recipe]
@@ -157,7 +157,7 @@ class Queue:
         return bool(ended)
 
     def _stop(self) -> None:
-        """Ask what still trains to write its checkpoint and leave; wait for that."""
+        """Signal running trainings to write a checkpoint and end; wait for them."""
         for child in self._children:
             child.process.send_signal(signal.SIGTERM)
         for child in self._children:

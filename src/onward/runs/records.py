@@ -177,7 +177,7 @@ def record_path(folder: Path, recipe: str, seed: int, note: str = "") -> Path:
 
 
 def filed(folder: Path, recipe: str, seed: int, note: str = "") -> Path | None:
-    """Return where a record lies, under the name that its recipe has or had; None if there is none."""
+    """Return the path of a record, under the name that its recipe has or had; None if there is none."""
     return next((path for path in _record_paths(folder, recipe, seed, note) if path.is_file()), None)
 
 
@@ -216,7 +216,7 @@ def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
     """Raise ValueError where a result is not that of its settings, or has an accuracy that is no fraction."""
     for name, stated, is_so in (("recipe", result["recipe"], recipe.name), ("seed", result["seed"], recipe.seed)):
         if stated != is_so:
-            raise ValueError(f"{name} is {stated!r} but its settings say {is_so!r}: it was put together or edited")
+            raise ValueError(f"{name} is {stated!r} but its settings have {is_so!r}: it was put together or edited")
     accuracies = {"test_accuracy": result["test_accuracy"], "validation_accuracy": result["validation_accuracy"]}
     accuracies |= result["test_accuracy_by_rule"]
     for name, value in accuracies.items():

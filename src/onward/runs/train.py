@@ -39,7 +39,7 @@ class Interrupted(Exception):
     """A run was asked to stop; it did so after a checkpoint."""
 
     def __init__(self, folder: Path, signal: int):
-        super().__init__(f"stopped after a checkpoint; go on with: onward train --resume {folder}")
+        super().__init__(f"stopped after a checkpoint; resume it with: onward train --resume {folder}")
         self.exit_code = 128 + signal
 
 
@@ -77,8 +77,8 @@ def train(
     """Train from the start in a new run folder; return it with the result. `verbose` shows its progress.
 
     `logger` takes the numbers of every epoch. `init` is a finished run whose weights the training begins with, wherever
-    they fit; the result says so.
-    Raises ValueError for what a user can mend, OSError if the folder cannot be written, Interrupted after a signal.
+    they fit; the result notes it.
+    Raises ValueError for a user's error, OSError if the folder cannot be written, Interrupted after a signal.
     """
     encode(recipe)  # settings that cannot be written to a file are refused
     check_logger(logger)

@@ -1,6 +1,6 @@
 """Dataclasses as JSON and back, checked by the types of their fields.
 
-Unlike settings (`onward.runs.codec`), results name no class: the reader of a file knows its class. Keys are the names
+Unlike settings (`onward.runs.codec`), results name no class: the caller gives it. Keys are the names
 of fields, in their order. A field marked `ABSENT` has no key where it is None: it was not asked for, or an older file
 lacks it.
 """

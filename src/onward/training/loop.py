@@ -29,7 +29,7 @@ from onward.training.finite import check_finite
 from onward.training.losses import LossLog, ends_of
 from onward.training.neighbors import NO_ORDERS, Alone, Neighbors, Orders, Step, Stopped
 
-_CHECK_EVERY = 50  # steps between looks at the losses: each look waits for the device
+_CHECK_EVERY = 50  # steps between checks of the losses, each of which waits for the device
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Training:
     With `neighbors` it is one stage of a pipeline, whose other blocks are in other processes: every stage takes the
     same steps in the same order, each as soon as its input arrives, and only the last one yields results of epochs.
 
-    Raises ValueError when a loss is no longer finite, naming block and step; Stopped after a step whose orders say so.
+    Raises ValueError when a loss is no longer finite, naming block and step; Stopped after a step ordered to stop.
     """
 
     @gradients_on()
@@ -185,7 +185,7 @@ class Training:
         replicas = self.neighbors.replicas
         if replicas == 1 or self.learner.supervision.mixes_images:
             return None
-        share = batch_size // replicas  # even shares: whoever makes replicas sees to it
+        share = batch_size // replicas  # even shares: checked where replicas are made
         return slice(self.neighbors.replica * share, (self.neighbors.replica + 1) * share)
 
     def _steps(self) -> Iterator[StepDone]:

@@ -91,7 +91,7 @@ class _Inject(torch.autograd.Function):
         (feedback,) = ctx.saved_tensors
         error = ctx.wire.error
         if error is None:
-            raise ValueError("the last block, whose error trains all others, is missing: go on with the whole network")
+            raise ValueError("the last block, whose error trains all others, is missing: train the whole network")
         sent = (error.to(feedback.dtype) @ feedback.flatten(1)).view(-1, *feedback.shape[1:])
         if len(ctx.shape) > 2:
             rows = 1 if len(ctx.shape) == 3 else ctx.shape[2]

@@ -23,7 +23,7 @@ def follow_data(body: nn.Module) -> None:
 
 
 def begin_statistics(body: nn.Module) -> bool:
-    """Forget the running statistics of a frozen body and let the next batches set them; return whether it has any."""
+    """Reset the running statistics of a frozen body, so that the next batches set them; return whether it has any."""
     norms = [m for m in body.modules() if isinstance(m, _NormBase) and m.track_running_stats]
     for module in norms:
         module.reset_running_stats()

@@ -19,7 +19,7 @@ class EarlyExit(InferenceRule):
     the validation split at which the exiting images are right at least as often as the full network is where it
     predicts that class, less `margin`. They are not counted at later exits. All remaining images take the last exit.
 
-    After BTS-EE (arXiv 2509.08318, of which the abstract was at hand): thresholds per class from precision on
+    After BTS-EE (arXiv 2509.08318, of which the abstract was read): thresholds per class from precision on
     validation data. There, exits have trained heads of their own on a frozen network.
     Raises ValueError for a margin outside [-1, 1] or no exits. Before `fit` all images take the last exit.
     """

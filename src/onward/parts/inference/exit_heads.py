@@ -23,7 +23,7 @@ class ExitHeads(InferenceRule):
     less `margin`, on the remaining validation images. At the last block the remaining images get the sum of the
     blocks' own scores. The network is not changed, and may have been trained in any way.
 
-    After BTS-EE (arXiv 2509.08318, of which the abstract was at hand). Before `fit` no image exits early.
+    After BTS-EE (arXiv 2509.08318, of which the abstract was read). Before `fit` no image exits early.
     Raises ValueError for fewer than 2 blocks, or a margin outside [-1, 1].
     """
 

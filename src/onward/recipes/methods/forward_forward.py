@@ -1,6 +1,6 @@
 """Forward-Forward (Hinton 2022): the label in the input, on fully connected and on locally connected layers.
 
-The number of the topographic row is the one commonly quoted; tables of the paper were not at hand.
+The number of the topographic row is the one commonly quoted; tables of the paper were not available.
 """
 
 from onward.algorithms import ForwardForward

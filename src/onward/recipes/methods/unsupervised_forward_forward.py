@@ -1,6 +1,6 @@
 """Unsupervised Forward-Forward (Hinton 2022), on fully connected layers and on local receptive fields.
 
-The number with local receptive fields is the one commonly quoted; tables of the paper were not at hand.
+The number with local receptive fields is the one commonly quoted; tables of the paper were not available.
 """
 
 from onward.algorithms import UnsupervisedForwardForward
