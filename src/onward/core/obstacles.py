@@ -25,27 +25,27 @@ _NOT_TENSORS = (bool, int, float, str, type(None))
 
 
 def obstacles(work: Callable[[], object], learner: Learner) -> list[str]:
-    """Do some work of a learner on its device and return what stands against a graph of it; empty if nothing does."""
-    found = _hooks(learner)
+    """Do some work of a learner on its device and return the reasons against a graph of it; empty if there are none."""
+    reasons = _hooks(learner)
     before = _python_state(learner)
     with _Watch(learner.device) as watch, _generators_watched(watch), seeds.seed_readers(watch.note_seed):
         work()
     after = _python_state(learner)
     changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
-    found += [f"{name} changes in Python" for name in sorted(changed)]
-    return list(dict.fromkeys(found + watch.found))
+    reasons += [f"{name} changes in Python" for name in sorted(changed)]
+    return list(dict.fromkeys(reasons + watch.reasons))
 
 
 def _hooks(learner: Learner) -> list[str]:
     """Name the modules with hooks, which Python runs; those of optimizers apply to every one in the process."""
-    found = [
+    hooked = [
         f"{name or 'the learner'} has hooks, which Python runs"
         for name, module in learner.named_modules()
         if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     ]
     if _global_optimizer_pre_hooks or _global_optimizer_post_hooks:
-        found.append("optimizers have hooks, which Python runs")
-    return found
+        hooked.append("optimizers have hooks, which Python runs")
+    return hooked
 
 
 def _python_state(learner: nn.Module) -> dict[str, Any]:
@@ -66,10 +66,10 @@ class _Watch(TorchDispatchMode):
     def __init__(self, device: torch.device):
         super().__init__()
         self.device = device
-        self.found: list[str] = []
+        self.reasons: list[str] = []
 
     def note(self, what: str) -> None:
-        self.found.append(f"{what} ({_where()})")
+        self.reasons.append(f"{what} ({_where()})")
 
     def note_seed(self) -> None:
         self.note("reads the seed of the step")

@@ -303,8 +303,8 @@ def _add_trained_only(
         return
     check_others(seen)
     known = {name for names in (*owned, *tied) for name in names}
-    for mine, found in zip(owned, more, strict=True):
-        mine += [name for name in found if name not in known]
+    for mine, names_of_block in zip(owned, more, strict=True):
+        mine += [name for name in names_of_block if name not in known]
 
 
 def _leaves_of(node: Any) -> Iterator[Tensor]:

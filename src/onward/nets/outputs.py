@@ -27,8 +27,8 @@ def leading_tensor(output: Any) -> Tensor | None:
     for name in _NAMES:
         if isinstance(getattr(output, name, None), Tensor):
             return getattr(output, name)
-    found = [tensor for tensor in map(leading_tensor, _parts(output)) if tensor is not None]
-    return next((tensor for tensor in found if tensor.is_floating_point()), found[0] if found else None)
+    tensors = [tensor for tensor in map(leading_tensor, _parts(output)) if tensor is not None]
+    return next((tensor for tensor in tensors if tensor.is_floating_point()), tensors[0] if tensors else None)
 
 
 def tensors_in(tree: Any) -> list[Tensor]:
