@@ -181,6 +181,24 @@ class ComplexFirst(nn.Module):
         return self.rest(x.abs())
 
 
+class Experts(nn.Module):
+    """Sends each row to two of four experts."""
+
+    def __init__(self, width: int = 12):
+        super().__init__()
+        self.router, self.norm = nn.Linear(width, 4, bias=False), nn.LayerNorm(width)
+        self.experts = nn.ModuleList([nn.Sequential(_layer(width, 24), nn.Linear(24, width)) for _ in range(4)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(x)
+        weights, chosen = self.router(y).softmax(dim=1).topk(2, dim=1)
+        out = torch.zeros_like(y)
+        for k, expert in enumerate(self.experts):
+            rows, at = torch.where(chosen == k)
+            out = out.index_add(0, rows, weights[rows, at, None] * expert(y[rows]))
+        return x + out
+
+
 class Scripted(Layers):
     """A part of it is scripted, and hides its calls."""
 
@@ -261,6 +279,11 @@ FORMS = (
     Kind("complex, then real", ComplexFirst, lambda: (_drawn(6).to(torch.cfloat), classes())),
     Kind("joined maps", _dense, _images),
     Kind("sampled in training", Sampled, table),
+    Kind(
+        "mixture of experts",
+        lambda: nn.Sequential(nn.Linear(6, 12), Experts(), Experts(), Experts(), nn.Linear(12, 4)),
+        table,
+    ),
     Kind("adapters", _adapted, table),
     Kind("spectral norm", _normed, table),
 )

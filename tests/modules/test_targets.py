@@ -6,6 +6,7 @@ import pytest
 import torch
 from kinds import KINDS, Reader, Writer, counting, images, rows, texts
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
 from onward.algorithms import HFF, Backprop, DeeperForward, MonoForward, PredSim
@@ -13,7 +14,7 @@ from onward.core import IGNORED, Target, TrainerSettings
 from onward.modules import LocalModel, Metrics, local
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
-from onward.parts.objective.targets import ClassWeights, PerToken
+from onward.parts.objective.targets import ClassWeights, PerPosition, PerToken
 
 FAST = TrainerSettings(learning_rate=0.02)
 
@@ -178,3 +179,24 @@ def test_heads_that_were_trained_alone_go_on_with_the_model():
     for other in (local(net(4), (x, y), HFF(), cut=alone.cuts), local(net(4), (x, y), PredSim(), cut=["0"])):
         with pytest.raises(ValueError, match="another algorithm or cut"):
             whole.copy_heads(other)
+
+
+@pytest.mark.parametrize("objective", [PerToken(CrossEntropy()), PerPosition(SquaredDistance())])
+def test_terms_that_do_not_count_are_left_out_with_one_wait_for_the_device(objective):
+    scores = torch.randn(12, 3)
+    label = torch.tensor([[0, -100, 2, 1]] * 3) if isinstance(objective, PerToken) else torch.randn(3, 4, 3)
+    if label.is_floating_point():
+        label[:, 1] = torch.nan
+    keep = torch.tensor([True, False, True, True] * 3)
+    called = []
+
+    class Counting(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            called.append(func.overloadpacket.__name__)
+            return func(*args, **(kwargs or {}))
+
+    with Counting():
+        terms = objective(scores, Target(label))
+    inner = objective.objective(scores[keep], Target(label.flatten(0, 1)[keep]))
+    assert torch.equal(terms, inner)
+    assert [name for name in called if name in ("nonzero", "_local_scalar_dense", "is_nonzero")] == ["nonzero"]

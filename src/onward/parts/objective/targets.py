@@ -3,7 +3,7 @@
 
 from dataclasses import dataclass
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from onward.core import IGNORED, NonNegative, Target, WrappedObjective, numbers
@@ -18,10 +18,7 @@ class PerPosition(WrappedObjective):
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
         label = target.label.flatten(0, -2)
-        keep = ~label.isnan().any(dim=1)
-        if not keep.any():
-            raise ValueError("every target of this batch is NaN: there is nothing to learn from")
-        return self.objective(scores[keep], target._replace(label=label[keep]))
+        return self.objective(*_where(~label.isnan().any(dim=1), scores, label, target, "target", "NaN"))
 
 
 @dataclass(frozen=True)
@@ -59,7 +56,14 @@ class PerToken(WrappedObjective):
 def counted(rows: Float[Tensor, "BT ..."], target: Target) -> tuple[Float[Tensor, "N ..."], Target]:
     """Return the rows whose label counts, and the target of these rows. Raises ValueError where there is none."""
     label = target.label.flatten()
-    keep = label != IGNORED
-    if not keep.any():
-        raise ValueError(f"every label of this batch is {IGNORED}, which is ignored: there is nothing to learn from")
-    return rows[keep], target._replace(label=label[keep])
+    return _where(label != IGNORED, rows, label, target, "label", f"{IGNORED}, which is ignored")
+
+
+def _where(
+    keep: Bool[Tensor, "BT"], rows: Tensor, label: Tensor, target: Target, noun: str, left_out: str
+) -> tuple[Tensor, Target]:
+    """Return the rows and labels that are kept, by their indices: the host waits for these once, not for each."""
+    indices = keep.nonzero().squeeze(1)
+    if not len(indices):
+        raise ValueError(f"every {noun} of this batch is {left_out}: there is nothing to learn from")
+    return rows[indices], target._replace(label=label[indices])
