@@ -125,7 +125,7 @@ def test_an_image_that_cannot_be_read_leaves_the_answers_of_the_others(data: str
     assert len(lines) == 4 and all(line.startswith("onward: ") for line in lines)
     for line, says in zip(
         lines,
-        ["bad.png", "let the shell expand it", "https://example.org/cat.png is an ad", "input"],
+        ["bad.png", "let the shell expand it", "https://example.org/cat.png is a URL", "input"],
         strict=True,
     ):
         assert says in line

@@ -70,8 +70,8 @@ def _history(learner: Learner) -> str:
     if not learner.history:
         return ""
     last = learner.history[-1]
-    measure, found = MEASURES[learner.task], written(learner.task, last.validation_accuracy)
-    outcome = f"{len(learner.history)} epochs; validation {measure} after the last one {found}."
+    measure, value = MEASURES[learner.task], written(learner.task, last.validation_accuracy)
+    outcome = f"{len(learner.history)} epochs; validation {measure} after the last one {value}."
     if not last.block_accuracy:
         return outcome
     rows = "\n".join(f"| {k} | {written(learner.task, value)} |" for k, value in enumerate(last.block_accuracy, 1))
