@@ -22,3 +22,25 @@ def test_a_removed_flag_says_what_to_do():
     default = flags_of(ROWS["deeper_forward-digits"])
     with pytest.raises(CommandLineError, match=r"--compile was removed: .* leave it out"):
         parse(RecipeFlags, "train", ["--compile"], default=default)
+
+
+@pytest.mark.parametrize(
+    ("flag", "hint"),
+    [
+        ("--trainer.avg", r"did you mean --trainer\.ema-decay\?"),
+        ("--trainer.learn-rate", r"did you mean --trainer\.learning-rate"),
+        ("--trainer.xyz", r"there are --trainer\.optimizer, --trainer\.learning-rate, "),
+    ],
+)
+def test_an_unknown_flag_names_those_that_may_be_meant(flag: str, hint: str):
+    default = flags_of(ROWS["deeper_forward-digits"])
+    with pytest.raises(CommandLineError, match=hint):
+        parse(RecipeFlags, "train", [flag, "3"], default=default)
+
+
+def test_weights_of_classes_are_a_word_or_numbers():
+    default = flags_of(ROWS["deeper_forward-digits"])
+    assert parse(RecipeFlags, "train", ["--class-weights", "balanced"], default=default).class_weights == "balanced"
+    assert parse(RecipeFlags, "train", ["--class-weights", "1", "2.5"], default=default).class_weights == (1, 2.5)
+    with pytest.raises(CommandLineError, match="--class-weights takes balanced or numbers, not 'heavy'"):
+        parse(RecipeFlags, "train", ["--class-weights", "heavy"], default=default)

@@ -390,3 +390,13 @@ def test_a_warning_of_a_library_is_one_line(capsys: pytest.CaptureFixture[str], 
         monkeypatch.setattr(measure, "run", lambda words: warnings.warn("careful\nwith this", stacklevel=2))
         assert main(["measure", "deeper_forward-digits"]) == 0
     assert capsys.readouterr().err == "onward: warning: careful\\nwith this\n"
+
+
+def test_a_resumed_run_remembers_that_it_is_not_to_be_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
+    quick = replace(RECIPES[0], epochs=1)
+    monkeypatch.setattr(known, "RECIPES", (quick,))
+    assert main(["train", "--no-record", "--device", "cpu"]) == 0
+    capsys.readouterr()
+    assert main(["train", "--resume", f"runs/{quick.name}/seed-0"]) == 0
+    assert "not recorded: the run began with --no-record" in capsys.readouterr().out
+    assert not Path("results").exists()

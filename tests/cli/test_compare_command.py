@@ -250,3 +250,14 @@ def test_a_run_that_is_missing_or_damaged_is_one_line(capsys: pytest.CaptureFixt
     assert "result.json is gone: put that file there again" in _error(capsys, "report", str(run))
     (run / "model.json").unlink()
     assert "has not finished; resume it with: onward train --resume" in _error(capsys, "report", str(run))
+
+
+def test_finished_runs_are_compared_by_their_folders(capsys: pytest.CaptureFixture[str]):
+    assert main(["train", _R, *HERE]) == 0
+    run = f"runs/{_R}/seed-0"
+    assert main(["compare", run, "--noise", "mismatch=0.5", "--chips", "2", "--no-cost", *HERE]) == 0
+    assert "Device mismatch" in capsys.readouterr().out
+    assert read_json(Path("comparison.json"))["methods"][0]["runs"] == [run]
+    assert len(list(Path("runs").glob("*/*"))) == 1
+    assert f"{run} is a run and {_R} is not" in _error(capsys, "compare", run, _R)
+    assert "--seeds and --same are about recipes" in _error(capsys, "compare", run, "--seeds", "2")

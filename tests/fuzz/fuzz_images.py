@@ -121,12 +121,17 @@ def _damaged(case: Case) -> None:
         with Image.open(io.BytesIO(content)) as seen:
             seen.load()
             size = seen.size
-            wanted = np.asarray(seen.convert("RGB"))
+            deep = found.dtype == np.float32
+            wanted = np.asarray(seen.convert("F") if deep else seen.convert("RGB"))
     except Exception as error:  # noqa: BLE001 (Pillow raises a dozen types)
         raise Wrong(f"Pillow cannot read it: {error}") from None
     if size != (8, 8):  # how it is scaled is another question
         found = read_image(path, channels=3, size=(size[1], size[0])).numpy()
     exif = _turned(content)
+    if deep:
+        if not exif and not np.allclose(found, wanted[None] / (1 if wanted.max() <= 1 else 65535), atol=1e-5):
+            raise Wrong("other levels than Pillow's")
+        return
     if not exif and not np.array_equal(found, wanted.transpose(2, 0, 1)):
         raise Wrong("other pixels than Pillow's")
     if _depth(content) > 8:
@@ -165,28 +170,34 @@ def damaged(case: Case, content: bytes) -> bytes:
 
 
 def _deep(case: Case) -> None:
-    """More than 8 bits per channel are refused in every format: their lower bits would be dropped."""
+    """Gray of up to 16 bits keeps its levels; more bits, or several channels of more than 8, are refused."""
     rng = np.random.default_rng(case.draw.getrandbits(32))
     height, width = case.draw.randrange(1, 9), case.draw.randrange(1, 9)
     deep = rng.integers(0, 2**16, (height, width), dtype="u2")
     way = case.pick(
         ("png gray", "png color", "png alpha", "png gray alpha", "ppm", "pgm", "tiff", "tiff 32", "tiff float")
     )
-    path = case.folder / ("image." + case.draw.choice(("png", "tif", "ppm", "jpg")))
+    path, wanted = case.folder / ("image." + case.draw.choice(("png", "tif", "ppm", "jpg"))), None
     case.names = (str(path),)
     if way.startswith("png"):
         samples, color = {"png gray": (1, 0), "png color": (3, 2), "png alpha": (4, 6), "png gray alpha": (2, 4)}[way]
-        path.write_bytes(_png(rng.integers(0, 2**16, (height, width, samples)).astype(">u2"), color))
+        many = rng.integers(0, 2**16, (height, width, samples)).astype(">u2")
+        path.write_bytes(_png(many, color))
+        wanted = many[..., 0] / 65535 if samples == 1 else None
     elif way in ("ppm", "pgm"):
         top = case.pick((256, 1000, 65535))
-        shape = (height, width, 3) if way == "ppm" else (height, width)
-        body = rng.integers(0, top + 1, shape).astype(">u2").tobytes()
-        path.write_bytes(f"P{6 if way == 'ppm' else 5}\n{width} {height}\n{top}\n".encode() + body)
+        many = rng.integers(0, top + 1, (height, width, 3) if way == "ppm" else (height, width)).astype(">u2")
+        path.write_bytes(f"P{6 if way == 'ppm' else 5}\n{width} {height}\n{top}\n".encode() + many.tobytes())
+        wanted = many / top if way == "pgm" else None
     else:
         array = {"tiff": deep, "tiff 32": deep.astype("i4"), "tiff float": deep.astype("f4")}[way]
         Image.fromarray(array).save(path, "TIFF")
-    read_image(path, channels=case.draw.choice((1, 3)), size=(height, width))
-    raise Wrong("more than 8 bits per channel were accepted")
+        wanted = {"tiff": deep / 65535, "tiff float": array if array.max() <= 1 else None}.get(way)
+    found = read_image(path, channels=case.draw.choice((1, 3)), size=(height, width)).numpy()
+    if wanted is None:
+        raise Wrong("more than 16 bits, or more than 8 in several channels, were accepted")
+    if not np.allclose(found, wanted[None], atol=1.5 / 65535):
+        raise Wrong("other levels than the file has")
 
 
 def _png(samples: np.ndarray, color: int) -> bytes:

@@ -159,6 +159,7 @@ def _fork(order: dict[str, Any], rank: int, attempt: int) -> int:
 def _rank(order: dict[str, Any]) -> int:
     import faults_made  # what a test may do to a rank
     import notes_taken
+    import task_sets  # noqa: F401 (data sets that it registers)
     import torch
 
     from onward.pipeline.run import leave, train_pipelined

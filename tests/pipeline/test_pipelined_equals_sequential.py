@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import task_sets  # noqa: F401 (data sets that it registers)
 from comparing import assert_equal_runs
 from launcher import Launcher
 
@@ -22,7 +23,7 @@ from onward.algorithms import (
 )
 from onward.core import Learner, TrainerSettings
 from onward.data import Augmentation, DataSettings
-from onward.nets import CFSE, MLP, Architecture, ResNet17, TinyCNN, Trifecta6
+from onward.nets import CFSE, MLP, Architecture, Dense, ResNet17, TinyCNN, Trifecta6
 from onward.pipeline import possible_cuts
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe, class_trees
@@ -121,3 +122,32 @@ def test_bf16_messages_train_nearly_as_well(launcher: Launcher, tmp_path: Path, 
     ours = json.loads((tmp_path / "runs" / "toy" / "seed-0" / "result.json").read_text())
     assert ours["test_accuracy"] == pytest.approx(result["test_accuracy"], abs=0.1)
     assert ours["test_accuracy_by_block"] != result["test_accuracy_by_block"]  # rounded they were
+
+
+@pytest.mark.parametrize("data", ["numbers_of_a_row", "labels_of_a_row", "digits"])
+@pytest.mark.parametrize("replicas", [1, 2])
+def test_two_dimensional_targets_and_weights_of_classes_give_the_same_bits(
+    data: str, replicas: int, launcher: Launcher, tmp_path: Path, place: dict
+):
+    recipe = Recipe(
+        name="toy",
+        algorithm=MonoForward(features=32),
+        net=Dense(hidden=(12, 12, 12)),
+        data=DataSettings(name=data),
+        trainer=TrainerSettings(learning_rate=0.01, ema_decay=0.9, micro_batches=2),
+        epochs=2,
+        batch_size=40,
+        class_weights="balanced" if data == "digits" else None,
+    )
+    how = Pipelining(stages=(1, 2), balance="measured", replicas=replicas)
+    launch = launcher.start(recipe, place, 2 * replicas, how=how)
+    whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
+    launch.succeeds()
+    if replicas == 1:
+        assert_equal_runs(tmp_path / "runs" / "toy" / "seed-0", whole.path)
+        return
+    reached = [
+        json.loads((run / "result.json").read_text())["test_accuracy"]
+        for run in (whole.path, tmp_path / "runs" / "toy" / "seed-0")
+    ]
+    assert reached[0] == pytest.approx(reached[1], abs=0.06)

@@ -1,6 +1,7 @@
 """Reading a command line by tyro, whose boxed error messages become one line."""
 
 import contextlib
+import difflib
 import io
 import os
 import re
@@ -26,6 +27,9 @@ _ELSEWHERE = {
     "momentum": "--trainer.momentum",
     "precision": "--trainer.precision",
     "amp": "--trainer.precision",
+    "avg": "--trainer.ema-decay",
+    "average": "--trainer.ema-decay",
+    "ema": "--trainer.ema-decay",
     "bf16": "--trainer.precision",
     "bs": "--batch-size",
     "b": "--batch-size",
@@ -57,6 +61,7 @@ _ELSEWHERE = {
 _REMOVED = {"--compile": "--compile was removed: compiled bodies took longer than plain ones; leave it out"}
 """Flags of before that nothing replaces, with what to do."""
 
+_FEW = 3  # flags that may have been meant; more are all there are
 _BARE = ("recipe", "options", "pipelining")
 """Settings whose flags have no prefix."""
 
@@ -94,7 +99,8 @@ def parse(
                 raise CommandLineError(_REMOVED[word])
         meant = [] if default is None else _meant(words, default)  # flags of a recipe are those of a default
         if meant:
-            message = f"{message.partition('; did you mean')[0]}; did you mean {' or '.join(meant)}?"
+            hint = f"did you mean {' or '.join(meant)}?" if len(meant) <= _FEW else f"there are {', '.join(meant)}"
+            message = f"{message.partition('; did you mean')[0]}; {hint}"
         elif advice is not None and "did you mean" not in message:
             message = f"{message}; {advice}"
     raise CommandLineError(message)
@@ -145,6 +151,7 @@ def _refuse_empty(words: Sequence[str]) -> None:
 def _meant(words: Sequence[str], default: object) -> list[str]:
     """Return the flags that unknown ones stand for: those of other tools, or without their prefix."""
     known = dict(_flags(default))
+    prefixes = {flag.rpartition(".")[0] for flag in known}
     names = [word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]
     flag_of = {flag.rpartition(".")[2].removeprefix("--"): flag for flag in reversed(known)}
     flags: list[str] = []
@@ -152,6 +159,12 @@ def _meant(words: Sequence[str], default: object) -> list[str]:
         last = name.rpartition(".")[2]
         if f"--{name}" not in known and (meant := _ELSEWHERE.get(name) or flag_of.get(last) or _ELSEWHERE.get(last)):
             flags.append(meant)
+        elif f"--{name}" not in known:
+            near = [known_name.removeprefix("--") for known_name in known]
+            flags += [f"--{close}" for close in difflib.get_close_matches(name, near, n=2, cutoff=0.7)]
+            group = f"--{name.rpartition('.')[0]}"
+            if not flags and group != "--" and group in prefixes:  # nothing is like it: show what there is
+                flags += [flag for flag in known if flag.rpartition(".")[0] == group]
     return list(dict.fromkeys(flags))
 
 
@@ -182,6 +195,10 @@ _NUMBER = (
     (r"invalid literal for int\(\) with base 10: (.*)", "a whole number"),
     (r"could not convert string to float: (.*)", "a number"),
     (r"no type matching \{None\}\|INT could be instantiated from \[(.*?)\]\. Got errors.*", "a whole number or None"),
+    (
+        r"no type matching \{None,balanced\}\|.*? could be instantiated from \[(.*?)\]\. Got errors.*",
+        "balanced or numbers",
+    ),
     (r"no type matching \{None\}\|FLOAT could be instantiated from \[(.*?)\]\. Got errors.*", "a number or None"),
 )
 """Python's errors for texts that are no numbers, and the expected kind of value."""

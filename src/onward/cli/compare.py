@@ -38,11 +38,13 @@ from onward.storage.files import read_json, write_json
 from onward.storage.typed import from_json, to_json
 
 USAGE = """usage: onward compare RECIPE... [--FLAG VALUE ...]
+       onward compare RUN... [--FLAG VALUE ...]
 
-Puts recipes of one data set side by side. Finished runs below --runs-dir are used, stopped ones resumed and missing
-ones trained. Then each is evaluated on the test split, clean and under noise on several chips, and a step of each is
-measured beside backprop through the same network. Prints tables and writes OUT.json and OUT.html. Every evaluation is
-kept in its run's folder, so that a stopped comparison continues where it was.
+Puts recipes of one data set side by side. Finished runs below --runs-dir are used; stopped ones go on; what is missing
+is trained; folders of finished runs may be named instead. Then each is evaluated on the test split, clean and under
+noise on several chips, and a step of each is measured beside backprop through the same network. Prints tables and
+writes OUT.json and OUT.html. Every evaluation is kept in its run's folder, so a comparison that was stopped goes on
+where it was.
 
   --noise NAME...          mismatch, shot, impulse, bits (these four by default), offset, programming, read,
                            stuck, sensor, neuron, activity, activity-bits; other levels: mismatch=0.1,0.3;
@@ -117,10 +119,18 @@ def run(words: Sequence[str]) -> None:
     order = parse(CompareArguments, "compare", _named_first(words, "recipe", "compare RECIPE..."))
     if order.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
-    recipes = [find_recipe(name) for name in order.names]
+    runs = _runs_among(order)
+    recipes = [] if runs else [find_recipe(name) for name in order.names]
     question = _question(order, DEFAULT_SWEEPS if order.noise is None else order.noise)
     measured = [_measured(path) for path in order.measured]
     out = _writable(order.out or Path("comparison"))
+    if runs:
+        _finish(
+            describe([_method(group, order.options) for group in by_recipe(runs)], question, order.options, say=say),
+            measured,
+            out,
+        )
+        return
     recipes = with_first_budget(recipes) if order.same else recipes
     comparison = compare(recipes, order.seeds, question, order.options, say=say)
     _finish(comparison, measured, out)
@@ -140,6 +150,17 @@ def run_report(words: Sequence[str]) -> None:
     if order.noise is None:
         question = conditions_in_cache(methods, question)
     _finish(describe(methods, question, order.options, say=say), measured, out)
+
+
+def _runs_among(order: CompareArguments) -> list[Run]:
+    """Return the runs, where folders of runs are named. CommandLineError for folders beside recipes."""
+    folders = [name for name in order.names if (Path(name) / "config.json").is_file()]
+    others = [name for name in order.names if name not in folders]
+    if folders and others:
+        raise CommandLineError(f"{folders[0]} is a run and {others[0]} is not: name recipes, or folders of runs")
+    if folders and (order.seeds != 1 or order.same):
+        raise CommandLineError("--seeds and --same are about recipes: leave them out, or name recipes")
+    return [open_run(Path(name)) for name in folders]
 
 
 def _named_first(words: Sequence[str], what: str, usage: str) -> list[str]:

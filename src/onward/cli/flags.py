@@ -1,9 +1,10 @@
 """The flags of a recipe: all settings that a command line may change."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Literal
 
 from onward.algorithms import Algorithm
-from onward.core import Count, Seed, TrainerSettings
+from onward.core import Count, NonNegative, Seed, TrainerSettings
 from onward.data import DataSettings
 from onward.nets import Architecture
 from onward.recipes import Recipe
@@ -27,6 +28,8 @@ class RecipeFlags:
     """Images per step."""
     seed: Seed
     """Decides weights, order, augmentation and dropout; the split has its own seed."""
+    class_weights: Literal["balanced"] | tuple[NonNegative, ...] | None
+    """Times the loss of a sample: balanced, or a number for each class, in the order of their names."""
 
     def applied(self, recipe: Recipe) -> Recipe:
         """Return a recipe with these settings. Raises ValueError for an impossible value."""

@@ -16,7 +16,7 @@ from onward.cli.named import model_folder
 from onward.cli.tables import show_table
 from onward.cli.words import Mistakes
 from onward.core import TrainerSettings
-from onward.data import Images, image_files, read_image
+from onward.data import Samples, as_floats, image_files, read_image
 from onward.runs import ModelSpec, RunFolder, load_model
 from onward.screen import say
 from onward.storage.disk import replace_all
@@ -110,7 +110,7 @@ class _Table:
         say(f"{len(self.rows):,} images in {self.path}", error=True)
 
 
-def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Iterator[tuple[list[str], Images]]:
+def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Iterator[tuple[list[str], Samples]]:
     """Read image files batch by batch; errors of those that cannot be read are added to `refused`."""
     for start in range(0, len(names), _BATCH):
         read: dict[int, Tensor] = {}
@@ -120,7 +120,9 @@ def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Itera
             except (ValueError, OSError) as error:
                 refused.append(str(error))
         if read:
-            yield [names[k] for k in read], Images(torch.stack(list(read.values())), torch.zeros(len(read)).long())
+            deep = any(image.is_floating_point() for image in read.values())
+            pixels = torch.stack([as_floats(image) if deep else image for image in read.values()])
+            yield [names[k] for k in read], Samples(pixels, torch.zeros(len(read)).long())
 
 
 def _image(name: str, spec: ModelSpec) -> Tensor:

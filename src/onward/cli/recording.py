@@ -50,6 +50,9 @@ def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
     if "bf16" in (how.messages, begun.get("messages")):
         say("not recorded: messages were rounded to bf16")
         return
+    if result.get("record") is False:
+        say("not recorded: the run began with --no-record; train its recipe again to record it")
+        return
     replaced = filed(RESULTS, recipe.name, recipe.seed, result["data_note"]) is not None
     said = f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}"
     say_fitted(said, indent=_TEXT)

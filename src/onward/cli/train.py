@@ -40,6 +40,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
                            accumulate or random_features
   --seed INT               weights, order, augmentation and dropout
   --data-dir PATH          local named sets, one folder of parquet files each; else $ONWARD_DATA, else the hub
+  --class-weights W...     times the loss of each class: balanced, or a number for each in the order of their names
   --device NAME            cpu, cuda, cuda:1 or auto
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
@@ -53,7 +54,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --stages, --replicas, --messages, --balance, --patience
                            how a pipeline is spread, and when a rank counts as hung; see `onward train RECIPE --help`
   --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
-  --no-record              do not file the result under results/
+  --no-record              do not file the result under results/, also when the run is resumed
   --net.*  --data.*  --trainer.*  --algorithm.*
                            everything else in the recipe, such as --trainer.precision bf16
 
@@ -130,13 +131,16 @@ def run(words: Sequence[str]) -> None:
     if order.pipeline:
         if getattr(order, "init", None) is not None:
             raise CommandLineError("--init and a longer --resume are for one process: leave --pipeline out")
-        done = train_pipelined(recipe, order.options, order.pipelining, resume=path)
+        done = train_pipelined(recipe, order.options, order.pipelining, resume=path, record=order.record)
     elif order.pipelining != Pipelining():
         raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
     else:
         init = getattr(order, "init", None)
         chosen = recipe or known.RECIPES[0]
-        done = resume(path, order.options) if path is not None else train(chosen, order.options, init=init)
+        if path is None:
+            done = train(chosen, order.options, init=init, record=order.record)
+        else:
+            done = resume(path, order.options)
     if done is None:  # another process writes
         return
     folder, result = done

@@ -189,6 +189,7 @@ def differences(recipe: Recipe, first: Recipe) -> list[str]:
         "validation split": lambda r: (r.data.validation_fraction, r.data.split_seed),
         "epochs": lambda r: r.epochs,
         "batch size": lambda r: r.batch_size,
+        "class weights": lambda r: r.class_weights,
         "precision": lambda r: r.trainer.precision,
     }
     return [f"{what} {short(of(recipe))}" for what, of in phrases.items() if of(recipe) != of(first)]

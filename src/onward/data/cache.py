@@ -16,7 +16,7 @@ import PIL
 import torch
 
 from .images import Decoded, checksum
-from .samples import Images
+from .samples import images_of
 from .source_files import stamp
 
 # Raise it whenever the same source would decode to other pixels, labels or files.
@@ -57,7 +57,7 @@ def cached(name: str, identity: Any, decode: Callable[[], Decoded]) -> tuple[Dec
 
     entry = cached_entry(name, identity, make)
     train, test, *others = (
-        Images(entry.arrays[f"{split}_pixels"], entry.arrays[f"{split}_labels"])
+        images_of(entry.arrays[f"{split}_pixels"], entry.arrays[f"{split}_labels"])
         for split in _SPLITS
         if f"{split}_pixels" in entry.arrays or split != "validation"
     )

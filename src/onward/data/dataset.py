@@ -8,7 +8,7 @@ import numpy as np
 from onward.core import Kind, Task, check_value, common_defaults
 
 from .arrays import from_arrays
-from .decode import to_array
+from .decode import DEEP_MODES, as_fractions, to_array
 from .images import Splits
 
 _TEST, _VALIDATION = ("test",), ("validation", "valid", "val", "dev")
@@ -139,9 +139,11 @@ def _images(dataset: Any, column: str, size: int | None) -> np.ndarray:
                 f"image {row} has {image.width}x{image.height} pixels, image 0 {sides[1]}x{sides[0]}: choose one size "
                 "for all, for example size=32"
             )
-        if image.mode.startswith(("I", "F")):
-            raise ValueError(f"image {row} has mode {image.mode}, more than 8 bits: give its numbers to from_arrays")
-        gray = gray and image.mode in ("1", "L")
+        if image.mode in DEEP_MODES:
+            image = as_fractions(image, f"image {row}")
+        gray = gray and image.mode in ("1", "L", "F")
         arrays.append(to_array(image, channels=3, size=sides))
+    if any(array.dtype == np.float32 for array in arrays):  # 16 bits of some, 8 of others
+        arrays = [array if array.dtype == np.float32 else array.astype(np.float32) / 255 for array in arrays]
     stacked = np.stack(arrays)
     return stacked[:, :1] if gray else stacked

@@ -10,7 +10,7 @@ from pathlib import Path
 from .carve import carve_test
 from .decode import PixelBuffer
 from .images import Decoded
-from .samples import Images
+from .samples import Samples, images_of
 from .source_files import stamp
 
 TEST_NAMES = ("test", "val", "valid", "validation")
@@ -89,7 +89,7 @@ def _beside(root: Path, split: str) -> Files:
 
 def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
     """Decode all files; `size` is the side in pixels, None keeps the one all files share (else ValueError)."""
-    buffer = PixelBuffer(channels=None, size=(size, size) if size else None)
+    buffer = PixelBuffer(channels=None, size=(size, size) if size else None, deep=True)
     class_names = tuple(folders.train)
     _append(buffer, folders.train)
     num_train = len(buffer.labels)
@@ -102,14 +102,14 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
     if folders.test is None:
         train, test = carve_test(both, TEST_FRACTION, class_names=class_names)
     else:
-        train = Images(both.pixels[:num_train], both.labels[:num_train])
-        test = Images(both.pixels[num_train:num_test], both.labels[num_train:num_test])
+        train = images_of(both.pixels[:num_train], both.labels[:num_train])
+        test = images_of(both.pixels[num_train:num_test], both.labels[num_train:num_test])
     if folders.validation is None:
         return Decoded(train, test, class_names)
-    return Decoded(train, test, class_names, Images(both.pixels[num_test:], both.labels[num_test:]))
+    return Decoded(train, test, class_names, images_of(both.pixels[num_test:], both.labels[num_test:]))
 
 
-def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Images:
+def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Samples:
     """Return the labeled images of a folder for evaluation: those of test/, where there is one, else all.
 
     Raises ValueError for a class that the training did not have, and for unreadable files.
@@ -120,7 +120,7 @@ def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size:
     if new is not None:
         shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
         raise ValueError(f"{root} has the class {new!r}, but the model was trained on {shown}: rename or remove it")
-    buffer = PixelBuffer(channels=channels, size=size)
+    buffer = PixelBuffer(channels=channels, size=size, deep=True)
     for name, images in files.items():
         for file in images:
             buffer.append(file, list(class_names).index(name), where=str(file))

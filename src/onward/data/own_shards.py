@@ -9,7 +9,7 @@ from .decode import PixelBuffer
 from .images import Decoded
 from .named import encoded
 from .parquet import batches, shard_files
-from .samples import Images
+from .samples import images_of
 from .source_files import cause
 
 TEST_FRACTION = 0.2
@@ -34,7 +34,7 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
     Labels are numbers from 0, class labels with names, or texts. Raises ValueError naming file, column or row.
     """
     labels: list[Any] = []
-    buffer = PixelBuffer(channels=None, size=(size, size) if size else None)
+    buffer = PixelBuffer(channels=None, size=(size, size) if size else None, deep=True)
     names: tuple[str, ...] | None = None
     counts = []
     for split in files:
@@ -46,11 +46,11 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
     names, indices = _numbered(labels, names, files[0][0])
     buffer.labels[:] = indices
     both = buffer.images(gray=buffer.all_gray)
-    train = Images(both.pixels[: counts[0]], both.labels[: counts[0]])
+    train = images_of(both.pixels[: counts[0]], both.labels[: counts[0]])
     if counts[1] == counts[0]:
         train, test = carve_test(train, TEST_FRACTION, class_names=names)
     else:
-        test = Images(both.pixels[counts[0] :], both.labels[counts[0] :])
+        test = images_of(both.pixels[counts[0] :], both.labels[counts[0] :])
     return Decoded(train, test, names)
 
 

@@ -128,6 +128,11 @@ class Images(Samples):
         super().__post_init__()
 
 
+def images_of(pixels: Shaped[Tensor, "N C H W"], labels: Int64[Tensor, "N"]) -> Samples:
+    """Return images with their classes: `Images` of uint8, `Samples` of floats in [0, 1]."""
+    return (Images if pixels.dtype == torch.uint8 else Samples)(pixels, labels)
+
+
 def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
     """Return numbers as float32; as float64 where float32 would lose differences, as between times in seconds."""
     if inputs.dtype in (torch.float32, torch.int8, torch.uint8, torch.int16, torch.bool):

@@ -53,7 +53,8 @@ def weigh_classes(learner: Learner, weights: Sequence[float]) -> None:
         if not objective.per_class or objective.signed or objective.couples_samples:
             raise ValueError(
                 f"class_weights is about the loss of single samples, which {type(objective).__name__} does not have: "
-                "leave it out, and draw rare classes more often, from_arrays(..., weights='balanced')"
+                "leave it out, or use a method with a learned read-out, such as MonoForward; arrays may also draw rare "
+                "classes more often, from_arrays(..., weights='balanced')"
             )
         block.objective = ClassWeights(objective, tuple(weights))
 

@@ -86,7 +86,7 @@ class Pipelining:
 
 
 def train_pipelined(
-    recipe: Recipe | None, options: RunOptions, how: Pipelining, *, resume: Path | None = None
+    recipe: Recipe | None, options: RunOptions, how: Pipelining, *, resume: Path | None = None, record: bool = True
 ) -> Outcome | None:
     """Train as `train` and `resume` do, as one of the processes that torchrun started.
 
@@ -99,7 +99,9 @@ def train_pipelined(
     ranks = join(leave, patience=how.patience)
     try:
         with ExitStack() as held:
-            return _Run(ranks, recipe, options, how, resume, held).carry_out()
+            run = _Run(ranks, recipe, options, how, resume, held)
+            run.notes = {} if record else {"record": False}
+            return run.carry_out()
     except (Interrupted, PipelineFault):
         raise
     except BaseException as error:
@@ -121,6 +123,7 @@ class _Run:
     ):
         """Contexts entered into `held` stay open until this process leaves the run."""
         self.ranks, self.options, self.how, self.held = ranks, options, how, held
+        self.notes: dict[str, Any] = {}
         self.resumed = RunFolder.open(resume) if resume is not None else None
         if recipe is None:
             assert self.resumed is not None
@@ -136,7 +139,7 @@ class _Run:
                 "order cascade trains one span at a time, so all but one stage would be idle: use order joint"
             )
         data = images_of(recipe, self.options.data_dir, self.options.workers, begun=self.resumed is not None)
-        spec = spec_for(recipe.algorithm, recipe.net, data)
+        spec = spec_for(recipe.algorithm, recipe.net, data, recipe.class_weights)
         learner = spec.build(seed=recipe.seed)
         _check_rules(learner)
         ranks.check_same(self._fingerprint(data))
@@ -221,7 +224,7 @@ class _Run:
         if folder is not None:
             check_data(folder, data)
             return folder
-        machine = {**to_json(environment(self.device)), "data_checksum": data.checksum}
+        machine = {**to_json(environment(self.device)), **self.notes, "data_checksum": data.checksum}
         placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
         return RunFolder.create(self.options.runs_dir, self.recipe, {**machine, "pipeline": placement})
 

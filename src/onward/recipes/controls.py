@@ -38,6 +38,7 @@ def control(row: Recipe, kind: str) -> Recipe:
         epochs=row.epochs,
         batch_size=row.batch_size,
         seed=row.seed,
+        class_weights=row.class_weights,
     )
 
 

@@ -14,7 +14,7 @@ _LINES = (
     ("method", "variant", "scale", "name", "description"),
     ("data",),
     ("algorithm", "net"),
-    ("trainer", "epochs", "batch_size", "seed", "backprop_rate"),
+    ("trainer", "epochs", "batch_size", "seed", "class_weights", "backprop_rate"),
     ("published",),
 )
 _ALWAYS = {("TrainerSettings", "learning_rate"), ("DataSettings", "name"), ("Recipe", "batch_size")}

@@ -60,6 +60,9 @@ class Recipe:
     """Images per step."""
     seed: Seed = 0
     """Decides weights, order, augmentation and dropout; the split has its own seed."""
+    class_weights: Literal["balanced"] | tuple[NonNegative, ...] | None = None
+    """What the loss of a sample is multiplied by: balanced, by which all classes weigh the same, or a number for each
+    class in the order of their names."""
     published: Published | None = None
     """The published number that this recipe is compared with."""
     backprop_rate: NonNegative | None = None
@@ -85,6 +88,7 @@ class Recipe:
             trainer=self.trainer,
             epochs=self.epochs,
             batch_size=self.batch_size,
+            class_weights=self.class_weights,
         )
 
     def on_other_images(self, data: DataSettings, label: str) -> "Recipe":
@@ -99,6 +103,7 @@ class Recipe:
             trainer=self.trainer,
             epochs=self.epochs,
             batch_size=self.batch_size,
+            class_weights=self.class_weights,
             seed=self.seed,
             backprop_rate=self.backprop_rate,
         )

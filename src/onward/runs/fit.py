@@ -5,9 +5,8 @@ from typing import Any
 
 from onward.algorithms import Algorithm
 from onward.core import Count, EpochDone, Learner, Seed, TrainerSettings, check_value, gradients_on
-from onward.data import Augmentation, as_data, weights_of
+from onward.data import Augmentation, as_data
 from onward.nets import Architecture
-from onward.parts.tasks import weigh_classes
 from onward.runs.codec import encode
 from onward.runs.environment import choose_device
 from onward.runs.model import spec_for
@@ -52,11 +51,8 @@ def fit(
     check_value("verbose", verbose, bool)
     check_logger(logger)
     data = as_data(data, seed=seed)
-    weights = None if class_weights is None else weights_of(class_weights, data)
-    settings, spec, on = trainer or TrainerSettings(), spec_for(algorithm, net, data), choose_device(device)
-    learner = spec.build(seed=seed)
-    if weights is not None:
-        weigh_classes(learner, weights)
+    spec = spec_for(algorithm, net, data, class_weights)
+    settings, on, learner = trainer or TrainerSettings(), choose_device(device), spec.build(seed=seed)
     try_out(learner, settings, batch_size=batch_size)
     training = Training(
         learner.to(on),

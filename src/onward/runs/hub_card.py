@@ -24,7 +24,9 @@ def card(learner: Learner, spec: ModelSpec, folder: Path, *, name: str) -> str:
         parts += ["## Training", history]
     if learner.origin is not None:
         parts.append(_origin(learner, folder))
-    settings = json.dumps({"algorithm": encode(spec.algorithm), "net": encode(spec.net)}, indent=2)
+    weights = {"class_weights": dict(zip(spec.class_names, spec.class_weights, strict=False))}
+    parts_of_it = {"algorithm": encode(spec.algorithm), "net": encode(spec.net)}
+    settings = json.dumps(parts_of_it | (weights if spec.class_weights else {}), indent=2)
     parts += ["## Settings", f"```json\n{settings}\n```"]
     return f"---\n{_head(learner, spec, folder, name)}\n---\n\n" + "\n\n".join(parts) + "\n"
 

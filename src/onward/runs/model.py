@@ -1,6 +1,6 @@
 """The model file: safetensors plus JSON, from which the same learner is built again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,14 @@ from torch import nn
 from onward.algorithms import Algorithm
 from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
 from onward.core.former_names import by_names_of_today
-from onward.data import Data, Splits, as_splits
+from onward.data import Data, Splits, as_splits, weights_of
 from onward.nets import Architecture
 from onward.parts.prepare import Standardize, StandardizeValues
-from onward.parts.tasks import check_untouched, for_task
+from onward.parts.tasks import check_untouched, for_task, weigh_classes
 from onward.parts.whiten import Whiten, patch_covariance
 from onward.recipes import Recipe
 from onward.runs.codec import decode, encode
+from onward.runs.handed_over import check_kinds
 from onward.runs.input_form import TargetForm, decode_forms, encode_forms
 from onward.runs.model_form import (
     Form,
@@ -42,11 +43,13 @@ _FORM: Mapping[str, Any] = {
     "mean": list[float],
     "deviation": list[float],
     "covariance": list[list[float]],
+    "class_weights": list[float],
     "blocks": int | None,
     "rule": str | None,
 }
 _NEWER: Mapping[str, Any] = {
     "covariance": [],
+    "class_weights": [],
     "blocks": None,
     "rule": None,
 }
@@ -73,6 +76,8 @@ class ModelSpec(Description):
     """What the inputs are; None: images with values in [0, 1]."""
     target: TargetForm | None = None
     """What is predicted; None: one class of each input."""
+    class_weights: tuple[float, ...] = ()
+    """What the loss of each class is multiplied by, in training and in `partial_fit`; empty: all count alike."""
 
     @gradients_on()
     def build(self, *, seed: int = 0) -> Learner:
@@ -130,6 +135,8 @@ class ModelSpec(Description):
             check_untouched(learner, self.form)
         if self.target is not None:
             learner = for_task(learner, self.target.task, self.target.mean, self.target.deviation)
+        if self.class_weights:
+            weigh_classes(learner, self.class_weights)
         return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
 
     def _fitting(self) -> str:
@@ -160,13 +167,20 @@ class ModelSpec(Description):
 
 
 @common_defaults()
-def spec_for(algorithm: Algorithm, net: Architecture, data: Data) -> ModelSpec:
+def spec_for(
+    algorithm: Algorithm,
+    net: Architecture,
+    data: Data,
+    class_weights: str | Mapping[Any, float] | Sequence[float] | None = None,
+) -> ModelSpec:
     """Describe a learner for a data set, `Splits` or any other `Data`; the statistics of its training rows are kept.
 
+    `class_weights` are "balanced", a number for each class, or a mapping from names or indices.
     Raises ValueError for what is no algorithm, no architecture or no data set, and says what to give.
     """
-    _check_kinds(algorithm, net, data)
+    check_kinds(algorithm, net, data)
     data = as_splits(data)
+    weights = () if class_weights is None else weights_of(class_weights, data)
     mean, deviation = _scale(algorithm, data)
     covariance = patch_covariance(data.train.sample.pixels, mean, deviation, net.whiten) if net.whiten else []
     return ModelSpec(
@@ -179,6 +193,7 @@ def spec_for(algorithm: Algorithm, net: Architecture, data: Data) -> ModelSpec:
         tuple(tuple(row) for row in covariance),
         form=None if data.inputs.unit else data.inputs,
         target=_target(data),
+        class_weights=weights,
     )
 
 
@@ -187,7 +202,7 @@ def prepared(recipe: Recipe, data: Splits, device: torch.device) -> Learner:
 
     Raises ValueError as `spec_for` does, and if the parts do not fit.
     """
-    spec = spec_for(recipe.algorithm, recipe.net, data)
+    spec = spec_for(recipe.algorithm, recipe.net, data, recipe.class_weights)
     return spec.build(seed=recipe.seed).laid_out(recipe.trainer, device)
 
 
@@ -211,27 +226,6 @@ def _target(data: Splits) -> TargetForm | None:
         return TargetForm("labels")
     mean, deviation = (tuple(statistic.tolist()) for statistic in data.target_statistics())
     return TargetForm("values", mean, deviation)
-
-
-def _check_kinds(algorithm: object, net: object, data: object) -> None:
-    """Raise ValueError for what people of other libraries hand over, with what to hand over instead."""
-    for name, value in (("algorithm", algorithm), ("net", net)):
-        if isinstance(value, type):
-            raise ValueError(f"{name} is the class {value.__name__}: give an object, {value.__name__}()")
-    if not isinstance(algorithm, Algorithm):
-        raise ValueError(f"algorithm is a {type(algorithm).__name__}: give one of onward's, such as DeeperForward()")
-    if isinstance(net, nn.Module):
-        raise ValueError(
-            f"net is a torch module, {type(net).__name__}, which cannot be cut into blocks: give one of onward's "
-            "networks, such as TinyCNN(width=50), or an Architecture of your own"
-        )
-    if not isinstance(net, Architecture):
-        raise ValueError(f"net is a {type(net).__name__}: give one of onward's networks, such as TinyCNN(width=50)")
-    if not isinstance(data, Data):
-        raise ValueError(
-            f"data is a {type(data).__name__}: give the images and labels themselves to "
-            "onward.from_arrays(images, labels) and pass on what it returns"
-        )
 
 
 def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tuple[Learner, ModelSpec]:
@@ -363,6 +357,7 @@ def _described(spec: ModelSpec) -> dict[str, Any]:
         "covariance": [list(row) for row in spec.covariance],
         "blocks": spec.blocks,
         "rule": spec.rule,
+        **({"class_weights": list(spec.class_weights)} if spec.class_weights else {}),
         **encode_forms(spec.form, spec.target),
     }
 
@@ -382,6 +377,9 @@ def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
             f"{path} describes inputs of shape {list(shape)} with {len(classes)} classes, {len(content['mean'])} means "
             f"and {len(content['deviation'])} deviations, which do not fit each other"
         )
+    weights = tuple(map(float, content["class_weights"]))
+    if weights and (len(weights) != len(classes) or not min(weights) >= 0 or not any(weights)):
+        raise ValueError(f"{path} has {len(weights)} class weights {shown(weights)} for {len(classes)} classes")
     return ModelSpec(
         decode(content["algorithm"], Algorithm, f"algorithm in {path}"),
         decode(content["net"], Architecture, f"net in {path}"),
@@ -392,4 +390,5 @@ def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
         rule=content["rule"],
         form=form,
         target=target,
+        class_weights=weights,
     )

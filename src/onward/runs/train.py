@@ -72,12 +72,13 @@ def train(
     *,
     verbose: bool = True,
     init: Path | None = None,
+    record: bool = True,
     logger: Logger | None = None,
 ) -> tuple[RunFolder, dict[str, Any]]:
     """Train from the start in a new run folder; return it with the result. `verbose` shows its progress.
 
     `logger` takes the numbers of every epoch. `init` is a finished run whose weights the training begins with, wherever
-    they fit; the result notes it.
+    they fit; the result notes it. Without `record` the folder notes that the result is not to be recorded.
     Raises ValueError for a user's error, OSError if the folder cannot be written, Interrupted after a signal.
     """
     encode(recipe)  # settings that cannot be written to a file are refused
@@ -86,12 +87,12 @@ def train(
     device = choose_device(options.device)
     data = images_of(recipe, options.data_dir, options.workers, verbose=verbose)
     learner = prepared(recipe, data, torch.device("cpu"))
-    begun: dict[str, Any] = {}
+    begun: dict[str, Any] = {} if record else {"record": False}
     if init is not None:
         notice = warm_start(learner, init)
         if verbose:
             say(notice, error=True)
-        begun = {"init": os.path.abspath(init)}
+        begun |= {"init": os.path.abspath(init)}
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)

@@ -1,0 +1,28 @@
+"""Checks of an algorithm, a network and data that a user hands over."""
+
+from torch import nn
+
+from onward.algorithms import Algorithm
+from onward.data import Data
+from onward.nets import Architecture
+
+
+def check_kinds(algorithm: object, net: object, data: object) -> None:
+    """Raise ValueError for what people of other libraries hand over, with what to hand over instead."""
+    for name, value in (("algorithm", algorithm), ("net", net)):
+        if isinstance(value, type):
+            raise ValueError(f"{name} is the class {value.__name__}: give an object, {value.__name__}()")
+    if not isinstance(algorithm, Algorithm):
+        raise ValueError(f"algorithm is a {type(algorithm).__name__}: give one of onward's, such as DeeperForward()")
+    if isinstance(net, nn.Module):
+        raise ValueError(
+            f"net is a torch module, {type(net).__name__}, which cannot be cut into blocks: give one of onward's "
+            "networks, such as TinyCNN(width=50), or an Architecture of your own"
+        )
+    if not isinstance(net, Architecture):
+        raise ValueError(f"net is a {type(net).__name__}: give one of onward's networks, such as TinyCNN(width=50)")
+    if not isinstance(data, Data):
+        raise ValueError(
+            f"data is a {type(data).__name__}: give the images and labels themselves to "
+            "onward.from_arrays(images, labels) and pass on what it returns"
+        )
