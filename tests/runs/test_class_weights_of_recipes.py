@@ -81,7 +81,9 @@ def test_a_run_trains_with_them_and_its_model_and_card_have_them(tmp_path: Path)
 
 
 def test_a_fitted_learner_that_was_saved_goes_on_with_them(toy_data: Splits, tmp_path: Path):
-    learner = fit(MonoForward(features=32), Dense(hidden=(12,)), toy_data, epochs=1, class_weights={0: 5, 1: 1, 2: 1})
+    learner = fit(
+        MonoForward(features=32), Dense(hidden=(12,)), toy_data, epochs=1, class_weights={0: 5.0, 1: 1.0, 2: 1.0}
+    )
     learner.save(tmp_path / "model")
     loaded = onward.load(tmp_path / "model")
     assert _weights(loaded) == _weights(learner) == [(5.0, 1.0, 1.0)]
