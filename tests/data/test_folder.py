@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from onward.data import DataSettings, load
+from onward.data import DataSettings, load, read_labeled
 
 
 def read(root, **changes):
