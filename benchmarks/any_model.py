@@ -26,6 +26,7 @@ from onward.nets.passes import feed_module
 from report import Order, begin, finish, path_of
 
 _QUICK_ROWS = 8
+_BEYOND = 3  # rates tried beyond those given, where the best one is at an edge
 _WARMUP = 0.1  # of the steps: without it, backprop through a transformer wants smaller rates than the blocks do
 _UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms", "warmup", "heads_first")
 
@@ -100,13 +101,14 @@ def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", ord
 def tuned(subject: Subject, contender: Contender, task: Task, epochs: int) -> tuple[LocalModel, dict[float, float]]:
     """Return the training whose rate is best on validation, and the score of each rate.
 
-    Where the best one is the smallest or the largest, one more is tried beyond it.
+    Where the best one is the smallest or the largest, others are tried beyond it, until it no longer is: up to three.
     """
     rates, tried = list(contender.rates or subject.rates), {}
+    first = len(rates)
     best: LocalModel | None = None
     metric, sign = _metric(subject), -1 if _metric(subject) == "bits" else 1
-    for at in range(len(rates) + 1):
-        if at == len(rates):
+    for at in range(first + _BEYOND):
+        if at >= first:
             best_rate = max(tried, key=lambda rate: sign * tried[rate])
             if min(rates) < best_rate < max(rates):
                 break
@@ -123,6 +125,7 @@ def tuned(subject: Subject, contender: Contender, task: Task, epochs: int) -> tu
         if best is None or sign * score > max(sign * value for value in tried.values()):
             best = model
         tried[rate] = score
+        print(f"  {rate:g}: {score:.2f}", flush=True)
     if best is None:
         raise ValueError(f"{contender.name} diverges at every rate of {rates}")
     return best, tried

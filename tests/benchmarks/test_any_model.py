@@ -61,7 +61,11 @@ def test_rates_are_chosen_on_validation_and_tried_beyond_an_edge(any_model, monk
     assert best.rate == 0.9 and rates == [0.1, 0.9, 2.0] and tried[2.0] == -float("inf")
     rates.clear()
     best, _ = any_model.tuned(subject, any_model.Contender("any", contender.algorithm, rates=(0.1, 0.2)), task, 1)
-    assert rates == [0.1, 0.2, 0.2 * 3] and best.rate == 0.2 * 3
+    assert rates == [0.1, 0.2, 0.2 * 3, 0.2 * 3 * 3] and best.rate == 0.2 * 3
+    rates.clear()
+    contender = any_model.Contender("any", contender.algorithm, rates=(1e-3, 2e-3))
+    best, _ = any_model.tuned(subject, contender, task, 1)
+    assert rates == pytest.approx([1e-3, 2e-3, 6e-3, 18e-3, 54e-3]) and best.rate == rates[-1]
 
 
 def test_a_step_of_backprop_costs_what_a_plain_loop_does(any_model):
