@@ -6,7 +6,7 @@ ResNet-18 and EfficientNet need timm, BERT, ViT and GPT-2 transformers (`onward[
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
@@ -23,7 +23,7 @@ from onward.measure import MemoryMeter
 from onward.modules import LocalModel, local
 from onward.nets.outputs import leading_tensor
 from onward.nets.passes import feed_module
-from report import Order, begin, finish, path_of
+from report import Order, begin, file, path_of, rows_of, show
 
 _QUICK_ROWS = 8
 _BEYOND = 3  # rates tried beyond those given, where the best one is at an edge
@@ -38,33 +38,34 @@ def main() -> None:
         name = f"any_model-{subject.name}"
         if order.only and subject.name not in order.only:
             continue
-        if not order.only and not order.quick and path_of(name, order).exists():
+        if not order.only and not order.quick and len(rows_of(name, order)) == len(subject.contenders):
             print(f"{subject.name} is measured: {path_of(name, order)}")
             continue
+        title, rows = f"{subject.network}: local beside backprop", []
         try:
-            rows = measured(subject, order)
+            for rows in measured(subject, order):
+                file(name, order, title, rows)
         except ModuleNotFoundError as error:
             print(f"left out: {subject.name}, {error}")
             continue
-        finish(name, order, f"{subject.network}: local beside backprop", rows, unprinted=_UNPRINTED)
+        show(title, rows, unprinted=_UNPRINTED)
 
 
-def measured(subject: Subject, order: Order) -> list[dict[str, Any]]:
-    """Return a row for each way to train a network."""
+def measured(subject: Subject, order: Order) -> Iterator[list[dict[str, Any]]]:
+    """Yield a row for each way to train a network, all so far: backprop's from the first time on."""
     noise = subject.measured(_QUICK_ROWS)
     task = Task("noise", noise, noise, noise) if order.quick else subject.task()
     costs = step_costs(subject, order)
-    rows = []
-    for contender in subject.contenders:
+    rows: dict[str, dict[str, Any]] = {}
+    for contender in sorted(subject.contenders, key=lambda contender: contender.name != CONTROL.name):
         print(f"{subject.name}: {contender.name}", flush=True)
-        rows.append(_row(subject, contender, task, costs[contender.name], order))
-    control = next(row for row in rows if row["method"] == CONTROL.name)
-    for row in rows:
+        row = rows[contender.name] = _row(subject, contender, task, costs[contender.name], order)
+        control = rows[CONTROL.name]
         row["points_to_backprop"] = row[_metric(subject)] - control[_metric(subject)]
         row["memory_of_backprop"] = row["memory_MB"] / control["memory_MB"]
         row["step_of_backprop"] = row["step_ms"] / control["step_ms"]
         row["plain_loop_ms"] = costs["plain loop"].milliseconds
-    return rows
+        yield [rows[contender.name] for contender in subject.contenders if contender.name in rows]
 
 
 def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", order: Order) -> dict[str, Any]:

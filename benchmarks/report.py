@@ -51,11 +51,25 @@ def path_of(name: str, order: Order) -> Path:
     return _FOLDER / f"{name}{'' if order.device.type == 'cpu' else '-' + order.device.type}.json"
 
 
+def rows_of(name: str, order: Order) -> list[dict[str, Any]]:
+    """Return the rows that are filed, none where there is no file."""
+    path = path_of(name, order)
+    return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
 def finish(
     name: str, order: Order, title: str, rows: Iterable[dict[str, Any]], *, unprinted: Sequence[str] = ()
 ) -> None:
     """Print a table of rows, one column per key but those `unprinted`, and file them; a quick look is not filed."""
     rows = list(rows)
+    show(title, rows, unprinted=unprinted)
+    file(name, order, title, rows)
+    if not order.quick:
+        print(path_of(name, order))
+
+
+def show(title: str, rows: Sequence[dict[str, Any]], *, unprinted: Sequence[str] = ()) -> None:
+    """Print a table of rows, one column per key but those `unprinted`."""
     table = Table(title=title, title_justify="left")
     columns = [column for column in rows[0] if column not in unprinted]
     for column in columns:
@@ -63,13 +77,16 @@ def finish(
     for row in rows:
         table.add_row(*(_text(row[column]) for column in columns))
     Console(highlight=False, width=180).print(table)
+
+
+def file(name: str, order: Order, title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Write rows into the file of a benchmark, in place of those that were there, unless it is a quick look."""
     if order.quick:
         return
     path = path_of(name, order)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = {"benchmark": name, "figure": title, "environment": asdict(environment(order.device)), "rows": rows}
     path.write_text(json.dumps(content, indent=1) + "\n")
-    print(path)
 
 
 def _text(value: Any) -> str:
