@@ -151,11 +151,13 @@ def heads_first(
     """Return a training of the whole network whose heads have been trained alone before."""
     assert contender.heads_rate is not None
     whole = made(subject, contender, batch, rate=rate, seed=seed)
+    trained = [parameter for parameter in whole.model.parameters() if parameter.requires_grad]
     alone = replace(contender, cut=whole.cuts)
     first = made(subject, alone, batch, rate=contender.heads_rate, seed=seed, model=whole.model, frozen=True)
     first.fit(loader, epochs=epochs)
     whole.copy_heads(first)
-    whole.model.requires_grad_(True)
+    for parameter in trained:
+        parameter.requires_grad_(True)
     return whole
 
 
@@ -179,6 +181,8 @@ def made(
     if contender.frozen or frozen:
         model.requires_grad_(False)
         model.get_submodule("classifier").requires_grad_(True)
+    for name in contender.untrained:
+        model.get_submodule(name).requires_grad_(False)
     settings = TrainerSettings(learning_rate=rate, warmup=_WARMUP)
     return local(
         model,

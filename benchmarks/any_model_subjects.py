@@ -28,6 +28,8 @@ class Contender:
     """Peak rate at which all heads are trained first, as long as the whole is afterwards; None: they are not."""
     rates: tuple[float, ...] = ()
     """Learning rates to choose from, where they are not the subject's."""
+    untrained: tuple[str, ...] = ()
+    """Names of modules that stay as they are."""
 
 
 CONTROL = Contender("backprop", Backprop(of=MonoForward()))
@@ -148,6 +150,7 @@ def perceptron(columns: int, classes: int, width: int = 256) -> nn.Module:
 
 
 _STAGES = ["bn1", "blocks.0", "blocks.1.0", "blocks.1", "blocks.2.0", "blocks.2", "blocks.3", "blocks.4", "blocks.5"]
+_FIRST = ("conv_stem", "bn1", "blocks.0", "blocks.1", "blocks.2")
 _LAYERS = [f"transformer.h.{k}" for k in range(6)]
 _WRITERS = (
     Contender("MonoForward, every layer", MonoForward(), _LAYERS[:-1]),
@@ -264,10 +267,21 @@ SUBJECTS = (
         measured=lambda rows: data.random_images((3, 96, 96), 10, rows),
         epochs=1,
         batch=32,
-        rates=(2e-5, 6e-5, 2e-4),
+        rates=(6e-5, 2e-4, 6e-4),
         measured_rows=32,
         contenders=(
             Contender("MonoForward, stages of large maps cut finer", MonoForward(), _STAGES, heads_rate=3e-3),
+            Contender("MonoForward, the last four stages a span", MonoForward(), _STAGES[:6], heads_rate=3e-3),
+            Contender(
+                "first stages frozen, MonoForward in two spans",
+                MonoForward(),
+                ["blocks.4"],
+                heads_rate=3e-3,
+                untrained=_FIRST,
+            ),
+            Contender(
+                "first stages frozen, the rest by backprop", CONTROL.algorithm, 1, heads_rate=3e-3, untrained=_FIRST
+            ),
             Contender("backprop", CONTROL.algorithm, heads_rate=3e-3),
         ),
         frozen_norms=True,
