@@ -3,6 +3,7 @@
 import gc
 import resource
 import sys
+import weakref
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -166,3 +167,23 @@ def test_peak_memory_on_cuda_is_what_the_allocator_handed_out():
     size, meter = peak_memory(device)
     assert meter == "torch.cuda.max_memory_allocated"
     assert size - before == held.numel() * FLOAT
+
+
+class _Watched(nn.Module):
+    """A body whose product needs no input of the block, and which notes whether that lives in the backward pass."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.product, self.alive = nn.Linear(6, 6), []
+
+    def forward(self, x: Tensor) -> Tensor:
+        entered, activity = weakref.ref(x), self.product(2 * x)
+        activity.register_hook(lambda gradient: self.alive.append(entered() is not None))
+        return activity
+
+
+def test_a_block_drops_its_input_before_its_gradient_is_computed():
+    blocks = [LocalBlock(_Watched(), goodness=ClassMean(2, 6), objective=CrossEntropy()) for _ in range(2)]
+    learner = Learner(blocks, supervision=LabelInLoss(), spans=each(2), rules={"last": LastGoodness()})
+    LocalTrainer(learner, TrainerSettings()).step(torch.rand(4, 6), torch.arange(4) % 2, step=0)
+    assert blocks[1].body.alive == [False]

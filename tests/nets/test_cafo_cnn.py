@@ -10,7 +10,7 @@ def test_published_widths_and_order():
     net = CaFoCNN()((3, 32, 32), 10)
     assert list(net.widths) == [32, 128, 512]
     for body in net.bodies:
-        assert [type(layer).__name__ for layer in body.children()] == ["Conv2d", "ReLU", "MaxPool2d", "BatchNorm2d"]
+        assert [type(layer).__name__ for layer in body.children()] == ["Conv2d", "MaxPool", "ReLU", "BatchNorm2d"]
     assert round(sum(p.numel() for body in net.bodies for p in body.parameters()) / 1e6, 3) == 0.63
 
 

@@ -25,9 +25,9 @@ def test_published_widths_and_groups():
     assert [conv.groups for conv in _convolutions(hundred)] == [1, 20, 1, 20, 1, 100]
 
 
-def test_a_body_convolves_rectifies_pools_every_second_time_and_normalizes():
+def test_a_body_convolves_pools_every_second_time_rectifies_and_normalizes():
     kinds = [[type(layer).__name__ for layer in body.children()] for body in CFSE()((1, 28, 28), 10).bodies]
-    plain, pooled = ["Conv2d", "ReLU", "BatchNorm2d"], ["Conv2d", "ReLU", "MaxPool2d", "BatchNorm2d"]
+    plain, pooled = ["Conv2d", "ReLU", "BatchNorm2d"], ["Conv2d", "MaxPool", "ReLU", "BatchNorm2d"]
     assert kinds == [plain, pooled, plain, pooled]
     x, sides = torch.rand(2, 1, 28, 28), []
     for body in CFSE(width=1)((1, 28, 28), 10).bodies:

@@ -1,6 +1,7 @@
 """The learning loop: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
 from onward.core.block import LocalBlock, detach
+from onward.core.cache_pieces import rows_at_once
 from onward.core.columns import Column, is_frame
 from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
@@ -135,6 +136,7 @@ __all__ = [
     "numbered_names",
     "numbers",
     "pairs",
+    "rows_at_once",
     "seeded",
     "several_values",
     "split",

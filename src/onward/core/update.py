@@ -108,6 +108,8 @@ def _forward_backward(
     x, *skips = stream
     with contexts[-1]():
         activity = last.run_body(x, *skips)
+        hand_on = last.handoff if shared(activity, x, *skips) else last.hand_on
+        del x, stream  # the handoff needs no input, and the graph holds what the gradient needs
         loss = sum(losses, last.loss(activity, target._replace(beside=tuple(skips))))
     if loss.requires_grad:
         loss.backward(numbers(share, loss.dtype, loss.device))
@@ -117,8 +119,6 @@ def _forward_backward(
             "learned: does a body, goodness or objective detach what it computes?"
         )
     if outgoing is None:
-        hand_on = last.handoff if shared(activity, x, *skips) else last.hand_on
-        del x, stream  # the handoff needs neither its block's input nor a graph
         with torch.no_grad():
             outgoing = detach(hand_on(activity.detach(), *detach(skips)))
     loss = loss.detach()

@@ -8,6 +8,7 @@ from torch import nn
 from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
+from onward.nets.pool import MaxPool
 
 _GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halves the map
 
@@ -49,5 +50,5 @@ class Airbench(Architecture):
 
 def _body(inputs: int, outputs: int, window: tuple[int, int]) -> nn.Module:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    pool = [nn.MaxPool2d(window)] if max(window) > 1 else []
+    pool = [MaxPool(window)] if max(window) > 1 else []
     return nn.Sequential(conv, *pool, nn.BatchNorm2d(outputs), nn.GELU())

@@ -9,11 +9,12 @@ from torch import nn
 from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, plain
+from onward.nets.pool import MaxPool
 
 
 @dataclass(frozen=True)
 class CaFoCNN(Architecture):
-    """Three 3x3 convolutions of 1, 4 and 16 times `width` channels: ReLU, a 2x2 max pool and batch norm behind each.
+    """Three 3x3 convolutions of 1, 4 and 16 times `width` channels: a 2x2 max pool, ReLU and batch norm behind each.
 
     0.630 M parameters at width 32 for color images (CaFo, released code). Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
@@ -30,6 +31,6 @@ class CaFoCNN(Architecture):
 
 
 def _body(inputs: int, outputs: int) -> nn.Sequential:
-    pool = nn.MaxPool2d(2, ceil_mode=True)
+    pool = MaxPool(2, ceil_mode=True)
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    return nn.Sequential(conv, nn.ReLU(inplace=True), pool, nn.BatchNorm2d(outputs, eps=1e-4))
+    return nn.Sequential(conv, pool, nn.ReLU(inplace=True), nn.BatchNorm2d(outputs, eps=1e-4))

@@ -9,13 +9,14 @@ from torch import nn
 from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, plain
+from onward.nets.pool import MaxPool
 
 
 @dataclass(frozen=True)
 class CFSE(Architecture):
     """Four 3x3 convolutions of 1, 4, 12 and 24 times `width` channels per class; every second one is grouped by class.
 
-    Convolution, ReLU, a 2x2 max pool behind every second one, batch norm: goodness reads what is normalized (CwComp,
+    Convolution, a 2x2 max pool behind every second one, ReLU, batch norm: goodness reads what is normalized (CwComp,
     released code). Widths are 20, 80, 240, 480 for ten classes. Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
     """
@@ -61,5 +62,5 @@ def _build(channels: int, widths: Sequence[int], groups: Sequence[int]) -> Net:
 
 def _body(inputs: int, outputs: int, groups: int, *, pool: bool) -> nn.Sequential:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups)
-    shrink = [nn.MaxPool2d(2, ceil_mode=True)] if pool else []
-    return nn.Sequential(conv, nn.ReLU(inplace=True), *shrink, nn.BatchNorm2d(outputs, eps=1e-4))
+    shrink = [MaxPool(2, ceil_mode=True)] if pool else []
+    return nn.Sequential(conv, *shrink, nn.ReLU(inplace=True), nn.BatchNorm2d(outputs, eps=1e-4))

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from torch import nn
-
 from onward.core import ShareBelowOne, Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape, dropped_conv
+from onward.nets.pool import MaxPool
 
 
 @dataclass(frozen=True)
@@ -30,5 +29,5 @@ class MonoCNN(Architecture):
         widths = [self.width * factor for factor in (1, 2, 4, 8)]
         sizes = zip([shape[0], *widths], widths, strict=False)
         bodies = [dropped_conv(*size, dropout=self.dropout if k else 0.0) for k, size in enumerate(sizes)]
-        pools = [nn.MaxPool2d(2, ceil_mode=True) for _ in widths]
+        pools = [MaxPool(2, ceil_mode=True) for _ in widths]
         return Net(bodies, [Carry() for _ in bodies], widths, pools)

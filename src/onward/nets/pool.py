@@ -1,12 +1,14 @@
 """Pools that halve a map."""
 # B batch, D channels, H W map
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
+
+from onward.core import constant, rows_at_once
 
 Pooling = Literal["average", "rms", "max"]
 """Value of a pooled window: the mean, the root mean square, or the maximum of its pixels."""
@@ -21,7 +23,83 @@ def halve(pooling: Pooling) -> nn.Module:
         return RMSPool()
     if pooling not in get_args(Pooling):
         raise ValueError(f"pooling must be one of {', '.join(get_args(Pooling))}, got {pooling!r}")
-    return nn.MaxPool2d(2, ceil_mode=True) if pooling == "max" else nn.AvgPool2d(2, ceil_mode=True)
+    return MaxPool(2, ceil_mode=True) if pooling == "max" else nn.AvgPool2d(2, ceil_mode=True)
+
+
+class MaxPool(nn.MaxPool2d):
+    """The maximum of each window, with torch's values and gradients, bit for bit, and a lean graph.
+
+    It keeps one byte per window: torch's keeps eight, and the whole map, whose shape alone its gradient needs. Pieces
+    of a few images bound what exists while it computes. Windows do not overlap, and no map is padded.
+    """
+
+    def __init__(self, window: int | tuple[int, int], *, ceil_mode: bool = False):
+        super().__init__(window, ceil_mode=ceil_mode)
+
+    def forward(self, input: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D H2 W2"]:
+        rows, columns = (self.kernel_size,) * 2 if isinstance(self.kernel_size, int) else self.kernel_size
+        kept = torch.is_grad_enabled() and input.requires_grad and input.numel() > _SMALL
+        if not kept or (rows - 1) * input.shape[3] + columns > _BYTE or torch.compiler.is_exporting():
+            return F.max_pool2d(input, (rows, columns), ceil_mode=self.ceil_mode)
+        return _MaxPool.apply(input, [rows, columns], self.ceil_mode)
+
+
+_SMALL = 2**14  # numbers up to which starting operations is what takes time
+_BYTE = 256
+
+
+class _MaxPool(torch.autograd.Function):
+    """Of the place of each maximum, a number within its map, the lowest byte is kept: windows span less than 256."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, window: list[int], ceil: bool) -> Tensor:
+        ctx.window, ctx.ceil, ctx.like = window, ceil, torch.empty_like(x, device="meta")
+        small = F.max_pool2d(ctx.like, window, ceil_mode=ceil)
+        pooled = torch.empty_like(small, device=x.device)
+        bytes = torch.empty_like(pooled, dtype=torch.uint8)
+        rows = rows_at_once(x)
+        for piece, largest, low in zip(x.split(rows), pooled.split(rows), bytes.split(rows), strict=True):
+            low.copy_(_largest(piece, window, ceil, largest))
+        ctx.save_for_backward(bytes)
+        return pooled
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        (bytes,) = ctx.saved_tensors
+        spread, window = torch.empty_like(ctx.like, device=gradient.device), ctx.window
+        rows = rows_at_once(spread)
+        for piece, low, above in zip(spread.split(rows), bytes.split(rows), gradient.split(rows), strict=True):
+            torch.ops.aten.max_pool2d_with_indices_backward.grad_input(
+                above, piece, window, window, [0, 0], [1, 1], ctx.ceil, _places(low, window, piece), grad_input=piece
+            )
+        return spread, None, None
+
+
+def _largest(x: Tensor, window: list[int], ceil: bool, out: Tensor) -> Int64[Tensor, "B D H2 W2"]:
+    """Write the maxima into `out` and return their places, numbers within a map."""
+    places = torch.empty_like(out, dtype=torch.int64)
+    torch.ops.aten.max_pool2d_with_indices.out(x, window, window, [0, 0], [1, 1], ceil, out=out, indices=places)
+    return places
+
+
+def _places(low: UInt8[Tensor, "B D H2 W2"], window: list[int], like: Tensor) -> Int64[Tensor, "B D H2 W2"]:
+    """Return places by their lowest bytes, in windows of a map as wide as that of `like`."""
+    corners = tuple(low.shape[2:]), tuple(window), like.shape[3], low.device
+    return constant(_first_places, *corners) + (low - constant(_first_bytes, *corners))
+
+
+def _first_places(
+    sides: tuple[int, int], window: tuple[int, int], columns: int, device: torch.device
+) -> Int64[Tensor, "H2 W2"]:
+    """Return the number of the first pixel of each window in a map with so many columns."""
+    down, across = (torch.arange(side, device=device) * step for side, step in zip(sides, window, strict=True))
+    return down[:, None] * columns + across
+
+
+def _first_bytes(
+    sides: tuple[int, int], window: tuple[int, int], columns: int, device: torch.device
+) -> UInt8[Tensor, "H2 W2"]:
+    return _first_places(sides, window, columns, device).to(torch.uint8)
 
 
 class RMSPool(nn.Module):

@@ -10,6 +10,7 @@ from onward.core import ShareBelowOne, Size
 from onward.nets.dropout import Dropout
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
+from onward.nets.pool import MaxPool
 
 Weights = Literal["kaiming", "uniform"]
 """kaiming: normal, fan in; uniform: as torch draws them, which the released code keeps."""
@@ -64,7 +65,7 @@ class Trifecta12(Architecture):
 def _build(channels: int, widths: Sequence[int], pooled: set[int], dropout: float, start: Weights) -> Net:
     sizes = zip([channels, *widths], widths, strict=False)
     bodies = [_body(inputs, outputs, dropout, start) for inputs, outputs in sizes]
-    pools = [nn.MaxPool2d(2, ceil_mode=True) if k in pooled else nn.Identity() for k in range(len(widths))]
+    pools = [MaxPool(2, ceil_mode=True) if k in pooled else nn.Identity() for k in range(len(widths))]
     return Net(bodies, [Carry() for _ in bodies], widths, pools)
 
 

@@ -8,6 +8,7 @@ from torch import nn
 from onward.core import ShareBelowOne, Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
+from onward.nets.pool import MaxPool
 
 _SLOPE = 0.01
 _LAYERS = ((1, False), (2, True), (2, False), (4, True), (4, True), (4, True))  # times the width; pooled afterwards?
@@ -41,7 +42,7 @@ class VGG8b(Architecture):
             dropout = [nn.Dropout2d(self.dropout)] if self.dropout and k else []
             bodies.append(nn.Sequential(*dropout, conv, nn.BatchNorm2d(outputs), nn.LeakyReLU(_SLOPE, inplace=True)))
             window = (min(2, sides[0]), min(2, sides[1])) if pooled else (1, 1)
-            pools.append(nn.MaxPool2d(window) if max(window) > 1 else nn.Identity())
+            pools.append(MaxPool(window) if max(window) > 1 else nn.Identity())
             sides = [side // step for side, step in zip(sides, window, strict=True)]
             inputs = outputs
         bodies.append(self._linear(inputs, sides))

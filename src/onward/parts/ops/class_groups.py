@@ -5,6 +5,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.core import rows_at_once
 from onward.parts.ops.activity import map_mean, widen
 
 
@@ -117,8 +118,7 @@ def _pieces(activity: Tensor) -> tuple[Tensor, ...]:
     """Cut a batch so that what is computed from a piece stays small: for a CPU's cache, or a GPU's few launches."""
     if torch.compiler.is_exporting():  # a program for batches of any size
         return (activity,)
-    numbers = 2**26 if activity.device.type == "cuda" else 2**20
-    return activity.split(max(1, numbers * len(activity) // max(1, activity.numel())))
+    return activity.split(rows_at_once(activity))
 
 
 def _groups(channels: Tensor, num_classes: int) -> Tensor:
