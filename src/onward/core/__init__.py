@@ -2,6 +2,7 @@
 
 from onward.core.block import LocalBlock, detach
 from onward.core.cache_pieces import rows_at_once
+from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs
 from onward.core.columns import Column, is_frame
 from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
@@ -66,15 +67,18 @@ __all__ = [
     "KINDS",
     "Auxiliary",
     "BlockOptimizer",
+    "CapturedTrainer",
     "CollectedEvidence",
     "Column",
     "Count",
+    "CudaGraphs",
     "Description",
     "EpochDone",
     "Evidence",
     "Evidences",
     "Finite",
     "Goodness",
+    "Graphs",
     "InferenceRule",
     "InputForm",
     "Kind",

@@ -1,7 +1,8 @@
 """Constants: small tensors that every step needs and none changes, made once for each device."""
 # K numbers
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -10,13 +11,31 @@ from torch import Tensor
 
 _TRACERS = [getattr(torch._C._TorchDispatchModeKey, name) for name in ("FAKE", "PROXY", "FUNCTIONAL")]
 
+_HOLDERS: list[list[Tensor]] = []
+
 
 def constant(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
     """Return `make(*values)`: the same tensor every time, which must not be written to.
 
     Where a program is traced it is made anew, so that the program does not depend on what was computed before.
     """
-    return make(*values) if _traced() else _made(make, *values)
+    if _traced():
+        return make(*values)
+    made = _made(make, *values)
+    if _HOLDERS:
+        _HOLDERS[-1].append(made)
+    return made
+
+
+@contextmanager
+def constants_held() -> Iterator[list[Tensor]]:
+    """Collect the constants that are used inside the `with`, also by other threads: a graph reads their addresses."""
+    held: list[Tensor] = []
+    _HOLDERS.append(held)
+    try:
+        yield held
+    finally:
+        _HOLDERS.remove(held)
 
 
 def numbers(

@@ -50,7 +50,11 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
         ahead = torch.add(gradient, momentum, alpha=group["momentum"])
         weight.mul_(len(weight) ** 0.5 / weight.norm())
-        weight.add_(orthogonalised(ahead.flatten(1), group["steps"]).view_as(weight), alpha=-group["lr"])
+        moved, lr = orthogonalised(ahead.flatten(1), group["steps"]).view_as(weight), group["lr"]
+        if isinstance(lr, Tensor):  # on the device, where a graph reads it
+            weight.sub_(moved * lr)
+        else:
+            weight.add_(moved, alpha=-lr)
 
 
 def orthogonalised(matrix: Float[Tensor, "O I"], steps: int) -> Float[Tensor, "O I"]:

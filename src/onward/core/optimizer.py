@@ -26,14 +26,26 @@ class BlockOptimizer:
         self.clip_norm = settings.clip_norm
         self.parts = _parts(block, settings)
         self.parameters = [parameter for part in self.parts for parameter in part.parameters]
-        self.average = None
+        self.average, self.average_later = None, False
         if settings.ema_decay is not None:
             self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
 
     def set_learning_rate(self, value: float) -> None:
         for part in self.parts:
+            rate = value * part.share
             for group in part.optimizer.param_groups:
-                group["lr"] = value * part.share
+                group["lr"] = rate if part.rate is None else part.rate.filled(rate)
+
+    def make_capturable(self, rates: "dict[float, Rate]") -> None:
+        """Read learning rates from the device, so that a graph of a step can be repeated; `rates` by share are shared.
+
+        They are rounded to fp32. Gradients, state and weights stay at their addresses from step to step.
+        """
+        for part in self.parts:
+            part.rate = rates.setdefault(part.share, Rate(part.parameters[0].device))
+            for group in part.optimizer.param_groups:
+                group["lr"] = part.rate.filled(float(group["lr"]))
+                group |= {"capturable": True} if "capturable" in group else {}
 
     def step(self) -> None:
         """Apply the gradients and drop them at once, so that only one span's gradients are ever alive."""
@@ -41,6 +53,16 @@ class BlockOptimizer:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         for part in self.parts:
             part.step()
+        if not self.average_later:
+            self.follow_average()
+
+    def drop_gradients(self) -> None:
+        """Drop gradients without applying them."""
+        for part in self.parts:
+            part.optimizer.zero_grad(set_to_none=True)
+
+    def follow_average(self) -> None:
+        """Move the averaged weights, if any, towards those of now; the number of steps is counted on the host."""
         if self.average is not None:
             self.average.update_parameters(self.block)
 
@@ -92,6 +114,21 @@ class BlockOptimizer:
             self.average.n_averaged.copy_(tensors["averaged_steps"])
 
 
+class Rate:
+    """A learning rate on the device, where a graph of a step reads it."""
+
+    def __init__(self, device: torch.device):
+        self.tensor = torch.zeros((), device=device)
+        self.value = 0.0
+
+    def filled(self, value: float) -> Tensor:
+        """Return the tensor with this value in it."""
+        if value != self.value:
+            self.tensor.fill_(value)
+            self.value = value
+        return self.tensor
+
+
 class OptimizerPart:
     """The parameters of a block that one torch optimizer updates."""
 
@@ -106,6 +143,7 @@ class OptimizerPart:
         self.parameters = parameters
         self.keeps = keeps
         self.share = share
+        self.rate: Rate | None = None
 
     def step(self) -> None:
         if self.keeps is _momentum:

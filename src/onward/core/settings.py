@@ -55,6 +55,8 @@ class TrainerSettings:
     """joint: every block on every batch; cascade: span after span, `epochs` each."""
     cache_activations: bool = False
     """cascade: store what the frozen blocks hand on, instead of computing it again every epoch."""
+    capture: Literal["auto", "never"] = "never"
+    """auto: on a CUDA device, repeat steps as graphs where nothing stands against it; else they run as they are."""
 
     def __post_init__(self):
         check_fields(self)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from onward.core import (
+    CapturedTrainer,
+    CudaGraphs,
     EpochDone,
     Learner,
     LocalTrainer,
@@ -95,6 +97,7 @@ class Training:
         self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
         self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
         neighbors.attach(self.trainer)
+        self.stepper = _stepper(self.trainer) if isinstance(neighbors, Alone) else self.trainer
         through = neighbors.through(learner)
         self.evaluator = Evaluator(learner, settings, batch_size=batch_size, through=through)
         self.loader = TrainLoader(
@@ -161,6 +164,8 @@ class Training:
         Raises ValueError if it belongs to another training.
         """
         load_weights(self.trainer, tensors, self.owned)
+        if isinstance(self.stepper, CapturedTrainer):
+            self.stepper.forget()
         self.epoch, step = spot_of(notes, self.total_epochs, self.steps)
         self._begin_epoch(step)
         self.epoch_seconds, self.train_seconds = notes["epoch_seconds"], notes["train_seconds"]
@@ -199,7 +204,7 @@ class Training:
             if self.frozen is not None and self.frozen.activity:
                 losses = self.trainer.update_read_out(step.pieces, self.entry, step=self.step)
             else:
-                losses = self.trainer.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
+                losses = self.stepper.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
             if losses:
                 self.log.note(self.neighbors.add_up(torch.stack(losses)), ends[turn], self.step)
             if self.neighbors.last or stop < self.owned.stop:  # nothing behind learns from what is handed on
@@ -238,7 +243,7 @@ class Training:
                 yield stream, Target(y)
         else:
             for x, y in self.loader.epoch(self.epoch, start=self.step_in_epoch):
-                yield self.trainer.enter(x, y, step=self.step)
+                yield self.stepper.enter(x, y, step=self.step)
 
     def _set_learning_rate(self) -> None:
         for span in self.own_turns[self.step % len(self.own_turns)]:  # every span has a schedule over its own epochs
@@ -278,6 +283,14 @@ class Training:
             memory_meter=meter,
             task=self.learner.task,
         )
+
+
+def _stepper(trainer: LocalTrainer) -> LocalTrainer | CapturedTrainer:
+    """Return what takes the steps of a training: in graphs, if the settings allow it and the device can."""
+    device = trainer.learner.device
+    if trainer.settings.capture == "never" or device.type != "cuda":
+        return trainer
+    return CapturedTrainer(trainer, CudaGraphs(device))
 
 
 def per_second(count: int | float, seconds: float) -> float:

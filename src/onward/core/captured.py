@@ -1,0 +1,252 @@
+"""The captured step: the same work as a `LocalTrainer`'s, repeated as a graph instead of started kernel by kernel."""
+
+import warnings
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from onward.core.constants import constants_held
+from onward.core.draws import GraphDraws, ObservedDraws, SeededDraws
+from onward.core.obstacles import obstacles
+from onward.core.optimizer import BlockOptimizer, Rate
+from onward.core.pieces import Piece
+from onward.core.slots import Stream, Target
+from onward.core.span import Span
+from onward.core.trainer import Images, LocalTrainer
+
+_WARM_UPS = 3  # the same work is done so often as it is: optimizer state, constants and plans of libraries are made
+_MOST_GRAPHS = 32  # each keeps memory of its own
+
+Work = Callable[[list[Tensor]], tuple[list[Tensor], Any]]
+"""From the tensors that enter to those that leave, and how those belong together; all else stays at its address."""
+
+
+@runtime_checkable
+class Graphs(Protocol):
+    """Records work and repeats it: CUDA graphs, or what stands for them in a test."""
+
+    def warm(self, work: Callable[[], None]) -> None:
+        """Do the work where it will be recorded."""
+        ...
+
+    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        """Return what repeats the work, which draws from these generators."""
+        ...
+
+
+class CudaGraphs(Graphs):
+    """CUDA graphs in one memory pool, as they are repeated one after the other. Not yet run on a device."""
+
+    def __init__(self, device: torch.device):
+        self.stream = torch.cuda.Stream(device)
+        self.pool: Any = None
+
+    def warm(self, work: Callable[[], None]) -> None:
+        around = torch.cuda.current_stream(self.stream.device)
+        self.stream.wait_stream(around)
+        with torch.cuda.stream(self.stream):
+            work()
+        around.wait_stream(self.stream)
+
+    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+        graph = torch.cuda.CUDAGraph()
+        for generator in generators:
+            graph.register_generator_state(generator)
+        # Other threads, such as a loader's, may go on with calls that a capture forbids.
+        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
+            work()
+        self.pool = graph.pool()
+        return graph.replay
+
+
+class _Recorded:
+    """Work of one kind: how often it was done, and once it is recorded, its buffers and what repeats it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.observed: ObservedDraws | None = None
+        self.draws: GraphDraws | None = None
+        self.entering: list[Tensor] = []
+        self.leaving: list[Tensor] = []
+        self.repeat: Callable[[], None] | None = None
+        self.form: Any = None
+        self.held: list[Tensor] = []
+
+
+class CapturedTrainer:
+    """Enters and updates as its `LocalTrainer`, in graphs: one for each turn, phase and shape of the batch.
+
+    The first three times work runs as it is; the third is watched, and if something stands against a graph, all work
+    goes on as it is and `reason` names it. A batch smaller than others before it always runs as it is. Random numbers
+    and order of operations are those of the plain step. What `enter` and `update_pieces` return is valid until the
+    next step. `forget` must be called after state was exchanged from outside, such as by loading a checkpoint.
+    """
+
+    def __init__(self, trainer: LocalTrainer, graphs: Graphs):
+        assert isinstance(trainer.draws, SeededDraws)
+        self.trainer, self.graphs, self.plain_draws = trainer, graphs, trainer.draws
+        self.reason: str | None = None
+        self.images = 0  # of the largest batch
+        self._recorded: dict[Hashable, _Recorded] = {}
+        rates: dict[float, Rate] = {}
+        alike = all((span.begin, span.end) == (0.0, 1.0) for span in trainer.learner.spans)
+        for optimizer in trainer.optimizers:  # in spans with windows each block has a learning rate of its own
+            optimizer.make_capturable(rates if alike else {})
+        if trainer.settings.ema_decay is not None and any(_overlap(turn) for turn in trainer.learner.turns):
+            self._give_up("averages of weights follow each update of a block, and overlapping spans make two in a step")
+
+    def forget(self) -> None:
+        """Record everything anew: state was exchanged."""
+        self._recorded.clear()
+
+    def enter(self, x: Images, y: Tensor, *, step: int) -> tuple[Stream, Target]:
+        """Return what `LocalTrainer.enter` does."""
+
+        def work(tensors: list[Tensor]) -> tuple[list[Tensor], Any]:
+            piece = Piece(*self.trainer.enter(*tensors, step=step), 1.0)
+            return _tensors([piece]), [_form(piece)]
+
+        leaving, form = self._do(("enter", _kind([x, y])), [x, y], work, (), step, len(y))
+        (piece,) = _pieces(leaving, form)
+        return piece.stream, piece.target
+
+    def update_pieces(
+        self, pieces: list[Piece], spans: Sequence[Span], *, step: int, at: int = 0, stop: int | None = None
+    ) -> list[Float[Tensor, ""]]:
+        """Do what `LocalTrainer.update_pieces` does."""
+        if not spans:
+            return self.trainer.update_pieces(pieces, spans, step=step, at=at, stop=stop)
+        form, entering = [_form(piece) for piece in pieces], _tensors(pieces)
+
+        def work(tensors: list[Tensor]) -> tuple[list[Tensor], Any]:
+            own = _pieces(tensors, form)
+            losses = self.trainer.update_pieces(own, spans, step=step, at=at, stop=stop)
+            return [*losses, *_tensors(own)], [_form(piece) for piece in own]
+
+        modes = tuple(block.training for block in self.trainer.learner.blocks)
+        key = ("update", tuple(spans), at, stop, modes, tuple(form), _kind(entering))
+        images = sum(len(piece.target.label) // piece.target.views for piece in pieces)
+        leaving, handed_on = self._do(key, entering, work, spans, step, images)
+        pieces[:] = _pieces(leaving[len(spans) :], handed_on)
+        return leaving[: len(spans)]
+
+    def _do(
+        self, key: Hashable, entering: list[Tensor], work: Work, spans: Sequence[Span], step: int, images: int
+    ) -> tuple[list[Tensor], Any]:
+        self.images = max(self.images, images)
+        full = len(self._recorded) < _MOST_GRAPHS or key in self._recorded
+        if self.reason is not None or images < self.images or not full:
+            return work(entering)
+        recorded = self._recorded.setdefault(key, _Recorded())
+        if recorded.repeat is None and recorded.count == _WARM_UPS:
+            self._record(recorded, entering, work, spans)
+        if recorded.repeat is None:
+            self._warm(recorded, entering, work, spans)
+        elif recorded.draws is not None:
+            for buffer, tensor in zip(recorded.entering, entering, strict=True):
+                if buffer is not tensor:
+                    buffer.copy_(tensor, non_blocking=True)
+            recorded.draws.begin(step)
+            recorded.repeat()
+        for optimizer in self._optimizers(spans):
+            optimizer.follow_average()
+        return recorded.leaving, recorded.form
+
+    def _warm(self, recorded: _Recorded, entering: list[Tensor], work: Work, spans: Sequence[Span]) -> None:
+        """Do the work as it is; observe what draws, and the last time what stands against a graph."""
+        recorded.count += 1
+        if recorded.count == 1:
+            recorded.observed = ObservedDraws(self.plain_draws)
+
+        def once() -> None:
+            recorded.leaving, recorded.form = work(entering)
+
+        draws = self.plain_draws if recorded.count > 1 else recorded.observed
+        assert draws is not None
+        with self._inside(spans, draws):
+            if recorded.count < _WARM_UPS:
+                self.graphs.warm(once)
+                return
+            found = obstacles(lambda: self.graphs.warm(once), self.trainer.learner)
+        if found:
+            self._give_up("; ".join(found))
+
+    def _record(self, recorded: _Recorded, entering: list[Tensor], work: Work, spans: Sequence[Span]) -> None:
+        assert recorded.observed is not None
+        recorded.entering = [tensor.clone(memory_format=torch.preserve_format) for tensor in entering]
+        recorded.draws = GraphDraws(recorded.observed, self.trainer.learner.device)
+
+        def again() -> None:
+            assert recorded.draws is not None
+            with self._inside(spans, recorded.draws):
+                recorded.leaving, recorded.form = work(recorded.entering)
+
+        try:
+            with constants_held() as recorded.held:
+                recorded.repeat = self.graphs.record(again, recorded.draws.generators)
+        except RuntimeError as error:
+            for optimizer in self._optimizers(spans):
+                optimizer.drop_gradients()
+            self._give_up(f"the recording failed: {str(error).splitlines()[0]}")
+
+    def _give_up(self, reason: str) -> None:
+        self.reason = reason
+        self.forget()
+        warnings.warn(f"steps run as they are, not as graphs: {reason}", stacklevel=2)
+
+    @contextmanager
+    def _inside(self, spans: Sequence[Span], draws: Any) -> Iterator[None]:
+        """Let the trainer draw from `draws`, and count averages of weights later."""
+        optimizers = self._optimizers(spans)
+        self.trainer.draws = draws
+        for optimizer in optimizers:
+            optimizer.average_later = True
+        try:
+            yield
+        finally:
+            self.trainer.draws = self.plain_draws
+            for optimizer in optimizers:
+                optimizer.average_later = False
+
+    def _optimizers(self, spans: Sequence[Span]) -> list[BlockOptimizer]:
+        return [optimizer for span in spans for optimizer in self.trainer.optimizers[span.blocks]]
+
+
+def _overlap(spans: Sequence[Span]) -> bool:
+    trained = [k for span in spans for k in range(span.first, span.last + 1)]
+    return len(set(trained)) < len(trained)
+
+
+_Form = tuple[int, bool, int, float]
+"""Of a piece: how many tensors its stream has, whether its target is signed, its views, and its share."""
+
+
+def _form(piece: Piece) -> _Form:
+    return len(piece.stream), piece.target.sign is not None, piece.target.views, piece.share
+
+
+def _tensors(pieces: Sequence[Piece]) -> list[Tensor]:
+    found = []
+    for piece in pieces:
+        sign = piece.target.sign
+        found += [*piece.stream, piece.target.label, *([] if sign is None else [sign])]
+    return found
+
+
+def _pieces(tensors: Sequence[Tensor], forms: Sequence[_Form]) -> list[Piece]:
+    """Put pieces together again from their tensors."""
+    pieces, rest = [], list(tensors)
+    for length, signed, views, share in forms:
+        stream, label = tuple(rest[:length]), rest[length]
+        target = Target(label, rest[length + 1] if signed else None, views)
+        pieces.append(Piece(stream, target, share))
+        rest = rest[length + 1 + signed :]
+    return pieces
+
+
+def _kind(tensors: Sequence[Tensor]) -> Hashable:
+    return tuple((tensor.shape, tensor.stride(), tensor.dtype) for tensor in tensors)
