@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.func import functionalize
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from onward.core import Count, Learner, LocalTrainer, NonNegative, ShareBelowOne, TrainerSettings, check_fields
@@ -101,9 +101,15 @@ def _traced(pure: "_PureStep", state: dict[str, Tensor], example: tuple[Tensor, 
     inputs = (*(value.clone() for value in state.values()), *example)
     graph = make_fx(pure)(*inputs)
     graph = make_fx(functionalize(graph, remove="mutations"), decomposition_table=decompositions())(*inputs)
+    if any(node.op == "call_function" and _writes(node) for node in graph.graph.nodes):  # as batch norm's decomposition
+        graph = make_fx(functionalize(graph, remove="mutations"))(*inputs)
     graph.graph.eliminate_dead_code()
     graph.recompile()
     return graph
+
+
+def _writes(node: Node) -> bool:
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
 
 
 def check_learnable(model: Model) -> None:
