@@ -32,7 +32,7 @@ def learner(tmp_path_factory: pytest.TempPathFactory) -> Learner:
 
 
 def test_a_run_knows_what_it_came_to(run: Run):
-    assert run.path.name == "seed-0" and run.test_accuracy == run.result["test_accuracy"]
+    assert run.path.name == "seed-0" and run.test_accuracy == run.result.test_accuracy
     assert [done.epoch for done in run.history] == [0, 1] and run.history[1].losses.keys() == {0, 1, 2, 3}
     assert run.load().history == run.history
 
@@ -99,8 +99,8 @@ def test_load_still_reads_images_and_says_what_does_so_now(types_unchecked):
 
 def test_a_run_is_evaluated_on_its_own_images(run: Run):
     found = onward.evaluate(run)
-    assert found.by_rule == run.result["test_accuracy_by_rule"]
-    assert onward.evaluate(str(run.path), split="validation").of_default_rule == run.result["validation_accuracy"]
+    assert found.by_rule == run.result.test_accuracy_by_rule
+    assert onward.evaluate(str(run.path), split="validation").of_default_rule == run.result.validation_accuracy
     assert onward.evaluate(run, "digits").by_rule == found.by_rule
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN
 from onward.recipes import Recipe
-from onward.runs import RunOptions, spec_for
+from onward.runs import RunOptions, RunResult, spec_for
+from onward.runs.codec import encode
+from onward.runs.result import RunEnvironment
 from onward.training import Training
 
 
@@ -70,6 +73,32 @@ def make_training(toy_data: Splits):
 def same_tensors(first: dict[str, torch.Tensor], second: dict[str, torch.Tensor]) -> bool:
     """Whether two sets of tensors have the same names and the same bits."""
     return first.keys() == second.keys() and all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def toy_environment(data_checksum: str = "0" * 64) -> RunEnvironment:
+    """What a run begins in, for tests that train nothing."""
+    return RunEnvironment(
+        versions={}, platform="here", device="a machine", threads=1, commit=None, data_checksum=data_checksum
+    )
+
+
+def toy_result(recipe: Recipe, accuracy: float = 0.9, **more: Any) -> RunResult:
+    """A result of a recipe, for tests that train nothing."""
+    found = RunResult(
+        recipe=recipe.name,
+        seed=recipe.seed,
+        test_accuracy=accuracy,
+        test_accuracy_by_rule={"best_range": accuracy, "last_block": accuracy - 0.1},
+        validation_accuracy=accuracy,
+        data=recipe.data.name,
+        data_note="",
+        epochs=recipe.epochs,
+        parameters=1_234_567,
+        train_seconds=90.0,
+        device="a machine",
+        config=encode(recipe),
+    )
+    return replace(found, **more)
 
 
 def metrics_row(epoch: int, **more: object) -> dict[str, object]:

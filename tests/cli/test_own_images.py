@@ -17,6 +17,7 @@ from onward.pipeline.run import Pipelining
 from onward.recipes import RECIPES
 from onward.recipes.known import find_recipe
 from onward.runs import RunFolder, RunOptions, train
+from onward.runs.result import read_result
 from onward.storage.files import read_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
@@ -80,8 +81,8 @@ def test_python_prints_no_published_number_beside_other_images_either(pets: Path
     recipe = _published()
     data = replace(recipe.data, name=str(pets), size=28)
     folder, result = train(replace(recipe, data=data, epochs=1, batch_size=8), RunOptions(device="cpu"))
-    assert result["published"] is None
-    older = {**result, "published": {"test_accuracy": 0.9, "source": "an older version"}}
+    assert result.published is None
+    older = replace(result, published={"test_accuracy": 0.9, "source": "an older version"})
     report(folder, older)
     file_result(folder.recipe(), older, Pipelining())
     out = capsys.readouterr().out
@@ -143,7 +144,7 @@ def test_a_shortened_set_is_trained_on_but_not_recorded(parquet_set, monkeypatch
     run = Path("runs/symba-mnist-cpu/seed-0")
     assert main(["evaluate", str(run), *place]) == 0
     assert "not the images of mnist" in " ".join(capsys.readouterr().out.split())
-    older = {**read_json(run / "result.json"), "data_note": ""}  # as an older version wrote it
+    older = replace(read_result(run / "result.json"), data_note="")  # as an older version wrote it
     file_result(RunFolder.open(run).recipe(), older, Pipelining())
     assert f"not recorded: these are {told}" in capsys.readouterr().out
     assert main(["reproduce", "symba-mnist-cpu", "--seeds", "1", *place]) == 0

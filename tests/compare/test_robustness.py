@@ -90,7 +90,7 @@ def test_a_stopped_run_goes_on(quick: Recipe, place: RunOptions):
     with trained_here(made.folder.path), pytest.raises(ValueError, match="is being trained by another process"):
         obtain(quick, data, place)
     again = obtain(quick, data, place)
-    assert again.folder.path == made.folder.path and again.result["test_accuracy"] == made.result["test_accuracy"]
+    assert again.folder.path == made.folder.path and again.result.test_accuracy == made.result.test_accuracy
 
 
 def test_evaluations_are_right_and_kept(quick: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch):
@@ -101,8 +101,8 @@ def test_evaluations_are_right_and_kept(quick: Recipe, place: RunOptions, monkey
     said: list[str] = []
     on_test = RunEvaluator(run, data, CPU)
     clean = on_test.clean(said.append)
-    assert clean.accuracy == run.result["test_accuracy"]
-    assert clean.by_rule == run.result["test_accuracy_by_rule"]
+    assert clean.accuracy == run.result.test_accuracy
+    assert clean.by_rule == run.result.test_accuracy_by_rule
     counts = torch.tensor(clean.confusion)
     assert torch.equal(counts.sum(dim=1), torch.bincount(data.test.labels, minlength=10))
     assert counts.trace() == round(clean.accuracy * len(data.test))

@@ -12,14 +12,14 @@ from onward.costs.operations import Operations, count, count_missing, kept, key,
 from onward.data import DataSettings
 from onward.nets import MLP
 from onward.recipes import RECIPES, Recipe
-from onward.runs.codec import encode
 from onward.runs.records import Record
+from toy_trainings import toy_result
 
 _RECIPE = replace(RECIPES[0], net=MLP(width=20, depth=2), batch_size=50, epochs=3)
 
 
 def _record(recipe: Recipe = _RECIPE, images: int | None = 170) -> Record:
-    return Record(recipe, {"config": encode(recipe)} | ({} if images is None else {"n_train": images}))
+    return Record(recipe, toy_result(recipe, n_train=images))
 
 
 def test_backprop_through_linear_layers_is_as_by_hand():

@@ -25,7 +25,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP
 from onward.recipes import Recipe
-from onward.runs import RunFolder, RunOptions, export_model, load_model, resume, train
+from onward.runs import RunFolder, RunOptions, RunResult, export_model, load_model, resume, train
 from onward.runs.finished import open_run
 
 _TIMES = ("seals", "seconds", "memory", "commit", "per_second", "sha256", "written", "date")
@@ -222,16 +222,16 @@ def _export(run: Path, world: World) -> Any:
 
 def _open(run: Path, world: World) -> Any:
     found = open_run(run)
-    return _plain({"recipe": repr(found.recipe), "result": found.result, "metrics": found.folder.metrics()})
+    return _plain({"recipe": repr(found.recipe), "result": found.result.to_json(), "metrics": found.folder.metrics()})
 
 
 def _resume_finished(run: Path, world: World) -> Any:
-    return _plain(_resumed(run)[1])
+    return _plain(_resumed(run)[1].to_json())
 
 
 def _resume_stopped(run: Path, world: World) -> Any:
     folder, result, told = _resumed(run)
-    found = _plain({**result, "metrics": folder.metrics(), "model": _load(run, world)})
+    found = _plain({**result.to_json(), "metrics": folder.metrics(), "model": _load(run, world)})
     if "metrics.jsonl lacks" in told:  # the training is the same all the same
         found["metrics"] = world.answers["resume stopped"]["metrics"]
     # Of a run that has not finished nothing says on which machine it began.
@@ -239,7 +239,7 @@ def _resume_stopped(run: Path, world: World) -> Any:
     return {name: value for name, value in found.items() if name in known and name not in _MACHINE}
 
 
-def _resumed(run: Path) -> tuple[RunFolder, dict[str, Any], str]:
+def _resumed(run: Path) -> tuple[RunFolder, RunResult, str]:
     said = io.StringIO()
     with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
         folder, result = resume(run, RunOptions(runs_dir=run.parent / "runs", device="cpu"))

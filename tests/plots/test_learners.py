@@ -91,9 +91,9 @@ def test_filters_are_the_first_weights_from_dark_to_bright(net, toy_data: Splits
 def test_a_run_is_asked_about_its_test_split(toy_recipe: Recipe, place: RunOptions):
     folder, result = train(replace(toy_recipe, epochs=1), place)
     cells = _rows(plots.confusion(folder.path), "cells")
-    assert sum(cell["n"] for cell in cells) == result["n_test"]
+    assert sum(cell["n"] for cell in cells) == result.n_test
     right = sum(cell["n"] for cell in cells if cell["r"] == cell["c"])
-    assert right / result["n_test"] == pytest.approx(result["test_accuracy"])
+    assert right / result.n_test == pytest.approx(result.test_accuracy)
 
 
 def test_what_cannot_be_drawn_is_said(learner: Learner, toy_data: Splits):

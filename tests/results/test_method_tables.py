@@ -13,6 +13,7 @@ from onward.nets import MLP, TinyCNN
 from onward.recipes import Published, Recipe
 from onward.results.tables import best_rows, overview, printed, shared
 from onward.runs.records import Record, Row
+from toy_trainings import toy_result
 
 METHODS: dict[str, Algorithm] = {"ASGE": ASGE(), "CaFo": CaFo(), "HFF": HFF(), "Backprop": Backprop()}
 _LOCALITY = {"ASGE": "one layer", "CaFo": "read-outs alone", "HFF": "one layer", "Backprop": "all"}
@@ -34,16 +35,16 @@ def _runs(
     return [
         Record(
             replace(recipe, seed=seed, **changed),
-            {
-                "test_accuracy": accuracy,
-                "validation_accuracy": validation,
-                "data": changed.get("data", recipe.data).name,
-                "data_note": note,
-                "n_train": 54_000,
-                "n_validation": 6_000,
-                "n_test": 10_000,
-                "locality": _LOCALITY[method],
-            },
+            toy_result(
+                replace(recipe, seed=seed, **changed),
+                accuracy,
+                validation_accuracy=validation,
+                data_note=note,
+                n_train=54_000,
+                n_validation=6_000,
+                n_test=10_000,
+                locality=_LOCALITY[method],
+            ),
         )
         for seed, accuracy in enumerate(test)
     ]

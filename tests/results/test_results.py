@@ -13,30 +13,16 @@ from onward.data import Augmentation, DataSettings
 from onward.nets import TinyCNN
 from onward.recipes import RECIPES, ROWS, Published, Recipe, find
 from onward.results.pages import insert, method_pages, results_page, short_table, spread, write_results
-from onward.runs.codec import encode
+from onward.runs import RunResult
 from onward.runs.records import read_records, record
 from onward.storage.files import read_json, write_json
+from toy_trainings import toy_result
 
 _RECIPE = replace(RECIPES[0], published=None, epochs=2)
 
 
-def _result(name: str, seed: int, accuracy: float, recipe: Recipe = _RECIPE, **more: Any) -> dict[str, Any]:
-    recipe = replace(recipe, name=name, seed=seed)
-    return {
-        "recipe": recipe.name,
-        "seed": seed,
-        "test_accuracy": accuracy,
-        "test_accuracy_by_rule": {"best_range": accuracy, "last_block": accuracy - 0.1},
-        "epochs": recipe.epochs,
-        "parameters": 1_234_567,
-        "train_seconds": 90.0,
-        "data": recipe.data.name,
-        "data_note": "",
-        "device": "a machine",
-        "validation_accuracy": accuracy,
-        "config": encode(recipe),
-        **more,
-    }
+def _result(name: str, seed: int, accuracy: float, recipe: Recipe = _RECIPE, **more: Any) -> RunResult:
+    return toy_result(replace(recipe, name=name, seed=seed), accuracy, **more)
 
 
 def test_records_are_filed_by_recipe_and_seed(tmp_path: Path):
@@ -142,7 +128,7 @@ def _file_under_the_name_of_before(folder: Path, seed: int) -> Path:
     """File a record as a version before 28 November 2026 did."""
     path = folder / "runs" / "asge-mnist-fast" / f"seed-{seed}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    old = _result("asge-mnist-fast", seed, 0.9, ROWS["asge-mnist-cpu"], **_MNIST)
+    old = _result("asge-mnist-fast", seed, 0.9, ROWS["asge-mnist-cpu"], **_MNIST).to_json()
     old["config"]["backprop"] = "backprop-asge-mnist-fast"
     for name in ("method", "variant", "scale", "backprop_rate"):
         del old["config"][name]
@@ -261,4 +247,4 @@ def test_one_thread_is_one_thread_in_older_records_as_well(tmp_path: Path):
     for seed, device in enumerate(("a maker, 1 threads", "a maker, 21 threads", "a maker, 1 thread")):
         record(tmp_path, _result("a", seed, 0.9, device=device))
     (runs,) = read_records(tmp_path).values()
-    assert [run.result["device"] for run in runs] == ["a maker, 1 thread", "a maker, 21 threads", "a maker, 1 thread"]
+    assert [run.result.device for run in runs] == ["a maker, 1 thread", "a maker, 21 threads", "a maker, 1 thread"]

@@ -4,28 +4,22 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
 from onward.compare.answer_cache import AnswerCache
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import RECIPES
 from onward.results.pages import insert, write_results
 from onward.runs import checkpoints
-from onward.runs.codec import encode
 from onward.runs.folder import RunFolder
 from onward.runs.records import record
 from onward.storage.disk import open_to_append, read_plain, sweep, write_text
 from onward.storage.files import read_header, read_json, read_tensors, write_json, write_tensors
 from onward.storage.locks import trained_here
-from toy_trainings import metrics_row
+from toy_trainings import metrics_row, toy_environment, toy_result
 
 _posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
-
-
-def _result(of: Recipe, **more: Any) -> dict[str, Any]:
-    return {"recipe": of.name, "seed": of.seed, "data_note": "", "config": encode(of), **more}
 
 
 def _lock(path: Path) -> None:
@@ -101,7 +95,7 @@ def test_nothing_is_added_through_a_link(name: str, write: Callable, there: bool
     [
         ("checkpoint", lambda run: checkpoints.save_part(run, checkpoints.Spot(0, 1), "rest", {}, {})),
         ("methods", write_results),
-        ("runs", lambda folder: record(folder, _result(RECIPES[0]))),
+        ("runs", lambda folder: record(folder, toy_result(RECIPES[0]))),
     ],
 )
 def test_nothing_is_written_into_or_removed_from_a_folder_behind_a_link(link: str, write: Callable, tmp_path: Path):
@@ -130,13 +124,13 @@ def test_the_umask_holds_for_every_file_and_folder(
 ):
     before = os.umask(umask)
     try:
-        run = RunFolder.create(tmp_path / "runs", toy_recipe, {})
+        run = RunFolder.create(tmp_path / "runs", toy_recipe, toy_environment())
         run.append_metrics(metrics_row(0))
         run.keep_metrics(1, resumed=True)
         run.save_checkpoint({"a": torch.zeros(1)}, {})
         checkpoints.save_part(run.path, checkpoints.Spot(0, 1), "rest", {}, {})
         AnswerCache(run.path / "evaluations.jsonl").add({}, {})
-        record(tmp_path / "results", _result(toy_recipe))
+        record(tmp_path / "results", toy_result(toy_recipe))
         write_text(tmp_path / "results" / "page.html", "a")
     finally:
         os.umask(before)
@@ -159,13 +153,13 @@ def test_what_killed_writes_left_is_removed_and_nothing_else(tmp_path: Path):
 def test_runs_that_cannot_be_made_name_the_flag(toy_recipe, tmp_path: Path):
     (tmp_path / "runs").write_text("")
     with pytest.raises(OSError, match=r"no run folder can be made in .*runs/toy: .*; name another --runs-dir"):
-        RunFolder.create(tmp_path / "runs", toy_recipe, {})
+        RunFolder.create(tmp_path / "runs", toy_recipe, toy_environment())
 
 
 @pytest.mark.parametrize("more", [{"recipe": "../../evil"}, {"seed": "0/../../../evil"}, {"seed": 1}])
 def test_a_record_lies_where_its_settings_say(more: dict, toy_recipe, tmp_path: Path):
     with pytest.raises(ValueError, match="put together or edited"):
-        record(tmp_path / "results", _result(toy_recipe, **more))
+        record(tmp_path / "results", toy_result(toy_recipe, **more))
     with pytest.raises(ValueError, match="put together or edited"):
-        record(tmp_path / "results", _result(replace(toy_recipe, name="../evil")))
+        record(tmp_path / "results", toy_result(replace(toy_recipe, name="../evil")))
     assert list(tmp_path.iterdir()) == []

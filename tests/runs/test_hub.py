@@ -95,9 +95,9 @@ def test_the_card_of_a_run_says_what_it_came_to(toy_recipe: Recipe, place: RunOp
     card = (tmp_path / "new" / "README.md").read_text()
     data = pytest.importorskip("huggingface_hub").ModelCard(card).data
     (found,) = data.eval_results
-    assert (found.dataset_name, found.metric_value) == ("digits", round(result["test_accuracy"], 4))
+    assert (found.dataset_name, found.metric_value) == ("digits", round(result.test_accuracy, 4))
     assert data.pipeline_tag == "image-classification" and "DeeperForward" in data.tags
-    assert f"`toy`, seed 0, on digits: {result['test_accuracy']:.2%} on the test split" in card
+    assert f"`toy`, seed 0, on digits: {result.test_accuracy:.2%} on the test split" in card
     assert f"1 epochs; validation accuracy after the last one {learner.history[-1].validation_accuracy:.2%}" in card
 
 
@@ -111,5 +111,5 @@ def test_a_learner_that_learned_on_does_not_claim_the_accuracy_of_its_run(
     assert isinstance(learner.description, ModelSpec)
     publish(learner, learner.description, tmp_path / "new", name="user/toy")
     card = (tmp_path / "new" / "README.md").read_text()
-    assert "the weights have changed since" in card and f"{result['test_accuracy']:.2%} on the test" not in card
+    assert "the weights have changed since" in card and f"{result.test_accuracy:.2%} on the test" not in card
     assert "model-index" not in card

@@ -66,7 +66,7 @@ def test_every_record_says_how_far_its_gradient_reaches():
     words = {"one layer", "one layer, auxiliary network", "two layers", "all", "read-outs alone"}
     for runs in read_records(_RESULTS).values():
         for run in runs:
-            assert ("locality" in run.result or kept(run.recipe)) and run.locality in words, run.recipe.name
+            assert (run.result.locality or kept(run.recipe)) and run.locality in words, run.recipe.name
 
 
 def test_what_reaches_two_layers_is_called_so():

@@ -17,10 +17,10 @@ from onward.cli import main
 from onward.recipes import RECIPES, Recipe
 from onward.recipes.known import find_recipe
 from onward.runs import RunFolder
-from onward.runs.codec import encode
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command
 from onward.runs.records import Record, Row, record
 from onward.storage.files import write_json
+from toy_trainings import toy_environment, toy_result
 
 DIGITS = find_recipe("backprop-forward_forward-digits")
 _TRAIN = """
@@ -140,26 +140,8 @@ def test_a_line_that_cannot_be_understood_is_named(tmp_path: Path, line: str, sa
         read_plan(plan, find_recipe)
 
 
-def _result(recipe: Recipe, **more: Any) -> dict[str, Any]:
-    return {
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "test_accuracy": 0.9,
-        "test_accuracy_by_rule": {"last_block": 0.9},
-        "validation_accuracy": 0.9,
-        "data": recipe.data.name,
-        "data_note": "",
-        "epochs": recipe.epochs,
-        "parameters": 1000,
-        "train_seconds": 60.0,
-        "device": "here",
-        "config": encode(recipe),
-        **more,
-    }
-
-
 def test_a_record_counts_for_its_own_images_and_settings(tmp_path: Path):
-    record(tmp_path, _result(DIGITS, data_note="half"))
+    record(tmp_path, toy_result(DIGITS, data_note="half"))
     assert is_recorded(DIGITS, tmp_path, "half")
     assert not is_recorded(DIGITS, tmp_path, "")
     assert not is_recorded(replace(DIGITS, seed=1), tmp_path, "half")
@@ -168,17 +150,17 @@ def test_a_record_counts_for_its_own_images_and_settings(tmp_path: Path):
 
 def test_the_time_left_comes_from_records_of_the_device():
     def records(recipe: Recipe, **more: Any) -> dict[Row, list[Record]]:
-        return {Row(recipe.name, "digits"): [Record(recipe, _result(recipe, **more))]}
+        return {Row(recipe.name, "digits"): [Record(recipe, toy_result(recipe, **more))]}
 
-    assert expected_seconds(DIGITS, records(replace(DIGITS, seed=3)), "here") == 60.0
+    assert expected_seconds(DIGITS, records(replace(DIGITS, seed=3)), "a machine") == 90.0
     assert expected_seconds(DIGITS, records(DIGITS), "elsewhere") is None
     twice = replace(DIGITS, epochs=2 * DIGITS.epochs, batch_size=7)
-    assert expected_seconds(twice, records(DIGITS), "here") == 120.0
-    assert expected_seconds(RECIPES[0], records(DIGITS), "here") is None
+    assert expected_seconds(twice, records(DIGITS), "a machine") == 180.0
+    assert expected_seconds(RECIPES[0], records(DIGITS), "a machine") is None
 
 
 def _begun(runs: Path, recipe: Recipe) -> Path:
-    return RunFolder.create(runs, recipe, {"data_checksum": ""}).path
+    return RunFolder.create(runs, recipe, toy_environment()).path
 
 
 def test_the_latest_run_of_the_same_training_is_gone_on_with(tmp_path: Path):
@@ -209,7 +191,7 @@ def test_what_was_begun_or_filed_under_a_name_of_before_counts(tmp_path: Path):
     assert stopped_run(DIGITS, tmp_path) == again
     path = tmp_path / "runs" / "backprop-digits-mlp" / "seed-0.json"
     path.parent.mkdir(parents=True)
-    write_json(path, _result(old))
+    write_json(path, toy_result(old).to_json())
     assert is_recorded(DIGITS, tmp_path, "") and not is_recorded(replace(DIGITS, seed=1), tmp_path, "")
 
 
@@ -236,7 +218,7 @@ def test_the_command_trains_what_is_missing_and_says_what_is_left(
 def test_nothing_is_done_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
     Path("plan.txt").write_text("backprop-forward_forward-digits 0\n")
-    record(Path("results"), _result(DIGITS))
+    record(Path("results"), toy_result(DIGITS))
     assert main(["queue", "plan.txt"]) == 0
     assert capsys.readouterr().out == "1 of 1 on record; nothing is left\n"
     assert not Path("runs").exists()

@@ -20,9 +20,10 @@ from onward.nets import MLP
 from onward.recipes import Recipe
 from onward.runs import RunFolder, RunOptions, checkpoints, load_model, resume, save_model, train
 from onward.runs.finished import open_run
+from onward.runs.result import read_result
 from onward.storage.files import read_json, read_tensors, write_json, write_tensors
 from onward.storage.lines import Metrics
-from toy_trainings import metrics_row
+from toy_trainings import metrics_row, toy_environment
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +193,7 @@ def test_an_export_has_no_result_and_is_not_gone_on_with(finished: dict[str, Pat
 
 
 def test_a_checkpoint_of_another_run_is_refused_by_name(toy_recipe: Recipe, tmp_path: Path):
-    ours, theirs = (RunFolder.create(tmp_path, replace(toy_recipe, seed=seed), {}) for seed in (0, 1))
+    ours, theirs = (RunFolder.create(tmp_path, replace(toy_recipe, seed=seed), toy_environment()) for seed in (0, 1))
     notes = {"epoch": 1, "step_in_epoch": 0, "epoch_seconds": 0.0, "train_seconds": 1.0}
     theirs.save_checkpoint({"a": torch.zeros(1)}, notes)
     assert theirs.load_checkpoint() is not None
@@ -203,7 +204,7 @@ def test_a_checkpoint_of_another_run_is_refused_by_name(toy_recipe: Recipe, tmp_
 
 @pytest.mark.parametrize("fault", [{"epoch": "1"}, {"epoch": None}, {"step_in_epoch": 1.5}, {"train_seconds": []}])
 def test_the_notes_of_a_checkpoint_have_their_form(fault: dict, toy_recipe: Recipe, tmp_path: Path):
-    run = RunFolder.create(tmp_path, toy_recipe, {})
+    run = RunFolder.create(tmp_path, toy_recipe, toy_environment())
     notes = {"epoch": 1, "step_in_epoch": 0, "epoch_seconds": 0.0, "train_seconds": 1.0}
     run.save_checkpoint({}, notes | fault)
     with pytest.raises(ValueError, match=rf"{next(iter(fault))} in the notes in .*checkpoint\.safetensors must be"):
@@ -211,7 +212,7 @@ def test_the_notes_of_a_checkpoint_have_their_form(fault: dict, toy_recipe: Reci
 
 
 def test_a_part_of_another_step_is_refused_by_name(toy_recipe: Recipe, tmp_path: Path):
-    run = RunFolder.create(tmp_path, toy_recipe, {}).path
+    run = RunFolder.create(tmp_path, toy_recipe, toy_environment()).path
     notes = {"epoch": 0, "step_in_epoch": 1, "epoch_seconds": 0.0, "train_seconds": 1.0}
     for step in (1, 2):
         spot = checkpoints.Spot(0, step)
@@ -251,7 +252,7 @@ def _stop(training: Any, folder: RunFolder) -> None:
 
 
 def test_lost_files_of_a_stopped_run_are_told(tmp_path: Path, toy_recipe: Recipe, capsys):
-    run = RunFolder.create(tmp_path, toy_recipe, {})
+    run = RunFolder.create(tmp_path, toy_recipe, toy_environment())
     for epoch in range(3):
         run.append_metrics(metrics_row(epoch))
     run.keep_metrics(3, resumed=True)
@@ -295,15 +296,16 @@ def test_the_environment_of_a_stopped_run_cannot_say_what_the_run_says(
 ):
     run = tmp_path / "run"
     shutil.copytree(finished["a"], run)
-    wanted = read_json(run / "result.json")
+    wanted = read_result(run / "result.json")
     for name in ("result.json", "model.json", "model.safetensors", "metrics.jsonl"):
         (run / name).unlink()
     environment = read_json(run / "environment.json")
-    write_json(run / "environment.json", environment | {"test_accuracy": 0.999, "recipe": "another", "n_test": 9})
+    write_json(
+        run / "environment.json", environment | {"test_accuracy": 0.999, "recipe": "another", "n_test": 9, "later": 1}
+    )
     found = resume(run, place)[1]
-    assert [found[name] for name in ("test_accuracy", "recipe", "n_test")] == [
-        wanted[name] for name in ("test_accuracy", "recipe", "n_test")
-    ]
+    assert found.others == {"later": 1}
+    assert (found.test_accuracy, found.recipe, found.n_test) == (wanted.test_accuracy, wanted.recipe, wanted.n_test)
 
 
 def test_a_model_that_is_not_that_of_the_result_is_refused_and_none_is_saved_there(

@@ -21,7 +21,7 @@ from onward.runs.finished import open_run
 from onward.storage.files import read_json, write_json
 from onward.training import Training
 from onward.training.losses import LossLog
-from toy_trainings import metrics_row, same_tensors
+from toy_trainings import metrics_row, same_tensors, toy_environment
 
 _RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
 _FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]
@@ -41,11 +41,11 @@ def test_a_finished_run_holds_what_its_number_depends_on(toy_recipe: Recipe, pla
     assert folder.path == place.runs_dir / "toy" / "seed-0"
     assert folder.recipe() == toy_recipe
     assert [row["epoch"] for row in folder.metrics()] == [0, 1, 2]
-    assert folder.result() == json.loads(json.dumps(result))
-    assert result["n_train"] + result["n_validation"] + result["n_test"] == 1797
-    assert result["epochs"] == 3 and result["seed"] == 0 and result["device"] and result["versions"]["torch"]
-    assert 0 < result["test_accuracy"] <= 1
-    assert result["data_checksum"] == folder.environment()["data_checksum"]
+    assert folder.result() == result
+    assert (result.n_train, result.n_validation, result.n_test) == (1294, 143, 360)
+    assert result.epochs == 3 and result.seed == 0 and result.device and result.versions and result.versions["torch"]
+    assert 0 < result.test_accuracy <= 1
+    assert result.data_checksum == folder.environment().data_checksum
 
 
 def test_the_recorded_accuracy_is_that_of_the_saved_model(toy_recipe: Recipe, place: RunOptions):
@@ -55,7 +55,7 @@ def test_the_recorded_accuracy_is_that_of_the_saved_model(toy_recipe: Recipe, pl
     learner, _ = load_model(folder.path)
     test = load(toy_recipe.data).test
     right = (learner.predict(test.pixels) == test.labels).double().mean()
-    assert float(right) == pytest.approx(result["test_accuracy"])
+    assert float(right) == pytest.approx(result.test_accuracy)
 
 
 def test_runs_of_one_seed_do_not_overwrite_each_other(toy_recipe: Recipe, place: RunOptions):
@@ -73,7 +73,7 @@ def test_an_impossible_network_leaves_no_folder(toy_recipe: Recipe, place: RunOp
 
 def test_resuming_a_finished_run_returns_its_result(toy_recipe: Recipe, place: RunOptions):
     folder, result = train(replace(toy_recipe, epochs=1), place)
-    assert resume(folder.path, place)[1]["test_accuracy"] == result["test_accuracy"]
+    assert resume(folder.path, place)[1].test_accuracy == result.test_accuracy
 
 
 def test_resuming_needs_a_run_folder(tmp_path: Path, place: RunOptions):
@@ -82,16 +82,16 @@ def test_resuming_needs_a_run_folder(tmp_path: Path, place: RunOptions):
 
 
 def test_resuming_on_other_data_is_refused(toy_recipe: Recipe, place: RunOptions):
-    folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": "0" * 64})
+    folder = RunFolder.create(place.runs_dir, toy_recipe, toy_environment())
     with pytest.raises(ValueError, match="checksum 000000000000"):
         resume(folder.path, place)
 
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Recipe, place: RunOptions):
     _, whole = train(toy_recipe, place)
-    folder = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]})
+    folder = RunFolder.create(place.runs_dir, toy_recipe, toy_environment(whole.data_checksum))
     folder.append_metrics(metrics_row(0, begun="before the stop"))
-    assert resume(folder.path, place)[1]["test_accuracy_by_rule"] == whole["test_accuracy_by_rule"]
+    assert resume(folder.path, place)[1].test_accuracy_by_rule == whole.test_accuracy_by_rule
     assert [row["epoch"] for row in folder.metrics()] == [0, 1, 2]
     assert "begun" not in folder.metrics()[0]
 
@@ -113,7 +113,7 @@ def test_a_full_disk_keeps_the_last_checkpoint(toy_recipe: Recipe, place: RunOpt
     tensors, notes = saves[0].load_checkpoint()
     assert tensors and notes["epoch"] * 4 + notes["step_in_epoch"] == 3
     _, whole = train(toy_recipe, place)
-    assert resume(saves[0].path, place)[1]["test_accuracy_by_rule"] == whole["test_accuracy_by_rule"]
+    assert resume(saves[0].path, place)[1].test_accuracy_by_rule == whole.test_accuracy_by_rule
 
 
 def test_a_loss_that_is_not_finite_keeps_the_last_good_checkpoint(
@@ -187,7 +187,7 @@ def test_fit_returns_no_network_that_is_not_finite(toy_data):
 
 def test_what_killed_writes_left_goes_with_the_resumed_run(toy_recipe: Recipe, place: RunOptions):
     _, whole = train(toy_recipe, place)
-    run = RunFolder.create(place.runs_dir, toy_recipe, {"data_checksum": whole["data_checksum"]}).path
+    run = RunFolder.create(place.runs_dir, toy_recipe, toy_environment(whole.data_checksum)).path
     for name in (".checkpoint.safetensors.0123abcd", ".tmpAbCd12", "metrics.tmp"):
         (run / name).write_bytes(b"half")
     resume(run, place)
@@ -206,7 +206,7 @@ def test_a_method_of_ones_own_is_refused_before_anything_is_written(toy_recipe: 
 
 
 def test_a_stopped_run_has_no_model_yet_and_says_how_to_go_on(toy_recipe: Recipe, place: RunOptions):
-    run = RunFolder.create(place.runs_dir, toy_recipe, {}).path
+    run = RunFolder.create(place.runs_dir, toy_recipe, toy_environment()).path
     for use in (load_model, open_run, lambda path: export_model(path, place.runs_dir / "out")):
         with pytest.raises(ValueError, match=r"has not finished; resume it with: onward train --resume .*seed-0"):
             use(run)
@@ -253,7 +253,7 @@ def test_a_damaged_row_of_metrics_is_named(tmp_path: Path):
 
 
 def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: RunOptions):
-    folder = RunFolder.create(place.runs_dir, toy_recipe, {})
+    folder = RunFolder.create(place.runs_dir, toy_recipe, toy_environment())
     text = (folder.path / "config.json").read_text()
     (folder.path / "config.json").write_text(text.replace('"epochs": 3', '"epochs": 4'))
     with pytest.raises(ValueError, match="does not match its checksum"):
@@ -261,7 +261,7 @@ def test_an_edited_configuration_is_refused(toy_recipe: Recipe, place: RunOption
 
 
 def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: RunOptions):
-    folder = RunFolder.create(place.runs_dir, toy_recipe, {})
+    folder = RunFolder.create(place.runs_dir, toy_recipe, toy_environment())
     content = read_json(folder.path / "config.json")
     content["recipe"]["trainer"]["color"] = "blue"
     write_json(folder.path / "config.json", content)

@@ -69,7 +69,7 @@ def test_a_run_that_another_process_just_finished_is_not_trained_again(
     module = sys.modules["onward.runs.train"]  # the package calls its function by the same name
     monkeypatch.setattr(module, "trained_here", finish_first)
     monkeypatch.setattr(module, "_carry_out", lambda *_: pytest.fail("nothing is left to train"))
-    assert resume(folder.path, place)[1]["test_accuracy"] == result["test_accuracy"]
+    assert resume(folder.path, place)[1].test_accuracy == result.test_accuracy
 
 
 def test_a_killed_process_lets_go_even_if_a_worker_outlives_it(tmp_path: Path):

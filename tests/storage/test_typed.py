@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import pytest
 
 from onward.storage import forms
-from onward.storage.typed import ABSENT, from_json, to_json
+from onward.storage.typed import ABSENT, ASIDE, OTHERS, from_json, to_json
 
 
 class Rate(NamedTuple):
@@ -52,6 +52,21 @@ def test_what_was_written_is_read_as_it_was():
     assert from_json(JSON, Whole, "here") == WHOLE
     noted = Whole(1, (0.5, 2), (), 0.25, {}, Part("c", (3,)), note="n")
     assert from_json(to_json(noted), Whole, "here") == noted
+
+
+@dataclass(frozen=True)
+class Open:
+    count: int
+    rest: dict[str, object] = field(default_factory=dict, metadata=OTHERS)
+    place: str = field(default="", metadata=ASIDE)
+
+
+def test_a_field_can_take_the_keys_of_another_version_and_another_is_in_no_file():
+    content = {"rest": 3, "count": 1, "place": "there", "later": [2]}
+    found = from_json(content, Open, "here")
+    assert found == Open(1, {"rest": 3, "place": "there", "later": [2]})
+    assert to_json(found) == content and list(to_json(found)) == ["count", "rest", "place", "later"]
+    assert to_json(Open(2, place="there")) == {"count": 2}
 
 
 def test_keys_of_another_version_are_passed_over_and_what_has_a_default_may_lack():

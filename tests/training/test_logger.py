@@ -55,7 +55,7 @@ def test_a_run_tells_a_logger_what_it_comes_to(toy_recipe: Recipe, place: RunOpt
     folder, result = train(replace(toy_recipe, epochs=1), place, logger=notes)
     assert [what for what, _ in notes.told] == ["begin", "epoch", "end"]
     assert notes.told[0][1][0]["name"] == "toy"
-    assert notes.told[-1][1]["test/accuracy"] == result["test_accuracy"]
+    assert notes.told[-1][1]["test/accuracy"] == result.test_accuracy
     again = Notes()
     assert resume(folder.path, place, logger=again)[1] == result and again.told == [], "a finished run trains nothing"
 
@@ -92,7 +92,7 @@ def test_tensorboard_shows_what_the_history_has(toy_recipe: Recipe, place: RunOp
     ]
     last = len(history[0].block_accuracy)
     assert found.Scalars(f"validation/block_{last}")[1].value == pytest.approx(history[1].block_accuracy[-1])
-    assert found.Scalars("test/accuracy")[0].value == pytest.approx(result["test_accuracy"])
+    assert found.Scalars("test/accuracy")[0].value == pytest.approx(result.test_accuracy)
 
 
 def test_epochs_that_are_done_again_are_shown_once(tmp_path: Path):

@@ -201,7 +201,7 @@ def _writable(out: Path) -> Path:
 def _method(runs: Sequence[Run], options: RunOptions) -> Method:
     data = load_again(runs[0].recipe.data, data_dir=options.data_dir, workers=options.workers)
     for run in runs:
-        if run.result["data_checksum"] != data.checksum:
+        if run.result.data_checksum != data.checksum:
             raise ValueError(f"{run.folder.path} was trained on other images than {data.name} now has: train it again")
     return Method(runs[0].recipe, tuple(runs), data)
 

@@ -133,11 +133,11 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
     """
-    copies: dict[str, dict[str, list[Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(list))
+    copies: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("runs/**/seed-*.json")):
         try:
             result = json.loads(path.read_bytes())
-            numbers = {key: float(result[key]) for key in ("test_accuracy", "train_seconds")}
+            numbers = float(result["test_accuracy"]), float(result["train_seconds"])
             name = path.relative_to(folder).parts[1]
             copies[old_names.get(name, name)][str(result.get("data_note", ""))].append(numbers)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -151,9 +151,9 @@ def with_own(filed: Mapping[str, Summary], own: Mapping[str, Summary]) -> dict[s
     return {**filed, **{name: summary for name, summary in own.items() if name not in kept}}
 
 
-def _summary(note: str, runs: Sequence[Mapping[str, Any]]) -> Summary:
-    test = round(statistics.mean(run["test_accuracy"] for run in runs), 6)
-    minutes = round(statistics.mean(run["train_seconds"] for run in runs) / 60, 3)
+def _summary(note: str, runs: Sequence[tuple[float, float]]) -> Summary:
+    test = round(statistics.mean(accuracy for accuracy, _ in runs), 6)
+    minutes = round(statistics.mean(seconds for _, seconds in runs) / 60, 3)
     return Summary(test, minutes, len(runs), note)
 
 
@@ -163,7 +163,7 @@ def localities(folder: Path) -> dict[str, str]:
     from onward.runs.localities import kept, write
     from onward.runs.records import read_records
 
-    recorded = [run.recipe for runs in read_records(folder).values() for run in runs if "locality" not in run.result]
+    recorded = [run.recipe for runs in read_records(folder).values() for run in runs if run.result.locality is None]
     write(recorded, RECIPES)
     return {recipe.name: kept(recipe) for recipe in RECIPES if kept(recipe)}
 

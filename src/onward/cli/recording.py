@@ -4,9 +4,10 @@ from pathlib import Path
 
 from onward.core.metrics import MEASURES, further, written
 from onward.pipeline.run import Pipelining
-from onward.recipes import Recipe, find, find_retired
+from onward.recipes import Published, Recipe, find, find_retired
 from onward.recipes.known import known_recipes
-from onward.runs import RunFolder
+from onward.runs import RunFolder, RunResult
+from onward.runs.codec import decode
 from onward.runs.records import filed, foreign_result, record
 from onward.screen import say, say_fitted
 
@@ -15,44 +16,44 @@ RESULTS = Path("results")
 _TEXT = 14  # columns before the text of a line
 
 
-def report(folder: RunFolder, result: dict) -> None:
+def report(folder: RunFolder, result: RunResult) -> None:
     """Print the numbers of a finished run and its path."""
-    task = result.get("task", "classes")
-    others = [f"{rule} {written(task, value)}" for rule, value in result["test_accuracy_by_rule"].items()]
+    task = result.task or "classes"
+    others = [f"{rule} {written(task, value)}" for rule, value in result.test_accuracy_by_rule.items()]
     name = f"test {MEASURES[task]}".ljust(_TEXT - 1)
-    say_fitted(f"{name} {written(task, result['test_accuracy'])}  ({', '.join(others)})", indent=_TEXT)
-    if also := ", ".join(f"{name} {value}" for name, value in further(result.get("test_metrics", {}))):
+    say_fitted(f"{name} {written(task, result.test_accuracy)}  ({', '.join(others)})", indent=_TEXT)
+    if also := ", ".join(f"{name} {value}" for name, value in further(result.test_metrics or {})):
         say_fitted(f"{'also':{_TEXT}}{also}", indent=_TEXT)
-    if result["published"] and not foreign_result(folder.recipe(), result):
-        published = result["published"]
-        say_fitted(f"published     {published['test_accuracy']:.2%}  {published['source']}", indent=_TEXT)
-    if result["data_note"]:
-        say_fitted(f"data          {result['data_note']}", indent=_TEXT)
+    if result.published and not foreign_result(folder.recipe(), result):
+        published = decode(result.published, Published, f"published in the result of {folder.path}")
+        say_fitted(f"published     {published.test_accuracy:.2%}  {published.source}", indent=_TEXT)
+    if result.data_note:
+        say_fitted(f"data          {result.data_note}", indent=_TEXT)
     say_fitted(f"run           {folder.path}", indent=_TEXT)
 
 
-def file_result(recipe: Recipe, result: dict, how: Pipelining) -> None:
+def file_result(recipe: Recipe, result: RunResult, how: Pipelining) -> None:
     """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
     other = foreign_result(recipe, result)
     if other:
         say_fitted(f"not recorded: {other}")
         return
-    if "init" in result:
+    if result.init is not None:
         say("not recorded: it began from the weights of another run")
         return
-    known, begun = find(recipe.name, known_recipes()) or find_retired(recipe.name), result.get("pipeline", {})
+    known = find(recipe.name, known_recipes()) or find_retired(recipe.name)
     if known is None:
         say_fitted(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return
     if recipe.identity() != known.identity():
         say("not recorded: the recipe was changed by flags")
         return
-    if "bf16" in (how.messages, begun.get("messages")):
+    if "bf16" in (how.messages, result.pipeline and result.pipeline.messages):
         say("not recorded: messages were rounded to bf16")
         return
-    if result.get("record") is False:
+    if result.record is False:
         say("not recorded: the run began with --no-record; train its recipe again to record it")
         return
-    replaced = filed(RESULTS, recipe.name, recipe.seed, result["data_note"]) is not None
+    replaced = filed(RESULTS, recipe.name, recipe.seed, result.data_note) is not None
     said = f"recorded      {record(RESULTS, result)}{' (in place of an earlier run)' if replaced else ''}"
     say_fitted(said, indent=_TEXT)

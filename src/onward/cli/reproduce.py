@@ -1,8 +1,8 @@
 """The command `onward reproduce`: a recipe with several seeds beside the published number."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import Annotated
 
 import tyro
 
@@ -13,7 +13,7 @@ from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.recipes.known import find_recipe
 from onward.results.pages import spread
-from onward.runs import RunOptions, train
+from onward.runs import RunOptions, RunResult, train
 from onward.runs.records import filed_on_any_images, foreign_result, read_record
 from onward.screen import say
 
@@ -34,7 +34,7 @@ def run(words: Sequence[str]) -> None:
         raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
     recipe = find_recipe(order.recipe)
     runs = [_recorded(replace(recipe, seed=seed), order.options) for seed in range(order.seeds)]
-    ours = [run["test_accuracy"] for run in runs]
+    ours = [run.test_accuracy for run in runs]
     say(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
     if recipe.published and not any(foreign_result(recipe, run) for run in runs):
         target = recipe.published.test_accuracy
@@ -44,7 +44,7 @@ def run(words: Sequence[str]) -> None:
         say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 
 
-def _recorded(recipe: Recipe, options: RunOptions) -> Mapping[str, Any]:
+def _recorded(recipe: Recipe, options: RunOptions) -> RunResult:
     """Return the result on record for this recipe and seed, or train it and put it on record.
 
     A record of the public images is preferred to one of another copy of them.

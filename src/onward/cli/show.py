@@ -64,7 +64,7 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
             record = read_record(path)
             by_data[record.data].append(record)
     parts = [
-        (_reached(runs), data, _cost(len(runs), fmean(run.result["train_seconds"] for run in runs) / 60), label)
+        (_reached(runs), data, _cost(len(runs), fmean(run.result.train_seconds for run in runs) / 60), label)
         for data, runs in by_data.items()
     ]
     if not parts and name in known:
@@ -75,7 +75,7 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
 
 def _reached(runs: Sequence[Record]) -> str:
     """Return what runs came to in the mean, with the further metrics that all of them noted."""
-    task, noted = runs[0].result.get("task", "classes"), [run.result.get("test_metrics", {}) for run in runs]
+    task, noted = runs[0].result.task or "classes", [run.result.test_metrics or {} for run in runs]
     mean = fmean(run.accuracy for run in runs)
     text = f"R2 {written(task, mean)}" if task == "values" else f"{100 * mean:.2f} %"
     shared = [name for name in noted[0] if all(name in each for each in noted)]

@@ -71,7 +71,7 @@ class RunEvaluator:
             result = _told(measured) | to_json(further)
             self.evaluations.add(asked, result)
             say(f"{self.run.folder.path}  clean: {written(self.data.task, result['accuracy'])}")
-        if "seals" not in self.run.result:
+        if self.run.result.seals is None:
             whole = len(self.test) == len(self.data.test)
             by_test: dict[str, Any] = result if whole else _accuracies(self._evaluator(), self.data.test)
             measured = Accuracy(by_test["by_rule"], tuple(by_test["by_block"]))

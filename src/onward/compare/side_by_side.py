@@ -29,7 +29,7 @@ def compare(*runs: Run | Path | str) -> pandas.DataFrame:
     check_same_images(recipes)
     first = opened[0]
     for run in opened:
-        if run.result["data_checksum"] != first.result["data_checksum"]:
+        if run.result.data_checksum != first.result.data_checksum:
             raise ValueError(f"{run.path} was trained on other images than {first.path}: compare runs on the same ones")
     labels = labels_of(recipes)
     return pandas.DataFrame([_row(group, recipes[0], label) for group, label in zip(groups, labels, strict=True)])
@@ -46,21 +46,21 @@ def _opened(run: object) -> Run:
 def _row(runs: Sequence[Run], first: Recipe, label: str) -> dict[str, object]:
     recipe, result = runs[0].recipe, runs[0].result
     test = [run.test_accuracy for run in runs]
-    measure = measure_key(result.get("task", "classes"))
-    noted = [run.result.get("test_metrics", {}) for run in runs]
+    measure = measure_key(result.task or "classes")
+    noted = [run.result.test_metrics or {} for run in runs]
     further = [name for name in noted[0] if all(name in each for each in noted)]
     return {
         "label": label,
         "recipe": recipe.name,
         "method": type(recipe.algorithm).__name__,
-        "locality": result.get("locality") or in_words(recipe),
+        "locality": result.locality or in_words(recipe),
         "seeds": len(runs),
         f"test_{measure}": statistics.mean(test),
         "deviation": statistics.stdev(test) if len(test) > 1 else None,
         **{name: statistics.mean(each[name] for each in noted) for name in further},
-        f"validation_{measure}": statistics.mean(run.result["validation_accuracy"] for run in runs),
-        "parameters": result["parameters"],
+        f"validation_{measure}": statistics.mean(run.result.validation_accuracy for run in runs),
+        "parameters": result.parameters,
         "epochs": recipe.epochs,
-        "train_seconds": statistics.mean(run.result["train_seconds"] for run in runs),
+        "train_seconds": statistics.mean(run.result.train_seconds for run in runs),
         "differs": "; ".join(differences(recipe, first)),
     }

@@ -80,7 +80,7 @@ def compare(
         runs = []
         for seed in range(seeds):
             run = obtain(replace(recipe, seed=seed), data, options)
-            say(f"{run.folder.path}  test {MEASURES[data.task]} {written(data.task, run.result['test_accuracy'])}")
+            say(f"{run.folder.path}  test {MEASURES[data.task]} {written(data.task, run.test_accuracy)}")
             runs.append(run)
         methods.append(Method(recipe, tuple(runs), data))
     return describe(methods, question, options, say=say)
@@ -278,7 +278,7 @@ def _method_result(
         description=recipe.description,
         backprop=isinstance(recipe.algorithm, Backprop),
         network=short(recipe.net),
-        locality=result.get("locality") or in_words_on(recipe, data),
+        locality=result.locality or in_words_on(recipe, data),
         data=data.note or data.name,
         data_checksum=data.checksum,
         validation_split=(recipe.data.validation_fraction, recipe.data.split_seed),
@@ -288,9 +288,9 @@ def _method_result(
         batch_size=recipe.batch_size,
         precision=recipe.trainer.precision,
         differs=tuple(differences(recipe, first)),
-        parameters=result["parameters"],
-        train_seconds=statistics.mean(run.result["train_seconds"] for run in method.runs),
-        trained_on=result["device"],
+        parameters=result.parameters,
+        train_seconds=statistics.mean(run.result.train_seconds for run in method.runs),
+        trained_on=result.device,
         runs=tuple(str(run.folder.path) for run in method.runs),
         seeds=tuple(run.recipe.seed for run in method.runs),
         curves=tuple(run.folder.metrics() for run in method.runs),

@@ -77,7 +77,7 @@ def count_missing(folder: Path, records: Iterable[Record], say: Callable[[str], 
 
 def of_record(record: Record, known: Mapping[str, Operations]) -> int | None:
     """Return the operations of a recorded training; None where they were not counted."""
-    step, images = known.get(key(record.recipe)), record.result.get("n_train")
+    step, images = known.get(key(record.recipe)), record.result.n_train
     if step is None or images is None:
         return None
     return step.of_training(images, record.recipe.batch_size, record.recipe.epochs)

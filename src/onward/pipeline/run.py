@@ -7,7 +7,7 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,7 @@ from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, spec_for
+from onward.runs.result import Placement, RunEnvironment, RunResult
 from onward.runs.train import (
     Interrupted,
     RunOptions,
@@ -55,7 +56,6 @@ from onward.screen import hold_back_all_but_first, shown
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
-from onward.storage.typed import to_json
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
 from onward.training.logger import logged
@@ -63,7 +63,7 @@ from onward.training.loop import StepDone, Training
 from onward.training.neighbors import Stopped
 from onward.training.progress import Display
 
-Outcome = tuple[RunFolder, dict[str, Any]]
+Outcome = tuple[RunFolder, RunResult]
 
 
 @dataclass(frozen=True)
@@ -224,9 +224,11 @@ class _Run:
         if folder is not None:
             check_data(folder, data)
             return folder
-        machine = {**to_json(environment(self.device)), **self.notes, "data_checksum": data.checksum}
-        placement = {**asdict(self.how), "stages": [len(stage) for stage in stages], "session": session}
-        return RunFolder.create(self.options.runs_dir, self.recipe, {**machine, "pipeline": placement})
+        lengths = tuple(len(stage) for stage in stages)
+        placement = Placement(**vars(replace(self.how, stages=lengths)), session=session)
+        machine = vars(environment(self.device)) | self.notes
+        begun = RunEnvironment(**machine, data_checksum=data.checksum, pipeline=placement)
+        return RunFolder.create(self.options.runs_dir, self.recipe, begun)
 
     def _requested(self, stop: StopRequest) -> Callable[[], tuple[bool, int | None]]:
         """Return a function that is called before each step: whether to save after it, and the signal to stop by."""
@@ -322,7 +324,8 @@ def _begun(parent: Path, session: str) -> RunFolder | None:
     if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) == 0 or not parent.is_dir():
         return None
     for path in sorted(parent.glob("seed-*"), key=lambda path: path.stat().st_mtime, reverse=True):
-        if RunFolder(path).environment().get("pipeline", {}).get("session") == session:
+        placement = RunFolder(path).environment().pipeline
+        if placement is not None and placement.session == session:
             return RunFolder(path)
     return None
 

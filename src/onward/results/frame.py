@@ -2,14 +2,30 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas
 
-from onward.recipes import Recipe
 from onward.results.tables import control_of
 from onward.runs.records import Record, read_records
 
-_MEASURES = ("validation_accuracy", "epochs", "parameters", "train_seconds", "peak_memory_bytes", "device", "commit")
+
+class _Row(NamedTuple):
+    recipe: str
+    seed: int
+    method: str
+    data: str
+    locality: str
+    test_accuracy: float
+    published_accuracy: float | None
+    backprop_recipe: str | None
+    validation_accuracy: float
+    epochs: int
+    parameters: int
+    train_seconds: float
+    peak_memory_bytes: int | None
+    device: str
+    commit: str | None
 
 
 def results(folder: Path | str = "results") -> pandas.DataFrame:
@@ -23,18 +39,25 @@ def results(folder: Path | str = "results") -> pandas.DataFrame:
         raise ValueError(f"{root / 'runs'} does not exist: name a folder of records, such as `results` of a checkout")
     records = read_records(root)
     rows = [_row(run, control_of(row, records)) for row, runs in records.items() for run in runs]
-    return pandas.DataFrame(rows, columns=[*_row_names()])
+    return pandas.DataFrame(rows, columns=[*_Row._fields])
 
 
-def _row(run: Record, controls: Sequence[Record]) -> dict[str, object]:
-    recipe: Recipe = run.recipe
-    own = (recipe.name, recipe.seed, run.method, run.data, run.locality, run.accuracy)
-    published = None if recipe.published is None else recipe.published.test_accuracy
-    beside = controls[0].recipe.name if controls else None
-    measures = [run.result.get(name) for name in _MEASURES]
-    return dict(zip(_row_names(), (*own, published, beside, *measures), strict=True))
-
-
-def _row_names() -> tuple[str, ...]:
-    own = ("recipe", "seed", "method", "data", "locality", "test_accuracy", "published_accuracy", "backprop_recipe")
-    return own + _MEASURES
+def _row(run: Record, controls: Sequence[Record]) -> _Row:
+    recipe, result = run.recipe, run.result
+    return _Row(
+        recipe=recipe.name,
+        seed=recipe.seed,
+        method=run.method,
+        data=run.data,
+        locality=run.locality,
+        test_accuracy=run.accuracy,
+        published_accuracy=None if recipe.published is None else recipe.published.test_accuracy,
+        backprop_recipe=controls[0].recipe.name if controls else None,
+        validation_accuracy=result.validation_accuracy,
+        epochs=result.epochs,
+        parameters=result.parameters,
+        train_seconds=result.train_seconds,
+        peak_memory_bytes=result.peak_memory_bytes,
+        device=result.device,
+        commit=result.commit,
+    )

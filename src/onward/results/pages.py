@@ -139,7 +139,7 @@ def _row(row: Row, records: Records) -> dict[str, str]:
     first = runs[0].result
     accuracies = [run.accuracy for run in runs]
     control = control_of(row, records)
-    others = list(first["test_accuracy_by_rule"])[1:]
+    others = list(first.test_accuracy_by_rule)[1:]
     published, shown = _published(runs)
     return {
         "recipe": f"`{row.recipe}`",
@@ -152,12 +152,12 @@ def _row(row: Row, records: Records) -> dict[str, str]:
         "published %": published,
         "shown": shown,
         "other %": ", ".join(
-            f"{rule} {spread([run.result['test_accuracy_by_rule'][rule] for run in runs])}" for rule in others
+            f"{rule} {spread([run.result.test_accuracy_by_rule[rule] for run in runs])}" for rule in others
         ),
-        "weights": f"{first['parameters'] / 1e6:.2f} M",
-        "epochs": str(first["epochs"]),
-        "minutes": f"{statistics.mean(run.result['train_seconds'] for run in runs) / 60:.1f}",
-        "device": first["device"],
+        "weights": f"{first.parameters / 1e6:.2f} M",
+        "epochs": str(first.epochs),
+        "minutes": f"{statistics.mean(run.result.train_seconds for run in runs) / 60:.1f}",
+        "device": first.device,
     }
 
 

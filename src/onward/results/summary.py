@@ -33,6 +33,6 @@ def _row(row: Row, records: Records, operations: int | None) -> dict[str, object
         "high": None if mean.margin is None else mean.mean + mean.margin,
         "seeds": mean.seeds,
         "gap": None if gap is None else gap.mean,
-        "parameters": runs[0].result["parameters"],
+        "parameters": runs[0].result.parameters,
         "operations": operations,
     }

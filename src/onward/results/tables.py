@@ -199,7 +199,7 @@ def _cost_cells(cost: Mapping[str, Any] | None) -> list[str]:
 
 
 def _validation(runs: Sequence[Record]) -> float:
-    return statistics.fmean(run.result["validation_accuracy"] for run in runs)
+    return statistics.fmean(run.result.validation_accuracy for run in runs)
 
 
 def _test(runs: Sequence[Record]) -> float:

@@ -8,6 +8,7 @@ from onward.runs.export import Export, Size, export_model
 from onward.runs.fit import fit
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, load_model, save_model, spec_for, truncate
+from onward.runs.result import RunResult
 from onward.runs.train import Interrupted, RunOptions, resume, train
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "ModelSpec",
     "RunFolder",
     "RunOptions",
+    "RunResult",
     "Size",
     "export_model",
     "fit",

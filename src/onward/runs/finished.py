@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from onward.core import EpochDone, Learner
 from onward.data import Splits
 from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
 from onward.runs.loading import load
+from onward.runs.result import RunResult
 from onward.runs.train import RunOptions, resume, train
 from onward.screen import say
 from onward.training.evaluation import Accuracy
@@ -24,7 +24,7 @@ class Run:
 
     folder: RunFolder
     recipe: Recipe
-    result: dict[str, Any]
+    result: RunResult
 
     @property
     def path(self) -> Path:
@@ -34,7 +34,7 @@ class Run:
     @property
     def test_accuracy(self) -> float:
         """Accuracy of the default rule on the test split, a fraction."""
-        return self.result["test_accuracy"]
+        return self.result.test_accuracy
 
     @property
     def history(self) -> tuple[EpochDone, ...]:
@@ -65,9 +65,9 @@ def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
     """
     result = run.result()
     assert result is not None, run.path
-    recorded = {name: value for name, value in result["test_accuracy_by_rule"].items() if name in measured.by_rule}
+    recorded = {name: value for name, value in result.test_accuracy_by_rule.items() if name in measured.by_rule}
     pairs = [(name, value, measured.by_rule[name]) for name, value in recorded.items()]
-    blocks = zip(result.get("test_accuracy_by_block", ()), measured.by_block, strict=False)
+    blocks = zip(result.test_accuracy_by_block or (), measured.by_block, strict=False)
     pairs += [(f"scored block {k}", value, accuracy) for k, (value, accuracy) in enumerate(blocks)]
     for name, value, accuracy in pairs:
         if abs(accuracy - value) * images > max(_FEW, _ROUNDED * images):
@@ -96,7 +96,7 @@ def _same(recipe: Recipe, data: Splits, options: RunOptions) -> Iterator[RunFold
     for path in sorted((options.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
         try:
             folder = RunFolder.open(path)
-            fits = _asked(recipe, folder.recipe()) and folder.environment()["data_checksum"] == data.checksum
+            fits = _asked(recipe, folder.recipe()) and folder.environment().data_checksum == data.checksum
             folder.result()
         except ValueError as error:
             say(f"passed over {path}: {error}", error=True)

@@ -3,6 +3,7 @@
 import secrets
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from math import nan
 from pathlib import Path
@@ -16,12 +17,12 @@ from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
 from onward.runs.identity import Identity, identity_of
 from onward.runs.model import ModelSpec, check_digests, save_model
-from onward.runs.records import RESULT
+from onward.runs.result import RunEnvironment, RunResult, Seals, read_result, result_of
 from onward.screen import say
 from onward.storage.disk import make_folder, sweep
 from onward.storage.files import json_digest, read_header, read_json, write_json
-from onward.storage.forms import check_object
 from onward.storage.lines import Metrics
+from onward.storage.typed import from_json, to_json
 
 
 class RunFolder:
@@ -31,7 +32,7 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, parent: Path, recipe: Recipe, environment: Mapping[str, Any]) -> "RunFolder":
+    def create(cls, parent: Path, recipe: Recipe, environment: RunEnvironment) -> "RunFolder":
         """Make the next free folder `parent/RECIPE/seed-N[-K]`; it appears with its configuration or not at all."""
         base = parent / recipe.name
         draft = base / f".new-{secrets.token_hex(4)}"
@@ -44,7 +45,7 @@ class RunFolder:
         try:
             write_json(draft / "config.json", {"run": secrets.token_hex(16), "recipe": encode(recipe)})
             tie = {"config_sha256": identity_of(draft).digest}
-            write_json(draft / "environment.json", {**environment, **tie})
+            write_json(draft / "environment.json", {**to_json(environment), **tie})
             return cls(_rename_to_free(draft, base, f"seed-{recipe.seed}"))
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
@@ -73,14 +74,14 @@ class RunFolder:
     def _metrics(self) -> Metrics:
         return Metrics(self.path / "metrics.jsonl", self.identity.digest, old=self.identity.old)
 
-    def environment(self) -> dict[str, Any]:
+    def environment(self) -> RunEnvironment:
         """Return the environment in which the run began. Raises ValueError for a file that is damaged or of another
         run."""
         path = self.path / "environment.json"
         content = read_json(path)
-        check_object(content, {"data_checksum": str}, str(path))
         self.identity.check(content, path)
-        return {name: value for name, value in content.items() if name != "config_sha256"}
+        content.pop("config_sha256", None)
+        return from_json(content, RunEnvironment, str(path))
 
     def save_checkpoint(self, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
         checkpoints.save_whole(self.path, tensors, notes)
@@ -116,21 +117,17 @@ class RunFolder:
         if missing > 0:
             say(f"{self.path / 'metrics.jsonl'} lacks {missing} of the {epochs} epochs that are done", error=True)
 
-    def finish(self, learner: Learner, spec: ModelSpec, result: Mapping[str, Any]) -> dict[str, Any]:
+    def finish(self, learner: Learner, spec: ModelSpec, result: RunResult) -> RunResult:
         """Write the model, then the result with the digests of all files; the checkpoint goes. Return the result."""
-        save_model(self.path, learner, spec, config=self.identity.digest, result=json_digest(result))
-        seals = {
-            "config": self.identity.digest,
-            "model": json_digest(read_json(self.path / "model.json")),
-            "metrics": self._metrics.digest(),
-        }
-        sealed = {**result, "seals": seals}
-        write_json(self.path / "result.json", sealed)
+        save_model(self.path, learner, spec, config=self.identity.digest, result=_unsealed_digest(result.to_json()))
+        model = json_digest(read_json(self.path / "model.json"))
+        sealed = replace(result, seals=Seals(self.identity.digest, model, self._metrics.digest()))
+        write_json(self.path / "result.json", sealed.to_json())
         checkpoints.drop(self.path)
         sweep(self.path)
         return sealed
 
-    def result(self) -> dict[str, Any] | None:
+    def result(self) -> RunResult | None:
         """Return the result of a finished run, or None.
 
         Raises ValueError naming the file that is damaged, edited, of another run, or gone.
@@ -139,13 +136,13 @@ class RunFolder:
         if not path.exists():
             self._check_unfinished()
             return None
-        result, recipe = read_json(path), self.recipe()
-        check_object(result, RESULT, str(path))
-        trained = decode(result["config"], Recipe, f"config in {path}")
-        if trained != recipe or (result["recipe"], result["seed"]) != (recipe.name, recipe.seed):
+        content, recipe = read_json(path), self.recipe()
+        result = result_of(content, str(path))
+        trained = decode(result.config, Recipe, f"config in {path}")
+        if trained != recipe or (result.recipe, result.seed) != (recipe.name, recipe.seed):
             raise ValueError(f"{path} does not belong to {self.path / 'config.json'}: it is of another run")
-        if "seals" in result or not self.identity.old:
-            self._check_seals(path, result)
+        if result.seals is not None or not self.identity.old:
+            self._check_seals(path, result.seals, content)
         return result
 
     def _check_unfinished(self) -> None:
@@ -165,30 +162,34 @@ class RunFolder:
     def untied(self) -> bool:
         """Whether there is a result from before a run's files were tied to each other."""
         path = self.path / "result.json"
-        return path.exists() and "seals" not in read_json(path)
+        return path.exists() and read_result(path).seals is None
 
     def weights(self) -> str | None:
         """Return the digest of a finished run's weights; None for a run from before there were any."""
         content = read_json(self.path / "model.json")
         return content.get("weights_sha256")
 
-    def _check_seals(self, path: Path, result: Mapping[str, Any]) -> None:
-        check_object(result.get("seals"), {"config": str, "model": str, "metrics": str}, f"seals in {path}")
-        seals = result["seals"]
-        self.identity.check({"config_sha256": seals["config"]}, path)
+    def _check_seals(self, path: Path, seals: Seals | None, result: Mapping[str, Any]) -> None:
+        if seals is None:
+            raise ValueError(f"{path} has no seals: it is not from onward, or from another version")
+        self.identity.check({"config_sha256": seals.config}, path)
         described = self.path / "model.json"
         if described.exists():  # weights may be deleted to save space
             content = read_json(described)
-            if json_digest(content) != seals["model"]:
+            if json_digest(content) != seals.model:
                 raise ValueError(f"{described} does not belong to {path}: it is of another run, or was made anew")
-            digest = json_digest({name: value for name, value in result.items() if name != "seals"})
-            if content.get("result_sha256") not in (None, digest):
+            if content.get("result_sha256") not in (None, _unsealed_digest(result)):
                 raise ValueError(f"{path} does not belong to {described}: its numbers are of another run, or edited")
             check_digests(self.path, content, read_header(self.path / "model.safetensors").digest)
-        if self._metrics.digest() != seals["metrics"]:
+        if self._metrics.digest() != seals.metrics:
             raise ValueError(
                 f"{self.path / 'metrics.jsonl'} does not belong to {path}: lines are missing, or of another run"
             )
+
+
+def _unsealed_digest(result: Mapping[str, Any]) -> str:
+    """Return the digest of a result's file without its seals, which are made after it."""
+    return json_digest({name: value for name, value in result.items() if name != "seals"})
 
 
 def epoch_of(row: Mapping[str, Any]) -> EpochDone:

@@ -8,10 +8,9 @@ from onward.recipes import Recipe
 from onward.runs.folder import RunFolder
 from onward.runs.hub import fetched, is_hub_name
 from onward.runs.model import check_recipe, load_model
-from onward.runs.records import RESULT
+from onward.runs.result import read_result
 from onward.runs.train import check_data
 from onward.storage.files import read_json
-from onward.storage.forms import check_object
 
 _FILES = ("model.safetensors", "model.json", "config.json", "result.json")
 
@@ -34,11 +33,9 @@ def load(path: Path | str) -> Learner:
 
 
 def _origin(folder: Path) -> Origin:
-    result = read_json(folder / "result.json")
-    check_object(result, RESULT, str(folder / "result.json"))
+    result = read_result(folder / "result.json")
     weights = read_json(folder / "model.json").get("weights_sha256", "")
-    provenance = (result["recipe"], result["seed"], result["data_note"] or result["data"], result["test_accuracy"])
-    return Origin(*provenance, weights=weights)
+    return Origin(result.recipe, result.seed, result.images, result.test_accuracy, weights=weights)
 
 
 def open_model(path: Path | str) -> tuple[Learner, Recipe | None, Path]:

@@ -29,6 +29,7 @@ from onward.runs.model_form import (
     prepared_forms,
     without_numbers,
 )
+from onward.runs.result import read_result
 from onward.storage.disk import replace_all
 from onward.storage.files import json_digest, json_writer, read_header, read_json, read_tensors, tensor_writer
 from onward.storage.forms import check_object, naming, shown
@@ -303,8 +304,8 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
 def _check_result(folder: Path, content: Mapping[str, Any]) -> None:
     """Raise ValueError where a result beside a model is that of another model."""
     described, beside = folder / "model.json", folder / "result.json"
-    seals = read_json(beside).get("seals") if beside.exists() else None
-    if isinstance(seals, dict) and seals.get("model") != json_digest(content):
+    seals = read_result(beside).seals if beside.exists() else None
+    if seals is not None and seals.model != json_digest(content):
         raise ValueError(f"{described} does not belong to {beside}: it is of another run, or was made anew")
 
 

@@ -64,12 +64,12 @@ def expected_seconds(recipe: Recipe, records: Records, device: str) -> float | N
 
     Records of the recipe go before those of the same method and network on the same images, an image's time each.
     """
-    runs = [run for seeds in records.values() for run in seeds if run.result["device"] == device]
-    same = [run.result["train_seconds"] for run in runs if run.recipe.identity() == recipe.identity()]
+    runs = [run for seeds in records.values() for run in seeds if run.result.device == device]
+    same = [run.result.train_seconds for run in runs if run.recipe.identity() == recipe.identity()]
     if same:
         return statistics.fmean(same)
     alike = [
-        run.result["train_seconds"] * recipe.epochs / run.recipe.epochs
+        run.result.train_seconds * recipe.epochs / run.recipe.epochs
         for run in runs
         if (run.recipe.algorithm, run.recipe.net) == (recipe.algorithm, recipe.net)
         and run.recipe.data.name == recipe.data.name

@@ -3,9 +3,8 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 from onward.core import Learner
 from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
@@ -13,26 +12,10 @@ from onward.measure import peak_memory
 from onward.recipes import Recipe, current, find, former
 from onward.runs.codec import decode, encode
 from onward.runs.localities import in_words, in_words_on
+from onward.runs.result import RunEnvironment, RunResult, result_of
 from onward.storage.disk import make_folder
 from onward.storage.files import read_json, write_json
-from onward.storage.forms import check_object
 from onward.training.evaluation import Accuracy
-
-RESULT: Mapping[str, Any] = {
-    "recipe": str,
-    "seed": int,
-    "test_accuracy": float,
-    "test_accuracy_by_rule": dict[str, float],
-    "validation_accuracy": float,
-    "data": str,
-    "data_note": str,
-    "epochs": int,
-    "parameters": int,
-    "train_seconds": float,
-    "device": str,
-    "config": dict[str, Any],
-}
-"""What every result has, by type."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +23,7 @@ class Record:
     """A recorded run: its recipe under today's name, and the filed result."""
 
     recipe: Recipe
-    result: Mapping[str, Any]
+    result: RunResult
 
     @property
     def method(self) -> str:
@@ -50,17 +33,17 @@ class Record:
     @property
     def data(self) -> str:
         """The images: the name of the set, or what sets this copy of it apart from the public one."""
-        return self.result["data_note"] or self.result["data"]
+        return self.result.images
 
     @property
     def locality(self) -> str:
         """How far the gradient reaches, in words; of a run that did not note it, measured on its network."""
-        return self.result.get("locality") or in_words(self.recipe)
+        return self.result.locality or in_words(self.recipe)
 
     @property
     def accuracy(self) -> float:
         """Test accuracy of the default rule, a fraction."""
-        return self.result["test_accuracy"]
+        return self.result.test_accuracy
 
 
 @dataclass(frozen=True, order=True)
@@ -85,50 +68,52 @@ def make_record(
     train_seconds: float,
     test: Accuracy,
     validation: Accuracy,
-    machine: dict[str, Any],
-) -> dict[str, Any]:
+    environment: RunEnvironment,
+) -> RunResult:
     """Return all that documents a number: recipe, seed, data, machine, commit. Accuracies are fractions.
 
     Of numbers to predict they are R2, of several labels the share of samples with all labels right; `test_metrics` are
     further metrics of the default rule, `test_recall_by_class` is there for up to 100 classes.
 
-    `machine` is the environment in which the run began: what it was trained with.
+    `environment` is that in which the run began: what it was trained with.
     """
     memory, meter = peak_memory(learner.device)
     parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
-    return {
-        **machine,  # first: it may not overwrite values of the run
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "test_accuracy": test.of_default_rule,
-        "test_accuracy_by_rule": test.by_rule,
-        "test_accuracy_by_block": list(test.by_block),
-        "validation_accuracy": validation.of_default_rule,
-        "task": data.task,
-        "test_metrics": dict(test.metrics),
-        **_recall(data, test),
-        "locality": in_words_on(recipe, data),
-        "published": None if foreign(recipe, data.name, data.note) else encode(recipe.published),
-        "data": data.name,
-        "data_note": data.note,
-        "n_train": len(data.train),
-        "n_validation": len(data.validation),
-        "n_test": len(data.test),
-        "epochs": recipe.epochs,
-        "parameters": parameters,
-        "train_seconds": train_seconds,
-        "peak_memory_bytes": memory,
-        "peak_memory_meter": meter,
-        "config": encode(recipe),
-    }
+    own = {f.name for f in fields(RunResult)}  # an environment may not overwrite values of the run
+    others = {name: value for name, value in environment.others.items() if name not in own}
+    return RunResult(
+        **vars(replace(environment, others=others)),
+        recipe=recipe.name,
+        seed=recipe.seed,
+        test_accuracy=test.of_default_rule,
+        test_accuracy_by_rule=test.by_rule,
+        test_accuracy_by_block=tuple(test.by_block),
+        validation_accuracy=validation.of_default_rule,
+        task=data.task,
+        test_metrics=dict(test.metrics),
+        test_recall_by_class=_recall(data, test),
+        locality=in_words_on(recipe, data),
+        published=None if foreign(recipe, data.name, data.note) else encode(recipe.published),
+        data=data.name,
+        data_note=data.note,
+        n_train=len(data.train),
+        n_validation=len(data.validation),
+        n_test=len(data.test),
+        epochs=recipe.epochs,
+        parameters=parameters,
+        train_seconds=train_seconds,
+        peak_memory_bytes=memory,
+        peak_memory_meter=meter,
+        config=encode(recipe),
+    )
 
 
-def _recall(data: Splits, test: Accuracy) -> dict[str, Any]:
+def _recall(data: Splits, test: Accuracy) -> dict[str, float | None] | None:
     """Return the recall of each class by name, None for one without test samples."""
     if test.classes is None or len(data.class_names) > _FEW_CLASSES:
-        return {}
+        return None
     shares = [None if recall != recall else recall for recall in test.classes.recall]
-    return {"test_recall_by_class": dict(zip(data.class_names, shares, strict=False))}
+    return dict(zip(data.class_names, shares, strict=False))
 
 
 def foreign(recipe: Recipe, data: str, note: str) -> str:
@@ -139,33 +124,34 @@ def foreign(recipe: Recipe, data: str, note: str) -> str:
     return "" if note in KNOWN_NOTES else f"these are {note}"
 
 
-def foreign_result(recipe: Recipe, result: Mapping[str, Any]) -> str:
+def foreign_result(recipe: Recipe, result: RunResult) -> str:
     """Return the same for a result; older results have no note, but numbers of images."""
     named = next((known for known in NAMED_SETS if known.name == recipe.data.name), None)
-    note = result["data_note"]
-    if named is not None and not note:
-        note = note_on_counts(named, result["n_train"] + result["n_validation"], result["n_test"])
-    return foreign(recipe, result["data"], note)
+    note, numbers = result.data_note, (result.n_train, result.n_validation, result.n_test)
+    counts = [number for number in numbers if number is not None]
+    if named is not None and not note and len(counts) == len(numbers):
+        note = note_on_counts(named, sum(counts[:2]), counts[2])
+    return foreign(recipe, result.data, note)
 
 
-def record(folder: Path, result: dict[str, Any]) -> Path:
+def record(folder: Path, result: RunResult) -> Path:
     """File a finished run under `record_path`, in place of one of the same recipe, seed and images.
 
     Raises ValueError if recipe and seed are not those of its settings.
     """
-    recipe = decode(result["config"], Recipe, "the settings of a result")
-    identity = result["recipe"], result["seed"]
+    recipe = decode(result.config, Recipe, "the settings of a result")
+    identity = result.recipe, result.seed
     if identity != (recipe.name, recipe.seed) or not re.fullmatch(r"[\w-][\w.-]*", recipe.name):
         raise ValueError(
             f"a result of recipe {identity[0]!r}, seed {identity[1]!r} has the settings of {recipe.name!r}, seed "
             f"{recipe.seed}: it was put together or edited, and is not recorded"
         )
-    path = record_path(folder, recipe.name, recipe.seed, result["data_note"])
-    before = filed(folder, recipe.name, recipe.seed, result["data_note"])
+    path = record_path(folder, recipe.name, recipe.seed, result.data_note)
+    before = filed(folder, recipe.name, recipe.seed, result.data_note)
     folder.mkdir(parents=True, exist_ok=True)
     for inner in reversed(path.relative_to(folder).parents[:-1]):
         make_folder(folder / inner)
-    write_json(path, result)
+    write_json(path, result.to_json())
     if before is not None and before != path:
         before.unlink()  # of a name that the recipe had before
     return path
@@ -201,26 +187,26 @@ def _path(folder: Path, name: str, seed: int, note: str) -> Path:
 
 def read_record(path: Path) -> Record:
     """Read a filed run. Raises ValueError naming the file if it is damaged or of settings that are not known."""
-    result = read_json(path)
+    content = read_json(path)
     try:
-        check_object(result, RESULT, str(path))
-        recipe = decode(result["config"], Recipe, "config")
+        result = result_of(content, str(path))
+        recipe = decode(result.config, Recipe, "config")
         _check_consistent(result, recipe)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
-    device = re.sub(r"\b1 threads$", "1 thread", result["device"])  # as older versions wrote it
-    return Record(replace(recipe, name=current(recipe.name)), result | {"device": device})
+    device = re.sub(r"\b1 threads$", "1 thread", result.device)  # as older versions wrote it
+    return Record(replace(recipe, name=current(recipe.name)), replace(result, device=device))
 
 
-def _check_consistent(result: Mapping[str, Any], recipe: Recipe) -> None:
+def _check_consistent(result: RunResult, recipe: Recipe) -> None:
     """Raise ValueError where a result is not that of its settings, or has an accuracy that is no fraction."""
-    for name, stated, is_so in (("recipe", result["recipe"], recipe.name), ("seed", result["seed"], recipe.seed)):
+    for name, stated, is_so in (("recipe", result.recipe, recipe.name), ("seed", result.seed, recipe.seed)):
         if stated != is_so:
             raise ValueError(f"{name} is {stated!r} but its settings have {is_so!r}: it was put together or edited")
-    accuracies = {"test_accuracy": result["test_accuracy"], "validation_accuracy": result["validation_accuracy"]}
-    accuracies |= result["test_accuracy_by_rule"]
+    accuracies = {"test_accuracy": result.test_accuracy, "validation_accuracy": result.validation_accuracy}
+    accuracies |= result.test_accuracy_by_rule
     for name, value in accuracies.items():
-        if not (value <= 1 if result.get("task") == "values" else 0 <= value <= 1):
+        if not (value <= 1 if result.task == "values" else 0 <= value <= 1):
             raise ValueError(f"{name} is {value!r}, which is not a fraction")
 
 
@@ -234,7 +220,7 @@ def read_records(folder: Path) -> dict[Row, list[Record]]:
     rows: dict[Row, list[Record]] = defaultdict(list)
     for path in sorted((folder / "runs").rglob("seed-*.json")):
         this = read_record(path)
-        identity = this.result["recipe"], this.recipe.seed, this.result["data_note"]
+        identity = this.result.recipe, this.recipe.seed, this.result.data_note
         if path not in (_path(folder, *identity), record_path(folder, *identity)):
             raise ValueError(
                 f"{path} holds the record of {_path(folder, *identity)}: move it there, or delete it if it is a copy"

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 
@@ -19,13 +19,13 @@ from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, prepared
 from onward.runs.records import make_record
+from onward.runs.result import RunEnvironment, RunResult
 from onward.runs.trial import try_out
 from onward.runs.warm import warm_start
 from onward.screen import say
 from onward.storage.disk import sweep
 from onward.storage.forms import naming
 from onward.storage.locks import trained_here
-from onward.storage.typed import to_json
 from onward.training.evaluation import Accuracy
 from onward.training.finite import check_finite
 from onward.training.interrupt import StopRequest, stop_requests
@@ -74,7 +74,7 @@ def train(
     init: Path | None = None,
     record: bool = True,
     logger: Logger | None = None,
-) -> tuple[RunFolder, dict[str, Any]]:
+) -> tuple[RunFolder, RunResult]:
     """Train from the start in a new run folder; return it with the result. `verbose` shows its progress.
 
     `logger` takes the numbers of every epoch. `init` is a finished run whose weights the training begins with, wherever
@@ -87,17 +87,21 @@ def train(
     device = choose_device(options.device)
     data = images_of(recipe, options.data_dir, options.workers, verbose=verbose)
     learner = prepared(recipe, data, torch.device("cpu"))
-    begun: dict[str, Any] = {} if record else {"record": False}
     if init is not None:
         notice = warm_start(learner, init)
         if verbose:
             say(notice, error=True)
-        begun |= {"init": os.path.abspath(init)}
     try_out(learner, recipe.trainer, batch_size=recipe.batch_size)  # what cannot be trained leaves no folder behind
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    known = {**to_json(environment(device)), **begun, "data_checksum": data.checksum}
-    folder = RunFolder.create(options.runs_dir, recipe, known)
+    weights_of = None if init is None else os.path.abspath(init)
+    begun = RunEnvironment(
+        **vars(environment(device)),
+        record=None if record else False,
+        init=weights_of,
+        data_checksum=data.checksum,
+    )
+    folder = RunFolder.create(options.runs_dir, recipe, begun)
     with trained_here(folder.path):
         return folder, _carry_out(folder, recipe, data, learner.to(device), options, verbose, logger)
 
@@ -106,7 +110,7 @@ def train(
 @processor_set_up()
 def resume(
     path: Path, options: RunOptions, *, verbose: bool = True, logger: Logger | None = None
-) -> tuple[RunFolder, dict[str, Any]]:
+) -> tuple[RunFolder, RunResult]:
     """Continue a run from its last checkpoint, or from the start if it has none; a finished run is returned as it is.
 
     Raises ValueError if the folder is damaged, if another process trains the run, or if the data are not those it
@@ -131,7 +135,7 @@ def resume(
 
 def check_data(folder: RunFolder, data: Splits) -> None:
     """Raise ValueError if a run began on other data."""
-    begun = folder.environment()["data_checksum"]
+    begun = folder.environment().data_checksum
     if data.checksum != begun:
         raise ValueError(
             f"{folder.path} began on data with checksum {begun[:12]}, but {data.name} now has {data.checksum[:12]}; "
@@ -199,7 +203,7 @@ def conclude(
     learner: Learner,
     seconds: float,
     accuracies: tuple[Accuracy, Accuracy],
-) -> dict[str, Any]:
+) -> RunResult:
     """Write the model and result of a training; `accuracies` are those on the validation and the test split."""
     validation, test = accuracies
     result = make_record(
@@ -209,7 +213,7 @@ def conclude(
         train_seconds=seconds,
         test=test,
         validation=validation,
-        machine=folder.environment(),
+        environment=folder.environment(),
     )
     assert isinstance(learner.description, ModelSpec)
     return folder.finish(learner, learner.description, result)
@@ -225,7 +229,7 @@ def _carry_out(
     logger: Logger | None,
     *,
     resumed: bool = False,
-) -> dict[str, Any]:
+) -> RunResult:
     from onward.training.progress import Display  # imports rich, which only who trains into a folder needs
 
     if verbose:
@@ -235,7 +239,7 @@ def _carry_out(
     if checkpoint is not None:
         with naming(f"the checkpoint in {folder.path} does not fit this run"):
             training.load_state(*checkpoint)
-    elif "init" in folder.environment():
+    elif folder.environment().init is not None:
         if resumed:
             raise ValueError(f"{folder.path} was stopped before its first checkpoint: begin it again with --init")
         _save(training, folder)  # a run that is resumed cannot take these weights again

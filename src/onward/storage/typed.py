@@ -16,13 +16,17 @@ T = TypeVar("T")
 
 ABSENT = {"absent": True}
 """Metadata of a field that has no key in a file where it is None."""
+OTHERS = {"others": True}
+"""Metadata of a dict that takes the keys that no field has; they are written after those of the fields."""
+ASIDE = {"aside": True}
+"""Metadata of a field that no file has."""
 
 
 def to_json(value: Any) -> Any:
     """Turn results into plain JSON values: dataclasses and named tuples into objects, tuples into lists."""
     if is_dataclass(value):
         members = {f.name: getattr(value, f.name) for f in fields(value) if not _left_out(value, f)}
-        return {name: to_json(inner) for name, inner in members.items()}
+        return {name: to_json(inner) for name, inner in members.items()} | _others(value)
     if _is_named(type(value)):
         return {name: to_json(inner) for name, inner in zip(value._fields, value, strict=True)}
     if isinstance(value, list | tuple):
@@ -33,8 +37,9 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(content: Any, kind: type[T], where: str) -> T:
-    """Turn what `to_json` made back into an object of a class; keys that the class has no field for are passed over.
+    """Turn what `to_json` made back into an object of a class.
 
+    Keys that the class has no field for go into the one marked `OTHERS`, or are passed over where there is none.
     Raises ValueError naming `where` and the field for a value that is missing or of another type.
     """
     if not isinstance(content, dict):
@@ -45,6 +50,9 @@ def from_json(content: Any, kind: type[T], where: str) -> T:
             given[name] = _value(content[name], expected, f"{name} in {where}")
         elif needed:
             raise ValueError(f"{where} has no {name}: it is not from onward, or from another version")
+    taker = _taker(kind)
+    if taker is not None:
+        given[taker] = {name: value for name, value in content.items() if name not in _form(kind)}
     return kind(**given)
 
 
@@ -70,7 +78,17 @@ def _plain(value: Any, kind: Any, where: str) -> Any:
 
 
 def _left_out(value: Any, each: Field) -> bool:
-    return "absent" in each.metadata and getattr(value, each.name) is None
+    return not _filed(each) or ("absent" in each.metadata and getattr(value, each.name) is None)
+
+
+def _filed(each: Field) -> bool:
+    """Whether a field has a key of its own in a file."""
+    return not {"others", "aside"} & each.metadata.keys()
+
+
+def _others(value: Any) -> dict[str, Any]:
+    taker = _taker(type(value))
+    return {} if taker is None else getattr(value, taker)
 
 
 def _is_object(kind: Any) -> bool:
@@ -82,9 +100,16 @@ def _is_named(kind: type) -> bool:
 
 
 @cache
+def _taker(kind: type) -> str | None:
+    """Return the name of the field that takes the keys of no other; None where there is none."""
+    return next((f.name for f in fields(kind) if "others" in f.metadata), None) if is_dataclass(kind) else None
+
+
+@cache
 def _form(kind: type) -> Mapping[str, tuple[Any, bool]]:
     """Return the type of each field, and whether a file must have it."""
     hints = get_type_hints(kind)
     if _is_named(kind):
         return {name: (hints[name], name not in kind._field_defaults) for name in kind._fields}  # pyright: ignore
-    return {f.name: (hints[f.name], f.default is MISSING and f.default_factory is MISSING) for f in fields(kind)}  # pyright: ignore
+    own = [f for f in fields(kind) if _filed(f)]  # pyright: ignore
+    return {f.name: (hints[f.name], f.default is MISSING and f.default_factory is MISSING) for f in own}
