@@ -73,8 +73,8 @@ def test_numbers_have_r2_and_errors_everywhere(tmp_path: Path, said):
     run = _trained("houses-of-a-test", tmp_path)
     data, learner = _houses(DataSettings(), None), library.load(run.path)
     truth, found = data.test.labels.numpy(), learner.predict(data.test.pixels).numpy()
-    assert run.result["task"] == "values" and run.test_accuracy == pytest.approx(r2_score(truth, found))
-    assert run.result["test_metrics"]["mae"] == pytest.approx(mean_absolute_error(truth, found))
+    assert run.result.task == "values" and run.test_accuracy == pytest.approx(r2_score(truth, found))
+    assert (run.result.test_metrics or {})["mae"] == pytest.approx(mean_absolute_error(truth, found))
     assert "test_recall_by_class" not in run.result
     printed = said("evaluate", run.path)
     assert "R2" in printed and "mean absolute error" in printed and not re.search("accuracy", printed)
@@ -94,8 +94,8 @@ def test_several_labels_have_exact_matches_and_f1(tmp_path: Path, said):
     data, learner = _tags(DataSettings(), None), library.load(run.path)
     truth, found = data.test.labels.numpy(), learner.predict(data.test.pixels).numpy()
     assert run.test_accuracy == pytest.approx((truth == found).all(axis=1).mean())
-    assert run.result["test_metrics"]["f1"] == pytest.approx(f1_score(truth, found, average="micro"))
-    assert run.result["test_metrics"]["label_accuracy"] == pytest.approx((truth == found).mean())
+    assert (run.result.test_metrics or {})["f1"] == pytest.approx(f1_score(truth, found, average="micro"))
+    assert (run.result.test_metrics or {})["label_accuracy"] == pytest.approx((truth == found).mean())
     printed = said("evaluate", run.path)
     assert "exact match %" in printed and "F1" in printed and "accuracy" not in printed
     said("report", run.path, "--no-cost")
@@ -104,14 +104,14 @@ def test_several_labels_have_exact_matches_and_f1(tmp_path: Path, said):
 
 def test_rare_classes_have_a_balanced_accuracy_and_recalls(tmp_path: Path, said):
     run, numbers = _trained("rare-of-a-test", tmp_path), _trained("houses-of-a-test", tmp_path)
-    result = run.result
-    recalls = result["test_recall_by_class"]
+    recalls = {name: share or 0.0 for name, share in (run.result.test_recall_by_class or {}).items()}
+    metrics = run.result.test_metrics or {}
     assert list(recalls) == ["often", "rare"]
-    assert result["test_metrics"]["balanced_accuracy"] == pytest.approx(sum(recalls.values()) / 2)
+    assert metrics["balanced_accuracy"] == pytest.approx(sum(recalls.values()) / 2)
     assert "balanced accuracy" in said("report", run.path, "--no-cost")
     html = (tmp_path / "report.html").read_text()
     assert "Recall" in html and f">{100 * recalls['rare']:.2f}<" in html
-    assert list(library.compare(run)["balanced_accuracy"]) == [result["test_metrics"]["balanced_accuracy"]]
+    assert list(library.compare(run)["balanced_accuracy"]) == [metrics["balanced_accuracy"]]
     assert main(["report", str(run.path), str(numbers.path), "--no-cost"]) != 0
     with pytest.raises(ValueError, match="have no metric in common"):
         plots.training(run, numbers)

@@ -93,7 +93,7 @@ def test_a_run_is_asked_about_its_test_split(toy_recipe: Recipe, place: RunOptio
     cells = _rows(plots.confusion(folder.path), "cells")
     assert sum(cell["n"] for cell in cells) == result.n_test
     right = sum(cell["n"] for cell in cells if cell["r"] == cell["c"])
-    assert right / result.n_test == pytest.approx(result.test_accuracy)
+    assert right / (result.n_test or 1) == pytest.approx(result.test_accuracy)
 
 
 def test_what_cannot_be_drawn_is_said(learner: Learner, toy_data: Splits):

@@ -89,7 +89,7 @@ def test_resuming_on_other_data_is_refused(toy_recipe: Recipe, place: RunOptions
 
 def test_a_run_stopped_before_its_first_checkpoint_starts_again(toy_recipe: Recipe, place: RunOptions):
     _, whole = train(toy_recipe, place)
-    folder = RunFolder.create(place.runs_dir, toy_recipe, toy_environment(whole.data_checksum))
+    folder = RunFolder.create(place.runs_dir, toy_recipe, toy_environment(str(whole.data_checksum)))
     folder.append_metrics(metrics_row(0, begun="before the stop"))
     assert resume(folder.path, place)[1].test_accuracy_by_rule == whole.test_accuracy_by_rule
     assert [row["epoch"] for row in folder.metrics()] == [0, 1, 2]
@@ -187,7 +187,7 @@ def test_fit_returns_no_network_that_is_not_finite(toy_data):
 
 def test_what_killed_writes_left_goes_with_the_resumed_run(toy_recipe: Recipe, place: RunOptions):
     _, whole = train(toy_recipe, place)
-    run = RunFolder.create(place.runs_dir, toy_recipe, toy_environment(whole.data_checksum)).path
+    run = RunFolder.create(place.runs_dir, toy_recipe, toy_environment(str(whole.data_checksum))).path
     for name in (".checkpoint.safetensors.0123abcd", ".tmpAbCd12", "metrics.tmp"):
         (run / name).write_bytes(b"half")
     resume(run, place)

@@ -9,7 +9,7 @@ from typing import Any
 from .decode import PixelBuffer
 from .images import Decoded
 from .parquet import batches, shard_files
-from .samples import Images
+from .samples import Samples
 from .source_files import cause
 
 
@@ -170,7 +170,7 @@ def _read(named: NamedSet, train: list[Part], test: list[Part], *, size: int) ->
     return Decoded(train_images, test_images, class_names)
 
 
-def _read_split(named: NamedSet, parts: list[Part], *, size: int) -> tuple[Images, tuple[str, ...]]:
+def _read_split(named: NamedSet, parts: list[Part], *, size: int) -> tuple[Samples, tuple[str, ...]]:
     buffer = PixelBuffer(channels=named.channels, size=(size, size))
     class_names: tuple[str, ...] = ()
     for part in parts:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from onward.core import Task
 from onward.storage.files import read_json
 from onward.storage.typed import ABSENT, ASIDE, OTHERS, from_json, to_json
 
@@ -81,7 +82,7 @@ class RunResult:
     test_accuracy_by_block: tuple[float, ...] | None = field(default=None, metadata=ABSENT)
     """Of the scored blocks, in order."""
     validation_accuracy: float
-    task: str | None = field(default=None, metadata=ABSENT)
+    task: Task | None = field(default=None, metadata=ABSENT)
     """What is predicted: classes, values or labels; None in older files, which are of classes."""
     test_metrics: dict[str, float] | None = field(default=None, metadata=ABSENT)
     """Further metrics of the default rule, by name."""
