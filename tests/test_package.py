@@ -15,13 +15,13 @@ PACKAGE: Any = onward  # type checkers know what __init__.pyi names
 
 
 def test_every_name_can_be_had_and_is_that_of_its_room():
-    for name, place in PACKAGE._PLACES.items():
+    for name, module in PACKAGE._MODULES.items():
         value = getattr(onward, name)
-        if place and name not in ("compare", "results"):
-            assert value is getattr(sys.modules[f"onward.{place}"], name)
+        if module and name not in ("compare", "results"):
+            assert value is getattr(sys.modules[f"onward.{module}"], name)
         else:
             assert value is sys.modules[f"onward.{name}"]
-    assert {*PACKAGE.__all__, *PACKAGE._PLACES} <= set(dir(onward))
+    assert {*PACKAGE.__all__, *PACKAGE._MODULES} <= set(dir(onward))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         getattr(onward, "nothing")  # noqa: B009 (a type checker would refuse onward.nothing)
 
@@ -74,7 +74,7 @@ def test_the_version_stands_once_and_is_the_one_that_is_cited():
 
 def test_type_checkers_are_given_the_names():
     assert (ROOT / "src" / "onward" / "py.typed").is_file()
-    assert set(PACKAGE._PLACES) >= {"fit", "load", "algorithms", "Learner"}
+    assert set(PACKAGE._MODULES) >= {"fit", "load", "algorithms", "Learner"}
 
 
 def test_checks_of_a_method_are_not_passed_where_python_leaves_them_out():

@@ -187,7 +187,7 @@ def test_one_block_learns_alone_but_has_no_neighbor(algorithm):
 
 
 def test_a_single_class_is_refused():
-    with pytest.raises(ValueError, match="at least 2 of them, got 1"):
+    with pytest.raises(ValueError, match="at least 2 classes, got 1"):
         DistanceForward()(MLP(width=8, depth=2)(SHAPE, 1), 1)
     with pytest.raises(ValueError, match=r"between 1 and 0 .*, got 1"):
         DistanceForwardPairs()(MLP(width=8, depth=2)(SHAPE, 1), 1)

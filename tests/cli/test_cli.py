@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from onward.data import load
 from onward.recipes import RECIPES
 from onward.recipes.known import find_recipe
 from onward.runs import beginning, train
+from onward.runs.result import Placement, RunEnvironment
 from onward.storage.files import read_json, write_json
 
 _QUICK = ["--epochs", "1", "--net.width", "10", "--device", "cpu"]
@@ -82,12 +84,13 @@ def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys
 def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     quick = replace(RECIPES[0], epochs=1)
     monkeypatch.setattr(known, "RECIPES", (quick,))
-    monkeypatch.setattr(train_command, "train_pipelined", lambda recipe, where, how, resume: train(recipe, where))
+    monkeypatch.setattr(
+        train_command, "train_pipelined", lambda recipe, where, how, resume, record: train(recipe, where)
+    )
     train_module = sys.modules["onward.runs.train"]
-    written = train_module.to_json
-    for number, messages in enumerate(("bf16", "exact")):  # as environment.json of a pipeline says
-        told = {"pipeline": {"messages": messages}}
-        monkeypatch.setattr(train_module, "to_json", lambda machine, told=told: {**written(machine), **told})
+    for number, messages in enumerate(("bf16", "exact")):  # as environment.json of a pipeline has it
+        placement = Placement(stages=(1, 1), replicas=1, messages=messages, balance="measured", session="one")
+        monkeypatch.setattr(train_module, "RunEnvironment", partial(RunEnvironment, pipeline=placement))
         assert main(["train", "--seed", str(number), "--pipeline", "--messages", messages, "--device", "cpu"]) == 0
         said = "not recorded: messages were rounded to bf16"
         assert (said in capsys.readouterr().out) == (messages == "bf16")

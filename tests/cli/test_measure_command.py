@@ -87,7 +87,7 @@ def test_training_within_a_limit_says_what_it_chose(capsys: pytest.CaptureFixtur
 def test_a_limit_that_is_too_small_names_the_floor(capsys: pytest.CaptureFixture[str]):
     line = _error(capsys, "train", *_QUICK, "--memory-limit", "10kB")
     assert "does not fit into 0.0 MB" in line and "--batch-size" in line
-    assert "is no size" in _error(capsys, "train", *_QUICK, "--memory-limit", "little")
+    assert "is not a size" in _error(capsys, "train", *_QUICK, "--memory-limit", "little")
     assert not Path("runs").exists()
 
 

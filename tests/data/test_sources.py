@@ -121,7 +121,7 @@ def test_a_moved_folder_is_found_again_by_its_new_place(class_folders, tmp_path)
     settings = DataSettings(name=str(class_folders({"cat": 5, "dog": 5})))
     begun = load_again(settings).checksum
     (tmp_path / "pets").rename(tmp_path / "animals")
-    with pytest.raises(ValueError, match=r"pets, which this run began on, is not there: name its .* --data-dir"):
+    with pytest.raises(ValueError, match=r"pets, which this run began on, is not there: .* --data-dir"):
         load_again(settings)
     assert load_again(settings, data_dir=tmp_path / "animals").checksum == begun
     (tmp_path / "new").mkdir()

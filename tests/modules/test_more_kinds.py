@@ -212,7 +212,7 @@ def test_outputs_that_no_loss_fits_are_refused():
 
 def test_an_encoder_of_another_sequence_has_no_labels():
     kind = MORE_KINDS[-1]
-    with pytest.raises(ValueError, match=r"encoder\.layers\.0.*9 places of the output"):
+    with pytest.raises(ValueError, match=r"encoder\.layers\.0.*9 positions of the output"):
         made(kind, cut=["body.encoder.layers.0"])
     assert made(kind, cut=["body.decoder.layers.0"]).step(kind.batch()).isfinite().all()
 

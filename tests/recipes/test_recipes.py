@@ -202,8 +202,9 @@ def test_the_list_of_options_is_complete():
     tried = {*_CHANGES, "momentum", "adamw_lr_scale", "padding"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
-    # Layout, caching and recomputing must NOT change a run; colors need color images (tests of augmentation).
-    assert asked - tried == {"channels_last", "cache_activations", "recompute", "color_jitter", "grayscale"}
+    # Layout, caching, recomputing and graphs must NOT change a run; colors need color images (tests of augmentation).
+    same = {"channels_last", "cache_activations", "recompute", "capture"}
+    assert asked - tried == {*same, "color_jitter", "grayscale"}
 
 
 @given(

@@ -97,7 +97,7 @@ def test_the_card_of_a_run_says_what_it_came_to(toy_recipe: Recipe, place: RunOp
     (found,) = data.eval_results
     assert (found.dataset_name, found.metric_value) == ("digits", round(result.test_accuracy, 4))
     assert data.pipeline_tag == "image-classification" and "DeeperForward" in data.tags
-    assert f"`toy`, seed 0, on digits: {result.test_accuracy:.2%} on the test split" in card
+    assert f"`toy`, seed 0, on digits: accuracy {result.test_accuracy:.2%} on the test split" in card
     assert f"1 epochs; validation accuracy after the last one {learner.history[-1].validation_accuracy:.2%}" in card
 
 

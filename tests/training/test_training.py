@@ -72,7 +72,7 @@ def test_resumed_forward_forward_draws_the_same_negatives(make_training):
 
 def test_another_seed_is_another_training(make_training, toy_data):
     first, second = make_training(), make_training()
-    second.trainer.seed += 1
+    second.trainer.draws.seed += 1
     _finish(first)
     _finish(second)
     assert not same_tensors(first.learner.state_dict(), second.learner.state_dict())

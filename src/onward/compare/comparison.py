@@ -75,7 +75,7 @@ class MethodResult:
     data: str
     data_checksum: str | None = field(default=None, metadata=ABSENT, kw_only=True)
     validation_split: tuple[float, int] | None = field(default=None, metadata=ABSENT, kw_only=True)
-    task: Task = field(default="classes", kw_only=True)
+    task: Task = field(default="classes", kw_only=True, metadata=ABSENT)
     class_names: tuple[str, ...]
     epochs: int
     batch_size: int
@@ -94,7 +94,7 @@ class MethodResult:
     by_block: tuple[float, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Test images by true class and by what they were taken for, all seeds together; empty for other tasks."""
-    metrics: dict[str, float] = field(default_factory=dict, kw_only=True)
+    metrics: dict[str, float] = field(default_factory=dict, kw_only=True, metadata=ABSENT)
     """Further metrics without noise, means over seeds."""
     noise: tuple[UnderNoise, ...]
     recovery: tuple[OnChip, ...]

@@ -171,9 +171,9 @@ class CapturedTrainer:
             if recorded.count < _WARM_UPS:
                 self.graphs.warm(once)
                 return
-            found = obstacles(lambda: self.graphs.warm(once), self.trainer.learner)
-        if found:
-            self._give_up("; ".join(found))
+            reasons = obstacles(lambda: self.graphs.warm(once), self.trainer.learner)
+        if reasons:
+            self._give_up("; ".join(reasons))
 
     def _record(self, recorded: _Recorded, entering: list[Tensor], work: Work, spans: Sequence[Span]) -> None:
         assert recorded.observed is not None
@@ -230,11 +230,11 @@ def _form(piece: Piece) -> _Form:
 
 
 def _tensors(pieces: Sequence[Piece]) -> list[Tensor]:
-    found = []
+    tensors = []
     for piece in pieces:
         sign = piece.target.sign
-        found += [*piece.stream, piece.target.label, *([] if sign is None else [sign])]
-    return found
+        tensors += [*piece.stream, piece.target.label, *([] if sign is None else [sign])]
+    return tensors
 
 
 def _pieces(tensors: Sequence[Tensor], forms: Sequence[_Form]) -> list[Piece]:

@@ -1,8 +1,8 @@
 """Dataclasses as JSON and back, checked by the types of their fields.
 
 Unlike settings (`onward.runs.codec`), results name no class: the caller gives it. Keys are the names
-of fields, in their order. A field marked `ABSENT` has no key where it is None: it was not asked for, or an older file
-lacks it.
+of fields, in their order. A field marked `ABSENT` has no key where it has its default: it was not asked for, or an
+older file lacks it.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from onward.storage.forms import PLAIN, check_value, is_union, shown
 T = TypeVar("T")
 
 ABSENT = {"absent": True}
-"""Metadata of a field that has no key in a file where it is None."""
+"""Metadata of a field that has no key in a file where it has its default."""
 OTHERS = {"others": True}
 """Metadata of a dict that takes the keys that no field has; they are written after those of the fields."""
 ASIDE = {"aside": True}
@@ -78,7 +78,11 @@ def _plain(value: Any, kind: Any, where: str) -> Any:
 
 
 def _left_out(value: Any, each: Field) -> bool:
-    return not _filed(each) or ("absent" in each.metadata and getattr(value, each.name) is None)
+    return not _filed(each) or ("absent" in each.metadata and getattr(value, each.name) == _default(each))
+
+
+def _default(each: Field) -> Any:
+    return each.default if each.default_factory is MISSING else each.default_factory()
 
 
 def _filed(each: Field) -> bool:

@@ -140,7 +140,7 @@ def test_it_lets_gradients_through_where_its_algorithm_does():
 def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="at least 1 exit and a margin in"):
         EarlyExit(3, 3, margin=1.5)
-    with pytest.raises(ValueError, match=r"\(3, 3\) exits and classes given, but \(2, 3\) set"):
+    with pytest.raises(ValueError, match=r"\(3, 3\) exits and classes given, but the thresholds are for \(2, 3\)"):
         EarlyExit(2, 3).calibrate(*_made_up(0))
     with pytest.raises(ValueError, match="which ForwardForward does not have"):
         EarlyExits(of=ForwardForward())(MLP(width=8, depth=3)((1, 4, 4), 4), 4)
