@@ -9,7 +9,7 @@ from exports import EVERY, NETS, compiled, each, in_node, toy_images, trained, w
 from safetensors.torch import load_file
 from torch import Tensor
 
-from onward.algorithms import HCLFF, CwComp, DeeperForward, ForwardForward, MonoForward, Trifecta
+from onward.algorithms import HCLFF, CwComp, DeeperForward, ForwardForward, MonoForward, PredSim, Trifecta
 from onward.core import LocalTrainer
 from onward.data import DataSettings, load
 from onward.export import Learning, Model, Step, export, model_of, trace_step
@@ -104,8 +104,7 @@ def test_statistics_of_batch_norm_are_results_of_a_step(tmp_path: Path):
     torch.testing.assert_close(library.scores(IMAGES), model.learner.predict_scores(IMAGES), **CLOSE)
 
 
-@pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, among=ONE_PASS))
-def test_c_learns(algorithm, net, tmp_path: Path):
+def _assert_c_learns(algorithm, net, tmp_path: Path) -> None:
     model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)
     library = compiled(written(model, tmp_path, "c", learning), 3)
     trainer = _trainer(model, learning)
@@ -113,6 +112,18 @@ def test_c_learns(algorithm, net, tmp_path: Path):
         loss = trainer.step(IMAGES, LABELS, step=number).sum().item()
         assert library.learn(IMAGES, LABELS, RATE) == pytest.approx(loss, abs=1e-5)
     torch.testing.assert_close(library.scores(IMAGES), model.learner.predict_scores(IMAGES), **CLOSE)
+
+
+@pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, among=ONE_PASS))
+def test_c_learns(algorithm, net, tmp_path: Path):
+    _assert_c_learns(algorithm, net, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "algorithm", [PredSim(), HCLFF(tree="[[0, 1], 2]"), CwComp(superclasses=3)], ids=lambda each: type(each).__name__
+)
+def test_c_learns_by_scaled_products_and_scores_of_superclasses(algorithm, tmp_path: Path):
+    _assert_c_learns(algorithm, NETS["MLP"], tmp_path)
 
 
 @pytest.mark.parametrize(("algorithm", "net"), each(MonoForward, nets=("MLP",), among=ONE_PASS))

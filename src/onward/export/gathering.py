@@ -6,7 +6,7 @@ from typing import Any
 from torch.fx import Node
 
 from onward.export.loops import Operator, Writer
-from onward.export.operators import OPERATORS, shape_of
+from onward.export.operators import OPERATORS, elementwise, shape_of
 from onward.export.values import Index, Value, linear, plus, times
 from onward.export.windows import WINDOW_OPERATORS
 
@@ -162,8 +162,10 @@ def _along(writer: Writer, value: Value, axis: int) -> Value:
     return result
 
 
-def _product(writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None) -> Value:
-    """Write a product of matrices, or of as many pairs of matrices as the first axis says."""
+def _product(
+    writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None, scale: Any = 1
+) -> Value:
+    """Write a product of matrices, or of as many pairs of matrices as the first axis has, times `scale`, and `start`."""
     left, right = writer.ready(left), writer.ready(right)
     shape, depth = shape_of(node), left.shape[-1]
     bias = None if start is None else writer.ready(start).broadcast(shape)
@@ -172,10 +174,12 @@ def _product(writer: Writer, node: Node, left: Value, right: Value, start: Value
     reads = left.reads | right.reads | (bias.reads if bias is not None else frozenset())
     with writer.statement(reads, result.array), writer.loops(shape) as index:
         *batch, row, column = index
-        writer.local("a", "ZERO" if bias is None else bias.at(index))
+        first = "ZERO" if bias is None else bias.at(index)
+        writer.local("a", first if scale == 1 else "ZERO")
         with writer.loops((depth,)) as (inner,):
             writer.line(f"a += {left.at((*batch, row, inner))} * {right.at((*batch, inner, column))};")
-        writer.line(f"{result.array}[{linear(index, shape)}] = a;")
+        total = "a" if scale == 1 else f"{writer.number(scale)} * a + {first}"
+        writer.line(f"{result.array}[{linear(index, shape)}] = {total};")
     return result
 
 
@@ -184,9 +188,12 @@ def _multiply(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
 
 
 def _multiply_add(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
-    if kwargs.get("alpha", 1) != 1 or kwargs.get("beta", 1) != 1:
-        raise ValueError("a scaled product of matrices cannot be written as plain loops: use --format onnx")
-    return _product(writer, node, args[1], args[2], args[0])
+    share, start = kwargs.get("beta", 1), args[0]
+    if share == 0:  # then torch does not read it
+        start = None
+    elif share != 1:
+        start = elementwise(writer, node, [start, share], "({a} * {b})")
+    return _product(writer, node, args[1], args[2], start, kwargs.get("alpha", 1))
 
 
 def _dot(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:

@@ -37,7 +37,8 @@ class Superclasses(WrappedGoodness):
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B C"]:
         scores = self.goodness(activity)
-        return scores[:, self.member_of] - self.offset.to(scores.dtype)
+        spread = scores.gather(1, self.member_of.expand(len(scores), -1))
+        return spread - self.offset.to(scores.dtype)
 
     def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         if not isinstance(self.goodness, MergedClasses):  # which still has classes inside
