@@ -198,7 +198,7 @@ def test_a_hundred_steps_reach_the_same_accuracy(algorithm, net, tmp_path: Path)
     exported = (library.scores(images).argmax(1) == labels).float().mean().item()
     # In single precision HCL-FF's weights depend on the order of sums: a point of accuracy after a hundred steps, where
     # the same step in double precision stays with the trainer (next test).
-    most = 0.015 if type(algorithm).__name__ == "HCLFF" else 0.005
+    most = 0.02 if type(algorithm).__name__ == "HCLFF" else 0.005
     assert abs(own - exported) <= most, (own, exported)
 
 

@@ -163,9 +163,9 @@ def _along(writer: Writer, value: Value, axis: int) -> Value:
 
 
 def _product(
-    writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None, scale: Any = 1
+    writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None, scale: float = 1
 ) -> Value:
-    """Write a product of matrices, or of as many pairs of matrices as the first axis has, times `scale`, and `start`."""
+    """Write a product of matrices, or of pairs of matrices along the first axis, times `scale`, plus `start`."""
     left, right = writer.ready(left), writer.ready(right)
     shape, depth = shape_of(node), left.shape[-1]
     bias = None if start is None else writer.ready(start).broadcast(shape)
