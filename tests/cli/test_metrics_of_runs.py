@@ -75,7 +75,7 @@ def test_numbers_have_r2_and_errors_everywhere(tmp_path: Path, said):
     truth, found = data.test.labels.numpy(), learner.predict(data.test.pixels).numpy()
     assert run.result.task == "values" and run.test_accuracy == pytest.approx(r2_score(truth, found))
     assert (run.result.test_metrics or {})["mae"] == pytest.approx(mean_absolute_error(truth, found))
-    assert "test_recall_by_class" not in run.result
+    assert run.result.test_recall_by_class is None
     printed = said("evaluate", run.path)
     assert "R2" in printed and "mean absolute error" in printed and not re.search("accuracy", printed)
     assert "R2" in said("report", run.path, "--no-cost", "--noise", "mismatch=0.1", "--chips", 2)
