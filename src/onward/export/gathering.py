@@ -163,7 +163,7 @@ def _along(writer: Writer, value: Value, axis: int) -> Value:
 
 
 def _product(
-    writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None, scale: float = 1
+    writer: Writer, node: Node, left: Value, right: Value, start: Value | None = None, scale: float = 1.0
 ) -> Value:
     """Write a product of matrices, or of pairs of matrices along the first axis, times `scale`, plus `start`."""
     left, right = writer.ready(left), writer.ready(right)
@@ -193,7 +193,7 @@ def _multiply_add(writer: Writer, node: Node, args: Args, kwargs: Named) -> Valu
         start = None
     elif share != 1:
         start = elementwise(writer, node, [start, share], "({a} * {b})")
-    return _product(writer, node, args[1], args[2], start, kwargs.get("alpha", 1))
+    return _product(writer, node, args[1], args[2], start, float(kwargs.get("alpha", 1)))
 
 
 def _dot(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
