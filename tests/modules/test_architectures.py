@@ -54,7 +54,7 @@ _SIZES = {
 
 class Architecture(NamedTuple):
     name: str
-    library: str | None
+    package: str | None
     make: Callable[[Any], nn.Module]
     batch: Callable[[], Any]
     task: str | None = None
@@ -184,11 +184,11 @@ def _same(one: nn.Module, other: nn.Module) -> bool:
 @pytest.mark.filterwarnings("ignore:The tensor attributes:UserWarning")  # torch's own, of recurrent layers
 @pytest.mark.parametrize(
     "architecture",
-    [pytest.param(a, id=a.name, marks=[pytest.mark.slow] if a.library else []) for a in ARCHITECTURES],
+    [pytest.param(a, id=a.name, marks=[pytest.mark.slow] if a.package else []) for a in ARCHITECTURES],
 )
 def test_it_conforms(architecture: Architecture, library, tmp_path):
     try:
-        found = library(architecture.library) if architecture.library else None
+        found = library(architecture.package) if architecture.package else None
     except ModuleNotFoundError as error:
         pytest.skip(str(error))
     torch.manual_seed(0)
