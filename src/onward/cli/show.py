@@ -18,6 +18,7 @@ from onward.recipes.known import find_recipe
 from onward.runs.controls import equal
 from onward.runs.localities import kept
 from onward.runs.records import Record, read_record
+from onward.runs.result import mean_metrics
 from onward.screen import say
 
 
@@ -74,12 +75,10 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
 
 
 def _reached(runs: Sequence[Record]) -> str:
-    """Return what runs came to in the mean, with the further metrics that all of them noted."""
-    task, noted = runs[0].result.task or "classes", [run.result.test_metrics or {} for run in runs]
-    mean = fmean(run.accuracy for run in runs)
+    """Return what runs came to in the mean, with the further metrics that all of them have."""
+    task, mean = runs[0].result.task or "classes", fmean(run.accuracy for run in runs)
     text = f"R2 {written(task, mean)}" if task == "values" else f"{100 * mean:.2f} %"
-    shared = [name for name in noted[0] if all(name in each for each in noted)]
-    also = further({name: fmean(each[name] for each in noted) for name in shared})
+    also = further(mean_metrics([run.result for run in runs]))
     return ", ".join([text, *(f"{name} {value}" for name, value in also)])
 
 

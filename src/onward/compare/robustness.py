@@ -68,7 +68,7 @@ class RunEvaluator:
             measured = self._evaluator().accuracy(self.test)
             classes = self.data.task == "classes"
             further = {"confusion": measured.confusion} if classes else {"metrics": dict(measured.metrics)}
-            result = _told(measured) | to_json(further)
+            result = _by_reading(measured) | to_json(further)
             self.evaluations.add(asked, result)
             say(f"{self.run.folder.path}  clean: {written(self.data.task, result['accuracy'])}")
         if self.run.result.seals is None:
@@ -165,8 +165,8 @@ def first(images: Samples, count: int) -> Samples:
 
 
 def _accuracies(evaluator: Evaluator, test: Samples) -> dict[str, Any]:
-    return _told(evaluator.accuracy(test))
+    return _by_reading(evaluator.accuracy(test))
 
 
-def _told(accuracy: Accuracy) -> dict[str, Any]:
+def _by_reading(accuracy: Accuracy) -> dict[str, Any]:
     return {"accuracy": accuracy.of_default_rule, "by_rule": accuracy.by_rule, "by_block": list(accuracy.by_block)}

@@ -11,6 +11,7 @@ from onward.core.metrics import measure_key
 from onward.recipes import Recipe
 from onward.runs.finished import Run, open_run
 from onward.runs.localities import in_words
+from onward.runs.result import mean_metrics
 
 
 def compare(*runs: Run | Path | str) -> pandas.DataFrame:
@@ -47,8 +48,6 @@ def _row(runs: Sequence[Run], first: Recipe, label: str) -> dict[str, object]:
     recipe, result = runs[0].recipe, runs[0].result
     test = [run.test_accuracy for run in runs]
     measure = measure_key(result.task or "classes")
-    noted = [run.result.test_metrics or {} for run in runs]
-    further = [name for name in noted[0] if all(name in each for each in noted)]
     return {
         "label": label,
         "recipe": recipe.name,
@@ -57,7 +56,7 @@ def _row(runs: Sequence[Run], first: Recipe, label: str) -> dict[str, object]:
         "seeds": len(runs),
         f"test_{measure}": statistics.mean(test),
         "deviation": statistics.stdev(test) if len(test) > 1 else None,
-        **{name: statistics.mean(each[name] for each in noted) for name in further},
+        **mean_metrics([run.result for run in runs]),
         f"validation_{measure}": statistics.mean(run.result.validation_accuracy for run in runs),
         "parameters": result.parameters,
         "epochs": recipe.epochs,

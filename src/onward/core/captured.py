@@ -144,6 +144,8 @@ class CapturedTrainer:
         recorded = self._recorded.setdefault(key, _Recorded())
         if recorded.repeat is None and recorded.count == _WARM_UPS:
             self._record(recorded, entering, work, spans)
+            if self.reason is not None:
+                return work(entering)
         if recorded.repeat is None:
             self._warm(recorded, entering, work, spans)
         elif recorded.draws is not None:

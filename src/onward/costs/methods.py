@@ -37,7 +37,7 @@ def measure_methods(
     measured = [*own, *controls]
     rates = _rates(measured, device)
     rows = side_by_side(measured, device, next(iter(rates.values())), steps=steps)
-    cost_rows = [_told(row, e, rates[e.variant.trainer.precision]) for row, e in zip(rows, measured, strict=True)]
+    cost_rows = [_labeled(row, e, rates[e.variant.trainer.precision]) for row, e in zip(rows, measured, strict=True)]
     return cost_rows[: len(own)], cost_rows[len(own) :], rates
 
 
@@ -72,8 +72,8 @@ def _rates(measured: Sequence[MeasuredVariant], device: torch.device) -> dict[st
     return {precision: peak_rate(device, arithmetic) for precision, arithmetic in arithmetics.items()}
 
 
-def _told(row: StepCost, each: MeasuredVariant, rate: PeakRate) -> StepCost:
-    """Return the labels of a cost row: network, batch size, precision, optimizer and image shape."""
+def _labeled(row: StepCost, each: MeasuredVariant, rate: PeakRate) -> StepCost:
+    """Return a cost row with its share of the peak rate, network, batch size, precision, optimizer and image shape."""
     recipe, data = each.recipe, each.data
     return replace(
         row,

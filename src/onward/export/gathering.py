@@ -133,7 +133,7 @@ def _top(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
     return [writer.store(gathered, best), position]
 
 
-def _largest_and_place(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
+def _largest_and_position(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
     value, axis = writer.ready(args[0]), args[1] % len(args[0].shape)
     position = _along(writer, value, axis)
     largest = Value(
@@ -269,7 +269,7 @@ OPERATORS_OF_MANY: dict[str, Operator] = {
     **dict.fromkeys(("any.default", "any.dim", "any.dims"), _any),
     "argmax.default": _LARGEST_AT,
     "argmin.default": _SMALLEST_AT,
-    "max.dim": _largest_and_place,
+    "max.dim": _largest_and_position,
     "linalg_vector_norm.default": _norm,
     "cumsum.default": _cumulate,
     "topk.default": _top,

@@ -1,9 +1,10 @@
 """Results of finished runs, and the environments that runs began in: the content of their files."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from onward.core import Task
@@ -144,6 +145,13 @@ class RunResult:
         """Go through the keys of its file. Deprecated, as `result[name]` is: `to_json` returns the dict."""
         _warn("a loop over a result, or `in`,", "to_json()")
         return iter(self.to_json())
+
+
+def mean_metrics(results: Sequence[RunResult]) -> dict[str, float]:
+    """Return the means of those further metrics that all of the results have."""
+    metrics = [result.test_metrics or {} for result in results]
+    shared = [name for name in metrics[0] if all(name in each for each in metrics)]
+    return {name: fmean(each[name] for each in metrics) for name in shared}
 
 
 def result_of(content: Any, where: str) -> RunResult:
