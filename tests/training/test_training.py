@@ -1,11 +1,14 @@
 """The training loop: resuming, orders, losses that go wrong."""
 
 import copy
+from collections.abc import Callable
+from contextlib import nullcontext
 
 import pytest
 import torch
 
 from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, CaFo, DeeperForward, ForwardForward, RandomFeatures
+from onward.core import gradients
 from onward.data import Augmentation
 from onward.nets import MLP, Airbench, CaFoCNN, TinyCNN
 from onward.training import EpochDone, StepDone, Training, cascade
@@ -217,3 +220,17 @@ def test_statistics_of_layers_that_are_never_trained_follow_the_data(make_traini
 def test_a_clock_that_stands_still_ends_no_training(make_training, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("time.perf_counter", lambda: 1.0)
     assert {report.images_per_second for report in _finish(make_training())} == {0.0}
+
+
+@pytest.mark.parametrize(("around", "wanted"), [(nullcontext, 0), (torch.no_grad, 1)])
+def test_a_step_switches_the_modes_of_a_training_on_at_most_once(
+    make_training, around: Callable, wanted: int, monkeypatch: pytest.MonkeyPatch
+):
+    switched_on, count = gradients._switched_on, []
+    monkeypatch.setattr(gradients, "_switched_on", lambda: (count.append(1), switched_on())[1])
+    steps = iter(make_training())
+    next(steps)
+    with around():
+        count.clear()
+        assert isinstance(next(steps), StepDone)
+    assert len(count) == wanted

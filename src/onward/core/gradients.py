@@ -1,21 +1,59 @@
 """Gradients of a training: computed in fp32 and on the training's device, regardless of the caller's modes."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ContextDecorator, ExitStack, contextmanager
+from functools import wraps
+from typing import Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+_F = TypeVar("_F", bound=Callable[..., Any])
+
 _AUTOCAST = ("cpu", "cuda")
 
 
-@contextmanager
-def gradients_on() -> Iterator[None]:
+def gradients_on() -> "_GradientsOn":
     """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`.
 
     New tensors are fp32 and on the CPU by default, regardless of torch's defaults. The caller's autocast is switched
-    off inside: the precision of a training is one of its settings.
+    off inside: the precision of a training is one of its settings. Where all of this holds already, nothing is opened.
     """
+    return _GradientsOn()
+
+
+class _GradientsOn(ContextDecorator):
+    def __enter__(self) -> None:
+        self.opened = ExitStack()
+        if not _are_on():
+            self.opened.enter_context(_switched_on())
+
+    def __exit__(self, *error: Any) -> bool | None:
+        return self.opened.__exit__(*error)
+
+    def __call__(self, function: _F) -> _F:
+        @wraps(function)
+        def on(*args: Any, **named: Any) -> Any:
+            if _are_on():
+                return function(*args, **named)
+            with _switched_on():
+                return function(*args, **named)
+
+        return cast(_F, on)
+
+
+def _are_on() -> bool:
+    return (
+        torch.is_grad_enabled()
+        and not torch.is_inference_mode_enabled()
+        and torch.get_default_dtype() == torch.float32
+        and torch.get_default_device().type == "cpu"
+        and not any(map(torch.is_autocast_enabled, _AUTOCAST))
+    )
+
+
+@contextmanager
+def _switched_on() -> Iterator[None]:
     with torch.inference_mode(False), torch.enable_grad(), common_defaults(), ExitStack() as stack:
         for kind in _AUTOCAST:
             if torch.is_autocast_enabled(kind):
