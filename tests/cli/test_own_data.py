@@ -120,7 +120,9 @@ def test_what_does_not_belong_together_is_refused(words, message, folder, onward
 def test_validation_comes_from_its_own_folder(folder):
     data = load(DataSettings(name=str(folder("train", "val", "test"))))
     assert (len(data.train), len(data.validation), len(data.test)) == (36, 36, 36)
-    assert load(DataSettings(name=str(folder("train", "val", name="two")))).train.labels.numel() < 36
+    with pytest.warns(UserWarning, match="validation split but no test split"):
+        data = load(DataSettings(name=str(folder("train", "val", name="two"))))
+    assert (len(data.validation), len(data.train) + len(data.test)) == (36, 36) and len(data.test) == 6
 
 
 def test_metadata_and_parquet_name_the_classes(folder, tmp_path: Path):
@@ -144,6 +146,14 @@ def test_metadata_and_parquet_name_the_classes(folder, tmp_path: Path):
     parquet.write_table(pyarrow.table({"img": cells, "kind": ["ab"[k % 2] for k in range(24)]}), shards / "all.parquet")
     data = load(DataSettings(name=str(shards)))
     assert data.class_names == ("a", "b") and data.shape == (3, 8, 8)
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    for split, chosen in (("train", range(20)), ("validation", range(20, 24))):
+        rows = {"img": [cells[k] for k in chosen], "kind": ["ab"[k % 2] for k in chosen]}
+        parquet.write_table(pyarrow.table(rows), parts / f"{split}-0.parquet")
+    with pytest.warns(UserWarning, match="validation split but no test split"):
+        data = load(DataSettings(name=str(parts)))
+    assert (len(data.train), len(data.validation), len(data.test)) == (16, 4, 4)
     parquet.write_table(pyarrow.table({"img": cells, "label": [k % 2 * 2 for k in range(24)]}), shards / "all.parquet")
     with pytest.raises(ValueError, match="has the label 1, though labels reach 2"):
         load(DataSettings(name=str(shards)))

@@ -111,6 +111,15 @@ def test_archives_are_understood_by_the_names_of_their_arrays(tmp_path, kind):
     assert _load(tmp_path / "set.npz", size=12).shape == (3 if kind == "colored" else 1, 12, 12)
 
 
+def test_arrays_with_validation_and_no_test_are_split_with_a_warning(tmp_path):
+    parts = {"x_train": IMAGES[:30], "y_train": LABELS[:30], "x_val": IMAGES[30:], "y_val": LABELS[30:]}
+    np.savez(tmp_path / "set.npz", **parts)
+    with pytest.warns(UserWarning, match="validation split but no test split"):
+        data = _load(tmp_path / "set.npz")
+    assert torch.equal(data.validation.pixels[:, 0], torch.from_numpy(IMAGES[30:]))
+    assert len(data.train) + len(data.test) == 30
+
+
 def test_a_carved_test_split_does_not_follow_the_seed_of_the_splits(tmp_path):
     np.savez(tmp_path / "set.npz", IMAGES, LABELS)  # arr_0 and arr_1
     one, other = (_load(tmp_path / "set.npz", split_seed=seed) for seed in (0, 1))

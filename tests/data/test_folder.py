@@ -33,13 +33,36 @@ def test_the_test_split_never_moves(class_folders):
     assert not torch.equal(first.validation.pixels, other.validation.pixels)
 
 
-@pytest.mark.parametrize("test_name", ["test", "val", "valid", "validation"])
-def test_train_and_test_folders(class_folders, test_name):
+def test_train_and_test_folders(class_folders):
     class_folders({"cat": 4, "dog": 4}, root="pets/train")
-    root = class_folders({"cat": 3, "dog": 2}, root=f"pets/{test_name}").parent
+    root = class_folders({"cat": 3, "dog": 2}, root="pets/test").parent
     made = read(root)
     assert (len(made.train), len(made.validation), len(made.test)) == (6, 2, 5)
     assert made.test.labels.tolist() == [0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "validation"])
+def test_a_validation_folder_without_a_test_folder_is_no_test_split(class_folders, name):
+    class_folders({"cat": 10, "dog": 10}, root="pets/train")
+    root = class_folders({"cat": 3, "dog": 2}, root=f"pets/{name}").parent
+    with pytest.warns(UserWarning, match="has a validation split but no test split: a fifth"):
+        made = read(root)
+    assert made.validation.labels.tolist() == [0, 0, 0, 1, 1]
+    assert (len(made.train), len(made.test)) == (16, 4)
+    assert len(read_labeled(root, ("cat", "dog"), channels=3, size=(8, 8))) == 5
+
+
+def test_listed_images_of_validation_are_not_tested_on(class_folders):
+    root = class_folders({"cat": 10, "dog": 10})
+    files = sorted(root.rglob("*.png"))
+    held = files[3:5] + files[13:15]
+    rows = [f"{file.relative_to(root)},{file.parent.name},{'val' if file in held else 'train'}" for file in files]
+    (root / "metadata.csv").write_text("\n".join(["file_name,label,split", *rows]))
+    with pytest.warns(UserWarning, match="no test split"):
+        made = read(root)
+    stored = torch.stack([torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1) for file in held])
+    assert torch.equal(made.validation.pixels, stored) and made.validation.labels.tolist() == [0, 0, 1, 1]
+    assert (len(made.train), len(made.test)) == (12, 4)
 
 
 def test_a_validation_folder_beside_a_test_folder_is_the_validation_split(class_folders, recwarn):

@@ -20,7 +20,7 @@ from torch import Tensor
 from onward.core import InputForm, Task, class_indices
 
 from .arrays import from_arrays, names_of, read_rows
-from .carve import carve
+from .carve import carve, warn_without_test
 from .decode import resize
 from .images import Splits
 from .samples import Samples
@@ -103,6 +103,8 @@ def splits_of(files: ArrayFiles, *, size: int | None, fraction: float, seed: int
     parts = files.read()
     names = names_of(parts["train"][1], "classes", None)
     if "test" not in parts:
+        if "validation" in parts:
+            warn_without_test(files.root)
         inputs, labels = parts["train"]
         targets = class_indices(labels, names, "labels")
         kept, aside = (part.numpy() for part in carve(targets, TEST_FRACTION, 0, class_names=names))

@@ -1,6 +1,7 @@
 """Held-out splits, stratified by class and decided by the seed alone."""
 # N images, K of them kept, V carved out
 
+import warnings
 from typing import Annotated
 
 import torch
@@ -48,6 +49,15 @@ def carve_test(images: Samples, fraction: float, *, class_names: tuple[str, ...]
     """(rest, test) with a seed of its own, so that no setting of a run ever moves the test split."""
     rest, test = carve(images.labels, fraction, 0, class_names=class_names)
     return images.subset(rest), images.subset(test)
+
+
+def warn_without_test(root: object) -> None:
+    """Warn that data with a validation split, but no test split, have the latter carved out of train."""
+    warnings.warn(
+        f"{root} has a validation split but no test split: a fifth of each class of train is set aside to test on; "
+        "to test on the validation split itself, call it test",
+        stacklevel=4,
+    )
 
 
 def carve_validation(

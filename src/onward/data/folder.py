@@ -28,7 +28,7 @@ Files = dict[str, list[Path]]
 class ClassFolders:
     """The image files of each class, sorted; `test` None means that a test split has to be carved from train.
 
-    `validation` are those of val/ where there is a test/ beside it; None: they are carved from train.
+    `validation` are those of val/; None: they are carved from train.
     """
 
     root: Path
@@ -63,17 +63,18 @@ def scan(root: Path) -> ClassFolders:
                 "class, or list them in train/metadata.csv with the columns file_name and label"
             )
         return ClassFolders(root, _classes(root), None)
-    tests = [name for name in TEST_NAMES if name in inside]
-    if not tests:
+    here = [name for name in TEST_NAMES if name in inside]
+    if not here:
         others = ", ".join(sorted(inside - {"train"}))
         hint = f" (but {others}: call the one to test on test/)" if others else ""
         raise ValueError(f"{root} has train/ but no test/{hint}: add it, or give {root / 'train'} to carve it out")
-    held = tests[1] if len(tests) > 1 and tests[0] == "test" else None
-    for unused in sorted(inside - {"train", tests[0], held}):
-        where = f"{held}/" if held else "carved from train/"
-        _warn(f"{root / unused} is not used: the test split is {tests[0]}/, validation is {where}")
-    train, test = _files_by_class(root / "train"), _beside(root, tests[0])
-    return ClassFolders(root, train, test, _beside(root, held) if held else None)
+    test = "test" if "test" in here else None
+    held = next((name for name in here if name != "test"), None)
+    of_test, of_held = (f"{test}/" if test else "carved from train/"), (f"{held}/" if held else "carved from train/")
+    for unused in sorted(inside - {"train", test, held}):
+        _warn(f"{root / unused} is not used: the test split is {of_test}, validation is {of_held}")
+    train, parts = _files_by_class(root / "train"), [_beside(root, name) if name else None for name in (test, held)]
+    return ClassFolders(root, train, *parts)
 
 
 def _beside(root: Path, split: str) -> Files:
@@ -100,7 +101,8 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
         _append(buffer, folders.validation)
     both = buffer.images(gray=buffer.all_gray)
     if folders.test is None:
-        train, test = carve_test(both, TEST_FRACTION, class_names=class_names)
+        own = images_of(both.pixels[:num_train], both.labels[:num_train])
+        train, test = carve_test(own, TEST_FRACTION, class_names=class_names)
     else:
         train = images_of(both.pixels[:num_train], both.labels[:num_train])
         test = images_of(both.pixels[num_train:num_test], both.labels[num_train:num_test])
@@ -110,12 +112,12 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
 
 
 def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Samples:
-    """Return the labeled images of a folder for evaluation: those of test/, where there is one, else all.
+    """Return the labeled images of a folder for evaluation: those of test/, or of val/, where there is one, else all.
 
     Raises ValueError for a class that the training did not have, and for unreadable files.
     """
     folders = scan(root)
-    files = folders.test or folders.train
+    files = folders.test or folders.validation or folders.train
     new = next((name for name in files if name not in class_names), None)
     if new is not None:
         shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")

@@ -14,18 +14,19 @@ from .source_files import cause
 
 TEST_FRACTION = 0.2
 
-Shards = tuple[list[Path], list[Path]]
-"""Files of the train and of the test split; without the latter one is carved out."""
+Shards = tuple[list[Path], list[Path], list[Path]]
+"""Files of the train, test and validation split; without the latter two they are carved out of train."""
 
 
 def own_shards(root: Path) -> Shards | None:
     """Return the parquet files of a folder that holds no folders of classes; None if it has none."""
     folders = (root, root / "data")
     train = shard_files(folders, ("train",)) if root.is_dir() else []
-    test = shard_files(folders, ("test", "validation", "valid", "val")) if train else []
+    test = shard_files(folders, ("test",)) if train else []
+    validation = shard_files(folders, ("validation", "valid", "val")) if train else []
     if not train and root.is_dir():
         train = sorted(root.glob("*.parquet"))
-    return (train, test) if train else None
+    return (train, test, validation) if train else None
 
 
 def read_own(files: Shards, *, size: int | None) -> Decoded:
@@ -46,12 +47,15 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
     names, indices = _numbered(labels, names, files[0][0])
     buffer.labels[:] = indices
     both = buffer.images(gray=buffer.all_gray)
-    train = images_of(both.pixels[: counts[0]], both.labels[: counts[0]])
-    if counts[1] == counts[0]:
+    first, second = counts[0], counts[1]
+    train, test, validation = (
+        images_of(both.pixels[part], both.labels[part]) if part.stop > part.start else None
+        for part in (slice(0, first), slice(first, second), slice(second, counts[2]))
+    )
+    assert train is not None
+    if test is None:
         train, test = carve_test(train, TEST_FRACTION, class_names=names)
-    else:
-        test = images_of(both.pixels[counts[0] :], both.labels[counts[0] :])
-    return Decoded(train, test, names)
+    return Decoded(train, test, names, validation)
 
 
 def _append(buffer: PixelBuffer, labels: list[Any], file: Path) -> tuple[str, ...] | None:

@@ -14,7 +14,7 @@ from onward.core import Count, Range, Seed, check_fields
 from .array_files import array_files, splits_of
 from .augment import PLAIN, Augmentation
 from .cache import cached
-from .carve import carve_test, carve_validation
+from .carve import carve_test, carve_validation, warn_without_test
 from .decode import resize
 from .folder import read_folder, scan
 from .images import Decoded, Splits, checksum
@@ -87,10 +87,14 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
             return splits_of(arrays, size=settings.size, fraction=share, seed=seed)
         name = root.resolve().name
         if (parquet_files := own_shards(root)) is not None:
-            identity = [[stamp(file) for files in parquet_files for file in files], settings.size, "own"]
+            if parquet_files[2] and not parquet_files[1]:
+                warn_without_test(root)
+            identity = [[[stamp(file) for file in files] for files in parquet_files], settings.size, "own"]
             decoded, digest = cached(name, identity, lambda: read_own(parquet_files, size=settings.size))
         else:
             folders = scan(root)
+            if folders.validation is not None and folders.test is None:
+                warn_without_test(root)
             identity = [folders.identity, settings.size]
             decoded, digest = cached(name, identity, lambda: read_folder(folders, size=settings.size))
     else:
