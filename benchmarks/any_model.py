@@ -22,7 +22,7 @@ from onward.costs.step_benchmark import interleave
 from onward.measure import MemoryMeter
 from onward.modules import LocalModel, local
 from onward.nets.outputs import leading_tensor
-from onward.nets.passes import feed_module
+from onward.nets.recorded_pass import feed_module
 from report import Order, begin, file, path_of, rows_of, show
 
 _QUICK_ROWS = 8

@@ -13,7 +13,7 @@ from onward.data import DATA_SETS, DataSettings, Splits
 from onward.modules import LocalModel
 from onward.modules.files import is_local
 from onward.recipes import Recipe
-from onward.recipes.known import find_recipe, known_recipes
+from onward.recipes.lookup import find_recipe, known_recipes
 from onward.registry import DATA
 from onward.runs import loading
 from onward.runs.finished import Run

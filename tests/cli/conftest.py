@@ -6,4 +6,4 @@ import pytest
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine reads images slowly: what is said of that must not stand among the lines of a test."""
-    monkeypatch.setattr("onward.runs.beginning._SOON", 60.0)
+    monkeypatch.setattr("onward.runs.start_messages._SOON", 60.0)

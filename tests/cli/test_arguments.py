@@ -4,7 +4,7 @@ import pytest
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
-from onward.cli.words import CommandLineError
+from onward.cli.usage import CommandLineError
 from onward.recipes import ROWS
 
 

@@ -15,14 +15,13 @@ import pytest
 import torch
 from PIL import Image
 
-import onward.recipes.known as known
 from onward.cli import main, measure
 from onward.cli import train as train_command
 from onward.cli.arguments import _ELSEWHERE
 from onward.data import load
-from onward.recipes import RECIPES
-from onward.recipes.known import find_recipe
-from onward.runs import beginning, train
+from onward.recipes import RECIPES, lookup
+from onward.recipes.lookup import find_recipe
+from onward.runs import start_messages, train
 from onward.runs.result import Placement, RunEnvironment
 from onward.storage.files import read_json, write_json
 
@@ -65,7 +64,7 @@ def test_train_says_accuracy_and_run_and_does_not_record_a_changed_recipe(capsys
 
 def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(known, "RECIPES", (quick,))
+    monkeypatch.setattr(lookup, "RECIPES", (quick,))
     assert main(["train", "--seed", "4"]) == 0
     path = Path("results/runs/deeper_forward-digits/seed-4.json")
     assert str(path) in capsys.readouterr().out
@@ -83,7 +82,7 @@ def test_an_unchanged_recipe_is_recorded(monkeypatch: pytest.MonkeyPatch, capsys
 
 def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(known, "RECIPES", (quick,))
+    monkeypatch.setattr(lookup, "RECIPES", (quick,))
     monkeypatch.setattr(
         train_command, "train_pipelined", lambda recipe, where, how, resume, record: train(recipe, where)
     )
@@ -101,7 +100,7 @@ def test_a_run_with_rounded_messages_is_not_recorded(monkeypatch: pytest.MonkeyP
 
 def test_a_recipe_that_is_not_in_the_list_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     with monkeypatch.context() as patch:
-        patch.setattr(known, "RECIPES", (replace(RECIPES[0], name="mine-digits", epochs=1),))
+        patch.setattr(lookup, "RECIPES", (replace(RECIPES[0], name="mine-digits", epochs=1),))
         assert main(["train", "--no-record", "--device", "cpu"]) == 0
     capsys.readouterr()
     assert main(["train", "--resume", "runs/mine-digits/seed-0"]) == 0
@@ -112,7 +111,7 @@ def test_a_recipe_that_is_not_in_the_list_is_not_recorded(monkeypatch: pytest.Mo
 
 def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPatch):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(known, "RECIPES", (quick,))
+    monkeypatch.setattr(lookup, "RECIPES", (quick,))
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
@@ -123,7 +122,7 @@ def test_reproduce_does_not_repeat_what_is_recorded(monkeypatch: pytest.MonkeyPa
         write_json(path, result)
     assert main(["reproduce", quick.name, "--seeds", "2"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 2
-    monkeypatch.setattr(known, "RECIPES", (replace(quick, batch_size=128),))
+    monkeypatch.setattr(lookup, "RECIPES", (replace(quick, batch_size=128),))
     assert main(["reproduce", quick.name, "--seeds", "1"]) == 0
     assert len(list(Path("runs").glob("*/seed-*"))) == 3
 
@@ -362,12 +361,12 @@ def test_a_long_reading_of_images_is_said(capsys: pytest.CaptureFixture[str], mo
         return loaded
 
     loaded = load(RECIPES[0].data)
-    monkeypatch.setattr(beginning, "_SOON", 0.05)
-    monkeypatch.setattr(beginning, "load", slow)
-    assert beginning.images_of(RECIPES[0], None, None) is loaded
+    monkeypatch.setattr(start_messages, "_SOON", 0.05)
+    monkeypatch.setattr(start_messages, "load", slow)
+    assert start_messages.images_of(RECIPES[0], None, None) is loaded
     assert capsys.readouterr().err == "reading the images of digits\n"
-    monkeypatch.setattr(beginning, "load", lambda *_, **__: loaded)
-    beginning.images_of(RECIPES[0], None, None)
+    monkeypatch.setattr(start_messages, "load", lambda *_, **__: loaded)
+    start_messages.images_of(RECIPES[0], None, None)
     time.sleep(0.1)
     assert capsys.readouterr().err == ""
 
@@ -397,7 +396,7 @@ def test_a_warning_of_a_library_is_one_line(capsys: pytest.CaptureFixture[str], 
 
 def test_a_resumed_run_remembers_that_it_is_not_to_be_recorded(monkeypatch: pytest.MonkeyPatch, capsys):
     quick = replace(RECIPES[0], epochs=1)
-    monkeypatch.setattr(known, "RECIPES", (quick,))
+    monkeypatch.setattr(lookup, "RECIPES", (quick,))
     assert main(["train", "--no-record", "--device", "cpu"]) == 0
     capsys.readouterr()
     assert main(["train", "--resume", f"runs/{quick.name}/seed-0"]) == 0

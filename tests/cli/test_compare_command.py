@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 import onward.costs.methods as costs
-import onward.recipes.known as known
 from onward.algorithms import Backprop
 from onward.cli import main
 from onward.core import TrainerSettings
 from onward.measure import PeakRate
 from onward.nets import MLP
-from onward.recipes import RECIPES
+from onward.recipes import RECIPES, lookup
 from onward.storage.files import read_json, write_json
 
 QUICK = replace(
@@ -30,7 +29,7 @@ def quick_recipes_in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("ONWARD_DATA", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    monkeypatch.setattr(known, "RECIPES", (QUICK, CONTROL, LONGER))
+    monkeypatch.setattr(lookup, "RECIPES", (QUICK, CONTROL, LONGER))
     monkeypatch.setattr(costs, "peak_rate", lambda *_: PeakRate(1e9, 1e9))
 
 
@@ -212,7 +211,7 @@ def test_a_mistake_is_one_line(words: list[str], says: str, capsys: pytest.Captu
 
 def test_other_images_are_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     other = replace(QUICK, name="other", data=replace(QUICK.data, size=16))
-    monkeypatch.setattr(known, "RECIPES", (QUICK, other))
+    monkeypatch.setattr(lookup, "RECIPES", (QUICK, other))
     assert "other has other images than deeper_forward-digits: size 16, not None" in _error(
         capsys, "compare", _R, "other"
     )

@@ -3,7 +3,7 @@
 import pytest
 
 from onward.cli import COMMANDS, completion, listing, main
-from onward.cli.words import fitted
+from onward.cli.usage import fitted
 
 
 @pytest.mark.parametrize("width", [60, 80, 200])

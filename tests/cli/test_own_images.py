@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import onward.recipes.known as known
 from onward.cli import main
 from onward.cli.recording import file_result, report
 from onward.nets import MLP
 from onward.pipeline.run import Pipelining
-from onward.recipes import RECIPES
-from onward.recipes.known import find_recipe
+from onward.recipes import RECIPES, lookup
+from onward.recipes.lookup import find_recipe
 from onward.runs import RunFolder, RunOptions, train
 from onward.runs.result import read_result
 from onward.storage.files import read_json
@@ -94,7 +93,7 @@ def test_another_named_set_is_told_in_the_name():
     recipe = find_recipe("backprop-distance_forward-digits")
     other = recipe.on_other_images(replace(recipe.data, name="mnist"), "mnist")
     assert other.name == "backprop-distance_forward-on-mnist" and other.published is None
-    assert not any("-on-" in listed.name for listed in known.known_recipes().values())
+    assert not any("-on-" in listed.name for listed in lookup.known_recipes().values())
     assert recipe.on_other_images(recipe.data, "../..").name == "backprop-distance_forward-on-_"
 
 
@@ -134,7 +133,7 @@ def test_a_data_dir_of_class_folders_is_not_passed_over(pets: Path, capsys: pyte
 def test_a_shortened_set_is_trained_on_but_not_recorded(parquet_set, monkeypatch: pytest.MonkeyPatch, capsys):
     listed = next(recipe for recipe in RECIPES if recipe.name == "symba-mnist-cpu")
     quick = replace(listed, epochs=1, net=MLP(depth=2, width=20))
-    monkeypatch.setattr(known, "RECIPES", (quick,))
+    monkeypatch.setattr(lookup, "RECIPES", (quick,))
     place = ["--data-dir", str(parquet_set()), "--device", "cpu"]
     assert main(["train", "symba-mnist-cpu", *place]) == 0
     out = capsys.readouterr().out

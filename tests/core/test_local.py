@@ -10,7 +10,7 @@ from core_toys import ScaledCrossEntropy, batch, head, linear, linear_body, make
 from torch import nn
 
 from onward.core import LocalTrainer, Span, Target, TrainerSettings, chunks, each, pairs, update_span, whole
-from onward.core.pieces import split
+from onward.core.micro_batches import split
 
 SGD = TrainerSettings(optimizer="sgd", learning_rate=0.1)
 

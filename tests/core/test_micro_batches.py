@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, DistanceForward, ForwardForward
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, Target, TrainerSettings, each, pairs, whole
-from onward.core.pieces import split
+from onward.core.micro_batches import split
 from onward.measure import SavedBytes
 from onward.nets import ResNet17
 from onward.parts.goodness.means import MeanSquare

@@ -26,7 +26,7 @@ from onward.core import (
     update_span,
     whole,
 )
-from onward.core.pieces import split
+from onward.core.micro_batches import split
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.means import ClassMean, MeanSquare
 from onward.parts.inference.scores import LastGoodness

@@ -12,7 +12,7 @@ from fuzz_case import Case, Target, Wrong
 from fuzz_run_files import class_folders, command
 from safetensors.torch import load_file
 
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs import RunFolder
 
 _RECIPES = (

@@ -42,7 +42,7 @@ from onward.core import LocalTrainer, TrainerSettings
 from onward.modules import LocalModel, local
 from onward.modules.batch import as_batch, check_target
 from onward.nets.outputs import leading_tensor
-from onward.nets.passes import feed_module
+from onward.nets.recorded_pass import feed_module
 
 _BENCHMARKS = str(Path(__file__).parents[2] / "benchmarks")
 _SETTINGS = TrainerSettings(learning_rate=0.003, schedule="constant")

@@ -21,7 +21,7 @@ from onward.core import TrainerSettings
 from onward.modules import LocalModel, cuts, local
 from onward.modules.batch import as_batch
 from onward.nets.outputs import leading_tensor
-from onward.nets.passes import feed_module
+from onward.nets.recorded_pass import feed_module
 
 ALGORITHMS = (
     MonoForward(),

@@ -14,7 +14,7 @@ from onward.core import TrainerSettings
 from onward.modules import LocalModel, local
 from onward.modules.batch import as_batch
 from onward.nets.outputs import leading_tensor
-from onward.nets.passes import feed_module
+from onward.nets.recorded_pass import feed_module
 
 each_kind = pytest.mark.parametrize("kind", MORE_KINDS + FORMS, ids=lambda kind: kind.name)
 _SETTINGS = TrainerSettings(learning_rate=0.01, schedule="constant")

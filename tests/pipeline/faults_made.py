@@ -13,7 +13,7 @@ from typing import Any
 import torch.distributed as dist
 
 from onward.pipeline import run as pipelined
-from onward.runs import beginning, checkpoints, folder
+from onward.runs import checkpoints, folder, start_messages
 from onward.training import Training, evaluation
 
 _NEW_MOUNTS, _PRIVATE, _RECURSIVE = 0x20000, 1 << 18, 1 << 14
@@ -27,8 +27,8 @@ def make() -> None:
     if name == "code":
         pipelined._source_digest = lambda: "another"
     elif name == "data":
-        load = beginning.load
-        beginning.load = lambda *a, **k: replace(load(*a, **k), checksum="0" * 64)
+        load = start_messages.load
+        start_messages.load = lambda *a, **k: replace(load(*a, **k), checksum="0" * 64)
     elif name == "full_at_end":
         folder.save_model = _no_space
     elif name == "slow_fit":

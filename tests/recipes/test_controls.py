@@ -13,7 +13,7 @@ from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, from_arrays
 from onward.nets import TinyCNN
 from onward.recipes import CONTROLS, RECIPES, Recipe, control
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs import spec_for
 from onward.runs.codec import decode, encode
 from onward.training import Training

@@ -8,7 +8,7 @@ from onward.cli import main
 from onward.cli.index import recipe_names
 from onward.recipes import CONTROLS, ROWS, control, current, find, find_retired, former, nearest
 from onward.recipes.aliases import ALIASES, RETIRED
-from onward.recipes.known import find_recipe, known_recipes
+from onward.recipes.lookup import find_recipe, known_recipes
 
 _RESULTS = Path(__file__).parents[2] / "results"
 

@@ -15,7 +15,7 @@ import pytest
 
 from onward.cli import main
 from onward.recipes import RECIPES, Recipe
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs import RunFolder
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command
 from onward.runs.records import Record, Row, record

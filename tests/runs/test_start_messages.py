@@ -10,7 +10,7 @@ from onward.algorithms import MonoForward
 from onward.nets import MLP
 from onward.recipes import Recipe
 from onward.runs import spec_for
-from onward.runs.beginning import announce
+from onward.runs.start_messages import announce
 
 
 @pytest.mark.parametrize("larger", [0, 1000])  # than the images there are, which are a batch then

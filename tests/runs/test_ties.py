@@ -13,7 +13,7 @@ import torch
 
 from onward.algorithms import MonoForward
 from onward.cli import main
-from onward.cli.named import model_folder
+from onward.cli.positional import model_folder
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP

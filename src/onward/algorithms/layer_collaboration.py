@@ -20,7 +20,7 @@ from onward.parts.goodness.means import MeanSquare
 from onward.parts.handoff.norms import Handoff, UnitLength
 from onward.parts.inference.scores import LinearReadout, SumGoodness
 from onward.parts.objective.class_scores import Threshold
-from onward.parts.objective.others import AddEarlierGoodness, CarryGoodness
+from onward.parts.objective.layer_collaboration import AddEarlierGoodness, CarryGoodness
 from onward.parts.supervision.labels import LabelInInput
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 
-from onward.cli.words import CommandLineError, Mistakes, fitted
+from onward.cli.usage import CommandLineError, Mistakes, fitted
 from onward.screen import hold_back_all_but_first, likely, open_ended, say
 
 _USAGE = """usage: onward [--with FILE.py] COMMAND ...
@@ -107,14 +107,14 @@ def _main(words: Sequence[str]) -> int:
         getattr(import_module(f"onward.cli.{file}"), function)(words[1:])
         return 0
     _check_current_folder()
-    from onward.cli.working import work
+    from onward.cli.execution import work
 
     return work(getattr(import_module(f"onward.cli.{file}"), function), words[1:])
 
 
 def _with(words: list[str]) -> list[str]:
     """Import the Python file that stands after --with; return the words after it."""
-    from onward.recipes.known import import_file
+    from onward.recipes.lookup import import_file
 
     if len(words) < 2:
         raise CommandLineError("--with needs a Python file, which is imported first; see onward --help")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import tyro
 
-from onward.cli.words import CommandLineError
+from onward.cli.usage import CommandLineError
 from onward.screen import say
 
 T = TypeVar("T")

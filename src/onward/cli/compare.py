@@ -9,7 +9,7 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.tables import show_table, tell
-from onward.cli.words import CommandLineError, fitted
+from onward.cli.usage import CommandLineError, fitted
 from onward.compare.comparison import Comparison, MethodResult, OnChip, TrainingEnergy
 from onward.compare.recovery import ChipTraining
 from onward.compare.report import page, summary, verdicts
@@ -29,7 +29,7 @@ from onward.core.metrics import MEASURES, further
 from onward.costs.step import MeasuredSteps, StepCost
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs import RunOptions
 from onward.runs.finished import Run, open_run
 from onward.screen import say

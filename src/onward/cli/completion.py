@@ -6,7 +6,7 @@ The scripts ask `onward completion words WORD...` for what can follow, which imp
 from collections.abc import Sequence
 
 from onward.cli.index import read_index, recipe_names
-from onward.cli.words import CommandLineError, fitted
+from onward.cli.usage import CommandLineError, fitted
 from onward.screen import likely
 
 _USAGE = """usage: onward completion bash|zsh|fish

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.named import model_folder
+from onward.cli.positional import model_folder
 from onward.cli.tables import show_table
 from onward.core.metrics import MEASURES, further
 from onward.runs import RunFolder

@@ -1,4 +1,4 @@
-"""Around every command that computes: settings of the processor, and the messages for a stop or a full memory."""
+"""Execution of a command that computes: settings of the processor, and messages for a stop or too little memory."""
 
 import warnings
 from collections.abc import Callable, Sequence

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import tyro
 
 from onward.cli.arguments import parse
-from onward.cli.named import model_folder
+from onward.cli.positional import model_folder
 from onward.core import Count, NonNegative, ShareBelowOne
 from onward.runs import export_model
 from onward.screen import say

@@ -110,7 +110,7 @@ def _recipe_row(recipe: Any) -> RecipeRow:
 def _with_packages(index: Listed) -> Listed:
     """Add the entries of installed packages, which are imported for this, and torch with them."""
     from onward import registry
-    from onward.recipes.known import known_recipes
+    from onward.recipes.lookup import known_recipes
 
     listed = {row.name for row in index.recipes}
     added = [recipe for name, recipe in known_recipes().items() if name not in listed]

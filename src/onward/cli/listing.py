@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.cli.index import RecipeRow, Summary, read_index, summarized, with_own
-from onward.cli.words import CommandLineError, fitted
+from onward.cli.usage import CommandLineError, fitted
 from onward.screen import likely, shown
 
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]

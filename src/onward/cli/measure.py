@@ -9,9 +9,9 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
-from onward.cli.named import first_recipe
+from onward.cli.positional import first_recipe
 from onward.cli.tables import show_table
-from onward.cli.words import fitted
+from onward.cli.usage import fitted
 from onward.costs.step import MeasuredSteps, ProcessMemory, StepCost
 from onward.costs.step_benchmark import measure
 from onward.measure import CATEGORIES, PHASES

@@ -10,7 +10,7 @@ import torch
 
 from onward import registry
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, MonoForward, PredSim
-from onward.cli.words import CommandLineError
+from onward.cli.usage import CommandLineError
 from onward.core import TrainerSettings
 from onward.data import DataSettings, Splits, is_folder, load
 from onward.nets import Architecture, TinyCNN

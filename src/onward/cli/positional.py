@@ -1,11 +1,11 @@
-"""What the words of a command name: a recipe, the folder of a run."""
+"""Positional arguments: the recipe or the folder of a run that a command is given."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from onward.cli.words import CommandLineError
+from onward.cli.usage import CommandLineError
 from onward.recipes import Recipe
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs.model import check_model_there
 
 

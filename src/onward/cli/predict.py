@@ -12,9 +12,9 @@ import tyro
 from torch import Tensor
 
 from onward.cli.arguments import parse
-from onward.cli.named import model_folder
+from onward.cli.positional import model_folder
 from onward.cli.tables import show_table
-from onward.cli.words import Mistakes
+from onward.cli.usage import Mistakes
 from onward.core import TrainerSettings
 from onward.data import Samples, as_floats, image_files, read_image
 from onward.runs import ModelSpec, RunFolder, load_model

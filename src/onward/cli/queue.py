@@ -13,7 +13,7 @@ from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS
 from onward.data import DataSettings, load
 from onward.recipes import Recipe
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, train_command
 from onward.runs.records import read_records

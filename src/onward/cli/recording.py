@@ -5,7 +5,7 @@ from pathlib import Path
 from onward.core.metrics import MEASURES, further, written
 from onward.pipeline.run import Pipelining
 from onward.recipes import Published, Recipe, find, find_retired
-from onward.recipes.known import known_recipes
+from onward.recipes.lookup import known_recipes
 from onward.runs import RunFolder, RunResult
 from onward.runs.codec import decode
 from onward.runs.records import filed, foreign_result, record

@@ -11,7 +11,7 @@ from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS, file_result, report
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.results.pages import spread
 from onward.runs import RunOptions, RunResult, train
 from onward.runs.records import filed_on_any_images, foreign_result, read_record

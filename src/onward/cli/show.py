@@ -14,7 +14,7 @@ from onward.cli.index import Summary, read_index
 from onward.cli.recording import RESULTS
 from onward.core.metrics import further, written
 from onward.recipes import RECIPES, Recipe, control, former, literal
-from onward.recipes.known import find_recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs.controls import equal
 from onward.runs.localities import kept
 from onward.runs.records import Record, read_record

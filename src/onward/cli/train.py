@@ -13,17 +13,17 @@ from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.own_data import own_recipe, taken
 from onward.cli.recording import file_result, report
-from onward.cli.words import CommandLineError, fitted
+from onward.cli.usage import CommandLineError, fitted
 from onward.core import Range
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
 from onward.pipeline.run import Pipelining, train_pipelined
-from onward.recipes import Recipe, control, known
-from onward.recipes.known import find_recipe
+from onward.recipes import Recipe, control, lookup
+from onward.recipes.lookup import find_recipe
 from onward.runs import RunOptions, resume, train
-from onward.runs.beginning import images_of
 from onward.runs.environment import choose_device
 from onward.runs.finished import open_run
+from onward.runs.start_messages import images_of
 from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
@@ -136,7 +136,7 @@ def run(words: Sequence[str]) -> None:
         raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
     else:
         init = getattr(order, "init", None)
-        chosen = recipe or known.RECIPES[0]
+        chosen = recipe or lookup.RECIPES[0]
         if path is None:
             done = train(chosen, order.options, init=init, record=order.record)
         else:
@@ -161,7 +161,7 @@ def _control(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
 def _recipe(words: Sequence[str], named: bool, said: dict[str, str]) -> Recipe:
     """Return the recipe that a command names, or one for a user's folder; with --init the network of that run."""
     if not said:
-        return find_recipe(words[0]) if named else known.RECIPES[0]
+        return find_recipe(words[0]) if named else lookup.RECIPES[0]
     return own_recipe(said, words)
 
 

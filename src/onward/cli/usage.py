@@ -1,4 +1,4 @@
-"""Words of a command line that are not understood, and what was likely meant."""
+"""Command lines that are not understood, with what was likely meant; help texts as wide as the terminal."""
 
 import re
 import shutil

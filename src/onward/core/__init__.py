@@ -1,12 +1,11 @@
 """The learning loop: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
+from onward.core.batch_norm_error import several_values
 from onward.core.block import LocalBlock, detach
-from onward.core.cache_pieces import rows_at_once
 from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs
 from onward.core.columns import Column, is_frame
 from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
-from onward.core.few_values import several_values
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.gradients import common_defaults, gradients_on
 from onward.core.history import Description, EpochDone, Origin
@@ -21,8 +20,8 @@ from onward.core.labels import (
     numbered_names,
 )
 from onward.core.learner import Learner
+from onward.core.micro_batches import Piece, split
 from onward.core.optimizer import BlockOptimizer
-from onward.core.pieces import Piece, split
 from onward.core.ranges import (
     Count,
     Finite,
@@ -37,6 +36,7 @@ from onward.core.ranges import (
     check_fields,
     check_value,
 )
+from onward.core.rows_at_once import rows_at_once
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
 from onward.core.slots import (

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from onward.core.constants import constants_held
 from onward.core.draws import GraphDraws, ObservedDraws, SeededDraws
+from onward.core.micro_batches import Piece
 from onward.core.obstacles import obstacles
 from onward.core.optimizer import BlockOptimizer, Rate
-from onward.core.pieces import Piece
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
 from onward.core.trainer import Images, LocalTrainer

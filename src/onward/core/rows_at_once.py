@@ -1,4 +1,4 @@
-"""How much of a batch an operation should look at at once, where it works on one input after another."""
+"""How many rows of a batch an operation computes together, where it works on one input after another."""
 # B batch
 
 import math
@@ -11,5 +11,5 @@ _OTHERWISE = 2**20
 
 
 def rows_at_once(batch: Shaped[Tensor, "B ..."]) -> int:
-    """Return how many inputs of a batch, at least one, are looked at together so that copies of them stay small."""
+    """Return how many inputs of a batch, at least one, are computed together, so that copies of them stay small."""
     return max(1, _NUMBERS.get(batch.device.type, _OTHERWISE) // max(1, math.prod(batch.shape[1:])))

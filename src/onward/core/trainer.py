@@ -9,13 +9,13 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
+from onward.core.batch_norm_error import several_values
 from onward.core.block import LocalBlock
 from onward.core.draws import SeededDraws
-from onward.core.few_values import several_values
 from onward.core.gradients import gradients_on, make_trainable, ordinary
 from onward.core.learner import Learner
+from onward.core.micro_batches import Piece, split
 from onward.core.optimizer import BlockOptimizer
-from onward.core.pieces import Piece, split
 from onward.core.recompute import statistics_kept
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Label, Stream, Target

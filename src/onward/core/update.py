@@ -11,8 +11,8 @@ from torch import Tensor
 from onward.core.block import LocalBlock, detach, shared
 from onward.core.constants import numbers
 from onward.core.gradients import gradients_on
+from onward.core.micro_batches import Piece, split
 from onward.core.optimizer import BlockOptimizer
-from onward.core.pieces import Piece, split
 from onward.core.recompute import recomputed
 from onward.core.slots import Stream, Target
 

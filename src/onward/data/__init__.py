@@ -1,5 +1,6 @@
 """Image sets: named, from the user's folders or arrays, in memory or streamed; splits, augmentation and batches."""
 
+from .arguments import Data, as_data, as_splits, rows_of, weights_of
 from .array_files import array_files, rows_in
 from .arrays import from_arrays
 from .augment import Augment, Augmentation
@@ -15,7 +16,6 @@ from .public import KNOWN_NOTES, note_on_counts
 from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
 from .stream import Streamed
-from .taken import Data, as_data, as_splits, rows_of, weights_of
 
 __all__ = [
     "DATA_SETS",

@@ -11,6 +11,7 @@ import torch
 from onward import registry
 from onward.core import Count, Range, Seed, check_fields
 
+from .arguments import Data, as_splits
 from .array_files import array_files, splits_of
 from .augment import PLAIN, Augmentation
 from .cache import cached
@@ -24,7 +25,6 @@ from .public import note_on, note_on_counts
 from .samples import Images
 from .source_files import stamp
 from .streamed_splits import streamed_splits
-from .taken import Data, as_splits
 from .workers import spare_cores
 
 DATA_SETS = (

@@ -6,7 +6,7 @@ from typing import Any
 from torch import nn
 
 from onward.modules.plan import make_plan
-from onward.nets.passes import Call, Feed, watch
+from onward.nets.recorded_pass import Call, Feed, watch
 
 _TRIES = 16
 

@@ -12,7 +12,7 @@ from onward.core import IGNORED
 from onward.core.gradients import ordinary
 from onward.nets.layout import Layout, channels_first
 from onward.nets.outputs import tensors_in
-from onward.nets.passes import batch_rows
+from onward.nets.recorded_pass import batch_rows
 
 Task = Literal["classes", "tokens", "next_token", "pixels", "labels", "values"]
 """classes: one of them [B]; tokens, pixels: one per token [B, T] or pixel [B, H, W]; next_token: the following token;

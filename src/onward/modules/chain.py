@@ -15,7 +15,7 @@ from onward.modules.plan import Plan
 from onward.modules.reading import Reading
 from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor, mapped, read
-from onward.nets.passes import Feed, batch_rows, hookable, state_kept
+from onward.nets.recorded_pass import Feed, batch_rows, hookable, state_kept
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.supervision.labels import LabelInLoss
 

@@ -11,7 +11,7 @@ from onward.algorithms import Algorithm
 from onward.core import TrainerSettings
 from onward.modules.local_model import LocalModel
 from onward.modules.plan import Part, Plan, check_model
-from onward.nets.passes import Feed
+from onward.nets.recorded_pass import Feed
 from onward.runs.codec import decode, encode
 from onward.storage.disk import make_folder
 from onward.storage.files import read_tensors, write_tensors

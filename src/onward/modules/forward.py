@@ -14,7 +14,7 @@ from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_se
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read
-from onward.nets.passes import Feed, saved_tensor_hooks
+from onward.nets.recorded_pass import Feed, saved_tensor_hooks
 
 
 class LocalStep:

@@ -14,7 +14,7 @@ from onward.modules.reading import Reading
 from onward.nets.net import plain
 from onward.parts.auxiliary.per_token import TokenAuxiliary
 from onward.parts.goodness.linear import LinearHead
-from onward.parts.goodness.own import OwnScores, SharedReadOut
+from onward.parts.goodness.output_head import OwnScores, SharedReadOut
 from onward.parts.goodness.per_token import TokenGoodness
 from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.objective.class_scores import CrossEntropy

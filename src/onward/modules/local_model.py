@@ -22,10 +22,10 @@ from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, make_heads, per_position
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
+from onward.nets.cuts import NoPathError
 from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor
-from onward.nets.passes import Feed, feed_module, modes_kept
-from onward.nets.waists import NoPathError
+from onward.nets.recorded_pass import Feed, feed_module, modes_kept
 
 
 @gradients_on()

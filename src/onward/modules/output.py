@@ -6,9 +6,9 @@ from typing import cast
 from torch import nn
 
 from onward.modules.batch import RANKS, Task
+from onward.nets.cuts import below
 from onward.nets.layout import Layout, features_of, infer_layout
-from onward.nets.passes import Pass
-from onward.nets.waists import below
+from onward.nets.recorded_pass import Pass
 
 
 def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[Task, int, tuple[int, ...], Layout]:

@@ -14,9 +14,9 @@ from torch.utils._pytree import tree_map_only
 
 from onward.modules.batch import Task
 from onward.modules.output import check_others, read_output
+from onward.nets.cuts import below, cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
-from onward.nets.passes import Call, Feed, Pass, feed_module, watch
-from onward.nets.waists import below, cuts, default_cuts
+from onward.nets.recorded_pass import Call, Feed, Pass, feed_module, watch
 
 CutAt = Any
 """Where to cut: "auto", a number of blocks, or the names of modules."""

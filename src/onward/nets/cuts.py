@@ -1,4 +1,4 @@
-"""Where a module may be cut: activities through which every path from the input to the output passes."""
+"""Cuts: the places where a module may be cut, activities through which every path from input to output passes."""
 # B batch
 
 import math
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from onward.nets.layout import Layout, features_of, infer_layout
-from onward.nets.passes import Call, Feed, Pass, feed_module, watch
+from onward.nets.recorded_pass import Call, Feed, Pass, feed_module, watch
 
 _MOST = 16  # blocks by default
 

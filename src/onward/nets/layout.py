@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.nets.passes import Call
+from onward.nets.recorded_pass import Call
 
 Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume"]
 """vector [B, D], map [B, D, H, W], map_last [B, H, W, D], tokens [B, T, D], windows [B, D, T], time_first [T, B, D],

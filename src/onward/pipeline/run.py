@@ -35,12 +35,12 @@ from onward.pipeline.neighbors import StageNeighbors
 from onward.pipeline.placement import check_stages
 from onward.recipes import Recipe
 from onward.runs import checkpoints
-from onward.runs.beginning import announce, images_of
 from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, spec_for
 from onward.runs.result import Placement, RunEnvironment, RunResult
+from onward.runs.start_messages import announce, images_of
 from onward.runs.train import (
     Interrupted,
     RunOptions,

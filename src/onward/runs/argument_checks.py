@@ -1,4 +1,4 @@
-"""Checks of an algorithm, a network and data that a user hands over."""
+"""The arguments `algorithm`, `net` and `data`: an error that names what to give where one is of another kind."""
 
 from torch import nn
 

@@ -17,8 +17,8 @@ from onward.parts.prepare import Standardize, StandardizeValues
 from onward.parts.tasks import check_untouched, for_task, weigh_classes
 from onward.parts.whiten import Whiten, patch_covariance
 from onward.recipes import Recipe
+from onward.runs.argument_checks import check_kinds
 from onward.runs.codec import decode, encode
-from onward.runs.handed_over import check_kinds
 from onward.runs.input_form import TargetForm, decode_forms, encode_forms
 from onward.runs.model_form import (
     Form,

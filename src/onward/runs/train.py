@@ -13,15 +13,15 @@ from onward.core import EpochDone, Learner, NonNegative, Range, check_fields, gr
 from onward.core.metrics import measure_key
 from onward.data import Splits
 from onward.recipes import Recipe
-from onward.runs.beginning import announce, images_of
 from onward.runs.codec import encode
 from onward.runs.environment import choose_device, environment
 from onward.runs.folder import RunFolder
 from onward.runs.model import ModelSpec, prepared
 from onward.runs.records import make_record
 from onward.runs.result import RunEnvironment, RunResult
+from onward.runs.start_messages import announce, images_of
 from onward.runs.trial import try_out
-from onward.runs.warm import warm_start
+from onward.runs.warm_start import warm_start
 from onward.screen import say
 from onward.storage.disk import sweep
 from onward.storage.forms import naming

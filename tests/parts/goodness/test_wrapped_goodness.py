@@ -17,7 +17,7 @@ from onward.parts.goodness.linear import LinearHead, Standardized
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.objective.class_scores import CrossEntropy
-from onward.parts.objective.others import AddEarlierGoodness
+from onward.parts.objective.layer_collaboration import AddEarlierGoodness
 from onward.parts.objective.weighted import Weighted
 
 CLASSES, FEATURES, GROUPS = 4, 6, [0, 1, 1, 0]

@@ -8,7 +8,7 @@ from onward.algorithms import DeepSupervision, LayerCollaboration
 from onward.core import Learner, LocalTrainer, Target, TrainerSettings
 from onward.nets import MLP
 from onward.parts.objective.class_scores import Threshold
-from onward.parts.objective.others import AddEarlierGoodness
+from onward.parts.objective.layer_collaboration import AddEarlierGoodness
 
 
 def _learner(**settings) -> Learner:

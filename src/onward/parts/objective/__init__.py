@@ -3,9 +3,9 @@
 from onward.core.renamed import former_names
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice, Threshold, tempered_cross_entropy
 from onward.parts.objective.competition import Mixture, PositiveNegative
+from onward.parts.objective.layer_collaboration import AddEarlierGoodness, CarryGoodness
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin, ViewMargin
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
-from onward.parts.objective.others import AddEarlierGoodness, CarryGoodness
 from onward.parts.objective.sparsemax import Sparsemax, sparsemax
 from onward.parts.objective.squared_error import SquaredError
 from onward.parts.objective.symba import PairSoftplus
