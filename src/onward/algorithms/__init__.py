@@ -6,6 +6,7 @@ from onward.algorithms.asge import ASGE
 from onward.algorithms.backprop import Backprop
 from onward.algorithms.cafo import CaFo
 from onward.algorithms.cwcomp import CwComp
+from onward.algorithms.decoupled_greedy import DecoupledGreedy
 from onward.algorithms.deep_supervision import DeepSupervision
 from onward.algorithms.deeper_forward import DeeperForward
 from onward.algorithms.distance_forward import DistanceForward
@@ -34,6 +35,7 @@ ALGORITHMS = (
     DistanceForward,
     DistanceForwardPairs,
     PredSim,
+    DecoupledGreedy,
     MonoForward,
     SymBa,
     Trifecta,
@@ -63,6 +65,7 @@ __all__ = [
     "Backprop",
     "CaFo",
     "CwComp",
+    "DecoupledGreedy",
     "DeepSupervision",
     "DeeperForward",
     "DistanceForward",

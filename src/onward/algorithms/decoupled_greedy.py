@@ -1,0 +1,75 @@
+"""Decoupled greedy learning (Belilovsky, Eickenberg, Oyallon, ICML 2020): a small classifier in every block.
+
+Goodness: the scores of a convolution and a linear read-out behind the activity, which only training needs except in the
+last block. Objective: softmax cross-entropy. Handoff: the activity as it is, pooled. All blocks learn at once, each
+from its own loss (Algorithm 1; the replay buffer of Algorithm 2 is not here).
+
+Differs from the paper: a block's classifier is one 3 x 3 convolution with batch normalization and GELU on a map of at
+most 8 x 8 cells and a linear read-out of a coarse grid. Theirs are two such convolutions with ReLU, or three of 1 x 1
+and three hidden linear layers on a map of a quarter of the side, both averaged to 2 x 2 (released code). The last block
+has the linear read-out alone, where theirs has two hidden linear layers.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from onward.algorithms.algorithm import Algorithm
+from onward.core import Count, Goodness, Learner, LocalBlock, ShareBelowOne, each
+from onward.nets.net import Net
+from onward.parts.goodness.auxiliary_classifier import AuxiliaryClassifier
+from onward.parts.goodness.linear import LinearHead, grid_within
+from onward.parts.handoff.norms import Handoff
+from onward.parts.inference.mirrored import mirrored
+from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.ops.feature_maps import outputs_feature_maps
+from onward.parts.supervision.labels import LabelInLoss
+
+
+@dataclass(frozen=True)
+class DecoupledGreedy(Algorithm):
+    """Cross-entropy behind a convolution of its own in every block (Belilovsky, Eickenberg, Oyallon 2020)."""
+
+    hidden: Count = 128
+    """Channels of the convolution between a block's activity and its scores."""
+    side: Count = 8
+    """Largest side of the map that the convolution reads; larger ones are averaged in cells."""
+    decoder_features: Count = 2048
+    """Largest number of input features of a block's linear read-out."""
+    label_smoothing: ShareBelowOne = 0.0
+    """Share of the target that is spread evenly over all classes."""
+    mirrored: bool = False
+    """Whether a class is read from an image and its mirror image together."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        """Fill the slots of a network."""
+        last = len(net.bodies) - 1
+        blocks = [
+            LocalBlock(
+                body,
+                goodness=self._classifier(body, width, num_classes, last=k == last),
+                objective=CrossEntropy(self.label_smoothing),
+                handoff=Handoff(nn.Identity(), join, pool),
+            )
+            for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
+        ]
+        rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "best_range": BestRange()}
+        return Learner(
+            blocks,
+            supervision=LabelInLoss(),
+            spans=each(len(blocks)),
+            rules=mirrored(rules, self.mirrored),
+        )
+
+    def _classifier(self, body: nn.Module, width: int, num_classes: int, *, last: bool) -> Goodness:
+        if last:
+            return LinearHead(num_classes, width, cells=grid_within(body, width, self.decoder_features), zero=True)
+        return AuxiliaryClassifier(
+            num_classes,
+            width,
+            hidden=self.hidden,
+            maps=outputs_feature_maps(body),
+            side=self.side,
+            features=self.decoder_features,
+        )

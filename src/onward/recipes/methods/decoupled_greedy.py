@@ -1,0 +1,63 @@
+"""Decoupled greedy learning (Belilovsky, Eickenberg, Oyallon 2020).
+
+The paper's networks and schedules are not here: these rows have the network, optimizer and augmentation of the airbench
+speed runs (Jordan 2024), as those of predsim, and are the most accurate training on two cores in which no gradient
+leaves a layer.
+"""
+
+from onward.algorithms import DecoupledGreedy
+from onward.data import Augmentation, DataSettings
+from onward.nets import Airbench
+from onward.recipes.budgets import MUON
+from onward.recipes.recipe import Recipe
+
+ROWS = (
+    # Minutes on two cores.
+    Recipe(
+        method="decoupled_greedy", scale="cpu", description="airbench network",
+        data=DataSettings(
+            name="fashion_mnist", validation_fraction=0.05,
+            augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
+        ),
+        algorithm=DecoupledGreedy(label_smoothing=0.1, mirrored=True), net=Airbench(),
+        trainer=MUON, epochs=8, batch_size=256, backprop_rate=0.1,
+    ),
+    Recipe(
+        method="decoupled_greedy", scale="cpu", description="airbench network",
+        data=DataSettings(
+            name="cifar10", validation_fraction=0.05,
+            augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
+        ),
+        algorithm=DecoupledGreedy(label_smoothing=0.1, mirrored=True), net=Airbench(),
+        trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
+    ),
+    Recipe(
+        method="decoupled_greedy", scale="cpu", description="airbench network",
+        data=DataSettings(
+            name="cifar100", validation_fraction=0.05,
+            augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
+        ),
+        algorithm=DecoupledGreedy(decoder_features=4096, label_smoothing=0.1, mirrored=True), net=Airbench(),
+        trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
+    ),
+    # One GPU.
+    Recipe(
+        method="decoupled_greedy", scale="gpu", description="airbench network of twice the width",
+        data=DataSettings(
+            name="cifar10", validation_fraction=0.05,
+            augmentation=Augmentation(crop=4, padding="reflect", alternate_flip=True, cutout=8),
+        ),
+        algorithm=DecoupledGreedy(hidden=256, label_smoothing=0.1, mirrored=True), net=Airbench(width=128),
+        trainer=MUON, epochs=40, batch_size=512, backprop_rate=0.1,
+    ),
+    Recipe(
+        method="decoupled_greedy", scale="gpu", description="airbench network of twice the width",
+        data=DataSettings(
+            name="cifar100", validation_fraction=0.05,
+            augmentation=Augmentation(crop=4, padding="reflect", alternate_flip=True, cutout=8),
+        ),
+        algorithm=DecoupledGreedy(hidden=256, decoder_features=4096, label_smoothing=0.1, mirrored=True),
+        net=Airbench(width=128),
+        trainer=MUON, epochs=40, batch_size=512, backprop_rate=0.1,
+    ),
+)
