@@ -200,7 +200,9 @@ def _parts(block: LocalBlock, settings: TrainerSettings) -> list[OptimizerPart]:
     rate = block.rate_share
     if settings.optimizer != "muon":
         return [_part(settings.optimizer, trained, settings, share=rate)] if trained else []
-    matrices = {id(p) for p in block.body.parameters() if p.ndim > 1}
+    before_read_out = block.goodness.hidden_layers() if block.goodness is not None else None
+    layers = [block.body, *([before_read_out] if before_read_out is not None else [])]
+    matrices = {id(p) for layer in layers for p in layer.parameters() if p.ndim > 1}
     hidden, others = ([p for p in trained if (id(p) in matrices) == wanted] for wanted in (True, False))
     return [
         *([_part("muon", hidden, settings, share=rate)] if hidden else []),

@@ -138,6 +138,10 @@ class Goodness(nn.Module, ABC):
 
     follow = Renamed("update_statistics")
 
+    def hidden_layers(self) -> nn.Module | None:
+        """Return the layers between the activity and the read-out, whose matrices muon moves as those of a body."""
+        return None
+
 
 class WrappedGoodness(Goodness):
     """Wraps another goodness, whose statistics it keeps updating.
@@ -159,6 +163,9 @@ class WrappedGoodness(Goodness):
 
     def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         self.goodness.update_statistics(self.seen(activity), target)
+
+    def hidden_layers(self) -> nn.Module | None:
+        return self.goodness.hidden_layers()
 
 
 class Objective(ABC):

@@ -16,9 +16,8 @@ class AuxiliaryClassifier(Goodness):
     """One score per class: a 3 x 3 convolution, batch normalization and GELU, then a linear read-out of a coarse grid.
 
     Maps larger than `side` x `side` are averaged in so many cells first, as a convolution of the whole map would cost
-    more than the body. An activity without a map goes through a linear layer and GELU in place of the convolution. The
-    read-out begins at zero, so that the first step of body and convolution is nil: Muon and Adam move them from the
-    second on.
+    more than the body. An activity without a map goes through a linear layer, layer normalization and GELU in place of
+    them. The read-out begins at zero.
     """
 
     per_class: ClassVar[bool] = True
@@ -36,13 +35,16 @@ class AuxiliaryClassifier(Goodness):
         self.hidden = (
             nn.Sequential(nn.Conv2d(channels, hidden, 3, padding=1, bias=False), nn.BatchNorm2d(hidden), nn.GELU())
             if maps
-            else nn.Sequential(nn.Linear(channels, hidden), nn.GELU())
+            else nn.Sequential(nn.Linear(channels, hidden, bias=False), nn.LayerNorm(hidden), nn.GELU())
         )
         cells = largest_grid(hidden, features, side=side) if maps else (1, 1)
         self.read_out = LinearHead(num_classes, hidden, cells=cells, zero=True)
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         return self.read_out(self.hidden(self._coarse(activity) if self.maps else activity))
+
+    def hidden_layers(self) -> nn.Module:
+        return self.hidden
 
     def _coarse(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D P Q"]:
         activity = as_map(activity)
