@@ -3,11 +3,14 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
 from onward.algorithms import Backprop, DecoupledGreedy
-from onward.core import LocalTrainer, Target, TrainerSettings
+from onward.core import Learner, LocalTrainer, Target, TrainerSettings
+from onward.core.optimizer import BlockOptimizer
+from onward.core.slots import WrappedGoodness
 from onward.measure.locality import locality_of
-from onward.nets import MLP, Airbench, TinyCNN
+from onward.nets import MLP, Airbench, Architecture, TinyCNN
 from onward.parts.goodness.auxiliary_classifier import AuxiliaryClassifier
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.mirrored import Mirrored
@@ -15,7 +18,19 @@ from onward.parts.inference.mirrored import Mirrored
 SHAPE, CLASSES = (1, 8, 8), 4
 
 
-def _classifier(learner, k: int) -> AuxiliaryClassifier:
+class _Wrapped(WrappedGoodness):
+    def forward(self, activity: torch.Tensor) -> torch.Tensor:
+        return self.goodness(activity)
+
+
+def _hidden(classifier: AuxiliaryClassifier) -> nn.Conv2d | nn.Linear:
+    assert isinstance(classifier.hidden, nn.Sequential)
+    first = classifier.hidden[0]
+    assert isinstance(first, nn.Conv2d | nn.Linear)
+    return first
+
+
+def _classifier(learner: Learner, k: int) -> AuxiliaryClassifier:
     classifier = learner.blocks[k].goodness
     assert isinstance(classifier, AuxiliaryClassifier)
     return classifier
@@ -25,9 +40,9 @@ def test_a_block_loses_the_cross_entropy_behind_its_convolution():
     torch.manual_seed(0)
     learner = DecoupledGreedy(hidden=6, label_smoothing=0.2)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).double()
     classifier = _classifier(learner, 0)
-    torch.nn.init.normal_(classifier.read_out.linear.weight)
+    nn.init.normal_(classifier.read_out.linear.weight)
     activity, labels = torch.rand(6, 8, 8, 8, dtype=torch.float64), torch.tensor([0, 1, 2, 3, 1, 0])
-    kernel, weight = classifier.hidden[0].weight, classifier.read_out.linear.weight
+    kernel, weight = _hidden(classifier).weight, classifier.read_out.linear.weight
     maps = torch.stack(  # the convolution as nine shifted products
         [
             torch.einsum("bdhw,od->bohw", F.pad(activity, (1, 1, 1, 1))[:, :, i : i + 8, j : j + 8], kernel[:, :, i, j])
@@ -47,7 +62,7 @@ def test_a_block_loses_the_cross_entropy_behind_its_convolution():
 def test_larger_maps_are_averaged_in_cells_first():
     torch.manual_seed(0)
     classifier = AuxiliaryClassifier(CLASSES, 3, hidden=5, maps=True, side=4, features=20).eval()
-    torch.nn.init.normal_(classifier.read_out.linear.weight)
+    nn.init.normal_(classifier.read_out.linear.weight)
     activity = torch.rand(2, 3, 8, 16)
     coarse = activity.unflatten(3, (4, 4)).unflatten(2, (4, 2)).mean(dim=(3, 5))
     torch.testing.assert_close(classifier(activity), classifier(coarse))
@@ -58,13 +73,13 @@ def test_only_the_last_block_has_a_linear_read_out():
     learner = DecoupledGreedy(hidden=16, decoder_features=64)(Airbench(width=8)((3, 32, 32), CLASSES), CLASSES)
     kinds = [type(block.goodness) for block in learner.blocks]
     assert kinds == [AuxiliaryClassifier] * 5 + [LinearHead]
-    assert [_classifier(learner, k).hidden[0].weight.shape[0] for k in range(5)] == [16] * 5
+    assert [_hidden(_classifier(learner, k)).weight.shape[0] for k in range(5)] == [16] * 5
 
 
 def test_a_network_without_maps_has_a_hidden_linear_layer():
     learner = DecoupledGreedy(hidden=6)(MLP(width=8, depth=2)(SHAPE, CLASSES), CLASSES)
-    hidden = _classifier(learner, 0).hidden[0]
-    assert isinstance(hidden, torch.nn.Linear) and hidden.out_features == 6
+    hidden = _hidden(_classifier(learner, 0))
+    assert isinstance(hidden, nn.Linear) and hidden.out_features == 6
     assert learner(torch.rand(3, *SHAPE)).shape == (3, CLASSES)
 
 
@@ -78,11 +93,27 @@ def test_classifiers_learn_beside_their_blocks():
     torch.manual_seed(0)
     learner = DecoupledGreedy(hidden=6)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES)
     trainer = LocalTrainer(learner, TrainerSettings(learning_rate=0.01))
-    before = [_classifier(learner, 0).hidden[0].weight.clone(), learner.blocks[0].body.state_dict()["0.weight"].clone()]
+    before = [_hidden(_classifier(learner, 0)).weight.clone(), learner.blocks[0].body.state_dict()["0.weight"].clone()]
     images, labels = torch.rand(8, *SHAPE), torch.arange(8) % CLASSES
     losses = [trainer.step(images, labels, step=step) for step in range(3)]
-    after = [_classifier(learner, 0).hidden[0].weight, learner.blocks[0].body.state_dict()["0.weight"]]
+    after = [_hidden(_classifier(learner, 0)).weight, learner.blocks[0].body.state_dict()["0.weight"]]
     assert losses and all(not torch.equal(old, new) for old, new in zip(before, after, strict=True))
+
+
+@pytest.mark.parametrize("net", [TinyCNN(width=8), MLP(width=8, depth=2)], ids=lambda net: type(net).__name__)
+def test_muon_moves_the_hidden_layers_and_adamw_the_read_out(net: Architecture):
+    settings = TrainerSettings(optimizer="muon", learning_rate=0.1)
+    first, last = (DecoupledGreedy(hidden=6)(net(SHAPE, CLASSES), CLASSES).blocks[k] for k in (0, -1))
+    muon, adamw = BlockOptimizer(first, settings).parts
+    classifier = first.goodness
+    assert isinstance(classifier, AuxiliaryClassifier)
+    hidden, read_out = _hidden(classifier).weight, classifier.read_out.linear.weight
+    assert any(hidden is weight for weight in muon.parameters) and len(muon.parameters) == 2
+    assert any(read_out is weight for weight in adamw.parameters)
+    assert not any(hidden is weight for weight in adamw.parameters)
+    assert len(BlockOptimizer(last, settings).parts[0].parameters) == 1
+    first.goodness = _Wrapped(classifier)
+    assert len(BlockOptimizer(first, settings).parts[0].parameters) == 2
 
 
 def test_the_control_has_the_read_out_of_the_last_block_its_smoothing_and_its_mirrored_reading():
@@ -94,6 +125,9 @@ def test_the_control_has_the_read_out_of_the_last_block_its_smoothing_and_its_mi
 
 
 def test_settings_out_of_range_are_refused():
-    for name in ("hidden", "side", "decoder_features"):
-        with pytest.raises(ValueError, match=f"{name}.*0"):
-            DecoupledGreedy(**{name: 0})
+    with pytest.raises(ValueError, match=r"hidden.*0"):
+        DecoupledGreedy(hidden=0)
+    with pytest.raises(ValueError, match=r"side.*0"):
+        DecoupledGreedy(side=0)
+    with pytest.raises(ValueError, match=r"decoder_features.*0"):
+        DecoupledGreedy(decoder_features=0)
