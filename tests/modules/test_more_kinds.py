@@ -1,5 +1,6 @@
 """Families of networks that nobody tried before: each is cut, learns in its blocks, and stays its owner's."""
 
+import copy
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from kinds_more import MORE_KINDS, AutoEncoder, Sequence, near, tokens
 from torch import nn
 
 from onward.algorithms import MonoForward, PredSim
-from onward.core import TrainerSettings
+from onward.core import LocalTrainer, TrainerSettings
 from onward.modules import LocalModel, local
 from onward.modules.batch import as_batch
 from onward.nets.outputs import leading_tensor
@@ -270,3 +271,20 @@ def test_a_sparse_matrix_is_read_as_the_dense_one():
     kind = next(kind for kind in MORE_KINDS if kind.name == "graph")
     dense, sparse = made(kind), made(kind)
     assert torch.allclose(dense.step((x, near(sparse=False), y)), sparse.step((x, near(sparse=True), y)), atol=1e-5)
+
+
+def test_group_norms_of_channels_last_learn():
+    """Norms that read what a cut hands on, in maps with channels last."""
+    x, y = torch.randn(8, 4, 6, 6, generator=torch.Generator().manual_seed(0)), torch.arange(8) % 4
+    torch.manual_seed(0)
+    layers = [nn.Sequential(nn.GroupNorm(2, 4), nn.Conv2d(4, 4, 3, 1, 1), nn.ReLU()) for _ in range(3)]
+    model = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 4))
+    model = model.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    batch = (x.contiguous(memory_format=torch.channels_last), y)
+    trained = local(model, batch, MonoForward(), settings=TrainerSettings(learning_rate=0.01, schedule="constant"))
+    learner = local(copy.deepcopy(model), batch, MonoForward()).as_learner(batch)
+    chain = LocalTrainer(learner, trained.settings)
+    first = trained.step(batch)
+    assert torch.equal(first, chain.step(*batch, step=0))
+    assert trained.step(batch).sum() < first.sum()
+    assert not any("forward" in vars(module) for module in model.modules())

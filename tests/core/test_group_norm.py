@@ -1,0 +1,52 @@
+"""Group norms of maps with channels last are trained on the CPU, where PyTorch's own backward pass ends the process."""
+# B batch, C channels, H W map
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each, group_norms, trainable_norms
+from onward.parts.goodness.linear import LinearHead
+from onward.parts.inference.scores import LastGoodness
+from onward.parts.objective.class_scores import CrossEntropy
+from onward.parts.supervision.labels import LabelInLoss
+
+
+class _Normed(nn.Module):
+    """Begins with a norm, which reads the input that a block is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm, self.conv = nn.GroupNorm(2, 4), nn.Conv2d(4, 4, 3, 1, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(self.norm(input=x)).relu()
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout"), [((2, 4, 3, 3), torch.channels_last), ((2, 4, 3, 3, 3), torch.channels_last_3d)]
+)
+def test_gradients_are_those_of_the_usual_layout(shape: tuple[int, ...], layout: torch.memory_format):
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    norm, other = nn.GroupNorm(2, 4), nn.GroupNorm(2, 4)
+    with trainable_norms(group_norms(norm)):
+        given = norm(x.contiguous(memory_format=layout))
+    (given**3).sum().backward()
+    (other(x) ** 3).sum().backward()
+    assert given.is_contiguous(memory_format=layout)
+    assert norm.weight.grad is not None and other.weight.grad is not None
+    assert torch.allclose(norm.weight.grad, other.weight.grad, rtol=1e-5)
+    assert "forward" not in vars(norm)
+
+
+def test_blocks_that_begin_with_a_norm_learn_with_channels_last():
+    x, y = torch.randn(6, 4, 5, 5, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+    losses = []
+    for channels_last in (True, False):
+        torch.manual_seed(0)
+        blocks = [LocalBlock(_Normed(), goodness=LinearHead(3, 4), objective=CrossEntropy()) for _ in range(2)]
+        learner = Learner(blocks, supervision=LabelInLoss(), spans=each(2), rules={"last": LastGoodness()})
+        trainer = LocalTrainer(learner, TrainerSettings(channels_last=channels_last, learning_rate=0.01))
+        losses.append(torch.stack([trainer.step(x, y, step=step) for step in range(3)]))
+    assert torch.allclose(*losses, rtol=1e-4)
+    assert (losses[0][-1] < losses[0][0]).all()
