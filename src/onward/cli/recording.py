@@ -18,7 +18,7 @@ _TEXT = 14  # columns before the text of a line
 
 def report(folder: RunFolder, result: RunResult) -> None:
     """Print the numbers of a finished run and its path."""
-    task = result.task or "classes"
+    task = result.task_or_default
     others = [f"{rule} {written(task, value)}" for rule, value in result.test_accuracy_by_rule.items()]
     name = f"test {MEASURES[task]}".ljust(_TEXT - 1)
     say_fitted(f"{name} {written(task, result.test_accuracy)}  ({', '.join(others)})", indent=_TEXT)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import tyro
 
@@ -17,7 +17,7 @@ from onward.cli.usage import CommandLineError, fitted
 from onward.core import Range
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
-from onward.pipeline.run import Pipelining, train_pipelined
+from onward.pipeline.run import Outcome, Pipelining, train_pipelined
 from onward.recipes import Recipe, control, lookup
 from onward.recipes.lookup import find_recipe
 from onward.runs import RunOptions, resume, train
@@ -105,48 +105,70 @@ def run(words: Sequence[str]) -> None:
     if said and named:
         raise CommandLineError(f"{' and '.join(said)} cannot be combined with the recipe {words[0]}: leave it out")
     if any(word == "--resume" or word.startswith("--resume=") for word in words):
-        if named:
-            raise CommandLineError(
-                f"--resume takes a run folder, which holds its recipe: onward train --resume runs/{words[0]}/seed-0"
-            )
-        order = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
-        recipe, path = None, order.resume
-        if said:
-            raise CommandLineError(f"{next(iter(said))} cannot be changed by --resume: use --init {path} instead")
-        if order.epochs is not None:
-            recipe, path, order = _longer(order)
+        order = _resumed(words, named, said)
     else:
-        row, flags = _recipe(words, named, said), words[named:]
-        kind, flags = _control(flags)
-        recipe = row if kind is None else control(row, kind)
-        default = TrainArguments(flags_of(recipe), RunOptions())
-        order = parse(TrainArguments, f"train {row.name}", flags, default=default)
-        recipe = _titled(order.recipe.applied(recipe), recipe)
-        if order.init is not None:
-            label = Path(os.path.abspath(order.init)).parent.name
-            name = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{recipe.name}-from-{label}")
-            recipe = replace(recipe, name=name, published=None)
-        recipe, path = _within(recipe, order), None
-    _check_processes(order.pipeline)
-    if order.pipeline:
-        if getattr(order, "init", None) is not None:
-            raise CommandLineError("--init and a longer --resume are for one process: leave --pipeline out")
-        done = train_pipelined(recipe, order.options, order.pipelining, resume=path, record=order.record)
-    elif order.pipelining != Pipelining():
-        raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
-    else:
-        init = getattr(order, "init", None)
-        chosen = recipe or lookup.RECIPES[0]
-        if path is None:
-            done = train(chosen, order.options, init=init, record=order.record)
-        else:
-            done = resume(path, order.options)
+        order = _begun(words, named, said)
+    done = _carry_out(order)
     if done is None:  # another process writes
         return
     folder, result = done
     report(folder, result)
-    if order.record:
-        file_result(folder.recipe(), result, order.pipelining)
+    if order.arguments.record:
+        file_result(folder.recipe(), result, order.arguments.pipelining)
+
+
+class _Order(NamedTuple):
+    """What is to be trained: a recipe from the start, or the run in a folder further."""
+
+    recipe: Recipe | None
+    folder: Path | None
+    arguments: TrainArguments | ResumeArguments
+
+
+def _resumed(words: Sequence[str], named: bool, said: dict[str, str]) -> _Order:
+    """Return the order to resume a run, or to train a finished one further. Raises CommandLineError."""
+    if named:
+        raise CommandLineError(
+            f"--resume takes a run folder, which holds its recipe: onward train --resume runs/{words[0]}/seed-0"
+        )
+    arguments = parse(ResumeArguments, "train", words, advice="a run goes on with the recipe that it began with")
+    if said:
+        raise CommandLineError(
+            f"{next(iter(said))} cannot be changed by --resume: use --init {arguments.resume} instead"
+        )
+    return _Order(None, arguments.resume, arguments) if arguments.epochs is None else _longer(arguments)
+
+
+def _begun(words: Sequence[str], named: bool, said: dict[str, str]) -> _Order:
+    """Return the order to train a recipe, or a control of it, as flags change it. Raises ValueError."""
+    row, flags = _recipe(words, named, said), words[named:]
+    kind, flags = _control(flags)
+    recipe = row if kind is None else control(row, kind)
+    default = TrainArguments(flags_of(recipe), RunOptions())
+    arguments = parse(TrainArguments, f"train {row.name}", flags, default=default)
+    recipe = _titled(arguments.recipe.applied(recipe), recipe)
+    if arguments.init is not None:
+        label = Path(os.path.abspath(arguments.init)).parent.name
+        name = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{recipe.name}-from-{label}")
+        recipe = replace(recipe, name=name, published=None)
+    return _Order(_within(recipe, arguments), None, arguments)
+
+
+def _carry_out(order: _Order) -> Outcome | None:
+    """Train or resume, in this process or in those of torchrun; None in a process whose result another one writes."""
+    recipe, folder, arguments = order
+    _check_processes(arguments.pipeline)
+    init = arguments.init if isinstance(arguments, TrainArguments) else None
+    if arguments.pipeline:
+        if init is not None:
+            raise CommandLineError("--init and a longer --resume are for one process: leave --pipeline out")
+        pipelining, record = arguments.pipelining, arguments.record
+        return train_pipelined(recipe, arguments.options, pipelining, resume=folder, record=record)
+    if arguments.pipelining != Pipelining():
+        raise CommandLineError("--stages, --replicas, --messages, --balance and --patience belong to --pipeline")
+    if folder is not None:
+        return resume(folder, arguments.options)
+    return train(recipe or lookup.RECIPES[0], arguments.options, init=init, record=arguments.record)
 
 
 def _control(words: Sequence[str]) -> tuple[str | None, Sequence[str]]:
@@ -165,14 +187,14 @@ def _recipe(words: Sequence[str], named: bool, said: dict[str, str]) -> Recipe:
     return own_recipe(said, words)
 
 
-def _longer(order: ResumeArguments) -> tuple[Recipe, None, TrainArguments]:
-    """Return what trains a finished run further. Raises ValueError for an unfinished run, or for too few epochs."""
+def _longer(order: ResumeArguments) -> _Order:
+    """Return the order to train a finished run further. Raises ValueError for an unfinished run and too few epochs."""
     begun = open_run(order.resume).recipe
     more = (order.epochs or 0) - begun.epochs
     if more < 1:
         raise ValueError(f"{order.resume} has trained {begun.epochs} epochs: give a larger number with --epochs")
     recipe = replace(begun, name=f"{begun.name}-to-{order.epochs}_epochs", epochs=more, published=None)
-    return (
+    return _Order(
         recipe,
         None,
         TrainArguments(

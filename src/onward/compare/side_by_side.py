@@ -47,7 +47,7 @@ def _opened(run: object) -> Run:
 def _row(runs: Sequence[Run], first: Recipe, label: str) -> dict[str, object]:
     recipe, result = runs[0].recipe, runs[0].result
     test = [run.test_accuracy for run in runs]
-    measure = measure_key(result.task or "classes")
+    measure = measure_key(result.task_or_default)
     return {
         "label": label,
         "recipe": recipe.name,

@@ -94,8 +94,7 @@ def make_heads(
         if plan.task not in ("classes", *_PER_POSITION) and auxiliary is not None:
             raise ValueError(
                 f"{type(auxiliary).__name__} of {name} needs classes, task {plan.task} has none; take MonoForward, "
-                f"PredSim(beta=0) or "
-                "Backprop"
+                "PredSim(beta=0) or Backprop"
             )
         body = Weights([weights[n] for n in part.weights])
         block = LocalBlock(body, rate_share=filled.rate_share, **_slots(goodness, objective, auxiliary, plan))

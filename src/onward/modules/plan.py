@@ -77,16 +77,9 @@ def make_plan(
     last = Part("", shape, layout, ())
     parts = []
     for before, index in pairwise([-1, *at]):
-        call = seen.calls[index]
-        _check_cut(call)
+        _check_cut(seen.calls[index])
         _check_weights_between(seen, before, index)
-        shape = tuple(call.activity.shape)
-        layout = (
-            check_layout(layouts[call.name], shape, f"the cut {call.name}")
-            if call.name in layouts
-            else infer_layout(shape, seen.rows, seen.calls[: index + 1], f"the cut {call.name}")
-        )
-        parts.append(Part(call.name, shape, layout, ()))
+        parts.append(_part(seen, index, layouts))
     _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
     _check_positions(parts, last, of_task)
     owned, tied = _owners(model, seen, at)
@@ -98,6 +91,17 @@ def make_plan(
         for part, weights, names in zip([*parts, last], owned, tied, strict=True)
     ]
     return Plan(of_task, outputs, tuple(parts), unreached)
+
+
+def _part(seen: Pass, index: int, layouts: Mapping[str, str]) -> Part:
+    """Return the part that ends with a call; its weights are filled in later."""
+    call, shape = seen.calls[index], tuple(seen.calls[index].activity.shape)
+    what = f"the cut {call.name}"
+    if call.name in layouts:
+        layout = check_layout(layouts[call.name], shape, what)
+    else:
+        layout = infer_layout(shape, seen.rows, seen.calls[: index + 1], what)
+    return Part(call.name, shape, layout, ())
 
 
 def check_model(model: Any) -> None:

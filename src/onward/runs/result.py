@@ -120,6 +120,11 @@ class RunResult:
         """The images: the name of the set, or what sets this copy of it apart from the public one."""
         return self.data_note or self.data
 
+    @property
+    def task_or_default(self) -> Task:
+        """The task; "classes" where an older file lacks it."""
+        return self.task or "classes"
+
     def to_json(self) -> dict[str, Any]:
         """Return the content of its file; one that was read has the keys of that file, in their order."""
         members = to_json(self)
