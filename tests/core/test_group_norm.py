@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each, group_norms, trainable_norms
+from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each
+from onward.core.group_norm import group_norms, trainable_norms
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy

@@ -8,7 +8,6 @@ from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.gradients import common_defaults, gradients_on
-from onward.core.group_norm import group_norms, trainable_norms
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import as_numbers, check_finite, check_images, check_labels, check_pairs
 from onward.core.labels import (
@@ -131,7 +130,6 @@ __all__ = [
     "detach",
     "each",
     "gradients_on",
-    "group_norms",
     "interleaved",
     "is_frame",
     "kind_of",
@@ -146,7 +144,6 @@ __all__ = [
     "seeded",
     "several_values",
     "split",
-    "trainable_norms",
     "update_span",
     "whole",
 ]

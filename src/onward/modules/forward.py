@@ -10,17 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import (
-    BlockOptimizer,
-    Span,
-    Target,
-    TrainerSettings,
-    derive_seed,
-    group_norms,
-    seeded,
-    several_values,
-    trainable_norms,
-)
+from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded, several_values
+from onward.core.group_norm import group_norms, trainable_norms
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read
