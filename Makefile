@@ -43,7 +43,7 @@ docs: install
 	$(BIN)/mkdocs build --strict
 
 bench: install  ## what a step costs beside backprop, on this CPU
-	for name in peak_memory depth step_time span_pieces plain_loop data_share phases methods launches; do $(BIN)/python benchmarks/$$name.py || exit; done
+	for name in peak_memory depth step_time span_pieces memory_curve plain_loop data_share phases methods launches; do $(BIN)/python benchmarks/$$name.py || exit; done
 
 index: install  ## what `onward list` and completion show
 	$(BIN)/python -m onward.cli.index

@@ -2,10 +2,10 @@
 
 import onward.algorithms
 import onward.nets
-from onward.algorithms import DeeperForward
+from onward.algorithms import ASGE, DeeperForward, DistanceForward
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
-from onward.nets import ResNet17, TinyCNN
+from onward.nets import MLP, Airbench, ResNet17, TinyCNN
 from onward.recipes import Recipe
 
 
@@ -43,4 +43,12 @@ def _vgg8(quick: bool):
     return (algorithm(), net()) if algorithm and net else (None, None)
 
 
-_SUBJECTS = {"resnet17": _resnet17, "tiny_cnn": _tiny_cnn, "vgg8": _vgg8}
+def _airbench(quick: bool):
+    return ASGE(), Airbench(width=8) if quick else Airbench()
+
+
+def _mlp(quick: bool):
+    return DistanceForward(), MLP(width=32, depth=4) if quick else MLP(width=1000, depth=4)
+
+
+_SUBJECTS = {"airbench": _airbench, "mlp": _mlp, "resnet17": _resnet17, "tiny_cnn": _tiny_cnn, "vgg8": _vgg8}

@@ -1,4 +1,4 @@
-"""The memory limit: the fewest pieces that fit, and a clear word when nothing does."""
+"""The memory limit: the fastest way that fits, and a clear word when nothing does."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import torch
 
 from onward.algorithms import Backprop, DeeperForward, DistanceForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
-from onward.costs.memory_limit import fit_memory, parse_bytes, ways
+from onward.costs.memory_limit import _seconds, fit_memory, parse_bytes, ways
 from onward.data import DataSettings, Splits, load
 from onward.measure import MemoryMeter
 from onward.nets import MLP, TinyCNN, VGG8b
@@ -54,7 +54,47 @@ def test_a_generous_limit_changes_nothing(digits: Splits):
     assert fit_memory(recipe, digits, 10**9, CPU).settings == recipe.trainer
 
 
-def test_a_tight_limit_takes_the_fewest_pieces_that_fit(digits: Splits):
+def _take_seconds(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[int, bool], float]) -> None:
+    """Let steps with so many pieces, recomputing or not, take so long."""
+
+    def timed(settings: TrainerSettings, *_: object) -> float:
+        return seconds.get((settings.micro_batches, settings.recompute), 9.0)
+
+    monkeypatch.setattr("onward.costs.memory_limit._seconds", timed)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pieces"),
+    [({2: 1.0, 4: 1.0}, 2), ({2: 1.0, 4: 0.96}, 2), ({2: 1.0, 4: 0.9}, 4), ({2: 0.5, 4: 0.9}, 2)],
+)
+def test_of_what_fits_the_fastest_is_taken_and_fewer_pieces_of_about_equal_ones(
+    seconds: dict[int, float], pieces: int, digits: Splits, monkeypatch: pytest.MonkeyPatch
+):
+    _take_seconds(monkeypatch, {(count, False): time for count, time in seconds.items()})
+    recipe = replace(_recipe(), batch_size=128)
+    whole = fit_memory(recipe, digits, 10**9, CPU)
+    assert fit_memory(recipe, digits, whole.peak - 1, CPU).settings.micro_batches == pieces
+
+
+def test_recomputing_is_taken_where_it_is_faster_than_pieces(digits: Splits, monkeypatch: pytest.MonkeyPatch):
+    recipe = replace(_recipe(Backprop(of=DeeperForward())), batch_size=128)
+    whole = fit_memory(recipe, digits, 10**9, CPU)
+    _take_seconds(monkeypatch, {(2, False): 2.0, (4, False): 2.5, (2, True): 1.5})
+    found = fit_memory(recipe, digits, whole.peak - 1, CPU)
+    assert found.settings == replace(recipe.trainer, micro_batches=2, recompute=True) and "recomputing" in str(found)
+
+
+def test_steps_are_timed_in_turn(digits: Splits):
+    recipe = _recipe()
+    learner = spec_for(recipe.algorithm, recipe.net, digits).build()
+    trainer = LocalTrainer(learner, recipe.trainer)
+    batch = digits.train.pixels[:8] / 255, torch.arange(8) % 10
+    assert _seconds(replace(recipe.trainer, micro_batches=2), trainer, batch) > 0
+    assert trainer.settings.micro_batches == 2
+
+
+def test_a_tight_limit_takes_pieces_that_fit(digits: Splits, monkeypatch: pytest.MonkeyPatch):
+    _take_seconds(monkeypatch, {(2, False): 1.0, (4, False): 1.0})
     recipe = _recipe()
     whole = fit_memory(recipe, digits, 10**9, CPU)
     pieces = fit_memory(recipe, digits, whole.peak - 1, CPU)

@@ -5,16 +5,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
+import torch
 import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
+from onward.cli.memory_curve import check_figure, show_curve, write_figure
 from onward.cli.positional import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.usage import fitted
+from onward.costs.memory_curve import memory_curve
 from onward.costs.step import MeasuredSteps, ProcessMemory, StepCost
 from onward.costs.step_benchmark import measure
 from onward.measure import CATEGORIES, PHASES
+from onward.recipes import Recipe
 from onward.runs.environment import choose_device, device_name
 from onward.screen import say
 from onward.storage.files import write_json
@@ -31,6 +35,8 @@ Random images stand in for a named set that is not on this machine. Nothing is r
   --steps INT              timed steps of each; medians are shown (5)
   --micro-batches INT      pieces of the last control's batch (4)
   --json FILE              write everything that was measured to a file
+  --curve                  memory over time instead: 1, 2, 4 and 8 micro-batches, without and with recomputing
+  --figure FILE.svg        draw both curves of --curve
   --device NAME            cpu, cuda, cuda:1 or auto
   --data-dir PATH          local data sets, one folder of parquet files each; else $ONWARD_DATA
   --batch-size INT         images per step
@@ -48,6 +54,10 @@ class MeasureArguments:
     """Pieces of the last control's batch."""
     json: Path | None = None
     """File to write everything that was measured to."""
+    curve: bool = False
+    """Peak memory over time, with 1, 2, 4 and 8 micro-batches, without and with recomputing, in place of one step."""
+    figure: Path | None = None
+    """File to draw both curves of --curve in, as SVG."""
     device: str = "auto"
     """cpu, cuda, cuda:1, or auto."""
     data_dir: Path | None = None
@@ -64,7 +74,13 @@ def run(words: Sequence[str]) -> None:
     for name in ("steps", "micro_batches"):
         if getattr(order, name) < 1:
             raise ValueError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(order, name)}")
+    if order.figure is not None:
+        if not order.curve:
+            raise ValueError("--figure draws the curves of --curve: add it")
+        check_figure(order.figure)
     device = choose_device(order.device)
+    if order.curve:
+        return _curve(replace(order.recipe.applied(recipe), epochs=1), device, order)
     with stages() as watch:
         steps = measure(
             replace(order.recipe.applied(recipe), epochs=1),
@@ -78,6 +94,17 @@ def run(words: Sequence[str]) -> None:
     _show(steps)
     if order.json is not None:
         write_json(order.json, to_json(steps))
+
+
+def _curve(recipe: Recipe, device: torch.device, order: MeasureArguments) -> None:
+    """Measure and show the curves of memory over time."""
+    with stages() as watch:
+        found = memory_curve(recipe, device, data_dir=order.data_dir, steps=order.steps, watch=watch)
+    show_curve(found)
+    if order.json is not None:
+        write_json(order.json, to_json(found))
+    if order.figure is not None:
+        write_figure(found, order.figure)
 
 
 def _show(steps: MeasuredSteps) -> None:

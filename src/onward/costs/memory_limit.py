@@ -1,19 +1,26 @@
 """Training within a limit of memory: the settings that fit, found by measuring a step of each."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from statistics import median
 
 import torch
 
 from onward.core import Learner, LocalTrainer, TrainerSettings
+from onward.costs.step_benchmark import interleave
 from onward.data import Batch, Splits, as_floats
-from onward.measure import MemoryMeter, memory_floor
+from onward.measure import MemoryMeter, clock, memory_floor
 from onward.recipes import Recipe
 from onward.runs.model import prepared
 from onward.training.process import is_out_of_memory
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _MOST = 2.0**63  # bytes
+_TIMED = 2  # ways of a kind: more and more pieces hardly become faster again
+_STEPS = 3  # timed steps of each
+_CLEARLY = 0.95  # of the time: less of a difference is not worth more pieces
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ def parse_bytes(text: str) -> int:
 
 
 def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
-    """List the settings to try, the fastest first: more and more pieces, then recomputing where it helps."""
+    """List the settings to try, the recipe's first: more and more pieces, then recomputing where it helps."""
     given = recipe.trainer
     pieces = [given.micro_batches]
     while 2 * pieces[-1] <= recipe.batch_size:
@@ -53,11 +60,13 @@ def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
 
 
 def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -> Fitting:
-    """Return the recipe's settings with the fewest micro-batches whose step holds at most `limit` bytes of tensors.
+    """Return the fastest settings whose step holds at most `limit` bytes of tensors; the recipe's own if they fit.
 
-    Where a span has several blocks, recomputing is tried next. Libraries and the data set come on top of the limit. An
-    order of span after span would save nothing: weights and optimizer state of all blocks exist at its end as well.
-    Micro-batches change no gradient, but batch normalization sees smaller batches. Raises ValueError if nothing fits.
+    Else two, four, eight, ... times as many micro-batches are measured, where a span has several blocks also with
+    recomputing. Of each kind, the two with the fewest pieces that fit are timed in turn; what is less than 5 % faster
+    does not count as faster. Libraries and the data set come on top of the limit. An order of span after span would
+    save nothing: weights and optimizer state of all blocks exist at its end as well. Micro-batches change no gradient,
+    but batch normalization sees smaller batches. Raises ValueError if nothing fits.
     """
     learner = prepared(recipe, data, device)
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
@@ -65,21 +74,47 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     trainer = LocalTrainer(learner, replace(recipe.trainer, micro_batches=1))
     for turn in range(len(learner.turns)):
         trainer.step(batch[0][:2], batch[1][:2], step=turn)  # optimizer state exists from now on
+    own, *others = ways(recipe, learner)
     tried: list[Fitting] = []
-    for k, settings in enumerate(ways(recipe, learner)):
+    for settings in (own, *others):
+        kind = [each for each in tried if each.settings.recompute == settings.recompute and each.peak <= limit]
+        if len(kind) == _TIMED:
+            continue
         trainer.settings = settings
         try:
             peak = _peak(trainer, batch)
         except ValueError:
-            if k == 0:
+            if settings is own:
                 raise
             continue  # batch normalization refuses a piece of one image
         if peak is None:
             continue
         tried.append(Fitting(settings, peak))
-        if peak <= limit:
+        if settings is own and peak <= limit:
             return tried[-1]
-    raise ValueError(_too_much(tried, limit, trainer, batch))
+    within = [each for each in tried if each.peak <= limit]
+    if not within:
+        raise ValueError(_too_much(tried, limit, trainer, batch))
+    return _fastest(within, trainer, batch)
+
+
+def _fastest(within: Sequence[Fitting], trainer: LocalTrainer, batch: Batch) -> Fitting:
+    """Return the first of those that take about the least time."""
+    if len(within) == 1:
+        return within[0]
+    timed = interleave([partial(_seconds, each.settings, trainer, batch) for each in within], _STEPS)
+    seconds = [median(times) for times in timed]
+    return next(each for each, time in zip(within, seconds, strict=True) if _CLEARLY * time <= min(seconds))
+
+
+def _seconds(settings: TrainerSettings, trainer: LocalTrainer, batch: Batch) -> float:
+    """Time a step of every turn."""
+    trainer.settings = settings
+    read = clock(trainer.learner.device)
+    before = read()
+    for turn in range(len(trainer.learner.turns)):
+        trainer.step(*batch, step=turn)
+    return read() - before
 
 
 def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Batch) -> str:

@@ -80,12 +80,16 @@ class StepBenchmark:
         self.learner = prepared(own, data, device)
         self.trainer = LocalTrainer(self.learner, variant.trainer, seed=recipe.seed)
         self.read = clock(device)
-        self.steps = count()
+        self.taken = 0
         self.turns = range(len(self.learner.turns))
         self.batches = _batches(recipe, data, device)
 
     def step(self) -> None:
-        self.trainer.step(*next(self.batches), step=next(self.steps))
+        self._take(next(self.batches))
+
+    def _take(self, batch: Batch) -> None:
+        self.trainer.step(*batch, step=self.taken)
+        self.taken += 1
 
     def seconds(self) -> float:
         """Time one step, from asking for the batch until the device is done; the mean, where spans take turns."""
@@ -96,14 +100,14 @@ class StepBenchmark:
 
     def memory(self) -> StepMemory:
         """Take a step of each turn under the memory meter, and return the memory of the largest."""
-        for _ in self.turns:
+        while self.taken < len(self.turns):
             self.step()  # all optimizer state exists from now on
         return max((self._metered() for _ in self.turns), key=lambda memory: memory.peak)
 
     def _metered(self) -> StepMemory:
         batch = next(self.batches)
         with MemoryMeter(self.trainer, batch) as meter:
-            self.trainer.step(*batch, step=next(self.steps))
+            self._take(batch)
         largest = [held for held in meter.largest if held.category not in ("parameters", "optimizer")]
         floor = memory_floor(self.trainer, *batch).total
         return StepMemory(meter.peak, meter.by_category, tuple(largest[:10]), floor)
