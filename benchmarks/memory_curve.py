@@ -34,37 +34,37 @@ def main() -> None:
             continue
         recipe = subject(name, batch_size=128 if order.whole else IMAGES[name], quick=order.quick)
         assert recipe is not None
-        found = memory_curve(
+        curve = memory_curve(
             replace(recipe, name=name),
             order.device,
             data_dir=Path("no-data-needed"),
             steps=order.steps,
             read=read,
         )
-        own = rows(found)
+        own = rows(curve)
         show(title, own)
         known = [row for row in known if row["net"] != name] + own
         file("memory_curve", order, title, known)
 
 
-def rows(found: MemoryCurve) -> list[dict[str, object]]:
+def rows(curve: MemoryCurve) -> list[dict[str, object]]:
     """Return a row for each point; those of backprop also state what the method needs beside it, None: not reached."""
-    ways: list[tuple[str, CurvePoint]] = [(found.method, point) for point in found.own]
-    ways += [("backprop", point) for point in found.backprop]
-    whole = found.backprop[0]
+    ways: list[tuple[str, CurvePoint]] = [(curve.method, point) for point in curve.own]
+    ways += [("backprop", point) for point in curve.backprop]
+    whole = curve.backprop[0]
     return [
         {
-            "net": found.recipe,
+            "net": curve.recipe,
             "trained_by": name,
-            "images": found.batch_size,
+            "images": curve.batch_size,
             "micro_batches": point.micro_batches,
             "recompute": point.recompute,
             "peak_mb": point.peak / 1e6,
             "seconds": point.seconds,
             "of_backprops_memory": point.peak / whole.peak,
             "of_backprops_time": point.seconds / whole.seconds,
-            "memory_at_its_time": found.memory_at_time_of(point) if name == "backprop" else None,
-            "time_at_its_memory": found.time_at_memory_of(point) if name == "backprop" else None,
+            "memory_at_its_time": curve.memory_at_time_of(point) if name == "backprop" else None,
+            "time_at_its_memory": curve.time_at_memory_of(point) if name == "backprop" else None,
         }
         for name, point in ways
     ]

@@ -99,12 +99,12 @@ def run(words: Sequence[str]) -> None:
 def _curve(recipe: Recipe, device: torch.device, order: MeasureArguments) -> None:
     """Measure and show the curves of memory over time."""
     with stages() as watch:
-        found = memory_curve(recipe, device, data_dir=order.data_dir, steps=order.steps, watch=watch)
-    show_curve(found)
+        curve = memory_curve(recipe, device, data_dir=order.data_dir, steps=order.steps, watch=watch)
+    show_curve(curve)
     if order.json is not None:
-        write_json(order.json, to_json(found))
+        write_json(order.json, to_json(curve))
     if order.figure is not None:
-        write_figure(found, order.figure)
+        write_figure(curve, order.figure)
 
 
 def _show(steps: MeasuredSteps) -> None:

@@ -8,32 +8,32 @@ from onward.plots import Line, SeriesStyle, curves, svg
 from onward.screen import say
 
 
-def show_curve(found: MemoryCurve) -> None:
+def show_curve(curve: MemoryCurve) -> None:
     """Print both curves, and beside each point of backprop what the method needs at that time and that memory."""
-    say(f"{found.recipe}, {found.batch_size} images of {found.data}, {found.precision}")
-    whole = found.backprop[0]
+    say(f"{curve.recipe}, {curve.batch_size} images of {curve.data}, {curve.precision}")
+    whole = curve.backprop[0]
     heads = ["", "MB", "of backprop", "seconds", "of backprop", "memory at its time", "time at its memory"]
-    rows = [(f"{found.method}, {point}", [*_numbers(point, whole), "", ""]) for point in found.own]
-    for point in found.backprop:
-        beside = [_ratio(found.memory_at_time_of(point)), _ratio(found.time_at_memory_of(point))]
+    rows = [(f"{curve.method}, {point}", [*_numbers(point, whole), "", ""]) for point in curve.own]
+    for point in curve.backprop:
+        beside = [_ratio(curve.memory_at_time_of(point)), _ratio(curve.time_at_memory_of(point))]
         rows.append((f"backprop, {point}", [*_numbers(point, whole), *beside]))
-    show_table(f"peak memory of a step over its time; last columns: {found.method} over this row", heads, rows)
-    tell(verdict(found))
+    show_table(f"peak memory of a step over its time; last columns: {curve.method} over this row", heads, rows)
+    tell(verdict(curve))
 
 
-def verdict(found: MemoryCurve) -> str:
+def verdict(curve: MemoryCurve) -> str:
     """Return a sentence that says which points of backprop, if any, the method does not reach."""
-    better = [point for point in front(found.backprop) if point in found.better_by_backprop]
+    better = [point for point in front(curve.backprop) if point in curve.better_by_backprop]
     if not better:
-        return f"{found.method} has a way that takes at most the memory and the time of every way of backprop."
+        return f"{curve.method} has a way that takes at most the memory and the time of every way of backprop."
     listed = "; ".join(f"{point} ({point.peak / 1e6:,.1f} MB, {point.seconds:.4f} s)" for point in better)
     return f"Backprop is the better choice where one of these is asked for: {listed}."
 
 
-def write_figure(found: MemoryCurve, path: Path) -> None:
+def write_figure(curve: MemoryCurve, path: Path) -> None:
     """Draw both curves, seconds over megabytes, as SVG. Raises ValueError for another kind of file."""
     check_figure(path)
-    sides = [(found.method, found.own, False), ("backprop", found.backprop, True)]
+    sides = [(curve.method, curve.own, False), ("backprop", curve.backprop, True)]
     lines = [
         Line(SeriesStyle(name, 0, control), tuple((p.peak / 1e6, p.seconds) for p in front(points)))
         for name, points, control in sides
