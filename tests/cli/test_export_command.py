@@ -1,6 +1,7 @@
 """The command line: export, and what can be done with an exported model."""
 
 import json
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,10 @@ import pytest
 from PIL import Image
 
 from onward.cli import main
+from onward.cli.arguments import parse
+from onward.cli.export import ExportArguments, _learning
+from onward.export import Learning
+from onward.export.page import LESSONS
 from onward.parts.inference.scores import BestRange
 from onward.runs import load_model, save_model
 from onward.storage.files import read_json
@@ -75,6 +80,51 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run: str, capsys: pytest.C
         assert len(lines) == 1 and says in lines[0]
     assert not Path("small").exists()
     assert read_json(Path(run) / "model.json") == before
+
+
+STEP_FLAGS = (
+    ["--optimizer", "sgd"],
+    ["--momentum", "0"],
+    ["--weight-decay", "0.1"],
+    ["--batch-size", "1"],
+    ["--without-dropout"],
+)
+
+
+@pytest.mark.parametrize("words", STEP_FLAGS, ids=lambda words: words[0])
+@pytest.mark.parametrize("format", ["onward", "torch", "onnx", "c", "js", "module"])
+def test_a_setting_of_a_step_without_a_step_is_refused(
+    format: str, words: list[str], capsys: pytest.CaptureFixture[str]
+):
+    assert main(["export", "run", "--out", "small", "--format", format, *words]) == 2
+    remedy = f"--format {format} has none" if format in ("onward", "module") else "add --learning"
+    assert f"{words[0]}: a setting of the training step; {remedy}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words", [["--learning"], ["--format", "page", "--optimizer", "adamw"]], ids=["default", "page"]
+)
+def test_momentum_is_refused_for_adamw(words: list[str], capsys: pytest.CaptureFixture[str]):
+    format = [] if "--format" in words else ["--format", "c"]
+    assert main(["export", "run", "--out", "small", "--momentum", "0.5", *format, *words]) == 2
+    assert "--momentum 0.5 is a setting of sgd: take --optimizer sgd" in capsys.readouterr().err
+
+
+def test_every_setting_of_a_step_is_a_flag_and_reaches_the_step():
+    given = ["--format", "c", "--learning", *(word for words in STEP_FLAGS for word in words)]
+    order = parse(ExportArguments, "export", ["run", "--out", "small", *given])
+    assert _learning(order) == Learning("sgd", 0.0, 0.1, 1, without_dropout=True)
+    assert {words[0].removeprefix("--").replace("-", "_") for words in STEP_FLAGS} == {f.name for f in fields(Learning)}
+
+
+def test_a_page_learns_as_it_does_unless_told_otherwise():
+    page = ["run", "--out", "small", "--format", "page"]
+    for words, expected in (
+        ([], LESSONS),
+        (["--learning"], LESSONS),
+        (["--batch-size", "4", "--momentum", "0.5"], replace(LESSONS, batch_size=4, momentum=0.5)),
+    ):
+        assert _learning(parse(ExportArguments, "export", [*page, *words])) == expected
 
 
 def test_an_exported_model_is_no_run_to_resume(run: str, capsys: pytest.CaptureFixture[str]):

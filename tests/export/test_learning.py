@@ -1,5 +1,6 @@
 """The training step leaves onward: it makes the same weights as the trainer, in every runtime."""
 
+import ctypes
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,13 +8,16 @@ import pytest
 import torch
 from exports import EVERY, NETS, compiled, each, in_node, toy_images, trained, written
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from onward.algorithms import HCLFF, CwComp, DeeperForward, ForwardForward, MonoForward, PredSim, Trifecta
 from onward.core import LocalTrainer
 from onward.data import DataSettings, load
 from onward.export import Learning, Model, Step, export, model_of, trace_step
-from onward.nets import MLP, CaFoCNN, TinyCNN
+from onward.export.draws import Draw, kept_units
+from onward.nets import MLP, VGG8, CaFoCNN, TinyCNN
+from onward.nets.dropout import Dropout
+from onward.nets.relu_dropout import ReluDropout
 from onward.runs import save_model, spec_for
 
 DATA = toy_images()
@@ -228,9 +232,136 @@ def test_a_method_that_draws_views_is_refused_by_name(algorithm):
         trace_step(trained(algorithm, NETS["MLP"], DATA), Learning())
 
 
-def test_dropout_is_refused_by_name():
-    with pytest.raises(ValueError, match=r"blocks\.0\.body\.1 drops units with probability 0\.2.*--without-dropout"):
-        trace_step(trained(MonoForward(), TinyCNN(width=3), DATA), Learning())
+class _Dropouts:
+    """Gives the trainer's dropout, draw after draw, units to keep."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch):
+        self.units: list[Tensor] = []
+        monkeypatch.setattr("onward.nets.dropout._kept", self._next)
+
+    def _next(self, x: Tensor, p: float) -> Tensor:
+        kept = self.units.pop(0) > 0
+        assert kept.shape == x.shape
+        return kept
+
+
+_DROPS = [
+    pytest.param(DeeperForward(), TinyCNN(width=3), id="dropout-behind"),
+    pytest.param(MonoForward(), VGG8(width=4), id="dropout-in-front", marks=pytest.mark.slow),
+    pytest.param(PredSim(), TinyCNN(width=3), id="auxiliary", marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "net"), _DROPS)
+def test_a_step_takes_which_units_dropout_keeps(algorithm, net, monkeypatch: pytest.MonkeyPatch):
+    model, learning, dropouts = trained(algorithm, net, DATA), Learning(batch_size=6), _Dropouts(monkeypatch)
+    step = trace_step(model, learning)
+    assert len(step.draws) >= 3 and {draw.keep for draw in step.draws} <= {0.8, 0.9}
+    trainer, state = _trainer(model, learning), list(step.state.values())
+    for number in (1, 2):
+        units = kept_units(step.draws, seed=7, step=number)
+        dropouts.units = list(units)
+        losses = trainer.step(IMAGES, LABELS, step=number)
+        assert not dropouts.units, "the trainer dropped less often"
+        results = step.graph(*state, IMAGES, LABELS, torch.tensor(float(number)), torch.tensor(RATE), *units)
+        state = list(results[: len(state)])
+        torch.testing.assert_close(torch.stack(results[len(state) :]), losses, **CLOSE)
+    _assert_same_weights(dict(zip(step.state, state, strict=True)), model)
+
+
+def _body(model: Model, block: int) -> nn.Sequential:
+    body = model.learner.blocks[block].body
+    assert isinstance(body, nn.Sequential)
+    return body
+
+
+def _with_dropout() -> Model:
+    """Return a small model whose blocks drop units in two ways."""
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    first, second = _body(model, 0), _body(model, 1)
+    first.append(Dropout(0.2))
+    assert isinstance(second[-1], nn.ReLU)
+    second[-1] = ReluDropout(0.25)
+    model.learner.eval()
+    return model
+
+
+def test_c_draws_which_units_dropout_keeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    model, learning, dropouts = _with_dropout(), Learning(batch_size=6), _Dropouts(monkeypatch)
+    draws = trace_step(model, learning).draws
+    library = compiled(written(model, tmp_path, "c", learning), 3)
+    ctypes.c_uint32.in_dll(library.code, "onward_seed").value = 0xFFFFFFF9
+    trainer = _trainer(model, learning)
+    for number in (1, 2):
+        dropouts.units = kept_units(draws, seed=0xFFFFFFF9, step=number)
+        loss = trainer.step(IMAGES, LABELS, step=number).sum().item()
+        assert library.learn(IMAGES, LABELS, RATE) == pytest.approx(loss, abs=1e-5)
+    torch.testing.assert_close(library.scores(IMAGES), model.learner.predict_scores(IMAGES), **CLOSE)
+
+
+def test_javascript_draws_which_units_dropout_keeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    model, learning, dropouts = _with_dropout(), Learning(batch_size=6), _Dropouts(monkeypatch)
+    draws = trace_step(model, learning).draws
+    folder = written(model, tmp_path, "js", learning)
+    with (folder / "model.mjs").open("a") as script:
+        script.write("setSeed(0xfffffff9);\n")
+    results = in_node(folder, IMAGES, [(IMAGES, LABELS, RATE)] * 2)
+    trainer = _trainer(model, learning)
+    for number in (1, 2):
+        dropouts.units = kept_units(draws, seed=0xFFFFFFF9, step=number)
+        losses = trainer.step(IMAGES, LABELS, step=number)
+        torch.testing.assert_close(torch.tensor(results["losses"][number - 1]), losses, **CLOSE)
+    torch.testing.assert_close(torch.tensor(results["scores"]), model.learner.predict_scores(IMAGES), **CLOSE)
+
+
+@pytest.mark.slow
+def test_onnx_takes_which_units_dropout_keeps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    onnxruntime = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
+    model, learning, dropouts = _with_dropout(), Learning("sgd", batch_size=6), _Dropouts(monkeypatch)
+    draws = trace_step(model, learning).draws
+    folder = written(model, tmp_path, "onnx", learning)
+    session = onnxruntime.InferenceSession(folder / "step.onnx")
+    dropouts.units = kept_units(draws, seed=7, step=1)
+    given = {**load_file(folder / "state.safetensors"), "images": IMAGES, "labels": LABELS}
+    given |= {"step": torch.tensor(1.0), "learning_rate": torch.tensor(RATE)}
+    given |= {draw.name: units for draw, units in zip(draws, dropouts.units, strict=True)}
+    names = [f"loss.{k}" for k in range(len(model.learner.turns[0]))]
+    taken = {each.name for each in session.get_inputs()}
+    assert {"kept.0", "kept.1"} <= taken
+    results = session.run(names, {name: value.numpy() for name, value in given.items() if name in taken})
+    losses = torch.tensor([float(loss) for loss in results])
+    torch.testing.assert_close(losses, _trainer(model, learning).step(IMAGES, LABELS, step=0), **CLOSE)
+
+
+def test_draws_keep_the_share_that_they_name():
+    draws = (Draw("kept.0", (40, 50), 0.8), Draw("kept.1", (40, 50), 0.5))
+    steps = [kept_units(draws, seed=3, step=step) for step in range(1, 6)]
+    for k, draw in enumerate(draws):
+        assert torch.stack([units[k] for units in steps]).mean().item() == pytest.approx(draw.keep, abs=0.015)
+    assert not torch.equal(steps[0][0], steps[1][0])
+    together = ((steps[0][0] == 0) & (steps[0][1] == 0)).float().mean().item()
+    assert together == pytest.approx(0.2 * 0.5, abs=0.025), "draws of two modules are not independent"
+
+
+def test_another_draw_than_dropout_is_refused_by_name():
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    _body(model, 1).append(nn.RReLU())
+    with pytest.raises(ValueError, match=r"^MonoForward cannot learn outside.*draws at random by aten\.rrelu"):
+        trace_step(model, Learning())
+
+
+@pytest.mark.slow
+def test_dropout_as_a_function_is_an_input_too():
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    _body(model, 1).append(_Function())
+    (draw,) = trace_step(model, Learning(batch_size=6)).draws
+    assert (draw.shape, draw.keep) == ((6, 12), 0.75)
+
+
+class _Function(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.dropout(x, 0.25, self.training)
 
 
 def test_a_step_without_the_dropout_is_that_of_a_network_without():

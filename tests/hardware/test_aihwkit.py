@@ -37,7 +37,8 @@ def _learner():
     return spec_for(MonoForward(), MLP(width=WIDTH, depth=2), data).build(seed=0)
 
 
-def _of_body(module: torch.nn.Module) -> torch.nn.Linear:
+def _of_body(module: object) -> torch.nn.Linear:
+    assert isinstance(module, torch.nn.Module)
     (linear,) = (part for part in module.modules() if isinstance(part, torch.nn.Linear))
     return linear
 
@@ -72,11 +73,12 @@ def _on_a_tile(weight: Tensor, noise_model, seconds: float | None) -> Tensor:
 
 def _on_a_chip(learner, device: str) -> Tensor:
     """Return the same weights on chips of onward, as the learner's first body reads them when it computes."""
-    read, linear = [], _of_body(learner.blocks[0].body)
+    read, body = [], learner.blocks[0].body
+    linear = _of_body(body)
     hook = linear.register_forward_pre_hook(lambda module, _: read.append(module.weight.detach().clone()))
     for seed in range(WRITES):
         with noisy(learner, preset(device).noises, seed=seed), torch.no_grad():
-            learner.blocks[0].body(torch.rand(1, 1, 8, 8))
+            body(torch.rand(1, 1, 8, 8))
     hook.remove()
     return torch.stack(read)
 

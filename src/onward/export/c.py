@@ -44,12 +44,15 @@ _LEARNING_HEADER = """
 /* All that learning changes: to save and load it is to copy these. */
 extern float onward_weights[ONWARD_WEIGHTS];
 {moments_line}extern float onward_steps;
-
+{seed_line}
 /* One training step on ONWARD_BATCH images and labels (0 to ONWARD_CLASSES - 1); returns the sum of all losses. */
 float onward_learn(const float *images, const int32_t *labels, float learning_rate);
 float onward_learn_uint8(const uint8_t *images, const int32_t *labels, float learning_rate);
 float onward_learn_int8(const int8_t *images, const int32_t *labels, float learning_rate);
 """
+_SEED_LINE = (
+    "/* Of this seed and the number of the step, dropout draws which units it keeps. */\nextern uint32_t onward_seed;\n"
+)
 _BEGIN = """/* Written by onward. */
 #include "model.h"
 #include <math.h>
@@ -80,6 +83,18 @@ static inline float RELU(float a) { return a > 0.0f ? a : 0.0f; }
 static inline float MAX(float a, float b) { return a > b ? a : b; }
 static inline float MIN(float a, float b) { return a < b ? a : b; }
 static inline float SIGN(float a) { return a > 0.0f ? 1.0f : a < 0.0f ? -1.0f : 0.0f; }
+"""
+_DRAWS = """
+uint32_t onward_seed;
+static uint32_t drawn;
+static inline uint32_t mixed(uint32_t a) {
+  a = (a ^ (a >> 16)) * 0x85ebca6bu;
+  a = (a ^ (a >> 13)) * 0xc2b2ae35u;
+  return a ^ (a >> 16);
+}
+static inline float KEPT(int unit, uint32_t least) {
+  return mixed(drawn + (uint32_t)unit * 0x9e3779b9u) >> 8 >= least ? 1.0f : 0.0f;
+}
 """
 _END = """
 int onward_best(const float *scores) {
@@ -135,6 +150,7 @@ def _header(result: Plain) -> str:
             weights=sum(w.size for w in result.weights.values()),
             moments=moments,
             moments_line="extern float onward_moments[ONWARD_MOMENTS];\n" if moments else "",
+            seed_line=_SEED_LINE if result.draws else "",
         )
     return _HEADER.format(
         name=result.model.name.replace("*/", ""),
@@ -150,7 +166,7 @@ def _source(result: Plain) -> str:
     parts = [_BEGIN, _names(result.model.spec.class_names), _memory(result)]
     parts.append(_function("void onward_scores(const float *image, float *scores)", result.scores))
     if result.step is not None:
-        parts.append(_learn(result))
+        parts += [_DRAWS, _learn(result)] if result.draws else [_learn(result)]
     batch = result.learning.batch_size if result.learning is not None else 1
     parts.append(_END.replace("INPUTS", str(batch)))
     return "\n".join([*parts, _LEARNING_END if result.step is not None else ""])
@@ -210,6 +226,7 @@ def _learn(result: Plain) -> str:
         "  step[0] = ++onward_steps;",
         "  rate[0] = learning_rate;",
         "  (void)step;",
+        *(["  drawn = mixed(mixed(onward_seed) ^ (uint32_t)onward_steps);"] if result.draws else []),
     ]
     after = f"  return {' + '.join(f'{name}[0]' for name in losses) or '0.0f'};"
     head = "float onward_learn(const float *images, const int32_t *given, float learning_rate)"

@@ -42,11 +42,15 @@ from safetensors.torch import load_file
 
 step = torch.export.load("step.pt2").module()
 *state, loss = step(*state, images, labels, torch.tensor(1.0), torch.tensor(1e-3))  # step 1, learning rate
-```""",
+```
+
+Of a network with dropout it takes further arguments: for each dropout, 1 for a unit that stays and 0 for one that is
+dropped.""",
     "onnx": """`step.onnx` and `scores.onnx` are functions: they change nothing, and take and return the state,
 which begins as `state.safetensors`. Every state `NAME` goes in and comes out as `new.NAME`; a loss for every span
 comes out beside
-(`loss.0`, ...). `step` counts from 1.""",
+(`loss.0`, ...). `step` counts from 1. Of a network with dropout, `kept.0` and so on are further inputs of `step.onnx`:
+1 for a unit that stays, 0 for one that is dropped.""",
     "c": """```c
 float loss = onward_learn(images, labels, 1e-3f); /* ONWARD_BATCH images; weights change where they stand */
 ```

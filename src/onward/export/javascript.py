@@ -51,6 +51,19 @@ export function setState(kept) {{
   steps = kept.steps;
 }}
 """
+_DRAWS = """
+let seed = 0, drawn = 0;
+/** Of this seed and the number of the step, dropout draws which units it keeps. */
+export function setSeed(number) {
+  seed = number >>> 0;
+}
+function mixed(a) {
+  a = Math.imul(a ^ (a >>> 16), 0x85ebca6b);
+  a = Math.imul(a ^ (a >>> 13), 0xc2b2ae35);
+  return (a ^ (a >>> 16)) >>> 0;
+}
+const KEPT = (unit, least) => (mixed((drawn + Math.imul(unit, 0x9e3779b9)) >>> 0) >>> 8 >= least ? 1 : 0);
+"""
 _SCORES = "/** Scores of one image, the higher the likelier: pixels in [0, 1], channel by channel, row by row. */"
 _BLOCKS = """{scores}
 export const scores = (image) => readings(image).scores;
@@ -127,5 +140,8 @@ def _learn(result: Plain) -> str:
     losses = losses_of(result.step)
     before = "\n".join(f"  const {name} = [0];" for name in losses)
     before += "\n  const step = [++steps], rate = [learningRate];"
+    if result.draws:
+        before += "\n  drawn = mixed(mixed(seed) ^ steps);"
     after = f"  return [{', '.join(f'{name}[0]' for name in losses)}];"
-    return _function(f"{_LEARN}\nexport function learn(images, labels, learningRate)", result.step, before, after)
+    head = f"{_DRAWS if result.draws else ''}{_LEARN}\nexport function learn(images, labels, learningRate)"
+    return _function(head, result.step, before, after)

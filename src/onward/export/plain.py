@@ -1,6 +1,7 @@
 """A model, and its step, as plain loops over named arrays, from which the C and JavaScript files are written."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,11 +11,12 @@ from torch.export.graph_signature import InputKind
 from torch.fx import GraphModule, Node
 
 from onward.export.decompositions import decompositions
+from onward.export.draws import Draw
 from onward.export.gathering import ALL_OPERATORS
 from onward.export.loops import Dialect, Writer, write_graph
 from onward.export.program import Model, quiet, tensor_of, trace
 from onward.export.step import Learning, Step, trace_step
-from onward.export.values import Arena, Statement, Value, held
+from onward.export.values import Arena, Index, Statement, Value, held, linear, plus
 
 
 @dataclass
@@ -42,6 +44,8 @@ class Plain:
     names: dict[str, str] = field(default_factory=dict)
     blocks: int = 0
     """Blocks with scores as further outputs."""
+    draws: bool = False
+    """Whether a step draws which units dropout keeps."""
 
     @property
     def working(self) -> int:
@@ -64,7 +68,7 @@ def plain(model: Model, dialect: Dialect, learning: Learning | None = None, *, b
         _name_state(result, step)
     result.scores = _scores(result, dialect, blocks)
     if step is not None:
-        result.step = _step(result, step, dialect)
+        result.step, result.draws = _step(result, step, dialect), bool(step.draws)
     return result
 
 
@@ -126,7 +130,8 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
     graph, changing = step.graph.graph, {name: short for short, name in result.names.items()}
     placeholders = [node for node in graph.nodes if node.op == "placeholder"]
     arrays = [changing.get(name, "nothing") for name in step.state] + ["images", "labels", "step", "rate"]
-    inputs = {n: held(a, n.meta["val"].shape) for n, a in zip(placeholders, arrays, strict=True)}
+    inputs = {n: held(a, n.meta["val"].shape) for n, a in zip(placeholders, arrays, strict=False)}
+    inputs |= dict(zip(placeholders[len(arrays) :], _kept(step.draws), strict=True))
     inputs |= _constants(result, step.graph)
     (output,) = (node for node in graph.nodes if node.op == "output")
     outputs, writer = {}, Writer(dialect)
@@ -143,6 +148,19 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
         outputs[result_node] = target
     write_graph(graph, inputs, outputs, ALL_OPERATORS, writer)
     return Routine(writer.statements, writer.arena())
+
+
+def _kept(draws: tuple[Draw, ...]) -> list[Value]:
+    """Return which units stay, computed where it is read: no array holds it."""
+    values, first = [], 0
+    for draw in draws:
+        values.append(Value(draw.shape, _is_kept(draw, first), cheap=True))
+        first += values[-1].size
+    return values
+
+
+def _is_kept(draw: Draw, first: int) -> Callable[[Index], str]:
+    return lambda index: f"KEPT({plus(linear(index, draw.shape), first)}, {draw.least})"
 
 
 def losses_of(step: Routine) -> list[str]:

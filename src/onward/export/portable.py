@@ -45,14 +45,14 @@ def write_onnx(model: Model, folder: Path, learning: Learning | None) -> None:
         return
     step = trace_step(model, learning)
     losses = [f"loss.{k}" for k in range(step.spans)]
-    inputs = [*step.state, "images", "labels", "step", "learning_rate"]
+    inputs = [*step.state, "images", "labels", "step", "learning_rate", *(draw.name for draw in step.draws)]
     _save_onnx(step_program(step), folder / "step.onnx", inputs, [*(f"new.{n}" for n in step.state), *losses], model)
     _save_onnx(scores_of_state(model, step), folder / "scores.onnx", [*read_state(model), "images"], ["scores"], model)
     write_state(step, folder)
 
 
 def step_program(step: Step) -> ExportedProgram:
-    """Return the step as a program of the state, then images, labels, step and learning rate."""
+    """Return the step as a program of the state, then images, labels, step, learning rate and kept units."""
     return torch.export.export(step.graph, (*step.state.values(), *step.example))
 
 

@@ -1,23 +1,19 @@
 """The training step as a pure function: new weights and state from old ones and a batch, by the trainer itself."""
 
-import copy
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from onward.core import Count, Learner, LocalTrainer, NonNegative, ShareBelowOne, TrainerSettings, check_fields
 from onward.export.decompositions import decompositions
+from onward.export.draws import Draw, take_draws, with_torch_dropout, without_dropout
 from onward.export.program import Model, quiet
-from onward.nets.dropout import Dropout
-from onward.nets.relu_dropout import ReluDropout
-
-_DROPOUTS = (Dropout, ReluDropout, nn.Dropout, nn.Dropout2d)
 
 
 @dataclass(frozen=True)
@@ -36,7 +32,7 @@ class Learning:
     batch_size: Count = 1
     """Images of a step."""
     without_dropout: bool = False
-    """Learn without the dropout that a network was trained with; a step that is exported cannot draw."""
+    """Learn without the dropout that a network was trained with."""
 
     def __post_init__(self):
         check_fields(self)
@@ -62,9 +58,9 @@ class Learning:
 class Step:
     """A traced step, as a graph of functions that change nothing.
 
-    Its inputs are the state, then images, labels, step (from 1) and learning rate; its results are the new state, then
-    the loss of every span. `state` gives the values to begin with: weights and statistics by their name in the model,
-    what the optimizer keeps by `first_moment.NAME` and so on.
+    Its inputs are the state, then images, labels, step (from 1) and learning rate, then which units each dropout keeps;
+    its results are the new state, then the loss of every span. `state` gives the values to begin with: weights and
+    statistics by their name in the model, what the optimizer keeps by `first_moment.NAME` and so on.
     """
 
     graph: GraphModule
@@ -72,40 +68,43 @@ class Step:
     example: tuple[Tensor, ...]
     spans: int
     learning: Learning
+    draws: tuple[Draw, ...] = ()
 
 
 def trace_step(model: Model, learning: Learning) -> Step:
     """Trace one training step of all spans. Raises ValueError, by name, for a method that one step cannot hold."""
-    if learning.without_dropout:
-        model = replace(model, learner=_without_dropout(model.learner))
     check_learnable(model)
-    learner, size, training = model.learner, learning.batch_size, model.learner.training
+    learner, size = (
+        (without_dropout if learning.without_dropout else with_torch_dropout)(model.learner),
+        learning.batch_size,
+    )
     weights = {name: p.detach().clone() for name, p in learner.named_parameters() if name.startswith("blocks.")}
     moments = {f"{kept}.{name}": torch.zeros_like(w) for kept in learning.kept for name, w in weights.items()}
     buffers = {name: b.detach().clone() for name, b in learner.named_buffers() if name.startswith("blocks.")}
     state = {**weights, **moments, **buffers}
     images = torch.rand(size, *model.spec.shape, generator=torch.Generator().manual_seed(0))
     example = (images, torch.arange(size) % len(model.spec.class_names), torch.tensor(1.0), torch.tensor(1e-3))
-    pure = _PureStep(learner, learning, list(weights), list(buffers))
-    learner.train()
-    try:
-        with quiet():
-            graph = _traced(pure, state, example)
-    finally:
-        learner.train(training)
-    return Step(graph, state, example, len(learner.turns[0]), learning)
+    pure = _PureStep(learner.train(), learning, list(weights), list(buffers))
+    with quiet():
+        graph, draws = _traced(pure, state, example, type(model.spec.algorithm).__name__)
+    example = (*example, *(torch.ones(draw.shape) for draw in draws))
+    return Step(graph, state, example, len(learner.turns[0]), learning, draws)
 
 
-def _traced(pure: "_PureStep", state: dict[str, Tensor], example: tuple[Tensor, ...]) -> GraphModule:
-    """Return the step without a backward pass and without writes."""
+def _traced(
+    pure: "_PureStep", state: dict[str, Tensor], example: tuple[Tensor, ...], method: str
+) -> tuple[GraphModule, tuple[Draw, ...]]:
+    """Return the step without a backward pass, without writes and with its draws as inputs."""
     inputs = (*(value.clone() for value in state.values()), *example)
     graph = make_fx(pure)(*inputs)
+    draws = take_draws(graph, method)
+    inputs = (*inputs, *(torch.ones(draw.shape) for draw in draws))
     graph = make_fx(functionalize(graph, remove="mutations"), decomposition_table=decompositions())(*inputs)
     if any(node.op == "call_function" and _writes(node) for node in graph.graph.nodes):  # as batch norm's decomposition
         graph = make_fx(functionalize(graph, remove="mutations"))(*inputs)
     graph.graph.eliminate_dead_code()
     graph.recompile()
-    return graph
+    return graph, draws
 
 
 def _writes(node: Node) -> bool:
@@ -113,7 +112,7 @@ def _writes(node: Node) -> bool:
 
 
 def check_learnable(model: Model) -> None:
-    """Raise ValueError, by name, for a method whose step draws at random, or is not the same every time."""
+    """Raise ValueError, by name, for a method whose step draws views, or is not the same every time."""
     method, learner = type(model.spec.algorithm).__name__, model.learner
     if learner.supervision.signed:
         raise ValueError(
@@ -122,22 +121,6 @@ def check_learnable(model: Model) -> None:
         )
     if len(learner.turns) > 1:
         raise ValueError(f"{method} takes turns of different spans, which one step cannot hold: leave out --learning")
-    for name, part in learner.named_modules():
-        if isinstance(part, _DROPOUTS) and part.p:
-            raise ValueError(
-                f"{name} drops units with probability {part.p:g}, which needs random draws in every step: "
-                "take --without-dropout, or leave out --learning"
-            )
-
-
-def _without_dropout(learner: Learner) -> Learner:
-    """Return a copy without dropout."""
-    learner = copy.deepcopy(learner)
-    for part in learner.modules():
-        for name, child in part.named_children():
-            if isinstance(child, _DROPOUTS):
-                setattr(part, name, nn.ReLU(inplace=True) if isinstance(child, ReluDropout) else nn.Identity())
-    return learner
 
 
 class _PureStep:
