@@ -37,8 +37,7 @@ def _learner():
     return spec_for(MonoForward(), MLP(width=WIDTH, depth=2), data).build(seed=0)
 
 
-def _of_body(module: object) -> torch.nn.Linear:
-    assert isinstance(module, torch.nn.Module)
+def _of_body(module: torch.nn.Module) -> torch.nn.Linear:
     (linear,) = (part for part in module.modules() if isinstance(part, torch.nn.Linear))
     return linear
 
@@ -74,8 +73,9 @@ def _on_a_tile(weight: Tensor, noise_model, seconds: float | None) -> Tensor:
 def _on_a_chip(learner, device: str) -> Tensor:
     """Return the same weights on chips of onward, as the learner's first body reads them when it computes."""
     read, body = [], learner.blocks[0].body
+    assert isinstance(body, torch.nn.Module)
     linear = _of_body(body)
-    hook = linear.register_forward_pre_hook(lambda module, _: read.append(module.weight.detach().clone()))
+    hook = linear.register_forward_pre_hook(lambda *_: read.append(linear.weight.detach().clone()))
     for seed in range(WRITES):
         with noisy(learner, preset(device).noises, seed=seed), torch.no_grad():
             body(torch.rand(1, 1, 8, 8))

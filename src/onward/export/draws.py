@@ -43,7 +43,7 @@ def without_dropout(learner: Learner) -> Learner:
 
 def _replaced(learner: Learner, *, dropout: bool) -> Learner:
     learner = copy.deepcopy(learner)
-    for part in learner.modules():
+    for part in list(learner.modules()):
         for name, child in part.named_children():
             if isinstance(child, _DROPOUTS):
                 kind = nn.Dropout2d if isinstance(child, nn.Dropout2d) else nn.Dropout
