@@ -16,7 +16,21 @@ KEPT = Path(__file__).with_name("api.txt")
 PAGE = Path(__file__).parent.parent / "docs" / "stability.md"
 STABLE = ("algorithms", "core", "hardware", "measure", "nets", "parts")
 """Rooms whose names and signatures change by the policy alone, beside the names of `onward` itself."""
-PROVISIONAL = ("compare", "costs", "data", "modules", "pipeline", "recipes", "results", "runs", "testing", "training")
+PROVISIONAL = (
+    "compare",
+    "costs",
+    "data",
+    "export",
+    "modules",
+    "pipeline",
+    "plots",
+    "recipes",
+    "results",
+    "runs",
+    "sklearn",
+    "testing",
+    "training",
+)
 """Rooms whose names may change with any version, with a line in the changelog."""
 _PLAIN = (int, float, str, bool, type(None))
 

@@ -22,6 +22,8 @@ from onward.runs.model import spec_for
 from onward.training import Training
 from onward.training.process import processor_set_up
 
+__all__ = ["LocalClassifier", "LocalRegressor"]
+
 _ASIDE = 0.1  # of the rows of a regression, to choose the epoch by
 _ENOUGH = 100  # rows from which on some are set aside
 _PATIENCE = 20  # epochs without a better one after which a training ends

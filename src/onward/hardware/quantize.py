@@ -133,9 +133,10 @@ class QuantizedMemory(Quantized):
 
 
 def low_precision(bits: int | None) -> tuple[Noise, ...]:
-    """Return noises that train any algorithm in integers: weights, activities and updates, all rounded stochastically.
+    """Return noises that train any algorithm in integers: weights, activities and updates.
 
-    Weights are kept on a grid and read from it; only what happens inside a body and in an optimizer is exact.
+    All are rounded stochastically except the weights that are read, which lie on the grid after the first write. Only
+    what happens inside a body and in an optimizer is exact.
     """
     return (
         QuantizedWeights(bits, power_of_two=True),  # matters until the first write; then weights are on the grid
