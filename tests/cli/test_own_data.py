@@ -103,7 +103,7 @@ def test_widths_fit_the_classes_and_sizes_each_other(folder, onward, tmp_path: P
     ("words", "message"),
     [
         (("--data",), "--data has no value"),
-        (("--method", "predsim"), "--method goes with a folder of images of your own"),
+        (("--method", "predsim"), "--method goes with images or a table of your own"),
         (("--data", "bars", "--method", "predsimm"), r"unknown method 'predsimm' (did you mean PredSim?)"),
         (("--data", "bars", "--net", "resnet"), "unknown network 'resnet' (did you mean"),
         (("--data", "nowhere"), "unknown data set 'nowhere'"),

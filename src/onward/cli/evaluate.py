@@ -42,16 +42,17 @@ def run(words: Sequence[str]) -> None:
         raise ValueError(f"--split {order.split} is one of the images of the run: leave --split or --data out")
     with stages() as watch:
         if order.data is not None:
-            recipe, count, name, names, accuracy = evaluate_others(
+            recipe, images, name, learner, accuracy = evaluate_others(
                 order.run, order.data, data_dir=order.data_dir, device=order.device, watch=watch
             )
-            _show(f"{recipe.name}, {count:,} images of {name}", accuracy, names)
+            noun = "images" if learner.input_form is None else learner.input_form.noun
+            _show(f"{recipe.name}, {len(images):,} {noun} of {name}", accuracy, learner.class_names)
             return
         recipe, data, accuracy = evaluate_again(
             order.run, split=order.split, data_dir=order.data_dir, device=order.device, watch=watch
         )
     images = getattr(data, order.split)
-    title = f"{recipe.name}, {len(images):,} {order.split} images of {data.note or data.name}"
+    title = f"{recipe.name}, {len(images):,} {order.split} {data.inputs.noun} of {data.note or data.name}"
     _show(title, accuracy, data.class_names)
 
 

@@ -1,4 +1,4 @@
-"""A recipe for a user's own folder of images: `onward train --data DIR [--method M] [--net N]`."""
+"""A recipe for a user's own images or table: `onward train --data DIR [--method M] [--net N] [--label COLUMN]`."""
 
 import os
 from collections.abc import Sequence
@@ -12,22 +12,23 @@ from onward import registry
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, MonoForward, PredSim
 from onward.cli.usage import CommandLineError
 from onward.core import TrainerSettings
-from onward.data import DataSettings, Splits, is_folder, load
+from onward.data import Columns, DataSettings, Splits, is_folder, load, table_files
 from onward.nets import Architecture, TinyCNN
 from onward.recipes import Recipe
 from onward.runs import RunFolder
 from onward.runs.model import load_model, spec_for
-from onward.screen import likely
+from onward.screen import likely, say
 
 _STEPS = 2000  # about what a small set is trained for
 _EPOCHS = (5, 60)  # the fewest and the most
 _SIDE = 32  # pixels that images of several sizes are brought to
 _WIDTH = 48  # channels, made to fit the classes where a method needs it
-_FLAGS = ("--data", "--method", "--net")
+_COLUMNS = ("--label", "--task", "--ignore")
+_FLAGS = ("--data", "--method", "--net", *_COLUMNS)
 
 
 def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Return the values of --data, --method and --net, and all other words. CommandLineError for one with none."""
+    """Return the values of --data and the flags beside it, and all other words. CommandLineError for one with none."""
     values: dict[str, str] = {}
     left: list[str] = []
     waiting = ""
@@ -51,16 +52,16 @@ def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
 
 
 def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
-    """Return a recipe for the images of a folder: a budget that suits their number, widths that suit their classes.
+    """Return a recipe for a folder of images or a table: a budget and widths that suit their number and classes.
 
     Raises ValueError for a method or a network that is not known, and as `load` does.
     """
     if "--data" not in said:
         flag = next(iter(said))
         raise CommandLineError(
-            f"{flag} goes with a folder of images of your own: onward train --data DIR {flag} {said[flag]}"
+            f"{flag} goes with images or a table of your own: onward train --data DIR {flag} {said[flag]}"
         )
-    settings = _settings(said["--data"], words)
+    settings = _settings(said, words)
     data = load(settings)
     images = data.inputs.kind == "images"
     init, method = _flag(words, "--init"), said.get("--method", "predsim" if images else "mono_forward")
@@ -84,7 +85,8 @@ def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
         epochs=max(_EPOCHS[0], min(_EPOCHS[1], -(-_STEPS // steps))),
         batch_size=batch,
     )
-    return recipe.on_other_images(settings, Path(settings.name).name.removesuffix(".npz"))
+    path = Path(settings.name)
+    return recipe.on_other_images(settings, path.stem if path.is_file() else path.name)
 
 
 def fitted_net(algorithm: Algorithm, net: Architecture, data: Splits) -> Architecture:
@@ -104,8 +106,17 @@ def fitted_net(algorithm: Algorithm, net: Architecture, data: Splits) -> Archite
     return net  # errors are raised when it is trained
 
 
-def _settings(name: str, words: Sequence[str]) -> DataSettings:
+def _settings(said: dict[str, str], words: Sequence[str]) -> DataSettings:
+    name = said["--data"]
     path = os.path.abspath(Path(name).expanduser()) if is_folder(name) else name
+    columns = _columns(said)
+    if is_folder(name) and (tables := table_files(Path(path))) is not None:
+        settled = tables.settled(columns)
+        what = "a class" if settled.task == "classes" else "a number"
+        say(f"predicts the column {settled.label}, as {what} (--label and --task choose)", error=True)
+        return DataSettings(name=path, label=settled.label, task=settled.task, ignore=settled.ignore)
+    if columns != Columns():
+        raise CommandLineError(f"{', '.join(flag for flag in _COLUMNS if flag in said)}: {name} is no table")
     size, init = _flag(words, "--data.size"), _flag(words, "--init")
     if size is None and init is not None:
         size = str(load_model(Path(init))[1].shape[-1])
@@ -118,6 +129,24 @@ def _settings(name: str, words: Sequence[str]) -> DataSettings:
             raise
         return DataSettings(name=path, size=_SIDE)
     return DataSettings(name=path)
+
+
+def as_flags(said: dict[str, str]) -> list[str]:
+    """Return the flags of a recipe for the data, and the columns of a table, that were said in short."""
+    columns = _columns(said)
+    words = ["--data.name", said["--data"]]
+    words += [] if columns.label is None else ["--data.label", columns.label]
+    words += [] if columns.task is None else ["--data.task", columns.task]
+    return [*words, "--data.ignore", *columns.ignore] if columns.ignore else words
+
+
+def _columns(said: dict[str, str]) -> Columns:
+    """Return what was said about the columns of a table."""
+    task = said.get("--task")
+    if task not in (None, "classes", "values"):
+        raise CommandLineError(f"--task is {task!r}: give classes, or values for numbers")
+    ignored = tuple(name.strip() for name in said.get("--ignore", "").split(",") if name.strip())
+    return Columns(said.get("--label"), task, ignored)
 
 
 def _flag(words: Sequence[str], flag: str) -> str | None:

@@ -11,7 +11,7 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
-from onward.cli.own_data import own_recipe, taken
+from onward.cli.own_data import as_flags, own_recipe, taken
 from onward.cli.recording import file_result, report
 from onward.cli.usage import CommandLineError, fitted
 from onward.core import Range
@@ -29,6 +29,7 @@ from onward.screen import say
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
        onward train FILE.py:RECIPE [--FLAG VALUE ...]
        onward train --data DIR [--method M] [--net N] [--init RUN]
+       onward train --data FILE.csv [--label COLUMN] [--method M] [--net N]
        onward train --resume RUN [--epochs INT]
 
 Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,
@@ -47,6 +48,9 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --workers N              processes that decode a streamed set (one per spare core)
   --log tensorboard        write the numbers of every epoch for TensorBoard too, into the run folder
   --data DIR               a folder of your images: budget, widths and name are chosen for it
+  --data FILE.csv          a table (.csv, .tsv or .parquet), or a folder with train.csv and test.csv
+  --label COLUMN           its column that is predicted; --task classes or values says as what, --ignore A,B leaves
+                           columns out
   --method M, --net N      what to train on it (predsim, TinyCNN); `onward list` shows others
   --init RUN               begin with the weights of a finished run, for the same classes or others
   --resume RUN             resume a run that was stopped; with --epochs train a finished one further
@@ -100,8 +104,8 @@ def run(words: Sequence[str]) -> None:
         return
     said, words = taken(words)
     named = bool(words) and not words[0].startswith("-")
-    if named and list(said) == ["--data"]:  # another data set for a recipe
-        words, said = [*words, "--data.name", said["--data"]], {}
+    if named and "--data" in said and not {"--method", "--net"} & said.keys():  # other data for a recipe
+        words, said = [*words, *as_flags(said)], {}
     if said and named:
         raise CommandLineError(f"{' and '.join(said)} cannot be combined with the recipe {words[0]}: leave it out")
     if any(word == "--resume" or word.startswith("--resume=") for word in words):

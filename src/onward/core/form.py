@@ -23,6 +23,13 @@ _WRITTEN = {
     "tokens": "[N, T]",
     "array": "[N, ...]",
 }
+_NOUNS: dict[Kind, str] = {
+    "images": "images",
+    "table": "rows",
+    "windows": "windows",
+    "tokens": "sequences",
+    "array": "arrays",
+}
 _FAR = 16.0  # a largest value that data in [0, 1] never have
 
 
@@ -40,6 +47,11 @@ class InputForm:
     unit: bool = False
     columns: tuple[Column, ...] = ()
     level: float = 0.0
+
+    @property
+    def noun(self) -> str:
+        """What several inputs are called."""
+        return _NOUNS[self.kind]
 
     def check(self, values: Any, what: str = "images") -> Tensor:
         """Return inputs [N, *shape] of an array, tensor or table. Raises ValueError with the value and the remedy."""

@@ -1,7 +1,7 @@
 """Image sets: named, from the user's folders or arrays, in memory or streamed; splits, augmentation and batches."""
 
 from .arguments import Data, as_data, as_splits, rows_of, weights_of
-from .array_files import array_files, rows_in
+from .array_files import array_files, inputs_to_predict, rows_in
 from .arrays import from_arrays
 from .augment import Augment, Augmentation
 from .carve import carve
@@ -16,6 +16,7 @@ from .public import KNOWN_NOTES, note_on_counts
 from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
 from .stream import Streamed
+from .table_files import Columns, labeled_rows, rows_to_predict, table_files
 
 __all__ = [
     "DATA_SETS",
@@ -24,6 +25,7 @@ __all__ = [
     "Augment",
     "Augmentation",
     "Batch",
+    "Columns",
     "Data",
     "DataSettings",
     "Images",
@@ -44,7 +46,9 @@ __all__ = [
     "from_dataset",
     "from_loader",
     "image_files",
+    "inputs_to_predict",
     "is_folder",
+    "labeled_rows",
     "load",
     "load_again",
     "local_folder",
@@ -54,5 +58,7 @@ __all__ = [
     "read_labeled",
     "rows_in",
     "rows_of",
+    "rows_to_predict",
+    "table_files",
     "weights_of",
 ]

@@ -7,7 +7,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from .arrays import from_arrays, names_of, read_rows
 from .carve import carve, warn_without_test
 from .decode import resize
 from .images import Splits
-from .samples import Samples
+from .samples import Samples, narrowed
 from .source_files import cause, stamp
 
 Split = Literal["train", "test", "validation"]
@@ -134,6 +134,29 @@ def rows_in(files: ArrayFiles, form: InputForm, task: Task, names: Sequence[str]
     return read_rows(sized, labels, form, task, names)
 
 
+def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
+    """Return inputs of the form that a training had, with or without labels beside them: of test where there is one.
+
+    Raises ValueError for inputs of another form.
+    """
+    if files.archive is None:
+        parts = files.read()
+        inputs = parts.get("test", parts["train"])[0]
+    else:
+        stored = _arrays(files.archive, lambda keys: _inputs_of(keys, files.root))
+        inputs = next(iter(stored.values()))
+    checked = form.check(inputs, str(files.root))
+    rows = checked if form.kind == "tokens" else narrowed(checked)
+    return Samples(rows, torch.zeros(len(rows)).long())
+
+
+def _inputs_of(keys: list[str], file: Path) -> list[str]:
+    if len(keys) == 1:
+        return keys
+    pairs = _keys_by_split(keys, file)
+    return [pairs.get("test", pairs["train"])[0]]
+
+
 def read_idx(file: Path) -> np.ndarray:
     """Return the array of an idx file, which may be compressed by gzip. Raises ValueError naming it."""
     stamp(file)
@@ -177,13 +200,24 @@ def _idx_files(folder: Path) -> dict[Split, tuple[Path, Path]] | None:
 
 
 def _archive(file: Path) -> dict[Split, Pair]:
+    keys_of: dict[Split, tuple[str, str]] = {}
+
+    def chosen(names: list[str]) -> list[str]:
+        keys_of.update(_keys_by_split(names, file))
+        return [key for pair in keys_of.values() for key in pair]
+
+    arrays = _arrays(file, chosen)
+    return {split: (arrays[images], _flat(arrays[labels])) for split, (images, labels) in keys_of.items()}
+
+
+def _arrays(file: Path, chosen: Callable[[list[str]], list[str]]) -> dict[str, np.ndarray]:
+    """Return the arrays that are chosen by their names. Raises ValueError naming the file and the remedy."""
     stamp(file)
     if not zipfile.is_zipfile(file):
         raise ValueError(f"{file} is no archive of arrays: save it again with numpy.savez")
     try:
         with np.load(file, allow_pickle=False) as archive:
-            keys = _keys_by_split(list(archive.files), file)
-            arrays = {key: archive[key] for pair in keys.values() for key in pair}
+            return {key: archive[key] for key in chosen(list(archive.files))}
     except ValueError as error:
         if str(error).startswith(str(file)):
             raise
@@ -192,7 +226,6 @@ def _archive(file: Path) -> dict[Split, Pair]:
         raise ValueError(f"{file} cannot be read ({cause(error)}): save it again with numpy.savez") from None
     except (OSError, EOFError, LookupError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"{file} cannot be read ({cause(error)}): save it again with numpy.savez") from None
-    return {split: (arrays[images], _flat(arrays[labels])) for split, (images, labels) in keys.items()}
 
 
 def _keys_by_split(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:

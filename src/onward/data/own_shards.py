@@ -19,7 +19,9 @@ Shards = tuple[list[Path], list[Path], list[Path]]
 
 
 def own_shards(root: Path) -> Shards | None:
-    """Return the parquet files of a folder that holds no folders of classes; None if it has none."""
+    """Return the parquet files of a folder without folders of classes, or a file itself; None if there are none."""
+    if root.suffix.lower() == ".parquet" and root.is_file():
+        return [root], [], []
     folders = (root, root / "data")
     train = shard_files(folders, ("train",)) if root.is_dir() else []
     test = shard_files(folders, ("test",)) if train else []

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import torch
 
 from onward import registry
-from onward.core import Count, Range, Seed, check_fields
+from onward.core import Count, Range, Seed, Task, check_fields
 
 from .arguments import Data, as_splits
 from .array_files import array_files, splits_of
@@ -25,6 +25,7 @@ from .public import note_on, note_on_counts
 from .samples import Images
 from .source_files import stamp
 from .streamed_splits import streamed_splits
+from .table_files import TABLE_SUFFIXES, Columns, splits_of_table, table_files
 from .workers import spare_cores
 
 DATA_SETS = (
@@ -38,7 +39,7 @@ class DataSettings:
     """Which images to train on and how they are split and augmented; raises ValueError on values out of range."""
 
     name: str = "digits"
-    """digits, a named set (mnist, cifar10, ...), or the path of your own: a folder of classes, .npz, idx files."""
+    """digits, a named set (mnist, ...), or the path of your own: a folder of classes, .npz, idx files, .csv."""
     size: Annotated[int, Range(1, 2**16)] | None = None
     """Side in pixels that images are brought to; None keeps the native size."""
     validation_fraction: Annotated[float, Range(0, 1, above=True, below=True)] = 0.1
@@ -49,11 +50,24 @@ class DataSettings:
     """Random changes to training images; all off by default."""
     buffer: Count | None = None
     """Stream a named set and shuffle among this many images, such as 10000; None holds the whole set in memory."""
+    label: str | None = None
+    """Column of a table that is predicted; None: the one called label, class or target, else the last one."""
+    task: Task | None = None
+    """What that column holds, classes or values (numbers); None: by its type."""
+    ignore: tuple[str, ...] = ()
+    """Columns of a table that are left out."""
 
     def __post_init__(self):
         check_fields(self)
         if not self.name:
             raise ValueError(f"name is empty: choose one of {_names()} or the path of a folder")
+        if self.task == "labels":
+            raise ValueError("task is 'labels', but one column is predicted: give classes or values")
+
+    @property
+    def columns(self) -> Columns:
+        """What was said about the columns of a table."""
+        return Columns(self.label, self.task, self.ignore)
 
 
 def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
@@ -66,6 +80,7 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
     name, note = settings.name, ""
     named = next((known for known in NAMED_SETS if known.name == name), None)
     _check_used(settings, named, data_dir)
+    _check_columns(settings)
     if settings.buffer is not None:
         if named is None:
             streamed = ", ".join(known.name for known in NAMED_SETS)
@@ -82,9 +97,8 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
         note = note_on(named, decoded, digest, size=size)
     elif is_folder(name):
         root = Path(name).expanduser()
-        if (arrays := array_files(root)) is not None:
-            share, seed = settings.validation_fraction, settings.split_seed
-            return splits_of(arrays, size=settings.size, fraction=share, seed=seed)
+        if (splits := _in_files(root, settings)) is not None:
+            return splits
         name = root.resolve().name
         if (parquet_files := own_shards(root)) is not None:
             if parquet_files[2] and not parquet_files[1]:
@@ -140,8 +154,9 @@ def located(settings: DataSettings) -> DataSettings:
 
 
 def is_folder(name: str) -> bool:
-    """Whether a name of images means a folder, or a file of arrays, of the user's own."""
-    return "/" in name or os.sep in name or name.endswith(".npz") or Path(name).is_dir()
+    """Whether a name of images means a folder, or a file of arrays or of a table, of the user's own."""
+    file = name.lower().endswith((".npz", *TABLE_SUFFIXES))
+    return "/" in name or os.sep in name or file or Path(name).is_dir()
 
 
 def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path | None):
@@ -167,6 +182,25 @@ def _check_used(settings: DataSettings, named: NamedSet | None, data_dir: Path |
             f"--data-dir {data_dir} is for named sets and is not used with --data.name {settings.name}: "
             f"leave it out{also}"
         )
+
+
+def _check_columns(settings: DataSettings) -> None:
+    """Raise ValueError for columns that were named, but for data without any; and for a size of rows."""
+    table = is_folder(settings.name) and table_files(Path(settings.name).expanduser()) is not None
+    if not table and settings.columns != Columns():
+        raise ValueError(f"label, task and ignore are about the columns of a table, which {settings.name} is not")
+    if table and settings.size is not None:
+        raise ValueError(f"{settings.name} is a table, which has no size in pixels: leave --data.size out")
+
+
+def _in_files(root: Path, settings: DataSettings) -> Splits | None:
+    """Return the splits of arrays or of a table in files; None where a path holds neither."""
+    share, seed = settings.validation_fraction, settings.split_seed
+    if (arrays := array_files(root)) is not None:
+        return splits_of(arrays, size=settings.size, fraction=share, seed=seed)
+    if (tables := table_files(root)) is not None:
+        return splits_of_table(tables, settings.columns, fraction=share, seed=seed)
+    return None
 
 
 def _registered(settings: DataSettings, data_dir: Path | None) -> Splits:

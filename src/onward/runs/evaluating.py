@@ -7,6 +7,7 @@ from torch.utils.data import DataLoader
 
 from onward.core import Learner, TrainerSettings, check_value
 from onward.data import (
+    Columns,
     Data,
     DataSettings,
     Source,
@@ -14,10 +15,12 @@ from onward.data import (
     array_files,
     as_splits,
     is_folder,
+    labeled_rows,
     load,
     read_labeled,
     rows_in,
     rows_of,
+    table_files,
 )
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device
@@ -60,7 +63,10 @@ def evaluate(
         device = device or "auto"
     if data is None:
         raise ValueError(f"data is missing: {_GIVE}")
-    images = _images(learner, data, split, root)
+    if isinstance(data, str | Path) and split == "test" and is_folder(str(data)):
+        images = _others(learner, str(data), root, Columns() if recipe is None else recipe.data.columns)[0]
+    else:
+        images = _images(learner, data, split, root)
     _check_fit(learner, images)
     before, on = learner.device, learner.device if device is None else choose_device(device)
     try:
@@ -89,26 +95,30 @@ def evaluate_again(
 
 def evaluate_others(
     path: Path | str, others: str, *, data_dir: Path | None, device: str, watch: Watch = unwatched
-) -> tuple[Recipe, int, str, tuple[str, ...], Accuracy]:
-    """Evaluate a run on other images of its classes: a user's folder, or the test split of a named set.
+) -> tuple[Recipe, Source, str, Learner, Accuracy]:
+    """Evaluate a run on other data of its classes: a user's folder or table, or the test split of a named set.
 
-    Return its recipe, how many images there were, what they are called, the classes, and the accuracy. Raises
-    ValueError for images of other classes.
+    Return its recipe, these samples, what they are called, the learner, and the accuracy. Raises ValueError for data of
+    other classes.
     """
     learner, recipe, folder = open_model(path)
     if recipe is None:
         raise ValueError(f"{folder} is a saved model without a recipe: use onward.evaluate(path, data)")
-    images, name = _others(learner, others, data_dir)
+    images, name = _others(learner, others, data_dir, recipe.data.columns)
     accuracy = _evaluator(learner.to(choose_device(device)), recipe, watch).accuracy(images)
-    return recipe, len(images), name, learner.class_names, accuracy
+    return recipe, images, name, learner, accuracy
 
 
-def _others(learner: Learner, others: str, data_dir: Path | None) -> tuple[Source, str]:
-    """Return other samples of a learner's classes, and their name."""
+def _others(learner: Learner, others: str, data_dir: Path | None, columns: Columns) -> tuple[Source, str]:
+    """Return other samples of a learner's classes, and their name; `columns` are those of its training."""
     form, names, path = learner.input_form, learner.class_names, Path(others).expanduser()
     assert form is not None
     if is_folder(others) and (arrays := array_files(path)) is not None:
         return rows_in(arrays, form, learner.task, names), path.resolve().stem
+    if is_folder(others) and (tables := table_files(path)) is not None:
+        if form.kind != "table":
+            raise ValueError(f"{others} is a table, but the model takes {form.kind} of shape {list(form.shape)}")
+        return labeled_rows(tables, form, learner.task, names, columns), path.resolve().stem
     if form.kind != "images":
         raise ValueError(f"{others} holds images, but the model takes {form.kind} of shape {list(form.shape)}")
     channels, height, width = form.shape

@@ -32,9 +32,9 @@ def images_of(
 def announce(recipe: Recipe, data: Splits, learner: Learner, device: torch.device, folder: Path) -> None:
     """Print to standard error the method, the data and the run folder."""
     parameters = sum(p.numel() for block in learner.blocks for p in block.parameters())
+    samples = f"{len(data.train):,} {data.inputs.noun} of {data.note or data.name}"
     say_fitted(
-        f"{recipe.name}: {len(data.train):,} images of {data.note or data.name}, {parameters:,} parameters, "
-        f"on {device_name(device)}, in {folder}",
+        f"{recipe.name}: {samples}, {parameters:,} parameters, on {device_name(device)}, in {folder}",
         indent=2,
         error=True,
     )
