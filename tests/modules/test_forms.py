@@ -22,7 +22,7 @@ from test_chain import SETTINGS, pair
 from torch import nn
 
 from onward.algorithms import MonoForward, PredSim
-from onward.core import LocalTrainer
+from onward.core import LocalTrainer, TrainerSettings
 from onward.modules import LocalModel, cuts, local
 from onward.modules.batch import as_batch
 
@@ -274,3 +274,35 @@ def test_a_learner_hands_on_no_packed_sequences():
 def test_dataclasses_are_evaluated_as_they_are_trained():
     trained = learns(Dataclasses(), table())
     assert torch.equal(trained.predict(table()[0]), trained.model.eval()(table()[0]).scores.argmax(dim=1))
+
+
+class _Cached(nn.Module):
+    """Adds a table, which it looks up once for all of an evaluation, and again after a training."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.table = nn.Linear(6, 6), nn.Parameter(torch.zeros(6))
+        self.held: torch.Tensor | None = None
+
+    def train(self, mode: bool = True) -> "_Cached":
+        super().train(mode)
+        self.held = None if mode else self.held
+        return self
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            return (self.layer(x) + self.table.tanh()).relu()
+        self.held = self.table.tanh() if self.held is None else self.held
+        return (self.layer(x) + self.held).relu()
+
+
+def test_what_a_model_holds_for_its_evaluation_is_made_again_after_a_step():
+    batch = table()
+    model = nn.Sequential(_Cached(), _Cached(), nn.Linear(6, 4)).train()
+    trained = local(model, batch, MonoForward(), settings=TrainerSettings(learning_rate=0.05))
+    trained.predict(batch)
+    trained.step(batch)
+    fresh = nn.Sequential(_Cached(), _Cached(), nn.Linear(6, 4))
+    fresh.load_state_dict(model.state_dict())
+    assert torch.equal(trained.predict_scores(batch), fresh.eval()(batch[0]))
+    assert model.training and all(module.training for module in model.modules())

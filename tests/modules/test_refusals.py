@@ -301,3 +301,28 @@ def test_a_path_that_is_not_there_is_told():
 
     with pytest.raises(ValueError, match="no path"):
         cuts(Detached(), rows()[0])
+
+
+class _Places(nn.Module):
+    """Tokens of its own inside, [B, 4, 12]; a map at the output, [B, 3, 8, 8]."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = nn.Conv2d(1, 12, 4, 4)
+        self.layers = nn.Sequential(*[nn.Sequential(nn.Linear(12, 12), nn.ReLU()) for _ in range(2)])
+        self.up = nn.Sequential(nn.ConvTranspose2d(12, 8, 4, 4), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU())
+        self.more, self.head = nn.Sequential(nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU()), nn.Conv2d(8, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.layers(self.patches(x).flatten(2).transpose(1, 2))
+        return self.head(self.more(self.up(x.transpose(1, 2).unflatten(2, (2, 2)))))
+
+
+def test_a_cut_without_the_positions_of_the_labels_is_refused_or_left_out():
+    torch.manual_seed(0)
+    batch = (torch.randn(4, 1, 8, 8), torch.randint(3, (4, 8, 8)))
+    with pytest.raises(ValueError, match=r"layers\.0 gives .* 8 x 8 positions .* no labels of its own"):
+        local(_Places(), batch, MonoForward(), cut=["layers.0", "up"])
+    trained = local(_Places(), batch, MonoForward())
+    assert trained.cuts and not any(cut.startswith("layers") for cut in trained.cuts)
+    assert trained.step(batch).isfinite().all()

@@ -81,7 +81,13 @@ def make_plan(
         _check_weights_between(seen, before, index)
         parts.append(_part(seen, index, layouts))
     _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
-    _check_positions(parts, last, of_task)
+    misfits = {part.cut: reason for part in parts if (reason := _misfit(part, last, of_task))}
+    if misfits and cut == "auto":
+        fitting = [name for name in names if name not in misfits]
+        layouts = {name: layout for name, layout in layouts.items() if name in fitting}
+        return make_plan(model, inputs, cut=fitting, num_classes=num_classes, task=task, layouts=layouts, feed=feed)
+    if misfits:
+        raise ValueError(next(iter(misfits.values())))
     owned, tied = _owners(model, seen, at)
     if model.training:
         _add_trained_only(model, inputs, names, feed, owned, tied)
@@ -242,19 +248,22 @@ def _check_rows(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, task: Tas
         )
 
 
-def _check_positions(parts: list[Part], last: Part, task: Task) -> None:
-    """Raise ValueError for a sequence cut at other tokens than those that have labels, such as an encoder's."""
-    if task not in ("tokens", "next_token", "values") or len(last.shape) != 3:
-        return
-    positions = channels_first(torch.empty(last.shape, device="meta"), last.layout).shape[2]
-    for part in parts:
-        own = channels_first(torch.empty(part.shape, device="meta"), part.layout).shape[2:]
-        if part.layout in ("vector", "tokens", "time_first") and tuple(own) != (positions,):
-            raise ValueError(
-                f"the cut {part.cut} gives {list(part.shape)}, and the {positions} positions of the output have the "
-                f"labels, so this cut has no labels of its own (an encoder of another sequence, a pooled one): "
-                "cut where the positions are those of the output"
-            )
+def _misfit(part: Part, last: Part, task: Task) -> str | None:
+    """Return why a block cannot learn the labels of the output's positions, such as an encoder's of other tokens."""
+    if task in ("classes", "labels") or len(last.shape) < 3:
+        return None
+    positions, own = _positions_of(last), _positions_of(part)
+    if own == positions or (len(own) == len(positions) and part.layout not in ("tokens", "time_first")):
+        return None
+    return (
+        f"the cut {part.cut} gives {list(part.shape)}, and the {' x '.join(map(str, positions))} positions of the "
+        "output have the labels, so this cut has no labels of its own (an encoder of another sequence, a pooled one): "
+        "cut where the positions are those of the output, or take cut=1"
+    )
+
+
+def _positions_of(part: Part) -> tuple[int, ...]:
+    return tuple(channels_first(torch.empty(part.shape, device="meta"), part.layout).shape[2:])
 
 
 def _owners(model: nn.Module, seen: Pass, at: list[int]) -> tuple[list[list[str]], list[list[str]]]:

@@ -206,11 +206,17 @@ def _unchanged(buffer: Tensor, version: int, value: Tensor) -> bool:
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Bring every module back to its own mode, training or evaluation, on leaving."""
+    """Bring every module back to its own mode, training or evaluation, on leaving.
+
+    A module that has a `train` of its own is told by it, since it may drop what it computed from older weights.
+    """
     modes = [(module, module.training) for module in model.modules()]
     try:
         yield
     finally:
+        for module, training in modes:
+            if module.training != training and type(module).train is not nn.Module.train:
+                module.train(training)
         for module, training in modes:
             module.training = training
 
