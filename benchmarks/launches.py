@@ -2,6 +2,7 @@
 
 An operation is what torch dispatches once and a GPU launches at least one kernel for: views, allocations and what has
 no tensor for its result are left out. Times are the process's own on one CPU thread, so that neighbors do not count.
+`together`: with one optimizer step over all blocks (`TrainerSettings.step_together`) on both sides, where spans allow it.
 """
 
 import time
@@ -38,10 +39,13 @@ def main() -> None:
 
 
 def _row(algorithm: Algorithm, net: Architecture, order: Order) -> dict[str, object]:
-    steps = [repeated(own, net, order.device) for own in (algorithm, Backprop(of=algorithm))]
+    sides = (algorithm, Backprop(of=algorithm))
+    steps = [repeated(own, net, order.device) for own in sides]
+    if not isinstance(algorithm, DistanceForward):  # its pairs of blocks overlap: the second update needs the first
+        steps += [repeated(own, net, order.device, TrainerSettings(step_together=True)) for own in sides]
     counted = [operations(step) for step in steps]
     timed = interleave([lambda step=step: _seconds(step) for step in steps], order.steps)
-    greedy, backprop = (median(times) for times in timed)
+    greedy, backprop, *together = (median(times) for times in timed)
     return {
         "method": type(algorithm).__name__,
         "net": type(net).__name__,
@@ -52,13 +56,18 @@ def _row(algorithm: Algorithm, net: Architecture, order: Order) -> dict[str, obj
         "greedy_ms": 1000 * greedy,
         "backprop_ms": 1000 * backprop,
         "ratio": greedy / backprop,
+        "together_operations": counted[2].total() if together else None,
+        "together_ms": 1000 * together[0] if together else None,
+        "together_ratio": together[0] / together[1] if together else None,
     }
 
 
-def repeated(algorithm: Algorithm, net: Architecture, device: torch.device) -> Callable[[], object]:
+def repeated(
+    algorithm: Algorithm, net: Architecture, device: torch.device, settings: TrainerSettings | None = None
+) -> Callable[[], object]:
     """Return what trains a fresh learner on the same batch once more; all optimizer state is there already."""
     torch.manual_seed(0)
-    settings = TrainerSettings()
+    settings = settings or TrainerSettings()
     learner = algorithm(net(SHAPE, CLASSES), CLASSES).laid_out(settings, device).train()
     trainer = LocalTrainer(learner, settings)
     batch = torch.rand(BATCH, *SHAPE, device=device), torch.arange(BATCH, device=device)

@@ -87,6 +87,11 @@ CASES = {
     "recomputing": (Backprop(of=DeeperForward()), TinyCNN(width=4, dropout=0.2), replace(SETTINGS, recompute=True)),
     "average": (DeeperForward(), MLP(width=16, depth=2), replace(SETTINGS, ema_decay=0.9, clip_norm=0.5)),
     "sgd": (DeeperForward(), MLP(width=16, depth=2), replace(SETTINGS, optimizer="sgd")),
+    "one optimizer step": (
+        DeeperForward(),
+        MLP(width=16, depth=3),
+        replace(SETTINGS, step_together=True, ema_decay=0.9),
+    ),
     "bf16": (DeeperForward(), TinyCNN(width=4, dropout=0.2), replace(SETTINGS, precision="bf16")),
 }
 

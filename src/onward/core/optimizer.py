@@ -49,12 +49,16 @@ class BlockOptimizer:
 
     def step(self) -> None:
         """Apply the gradients and drop them at once, so that only one span's gradients are ever alive."""
-        if self.clip_norm is not None and self.parameters:
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        self.clip()
         for part in self.parts:
             part.step()
         if not self.average_later:
             self.follow_average()
+
+    def clip(self) -> None:
+        """Shorten the block's gradient to the largest norm, if one is set."""
+        if self.clip_norm is not None and self.parameters:
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
 
     def drop_gradients(self) -> None:
         """Drop gradients without applying them."""
@@ -146,8 +150,7 @@ class OptimizerPart:
         self.rate: Rate | None = None
 
     def step(self) -> None:
-        if self.keeps is _momentum:
-            self._begin_momentum()
+        self.begin()
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
@@ -156,11 +159,13 @@ class OptimizerPart:
         known = {index: self._laid_out(index, kept, first) for index, kept in entries.items()}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": known})
 
-    def _begin_momentum(self) -> None:
-        """Start from zero where a gradient comes for the first time: fused sgd needs all momenta, or none.
+    def begin(self) -> None:
+        """Start momenta from zero where a gradient comes for the first time: fused sgd needs all of them, or none.
 
         Where spans alternate, goodness has a gradient in other steps than the body.
         """
+        if self.keeps is not _momentum:
+            return
         for parameter in self.parameters:
             if parameter.grad is not None and not self.optimizer.state[parameter]:
                 wide = torch.promote_types(parameter.dtype, torch.float32)

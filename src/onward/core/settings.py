@@ -51,6 +51,9 @@ class TrainerSettings:
     """Pieces of a batch that go through a span one after the other; their gradients add up."""
     recompute: bool = False
     """Inside a span, keep only what enters each block and compute the rest again: activation checkpointing."""
+    step_together: bool = False
+    """One optimizer step over all blocks at the end of a step, in fewer operations: the same updates, but the gradients
+    of all weights are held until then."""
     order: Literal["joint", "cascade"] = "joint"
     """joint: every block on every batch; cascade: span after span, `epochs` each."""
     cache_activations: bool = False

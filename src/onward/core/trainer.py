@@ -13,6 +13,7 @@ from onward.core.batch_norm_error import several_values
 from onward.core.block import LocalBlock
 from onward.core.draws import SeededDraws
 from onward.core.gradients import gradients_on, make_trainable, ordinary
+from onward.core.joint_step import JointStep, check_joint_step
 from onward.core.learner import Learner
 from onward.core.micro_batches import Piece, split
 from onward.core.optimizer import BlockOptimizer
@@ -32,6 +33,7 @@ class LocalTrainer:
     Randomness depends on (seed, step, block) alone: supervision draws from one generator per step, each body from its
     own seed per step, also where overlapping spans compute a block twice; there a batch enters running statistics once.
     Gradients are computed also under the caller's `no_grad` and `inference_mode`.
+    Raises ValueError for settings that step together where two spans train a block in one step.
     """
 
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, first_piece: int = 0):
@@ -41,6 +43,9 @@ class LocalTrainer:
         self.draws = SeededDraws(seed)
         self.first_piece = first_piece  # the number of the first micro-batch, where others train those before it
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
+        self.joint = JointStep()
+        if settings.step_together:
+            check_joint_step(learner.turns)
 
     @gradients_on()
     def step(self, x: Images, y: Label, *, step: int) -> Float[Tensor, "S"]:
@@ -102,7 +107,7 @@ class LocalTrainer:
             loss = update_span(
                 list(self.learner.blocks[span.blocks]),
                 pieces,
-                self.optimizers[span.blocks],
+                () if self.settings.step_together else self.optimizers[span.blocks],
                 [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
                 handoff_from=left - at if left <= span.last else None,
                 deep=span.deep,
@@ -110,6 +115,8 @@ class LocalTrainer:
             )
             losses.append(loss)
             at, computed = left, span.last + 1
+        if self.settings.step_together:
+            self.joint.step([optimizer for span in spans for optimizer in self.optimizers[span.blocks]])
         if stop is not None:
             self._advance(pieces, at, stop, step=step)
         return losses

@@ -339,6 +339,7 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
         ("order", settings.order != "joint", "joint"),
         ("micro_batches", settings.micro_batches > 1, 1),
         ("recompute", settings.recompute, False),
+        ("step_together", settings.step_together, False),
         ("ema_decay", settings.ema_decay is not None, None),
     ]
     for name, given, wanted in wrong:

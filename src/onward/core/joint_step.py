@@ -1,0 +1,83 @@
+"""One optimizer step over all blocks: the updates that they take one by one, in fewer operations."""
+
+import copy
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from onward.core.optimizer import BlockOptimizer, OptimizerPart
+from onward.core.span import Span
+
+
+class JointStep:
+    """Steps the optimizers of several blocks at once where kind, learning rate and other numbers agree.
+
+    State stays with the blocks' own optimizers, so that it is saved and loaded as ever. The updates are those of each
+    block alone, bit for bit: they are computed weight by weight.
+    """
+
+    def __init__(self) -> None:
+        self._joined: dict[tuple[int, ...], torch.optim.Optimizer] = {}
+
+    def step(self, optimizers: Sequence[Any]) -> None:
+        """Clip the gradients of each block, apply all, drop them, and move the averages of the weights.
+
+        What stands for block optimizers, such as those of replicas in a pipeline, steps one after the other.
+        """
+        if not all(isinstance(optimizer, BlockOptimizer) for optimizer in optimizers):
+            for optimizer in optimizers:
+                optimizer.step()
+            return
+        alike: dict[Hashable, list[OptimizerPart]] = defaultdict(list)
+        for optimizer in optimizers:
+            optimizer.clip()
+            for part in optimizer.parts:
+                part.begin()
+                alike[_numbers(part)].append(part)
+        for parts in alike.values():
+            self._of(parts).step()
+        for optimizer in optimizers:
+            for parameter in optimizer.parameters:
+                parameter.grad = None
+            if not optimizer.average_later:
+                optimizer.follow_average()
+
+    def _of(self, parts: Sequence[OptimizerPart]) -> torch.optim.Optimizer:
+        """Return the optimizer of the weights of all parts, which reads and writes the state of theirs."""
+        first = parts[0].optimizer
+        if len(parts) == 1:
+            return first
+        key = tuple(id(part) for part in parts)
+        if key not in self._joined:
+            self._joined[key] = copy.copy(first)
+        joined = self._joined[key]
+        every = [parameter for part in parts for parameter in part.parameters]
+        joined.param_groups = [first.param_groups[0] | {"params": every}]
+        joined.state = defaultdict(dict)
+        for part in parts:
+            for parameter in part.parameters:
+                joined.state[parameter] = part.optimizer.state[parameter]
+        return joined
+
+
+def check_joint_step(turns: Sequence[Sequence[Span]]) -> None:
+    """Raise ValueError for spans of which two train the same block in one step: its second update needs the first."""
+    for spans in turns:
+        trained: set[int] = set()
+        for span in spans:
+            blocks = set(range(span.first, span.last + 1))
+            if trained & blocks:
+                raise ValueError(
+                    f"step_together holds all updates until the end of a step, but two spans train block "
+                    f"{min(trained & blocks)} in one step, the second with its new weights: leave it off"
+                )
+            trained |= blocks
+
+
+def _numbers(part: OptimizerPart) -> Hashable:
+    (group,) = part.optimizer.param_groups
+    numbers = ((name, id(n) if isinstance(n, Tensor) else n) for name, n in group.items() if name != "params")
+    return type(part.optimizer), tuple(numbers)

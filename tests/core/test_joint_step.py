@@ -1,0 +1,126 @@
+"""One optimizer step over all blocks: the updates of each block alone, gradients held until then, state as ever."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from core_toys import batch, make_learner
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from onward.core import LocalTrainer, TrainerSettings, pairs, whole
+from onward.measure import MemoryMeter
+
+TOGETHER = TrainerSettings(step_together=True)
+
+
+def _losses(trainer: LocalTrainer, steps: range = range(6)) -> Tensor:
+    return torch.stack([trainer.step(*batch(seed=step), step=step) for step in steps])
+
+
+def _assert_same(one: LocalTrainer, other: LocalTrainer) -> None:
+    for name, value in one.learner.state_dict().items():
+        assert torch.equal(value, other.learner.state_dict()[name]), name
+    for mine, yours in zip(one.optimizers, other.optimizers, strict=True):
+        for name, value in mine.state().items():
+            assert torch.equal(value, yours.state()[name]), name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        {"optimizer": "adam", "clip_norm": 0.1},
+        {"optimizer": "sgd", "ema_decay": 0.9},
+        {"optimizer": "sgd", "momentum": 0.0},
+        {"optimizer": "adafactor"},
+        {"optimizer": "muon"},
+        {"micro_batches": 3},
+    ],
+    ids=lambda changes: "-".join(map(str, changes.values())),
+)
+@pytest.mark.parametrize("spans", [None, whole], ids=["greedy", "backprop"])
+def test_losses_weights_and_state_are_those_of_each_block_alone(changes: dict[str, Any], spans: Any):
+    made = [make_learner(spans) if spans else make_learner() for _ in range(2)]
+    alone, together = (
+        LocalTrainer(learner, replace(TOGETHER, step_together=joint, **changes), seed=3)
+        for learner, joint in zip(made, (False, True), strict=True)
+    )
+    assert torch.equal(_losses(alone), _losses(together))
+    _assert_same(alone, together)
+    assert all(parameter.grad is None for parameter in together.learner.parameters())
+
+
+def test_blocks_with_learning_rates_of_their_own_keep_them():
+    alone, together = (LocalTrainer(make_learner(), replace(TOGETHER, step_together=joint)) for joint in (False, True))
+    for trainer in (alone, together):
+        for step in range(4):
+            for k, optimizer in enumerate(trainer.optimizers):
+                optimizer.set_learning_rate(0.01 / (1 + (k + step) % 2))
+            trainer.step(*batch(seed=step), step=step)
+    _assert_same(alone, together)
+
+
+def test_state_can_be_saved_and_loaded_on_the_way():
+    straight, first = (LocalTrainer(make_learner(), TOGETHER) for _ in range(2))
+    _losses(straight)
+    _losses(first, range(3))
+    resumed = LocalTrainer(make_learner(seed=9), TOGETHER)
+    _losses(resumed, range(2))
+    resumed.learner.load_state_dict(first.learner.state_dict())
+    for own, saved in zip(resumed.optimizers, first.optimizers, strict=True):
+        own.load_state({name: value.clone() for name, value in saved.state().items()})
+    _losses(resumed, range(3, 6))
+    _assert_same(straight, resumed)
+
+
+def test_gradients_of_all_blocks_are_held_until_the_end():
+    def gradients(settings: TrainerSettings) -> int:
+        trainer = LocalTrainer(make_learner(depth=8), settings)
+        _losses(trainer, range(2))
+        with MemoryMeter(trainer, batch()) as meter:
+            trainer.step(*batch(), step=2)
+        return meter.by_category["gradients"]
+
+    assert gradients(TOGETHER) > 3 * gradients(replace(TOGETHER, step_together=False))
+
+
+class _Counted(TorchDispatchMode):
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: Counter[str] = Counter()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names[func.overloadpacket.__name__] += 1
+        return func(*args, **(kwargs or {}))
+
+
+def test_it_is_one_operation_over_all_blocks():
+    trainer = LocalTrainer(make_learner(depth=4), TOGETHER)
+    _losses(trainer, range(2))
+    with _Counted() as counted:
+        trainer.step(*batch(), step=2)
+    assert counted.names["_fused_adamw_"] == 1
+
+
+def test_optimizers_of_another_kind_step_as_they_do():
+    """Replicas of a pipeline wrap the optimizers, which then add gradients of other processes first."""
+    trainer, stepped = LocalTrainer(make_learner(), TOGETHER), []
+
+    class Wrapped:
+        def __init__(self, k: int) -> None:
+            self.k = k
+
+        def step(self) -> None:
+            stepped.append(self.k)
+
+    trainer.optimizers[:] = [Wrapped(k) for k in range(3)]  # pyright: ignore[reportArgumentType]
+    trainer.step(*batch(), step=0)
+    assert stepped == [0, 1, 2]
+
+
+def test_a_block_that_two_spans_train_in_one_step_needs_its_first_update():
+    with pytest.raises(ValueError, match=r"two spans train block 1 in one step.*leave it off"):
+        LocalTrainer(make_learner(pairs), TOGETHER)
