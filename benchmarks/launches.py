@@ -2,7 +2,7 @@
 
 An operation is what torch dispatches once and a GPU launches at least one kernel for: views, allocations and what has
 no tensor for its result are left out. Times are the process's own on one CPU thread, so that neighbors do not count.
-`together`: with one optimizer step over all blocks (`TrainerSettings.step_together`) on both sides, where spans allow it.
+`together`: one optimizer step over all blocks (`TrainerSettings.step_together`) on both sides, where spans allow it.
 """
 
 import time

@@ -116,7 +116,8 @@ def test_optimizers_of_another_kind_step_as_they_do():
         def step(self) -> None:
             stepped.append(self.k)
 
-    trainer.optimizers[:] = [Wrapped(k) for k in range(3)]  # pyright: ignore[reportArgumentType]
+    optimizers: list[Any] = trainer.optimizers
+    optimizers[:] = [Wrapped(k) for k in range(3)]
     trainer.step(*batch(), step=0)
     assert stepped == [0, 1, 2]
 
