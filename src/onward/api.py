@@ -12,11 +12,13 @@ from onward.core import Learner
 from onward.data import DATA_SETS, DataSettings, Splits
 from onward.modules import LocalModel
 from onward.modules.files import is_local
+from onward.modules.hub import fetched_file
 from onward.recipes import Recipe
 from onward.recipes.lookup import find_recipe, known_recipes
 from onward.registry import DATA
 from onward.runs import loading
 from onward.runs.finished import Run
+from onward.runs.hub import is_hub_name
 from onward.training import Logger
 
 
@@ -104,12 +106,13 @@ def load(path: Path | str, *, model: nn.Module | None = None) -> Learner | Local
     """Read a learner from the folder of a model or a run, or from a file in it; it is in evaluation mode, on the CPU.
 
     That of a run has its history. "user/model", where there is no such folder, is read from the Hugging Face hub:
-    weights and JSON, never code. What `onward.local` made is read from its file into a `model` of the same kind.
+    weights and JSON, never code. What `onward.local` made is read, from its file or the hub, into a `model` of the same
+    kind.
     Raises ValueError for a path that does not exist or holds no model, for a run that has not finished, and for a model
     that is damaged, foreign or of a method that no installed package has.
     """
     if model is not None:
-        return LocalModel.load(path, model)
+        return LocalModel.load(fetched_file(str(path)) if is_hub_name(path) else path, model)
     if isinstance(path, DataSettings) or (isinstance(path, str) and _names_data(path)):
         warnings.warn("onward.load reads models: images are read by onward.load_data", DeprecationWarning, stacklevel=2)
         return load_data(path)  # pyright: ignore[reportReturnType]

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
+from torch import nn
 
+import onward
 from onward.cli import main
 from onward.cli.arguments import parse
 from onward.cli.export import ExportArguments, _learning
-from onward.export import Learning
+from onward.export import Learning, export
 from onward.export.page import LESSONS
 from onward.parts.inference.scores import BestRange
 from onward.runs import load_model, save_model
@@ -125,6 +128,19 @@ def test_a_page_learns_as_it_does_unless_told_otherwise():
         (["--batch-size", "4", "--momentum", "0.5"], replace(LESSONS, batch_size=4, momentum=0.5)),
     ):
         assert _learning(parse(ExportArguments, "export", [*page, *words])) == expected
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize("command", [["export", "own.safetensors", "--out", "small"], ["evaluate", "own.safetensors"]])
+def test_a_model_of_ones_own_is_refused_with_the_way(command: list[str], capsys: pytest.CaptureFixture[str]):
+    layers = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    local = onward.local(layers, (torch.rand(8, 4), torch.arange(8) % 3), onward.algorithms.MonoForward(), cut=["1"])
+    local.save("own.safetensors")
+    assert main(command) == 2
+    assert "own.safetensors holds the weights of a model of your own, whose code is not" in capsys.readouterr().err
+    with pytest.raises(ValueError, match=r"got LocalModel: export a module of your own, .*by torch.export"):
+        export(local, "small", format="c")  # pyright: ignore[reportArgumentType]
+    assert not Path("small").exists()
 
 
 def test_an_exported_model_is_no_run_to_resume(run: str, capsys: pytest.CaptureFixture[str]):

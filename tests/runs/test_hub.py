@@ -53,6 +53,41 @@ def test_code_in_a_repository_is_not_even_read(server: Hub, learner: Learner):
     assert read == {"model.json", "model.safetensors"}
 
 
+class Bars(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layers = torch.nn.ModuleList([torch.nn.Linear(4, 6), torch.nn.Linear(6, 6)])
+        self.head = torch.nn.Linear(6, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer in self.layers:
+            x = layer(x).relu()
+        return self.head(x)
+
+
+def test_a_model_of_ones_own_is_put_on_the_hub_and_read_back(server: Hub):
+    batch = (torch.rand(8, 4), torch.arange(8) % 3)
+    local = onward.local(Bars(), batch, onward.algorithms.MonoForward(), cut=["layers.0"])
+    local.step(batch)
+    assert local.push_to_hub("user/own", token="hf_test") == f"{server.address}/user/own"
+    assert sorted(server.repos["user/own"]) == ["README.md", "local.safetensors"]
+    text = server.repos["user/own"]["README.md"].decode()
+    assert "Bars, 93 weights, trained by MonoForward in 2 blocks" in text and "Cut behind: `layers.0`" in text
+    server.asked.clear()
+    read = onward.load("user/own", model=Bars())
+    assert not any("README" in line for line in server.asked if "/resolve/" in line)
+    assert torch.equal(read.predict_scores(batch), local.predict_scores(batch))
+    assert torch.equal(read.step(batch), local.step(batch)), "the training does not go on"
+    with pytest.raises(ValueError, match=r"user/own on the hub is no model of onward.*into a module, load\(path, mod"):
+        onward.load("user/own")
+
+
+def test_a_learner_on_the_hub_is_not_read_into_a_module(server: Hub, learner: Learner):
+    learner.push_to_hub("user/bars", token="hf_test")
+    with pytest.raises(ValueError, match=r"has no local\.safetensors; a learner is read without a module"):
+        onward.load("user/bars", model=Bars())
+
+
 def test_a_card_that_is_there_stays(server: Hub, learner: Learner):
     learner.push_to_hub("user/bars", token="hf_test")
     server.repos["user/bars"]["README.md"] = b"edited by hand"

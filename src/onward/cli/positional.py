@@ -19,6 +19,13 @@ def first_recipe(words: Sequence[str], command: str) -> Recipe:
 def model_folder(path: Path) -> Path:
     """Return the folder of a model. Raises ValueError for a file in it, and for a run that has not finished."""
     if path.is_file():
+        from onward.modules.files import is_local  # imports torch
+
+        if is_local(path):
+            raise ValueError(
+                f"{path} holds the weights of a model of your own, whose code is not in it: load it in Python, "
+                "onward.load(path, model=...), and export its module() by torch.export or torch.onnx"
+            )
         raise ValueError(f"{path} is a file: name the folder of the run, {path.parent}")
     check_model_there(path)
     return path

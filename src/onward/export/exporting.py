@@ -55,6 +55,11 @@ def export(
         raise ValueError(f"unknown format {format!r}: take one of {', '.join(get_args(Format))}")
     if learning is not None and format in ("onward", "module"):
         raise ValueError(f"--format {format} holds no training step: take torch, onnx, c or js with --learning")
+    if not isinstance(run, Learner | Path | str):
+        raise ValueError(
+            f"export takes a learner or the folder of a run, got {type(run).__name__}: export a module of your own, "
+            "such as that of LocalModel.module(), by torch.export or torch.onnx"
+        )
     if isinstance(run, Learner):
         with tempfile.TemporaryDirectory() as kept:  # as it would be read back
             run.save(kept)

@@ -276,6 +276,16 @@ class LocalModel:
 
         save(self, Path(path))
 
+    def push_to_hub(self, repo: str, *, private: bool = False, token: str | None = None) -> str:
+        """Put what `save` writes, and a model card, on the Hugging Face hub as "user/model"; return the page's address.
+
+        `onward.load("user/model", model=...)` reads it back. A card that is there already stays. `token` is that of
+        `hf auth login` unless given. Raises ValueError for a name that is none; OSError if the hub refuses.
+        """
+        from onward.modules.hub import push
+
+        return push(self, repo, private=private, token=token)
+
     @classmethod
     def load(cls, path: str | Path, model: nn.Module, *, feed: Feed = feed_module) -> "LocalModel":
         """Read what `save` wrote into a model of the same kind; training continues as without a stop.

@@ -2,7 +2,7 @@
 
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,9 @@ from onward.runs.hub_card import card
 from onward.runs.model import ModelSpec, save_model
 
 FILES = ("model.json", "model.safetensors")
-"""All that is read from the hub."""
+"""All that is read from the hub for a learner."""
+
+OWN_MODEL = "what onward.local trained is read into a module, load(path, model=...)"
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _INSTALL = "needs huggingface_hub: pip install 'onward[hub]'"
@@ -24,12 +26,17 @@ def push(learner: Learner, spec: ModelSpec, repo: str, *, private: bool = False,
     The repository is made if it is not there, and a card that is there stays. Raises ValueError for a name that is
     none, and for what cannot be saved, before the hub is asked; OSError if it cannot be reached or refuses.
     """
+    return upload(repo, lambda folder: publish(learner, spec, folder, name=repo), private=private, token=token)
+
+
+def upload(repo: str, write: Callable[[Path], None], *, private: bool, token: str | None) -> str:
+    """Put what `write` writes into a folder, card included, on the hub in one commit; see `push`."""
     if not isinstance(repo, str) or _NAME.fullmatch(repo) is None:
         raise ValueError(f"repo is {repo!r}: give the name of a model on the hub, such as 'user/model'")
     api = _hub().HfApi(token=token)
     with tempfile.TemporaryDirectory() as kept:
         folder = Path(kept)
-        publish(learner, spec, folder, name=repo)
+        write(folder)
         with _asking(f"{repo} cannot be put on the hub"):
             address = str(api.create_repo(repo, private=private, exist_ok=True))
             if api.file_exists(repo, "README.md"):
@@ -51,20 +58,22 @@ def is_hub_name(path: object) -> bool:
     return not Path(path).exists() and not Path(path).parent.exists()
 
 
-def fetched(repo: str, *, revision: str | None = None) -> Path:
-    """Return the folder that weights and description of a model on the hub were read into; nothing else is read.
+def fetched(
+    repo: str, *, revision: str | None = None, files: Sequence[str] = FILES, otherwise: str = OWN_MODEL
+) -> Path:
+    """Return the folder that the named files of a model on the hub were read into; nothing else is read.
 
     Raises ValueError if there is no such model, or if the hub cannot be reached and it was not read before.
     """
     hub = _hub()
     try:
         with _asking(f"{repo} is no folder here, and cannot be read from the hub"):
-            folder = Path(hub.snapshot_download(repo, revision=revision, allow_patterns=list(FILES)))
+            folder = Path(hub.snapshot_download(repo, revision=revision, allow_patterns=list(files)))
     except OSError as error:
         raise ValueError(str(error)) from error
-    missing = [name for name in FILES if not (folder / name).is_file()]
+    missing = [name for name in files if not (folder / name).is_file()]
     if missing:
-        raise ValueError(f"{repo} on the hub is no model of onward: it has no {missing[0]}")
+        raise ValueError(f"{repo} on the hub is no model of onward: it has no {missing[0]}; {otherwise}")
     return folder
 
 
