@@ -11,6 +11,7 @@ from onward.algorithms import MonoForward
 from onward.data import TrainLoader, as_data, from_dataset, from_loader
 from onward.nets import MLP
 from onward.runs import fit
+from onward.runs.evaluating import evaluate
 
 NAMES = ["cat", "cow", "dog"]
 DRAW = np.random.default_rng(0)
@@ -135,3 +136,35 @@ def test_columns_that_cannot_be_used_are_refused(inputs, target, message):
         made, target = made.rename_column("label", "other"), None
     with pytest.raises(ValueError, match=message):
         from_dataset(made, inputs, target)
+
+
+class _Again:
+    """Batches that are made anew each time."""
+
+    def __iter__(self):
+        yield from zip(torch.arange(80.0).view(-1, 2).split(16), (torch.arange(40) % 2).split(16), strict=True)
+
+
+def test_what_is_trained_on_can_be_evaluated_on():
+    table = {"a": np.arange(40.0), "b": ["x", "y"] * 20, "label": [0, 1] * 20}
+    whole = datasets.Dataset.from_dict(table)
+    images = [PIL.Image.new("L", (8, 8), 5 * k) for k in range(40)]
+    pictures = datasets.Dataset.from_dict({"image": images, "label": [0, 1] * 20})
+    sets = {"train": whole, "test": whole.select(range(10))}
+    for data, held in (
+        (whole, whole.with_format("torch")),
+        (sets, sets),
+        (pictures, pictures),
+        (list(_Again()), _Again()),
+    ):
+        learner = fit(MonoForward(), MLP(width=8), data, epochs=1)
+        accuracy = evaluate(learner, held)
+        predicted, count = accuracy.classes, 10 if data is sets else 40
+        assert predicted is not None and int(predicted.confusion.sum()) == count
+    learner = fit(MonoForward(), MLP(width=8), whole, epochs=1)
+    swapped = whole.select_columns(["label", "b", "a"])
+    assert evaluate(learner, swapped) == evaluate(learner, whole)
+    with pytest.raises(ValueError, match="no column 'b': it has a, label"):
+        evaluate(learner, whole.remove_columns("b"))
+    with pytest.raises(ValueError, match="the splits train, but no test"):
+        evaluate(learner, {"train": whole})

@@ -11,7 +11,7 @@ from onward.algorithms import ASGE, Backprop, ForwardForward, MonoForward
 from onward.core import LocalTrainer, TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.modules import local
-from onward.nets import MLP, VGG8, VGG8b
+from onward.nets import MLP, VGG8, TinyCNN, VGG8b
 from onward.recipes import Recipe
 from onward.runs import ModelSpec, RunOptions, fit, train
 from onward.runs.trial import try_out
@@ -84,3 +84,11 @@ def test_fit_says_it_too(toy_data: Splits):
     labels = toy_data.train.labels
     with pytest.raises(ValueError, match="cannot carry a label"):
         fit(ForwardForward(), MLP(width=10, depth=2), from_arrays(images, labels), epochs=1, device="cpu")
+
+
+@pytest.mark.parametrize("reach", [0.5, 4.0, 15.0, 300.0, 1e6])
+def test_images_of_any_unit_are_tried_out_in_that_unit(reach: float):
+    inputs = torch.linspace(-reach, reach, 40 * 64).view(40, 1, 8, 8)
+    data = from_arrays(inputs, torch.arange(40) % 2)
+    learner = fit(MonoForward(), TinyCNN(width=4, dropout=0.0), data, epochs=1)
+    assert learner.input_form == data.inputs and not data.inputs.unit

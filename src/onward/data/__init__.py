@@ -5,7 +5,7 @@ from .array_files import array_files, inputs_to_predict, rows_in
 from .arrays import from_arrays
 from .augment import Augment, Augmentation
 from .carve import carve
-from .dataset import from_dataset
+from .dataset import from_dataset, is_dataset
 from .decode import read_image
 from .folder import image_files, read_labeled
 from .images import Splits
@@ -47,6 +47,7 @@ __all__ = [
     "from_loader",
     "image_files",
     "inputs_to_predict",
+    "is_dataset",
     "is_folder",
     "labeled_rows",
     "load",

@@ -11,9 +11,9 @@ from torch.utils.data import Dataset
 from onward.core import InputForm, Task, check_finite, check_names, check_value
 
 from .arrays import from_arrays, read_rows, targets_of
-from .dataset import from_dataset, is_dataset
+from .dataset import from_dataset, is_dataset, rows_of_dataset
 from .images import Splits, checksum
-from .loaded import from_loader
+from .loaded import from_loader, pair_of
 from .samples import Samples, Source
 
 
@@ -175,8 +175,9 @@ def _is_index(key: Any, names: tuple[str, ...]) -> bool:
 
 
 def rows_of(data: Any, like: tuple[InputForm, Task, tuple[str, ...]]) -> Samples:
-    """Return the samples to evaluate on: those of a pair (inputs, labels), or of a loader, all of them.
+    """Return the samples to evaluate on: those of a pair (inputs, labels), of a loader or of a Hugging Face dataset.
 
+    They are all of them; of a dict of datasets those of test.
     Raises ValueError for inputs of another form, and for labels of other classes.
     """
     form, task, names = like
@@ -184,7 +185,9 @@ def rows_of(data: Any, like: tuple[InputForm, Task, tuple[str, ...]]) -> Samples
         return data
     if isinstance(data, tuple) and len(data) == 2:
         return read_rows(*data, form, task, names)
-    samples = [read_rows(inputs, labels, form, task, names) for inputs, labels in data]
+    if is_dataset(data):
+        return rows_of_dataset(data, form, task, names)
+    samples = [read_rows(*pair_of(batch, "data"), form, task, names) for batch in data]
     if not samples:
         raise ValueError("data has no batches: give at least one")
     return Samples(torch.cat([part.pixels for part in samples]), torch.cat([part.labels for part in samples]))

@@ -5,11 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from onward.core import Kind, Task, check_value, common_defaults
+from onward.core import InputForm, Kind, Task, check_value, common_defaults, is_frame
 
-from .arrays import from_arrays
+from .arrays import from_arrays, read_rows
 from .decode import DEEP_MODES, as_fractions, to_array
 from .images import Splits
+from .samples import Samples
 
 _TEST, _VALIDATION = ("test",), ("validation", "valid", "val", "dev")
 
@@ -64,6 +65,24 @@ def from_dataset(
         name=name,
         **given,
     )
+
+
+def rows_of_dataset(dataset: Any, form: InputForm, task: Task, names: Sequence[str]) -> Samples:
+    """Return the rows of a dataset to evaluate on, of the form that a training had: of a dict, those of test.
+
+    The columns are those of the training where they have names, else found as `from_dataset` does. Raises ValueError
+    as it does, and for a dict without test.
+    """
+    parts = dict(dataset) if isinstance(dataset, Mapping) else {"test": dataset}
+    if "test" not in parts:
+        raise ValueError(f"the dataset has the splits {', '.join(map(str, parts))}, but no test: give one of them")
+    part = parts["test"]
+    wanted = [names[0]] if task == "values" and names[0] in part.column_names else _target(part, None)
+    taken = _there(part.column_names, [column.name for column in form.columns]) if form.columns else None
+    inputs = _read(part, taken or _inputs(part, None, wanted), form.shape[-1] if form.kind == "images" else None)
+    if form.columns and not is_frame(inputs):
+        inputs = part.with_format(None).select_columns(taken).to_pandas()
+    return read_rows(inputs, _labels(part, wanted), form, task, names)
 
 
 def is_dataset(data: Any) -> bool:

@@ -127,7 +127,7 @@ class Loaded(Source):
     def epoch(self, seed: int) -> Iterator[Gathered]:
         """Yield the batches of an epoch; the draws of torch's generator for them depend on `seed` alone."""
         for number, batch in enumerate(_batches(self.loader, seed)):
-            inputs, labels = _pair(batch, "train")
+            inputs, labels = pair_of(batch, "train")
             what = f"batch {number} of train"
             yield _read(self.form, self.task, self.names, inputs, labels, what)
 
@@ -160,7 +160,7 @@ def _batches(loader: Any, seed: int) -> Iterator[Any]:
 def _first_pass(loader: Any, kind: Kind | None, task: Task, class_names: Sequence[str] | None) -> Loaded:
     inputs, labels, sizes, kept = [], [], [], 0
     for number, batch in enumerate(_batches(loader, 0)):
-        x, y = _pair(batch, "train")
+        x, y = pair_of(batch, "train")
         checked = check_finite(x, f"batch {number} of train")
         if not len(checked):
             raise ValueError(f"batch {number} of train is empty: leave such batches out")
@@ -192,7 +192,7 @@ def _first_pass(loader: Any, kind: Kind | None, task: Task, class_names: Sequenc
 def _held(first: Loaded, loader: Any, what: str) -> Samples:
     parts = []
     for number, batch in enumerate(_batches(loader, 0)):
-        inputs, labels = _pair(batch, what)
+        inputs, labels = pair_of(batch, what)
         parts.append(_read(first.form, first.task, first.names, inputs, labels, f"batch {number} of {what}"))
     if not parts:
         raise ValueError(f"{what} yields no batches: give a loader with at least one")
@@ -207,7 +207,7 @@ def _joined(labels: list[Any]) -> Any:
     return torch.cat([as_numbers(part, "the labels of train") for part in labels])
 
 
-def _pair(batch: Any, what: str) -> tuple[Any, Any]:
+def pair_of(batch: Any, what: str) -> tuple[Any, Any]:
     if isinstance(batch, Mapping):
         wanted = [key for key in batch if key in _TARGETS]
         others = [key for key in batch if key not in _TARGETS]
@@ -244,7 +244,7 @@ def _set_aside(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
     elif isinstance(loader, Sequence) and len(loader) > 1:
         kept, aside = _cut(len(loader), fraction, seed)
         return [loader[k] for k in kept], [loader[k] for k in aside]
-    raise ValueError("nothing can be set aside of this loader: give validation, a loader of other samples")
+    raise ValueError("nothing can be set aside of this loader: give validation, another loader, by onward.from_loader")
 
 
 def _cut(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from torch.utils.data import DataLoader
+from torch import Tensor
 
 from onward.core import Learner, TrainerSettings, check_value
 from onward.data import (
@@ -14,6 +14,7 @@ from onward.data import (
     Splits,
     array_files,
     as_splits,
+    is_dataset,
     is_folder,
     labeled_rows,
     load,
@@ -47,7 +48,7 @@ def evaluate(
 
     A run, or the path of its folder, is evaluated on the images it was trained on unless others are named, in the
     arithmetic of its training, on the best device. A learner, or the path of a saved model, needs images; it is
-    evaluated in fp32, where it is. Data are also a pair (inputs, labels), or a loader of such.
+    evaluated in fp32, where it is. Data are also a pair (inputs, labels), a loader of such, or a Hugging Face dataset.
     Raises ValueError for other objects than runs, learners and data, for images of another shape or with other
     classes, and where the images that a run was trained on have changed.
     """
@@ -146,7 +147,8 @@ def _images(learner: Learner, data: object, split: Split, data_dir: Path | None)
         data = load(data, data_dir=data_dir)
     if isinstance(data, Data):
         return getattr(as_splits(data), split)
-    if isinstance(data, tuple | list | DataLoader) and learner.input_form is not None:
+    batches = hasattr(data, "__iter__") and not isinstance(data, Source | Tensor) and not hasattr(data, "dtype")
+    if (batches or is_dataset(data)) and learner.input_form is not None:
         return rows_of(data, (learner.input_form, learner.task, learner.class_names))
     if not isinstance(data, Source):
         raise ValueError(

@@ -29,7 +29,8 @@ def _example(learner: Learner, count: int) -> tuple[Tensor, Tensor]:
     form = learner.input_form
     assert form is not None
     values = torch.arange(count * torch.Size(form.shape).numel()).view(count, *form.shape) * 37 % 256
-    inputs = values.to(torch.uint8) if form.unit else values % 2 if form.kind == "tokens" else values.float()
+    reach = form.level / 255 if form.level else 1.0  # images of another unit than that of the training are refused
+    inputs = values.to(torch.uint8) if form.unit else values % 2 if form.kind == "tokens" else values * reach
     classes = len(learner.class_names)
     return inputs, torch.arange(count) % classes if learner.task == "classes" else torch.zeros(count, classes)
 
