@@ -138,7 +138,7 @@ def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Itera
 
 
 def _image(name: str, spec: ModelSpec) -> Tensor:
-    """Read an image file as the network takes it. Raises ValueError with the remedy for what is none."""
+    """Read an image file as the network takes it. Raises ValueError, with the remedy, for a file that is no image."""
     if name == "-":
         raise ValueError("standard input is not read: name image files")
     if not Path(name).exists():

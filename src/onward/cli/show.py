@@ -75,7 +75,7 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
 
 
 def _reached(runs: Sequence[Record]) -> str:
-    """Return what runs came to in the mean, with the further metrics that all of them have."""
+    """Return the means over runs of accuracy and of the further metrics that all of them have."""
     task, mean = runs[0].result.task_or_default, fmean(run.accuracy for run in runs)
     text = f"R2 {written(task, mean)}" if task == "values" else f"{100 * mean:.2f} %"
     also = further(mean_metrics([run.result for run in runs]))

@@ -54,7 +54,7 @@ class OnChip:
 
 @dataclass(frozen=True)
 class TrainingEnergy:
-    """Joules of an epoch, and to the accuracy that all were asked for; None where not every seed reached it."""
+    """Joules of an epoch, and to the target accuracy; None where not every seed reached it."""
 
     joules_per_epoch: float
     epochs_to_target: int | float | None
@@ -63,7 +63,7 @@ class TrainingEnergy:
 
 @dataclass(frozen=True)
 class MethodResult:
-    """A recipe and its finished runs: what it is, how it was trained, and what it came to."""
+    """A recipe and its finished runs: its settings, its training and its accuracies."""
 
     name: str
     label: str

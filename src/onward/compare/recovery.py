@@ -70,8 +70,8 @@ def recover(
 ) -> Recovery:
     """Train a copy of a learner on the chip of this seed, span by span as its algorithm does.
 
-    Settings are the recipe's, but for what needs to know the end of a training: the schedule, averages, and the order
-    span after span. The default rule is fitted again on the chip at the end, as after every training. `batch_size` is
+    Settings are the recipe's, except those that need the number of steps in advance: the schedule, averages, and the
+    order `cascade`. The default rule is fitted again on the chip at the end, as after every training. `batch_size` is
     that of the recipe, for evaluation. Raises ValueError if the noise acts on nothing in the learner.
     """
     settings = online_settings(settings, stream.rate)

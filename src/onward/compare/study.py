@@ -268,7 +268,7 @@ def _method_result(
     question: ComparisonSettings,
     say: Print,
 ) -> MethodResult:
-    """Put together what a method is and what it comes to, clean, under noise and on chips."""
+    """Return the settings of a method, and its accuracies clean, under noise and on chips."""
     recipe, data, result = method.recipe, method.data, method.runs[0].result
     clean = [on_test.clean(say) for on_test in tests]
     return MethodResult(

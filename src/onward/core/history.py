@@ -29,7 +29,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that a learner was read from, and what it came to on the test split (a fraction, or R2)."""
+    """The run that a learner was read from, and its accuracy on the test split (a fraction, or R2)."""
 
     recipe: str
     seed: int

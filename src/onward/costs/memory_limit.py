@@ -64,7 +64,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
 
     Else two, four, eight, ... times as many micro-batches are measured, where a span has several blocks also with
     recomputing. Of each kind, the two with the fewest pieces that fit are timed in turn; what is less than 5 % faster
-    does not count as faster. Libraries and the data set come on top of the limit. An order of span after span would
+    does not count as faster. Libraries and the data set come on top of the limit. The order `cascade` would
     save nothing: weights and optimizer state of all blocks exist at its end as well. Micro-batches change no gradient,
     but batch normalization sees smaller batches. Raises ValueError if nothing fits.
     """

@@ -166,7 +166,7 @@ def measure(
     `say` is called with a line about what is measured next, `watch` as in `interleave`.
 
     The timed steps of all variants alternate, so that other load on the machine slows all of them alike. Random
-    images benchmark in for data that are not on this machine. Raises ValueError for an impossible recipe.
+    images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)

@@ -1,4 +1,4 @@
-"""Image sets: named, from the user's folders or arrays, in memory or streamed; splits, augmentation and batches."""
+"""Data: named image sets, and the user's folders, arrays, tables and loaders, in memory or streamed."""
 
 from .arguments import Data, as_data, as_splits, rows_of, weights_of
 from .array_files import array_files, inputs_to_predict, rows_in

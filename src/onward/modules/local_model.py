@@ -290,7 +290,7 @@ class LocalModel:
     def load(cls, path: str | Path, model: nn.Module, *, feed: Feed = feed_module) -> "LocalModel":
         """Read what `save` wrote into a model of the same kind; training continues as without a stop.
 
-        Raises ValueError for a file that is none, or one of another model.
+        Raises ValueError for a file that `save` did not write, or one of another model.
         """
         from onward.modules.files import load
 

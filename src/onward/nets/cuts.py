@@ -36,7 +36,7 @@ def cuts(model: nn.Module, example: Any, blocks: int | None = None, *, feed: Fee
     """Return the places where a module may be cut, in the order of its forward pass.
 
     They are read off the autograd graph of one pass over `example`: nodes on every path from input to output that are
-    the output of a module called once, with a weight matrix between every two; a table of embeddings is none.
+    the output of a module called once, with a weight matrix between every two; a table of embeddings does not count.
     `blocks`: the `blocks - 1` places that share out the weights most evenly. Raises ValueError where there are not that
     many, or none is found.
     """
@@ -100,7 +100,7 @@ def balanced(spots: Sequence[Cut], tail: int, blocks: int) -> list[Cut]:
 def _outermost(spots: list[Cut], ends: dict[Any, str], calls: list[Call]) -> Iterator[Cut]:
     """Yield the spots that are not inside a layer: a module that ends at a later spot, beside others of its kind.
 
-    A module that holds layers itself, a stage, is none.
+    A module that holds layers itself, a stage, does not count.
     """
     node_of = {call.name: call.nodes[0] for call in calls if call.nodes}
     kinds: dict[tuple[str, type], list[str]] = {}

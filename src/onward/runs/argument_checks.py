@@ -8,7 +8,7 @@ from onward.nets import Architecture
 
 
 def check_kinds(algorithm: object, net: object, data: object) -> None:
-    """Raise ValueError for what people of other libraries hand over, with what to hand over instead."""
+    """Raise ValueError, with the remedy, for classes, torch modules, arrays and other objects of the wrong kind."""
     for name, value in (("algorithm", algorithm), ("net", net)):
         if isinstance(value, type):
             raise ValueError(f"{name} is the class {value.__name__}: give an object, {value.__name__}()")

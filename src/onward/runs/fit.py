@@ -41,7 +41,7 @@ def fit(
     for each class, a mapping from names or indices, or "balanced", by which all classes weigh the same.
     Its `history` has a record of every epoch. With `verbose` the training is shown on standard error: a bar on a
     terminal, and a line for each epoch. `logger` takes the numbers of every epoch: `onward.training.TensorBoard`, or an
-    `onward.training.Logger` of your own. Raises ValueError for arguments that are none, if the parts do not fit each
+    `onward.training.Logger` of your own. Raises ValueError for arguments of another kind, if the parts do not fit each
     other, or if a loss is no longer finite.
     """
     epochs, batch_size = check_value("epochs", epochs, Count), check_value("batch_size", batch_size, Count)

@@ -23,8 +23,8 @@ _INSTALL = "needs huggingface_hub: pip install 'onward[hub]'"
 def push(learner: Learner, spec: ModelSpec, repo: str, *, private: bool = False, token: str | None = None) -> str:
     """Put weights, description and card of a learner on the hub, in one commit; return the address of its page.
 
-    The repository is made if it is not there, and a card that is there stays. Raises ValueError for a name that is
-    none, and for what cannot be saved, before the hub is asked; OSError if it cannot be reached or refuses.
+    The repository is made if it is not there, and a card that is there stays. Raises ValueError for a name that the
+    hub cannot have, and for what cannot be saved, before anything is sent; OSError if it cannot be reached or refuses.
     """
     return upload(repo, lambda folder: publish(learner, spec, folder, name=repo), private=private, token=token)
 

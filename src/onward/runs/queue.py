@@ -25,9 +25,9 @@ Print = Callable[[str], object]
 
 
 def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
-    """Read a plan, a recipe and its seeds per line: `asge-mnist-cpu 0-4`; a `#` begins a remark.
+    """Read a plan, a recipe and its seeds per line: `asge-mnist-cpu 0-4`; a `#` begins a comment.
 
-    Raises ValueError for a file that is none, and naming the line that cannot be understood.
+    Raises ValueError for a file that is no plan, and naming the line that cannot be understood.
     """
     jobs: list[Recipe] = []
     for number, line in enumerate(_text(path).splitlines(), 1):
@@ -143,7 +143,7 @@ class Queue:
         self.say(f"{_now()}  {recipe.name} seed {recipe.seed}: {'gone on with' if stopped else 'begun'}")
 
     def _collect(self) -> bool:
-        """Take leave of the processes that have ended; return whether there was one."""
+        """Drop the processes that have ended; return whether there was one."""
         ended = [child for child in self._children if child.process.poll() is not None]
         for child in ended:
             self._children.remove(child)

@@ -57,7 +57,7 @@ class RunEnvironment:
 
 @dataclass(frozen=True, kw_only=True)
 class RunResult:
-    """What a finished run came to, and what documents it: the content of `result.json` and of a record.
+    """The numbers of a finished run and what documents them: the content of `result.json` and of a record.
 
     Accuracies are fractions. A field is None where an older file lacks it.
     """

@@ -51,7 +51,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(content: Any) -> None:
-    """Raise RecursionError where lists and objects are nested too deeply, UnicodeError for text that is none."""
+    """Raise RecursionError where lists and objects are nested too deeply, UnicodeError for lone surrogates."""
     level = [content]
     for _ in range(_DEEPEST):
         inner = []

@@ -37,9 +37,9 @@ class OnlineLearning:
         """Learn from inputs and their labels, both as `from_arrays` takes them; return each span's loss.
 
         Labels are class indices or names of classes [B], or the learner's other targets. After an error the learner,
-        its optimizers and `step` are unchanged, bit for bit. Raises ValueError for inputs or labels that are
-        none, for an empty batch, for another number of labels than of inputs, and where losses or weights would no
-        longer be finite.
+        its optimizers and `step` are unchanged, bit for bit. Raises ValueError for inputs or labels of another
+        form, for an empty batch, for another number of labels than of inputs, and where losses or weights would no longer
+        be finite.
         """
         x, y = self._checked(images, labels)
         before = Snapshot(self.learner, self.trainer.optimizers)
