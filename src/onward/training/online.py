@@ -38,8 +38,8 @@ class OnlineLearning:
 
         Labels are class indices or names of classes [B], or the learner's other targets. After an error the learner,
         its optimizers and `step` are unchanged, bit for bit. Raises ValueError for inputs or labels of another
-        form, for an empty batch, for another number of labels than of inputs, and where losses or weights would no longer
-        be finite.
+        form, for an empty batch, for another number of labels than of inputs, and where losses or weights would become
+        infinite or NaN.
         """
         x, y = self._checked(images, labels)
         before = Snapshot(self.learner, self.trainer.optimizers)
