@@ -165,7 +165,7 @@ def test_recipes_are_found_by_name_and_by_pattern():
         (lambda: ANY.evaluate("nowhere", split="tests"), "split must be"),
     ],
 )
-def test_what_cannot_be_done_is_said_in_a_line(call, message: str, types_unchecked):
+def test_what_cannot_be_done_is_refused_in_a_line(call, message: str, types_unchecked):
     with pytest.raises(ValueError, match=message) as refused:
         call()
     assert "\n" not in str(refused.value)

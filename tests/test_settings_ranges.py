@@ -149,7 +149,7 @@ def test_numbers_of_numpy_become_pythons_own():
     assert type(settings.learning_rate) is float
 
 
-def test_a_class_in_place_of_an_object_is_told():
+def test_a_class_in_place_of_an_object_is_refused():
     with pytest.raises(
         ValueError, match=r"of of Backprop must be an Algorithm, got the class DeeperForward: give Deep"
     ):
@@ -158,6 +158,6 @@ def test_a_class_in_place_of_an_object_is_told():
         _made(Recipe, net=DeeperForward())
 
 
-def test_a_number_that_cannot_be_written_is_told_by_its_length():
+def test_a_number_that_cannot_be_written_is_refused_naming_its_length():
     with pytest.raises(ValueError, match="got a number of 33220 bits"):
         MLP(width=10**10000)

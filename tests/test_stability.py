@@ -104,7 +104,7 @@ def test_the_page_says_what_is_stable():
     assert all(f"`{room}`" in stable for room in STABLE) and all(f"`{room}`" in rest for room in PROVISIONAL)
 
 
-def test_a_signature_is_told_with_its_plain_defaults():
+def test_a_signature_is_written_with_its_plain_defaults():
     def sample(a, *, b=1, c="x", d=object):
         return a, b, c, d
 

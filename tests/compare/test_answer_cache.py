@@ -65,7 +65,7 @@ def test_a_line_is_not_written_into_that_of_another_process(tmp_path: Path):
 
 
 @pytest.mark.parametrize("line", ["nonsense", "[1]", '{"asked": {}}'])
-def test_damage_is_said(tmp_path: Path, line: str):
+def test_damage_is_refused(tmp_path: Path, line: str):
     path = tmp_path / "a.jsonl"
     path.write_text(line + "\n")
     with pytest.raises(ValueError, match=r"^line 1 of .*a\.jsonl .*; delete that file to evaluate again"):

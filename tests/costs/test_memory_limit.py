@@ -162,7 +162,7 @@ def test_a_way_that_runs_out_of_memory_is_passed_over(
     assert fit_memory(_recipe(), digits, 10**9, CPU).settings.micro_batches == 4
 
 
-def test_a_device_too_small_for_every_way_is_said(digits: Splits, monkeypatch: pytest.MonkeyPatch):
+def test_a_device_too_small_for_every_way_is_refused(digits: Splits, monkeypatch: pytest.MonkeyPatch):
     _out_of_memory(monkeypatch, first_pieces=1000)
     with pytest.raises(ValueError, match=r"every way runs out of the device's memory\. Weights.*batch-size"):
         fit_memory(_recipe(), digits, 10**9, CPU)

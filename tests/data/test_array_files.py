@@ -136,7 +136,7 @@ def test_wide_numbers_keep_their_precision(tmp_path):
         _load(tmp_path / "deep.npz", size=8)
 
 
-def test_an_array_beside_them_is_told_of(tmp_path):
+def test_an_array_beside_them_is_warned_about(tmp_path):
     np.savez(tmp_path / "set.npz", images=IMAGES, labels=LABELS, mean_of_all=IMAGES.mean())
     with pytest.warns(UserWarning, match="mean_of_all in .*set.npz is not used"):
         _load(tmp_path / "set.npz")

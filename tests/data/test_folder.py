@@ -250,7 +250,7 @@ def test_a_missing_folder_is_named(tmp_path):
         read(tmp_path / "nowhere")
 
 
-def test_where_a_relative_folder_was_looked_for_is_told(tmp_path, monkeypatch):
+def test_the_error_names_where_a_relative_folder_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ValueError, match=rf"pets is not a folder in {tmp_path}: give one"):
         read("./pets")

@@ -102,7 +102,7 @@ def test_a_data_dir_that_would_not_be_used_is_refused(class_folders, settings, m
         load(DataSettings(**settings), data_dir=root)
 
 
-def test_a_name_that_is_mistyped_is_told_before_the_data_dir(tmp_path):
+def test_a_name_that_is_mistyped_is_refused_before_the_data_dir(tmp_path):
     with pytest.raises(ValueError, match="unknown data set 'mnits': did you mean mnist"):
         load(DataSettings(name="mnits"), data_dir=tmp_path)
 

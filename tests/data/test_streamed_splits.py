@@ -113,7 +113,7 @@ def rewrite(path, changed) -> None:
         (one_large_group, r"train-00000-of-00003.parquet, row group 0 holds 4500 images.*row groups of about 100"),
     ],
 )
-def test_what_is_wrong_with_a_shard_is_said_before_training(parquet_set, spoil, message):
+def test_a_fault_of_a_shard_is_named_before_training(parquet_set, spoil, message):
     data_dir = parquet_set(**SIZES)
     spoil(data_dir / "mnist")
     with pytest.raises(ValueError, match=message):

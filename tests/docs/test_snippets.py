@@ -211,7 +211,7 @@ def test_shell_runs(page: Path):
     assert shown or all(fence.fragment for fence in fences(page, "sh"))
 
 
-def test_a_block_that_fails_is_told(tmp_path: Path, stops: None):
+def test_a_block_that_fails_is_named(tmp_path: Path, stops: None):
     page = tmp_path / "page.md"
     broken, unknown, marked = read(
         page,

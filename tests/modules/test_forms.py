@@ -88,7 +88,7 @@ class Noisy(Layers):
         return super().forward(x + 0.1 * torch.randn(x.shape, generator=self.draws))
 
 
-def test_an_output_that_changes_from_call_to_call_is_told():
+def test_an_output_that_changes_from_call_to_call_is_refused():
     with pytest.raises(ValueError, match="another output each time"):
         local(Noisy(), table(), MonoForward()).as_learner(table())
 
@@ -218,7 +218,7 @@ def test_advice_without_a_cut_was_tried():
     assert learns(Both().encoder, (x, y)).cuts
 
 
-def test_cuts_that_give_no_real_tensor_are_told():
+def test_cuts_that_give_no_real_tensor_are_refused():
     class Hidden(Holder):
         last_hidden_state: Any = None
 
@@ -242,7 +242,7 @@ def test_cuts_that_give_no_real_tensor_are_told():
         local(complex_first.make(), complex_first.batch(), MonoForward(), cut=["waves.0"])
 
 
-def test_frames_that_stand_as_rows_are_told():
+def test_frames_that_stand_as_rows_are_refused():
     class Frames(nn.Module):
         def __init__(self):
             super().__init__()
@@ -257,7 +257,7 @@ def test_frames_that_stand_as_rows_are_told():
     assert learns(Frames(), batch).cuts == ["rest.0"]
 
 
-def test_an_exported_program_is_told():
+def test_an_exported_program_is_refused():
     exported = torch.export.export(Layers(), (table()[0],)).module()
     with pytest.raises(ValueError, match="give the module that it was exported from"):
         local(exported, table(), MonoForward())

@@ -218,7 +218,7 @@ def test_an_encoder_of_another_sequence_has_no_labels():
     assert made(kind, cut=["body.decoder.layers.0"]).step(kind.batch()).isfinite().all()
 
 
-def test_a_state_that_keeps_its_graph_is_told():
+def test_a_state_that_keeps_its_graph_is_refused():
     class Stateful(nn.Module):
         def __init__(self):
             super().__init__()

@@ -136,7 +136,7 @@ def test_gradient_checkpointing_inside_a_block_is_fine_and_around_a_cut_is_not()
         assert torch.allclose(first.step(images()), second.step(images()), atol=1e-6)
 
 
-def test_a_batch_that_does_not_come_by_a_cut_is_told_and_the_model_is_usable():
+def test_a_batch_that_does_not_come_by_a_cut_is_refused_and_the_model_is_usable():
     class Chooses(nn.Module):
         def __init__(self):
             super().__init__()
@@ -178,7 +178,7 @@ def test_targets_that_are_none():
         tokens.step((counting(), torch.full((16, 10), -100)))
 
 
-def test_a_loss_that_is_not_finite_is_told():
+def test_a_loss_that_is_not_finite_is_refused():
     trained = local(table(), rows(), MonoForward())
     x, y = rows()
     with pytest.raises(ValueError, match=r"block 0 .* not finite"):
@@ -199,7 +199,7 @@ def test_batch_norm_and_a_single_row():
     assert torch.equal(mean, norm.state_dict()["running_mean"]) and not norm.training
 
 
-def test_frozen_parts_stay_and_thawed_ones_are_told():
+def test_frozen_parts_stay_and_thawed_ones_are_refused():
     model = ViT()
     model.layers[0].requires_grad_(False)
     before = [p.clone() for p in model.layers[0].parameters()]
@@ -290,7 +290,7 @@ def test_layouts_can_be_declared():
     assert_refused("has not the 4 axes", layouts={"1": "map"}, cut=["1"])
 
 
-def test_a_path_that_is_not_there_is_told():
+def test_a_path_that_is_not_there_is_refused():
     class Detached(nn.Module):
         def __init__(self):
             super().__init__()

@@ -88,7 +88,7 @@ def test_filters_are_the_first_weights_from_dark_to_bright(net, toy_data: Splits
         assert divmod(int(weight.argmax()), side) == divmod(int(drawn.argmax()), side)
 
 
-def test_a_run_is_asked_about_its_test_split(toy_recipe: Recipe, place: RunOptions):
+def test_a_run_is_evaluated_on_its_test_split(toy_recipe: Recipe, place: RunOptions):
     folder, result = train(replace(toy_recipe, epochs=1), place)
     cells = _rows(plots.confusion(folder.path), "cells")
     assert sum(cell["n"] for cell in cells) == result.n_test
@@ -96,7 +96,7 @@ def test_a_run_is_asked_about_its_test_split(toy_recipe: Recipe, place: RunOptio
     assert right / (result.n_test or 1) == pytest.approx(result.test_accuracy)
 
 
-def test_what_cannot_be_drawn_is_said(learner: Learner, toy_data: Splits):
+def test_what_cannot_be_drawn_is_refused(learner: Learner, toy_data: Splits):
     images, labels = toy_data.test.pixels, toy_data.test.labels
     with pytest.raises(ValueError, match="labels must be one whole number from 0 to 2 for each of"):
         plots.confusion(learner, images, np.full(len(labels), 3))

@@ -91,7 +91,7 @@ def test_the_list_says_which_controls_there_are_once(capsys: pytest.CaptureFixtu
     assert [line.split()[0] for line in below.splitlines()[1 : len(CONTROLS) + 1]] == list(CONTROLS)
 
 
-def test_a_misspelled_control_is_answered_with_the_right_name():
+def test_the_error_for_a_misspelled_control_names_the_right_one():
     with pytest.raises(ValueError, match="did you mean deeper_forward-digits"):
         find_recipe("deep_supervision-deper_forward-digits")
 

@@ -68,7 +68,7 @@ def test_a_control_of_a_row_that_is_not_ours_is_found_by_its_name():
         ("backprop_recompute-vgg14-mnist-fast", "recompute-deeper_forward-mnist-vgg14"),
     ],
 )
-def test_a_row_that_is_retired_is_found_and_answered_with_the_nearest(
+def test_a_retired_row_is_found_with_a_note_that_names_the_nearest(
     name: str, instead: str, capsys: pytest.CaptureFixture[str]
 ):
     assert nearest(name) == instead

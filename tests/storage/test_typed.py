@@ -87,7 +87,7 @@ def test_keys_of_another_version_are_passed_over_and_what_has_a_default_may_lack
         ({**JSON, "first": {"name": "a", "sizes": ["1"]}}, "entry 0 of sizes in first in here must be a whole number"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_field(content, message: str):
+def test_what_is_wrong_is_named_with_its_field(content, message: str):
     with pytest.raises(ValueError, match=message):
         from_json(content, Whole, "here")
 

@@ -107,7 +107,7 @@ def test_epochs_that_are_done_again_are_shown_once(tmp_path: Path):
     assert [(e.step, round(e.value, 2)) for e in found] == [(1, 0.1), (2, 0.25), (3, 0.35)]
 
 
-def test_tensorboard_that_is_not_installed_is_said_before_a_folder_is_made(
+def test_tensorboard_that_is_not_installed_is_refused_before_a_folder_is_made(
     toy_recipe: Recipe, place: RunOptions, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(module, "find_spec", lambda name: None)

@@ -27,7 +27,7 @@ _COLUMNS = ("--label", "--task", "--ignore")
 _FLAGS = ("--data", "--method", "--net", *_COLUMNS)
 
 
-def taken(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+def own_data_flags(words: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     """Return the values of --data and the flags beside it, and all other words. CommandLineError for one with none."""
     values: dict[str, str] = {}
     left: list[str] = []

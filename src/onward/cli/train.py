@@ -11,7 +11,7 @@ import tyro
 
 from onward.cli.arguments import parse
 from onward.cli.flags import RecipeFlags, flags_of
-from onward.cli.own_data import as_flags, own_recipe, taken
+from onward.cli.own_data import as_flags, own_data_flags, own_recipe
 from onward.cli.recording import file_result, report
 from onward.cli.usage import CommandLineError, fitted
 from onward.core import Range
@@ -102,7 +102,7 @@ def run(words: Sequence[str]) -> None:
     if list(words[:1]) in (["-h"], ["--help"]):
         print(fitted(USAGE), end="")
         return
-    said, words = taken(words)
+    said, words = own_data_flags(words)
     named = bool(words) and not words[0].startswith("-")
     if named and "--data" in said and not {"--method", "--net"} & said.keys():  # other data for a recipe
         words, said = [*words, *as_flags(said)], {}

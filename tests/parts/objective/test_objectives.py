@@ -125,7 +125,7 @@ class _Unsigned(LabelInLoss):
         (TwoThresholds(), "the supervision gives no sign"),
     ],
 )
-def test_a_supervision_that_gives_no_contrastive_views_is_told(objective: Objective, says: str):
+def test_a_supervision_that_gives_no_contrastive_views_is_refused(objective: Objective, says: str):
     block = LocalBlock(torch.nn.Linear(3, 2), goodness=MeanSquare(), objective=objective)
     learner = Learner([block], supervision=_Unsigned(), spans=each(1), rules={"sum": SumGoodness()})
     with pytest.raises(ValueError, match=says):
