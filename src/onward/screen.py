@@ -14,6 +14,16 @@ from typing import Any
 _FIRST = 5.0  # seconds that the other processes of torchrun leave to the first
 
 
+def in_percent(task: str | None, value: float) -> str:
+    """Write a result for a column of percentages: a share as its number, R2 as it is, under its name."""
+    return f"R2 {value:.4f}" if task == "values" else f"{100 * value:.2f}"
+
+
+def gap_in_points(task: str | None, gap: float) -> str:
+    """Write the difference of two results: of shares in percentage points, of R2 as it is."""
+    return f"{gap:+.4f}" if task == "values" else f"{100 * gap:+.2f}"
+
+
 def shown(text: object) -> str:
     r"""Return a text on one line in which everything that a terminal would obey is written out, ESC as \x1b.
 

@@ -15,10 +15,14 @@ from test_results import _RECIPE, _result
 
 from onward.algorithms import Backprop
 from onward.cli import main
+from onward.cli.index import summarized
+from onward.cli.listing import _numbers
 from onward.results import results
 from onward.results.leaderboard import slug, table, write_leaderboard
+from onward.results.pages import results_page
 from onward.results.summary import summary
 from onward.runs.records import Row, read_records, record
+from onward.storage.files import read_json, write_json
 
 
 @pytest.fixture
@@ -77,6 +81,19 @@ def test_a_summary_has_interval_and_gap_where_there_are_seeds(folder: Path):
     assert rows["backprop-local", "digits"]["low"] != rows["backprop-local", "digits"]["low"], (
         "one seed has no interval"
     )
+
+
+def test_numbers_that_are_predicted_have_their_own_metric_everywhere(folder: Path):
+    for path in folder.rglob("seed-*.json"):
+        write_json(path, {**read_json(path), "task": "values"})
+    rows = {(row["data"][0], row["recipe"][0]): row for row in _rows(table(summary(read_records(folder))))}
+    local = rows["digits", "local"]
+    assert local["test %"][0] == "R2 0.9200" and local["gap"][0] == "-0.0700"
+    assert local["95 %"][0] == "R2 0.8703 to R2 0.9697"
+    page = results_page(folder)
+    assert "R2 0.9200 ± 0.0200 | R2 0.8703 to 0.9697 | 3 " in page and "-0.0700" in page and "92.00" not in page
+    listed = summarized(folder, {})["local"]
+    assert (listed.task, _numbers(listed).split()[:2]) == ("values", ["R2", f"{listed.test:.4f}"])
 
 
 def test_cells_carry_what_they_are_sorted_by(folder: Path):

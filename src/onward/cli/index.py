@@ -28,13 +28,15 @@ class RecipeRow(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Summary of the records of a recipe: mean test accuracy, a fraction, and minutes of a training."""
+    """Summary of the records of a recipe: mean result on the test split, a fraction or R2, and minutes to train."""
 
     test: float
     minutes: float
     seeds: int
     data: str = ""
     """The copy of a data set that they were trained on, where it is not the public one."""
+    task: str = ""
+    """The task, where it is not one class of each sample."""
 
 
 class Listed(NamedTuple):
@@ -133,11 +135,12 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
     """
-    copies: dict[str, dict[str, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
+    copies: dict[str, dict[str, list[tuple[float, float, str]]]] = defaultdict(lambda: defaultdict(list))
     for path in sorted(folder.glob("runs/**/seed-*.json")):
         try:
             result = json.loads(path.read_bytes())
-            numbers = float(result["test_accuracy"]), float(result["train_seconds"])
+            task = str(result.get("task") or "classes")
+            numbers = float(result["test_accuracy"]), float(result["train_seconds"]), task
             name = path.relative_to(folder).parts[1]
             copies[old_names.get(name, name)][str(result.get("data_note", ""))].append(numbers)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -151,10 +154,11 @@ def with_own(filed: Mapping[str, Summary], own: Mapping[str, Summary]) -> dict[s
     return {**filed, **{name: summary for name, summary in own.items() if name not in kept}}
 
 
-def _summary(note: str, runs: Sequence[tuple[float, float]]) -> Summary:
-    test = round(statistics.mean(accuracy for accuracy, _ in runs), 6)
-    minutes = round(statistics.mean(seconds for _, seconds in runs) / 60, 3)
-    return Summary(test, minutes, len(runs), note)
+def _summary(note: str, runs: Sequence[tuple[float, float, str]]) -> Summary:
+    test = round(statistics.mean(accuracy for accuracy, _, _ in runs), 6)
+    minutes = round(statistics.mean(seconds for _, seconds, _ in runs) / 60, 3)
+    task = runs[0][2]
+    return Summary(test, minutes, len(runs), note, "" if task == "classes" else task)
 
 
 def localities(folder: Path) -> dict[str, str]:
@@ -178,7 +182,7 @@ def write_index(records: Path) -> None:
 
 
 def _written(summary: Summary) -> dict[str, Any]:
-    return {key: value for key, value in summary._asdict().items() if key != "data" or value}
+    return {key: value for key, value in summary._asdict().items() if key not in ("data", "task") or value}
 
 
 def _lines(content: Mapping[str, Any]) -> str:

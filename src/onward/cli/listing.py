@@ -9,7 +9,7 @@ from typing import Any
 
 from onward.cli.index import RecipeRow, Summary, read_index, summarized, with_own
 from onward.cli.usage import CommandLineError, fitted
-from onward.screen import likely, shown
+from onward.screen import in_percent, likely, shown
 
 _USAGE = """usage: onward list [WORD] [--method METHOD] [--data DATA]
 
@@ -102,7 +102,7 @@ def _print_recipes(
         apart = reaches > 0 and width - len(_numbers(None)) - names - reaches - 4 >= _LEAST
         for row in group:
             control, about = records.get(f"backprop-{row.name}"), row.description
-            about += f"; backprop {100 * control.test:.2f}" if detailed and control else ""
+            about += f"; backprop {in_percent(control.task, control.test)}" if detailed and control else ""
             name, beside, summary, reached = row.name, names, records.get(row.name), reach.get(row.name, "")
             about += f"; numbers on {summary.data}" if summary and summary.data else ""
             if apart:
@@ -115,7 +115,7 @@ def _print_recipes(
 def _numbers(record: Summary | None) -> str:
     test = minutes = ""
     if record is not None:
-        test, minutes = f"{100 * record.test:.2f}", f"{record.minutes:,.1f}"
+        test, minutes = in_percent(record.task, record.test), f"{record.minutes:,.1f}"
     return f"  {test:>6}  {minutes:>7}  "
 
 

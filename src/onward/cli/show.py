@@ -12,14 +12,14 @@ from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.index import Summary, read_index
 from onward.cli.recording import RESULTS
-from onward.core.metrics import further, written
+from onward.core.metrics import further
 from onward.recipes import RECIPES, Recipe, control, former, literal
 from onward.recipes.lookup import find_recipe
 from onward.runs.controls import equal
 from onward.runs.localities import kept
 from onward.runs.records import Record, read_record
 from onward.runs.result import mean_metrics
-from onward.screen import say
+from onward.screen import in_percent, say
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,19 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
     ]
     if not parts and name in known:
         summary = known[name]
-        parts = [(f"{100 * summary.test:.2f} %", summary.data, _cost(summary.seeds, summary.minutes), label)]
+        parts = [(_in_unit(summary.task, summary.test), summary.data, _cost(summary.seeds, summary.minutes), label)]
     return ["  ".join(part for part in line if part) for line in parts]
 
 
 def _reached(runs: Sequence[Record]) -> str:
     """Return the means over runs of accuracy and of the further metrics that all of them have."""
     task, mean = runs[0].result.task_or_default, fmean(run.accuracy for run in runs)
-    text = f"R2 {written(task, mean)}" if task == "values" else f"{100 * mean:.2f} %"
     also = further(mean_metrics([run.result for run in runs]))
-    return ", ".join([text, *(f"{name} {value}" for name, value in also)])
+    return ", ".join([_in_unit(task, mean), *(f"{name} {value}" for name, value in also)])
+
+
+def _in_unit(task: str, value: float) -> str:
+    return in_percent(task, value) + ("" if task == "values" else " %")
 
 
 def _cost(seeds: int, minutes: float) -> str:

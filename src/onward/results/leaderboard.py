@@ -12,6 +12,7 @@ from onward.plots import Point, accuracy_by_cost, svg
 from onward.plots.curves import BACKPROP
 from onward.results.summary import summary
 from onward.runs.records import Records, Row
+from onward.screen import gap_in_points, in_percent
 from onward.storage.disk import make_folder, write_text
 
 _PREFACE = """---
@@ -69,17 +70,18 @@ def slug(data: str) -> str:
 
 
 def _line(row: Mapping[str, Any]) -> str:
-    interval = "" if _missing(row["low"]) else f"{100 * row['low']:.2f} to {100 * row['high']:.2f}"
+    task = row["task"]
+    interval = "" if _missing(row["low"]) else f"{in_percent(task, row['low'])} to {in_percent(task, row['high'])}"
     operations = None if _missing(row["operations"]) else row["operations"]
     cells = [
         (f"<code>{escape(row['recipe'])}</code>", row["recipe"]),
         (escape(row["data"]), row["data"]),
         (escape(row["method"]), row["method"]),
         (escape(row["locality"]), row["locality"]),
-        (f"{100 * row['accuracy']:.2f}", row["accuracy"]),
+        (in_percent(task, row["accuracy"]), row["accuracy"]),
         (interval, "" if not interval else row["low"]),
         (str(row["seeds"]), row["seeds"]),
-        ("" if _missing(row["gap"]) else f"{100 * row['gap']:+.2f}", "" if _missing(row["gap"]) else row["gap"]),
+        ("" if _missing(row["gap"]) else gap_in_points(task, row["gap"]), "" if _missing(row["gap"]) else row["gap"]),
         (f"{row['parameters'] / 1e6:.2f} M", row["parameters"]),
         ("" if operations is None else f"{operations:.2e}", "" if operations is None else int(operations)),
     ]
@@ -94,7 +96,7 @@ def _cell(column: str, text: str, value: object) -> str:
 def _points(rows: DataFrame) -> list[Point]:
     points = []
     for row in rows.to_dict("records"):
-        if not _missing(row["operations"]):
+        if not _missing(row["operations"]) and row["task"] != "values":  # charts are of shares
             low, high = (None if _missing(row[name]) else row[name] for name in ("low", "high"))
             kind = BACKPROP if row["method"] == "Backprop" else row["locality"]
             points.append(Point(row["recipe"], row["operations"], row["accuracy"], low, high, kind))

@@ -8,11 +8,13 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
+from onward.core import Task
 from onward.recipes import RECIPES
 from onward.results.markdown import markdown
 from onward.results.statistics import difference, estimate, verdict
 from onward.results.tables import best_rows, control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
+from onward.screen import gap_in_points, in_percent
 from onward.storage.disk import make_folder, write_text
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
@@ -89,19 +91,25 @@ def insert(path: Path, tables: str) -> None:
     write_text(path, f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
 
 
-def spread(values: Sequence[float]) -> str:
-    """Write fractions as a percentage with the deviation over seeds, where there are several."""
+def spread(values: Sequence[float], task: Task = "classes") -> str:
+    """Write fractions as a percentage, R2 as it is, with the deviation over seeds, where there are several."""
     value = estimate(values)
-    mean = f"{100 * value.mean:.2f}"
-    return mean if value.deviation is None else f"{mean} ± {100 * value.deviation:.2f}"
+    mean = in_percent(task, value.mean)
+    return mean if value.deviation is None else f"{mean} ± {_size(task, value.deviation)}"
 
 
-def interval(values: Sequence[float]) -> str:
-    """Write the 95 % interval of the mean over seeds as percentages; nothing with one seed."""
+def interval(values: Sequence[float], task: Task = "classes") -> str:
+    """Write the 95 % interval of the mean over seeds as percentages, of R2 as it is; nothing with one seed."""
     estimated = estimate(values)
     if estimated.margin is None:
         return ""
-    return f"{100 * (estimated.mean - estimated.margin):.2f} to {100 * (estimated.mean + estimated.margin):.2f}"
+    low, high = estimated.mean - estimated.margin, estimated.mean + estimated.margin
+    return f"{in_percent(task, low)} to {_size(task, high)}"
+
+
+def _size(task: Task, value: float) -> str:
+    """Write a number in the unit of results, without its name."""
+    return in_percent(task, value).removeprefix("R2 ")
 
 
 def _methods(records: Records, folder: Path) -> list[str]:
@@ -137,22 +145,22 @@ def _tables(records: Records, by: Sequence[str]) -> Iterator[tuple[str, DataFram
 def _row(row: Row, records: Records) -> dict[str, str]:
     runs = records[row]
     first = runs[0].result
-    accuracies = [run.accuracy for run in runs]
+    accuracies, task = [run.accuracy for run in runs], first.task_or_default
     control = control_of(row, records)
     others = list(first.test_accuracy_by_rule)[1:]
     published, shown = _published(runs)
     return {
         "recipe": f"`{row.recipe}`",
         "locality": runs[0].locality,
-        "test %": spread(accuracies),
-        "95 %": interval(accuracies),
+        "test %": spread(accuracies, task),
+        "95 %": interval(accuracies, task),
         "seeds": str(len(runs)),
-        "backprop %": spread([run.accuracy for run in control]) if control else "",
+        "backprop %": spread([run.accuracy for run in control], task) if control else "",
         "gap": _gap(runs, control),
         "published %": published,
         "shown": shown,
         "other %": ", ".join(
-            f"{rule} {spread([run.result.test_accuracy_by_rule[rule] for run in runs])}" for rule in others
+            f"{rule} {spread([run.result.test_accuracy_by_rule[rule] for run in runs], task)}" for rule in others
         ),
         "weights": f"{first.parameters / 1e6:.2f} M",
         "epochs": str(first.epochs),
@@ -162,12 +170,13 @@ def _row(row: Row, records: Records) -> dict[str, str]:
 
 
 def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
-    """Write a row's accuracy above backprop at equal seeds, in percentage points."""
+    """Write a row's result above backprop's at equal seeds, in percentage points; of R2 as it is."""
     ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
     gap = difference(ours, theirs)
     if gap is None:
         return ""
-    return f"{100 * gap.mean:+.2f}" + (f" ± {100 * gap.margin:.2f}" if gap.margin is not None else "")
+    task = runs[0].result.task_or_default
+    return gap_in_points(task, gap.mean) + (f" ± {_size(task, gap.margin)}" if gap.margin is not None else "")
 
 
 def _published(runs: Sequence[Record]) -> tuple[str, str]:

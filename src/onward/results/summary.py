@@ -28,6 +28,7 @@ def _row(row: Row, records: Records, operations: int | None) -> dict[str, object
         "data": row.data,
         "method": runs[0].method,
         "locality": runs[0].locality,
+        "task": runs[0].result.task_or_default,
         "accuracy": mean.mean,
         "low": None if mean.margin is None else mean.mean - mean.margin,
         "high": None if mean.margin is None else mean.mean + mean.margin,

@@ -8,11 +8,12 @@ from typing import Any
 
 from pandas import DataFrame
 
-from onward.core import TrainerSettings
+from onward.core import Task, TrainerSettings
 from onward.recipes import RECIPES, Published, Recipe, control, find
 from onward.results.markdown import markdown
 from onward.runs.controls import equal
 from onward.runs.records import Record, Records, Row, foreign_result
+from onward.screen import in_percent
 
 Printed = Mapping[str, Mapping[str, float]]
 """By method and image set, the published test accuracy."""
@@ -164,8 +165,10 @@ def _shown(rows: DataFrame, records: Records, *, without: str = "") -> DataFrame
         {
             "method": [f"`{method}`" for method in rows["method"]],
             "locality": [records[row][0].locality for row in rows["row"]],
-            "test %": [_percent(test) for test in rows["test"]],
-            "backprop %": [_percent(_test(control)) if control else without for control in controls],
+            "test %": [
+                in_percent(_task(records[row]), test) for row, test in zip(rows["row"], rows["test"], strict=True)
+            ],
+            "backprop %": [in_percent(_task(of), _test(of)) if of else without for of in controls],
             "recipe": [f"`{row.recipe}`" for row in rows["row"]],
         }
     )
@@ -179,12 +182,12 @@ def _but_method(recipe: Recipe) -> tuple[Any, ...]:
 
 def _cell(row: Row | None, records: Records, known: float | None) -> str:
     if row is None:
-        return f"– / {_percent(known)} / –" if known else ""
+        return f"– / {in_percent(None, known)} / –" if known else ""
     runs, control = records[row], control_of(row, records)
     published = published_of(runs[0])
     met = published.test_accuracy if published else known
     numbers = (_test(runs), met, _test(control) if control else None)
-    return " / ".join("–" if number is None else _percent(number) for number in numbers)
+    return " / ".join("–" if number is None else in_percent(_task(runs), number) for number in numbers)
 
 
 def _locality(rows: Sequence[Sequence[Record]]) -> str:
@@ -206,5 +209,5 @@ def _test(runs: Sequence[Record]) -> float:
     return statistics.fmean(run.accuracy for run in runs)
 
 
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.2f}"
+def _task(runs: Sequence[Record]) -> Task:
+    return runs[0].result.task_or_default
