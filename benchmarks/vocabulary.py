@@ -21,7 +21,7 @@ from onward.costs.step_benchmark import interleave
 from onward.modules import LocalModel, local
 from report import Order, begin, file, finish
 
-_WORDS, _WIDTH, _LAYERS, _LENGTH, _BATCH, _STEPS, _RATE = 50_000, 64, 4, 32, 4, 150, 0.003
+_WORDS, _WIDTH, _LAYERS, _LENGTH, _BATCH, _STEPS, _RATE = 50_000, 64, 4, 32, 4, 40, 0.003
 _WAYS = {
     "backprop": ([], "own"),
     "every layer, own heads": ([f"layers.{k}" for k in range(_LAYERS - 1)], "own"),
