@@ -11,7 +11,7 @@ from torch import library as operators
 
 import any_model_data as data
 from any_model_data import Task
-from onward.algorithms import Algorithm, Backprop, DistanceForward, MonoForward, PredSim
+from onward.algorithms import Algorithm, Backprop, DecoupledGreedy, DistanceForward, MonoForward, PredSim
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ THREE = (
     Contender("PredSim", PredSim()),
     Contender("DistanceForward", DistanceForward(collaboration="none")),
 )
+FOUR = (*THREE, Contender("DecoupledGreedy", DecoupledGreedy()))
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,7 @@ SUBJECTS = (
         batch=64,
         rates=(1e-3, 3e-3, 1e-2),
         measured_rows=64,
+        contenders=(*FOUR, CONTROL),
     ),
     Subject(
         name="vit",
@@ -241,6 +243,7 @@ SUBJECTS = (
         batch=64,
         rates=(3e-4, 1e-3, 3e-3),
         measured_rows=32,
+        contenders=(*FOUR, CONTROL),
     ),
     Subject(
         name="efficientnet",
