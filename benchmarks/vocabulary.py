@@ -1,7 +1,7 @@
 """Language models of 50,000 tokens: what the local losses of a large vocabulary cost, and how well they learn.
 
-A transformer of four layers of 64 reads the sources of Python's standard library in 50,000 byte pairs, which are found
-in that text (needs tokenizers, `onward[models]`). A few steps at one rate and one seed: a look at the start alone.
+A transformer of four layers of 64 reads the sources of the standard library of Python in 50,000 byte pairs, made from
+that text (needs tokenizers, `onward[models]`). A few steps at one rate and one seed: a look at the start alone.
 """
 
 import sysconfig
@@ -104,8 +104,8 @@ def _learned(name: str, words: int, train: dict[str, Tensor], test: dict[str, Te
     loader = Rows(train, _BATCH, seed=0)
     trained = _made(name, words, loader.batch(torch.arange(_BATCH)))
     trained.fit(loader)
-    found = trained.evaluate(Rows(test, 10))
-    return {"bits": found["bits"], "accuracy": 100 * found["accuracy"], "steps": len(loader), "rate": _RATE}
+    metrics = trained.evaluate(Rows(test, 10))
+    return {"bits": metrics["bits"], "accuracy": 100 * metrics["accuracy"], "steps": len(loader), "rate": _RATE}
 
 
 def _sources(words: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -113,9 +113,9 @@ def _sources(words: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     folder = Path(sysconfig.get_paths()["stdlib"])
     paths = sorted(p for p in folder.rglob("*.py") if not {"site-packages", "test", "tests"} & set(p.parts))
     tokenizers = library("tokenizers")
-    bytes_ = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    byte_level = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
-    tokenizer.pre_tokenizer = bytes_
+    tokenizer.pre_tokenizer = byte_level
     trainer = tokenizers.trainers.BpeTrainer(
         vocab_size=words, show_progress=False, initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet()
     )

@@ -18,8 +18,8 @@ def test_a_quick_look_measures_every_way(monkeypatch, capsys):
     flushed = torch.set_flush_denormal(False)
     vocabulary.main()
     torch.set_flush_denormal(flushed)
-    told = capsys.readouterr().out
-    assert told.count("shared head") >= 4 and "backprop" in told
+    printed = capsys.readouterr().out
+    assert printed.count("shared head") >= 4 and "backprop" in printed
     assert (filed.read_bytes() if filed.exists() else None) == before
     for name in ("vocabulary", "any_model", "any_model_data", "any_model_subjects", "report"):
         sys.modules.pop(name, None)
