@@ -6,9 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import hypothesis
+import jaxtyping
 import numpy as np
 import pytest
 import torch
+
+from jaxtyping_once import check_once
+
+jaxtyping.jaxtyped = check_once  # what its import hook puts before every function of onward
 
 # A screen is as wide as a test says: what runs the tests may have said something else.
 for name in ("COLUMNS", "LINES"):
