@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from forked_commands import Commands
 from jaxtyping_once import check_once
 
 jaxtyping.jaxtyped = check_once  # what its import hook puts before every function of onward
@@ -43,6 +44,14 @@ def same_seed() -> None:
 def types_unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Annotations are not checked: what a user gives may be of any type, and the library has to say what is wrong."""
     monkeypatch.setattr("jaxtyping.config.jaxtyping_disable", True)
+
+
+@pytest.fixture(scope="session")
+def commands(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Commands]:
+    """Commands in processes of their own, which begin at once."""
+    commands = Commands(tmp_path_factory.mktemp("commands"))
+    yield commands
+    commands.close()
 
 
 @pytest.fixture

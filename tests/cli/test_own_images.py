@@ -1,7 +1,5 @@
 """Images of a user's own, and images in a folder named like a known set that are other images."""
 
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from forked_commands import Commands
 from onward.cli import main
 from onward.cli.recording import file_result, report
 from onward.nets import MLP
@@ -150,10 +149,10 @@ def test_a_shortened_set_is_trained_on_but_not_recorded(parquet_set, monkeypatch
     assert "published" not in capsys.readouterr().out and not Path("results").exists()
 
 
-def test_a_warning_is_one_line(pets: Path):
+def test_a_warning_is_one_line(pets: Path, commands: Commands):
     (pets / "cat" / "Thumbs.db").write_text("x")
     words = ["train", *_QUICK, "--data.name", str(pets), "--data.validation-fraction", "0.5"]
-    done = subprocess.run([sys.executable, "-m", "onward", *words], capture_output=True, text=True)
+    done = commands.start(*words).finished()
     assert done.returncode == 0, done.stderr
     wanted = f"onward: warning: 1 files in {pets} are no images and were skipped, such as {pets / 'cat' / 'Thumbs.db'}"
     assert wanted in done.stderr.splitlines() and "UserWarning" not in done.stderr and ".py" not in done.stderr

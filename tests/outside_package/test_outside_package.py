@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from forked_commands import Commands
+
 HERE = Path(__file__).parent
 ROW = "centered-stripes"
 
@@ -24,12 +26,21 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def _onward(place: Path, *words: str, site: bool = True, launcher: tuple[str, ...] = ()) -> subprocess.CompletedProcess:
-    paths = [str(place / "site")] if site else []
-    paths += [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, *launcher, "-m", "onward", *words]
-    return subprocess.run(command, cwd=place, env=environment, capture_output=True, text=True, timeout=240)
+class _Outside:
+    """The command line where the package is installed, or where it is not, in the folder that holds it."""
+
+    def __init__(self, place: Path, commands: Commands):
+        self.place, self.commands, self.site = place, commands, str(place / "site")
+
+    def __call__(self, *words: str, site: bool = True, code: str | None = None) -> subprocess.CompletedProcess:
+        with pytest.MonkeyPatch.context() as here:
+            here.chdir(self.place)
+            return self.commands.start(*words, path=(self.site,) if site else (), code=code).finished()
+
+
+@pytest.fixture(scope="module")
+def onward(installed: Path, commands: Commands) -> _Outside:
+    return _Outside(installed, commands)
 
 
 def _said(done: subprocess.CompletedProcess) -> str:
@@ -38,70 +49,77 @@ def _said(done: subprocess.CompletedProcess) -> str:
 
 
 @pytest.fixture(scope="module")
-def run(installed: Path) -> Path:
+def run(installed: Path, onward: _Outside) -> Path:
     """A finished run of its recipe."""
-    said = _said(_onward(installed, "train", ROW))
+    said = _said(onward("train", ROW))
     assert f"results/runs/{ROW}/seed-0.json" in said
     return installed / "runs" / ROW / "seed-0"
 
 
-def test_its_recipe_trains_and_is_recorded(installed: Path, run: Path):
+def test_its_recipe_trains_and_is_recorded(installed: Path, run: Path, onward: _Outside):
     filed = json.loads((installed / "results" / "runs" / ROW / "seed-0.json").read_text())
     assert filed["test_accuracy"] > 0.8
     assert filed["config"]["algorithm"] == {"type": "Centered", "package": "onward-example", "temperature": 0.1}
     assert filed["config"]["net"]["package"] == "onward-example" and filed["data"] == "stripes"
 
 
-def test_its_model_is_read_back(installed: Path, run: Path):
-    said = _said(_onward(installed, "evaluate", str(run)))
+def test_its_model_is_read_back(installed: Path, run: Path, onward: _Outside):
+    said = _said(onward("evaluate", str(run)))
     filed = json.loads((run / "result.json").read_text())
     assert f"{100 * filed['test_accuracy']:.2f}" in said
 
 
-def test_a_stopped_training_goes_on(installed: Path, run: Path):
+def test_a_stopped_training_goes_on(installed: Path, run: Path, onward: _Outside):
     stopped = installed / "stopped"
     shutil.copytree(run, stopped)
     for name in ("result.json", "model.json", "model.safetensors"):
         (stopped / name).unlink()
     (stopped / "metrics.jsonl").unlink()  # as if stopped before its first checkpoint
-    _said(_onward(installed, "train", "--resume", str(stopped), "--no-record"))
+    _said(onward("train", "--resume", str(stopped), "--no-record"))
     again, first = (json.loads((path / "result.json").read_text()) for path in (stopped, run))
     assert again["test_accuracy_by_rule"] == first["test_accuracy_by_rule"]
 
 
-def test_it_stands_beside_backprop(installed: Path, run: Path):
-    said = _said(_onward(installed, "compare", ROW, f"backprop-{ROW}", "--steps", "0", "--out", "page"))
+def test_it_stands_beside_backprop(installed: Path, run: Path, onward: _Outside):
+    said = _said(onward("compare", ROW, f"backprop-{ROW}", "--steps", "0", "--out", "page"))
     assert "Centered" in said or "centered" in said
     assert (installed / "page.html").is_file()
 
 
-def test_it_is_pipelined_over_two_processes(installed: Path, run: Path):
+def test_it_is_pipelined_over_two_processes(installed: Path, run: Path, onward: _Outside):
+    path = os.pathsep.join([str(installed / "site"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
     words = ("train", ROW, "--pipeline", "--no-record", "--runs-dir", "pipelined")
-    said = _said(_onward(installed, *words, launcher=launcher))
-    assert "test accuracy" in said
+    done = subprocess.run(
+        [sys.executable, *launcher, "-m", "onward", *words],
+        cwd=installed,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert "test accuracy" in _said(done)
     there, here = (
         json.loads((path / "result.json").read_text()) for path in (installed / "pipelined" / ROW / "seed-0", run)
     )
     assert there["test_accuracy_by_rule"] == here["test_accuracy_by_rule"]
 
 
-def test_it_is_listed(installed: Path):
-    said = _said(_onward(installed, "list", "stripes"))
+def test_it_is_listed(installed: Path, onward: _Outside):
+    said = _said(onward("list", "stripes"))
     assert ROW in said and f"backprop-{ROW}" not in said  # which `--control backprop` trains
 
 
-def test_without_the_package_its_model_names_it(installed: Path, run: Path):
-    done = _onward(installed, "evaluate", str(run), site=False)
+def test_without_the_package_its_model_names_it(installed: Path, run: Path, onward: _Outside):
+    done = onward("evaluate", str(run), site=False)
     assert done.returncode == 2
     assert "unknown algorithm 'Centered'; it came with 'onward-example': install that package" in done.stderr
 
 
-def test_it_passes_the_checks_for_every_algorithm(installed: Path):
+def test_it_passes_the_checks_for_every_algorithm(installed: Path, onward: _Outside):
     imports = "from onward.testing import check_algorithm; from onward_example.method import Centered"
     code = f"{imports}; check_algorithm(Centered())"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(installed / "site"), *sys.path])}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=240)
+    done = onward(code=code)
     assert done.returncode == 0, done.stderr
 
 
@@ -124,12 +142,12 @@ ROW = replace(RECIPES[0], name="mine-digits", algorithm=Mine(), epochs=1, publis
 '''
 
 
-def test_rows_of_a_file_are_trained_and_read_back(installed: Path):
+def test_rows_of_a_file_are_trained_and_read_back(installed: Path, onward: _Outside):
     (installed / "rows.py").write_text(ROWS)
-    _said(_onward(installed, "train", "rows.py:mine-digits", "--batch-size", "64"))
+    _said(onward("train", "rows.py:mine-digits", "--batch-size", "64"))
     run = str(Path("runs") / "mine-digits" / "seed-0")
-    done = _onward(installed, "evaluate", run)
+    done = onward("evaluate", run)
     assert done.returncode == 2 and "unknown algorithm 'Mine'" in done.stderr and "--with" in done.stderr
-    assert "last_block" in _said(_onward(installed, "--with", "rows.py", "evaluate", run))
-    done = _onward(installed, "train", "rows.py:mine-digist")
+    assert "last_block" in _said(onward("--with", "rows.py", "evaluate", run))
+    done = onward("train", "rows.py:mine-digist")
     assert done.returncode == 2 and "has no recipe 'mine-digist' (did you mean mine-digits" in done.stderr

@@ -4,14 +4,13 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from forked_commands import Commands
 from onward.algorithms import DeeperForward, MonoForward
 from onward.core import TrainerSettings
 from onward.nets import TinyCNN
@@ -23,7 +22,6 @@ from onward.training import Training
 from onward.training.losses import LossLog
 from toy_trainings import metrics_row, same_tensors, toy_environment
 
-_RUN = "import sys; from onward.cli import main; sys.exit(main(sys.argv[1:]))"
 _FLAGS = ["--epochs", "4", "--net.width", "20", "--batch-size", "200", "--checkpoint-every", "0", "--no-record"]
 
 
@@ -269,15 +267,15 @@ def test_settings_of_another_version_are_refused(toy_recipe: Recipe, place: RunO
         folder.recipe()
 
 
-def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path):
-    ours, theirs = _killed_and_whole(tmp_path, kills=1)
+def test_a_killed_run_resumes_to_the_same_weights(tmp_path: Path, commands: Commands):
+    ours, theirs = _killed_and_whole(tmp_path, commands, kills=1)
     assert _outcome(ours) == _outcome(theirs)
     assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
 
 
 @pytest.mark.slow
-def test_a_run_killed_twenty_times_resumes_to_the_same_weights(tmp_path: Path):
-    ours, theirs = _killed_and_whole(tmp_path, kills=20)
+def test_a_run_killed_twenty_times_resumes_to_the_same_weights(tmp_path: Path, commands: Commands):
+    ours, theirs = _killed_and_whole(tmp_path, commands, kills=20)
     assert _outcome(ours) == _outcome(theirs)
     assert same_tensors(load_model(ours)[0].state_dict(), load_model(theirs)[0].state_dict())
 
@@ -287,12 +285,12 @@ def _outcome(run: Path) -> tuple[float, list[dict]]:
     return read_json(run / "result.json")["test_accuracy"], losses
 
 
-def _killed_and_whole(tmp_path: Path, *, kills: int) -> tuple[Path, Path]:
+def _killed_and_whole(tmp_path: Path, commands: Commands, *, kills: int) -> tuple[Path, Path]:
     """Kill a run at random moments and resume it each time; return its folder, and that of a run left in peace."""
-    whole = _start("train", *_FLAGS, "--runs-dir", str(tmp_path / "whole"))
+    whole = commands.start("train", *_FLAGS, "--runs-dir", str(tmp_path / "whole"))
     assert whole.wait() == 0
     draw = random.Random(0)
-    process = _start("train", *_FLAGS, "--runs-dir", str(tmp_path / "killed"))
+    process = commands.start("train", *_FLAGS, "--runs-dir", str(tmp_path / "killed"))
     for _ in range(kills):
         while not (found := list((tmp_path / "killed").glob("*/seed-0"))):
             assert process.poll() in (None, 0), "the run failed before it had a folder"
@@ -300,12 +298,7 @@ def _killed_and_whole(tmp_path: Path, *, kills: int) -> tuple[Path, Path]:
         time.sleep(draw.uniform(0, 1.5))
         process.send_signal(signal.SIGKILL)
         process.wait()
-        process = _start("train", "--resume", str(found[0]), "--checkpoint-every", "0", "--no-record")
+        process = commands.start("train", "--resume", str(found[0]), "--checkpoint-every", "0", "--no-record")
         time.sleep(draw.uniform(0, 4))
     assert process.wait() == 0
     return next((tmp_path / "killed").glob("*/seed-0")), next((tmp_path / "whole").glob("*/seed-0"))
-
-
-def _start(*words: str) -> subprocess.Popen:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, "-c", _RUN, *words], env=environment, stderr=subprocess.DEVNULL)
