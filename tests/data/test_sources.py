@@ -137,6 +137,7 @@ def test_a_located_folder_does_not_depend_on_the_working_directory(class_folders
     assert located(DataSettings()).name == "digits" and located(DataSettings(name="mnits")).name == "mnits"
 
 
+# By default one: `test_named` reads files of the others' form with other images, `test_public` notes a lost batch.
 REAL = [
     ("mnist", (1, 28, 28), 60_000, (0.1307, 0.3081), ""),
     ("fashion_mnist", (1, 28, 28), 60_000, (0.2860, 0.3530), ""),
@@ -144,7 +145,10 @@ REAL = [
 ]
 
 
-@pytest.mark.parametrize(("name", "shape", "count", "known", "note"), REAL, ids=[row[0] for row in REAL])
+@pytest.mark.parametrize(
+    ("name", "shape", "count", "known", "note"),
+    [pytest.param(*row, id=row[0], marks=[pytest.mark.slow] if row[0] != "mnist" else []) for row in REAL],
+)
 def test_real_sets(real_data, name, shape, count, known, note):
     made = load(DataSettings(name=name), data_dir=real_data)
     assert made.shape == shape and made.num_classes == 10 and len(made.test) == 10_000
