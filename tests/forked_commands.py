@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import traceback
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 
@@ -33,9 +34,11 @@ class Command:
         return code
 
     def send_signal(self, number: int) -> None:
+        """Send a signal; nothing happens if the command has ended."""
         while not (self.folder / "pid").exists():
             time.sleep(0.01)
-        os.kill(int((self.folder / "pid").read_text()), number)
+        with suppress(ProcessLookupError):
+            os.kill(int((self.folder / "pid").read_text()), number)
 
     def finished(self) -> subprocess.CompletedProcess:
         """Wait for the end; return what `subprocess.run` would."""

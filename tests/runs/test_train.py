@@ -289,16 +289,16 @@ def _killed_and_whole(tmp_path: Path, commands: Commands, *, kills: int) -> tupl
     """Kill a run at random moments and resume it each time; return its folder, and that of a run left in peace."""
     whole = commands.start("train", *_FLAGS, "--runs-dir", str(tmp_path / "whole"))
     assert whole.wait() == 0
-    draw = random.Random(0)
+    draw, ended = random.Random(0), []
     process = commands.start("train", *_FLAGS, "--runs-dir", str(tmp_path / "killed"))
     for _ in range(kills):
         while not (found := list((tmp_path / "killed").glob("*/seed-0"))):
             assert process.poll() in (None, 0), "the run failed before it had a folder"
             time.sleep(0.01)
-        time.sleep(draw.uniform(0, 1.5))
+        time.sleep(draw.uniform(0, 0.4))
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        ended.append(process.wait())
         process = commands.start("train", "--resume", str(found[0]), "--checkpoint-every", "0", "--no-record")
         time.sleep(draw.uniform(0, 4))
-    assert process.wait() == 0
+    assert ended[0] == -signal.SIGKILL and process.wait() == 0
     return next((tmp_path / "killed").glob("*/seed-0")), next((tmp_path / "whole").glob("*/seed-0"))
