@@ -202,8 +202,9 @@ def test_the_list_of_options_is_complete():
     tried = {*_CHANGES, "momentum", "adamw_lr_scale", "padding"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
-    # Layout, caching, recomputing and graphs must NOT change a run; colors need color images (tests of augmentation).
-    same = {"channels_last", "cache_activations", "recompute", "capture"}
+    # Layout, caching, recomputing, graphs and one step over all blocks must NOT change a run; colors need color images
+    # (tests of augmentation).
+    same = {"channels_last", "cache_activations", "recompute", "capture", "step_together"}
     assert asked - tried == {*same, "color_jitter", "grayscale"}
 
 
@@ -246,6 +247,9 @@ def test_recipes_are_refused_with_the_value_or_survive_writing(epochs: int, batc
 
 def test_everything_in_a_recipe_is_settings():
     def check(value) -> None:
+        if isinstance(value, tuple):
+            assert all(isinstance(word, str) for word in value), value
+            return
         assert is_dataclass(value) or value is None or isinstance(value, bool | int | float | str), value
         for field in fields(value) if is_dataclass(value) else ():
             check(getattr(value, field.name))

@@ -139,8 +139,8 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
     for path in sorted(folder.glob("runs/**/seed-*.json")):
         try:
             result = json.loads(path.read_bytes())
-            task = str(result.get("task") or "classes")
-            numbers = float(result["test_accuracy"]), float(result["train_seconds"]), task
+            accuracy, seconds = float(result["test_accuracy"]), float(result["train_seconds"])  # not in every JSON file
+            numbers = accuracy, seconds, str(result.get("task") or "classes")
             name = path.relative_to(folder).parts[1]
             copies[old_names.get(name, name)][str(result.get("data_note", ""))].append(numbers)
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

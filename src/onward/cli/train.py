@@ -28,8 +28,7 @@ from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
        onward train FILE.py:RECIPE [--FLAG VALUE ...]
-       onward train --data DIR [--method M] [--net N] [--init RUN]
-       onward train --data FILE.csv [--label COLUMN] [--method M] [--net N]
+       onward train --data DIR|FILE.csv [--method M] [--net N] [--init RUN]
        onward train --resume RUN [--epochs INT]
 
 Carries out a recipe (`onward list` names them) and writes a run folder: configuration, metrics, checkpoint, model,
@@ -45,8 +44,8 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --device NAME            cpu, cuda, cuda:1 or auto
   --runs-dir PATH          where run folders are made (runs)
   --checkpoint-every S     seconds between checkpoints (60)
-  --workers N              processes that decode a streamed set (one per spare core)
-  --log tensorboard        write the numbers of every epoch for TensorBoard too, into the run folder
+  --workers N              processes that decode a streamed set
+  --log tensorboard        write the numbers of every epoch for TensorBoard too
   --data DIR               a folder of your images: budget, widths and name are chosen for it
   --data FILE.csv          a table (.csv, .tsv or .parquet), or a folder with train.csv and test.csv
   --label COLUMN           its column that is predicted; --task classes or values says as what, --ignore A,B leaves
@@ -54,7 +53,7 @@ result. Without a recipe, the default trains on scikit-learn's digits.
   --method M, --net N      what to train on it (predsim, TinyCNN); `onward list` shows others
   --init RUN               begin with the weights of a finished run, for the same classes or others
   --resume RUN             resume a run that was stopped; with --epochs train a finished one further
-  --pipeline               spread the blocks over the processes that torchrun started
+  --pipeline               spread the blocks over the processes of torchrun
   --stages, --replicas, --messages, --balance, --patience
                            how a pipeline is spread, and when a rank counts as hung; see `onward train RECIPE --help`
   --memory-limit SIZE      cut the batch into pieces until a step fits, such as 500MB; not for --resume
