@@ -29,7 +29,7 @@ class EpochDone:
 
 @dataclass(frozen=True)
 class Origin:
-    """The run that a learner was read from, and its accuracy on the test split (a fraction, or R2)."""
+    """The run that a learner was read from, and its accuracy, or R2, on the test split (as a fraction)."""
 
     recipe: str
     seed: int

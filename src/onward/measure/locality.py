@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from onward.core import Label, Learner, LocalBlock, LocalTrainer, Span, TrainerSettings
+from onward.core.graph import below
 
 READ_OUTS, ONE, TWO, ALL = "read-outs alone", "one layer", "two layers", "all"
 """The words for a gradient that reaches no layer, one, two, and every layer of the network."""
@@ -137,7 +138,7 @@ def _beside(block: LocalBlock) -> tuple[set[int], set[int]]:
 
 def _leaves(root: Any) -> set[int]:
     """Return the parameters in the graph behind a node, by id."""
-    return {id(node.variable) for node in _below(root) if hasattr(node, "variable")}
+    return {id(node.variable) for node in below(root) if hasattr(node, "variable")}
 
 
 def _in_series(root: Any, weights: Collection[int]) -> int:
@@ -148,7 +149,7 @@ def _in_series(root: Any, weights: Collection[int]) -> int:
     """
     length: dict[Any, int] = {}
     alone: dict[Any, bool] = {}  # nodes that do no more than carry one of the weights
-    for node in _below(root):
+    for node in below(root):
         if hasattr(node, "variable"):
             length[node], alone[node] = 0, id(node.variable) in weights
             continue
@@ -158,16 +159,3 @@ def _in_series(root: Any, weights: Collection[int]) -> int:
         length[node] = max((length[before] for before in inputs), default=0)
         length[node] += any(carries) and not alone[node]
     return length.get(root, 0)
-
-
-def _below(root: Any) -> Iterator[Any]:
-    """Yield the nodes of a graph, each after those that it was computed from."""
-    seen, stack = set(), [(root, False)] if root is not None else []
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack += [(before, False) for before, _ in node.next_functions if before is not None]

@@ -5,8 +5,8 @@ from typing import cast
 
 from torch import nn
 
+from onward.core.graph import below
 from onward.modules.batch import RANKS, Task
-from onward.nets.cuts import below
 from onward.nets.layout import Layout, features_of, infer_layout
 from onward.nets.recorded_pass import Pass
 

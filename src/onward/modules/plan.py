@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map_only
 
+from onward.core.graph import below
 from onward.modules.batch import Task
 from onward.modules.output import check_others, read_output
-from onward.nets.cuts import below, cuts, default_cuts
+from onward.nets.cuts import cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
 from onward.nets.recorded_pass import Call, Feed, Pass, feed_module, watch
 

@@ -3,11 +3,12 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from torch import nn
 
+from onward.core.graph import below
 from onward.nets.layout import Layout, features_of, infer_layout
 from onward.nets.recorded_pass import Call, Feed, Pass, feed_module, watch
 
@@ -249,19 +250,6 @@ def _waists(root: Any, sources: frozenset[Any]) -> list[Any]:
             if before is not None and ways[before]:
                 arrived[before] += arrived[node]
     return [node for node in order if ways[node] and ways[node] * arrived[node] == ways[root]]
-
-
-def below(root: Any, stop: Iterable[Any] = ()) -> Iterator[Any]:
-    """Yield the nodes of a graph, each after those that it was computed from; nothing behind those in `stop`."""
-    seen, stack = set(stop), [(root, False)] if root is not None else []
-    while stack:
-        node, expanded = stack.pop()
-        if expanded:
-            yield node
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            stack += [(before, False) for before, _ in node.next_functions if before is not None]
 
 
 def _new_leaves(root: Any, known: set[Any]) -> list[Any]:
