@@ -1,13 +1,15 @@
 """Language models of 50,000 tokens: what the local losses of a large vocabulary cost, and how well they learn.
 
 A transformer of four layers of 64 reads the sources of the standard library of Python in 50,000 byte pairs, made from
-that text (needs tokenizers, `onward[models]`). A few steps at one rate and one seed: a look at the start alone.
+that text (needs tokenizers, `onward[models]`). Few steps at one rate and one seed: a look at the start alone. Started
+again, only the ways that are not on file are measured.
 """
 
 import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,30 +21,56 @@ from onward.algorithms import Backprop, MonoForward
 from onward.core import TrainerSettings
 from onward.costs.step_benchmark import interleave
 from onward.modules import LocalModel, local
-from report import Order, begin, file, finish
+from report import Order, begin, file, finish, rows_of
 
-_WORDS, _WIDTH, _LAYERS, _LENGTH, _BATCH, _STEPS, _RATE = 50_000, 64, 4, 32, 4, 40, 0.003
+_WORDS, _WIDTH, _LAYERS, _LENGTH, _BATCH, _STEPS, _RATE = 50_000, 64, 4, 32, 4, 200, 0.003
+_EACH, _SPANS = [f"layers.{k}" for k in range(_LAYERS - 1)], ["layers.1"]
+
+
+class Way(NamedTuple):
+    """Where the transformer is cut, and what reads its blocks; `frozen`: its output head stays as it was drawn."""
+
+    cut: list[str]
+    heads: str
+    frozen: bool = False
+
+
 _WAYS = {
-    "backprop": ([], "own"),
-    "every layer, own heads": ([f"layers.{k}" for k in range(_LAYERS - 1)], "own"),
-    "every layer, shared head": ([f"layers.{k}" for k in range(_LAYERS - 1)], "shared"),
-    "spans of two layers, own heads": (["layers.1"], "own"),
-    "spans of two layers, shared head": (["layers.1"], "shared"),
+    "backprop": Way([], "own"),
+    "every layer, own heads": Way(_EACH, "own"),
+    "every layer, shared head": Way(_EACH, "shared"),
+    "every layer, shared head, frozen": Way(_EACH, "shared", frozen=True),
+    "every layer, shared head, sampled": Way(_EACH, "sampled"),
+    "spans of two layers, own heads": Way(_SPANS, "own"),
+    "spans of two layers, shared head": Way(_SPANS, "shared"),
+    "spans of two layers, shared head, sampled": Way(_SPANS, "sampled"),
 }
 
 
 def main() -> None:
-    order = begin(__doc__ or "")
+    order = begin(__doc__ or "", parts=[*_WAYS])
     torch.set_num_threads(1)  # time is that of the processor, and other work may run on it
     words = 200 if order.quick else _WORDS
-    train, test = _noise(words) if order.quick else _sources(words)
-    title, rows = f"A transformer of {words:,} tokens: local beside backprop", []
-    costs = _costs(words, train, order)
-    for name, cost in costs.items():
+    title, known = f"A transformer of {words:,} tokens: local beside backprop", _known(order)
+    asked = order.only or [name for name in _WAYS if name not in known]
+    train, test = (_noise(words) if order.quick else _sources(words)) if asked else ({}, {})
+    for name in asked:
         print(name, flush=True)
-        rows.append({**cost, **_learned(name, words, train, test)})
-        file("vocabulary", order, title, rows)
-    finish("vocabulary", order, title, rows)
+        known[name] = {"trained": name, **_cost(name, words, train, order), **_learned(name, words, train, test)}
+        file("vocabulary", order, title, _beside_backprop(known))
+    finish("vocabulary", order, title, _beside_backprop(known))
+
+
+def _known(order: Order) -> dict[str, dict[str, Any]]:
+    return {} if order.quick else {row["trained"]: row for row in rows_of("vocabulary", order)}
+
+
+def _beside_backprop(known: dict[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    rows = [known[name] for name in _WAYS if name in known]
+    for row in rows if "backprop" in known else []:
+        row["memory_of_backprop"] = row["memory_MB"] / known["backprop"]["memory_MB"]
+        row["step_of_backprop"] = row["step_ms"] / row["backprop_ms"]
+    return rows
 
 
 class Writer(nn.Module):
@@ -70,30 +98,24 @@ class Writer(nn.Module):
 
 def _made(name: str, words: int, batch: dict[str, Tensor]) -> LocalModel:
     torch.manual_seed(0)
-    cut, heads = _WAYS[name]
-    algorithm = MonoForward() if cut else Backprop(of=MonoForward())
+    way, model = _WAYS[name], Writer(words).train()
+    model.head.requires_grad_(not way.frozen)
+    algorithm = MonoForward() if way.cut else Backprop(of=MonoForward())
     settings = TrainerSettings(learning_rate=_RATE, warmup=_WARMUP)
-    return local(
-        Writer(words).train(), batch, algorithm, cut=cut or 1, heads=heads, task="next_token", settings=settings
-    )
+    return local(model, batch, algorithm, cut=way.cut or 1, heads=way.heads, task="next_token", settings=settings)
 
 
-def _costs(words: int, train: dict[str, Tensor], order: Order) -> dict[str, dict[str, Any]]:
-    batch = {name: tensor[:_BATCH] for name, tensor in train.items()}
-    stands = {name: _made(name, words, batch) for name in _WAYS}
-    rows: dict[str, dict[str, Any]] = {}
-    for name, trained in stands.items():
-        cost = _memory(Stock.of(trained), lambda trained=trained: trained.step(batch), batch)
-        added = sum(p.numel() for head in trained.heads for n, p in _own(head.block))
-        rows[name] = {"trained": name, "memory_MB": cost.peak / 1e6, "moving_MB": cost.moving / 1e6, "added": added}
-    steps = [lambda trained=trained: _seconds(lambda: trained.step(batch)) for trained in stands.values()]
-    for row, seconds in zip(rows.values(), interleave(steps, order.steps), strict=True):
-        row["step_ms"] = 1000 * sorted(seconds)[len(seconds) // 2]
-    first = rows["backprop"]
-    for row in rows.values():
-        row["memory_of_backprop"] = row["memory_MB"] / first["memory_MB"]
-        row["step_of_backprop"] = row["step_ms"] / first["step_ms"]
-    return rows
+def _cost(name: str, words: int, train: dict[str, Tensor], order: Order) -> dict[str, Any]:
+    """Return what a step costs; its time is that beside steps of backprop, which alternate with it."""
+    batch = {key: tensor[:_BATCH] for key, tensor in train.items()}
+    trained, control = _made(name, words, batch), _made("backprop", words, batch)
+    cost = _memory(Stock.of(trained), lambda: trained.step(batch), batch)
+    control.step(batch)
+    steps = [lambda model=model: _seconds(lambda: model.step(batch)) for model in (trained, control)]
+    own, backprop = (1000 * median(seconds) for seconds in interleave(steps, order.steps))
+    added = sum(p.numel() for head in trained.heads for _, p in _own(head.block))
+    moving = {"memory_MB": cost.peak / 1e6, "moving_MB": cost.moving / 1e6, "added": added}
+    return {**moving, "step_ms": own, "backprop_ms": backprop}
 
 
 def _own(block: nn.Module) -> Iterator[tuple[str, Tensor]]:

@@ -10,8 +10,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
 from onward.algorithms import HFF, Backprop, DeeperForward, MonoForward, PredSim
-from onward.core import IGNORED, Target, TrainerSettings
+from onward.core import IGNORED, Target, TrainerSettings, seeded
 from onward.modules import LocalModel, Metrics, local
+from onward.parts.goodness.output_head import SampledReadOut
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
 from onward.parts.objective.targets import ClassWeights, PerPosition, PerToken
@@ -102,6 +103,39 @@ def test_a_shared_read_out_adds_no_weights_and_learns():
     assert model.evaluate([counting()])["bits"] < before / 2
     with pytest.raises(ValueError, match="take heads='own'"):
         local(KINDS[0].make(), images(), MonoForward(), heads="shared")
+
+
+def test_a_sampled_read_out_scores_the_words_of_the_batch_and_learns(tmp_path):
+    model = local(Writer(), counting(), MonoForward(), task="next_token", settings=FAST, heads="sampled")
+    assert not any(name.startswith("heads.") for name in model.state_dict())
+    before = model.evaluate([counting()])["bits"]
+    model.fit([counting()] * 10, epochs=3)
+    assert model.evaluate([counting()])["bits"] < before / 2
+    model.save(tmp_path / "model.safetensors")
+    again = LocalModel.load(tmp_path / "model.safetensors", Writer())
+    assert torch.equal(model.step(counting()), again.step(counting()))
+    x, y = rows()
+    for task, weights in (("values", None), (None, [1.0, 1.0, 1.0, 1.0])):
+        with pytest.raises(ValueError, match=r"heads='sampled' draws classes.*heads='shared'"):
+            target = x[:, :4] if task else y
+            local(net(4), (x, target), MonoForward(), task=task, heads="sampled", class_weights=weights)
+
+
+def test_a_sampled_softmax_is_that_of_the_classes_of_the_batch_and_the_drawn_ones():
+    torch.manual_seed(0)
+    head, activity = nn.Linear(6, 1000), torch.randn(5, 6)
+    target = Target(torch.tensor([[3, 999, IGNORED, 3, 500]]))
+    with seeded(1, torch.device("cpu")):
+        scores, found = SampledReadOut(head, drawn=7).training_scores(activity, target)
+    with seeded(1, torch.device("cpu")):
+        classes = sorted({3, 999, 500, *torch.randint(1000, (7,)).tolist()})
+    everything = SampledReadOut(head)(activity)
+    assert torch.allclose(scores, everything[:, classes], atol=1e-6) and everything.shape == (5, 1000)
+    kept = [0, 1, 3, 4]
+    assert [classes[k] for k in found.label[0, kept].tolist()] == [3, 999, 3, 500] and found.label[0, 2] == IGNORED
+    terms = PerToken(CrossEntropy())(scores, found)
+    naive = everything[:, classes].log_softmax(dim=1)
+    assert torch.allclose(terms, -naive[kept, found.label[0, kept]], atol=1e-5)
 
 
 def test_class_weights_move_what_is_told():

@@ -70,7 +70,7 @@ class LocalBlock(nn.Module):
     def loss(self, activity: Float[Tensor, "B ..."], target: Target) -> Float[Tensor, ""]:
         """Return the block's loss: the mean of its objective's terms, plus the mean of its auxiliary's."""
         assert self.goodness is not None and self.objective is not None
-        loss = self.objective(self.goodness(activity), target).mean()
+        loss = self.objective(*self.goodness.training_scores(activity, target)).mean()
         self.goodness.update_statistics(activity.detach(), target)
         return loss if self.auxiliary is None else loss + self.auxiliary(activity, target).mean()
 

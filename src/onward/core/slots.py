@@ -132,6 +132,13 @@ class Goodness(nn.Module, ABC):
     @abstractmethod
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]: ...
 
+    def training_scores(self, activity: Float[Tensor, "B ..."], target: Target) -> tuple[Float[Tensor, "B *C"], Target]:
+        """Return the scores that the objective reads, and the target in their terms.
+
+        Those of `forward` unless a read-out of very many classes scores a sample of them, numbered anew.
+        """
+        return self(activity), target
+
     def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
         """Update, from a training batch whose scores were read, what no gradient trains, such as class centroids."""
         return None

@@ -120,6 +120,9 @@ class ReadGoodness(WrappedGoodness):
     def forward(self, activity: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
         return self.goodness(self.reading.first(activity))
 
+    def training_scores(self, activity: Float[Tensor, "..."], target: Target) -> tuple[Float[Tensor, "..."], Target]:
+        return self.goodness.training_scores(self.reading.first(activity), target)
+
 
 class ReadAuxiliary(Auxiliary):
     """Another auxiliary, of an activity in any layout."""

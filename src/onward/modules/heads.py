@@ -14,7 +14,7 @@ from onward.modules.reading import Reading
 from onward.nets.net import plain
 from onward.parts.auxiliary.per_token import TokenAuxiliary
 from onward.parts.goodness.linear import LinearHead
-from onward.parts.goodness.output_head import OwnScores, SharedReadOut
+from onward.parts.goodness.output_head import OwnScores, SampledReadOut, SharedReadOut
 from onward.parts.goodness.per_token import TokenGoodness
 from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.objective.class_scores import CrossEntropy
@@ -65,6 +65,7 @@ def make_heads(
     *,
     seed: int,
     shared: nn.Linear | None = None,
+    sampled: bool = False,
     class_weights: Sequence[float] | None = None,
 ) -> tuple[list[Head], tuple[Span, ...]]:
     """Return a head for each block of the plan, and the spans. Raises ValueError where the algorithm cannot train it.
@@ -88,7 +89,7 @@ def make_heads(
         if last:
             goodness, objective, auxiliary = OwnScores(), CrossEntropy(), None
         elif shared is not None and goodness is not None:
-            goodness, objective, auxiliary = _shared(shared, shapes[k], part, plan), CrossEntropy(), None
+            goodness, objective, auxiliary = _shared(shared, shapes[k], part, sampled=sampled), CrossEntropy(), None
         if goodness is not None and objective is not None:
             objective = _objective(objective, goodness, plan, class_weights, name)
         if plan.task not in ("classes", *_PER_POSITION) and auxiliary is not None:
@@ -140,13 +141,13 @@ def _objective(
     return ClassWeights(objective, tuple(float(weight) for weight in class_weights))
 
 
-def _shared(head: nn.Linear, shape: tuple[int, ...], part: Part, plan: Plan) -> Goodness:
+def _shared(head: nn.Linear, shape: tuple[int, ...], part: Part, *, sampled: bool) -> Goodness:
     if shape != (head.in_features,):
         raise ValueError(
-            f"heads='shared' reads every block by the model's output head of {head.in_features} features, but the cut "
-            f"{part.cut} gives {list(shape)}; take heads='own'"
+            f"heads='{'sampled' if sampled else 'shared'}' reads every block by the model's output head of "
+            f"{head.in_features} features, but the cut {part.cut} gives {list(shape)}; take heads='own'"
         )
-    return SharedReadOut(head)
+    return SampledReadOut(head) if sampled else SharedReadOut(head)
 
 
 def _check_learner(learner: Learner, stretches: list[Stretch], name: str) -> None:

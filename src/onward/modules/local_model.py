@@ -49,8 +49,9 @@ def local(
 
     `example` is a batch of the loader, read for its shapes; targets may be missing. `cut`: "auto", a number
     of blocks, or the names of modules behind whose output a block ends; see `onward.cuts`. The last block is trained on
-    the model's own output, every other one on a head of the algorithm, which `module()` leaves out; with `heads`
-    "shared", which is for large vocabularies, all are read by the model's output head, which learns in the last block.
+    the model's own output, every other one on a head of the algorithm, which `module()` leaves out. For large
+    vocabularies: with `heads` "shared" all are read by the model's output head, which learns in the last block, with
+    "sampled" by it for the classes of the batch and 256 drawn ones alone.
     `task` (see `onward.modules.Task`) is inferred from the output's axes by default. `layouts` declares by cut what
     cannot be inferred. `feed(model, inputs)` calls the model where `model(inputs)`, `model(*inputs)` or
     `model(**inputs)` does not fit.
@@ -108,16 +109,25 @@ class LocalModel:
     ):
         if not isinstance(algorithm, Algorithm):
             raise ValueError(f"algorithm is one of onward.algorithms, such as onward.PredSim(), got {algorithm!r}")
-        if heads not in ("own", "shared"):
-            raise ValueError(f"heads is 'own' or 'shared', got {heads!r}")
+        if heads not in ("own", "shared", "sampled"):
+            raise ValueError(f"heads is 'own', 'shared' or 'sampled', got {heads!r}")
+        if heads == "sampled" and (plan.task in ("labels", "values") or class_weights is not None):
+            reason = "class_weights need all of them" if class_weights is not None else f"task {plan.task} has none"
+            raise ValueError(f"heads='sampled' draws classes, and {reason}: take heads='shared' or heads='own'")
         self.model, self.plan, self.algorithm, self.feed = model, plan, algorithm, feed
         self.settings = _check_settings(settings or TrainerSettings())
         self.seed = check_value("seed", seed, Seed)
         self.head_kind, self.ignore_index = heads, ignore_index
         self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
-        shared = _output_head(model, plan) if heads == "shared" else None
+        shared = None if heads == "own" else _output_head(model, plan, heads)
         self.heads, self.spans = make_heads(
-            model, plan, algorithm, seed=seed, shared=shared, class_weights=self.class_weights
+            model,
+            plan,
+            algorithm,
+            seed=seed,
+            shared=shared,
+            sampled=heads == "sampled",
+            class_weights=self.class_weights,
         )
         tied = dict(model.named_parameters())
         blocks = [head.block for head in self.heads]
@@ -362,13 +372,13 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
     return settings
 
 
-def _output_head(model: nn.Module, plan: Plan) -> nn.Linear:
+def _output_head(model: nn.Module, plan: Plan, heads: str) -> nn.Linear:
     last = {name.rpartition(".")[0] for name in (*plan.parts[-1].weights, *plan.parts[-1].tied)}
     fitting = [m for name, m in model.named_modules() if isinstance(m, nn.Linear) and m.out_features == plan.outputs]
     own = [m for m in fitting if any(m is model.get_submodule(name) for name in last)] or fitting
     if len(own) != 1:
         raise ValueError(
-            f"heads='shared' reads every block by the model's output head, a linear layer of {plan.outputs} outputs; "
+            f"heads={heads!r} reads every block by the model's output head, a linear layer of {plan.outputs} outputs; "
             f"found {len(own)}: take heads='own'"
         )
     return own[0]

@@ -14,5 +14,8 @@ class TokenGoodness(WrappedGoodness):
     def forward(self, activity: Float[Tensor, "BT D"]) -> Float[Tensor, "BT *C"]:
         return self.goodness(activity)
 
+    def training_scores(self, activity: Float[Tensor, "BT D"], target: Target) -> tuple[Float[Tensor, "BT *C"], Target]:
+        return self.goodness.training_scores(activity, target)
+
     def update_statistics(self, activity: Float[Tensor, "BT D"], target: Target) -> None:
         self.goodness.update_statistics(*counted(activity, target))
