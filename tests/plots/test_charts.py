@@ -91,6 +91,7 @@ def test_a_look_is_one_of_a_method_everywhere():
 def test_svg_is_an_image_of_that_width_light_and_dark(width: int):
     text = svg(lines([Line(_LOOK, ((0.0, 0.2), (1.0, 0.99)), (0.1, 0.1))], "sigma"), width=width)
     root = ElementTree.fromstring(text)
+    assert text.endswith("</svg>\n")  # as text files end
     assert root.tag == "{http://www.w3.org/2000/svg}svg" and width < float(root.attrib["width"]) < width + 60
     assert f'stroke="{OWN[0]}"' in text and f'[stroke="{OWN[0]}"] {{ stroke: {DARK[OWN[0]]}; }}' in text
 

@@ -12,14 +12,14 @@ from onward.plots.style import recolored
 
 
 def svg(chart: Chart, *, width: int = 640) -> str:
-    """Return a chart as SVG of that many pixels, which follows the color scheme of the reader's system."""
+    """Return a chart as the text of an SVG file, `width` pixels wide, in the color scheme of the reader's system."""
     import vl_convert
 
     document = chart.properties(width=width).to_dict()
     document["autosize"] = {"type": "pad"}
     drawn = vl_convert.vegalite_to_svg(document, vl_version=_version())
     style = f"<style>@media (prefers-color-scheme: dark) {{ {recolored('svg')} }}</style>"
-    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", drawn, count=1)
+    return re.sub(r"(<svg[^>]*>)", rf"\1{style}", drawn, count=1).rstrip() + "\n"
 
 
 @cache
