@@ -139,7 +139,7 @@ def test_what_stands_against_a_graph_is_named_once_and_steps_go_on():
         learner.blocks[1].body.register_forward_hook(lambda module, args, out: out * 0.5)  # pyright: ignore[reportOperatorIssue]
     plain, other = (LocalTrainer(learner, SETTINGS) for learner in learners)
     captured = CapturedTrainer(other, Repeated())
-    with pytest.warns(UserWarning, match=r"as they are, not as graphs: blocks\.1\.body has hooks") as caught:
+    with pytest.warns(UserWarning, match=r"without CUDA graphs: blocks\.1\.body has hooks") as caught:
         _assert_same(plain, captured)
     assert len(caught) == 1 and captured.reason is not None
 

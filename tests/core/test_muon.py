@@ -5,16 +5,16 @@ import torch
 from torch import nn
 
 from onward.core import BlockOptimizer, LocalBlock, TrainerSettings
-from onward.core.muon import Muon, orthogonalised
+from onward.core.muon import Muon, orthogonalized
 from onward.parts.goodness.means import ClassMean
 from onward.parts.objective.class_scores import CrossEntropy
 
 
 @pytest.mark.parametrize("shape", [(6, 20), (20, 6), (8, 8)])
-def test_orthogonalised_keeps_singular_vectors_and_brings_values_near_one(shape):
+def test_orthogonalized_keeps_singular_vectors_and_brings_values_near_one(shape):
     matrix = torch.randn(shape, dtype=torch.float64)
     left, values, right = torch.linalg.svd(matrix, full_matrices=False)
-    rotated = left.T @ orthogonalised(matrix, 6) @ right.T  # diagonal if the singular vectors were kept
+    rotated = left.T @ orthogonalized(matrix, 6) @ right.T  # diagonal if the singular vectors were kept
     assert (rotated - rotated.diag().diag()).abs().max() < 0.05
     assert rotated.diag().min() > 0.6 and rotated.diag().max() < 1.3
     assert values.max() / values.min() > rotated.diag().max() / rotated.diag().min()
@@ -24,7 +24,7 @@ def test_one_iteration_is_the_quintic_of_each_singular_value():
     matrix = torch.randn(4, 7, dtype=torch.float64)
     left, values, right = torch.linalg.svd(matrix / matrix.norm(), full_matrices=False)
     expected = left @ torch.diag(3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5) @ right
-    torch.testing.assert_close(orthogonalised(matrix, 1), expected, atol=2e-2, rtol=0)
+    torch.testing.assert_close(orthogonalized(matrix, 1), expected, atol=2e-2, rtol=0)
 
 
 def test_two_steps_follow_the_written_rule():
@@ -36,7 +36,7 @@ def test_two_steps_follow_the_written_rule():
         weight.grad = gradient.to(memory_format=torch.channels_last)
         optimizer.step()
         momentum = 0.5 * momentum + gradient
-        move = orthogonalised((gradient + 0.5 * momentum).reshape(3, 8), 2).reshape(3, 2, 2, 2)
+        move = orthogonalized((gradient + 0.5 * momentum).reshape(3, 8), 2).reshape(3, 2, 2, 2)
         expected = expected * 3**0.5 / expected.norm() - 0.1 * move
     torch.testing.assert_close(weight.detach(), expected)
 

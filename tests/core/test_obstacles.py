@@ -45,7 +45,7 @@ KINDS = {
     "mask": (lambda body, x: x[x > 0], "has a shape that depends on values"),
     "mask_written": (lambda body, x: x.clone().index_put_((x > 0,), torch.ones(())), "has a shape that depends on"),
     "numbers": (lambda body, x: torch.tensor([1.0, 2.0]), "copies numbers from the host"),
-    "generator": (lambda body, x: torch.Generator(), "begins a random generator"),
+    "generator": (lambda body, x: torch.Generator(), "creates a random generator"),
     "seed": (lambda body, x: current_seed(), "reads the seed of the step"),
     "counter": (_count, "blocks.0.body.counter changes in Python"),
     "exchanged": (_exchange, "blocks.0.body.kept changes in Python"),

@@ -109,5 +109,5 @@ def test_its_activity_is_measured_with_the_stream():
 
 
 def test_one_inside_another_body_is_refused():
-    with pytest.raises(ValueError, match=r"_Reader reads the stream, but stands inside Sequential \(as 1\)"):
+    with pytest.raises(ValueError, match=r"_Reader reads the stream, but is inside Sequential \(as 1\)"):
         LocalBlock(nn.Sequential(UnitLength(), _Reader()))

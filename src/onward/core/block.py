@@ -19,7 +19,7 @@ class LocalBlock(nn.Module):
     Goodness is read before the handoff, which may normalize it away (Hinton 2022; DeeperForward). A block without
     goodness and objective trains only inside a span that ends later. An auxiliary adds a loss on the activity itself.
 
-    Raises ValueError if goodness and objective do not fit each other, or an auxiliary stands without them.
+    Raises ValueError if goodness and objective do not fit each other, or an auxiliary is given without them.
     """
 
     def __init__(
@@ -33,9 +33,9 @@ class LocalBlock(nn.Module):
         rate_share: float = 1.0,
         head: bool = False,
     ):
-        """`rate_share`: the block's learning rate, as a share of the trainer's. `head`: whether it is a classifier that
-        stands behind the blocks of a network: `HeadGoodness` reads it, rules over blocks leave it out, and backprop
-        keeps it in its control."""
+        """`rate_share`: the block's learning rate, as a share of the trainer's. `head`: whether it is a classifier
+        behind the blocks of a network: `HeadGoodness` reads it, rules over blocks leave it out, and backprop keeps it
+        in its control."""
         super().__init__()
         _check_slots(goodness, objective, auxiliary)
         if head and goodness is None:
@@ -81,7 +81,7 @@ def reads_stream(body: nn.Module) -> bool:
 
 
 def shared(activity: Tensor, *stream: Tensor) -> bool:
-    """Whether a body returned its own input, which other code may hold, without a change; or a skip connection."""
+    """Whether an activity shares memory with the input or a skip connection: then it must not be overwritten."""
     if torch.compiler.is_exporting():  # traced tensors have no memory: nothing is overwritten
         return True
     address = activity.untyped_storage().data_ptr()
@@ -106,14 +106,14 @@ def detach(stream: Iterable[Tensor]) -> Stream:
 
 
 def _check_reader(body: nn.Module) -> None:
-    """Raise ValueError for a body that hides one which reads the stream, and would call it without."""
+    """Raise ValueError for a body with an inner module that reads the stream, which it would not receive."""
     if reads_stream(body):
         return
     for name, module in body.named_modules():
         if reads_stream(module):
             raise ValueError(
-                f"{type(module).__name__} reads the stream, but stands inside {type(body).__name__} (as {name}), which "
-                "receives the input alone: make it a body itself, and not the first one, in front of which an "
+                f"{type(module).__name__} reads the stream, but is inside {type(body).__name__} (as {name}), which "
+                "receives the input alone: make it a body itself, but not the first one, in front of which an "
                 "algorithm may put a norm"
             )
 
@@ -133,7 +133,7 @@ def _check_slots(goodness: Goodness | None, objective: Objective | None, auxilia
 
 
 def check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], supervision: Supervision) -> None:
-    """Raise ValueError unless every span ends at a block with an objective, which fits how the labels enter."""
+    """Raise ValueError unless every span ends at a block with an objective, and all objectives fit the supervision."""
     for span in spans:
         if blocks[span.last].objective is None:
             raise ValueError(f"block {span.last} ends {span} but has no objective to train it on")
@@ -146,7 +146,7 @@ def check_objectives(blocks: Sequence[LocalBlock], spans: Sequence[Span], superv
 
 
 def check_heads(blocks: Sequence[LocalBlock]) -> None:
-    """Raise ValueError unless heads stand behind all other blocks."""
+    """Raise ValueError unless heads come after all other blocks."""
     heads = [k for k, block in enumerate(blocks) if block.head]
     if heads and heads != list(range(heads[0], len(blocks))):
         raise ValueError(f"block {heads[0]} is a head, but blocks follow it: put heads last")

@@ -1,4 +1,4 @@
-"""The captured step: the same work as a `LocalTrainer`'s, repeated as a graph instead of started kernel by kernel."""
+"""The captured step: the work of a `LocalTrainer`, repeated as a CUDA graph in place of launches kernel by kernel."""
 
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -18,23 +18,23 @@ from onward.core.slots import Stream, Target
 from onward.core.span import Span
 from onward.core.trainer import Images, LocalTrainer
 
-_WARM_UPS = 3  # the same work is done so often as it is: optimizer state, constants and plans of libraries are made
-_MOST_GRAPHS = 32  # each keeps memory of its own
+_WARM_UPS = 3  # runs without a graph, which create optimizer state, constants and the plans of libraries
+_MOST_GRAPHS = 32  # each holds memory of its own
 
 Work = Callable[[list[Tensor]], tuple[list[Tensor], Any]]
-"""From the tensors that enter to those that leave, and how those belong together; all else stays at its address."""
+"""Takes the tensors that enter; returns those that leave, and their structure. All other tensors keep their address."""
 
 
 @runtime_checkable
 class Graphs(Protocol):
-    """Records work and repeats it: CUDA graphs, or what stands for them in a test."""
+    """Records work and repeats it: CUDA graphs, or a substitute in tests."""
 
     def warm(self, work: Callable[[], None]) -> None:
-        """Do the work where it will be recorded."""
+        """Do the work on the stream on which it will be recorded."""
         ...
 
     def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
-        """Return what repeats the work, which draws from these generators."""
+        """Record the work, which draws from these generators; return a function that repeats it."""
         ...
 
 
@@ -64,7 +64,7 @@ class CudaGraphs(Graphs):
 
 
 class _Recorded:
-    """Work of one kind: how often it was done, and once it is recorded, its buffers and what repeats it."""
+    """Work of one kind: how often it ran, and, once it is recorded, its buffers and the function that repeats it."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -78,12 +78,12 @@ class _Recorded:
 
 
 class CapturedTrainer:
-    """Enters and updates as its `LocalTrainer`, in graphs: one for each turn, phase and shape of the batch.
+    """Runs the steps of a `LocalTrainer` as graphs: one for each turn, phase and shape of the batch.
 
-    The first three times work runs as it is; the third is watched, and if something stands against a graph, all work
-    goes on as it is and `reason` names it. A batch smaller than others before it always runs as it is. Random numbers
-    and order of operations are those of the plain step. What `enter` and `update_pieces` return is valid until the
-    next step. `forget` must be called after state was exchanged from outside, such as by loading a checkpoint.
+    Work of each kind runs three times without a graph. The third run is checked: if a graph could not repeat it, no
+    work is captured and `reason` names the obstacle. A batch smaller than an earlier one never becomes a graph. Random
+    numbers and order of operations are those of the plain step. What `enter` and `update_pieces` return is valid until
+    the next step. `forget` must be called after state was replaced from outside, such as by loading a checkpoint.
     """
 
     def __init__(self, trainer: LocalTrainer, graphs: Graphs):
@@ -100,7 +100,7 @@ class CapturedTrainer:
             self._give_up("averages of weights follow each update of a block, and overlapping spans make two in a step")
 
     def forget(self) -> None:
-        """Record everything anew: state was exchanged."""
+        """Discard all graphs, as state was replaced."""
         self._recorded.clear()
 
     def enter(self, x: Images, y: Tensor, *, step: int) -> tuple[Stream, Target]:
@@ -159,7 +159,7 @@ class CapturedTrainer:
         return recorded.leaving, recorded.form
 
     def _warm(self, recorded: _Recorded, entering: list[Tensor], work: Work, spans: Sequence[Span]) -> None:
-        """Do the work as it is; observe what draws, and the last time what stands against a graph."""
+        """Do the work without a graph; note which parts draw random numbers, and in the last run the obstacles."""
         recorded.count += 1
         if recorded.count == 1:
             recorded.observed = ObservedDraws(self.plain_draws)
@@ -198,11 +198,11 @@ class CapturedTrainer:
     def _give_up(self, reason: str) -> None:
         self.reason = reason
         self.forget()
-        warnings.warn(f"steps run as they are, not as graphs: {reason}", stacklevel=2)
+        warnings.warn(f"steps run without CUDA graphs: {reason}", stacklevel=2)
 
     @contextmanager
     def _inside(self, spans: Sequence[Span], draws: Any) -> Iterator[None]:
-        """Let the trainer draw from `draws`, and count averages of weights later."""
+        """Let the trainer draw from `draws`, and postpone the averages of weights."""
         optimizers = self._optimizers(spans)
         self.trainer.draws = draws
         for optimizer in optimizers:
@@ -224,7 +224,7 @@ def _overlap(spans: Sequence[Span]) -> bool:
 
 
 _Form = tuple[int, bool, int, float]
-"""Of a piece: how many tensors its stream has, whether its target is signed, its views, and its share."""
+"""The number of tensors in a piece's stream, whether its target is signed, its views, and its share."""
 
 
 def _form(piece: Piece) -> _Form:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 _MOST_CATEGORIES = 1000
-_ALL_DIFFERENT = 20  # rows from which on texts that never come twice are no categories
+_ALL_DIFFERENT = 20  # from so many rows on, texts that are all different are not taken for categories
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def columns_of(frame: Any, what: str) -> tuple[Column, ...]:
 
 
 def numbers_of(frame: Any, columns: Sequence[Column], what: str) -> Float[Tensor, "N D"]:
-    """Return the rows of a table as float64 features, in the order of `columns`, wherever they stand in the table.
+    """Return the rows of a table as float64 features, in the order of `columns`, whatever their order in the table.
 
     Raises ValueError for a column that is missing, unknown or occurs twice, a missing entry, and an unknown
     category.

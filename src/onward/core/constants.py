@@ -1,4 +1,4 @@
-"""Constants: small tensors that every step needs and none changes, made once for each device."""
+"""Constants: small tensors that every step reads and none changes, created once per device."""
 # K numbers
 
 from collections.abc import Callable, Hashable, Iterator
@@ -17,7 +17,7 @@ _HOLDERS: list[list[Tensor]] = []
 def constant(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
     """Return `make(*values)`: the same tensor every time, which must not be written to.
 
-    Where a program is traced it is made anew, so that the program does not depend on what was computed before.
+    While a program is traced, a new one is created, so that the program does not depend on earlier computations.
     """
     if _traced():
         return make(*values)

@@ -10,19 +10,19 @@ import torch
 from onward.core.seeds import derive_seed, seeded
 
 Part = tuple[int | str, ...]
-"""What draws in a step: a block's number, with the piece of the batch, or the name of what comes before the blocks."""
+"""A part of a step that draws: a block's number, with that of the micro-batch, or the name of an earlier phase."""
 
 
 @runtime_checkable
 class Draws(Protocol):
-    """Random numbers of the parts of a step, decided by seed, step and part."""
+    """The random numbers of a step, which depend on seed, step and part of the step alone."""
 
     def open(self, device: torch.device, step: int, *part: int | str) -> AbstractContextManager[None]:
-        """Draw inside the `with` what a part of a step draws from torch's own generators."""
+        """Let torch's own generators give the numbers of a part of a step inside the `with`."""
         ...
 
     def generator(self, device: torch.device, step: int, *part: int | str) -> torch.Generator:
-        """Return a generator at the beginning of what a part of a step draws; valid until the next call."""
+        """Return a generator that is seeded for a part of a step; valid until the next call."""
         ...
 
 
@@ -43,7 +43,7 @@ class SeededDraws(Draws):
 
 
 class ObservedDraws(Draws):
-    """The same draws, and a note of the parts that draw in a step, and how often each was opened."""
+    """Seeded draws that record which parts of a step draw, and how often each was opened."""
 
     def __init__(self, draws: SeededDraws):
         self.draws = draws
@@ -66,9 +66,10 @@ class ObservedDraws(Draws):
 
 
 class GraphDraws(Draws):
-    """The same draws in a step that a graph repeats: it cannot be seeded inside, so each part has its own generator.
+    """Seeded draws for a step that a graph repeats: no seed can be set inside, so each part has its own generator.
 
-    Parts that drew nothing in the observed step have none. One that was computed twice has two, which draw the same.
+    Parts that drew nothing in the observed step have none. A part that was computed twice has two, which draw the same
+    numbers.
     """
 
     def __init__(self, observed: ObservedDraws, device: torch.device):
@@ -82,7 +83,7 @@ class GraphDraws(Draws):
         return list(self._made.values())
 
     def begin(self, step: int) -> None:
-        """Bring every generator to the beginning of a step."""
+        """Seed every generator for a step."""
         self._opened.clear()
         for (part, _), generator in self._made.items():
             generator.manual_seed(derive_seed(self.seed, step, *part))
@@ -99,13 +100,13 @@ class GraphDraws(Draws):
 
 
 def default_generator(device: torch.device) -> torch.Generator:
-    """Return the generator from which torch draws on a device where none is named."""
+    """Return the generator from which torch draws on a device by default."""
     return torch.cuda.default_generators[device.index or 0] if device.type == "cuda" else torch.default_generator
 
 
 @contextmanager
 def _drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[None]:
-    """Let torch's own generator be this one inside the `with`."""
+    """Replace torch's default generator by this one inside the `with`."""
     default = default_generator(device)
     if device.type == "cuda":  # allowed in a capture, for generators that are registered with the graph
         own = default.graphsafe_get_state()

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @runtime_checkable
 class Observed(Protocol):
-    """A learner, as far as evidence needs it."""
+    """The parts of a learner that evidence needs."""
 
     prepare: nn.Module
     supervision: Supervision
@@ -60,7 +60,7 @@ class ObservedEvidence(Evidence):
         return ObservedEvidence(self.learner, self.images.flip(-1))
 
     def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
-        """Let whole maps go block by block, so that never those of all blocks are held."""
+        """Yield whole maps block by block, so that those of all blocks are never in memory at once."""
         if "handed_on" in self.__dict__:
             return self.handed_on
         view = self.learner.supervision.neutral_view(self.x)

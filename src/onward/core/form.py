@@ -30,7 +30,7 @@ _NOUNS: dict[Kind, str] = {
     "tokens": "sequences",
     "array": "arrays",
 }
-_FAR = 16.0  # a largest value that data in [0, 1] never have
+_FAR = 16.0  # a largest value that no data in [0, 1] have
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class InputForm:
 
     @property
     def noun(self) -> str:
-        """What several inputs are called."""
+        """The plural noun for such inputs."""
         return _NOUNS[self.kind]
 
     def check(self, values: Any, what: str = "images") -> Tensor:

@@ -1,4 +1,4 @@
-"""Former names of tensors, as files have them that were written before a part of a learner was reorganized."""
+"""Former names of tensors, in files that were written before a part of a learner was reorganized."""
 
 from collections.abc import Collection, Mapping
 from typing import TypeVar
@@ -6,13 +6,13 @@ from typing import TypeVar
 T = TypeVar("T")
 
 _FORMER = (("rules.best_range.rule.", "rules.best_range."),)
-"""Old and new beginnings. Before 0.1 the rules of HCL-FF were wrapped in one that left out its head."""
+"""Old and new prefixes. Before 0.1 the rules of HCL-FF were wrapped in one that left out its head."""
 
 
 def by_names_of_today(given: Mapping[str, T], wanted: Collection[str]) -> dict[str, T]:
-    """Return what a file holds by the names that a learner asks for: a former name gives way to the one of today.
+    """Return the content of a file under the names that a learner expects; former names are replaced.
 
-    A name that the learner asks for stays what it is: what was a former name of one learner is another's own.
+    A name that the learner expects is kept, even if it is a former name in another learner.
     """
     renamed = dict(given)
     for name in given:

@@ -1,4 +1,4 @@
-"""Gradients of a training: computed in fp32 and on the training's device, regardless of the caller's modes."""
+"""Gradients of a training: computed in its own precision and on its device, regardless of the caller's modes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ContextDecorator, ExitStack, contextmanager
@@ -17,7 +17,7 @@ def gradients_on() -> "_GradientsOn":
     """Compute gradients inside the `with`, or the function it decorates, also under `no_grad` or `inference_mode`.
 
     New tensors are fp32 and on the CPU by default, regardless of torch's defaults. The caller's autocast is switched
-    off inside: the precision of a training is one of its settings. Where all of this holds already, nothing is opened.
+    off inside: the precision of a training is one of its settings. If all of this holds already, nothing is changed.
     """
     return _GradientsOn()
 
@@ -81,7 +81,7 @@ def ordinary(tensor: Tensor) -> Tensor:
 
 @gradients_on()
 def make_trainable(module: nn.Module) -> None:
-    """Exchange weights and buffers that were made under `inference_mode` for ordinary ones of the same values."""
+    """Replace weights and buffers that were made under `inference_mode` by ordinary ones with the same values."""
     made: dict[int, Tensor] = {}
     for part in module.modules():
         for content in (part._parameters, part._buffers):

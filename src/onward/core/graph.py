@@ -5,7 +5,7 @@ from typing import Any
 
 
 def below(root: Any, stop: Iterable[Any] = ()) -> Iterator[Any]:
-    """Yield the nodes of a graph, each after those that it was computed from; nothing behind those in `stop`."""
+    """Yield the nodes of a graph, each after those that it was computed from; do not go past those in `stop`."""
     seen, stack = set(stop), [(root, False)] if root is not None else []
     while stack:
         node, expanded = stack.pop()

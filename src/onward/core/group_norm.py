@@ -1,7 +1,7 @@
-"""Group norm of maps with channels last on the CPU, which PyTorch cannot train by itself behind a cut.
+"""Group norm of channels-last maps on the CPU, which PyTorch alone cannot train behind a detached input.
 
-Its backward pass ends the process where the norm's weights need a gradient and its input none (seen in PyTorch 2.13):
-in a whole network the first layer alone is such a place, in layer-local training the first one of every block.
+PyTorch's backward pass ends the process if the norm's weights need a gradient and its input does not (seen in 2.13): in
+end-to-end training this is so in the first layer of the network, in layer-local training in that of every block.
 """
 # B batch, C channels
 
@@ -21,7 +21,7 @@ def group_norms(module: nn.Module) -> tuple[nn.GroupNorm, ...]:
 
 @contextmanager
 def trainable_norms(norms: Sequence[nn.GroupNorm]) -> Iterator[None]:
-    """Let these norms compute maps with channels last on the CPU in the usual layout; what they give has theirs."""
+    """Compute channels-last maps of these norms in contiguous layout on the CPU; outputs are channels last again."""
     held = [vars(norm).get("forward") for norm in norms]
     for norm in norms:
         norm.forward = partial(_in_rows, norm.forward)

@@ -13,7 +13,7 @@ from onward.core.labels import Task
 class EpochDone:
     """One epoch, validated: losses by the block that ends each span, accuracies as fractions, seconds, bytes.
 
-    Of numbers to predict accuracies are R2, of several labels the share of samples with all labels right.
+    In regression the accuracies are R2; with several labels, the share of samples with all labels right.
     """
 
     epoch: int
@@ -36,7 +36,7 @@ class Origin:
     data: str
     test_accuracy: float
     weights: str
-    """Digest of its weights; those of the learner may have learned since."""
+    """Digest of its weights; the learner may have been trained further since."""
 
 
 class Description(ABC):
@@ -54,4 +54,4 @@ class Description(ABC):
 
     @abstractmethod
     def push_to_hub(self, learner: nn.Module, repo: str, *, private: bool, token: str | None) -> str:
-        """Put a learner that was built from this description on the hub; return its address."""
+        """Push a learner that was built from this description to the hub; return its address."""

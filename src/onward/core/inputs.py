@@ -1,4 +1,4 @@
-"""Checks of images and labels: one rule and one wording for all functions that take data."""
+"""Checks of images and labels: the same rules and texts for all functions that take data."""
 # N images, C channels, H W map
 
 import math
@@ -39,7 +39,7 @@ def check_finite(values: Any, what: str) -> Tensor:
     tensor = as_numbers(values, what)
     if tensor.is_floating_point() and not tensor.isfinite().all():
         _refuse_infinite(tensor, what)
-    # Of wide unsigned integers torch knows neither bounds nor comparisons.
+    # torch has neither bounds nor comparisons for wide unsigned integers
     return tensor.to(torch.int64) if tensor.dtype in (torch.uint16, torch.uint32) else tensor
 
 
@@ -68,7 +68,7 @@ def check_labels(labels: Any, what: str = "labels", *, num_classes: int | None =
 
 
 def _one_for_each(targets: Tensor, what: str) -> str:
-    """Return how rows of labels become one label each, or that they are several."""
+    """Return the remedy for labels [N, K]: how each row becomes one label, or the task of several labels."""
     if targets.shape[1] == 1:
         return f", for example {what}[:, 0]"
     zeros_and_ones = bool(((targets == 0) | (targets == 1)).all())
@@ -144,7 +144,7 @@ def _refuse_ragged(what: str) -> None:
 
 
 def channels_first(images: Tensor, shape: Shape | None) -> Tensor:
-    """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], where they have that shape; others unchanged."""
+    """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], if that has the given shape; others unchanged."""
     if shape is not None and tuple(images.shape[1:]) == shape:
         return images
     moved = _moved(images)
@@ -189,7 +189,7 @@ def _moved(images: Tensor) -> Tensor | None:
 
 
 def _sides(images: Tensor) -> str:
-    """Return the likely sides of images that come as flat rows."""
+    """Return the likely shape of images that are given as flat rows, as text."""
     values = images.shape[1] if images.ndim == 2 else 0
     for channels, before in ((1, ""), (3, "3, ")):
         side = math.isqrt(values // channels)

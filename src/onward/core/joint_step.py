@@ -1,4 +1,4 @@
-"""One optimizer step over all blocks: the updates that they take one by one, in fewer operations."""
+"""One optimizer step over all blocks: the same updates as block by block, in fewer operations."""
 
 import copy
 from collections import defaultdict
@@ -15,8 +15,8 @@ from onward.core.span import Span
 class JointStep:
     """Steps the optimizers of several blocks at once where kind, learning rate and other numbers agree.
 
-    State stays with the blocks' own optimizers, so that it is saved and loaded as ever. The updates are those of each
-    block alone, bit for bit: they are computed weight by weight.
+    State stays in the blocks' own optimizers, which save and load it. The updates equal those of each block alone, bit
+    for bit, as they are computed weight by weight.
     """
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class JointStep:
     def step(self, optimizers: Sequence[Any]) -> None:
         """Clip the gradients of each block, apply all, drop them, and move the averages of the weights.
 
-        What stands for block optimizers, such as those of replicas in a pipeline, steps one after the other.
+        Other optimizers, such as those of replicas in a pipeline, step one after the other.
         """
         if not all(isinstance(optimizer, BlockOptimizer) for optimizer in optimizers):
             for optimizer in optimizers:
@@ -46,7 +46,7 @@ class JointStep:
                 optimizer.follow_average()
 
     def _of(self, parts: Sequence[OptimizerPart]) -> torch.optim.Optimizer:
-        """Return the optimizer of the weights of all parts, which reads and writes the state of theirs."""
+        """Return one optimizer of the weights of all parts, which uses the state of their own optimizers."""
         first = parts[0].optimizer
         if len(parts) == 1:
             return first

@@ -14,11 +14,11 @@ from onward.core.columns import is_frame
 from onward.core.inputs import check_finite, check_labels
 
 Task = Literal["classes", "values", "labels"]
-"""One class of a row; one number or several (regression); or any of several labels (multi-label)."""
+"""One class per row; one number or several (regression); or any of several labels (multi-label)."""
 
 
 def names_in(labels: Any, what: str = "labels") -> tuple[str, ...] | None:
-    """Return the names of classes that labels are written in, sorted or in a categorical's order; None for numbers.
+    """Return the class names that labels consist of, sorted or in a categorical's order; None for numbers.
 
     Truth values have the names False and True. Raises ValueError for an entry that is missing.
     """
@@ -112,7 +112,7 @@ def check_several(labels: Any, what: str = "labels", *, width: int | None = None
 
 
 def _texts(labels: Any) -> np.ndarray | None:
-    """Return labels that are texts or truth values; None where they are numbers, or are not one for each row."""
+    """Return labels that are texts or truth values; None for numbers, and for anything but one label per row."""
     if isinstance(labels, Tensor):
         return labels.cpu().numpy().astype(object) if labels.dtype == torch.bool and labels.ndim == 1 else None
     try:

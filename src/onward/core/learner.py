@@ -33,8 +33,8 @@ class Learner(nn.Module):
     """A network with its supervision, spans and inference rules: all that training and prediction depend on.
 
     `spans` are those of every step, or turns that successive steps take. `rules` names the ways to read out a class;
-    the first one is the default. `prepare` turns images with values in [0, 1] into
-    the network's input. What `fit` and `load` return also has a `history`, and a `description` to save it with.
+    the first one is the default. `prepare` turns images with values in [0, 1] into the network's input. What `fit` and
+    `load` return also has a `history`, and a `description` to save it with.
 
     Raises ValueError if the slots do not fit each other.
     """
@@ -44,7 +44,7 @@ class Learner(nn.Module):
     history: tuple[EpochDone, ...] = ()
     """Its training, epoch by epoch; empty if unknown."""
     origin: Origin | None = None
-    """The run that it was read from; None if from none."""
+    """The run that it was read from, if any."""
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class Learner(nn.Module):
         """Return inputs as `prepare` takes them: images [B, channels, H, W], uint8 or floats in [0, 1], or other inputs
         of the form that it was trained on.
 
-        Takes what `onward.from_arrays` takes; a learner whose preparation names no form takes finite numbers of any
+        Takes what `onward.from_arrays` takes; a learner whose preparation defines no form takes finite numbers of any
         shape. Raises ValueError with the value and the remedy.
         """
         form = self.input_form
@@ -138,7 +138,7 @@ class Learner(nn.Module):
         return x.to(width) / 255 if x.dtype == torch.uint8 else x.to(width)
 
     def laid_out(self, settings: TrainerSettings, device: torch.device | None = None) -> "Learner":
-        """Lay weights out in memory as in a training, on a device if one is named; return this learner."""
+        """Arrange the weights in memory as in training, on `device` if given; return this learner."""
         if device is not None:
             self.to(device)
         if settings.channels_last:
@@ -263,7 +263,7 @@ class Learner(nn.Module):
 
         Several labels: the share of inputs with all labels right. Numbers: R2, 1 if perfect, 0 for their mean; of
         constant numbers 1 if all are predicted exactly, else 0.
-        Raises ValueError for labels of no class, for other numbers of inputs and labels, and for none at all.
+        Raises ValueError for a label that is no class, unless there is one label per input, and without any input.
         """
         x, y = self.check_inputs(images), self.check_targets(labels, rule=rule)
         check_pairs(x, y)
@@ -301,10 +301,10 @@ class Learner(nn.Module):
         self._described().save(self, folder)
 
     def push_to_hub(self, repo: str, *, private: bool = False, token: str | None = None) -> str:
-        """Put weights, description and a model card on the Hugging Face hub as "user/model"; return the page's address.
+        """Push weights, description and a model card to the Hugging Face hub as "user/model"; return the address.
 
-        `onward.load("user/model")` reads it back. A card that is there already stays. `token` is that of `hf auth
-        login` unless given. Raises ValueError as `save` does, and OSError if the hub cannot be reached or refuses.
+        `onward.load("user/model")` reads it back. An existing card is kept. `token` is that of `hf auth login` unless
+        given. Raises ValueError as `save` does, and OSError if the hub cannot be reached or refuses.
         """
         return self._described().push_to_hub(self, repo, private=private, token=token)
 
@@ -319,7 +319,7 @@ class Learner(nn.Module):
 
     @common_defaults()
     def _read(self, images: Any, batch_size: int, read: Callable[[Evidence], Tensor], *, dim: int) -> Tensor:
-        """Return what is read from images, batch by batch; `dim` numbers the images."""
+        """Return what `read` gives for images, batch by batch, joined along `dim`, the axis of the images."""
         x, size = self.check_inputs(images), check_value("batch_size", batch_size, Count)
         if len(x) == 0:  # one image gives the shape of the result
             return self._read(x.new_zeros(1, *x.shape[1:]), 1, read, dim=dim).narrow(dim, 0, 0)

@@ -21,11 +21,11 @@ _FURTHER = {
     "label_accuracy": ("single labels right", "{:.2%}"),
     "f1": ("F1", "{:.4f}"),
 }
-"""Further metrics by their key in results: their name, and how they are written."""
+"""Further metrics by their key in results: name and format."""
 
 
 def further(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
-    """Return the names and the values of further metrics, written for readers; those that are not known as they are."""
+    """Return the name and the formatted value of each further metric; an unknown one keeps its key as name."""
     known = [(*_FURTHER.get(key, (key, "{:.4g}")), value) for key, value in metrics.items()]
     return [(name, form.format(value)) for name, form, value in known]
 
@@ -115,7 +115,7 @@ class RunningError:
     def r2(self) -> float:
         """1 - error / variance: 1 is perfect, 0 is that of predicting the mean.
 
-        Constant targets have no variance: 1 if all are predicted exactly, else 0, as scikit-learn has it.
+        Constant targets have no variance: 1 if all are predicted exactly, else 0, as in scikit-learn.
         """
         exact = (self.error == 0).double()
         varied = self.low < self.high  # rounding gives constants a spread above 0
@@ -123,7 +123,7 @@ class RunningError:
 
 
 class RunningLabels:
-    """Labels that are right, batch by batch, of samples that have several."""
+    """Counts of correct labels, batch by batch, for samples with several labels."""
 
     def __init__(self):
         self.samples = self.cells = self.right = self.exact = self.hits = self.marked = 0

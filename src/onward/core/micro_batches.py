@@ -39,7 +39,7 @@ def _piece(stream: Stream, target: Target, images: slice) -> Piece:
 
 
 def _share(part: Tensor, whole: Tensor) -> float:
-    """Return the share of a batch's loss terms that belongs to `part` of its labels; ignored tokens have none."""
+    """Return the share of a batch's loss terms that belongs to `part` of its labels; ignored tokens do not count."""
     if whole.ndim == 1 or whole.is_floating_point():
         return len(part) / len(whole)
     return int((part != IGNORED).sum()) / max(int((whole != IGNORED).sum()), 1)

@@ -7,11 +7,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-_QUINTIC = (
-    3.4445,
-    -4.7750,
-    2.0315,
-)  # Jordan et al. 2024: steep at 0, so that few steps bring all singular values near 1
+# Jordan et al. 2024: steep at 0, so that few steps bring all singular values near 1
+_QUINTIC = (3.4445, -4.7750, 2.0315)
 
 
 class Muon(torch.optim.Optimizer):
@@ -36,7 +33,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:
-        """Move every weight that has a gradient."""
+        """Update every weight that has a gradient."""
         assert closure is None
         for group in self.param_groups:
             for weight in group["params"]:
@@ -50,14 +47,14 @@ class Muon(torch.optim.Optimizer):
         momentum = state["momentum_buffer"].mul_(group["momentum"]).add_(gradient)
         ahead = torch.add(gradient, momentum, alpha=group["momentum"])
         weight.mul_(len(weight) ** 0.5 / weight.norm())
-        moved, lr = orthogonalised(ahead.flatten(1), group["steps"]).view_as(weight), group["lr"]
+        moved, lr = orthogonalized(ahead.flatten(1), group["steps"]).view_as(weight), group["lr"]
         if isinstance(lr, Tensor):  # on the device, where a graph reads it
             weight.sub_(moved * lr)
         else:
             weight.add_(moved, alpha=-lr)
 
 
-def orthogonalised(matrix: Float[Tensor, "O I"], steps: int) -> Float[Tensor, "O I"]:
+def orthogonalized(matrix: Float[Tensor, "O I"], steps: int) -> Float[Tensor, "O I"]:
     """Return a matrix with the same singular vectors and singular values near 1, by `steps` Newton-Schulz iterations.
 
     In bf16, which is exact enough: values between 0.7 and 1.2 serve as well as 1.

@@ -1,7 +1,7 @@
-"""Obstacles: what a step does that a CUDA graph of it could not do again, named by the function that does it.
+"""Obstacles: operations of a step that a CUDA graph cannot repeat, each with the function that calls it.
 
 A graph repeats kernels on the same addresses. It cannot read a value on the host, choose a shape by a value, copy from
-the host, begin a random generator or run Python; a step that does so would fail in the capture, or repeat old numbers.
+the host, create a random generator or run Python; such a step would fail in the capture, or repeat old numbers.
 """
 
 import sys
@@ -18,14 +18,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from onward.core import seeds
 from onward.core.learner import Learner
 
-_READS = {"is_nonzero", "equal", "allclose"}  # beside those that torch tags as data-dependent
+_READS = {"is_nonzero", "equal", "allclose"}  # in addition to those that torch tags as data-dependent
 _TORCH, _LAYERS = str(Path(torch.__file__).parent), Path(nn.modules.__file__).parent
 _OWN = (__file__, seeds.__file__)
 _NOT_TENSORS = (bool, int, float, str, type(None))
 
 
 def obstacles(work: Callable[[], object], learner: Learner) -> list[str]:
-    """Do some work of a learner on its device and return the reasons against a graph of it; empty if there are none."""
+    """Do work of a learner on its device and return the reasons why no graph can repeat it; empty if there are none."""
     reasons = _hooks(learner)
     before = _python_state(learner)
     with _Watch(learner.device) as watch, _generators_watched(watch), seeds.seed_readers(watch.note_seed):
@@ -97,7 +97,7 @@ class _Watch(TorchDispatchMode):
         return out
 
     def _between_devices(self, args: tuple[Any, ...], out: Any) -> bool:
-        """Whether values move from one device to another; a single number of the CPU is given to a kernel as it is."""
+        """Whether values move from one device to another; a scalar on the CPU is passed to a kernel directly."""
         if not isinstance(out, Tensor):
             return False
         devices = {arg.device.type for arg in (*args, out) if isinstance(arg, Tensor) and (arg.ndim or arg is out)}
@@ -111,7 +111,7 @@ def _generators_watched(watch: _Watch) -> Iterator[None]:
 
     class Watched(real):
         def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-            watch.note("begins a random generator")
+            watch.note("creates a random generator")
             return real(*args, **kwargs)
 
     with ExitStack() as stack:
@@ -121,7 +121,7 @@ def _generators_watched(watch: _Watch) -> Iterator[None]:
 
 
 def _where() -> str:
-    """Return the function that is being run, the innermost outside of torch and of this file, and torch's layer."""
+    """Return the innermost running function outside of torch and of this file, and the layer of torch that it runs."""
     layer, frame = "", sys._getframe(2)
     while frame is not None:
         path, file = Path(frame.f_code.co_filename), frame.f_code.co_filename

@@ -37,9 +37,9 @@ class BlockOptimizer:
                 group["lr"] = rate if part.rate is None else part.rate.filled(rate)
 
     def make_capturable(self, rates: "dict[float, Rate]") -> None:
-        """Read learning rates from the device, so that a graph of a step can be repeated; `rates` by share are shared.
+        """Keep learning rates on the device, where a graph of a step reads them; blocks of equal share share one.
 
-        They are rounded to fp32. Gradients, state and weights stay at their addresses from step to step.
+        They are rounded to fp32. Gradients, state and weights keep their addresses from step to step.
         """
         for part in self.parts:
             part.rate = rates.setdefault(part.share, Rate(part.parameters[0].device))
@@ -56,7 +56,7 @@ class BlockOptimizer:
             self.follow_average()
 
     def clip(self) -> None:
-        """Shorten the block's gradient to the largest norm, if one is set."""
+        """Clip the block's gradient to `clip_norm`, if set."""
         if self.clip_norm is not None and self.parameters:
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
 
@@ -66,7 +66,7 @@ class BlockOptimizer:
             part.optimizer.zero_grad(set_to_none=True)
 
     def follow_average(self) -> None:
-        """Move the averaged weights, if any, towards those of now; the number of steps is counted on the host."""
+        """Move the averaged weights, if any, towards the current ones; the number of steps is counted on the host."""
         if self.average is not None:
             self.average.update_parameters(self.block)
 
@@ -160,9 +160,9 @@ class OptimizerPart:
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": known})
 
     def begin(self) -> None:
-        """Start momenta from zero where a gradient comes for the first time: fused sgd needs all of them, or none.
+        """Set the momentum of a parameter to zero before its first gradient: fused sgd needs all momenta, or none.
 
-        Where spans alternate, goodness has a gradient in other steps than the body.
+        With alternating spans, goodness has its gradients in other steps than the body.
         """
         if self.keeps is not _momentum:
             return

@@ -14,7 +14,7 @@ LARGEST = 3.4028234663852886e38
 
 @dataclass(frozen=True)
 class Range:
-    """Numbers from `low` to `high`; `above` leaves out low itself, and `below` high."""
+    """Numbers from `low` to `high`; `above` excludes low itself, `below` excludes high."""
 
     low: int | float = -LARGEST
     high: int | float = LARGEST
@@ -59,9 +59,9 @@ ShareBelowOne = Annotated[float, Range(0, 1, below=True)]
 
 
 def check_fields(settings: Any) -> None:
-    """Check every field of a dataclass against its type and range, those of other libraries' number types included.
+    """Check every field of a dataclass against its type and range; numbers of NumPy become Python's own.
 
-    Types that are neither numbers, strings, choices, classes nor tuples of them are not looked at.
+    Types that are neither numbers, strings, choices, classes nor tuples of them are not checked.
     Raises ValueError with the field, what it must be, and its value.
     """
     for name, kind in _kinds(type(settings)):
@@ -114,7 +114,7 @@ def _plain(value: Any) -> Any:
 
 
 def _wrong(value: Any, kind: Any) -> str | None:
-    """Return in words what a value must be, or None where it is that."""
+    """Return in words what a value must be, or None if it is valid."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         ranges = [part for part in arguments[1:] if isinstance(part, Range)]

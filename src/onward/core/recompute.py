@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from onward.core.slots import Stream
 
 Compute = Callable[..., tuple[Tensor | None, Stream]]
-"""From the tensors of a stream to a loss, where there is one, and what is handed on; the same bits every time."""
+"""Takes the tensors of a stream; returns a loss, if there is one, and the stream handed on: the same bits each time."""
 
 
 def recomputed(block: nn.Module, compute: Compute, stream: Stream) -> tuple[Tensor | None, Stream]:
@@ -29,8 +29,8 @@ class _Recomputed(torch.autograd.Function):
         ctx.block, ctx.compute = block, compute
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*stream)
-        # With a graph, dropped at once: without one a handoff may take another path. Statistics count in the backward
-        # pass instead, which has to find them as they are here: running anchors read what they count.
+        # With a graph, which is dropped at once: without one a handoff may take another path. Statistics are updated in
+        # the backward pass instead, which must start from the same ones: running anchors read what they update.
         with torch.enable_grad(), statistics_kept(block):
             loss, handed_on = compute(*_leaves(stream, ctx.needs_input_grad[3:]))
         return (None if loss is None else loss.detach(), *[tensor.detach() for tensor in handed_on])
@@ -53,7 +53,7 @@ def _leaves(stream: Sequence[Tensor], wanted: Sequence[bool]) -> Stream:
 
 @contextmanager
 def statistics_kept(block: nn.Module) -> Iterator[None]:
-    """Compute as in training, but leave running statistics unchanged: this batch is counted elsewhere.
+    """Compute as in training, but leave running statistics unchanged: another pass counts this batch.
 
     Modules in training mode update copies of their buffers, which are dropped on leaving the `with`.
     """

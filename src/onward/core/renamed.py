@@ -16,7 +16,7 @@ _NONE: Mapping[str, Any] = MappingProxyType({})
 
 
 class Renamed:
-    """The old name of an attribute or method of a class: it returns what the new name does, with a warning."""
+    """The old name of an attribute or method of a class: it gives what the new name gives, with a warning."""
 
     def __init__(self, new: str):
         self.new = new
@@ -40,7 +40,7 @@ def adopt_overrides(cls: type, **renamed: str) -> None:
 
 
 def renamed_fields(**renamed: str) -> Callable[[C], C]:
-    """Decorate a dataclass whose fields were renamed, `old="new"`: it takes and has the old names too, with a warning.
+    """Decorate a dataclass whose fields were renamed, `old="new"`: old names work too, with a warning.
 
     Raises ValueError where a field is given by both names. Files with an old name are read by `onward.runs.codec`.
     """
@@ -74,7 +74,7 @@ def former_names(
 ) -> Callable[[str], Any]:
     """Return the `__getattr__` of a module with renamed names, `Old="New"`; it raises AttributeError for others.
 
-    `calls` has, for a name whose arguments changed too, the call of today as text, and a function that takes the old
+    `calls` has, for a name whose arguments changed too, the new call as text, and a function that takes the old
     arguments. `gone` has names without a successor and the remedy for each: they raise ImportError, since an import
     shows no other message.
     """

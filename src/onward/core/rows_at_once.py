@@ -1,4 +1,4 @@
-"""How many rows of a batch an operation computes together, where it works on one input after another."""
+"""How many rows of a batch an operation computes at once, if the whole batch would need too much memory."""
 # B batch
 
 import math
@@ -6,10 +6,10 @@ import math
 from jaxtyping import Shaped
 from torch import Tensor
 
-_NUMBERS = {"cuda": 2**26}  # few launches; elsewhere a processor's cache
-_OTHERWISE = 2**20
+_NUMBERS = {"cuda": 2**26}  # few launches
+_OTHERWISE = 2**20  # fits a processor's cache
 
 
 def rows_at_once(batch: Shaped[Tensor, "B ..."]) -> int:
-    """Return how many inputs of a batch, at least one, are computed together, so that copies of them stay small."""
+    """Return how many inputs of a batch, at least one, to compute at once, so that copies of them stay small."""
     return max(1, _NUMBERS.get(batch.device.type, _OTHERWISE) // max(1, math.prod(batch.shape[1:])))

@@ -12,7 +12,7 @@ _OPEN: ContextVar[int | None] = ContextVar("seed of the innermost `seeded`", def
 
 _READERS: ContextVar[Callable[[], None] | None] = ContextVar("called for each read of the seed", default=None)
 
-_DRAWING = RLock()  # torch's generators are the process's: trainings in other threads draw before or after, not between
+_DRAWING = RLock()  # all threads of a process share torch's generators: only one training at a time draws from them
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -63,7 +63,7 @@ def current_seed() -> int | None:
 
 @contextmanager
 def seed_readers(note: Callable[[], None]) -> Iterator[None]:
-    """Call `note` each time that `current_seed` is asked for inside the `with`."""
+    """Call `note` each time that `current_seed` is called inside the `with`."""
     token = _READERS.set(note)
     try:
         yield

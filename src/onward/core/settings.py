@@ -53,13 +53,13 @@ class TrainerSettings:
     """Inside a span, keep only what enters each block and compute the rest again: activation checkpointing."""
     step_together: bool = False
     """One optimizer step over all blocks at the end of a step, in fewer operations: the same updates, but the gradients
-    of all weights are held until then."""
+    of all weights stay in memory until then."""
     order: Literal["joint", "cascade"] = "joint"
     """joint: every block on every batch; cascade: span after span, `epochs` each."""
     cache_activations: bool = False
     """cascade: store what the frozen blocks hand on, instead of computing it again every epoch."""
     capture: Literal["auto", "never"] = "never"
-    """auto: on a CUDA device, repeat steps as graphs where nothing stands against it; else they run as they are."""
+    """auto: on a CUDA device, repeat steps as CUDA graphs where that is possible."""
 
     def __post_init__(self):
         check_fields(self)

@@ -86,7 +86,7 @@ class Evidence(ABC):
 
 
 class CollectedEvidence(Evidence):
-    """Evidence computed elsewhere: scores, and handed-on tensors as far as a rule reads them."""
+    """Evidence computed elsewhere: scores, and the handed-on tensors that a rule reads."""
 
     def __init__(
         self, block_scores: Float[Tensor, "L B C"], handed_on: Sequence[Float[Tensor, "B ..."]] = (), *, heads: int = 0
@@ -197,7 +197,7 @@ class Objective(ABC):
 
 @dataclass(frozen=True)
 class WrappedObjective(Objective):
-    """Wraps another objective, and is of its form: one score per class or per sample, one view or contrastive ones."""
+    """Wraps another objective and has its form: one score per class or per sample, one view or contrastive ones."""
 
     objective: Objective
 
@@ -235,7 +235,7 @@ class TakesImages(TakesInputs, ABC):
 
 
 class Supervision(ABC):
-    """Decides how the label reaches the blocks. A frozen dataclass; its randomness comes from the generator alone."""
+    """Defines how the label reaches the blocks. A frozen dataclass; its randomness comes from the generator alone."""
 
     signed: ClassVar[bool]
     mixes_images: ClassVar[bool] = True
@@ -266,7 +266,7 @@ class InferenceRule(nn.Module, ABC):
     reads_handed_on: ClassVar[bool] = False
     """Whether it reads handed-on tensors besides scores; in a pipeline it gets the mean of every map."""
     fits_on_training: ClassVar[bool] = False
-    """Whether `fit` goes over the training split."""
+    """Whether `fit` reads the training split."""
     reads_mirrored: ClassVar[bool] = False
     """Whether it reads an image together with its mirror image; then its control does so too."""
     reads_head: bool = True
@@ -279,10 +279,10 @@ class InferenceRule(nn.Module, ABC):
     tell = Renamed("report_progress")
 
     num_classes: int | None = None
-    """Number of classes, where it is known without the scores of blocks."""
+    """Number of classes, if it is known without the scores of blocks."""
 
     task: ClassVar[Task] = "classes"
-    """Meaning of its scores: of classes the largest wins; of values they are the values; a label is there above 0."""
+    """Meaning of its scores: classes (the largest is predicted), values (the prediction itself) or labels (above 0)."""
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)
@@ -300,7 +300,7 @@ class InferenceRule(nn.Module, ABC):
         return scores.softmax(dim=1)
 
     def blocks_needed(self, num_scored: int) -> int | None:
-        """Return how many of the scored blocks but heads, counted from the first, the rule reads; None: all of them.
+        """Return how many scored blocks, heads not counted, the rule reads from the first on; None: all of them.
 
         Without the blocks behind them the rule must give the same scores; see `Learner.truncated`.
         """

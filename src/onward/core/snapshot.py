@@ -41,7 +41,7 @@ class Snapshot:
 
     @torch.no_grad()
     def still_finite(self) -> bool:
-        """Whether all that was finite at that moment is finite now, in weights, statistics and optimizer state."""
+        """Whether all weights, statistics and optimizer state that were finite in the snapshot are finite now."""
         pairs = [(content[name], value) for content, name, _, value in self.tensors]
         for optimizer, state in zip(self.optimizers, self.states, strict=True):
             for parameter, entries in optimizer.state.items():

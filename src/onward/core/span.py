@@ -91,7 +91,7 @@ def as_turns(spans: Sequence[Span] | Turns, num_blocks: int) -> Turns:
     plain = tuple(span for span in spans if isinstance(span, Span))
     turns = tuple(turn for turn in spans if not isinstance(turn, Span))
     if plain and turns:
-        raise ValueError(f"give spans, or turns of spans, not both; {plain[0]} stands among {len(turns)} turns")
+        raise ValueError(f"give spans, or turns of spans, not both; {plain[0]} is among {len(turns)} turns")
     turns = turns or (plain,)
     for turn in turns:
         _check_spans(turn, num_blocks)
@@ -99,7 +99,7 @@ def as_turns(spans: Sequence[Span] | Turns, num_blocks: int) -> Turns:
 
 
 def clip(turns: Turns, num_blocks: int) -> Turns:
-    """Return what the turns still train in the first `num_blocks` blocks: a span that goes on ends at the last."""
+    """Return the turns of the first `num_blocks` blocks: a span that reaches beyond them ends at the last."""
     return tuple(tuple(_clip(turn, num_blocks)) for turn in turns)
 
 

@@ -41,7 +41,7 @@ class LocalTrainer:
         self.learner = learner
         self.settings = settings
         self.draws = SeededDraws(seed)
-        self.first_piece = first_piece  # the number of the first micro-batch, where others train those before it
+        self.first_piece = first_piece  # the number of the first micro-batch, if other replicas train those before it
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
         self.joint = JointStep()
         if settings.step_together:
@@ -88,7 +88,7 @@ class LocalTrainer:
 
     @gradients_on()
     def update_read_out(self, pieces: list[Piece], block: int, *, step: int) -> list[Float[Tensor, ""]]:
-        """Update what reads the activity of a block from the pieces of that activity; its body is not computed."""
+        """Update goodness and auxiliary of a block from the pieces of its activity; its body is not run."""
         own = self.learner.blocks[block]
         reader = LocalBlock(nn.Identity(), goodness=own.goodness, objective=own.objective, auxiliary=own.auxiliary)
         pieces[:] = [_ordinary(piece) for piece in pieces]

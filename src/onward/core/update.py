@@ -1,4 +1,4 @@
-"""The update: the only place where a graph is built, used and dropped."""
+"""The update: the only place where an autograd graph is built, used and dropped."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -75,7 +75,7 @@ def update_span(
     for number in range(len(pieces)):
         stream, target, share = pieces[number]
         pieces[number], entering = Piece((), target, share), [stream]
-        del stream  # the only reference is passed on, so that it can be dropped after its use
+        del stream  # `entering` holds the only reference, so that it can be dropped after use
         opened = [partial(context, number) for context in contexts]
         loss, stream = _forward_backward(blocks, entering, target, share, opened, handoff_from, deep, recompute)
         pieces[number] = Piece(stream, target, share)
