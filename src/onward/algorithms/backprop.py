@@ -1,10 +1,10 @@
 """Backpropagation: one span over all blocks of the network that a local algorithm builds.
 
-The bodies and handoffs are those of the algorithm it stands beside, with the same initial weights; goodness and
-objective remain on the last block alone, as a linear head on averaged maps and softmax cross-entropy; a last block that
-is just that, such as fusion or a softmax head, keeps it, and so does one that smooths labels. Where the local algorithm
-reads an image and its mirror image together, so does its control. The same trainer runs it. Widths need not be
-multiples of the classes: where one is not, what normalizes class groups takes all channels as one group.
+Bodies, handoffs and initial weights are those of the local algorithm that it is compared with. Only the last block has
+a goodness and an objective: a linear head on averaged maps, and softmax cross-entropy. A last block that has these
+already, such as fusion or a softmax head, keeps them, as does one with label smoothing. If the local algorithm reads an
+image and its mirror image together, so does its control. Widths need not be multiples of the number of classes: if one
+is not, normalization of class groups takes all channels as one group.
 """
 
 from dataclasses import dataclass, field

@@ -1,12 +1,12 @@
 """CwComp (Papachristodoulou et al., AAAI 2024): classes compete by the mean square of their groups of channels.
 
 Goodness: mean square of each class group. Objective: softmax cross-entropy of it (CwC), the label against a threshold
-and the mean of the others (PvN), or a mixture. Handoff: the activity behind the body's batch norm; a network without
-batch norm hands on unit length. Interleaved training: layers stop learning one after the other. A softmax head on the
-last activity is trained beside them to the end. One pass; no negative data.
+and the mean of the others (PvN), or a mixture. Handoff: the activity after the body's batch norm; without batch norm,
+at unit length. Interleaved training: layers stop learning one after the other. A softmax head on the last activity is
+trained beside them to the end. One pass; no negative data.
 
 Built from the released code. Differs from it: windows are even, where the code has tables; a schedule over each window;
-one optimizer for all, where the code's head has SGD; the head reads maps averaged in a grid.
+one kind of optimizer for all, where the code's head has SGD; the head reads maps averaged in a grid.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class CwComp(Algorithm):
     objective: Literal["competition", "threshold", "mixture"] = "competition"
     """Cross-entropy (CwC), the label against a threshold (PvN), or 28 % of the first and 72 % of the second (CWG)."""
     first_end: Annotated[float, Range(0, 1, above=True)] = 1.0
-    """Share of the training after which the first layer is frozen; the layers behind it follow evenly."""
+    """Share of the training after which the first layer is frozen; the other layers follow at even intervals."""
     last_end: Annotated[float, Range(0, 1, above=True)] = 1.0
     """Share of the training after which the last layer is frozen; the softmax head learns to the end."""
     superclasses: Whole = 0
@@ -47,8 +47,8 @@ class CwComp(Algorithm):
     head_features: Count = 8192
     """Largest number of input features of the softmax head."""
     head: Literal["plain", "released"] = "plain"
-    """plain: begins at zero, cross-entropy of its scores; released: torch's first weights, softmax before that of the
-    cross-entropy."""
+    """plain: weights begin at zero, cross-entropy of the scores; released: torch's initial weights, and a softmax
+    before that of the cross-entropy."""
     head_rate_share: Positive = 1.0
     """Learning rate of the softmax head, as a share of that of the layers."""
 

@@ -1,8 +1,8 @@
 """Decoupled greedy learning (Belilovsky, Eickenberg, Oyallon, ICML 2020): a small classifier in every block.
 
-Goodness: the scores of a convolution and a linear read-out behind the activity, which only training needs except in the
-last block. Objective: softmax cross-entropy. Handoff: the activity as it is, pooled. All blocks learn at once, each
-from its own loss (Algorithm 1; the replay buffer of Algorithm 2 is not here).
+Goodness: the scores of a convolution and a linear read-out of the activity, used in training only, except in the last
+block. Objective: softmax cross-entropy. Handoff: the activity as it is, pooled. All blocks learn at once, each from its
+own loss (Algorithm 1; the replay buffer of Algorithm 2 is not implemented).
 
 Differs from the paper: a block's classifier is one 3 x 3 convolution with batch normalization and GELU on a map of at
 most 8 x 8 cells and a linear read-out of a coarse grid. Theirs are two such convolutions with ReLU, or three of 1 x 1
@@ -29,7 +29,7 @@ from onward.parts.supervision.labels import LabelInLoss
 
 @dataclass(frozen=True)
 class DecoupledGreedy(Algorithm):
-    """Cross-entropy behind a convolution of its own in every block (Belilovsky, Eickenberg, Oyallon 2020)."""
+    """A small convolutional classifier and cross-entropy in every block (Belilovsky, Eickenberg, Oyallon 2020)."""
 
     hidden: Count = 128
     """Channels of the convolution between a block's activity and its scores."""

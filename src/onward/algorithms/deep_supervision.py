@@ -1,8 +1,8 @@
 """Deep supervision: all objectives of a local algorithm, with the gradient of their sum through all blocks.
 
-Slots, supervision, inference rules and initial weights are those of the algorithm it stands beside (Lee et al. 2015 for
-the idea); only gradients are not stopped between blocks. The
-difference between its accuracy and that of the local algorithm is the cost of locality, apart from the objective's.
+Slots, supervision, inference rules and initial weights are those of the local algorithm; only gradients are not stopped
+between blocks (the idea: Lee et al. 2015). The difference between the two accuracies is the cost of locality alone: the
+objectives are the same.
 """
 
 from dataclasses import dataclass, field

@@ -39,8 +39,8 @@ class DeeperForward(Algorithm):
     normalizer: Literal["variance", "length"] = "variance"
     """Normalization of each class group: to mean 0 and variance 1, or root mean square 1, the ablation of table 4."""
     temperature: Positive = 1.0
-    """Divisor of goodness in the cross-entropy; 1 as in the paper. Muon holds weights, and so goodness, at
-    one scale, which is too small for it."""
+    """Divisor of goodness in the cross-entropy; 1 as in the paper. With muon, which keeps weights at one norm, goodness
+    is too small for 1."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
 

@@ -1,8 +1,8 @@
 """Early exits (after BTS-EE, arXiv 2509.08318): images exit at the first block that is confident.
 
 Slots, supervision and training are those of the algorithm `of`; one inference rule is added and comes first. Every
-block of a local algorithm scores the classes anyway, so an exit costs nothing to have. Thresholds per exit and class
-are calibrated on the validation split after the training.
+block of a local algorithm scores the classes anyway, so an exit adds no cost. Thresholds per exit and class are
+calibrated on the validation split after the training.
 
 BTS-EE trains heads for the exits of a network that backpropagation trained, each on what earlier exits let through:
 `heads="trained"`. With `heads="own"` blocks are their own heads and learn from all images.

@@ -1,9 +1,9 @@
 """FFGAF-SNN (arXiv 2507.23643), a RECONSTRUCTION: spiking layers that learn with no surrogate gradient.
 
 From the abstract alone. Body: a layer of leaky integrate-and-fire neurons over several time steps. Goodness: a learned
-projection of the neurons' potentials, which do not see the threshold, so that their gradient is exact: the spiking
-non-linearity is a black box. Objective: cross-entropy, in which hard classes have to win by more. Handoff: the spikes,
-pooled. One pass; no negative data.
+projection of the neurons' potentials before the threshold, whose gradient is exact: none passes the spiking
+non-linearity. Objective: cross-entropy with a larger margin for hard classes. Handoff: the spikes, pooled. One pass; no
+negative data.
 
 Inferred, not read: potential as what goodness reads, the projection, the form of the class-aware loss, the coding.
 """
@@ -34,9 +34,9 @@ class FFGAFSNN(Algorithm):
     passes_gradients: ClassVar[bool] = False
 
     steps: Annotated[int, Range(1, 1000)] = 8
-    """Time steps that an image is shown for."""
+    """Time steps for which an image is presented."""
     leak: Share = 0.9
-    """Share of the potential that is left after a step."""
+    """Share of the potential that remains after a step."""
     threshold: Positive = 1.0
     """Potential at which a neuron spikes."""
     coding: Coding = "rate"

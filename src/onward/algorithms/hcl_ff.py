@@ -1,8 +1,8 @@
-"""HCL-FF (Yao, Chen, Kuo; CVPR 2026): DeeperForward from coarse classes to fine ones, and contrast.
+"""HCL-FF (Yao, Chen, Kuo; CVPR 2026): DeeperForward from coarse to fine classes, with a contrastive loss.
 
 Goodness: mean activity of class groups; in a block on superclasses, the mean over their members. Objective: softmax
-cross-entropy. Auxiliary: supervised contrast of the class-normalized features, of fine labels. Handoff: class-group
-normalization, then the residual. Behind the last block a linear classifier learns on what it hands on.
+cross-entropy. Auxiliary: supervised contrastive loss of the class-normalized features, by fine labels. Handoff:
+class-group normalization, then the residual. A linear classifier is trained on what the last block hands on.
 
 Differs from the released code: blocks on superclasses score superclasses in predictions too, where the code adds
 the untrained goodness of classes; projections learn at the rate of their block, not at twice that;

@@ -1,11 +1,11 @@
 """Layer collaboration (Lorberbom et al., AAAI 2024): a layer's loss includes the goodness of the earlier layers.
 
 As supervised Forward-Forward: mean square, a threshold, unit length, the label in the input. But the probability of a
-real view is sigma(g + gamma - threshold) with gamma the goodness of the other layers, held fixed: a number per sample
-travels beside the input, and no gradient does. Inference: try every label.
+real view is sigma(g + gamma - threshold), where gamma is the goodness of the other layers, held fixed: one number per
+sample is handed on beside the activity, without a gradient. Inference: try every label.
 
-From the abstract and others' code. Differs: gamma is that of the earlier layers, where the paper's other form
-takes all of them.
+From the abstract and others' code. Differs: gamma is the goodness of earlier layers; the paper also has a form with
+that of all layers.
 """
 
 from dataclasses import dataclass

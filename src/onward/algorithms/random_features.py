@@ -1,10 +1,10 @@
-"""Random features: layers with their initial weights, each under a linear classifier; the best block is read.
+"""Random features: layers with their initial weights, each with a linear classifier; the best block is read.
 
-The control that every local method has to exceed: the difference is what its layers have learned. Body:
-frozen. Goodness: a linear map of the activity, its maps averaged in a grid, each channel standardized: behind random
-layers images differ little, and a read-out of what they have in common learns too slowly to be a fair control.
-Objective: softmax cross-entropy, of the classifier alone. Handoff: unit length, or what a batch norm inside the bodies
-left. The block to read is chosen on the validation split, as random layers lose information with depth.
+The control that every local method has to exceed: the difference is what its layers have learned. Body: frozen.
+Goodness: a linear map of the activity, its maps averaged in a grid, each channel standardized, as activities of random
+layers differ little from image to image: without that the classifier would learn too slowly to be a fair control.
+Objective: softmax cross-entropy, of the classifier alone. Handoff: unit length, or as it is if the bodies have batch
+norm. The block to read is chosen on the validation split, as random layers lose information with depth.
 """
 
 from dataclasses import dataclass

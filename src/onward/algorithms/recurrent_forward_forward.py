@@ -1,15 +1,16 @@
-"""Forward-Forward as a recurrent network (Hinton 2022): layers read their neighbors below and above, the label is on
-top, states settle.
+"""Forward-Forward as a recurrent network (Hinton 2022): each layer reads the layers below and above, the label is the
+top layer.
 
-Each layer's state is computed from what the layers below and above were at the time before, at unit length, damped.
+Each layer's state is computed from the states of the layers below and above one time step earlier, at unit length, and
+damped.
 Goodness: mean of the squared state over the counted times and units. Objective: logistic loss around a threshold.
 Contrastive views carry a wrong label on top. Inference: try every label, add the goodness of all layers.
 
-A layer's inputs are computed without a graph, so its loss trains its own weights alone, at every time alone. All layers
-are one deep span nevertheless: none can be computed without the others, so no pipeline may cut between them.
+A layer's inputs have no graph, so that its loss trains its own weights alone, at each time separately. All layers are
+one deep span nevertheless: none can be computed without the others, so no pipeline may cut between them.
 
 Differs from the paper: wrong labels are uniform, not in proportion to the network's mistakes; only counted times are
-learned from, and those after them, of eight, are not computed.
+trained on, and later ones, up to the paper's eight, are not computed.
 """
 
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from onward.parts.objective.class_scores import Threshold
 
 @dataclass(frozen=True)
 class RecurrentForwardForward(Algorithm):
-    """Recurrent layers that settle with the label on top, squared goodness per layer (Hinton 2022)."""
+    """Recurrent layers with the label as the top layer, squared goodness per layer (Hinton 2022)."""
 
     standardize: ClassVar[bool] = False
     passes_gradients: ClassVar[bool] = False
@@ -39,7 +40,7 @@ class RecurrentForwardForward(Algorithm):
     sharpness: Positive = 100.0
     """How fast that probability moves with the mean goodness."""
     damping: ShareBelowOne = 0.3
-    """Share of its state that a layer keeps from one time to the next."""
+    """Share of its previous state that a layer keeps."""
     first: Annotated[int, Range(1, 1000)] = 3
     """First time whose goodness counts."""
     last: Annotated[int, Range(1, 1000)] = 5
@@ -47,7 +48,7 @@ class RecurrentForwardForward(Algorithm):
     wrong_labels: Count = 1
     """Contrastive views of each image; the paper has one."""
     peer_weight: NonNegative = 0.0
-    """Weight of peer normalization, which keeps units from falling silent; 0: none."""
+    """Weight of peer normalization, which keeps units active; 0: none."""
 
     def __post_init__(self):
         super().__post_init__()
@@ -61,7 +62,7 @@ class RecurrentForwardForward(Algorithm):
         own = [sum(1 for layer in layers_of_block for _ in layer.parameters()) for layers_of_block in linear]
         if weights != own or any(
             len(layers_of_block) != 1 for layers_of_block in linear
-        ):  # another layer would be left out
+        ):  # a layer of another kind would be ignored
             raise ValueError("layers that read layers below and above need a network of linear layers, such as MLP")
         above = [*net.widths[1:], num_classes]
         layers = [

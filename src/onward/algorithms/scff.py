@@ -5,8 +5,8 @@ real view is an image paired with itself, the contrastive one an image paired wi
 Handoff: unit length. The class is read by a linear softmax classifier on what the layers hand on, each feature
 standardized.
 
-Differs from the released code: pairs are averaged, which its shared weights amount to; ReLU throughout; all layers
-learn at once; one optimizer.
+Differs from the released code: pairs are averaged, to which its shared weights are equivalent; ReLU throughout; all
+layers learn at once; one kind of optimizer.
 """
 
 from dataclasses import dataclass
@@ -27,13 +27,13 @@ class SCFF(Algorithm):
     """An image with itself against an image with another; a linear read-out for the classes (Chen et al. 2025)."""
 
     real: Finite = 0.3
-    """Mean goodness that real views ought to exceed."""
+    """Mean goodness that real views should exceed."""
     contrastive: Finite = 0.2
-    """Mean goodness that contrastive views ought to stay below."""
+    """Mean goodness that contrastive views should stay below."""
     sharpness: Positive = 20.0
     """How fast the loss moves with the mean goodness."""
     decay: NonNegative = 0.01
-    """Weight of the real views' goodness itself."""
+    """Weight of the real views' goodness in the loss."""
     grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which the read-out averages a map."""
     goodness: Literal["whole_map", "by_position"] = "whole_map"

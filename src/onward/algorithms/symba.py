@@ -4,8 +4,8 @@ Goodness: mean of the squared activity. Objective: softplus(-alpha (g_real - g_c
 Handoff: unit length. Intrinsic class pattern: a fixed random pattern per class beside the image, in place of pixels
 that are written over. Inference: try every label.
 
-From code and notes that build on the paper, not its text. Inferred: that a pattern is of random bits, its size,
-that alpha 4 goes with a mean over a sum of squares whose scale differs, optimizer, network, the inference rules.
+From code and notes that build on the paper, not its text. Inferred: that a pattern consists of random bits, its size,
+the scale of goodness to which alpha 4 belongs, optimizer, network, the inference rules.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ from onward.parts.supervision.label_beside import LabelNumber, with_label_beside
 
 @dataclass(frozen=True)
 class SymBa(Algorithm):
-    """One softplus of the lead in goodness, a fixed pattern per class beside the image (Lee and Song 2023)."""
+    """One softplus of the difference in goodness, a fixed pattern per class beside the image (Lee and Song 2023)."""
 
     standardize: ClassVar[bool] = False  # the patterns' bits are in the pixels' own range
 
     sharpness: Positive = 30.0
-    """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
+    """Alpha: how fast the loss falls with the mean goodness of the real view above the contrastive one."""
     side: Annotated[int, Range(1, 4096)] = 64
     """Values of a pattern for a network without maps; with maps, rows and columns of it."""
     wrong_labels: Count = 1

@@ -1,9 +1,9 @@
 """The Trifecta (Dooms et al., arXiv 2311.18130): SymBa's loss, batch norm, and pairs of layers that share a gradient.
 
-Goodness: mean of the squared activity. Objective: softplus(-alpha (g_real - g_contrastive)). The bodies begin with
-batch norm, and blocks hand on what they are; a network without batch norm hands on unit length. Overlapping local
-updates: in turns each layer is the top and the bottom of a pair, so that a gradient spans two layers. The label is one
-more channel of the image, learned with the first layer. Inference: try every label, read the last layer.
+Goodness: mean of the squared activity. Objective: softplus(-alpha (g_real - g_contrastive)). Handoff: the activity, as
+bodies begin with batch norm; without batch norm, unit length. Overlapping local updates: each layer is in turn the top
+and the bottom of a pair, so that a gradient spans two layers. The label is one more channel of the image, learned with
+the first layer. Inference: try every label, read the last layer.
 
 Differs from the released code: goodness is read before a max pool, not after it; each layer has one optimizer, where
 the code has one for each end of a pair.
@@ -30,9 +30,9 @@ class Trifecta(Algorithm):
     """SymBa's loss over overlapping pairs, batch norm, a learned label channel (Dooms et al. 2023)."""
 
     sharpness: Positive = 4.0
-    """Alpha: how fast the loss falls with the lead of the real view in mean goodness."""
+    """Alpha: how fast the loss falls with the mean goodness of the real view above the contrastive one."""
     wrong_labels: Count = 1
-    """Contrastive views of each image; the source has one."""
+    """Contrastive views of each image; the released code has one."""
     overlapping: bool = True
     """Whether gradients span two layers in turns; else each layer alone."""
     side: Annotated[int, Range(1, 4096)] = 32

@@ -4,8 +4,8 @@ Goodness: mean of the squared activity (the paper sums). Objective: logistic los
 peer normalization. Handoff: unit length. Hybrids show one image inside the large regions of a random mask and another
 one outside. The class is read by a linear softmax classifier on what all layers but the first hand on.
 
-Differs from the paper: the other image of a hybrid is of the same batch; the form of peer normalization, which the
-paper names but does not print. The paper's locally connected network is `LocalFields`.
+Differs from the paper: the other image of a hybrid is from the same batch; the form of peer normalization, which the
+paper mentions without an equation. The paper's locally connected network is `LocalFields`.
 """
 
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ from onward.parts.supervision.other_images import Blurs, HybridImages
 class UnsupervisedForwardForward(Algorithm):
     """Images against hybrids of two images, peer normalization, a linear read-out for the classes (Hinton 2022)."""
 
-    standardize: ClassVar[bool] = False  # as the supervised method: pixels in their own range
+    standardize: ClassVar[bool] = False  # as in the supervised method: pixels in their own range
 
     threshold: Finite = 0.15
     """Mean goodness at which a view counts as real with probability one half; near that of an untrained layer."""
@@ -41,7 +41,7 @@ class UnsupervisedForwardForward(Algorithm):
     grid: Annotated[int, Range(1, 64)] = 2
     """Cells on each side of the grid in which the read-out reads a map."""
     read_from: Whole = 1
-    """First layer that the read-out reads (of a shorter network: the last); the paper leaves out layer 0."""
+    """First layer that the read-out reads (in a shorter network: the last); the paper leaves out layer 0."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
