@@ -1,11 +1,14 @@
 """A folder of images from the command line: training, evaluation, prediction, a start from its weights, more epochs."""
 
 import csv
+import io
 import json
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
 from PIL import Image
 
@@ -70,6 +73,65 @@ def test_one_command_trains_evaluates_and_predicts(folder, onward, tmp_path: Pat
     assert len(rows) == 36 and {row["class"] for row in rows} <= {"c0", "c1", "c2"}
     assert all(abs(sum(float(row[f"p(c{k})"]) for k in range(3)) - 1) < 1e-4 for row in rows)
     assert onward("predict", run, mine / "c0", "--csv", tmp_path / "none" / "out.csv")[0] != 0
+
+
+def _encoded(label: int) -> bytes:
+    held = io.BytesIO()
+    _image(label).save(held, "PNG")
+    return held.getvalue()
+
+
+def _answers(path: Path) -> list[list[str]]:
+    """Return the rows of answers without their names."""
+    return [row[1:] for row in csv.reader(path.read_text().splitlines())][1:]
+
+
+def test_a_parquet_set_is_evaluated_and_predicted_as_its_image_files_are(folder, onward, tmp_path: Path):
+    mine, shards = folder(), tmp_path / "shards"
+    assert onward("train", "--data", mine, *SMALL)[0] == 0
+    run, labels = tmp_path / "runs" / "predsim-on-bars" / "seed-0", [0, 1, 2, 2]
+    shards.mkdir()
+    frame = pandas.DataFrame({"picture": [_encoded(label) for label in labels], "kind": [f"c{k}" for k in labels]})
+    frame.to_parquet(shards / "part.parquet")
+    code, said = onward("evaluate", run, "--data", shards)
+    assert code == 0, said
+    assert "4 images of shards" in said
+    files = [mine / f"c{label}" / "0.png" for label in labels]
+    assert onward("predict", run, *files, "--csv", "files.csv")[0] == 0
+    frame.drop(columns="kind").to_parquet(shards / "part.parquet")  # what is predicted has no labels
+    assert onward("predict", run, shards, "--csv", "shards.csv")[0] == 0
+    assert _answers(tmp_path / "shards.csv") == _answers(tmp_path / "files.csv") != []
+    frame.assign(kind=labels).to_parquet(shards / "part.parquet")
+    code, said = onward("evaluate", run, "--data", shards)
+    assert code != 0 and "part.parquet has the label 0, but the classes are c0, c1, c2: give them as texts" in said
+    frame.assign(kind="c7").to_parquet(shards / "part.parquet")
+    code, said = onward("evaluate", run, "--data", shards)
+    assert code != 0 and "is 'c7', which is none of the classes c0, c1, c2" in said
+
+
+@pytest.mark.parametrize("form", ["idx", "npz"])
+def test_arrays_of_images_are_predicted_as_image_files_are(form: str, folder, onward, tmp_path: Path):
+    mine, arrays = folder(), tmp_path / "arrays"
+    assert onward("train", "--data", mine, *SMALL)[0] == 0
+    run, labels = tmp_path / "runs" / "predsim-on-bars" / "seed-0", np.array([0, 1, 2], np.uint8)
+    pixels = np.stack([np.asarray(_image(label)) for label in labels])
+    arrays.mkdir()
+    if form == "idx":
+        for name, array in (("images-idx4", pixels), ("labels-idx1", labels)):
+            head = struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape)
+            (arrays / f"train-{name}-ubyte").write_bytes(head + array.tobytes())
+    else:
+        np.savez(arrays / "some.npz", images=pixels, labels=labels)
+    files = [mine / f"c{label}" / "0.png" for label in labels]
+    assert onward("predict", run, *files, "--csv", "files.csv")[0] == 0
+    code, said = onward("predict", run, arrays, "none.png", "none.npz", files[0], "--csv", "arrays.csv")
+    assert code != 0 and "none.png is not a file" in said and "none.npz is no file of arrays" in said
+    assert _answers(tmp_path / "arrays.csv") == [*(them := _answers(tmp_path / "files.csv")), them[0]]
+
+
+def test_an_unknown_network_is_answered_with_those_there_are(folder, onward):
+    code, said = onward("train", "--data", folder(), "--net", "none")
+    assert code != 0 and "unknown network 'none'; there are Airbench, CFSE" in said
 
 
 def test_a_run_begins_another_one_with_new_classes_and_is_trained_on(folder, onward, tmp_path: Path):

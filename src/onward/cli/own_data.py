@@ -172,5 +172,6 @@ def _net(name: str) -> Architecture:
     known = {each.lower(): each for each in registry.NETS.names()}
     class_name = known.get(name.replace("_", "").replace("-", "").lower())
     if class_name is None:
-        raise ValueError(f"unknown network {name!r}{likely(name, known.values())}")
+        there = ", ".join(sorted(known.values()))
+        raise ValueError(f"unknown network {name!r}{likely(name, known.values())}; there are {there}")
     return TinyCNN(width=_WIDTH, dropout=0.1) if class_name == "TinyCNN" else registry.NETS.find(class_name)()

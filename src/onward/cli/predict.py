@@ -1,7 +1,8 @@
 """The command `onward predict`: what a finished run answers to image files, or to the rows of a table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +20,11 @@ from onward.data import (
     Samples,
     array_files,
     as_floats,
+    decoded,
+    encoded_images,
     image_files,
     inputs_to_predict,
+    own_shards,
     read_image,
     rows_to_predict,
     table_files,
@@ -36,8 +40,8 @@ class PredictArguments:
     run: Annotated[Path, tyro.conf.Positional, tyro.conf.arg(metavar="RUN")]
     """Run folder."""
     images: Annotated[tuple[str, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
-    """Image files, or folders of them, converted and resized to what the network takes; of a model of tables, files
-    of rows."""
+    """Image files, or folders of them, converted and resized to what the network takes; also parquet, .npz and idx
+    files. Of a model of tables, files of rows."""
     rule: str | None = None
     """Inference rule; the run's default rule unless named."""
     json: bool = False
@@ -68,11 +72,7 @@ def run(words: Sequence[str]) -> None:
     if order.csv is not None:
         check_writable(order.csv)
     refused: list[str] = []
-    several = len(order.images) > 1
-    if spec.form is not None and rows:
-        read = (part for name in order.images for part in _rows(name, spec.form, columns, refused, several=several))
-    else:
-        read = _batches(_files(order.images), spec, refused)
+    read = _samples(order.images, spec, learner.input_form, columns, refused)
     plain = order.csv is None and not order.json and not rows and learner.task == "classes"
     for names, samples in read:
         for scores, blocks in evaluator.read(samples, rule):
@@ -91,6 +91,28 @@ def run(words: Sequence[str]) -> None:
         answers.show()
     if refused:
         raise Mistakes(refused)
+
+
+def _samples(
+    names: Sequence[str], spec: ModelSpec, form: InputForm | None, columns: Columns, refused: list[str]
+) -> Iterator[tuple[list[str], Samples]]:
+    """Read everything that is named, batch by batch; errors of what cannot be read are added to `refused`."""
+    several = len(names) > 1
+    for in_rows, group in groupby(names, lambda name: form is not None and (form.kind != "images" or _arrays(name))):
+        if form is not None and in_rows:
+            for name in group:
+                yield from _rows(name, form, columns, refused, several=several)
+        else:
+            yield from _batches(_images(group, refused), spec, refused)
+
+
+def _arrays(name: str) -> bool:
+    """Whether a name stands for arrays, and not for encoded images."""
+    path = Path(name).expanduser()
+    try:
+        return array_files(path) is not None
+    except ValueError:  # they are read, and refused, when it is their turn
+        return True
 
 
 def _rows(
@@ -114,31 +136,45 @@ def _rows(
         yield [f"{name}:{k}" if several else str(k) for k in part.tolist()], samples.subset(part)
 
 
-def _files(names: Sequence[str]) -> list[str]:
-    """Return the named files, and the image files below the named folders. ValueError for a folder without any."""
-    files: list[str] = []
+def _images(names: Iterable[str], refused: list[str]) -> Iterator[tuple[str, Path | bytes]]:
+    """Yield name and content of each image: of files, of those below folders, and of the rows of parquet files."""
     for name in names:
-        files += [str(file) for file in image_files(Path(name))] if Path(name).is_dir() else [name]
-    return files
+        path = Path(name).expanduser()
+        try:
+            shards = own_shards(path)
+            if shards is not None:
+                yield from encoded_images(shards)
+            elif path.is_dir():
+                yield from ((str(file), file) for file in image_files(path))
+            else:
+                yield name, path
+        except (ValueError, OSError) as error:
+            refused.append(str(error))
 
 
-def _batches(names: Sequence[str], spec: ModelSpec, refused: list[str]) -> Iterator[tuple[list[str], Samples]]:
-    """Read image files batch by batch; errors of those that cannot be read are added to `refused`."""
-    for start in range(0, len(names), _BATCH):
-        read: dict[int, Tensor] = {}
-        for k, name in enumerate(names[start : start + _BATCH], start):
+def _batches(
+    images: Iterator[tuple[str, Path | bytes]], spec: ModelSpec, refused: list[str]
+) -> Iterator[tuple[list[str], Samples]]:
+    """Read images batch by batch; errors of those that cannot be read are added to `refused`."""
+    while some := list(islice(images, _BATCH)):
+        names, read = [], []
+        for name, content in some:
             try:
-                read[k] = _image(name, spec)
+                read.append(_image(name, content, spec))
+                names.append(name)
             except (ValueError, OSError) as error:
                 refused.append(str(error))
         if read:
-            deep = any(image.is_floating_point() for image in read.values())
-            pixels = torch.stack([as_floats(image) if deep else image for image in read.values()])
-            yield [names[k] for k in read], Samples(pixels, torch.zeros(len(read)).long())
+            deep = any(image.is_floating_point() for image in read)
+            pixels = torch.stack([as_floats(image) if deep else image for image in read])
+            yield names, Samples(pixels, torch.zeros(len(read)).long())
 
 
-def _image(name: str, spec: ModelSpec) -> Tensor:
-    """Read an image file as the network takes it. Raises ValueError, with the remedy, for a file that is no image."""
+def _image(name: str, content: Path | bytes, spec: ModelSpec) -> Tensor:
+    """Read an image as the network takes it. Raises ValueError, with the remedy, for what is no image."""
+    channels, height, width = spec.shape
+    if isinstance(content, bytes):
+        return decoded(content, where=name, channels=channels, size=(height, width))
     if name == "-":
         raise ValueError("standard input is not read: name image files")
     if not Path(name).exists():
@@ -146,5 +182,4 @@ def _image(name: str, spec: ModelSpec) -> Tensor:
             raise ValueError(f"{name} is a URL: download the image and name its file")
         if any(letter in name for letter in "*?["):
             raise ValueError(f"{name} does not exist; for all files of a pattern, let the shell expand it: no quotes")
-    channels, height, width = spec.shape
-    return read_image(name, channels=channels, size=(height, width))
+    return read_image(content, channels=channels, size=(height, width))

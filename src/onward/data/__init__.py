@@ -6,12 +6,13 @@ from .arrays import from_arrays
 from .augment import Augment, Augmentation
 from .carve import carve
 from .dataset import from_dataset, is_dataset
-from .decode import read_image
+from .decode import decoded, read_image
 from .folder import image_files, read_labeled
 from .images import Splits
 from .loaded import Loaded, from_loader
 from .loader import Batch, TrainLoader, as_floats, batches
 from .named import NAMED_SETS, NamedSet
+from .own_shards import encoded_images, own_shards, read_own_labeled
 from .public import KNOWN_NOTES, note_on_counts
 from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
@@ -42,6 +43,8 @@ __all__ = [
     "as_splits",
     "batches",
     "carve",
+    "decoded",
+    "encoded_images",
     "from_arrays",
     "from_dataset",
     "from_loader",
@@ -55,8 +58,10 @@ __all__ = [
     "local_folder",
     "located",
     "note_on_counts",
+    "own_shards",
     "read_image",
     "read_labeled",
+    "read_own_labeled",
     "rows_in",
     "rows_of",
     "rows_to_predict",

@@ -23,7 +23,7 @@ from .arrays import from_arrays, names_of, read_rows
 from .carve import carve, warn_without_test
 from .decode import resize
 from .images import Splits
-from .samples import Samples, narrowed
+from .samples import Samples, images_of, narrowed
 from .source_files import cause, stamp
 
 Split = Literal["train", "test", "validation"]
@@ -130,8 +130,7 @@ def rows_in(files: ArrayFiles, form: InputForm, task: Task, names: Sequence[str]
     """Return the samples to evaluate on, of the form that others have: the test split where there is one, else all."""
     parts = files.read()
     inputs, labels = parts.get("test", parts["train"])
-    sized = _sized(inputs, form.shape[-1], files.root) if form.unit and inputs.dtype == np.uint8 else inputs
-    return read_rows(sized, labels, form, task, names)
+    return read_rows(_fitted(inputs, form, files.root), labels, form, task, names)
 
 
 def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
@@ -145,9 +144,14 @@ def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
     else:
         stored = _arrays(files.archive, lambda keys: _inputs_of(keys, files.root))
         inputs = next(iter(stored.values()))
-    checked = form.check(inputs, str(files.root))
-    rows = checked if form.kind == "tokens" else narrowed(checked)
-    return Samples(rows, torch.zeros(len(rows)).long())
+    checked = form.check(_fitted(inputs, form, files.root), str(files.root))
+    rows = checked if form.kind == "tokens" or form.unit else narrowed(checked)
+    return images_of(rows, torch.zeros(len(rows)).long()) if form.unit else Samples(rows, torch.zeros(len(rows)).long())
+
+
+def _fitted(inputs: np.ndarray, form: InputForm, root: Path) -> np.ndarray | Shaped[Tensor, "N ..."]:
+    """Return 8-bit images at the size that a training had."""
+    return _sized(inputs, form.shape[-1], root) if form.unit and inputs.dtype == np.uint8 else inputs
 
 
 def _inputs_of(keys: list[str], file: Path) -> list[str]:

@@ -43,7 +43,14 @@ def read_image(
     if path.is_dir():
         raise ValueError(f"{path} is a folder, not an image: name the image files inside it")
     stamp(path)
-    return torch.from_numpy(to_array(open_image(path, where=str(path), deep=True), channels=channels, size=size))
+    return decoded(path, where=str(path), channels=channels, size=size)
+
+
+def decoded(
+    content: Path | bytes, *, where: str, channels: int, size: tuple[int, int]
+) -> UInt8[Tensor, "C H W"] | Float[Tensor, "C H W"]:
+    """An encoded image as `read_image` returns it; `where` names it in errors."""
+    return torch.from_numpy(to_array(open_image(content, where=where, deep=True), channels=channels, size=size))
 
 
 def open_image(content: Path | bytes, *, where: str, deep: bool = False) -> Image.Image:

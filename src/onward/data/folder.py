@@ -271,8 +271,6 @@ def _no_folder(root: Path) -> str:
 def _instead(root: Path) -> str:
     """Return a hint for a folder without classes that holds data in another form."""
     suffixes = [entry.suffix.lower() for entry in root.iterdir()]
-    if ".parquet" in suffixes:
-        return ", but parquet files, which are read for the named sets alone"
     images = sum(suffix in IMAGE_SUFFIXES for suffix in suffixes)
     listed = ", nor listed in a metadata.csv with the columns file_name and label"
     return f", but {images} images that are not sorted into classes{listed}" if images else ""

@@ -1,18 +1,22 @@
 """A user's own set in parquet files: images in one column, labels in another, found by their content."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+from onward.core import class_indices
 
 from .carve import carve_test
 from .decode import PixelBuffer
 from .images import Decoded
 from .named import encoded
 from .parquet import batches, shard_files
-from .samples import images_of
+from .samples import Samples, images_of
 from .source_files import cause
 
 TEST_FRACTION = 0.2
+
+_KEEP = "keep one of images (encoded bytes) and call the other one label"
 
 Shards = tuple[list[Path], list[Path], list[Path]]
 """Files of the train, test and validation split; without the latter two they are carved out of train."""
@@ -60,6 +64,38 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
     return Decoded(train, test, names, validation)
 
 
+def read_own_labeled(files: Shards, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Samples:
+    """Return the labeled images to evaluate on: those of the test files, or of the validation files, else all.
+
+    Raises ValueError for a class that the training did not have, and as `read_own` does.
+    """
+    train, test, validation = files
+    buffer = PixelBuffer(channels=channels, size=size, deep=True)
+    indices: list[int] = []
+    for file in test or validation or train:
+        labels: list[Any] = []
+        names = _append(buffer, labels, file)
+        indices += class_indices(_texts(labels, names, class_names, file), class_names, f"{file}: label").tolist()
+    if not indices:
+        raise ValueError(f"{(test or validation or train)[0]} has no rows: copy it again")
+    buffer.labels[:] = indices
+    return buffer.images()
+
+
+def encoded_images(files: Shards) -> Iterator[tuple[str, bytes]]:
+    """Yield the place and the encoded bytes of each image, labeled or not, of the files `read_own_labeled` reads.
+
+    Raises ValueError naming the file that cannot be read.
+    """
+    train, test, validation = files
+    for file in test or validation or train:
+        row = 0
+        for rows, _ in _rows(file):
+            cells = rows[_image_column(rows, file)]
+            yield from ((f"{file}:{row + k}", encoded(cell, str(file), row + k)) for k, cell in enumerate(cells))
+            row += len(cells)
+
+
 def _append(buffer: PixelBuffer, labels: list[Any], file: Path) -> tuple[str, ...] | None:
     names, row = None, 0
     for rows, features in _rows(file):
@@ -82,19 +118,39 @@ def _rows(file: Path) -> Iterator[tuple[dict[str, list], Any]]:
 
 def _columns(rows: dict[str, list], features: Any, file: Path) -> tuple[str, str]:
     """Return the column of images and that of labels. Raises ValueError naming those that are there."""
-    images = [name for name, cells in rows.items() if cells and _is_image(cells[0])]
-    others = [name for name in rows if name not in images]
+    image = _image_column(rows, file)
+    others = [name for name in rows if name != image]
     labels = [name for name in others if getattr(features[name], "names", None)] or others
     labels = labels if len(labels) == 1 else [name for name in labels if name in ("label", "labels", "class")]
-    if len(images) != 1 or len(labels) != 1:
-        raise ValueError(
-            f"{file} has the columns {', '.join(rows)}: keep one of images (encoded bytes) and call the other one label"
-        )
-    return images[0], labels[0]
+    if len(labels) != 1:
+        raise ValueError(f"{file} has the columns {', '.join(rows)}: {_KEEP}")
+    return image, labels[0]
+
+
+def _image_column(rows: dict[str, list], file: Path) -> str:
+    images = [name for name, cells in rows.items() if cells and _is_image(cells[0])]
+    if len(images) != 1:
+        raise ValueError(f"{file} has the columns {', '.join(rows)}: {_KEEP}")
+    return images[0]
 
 
 def _is_image(cell: Any) -> bool:
     return isinstance(cell.get("bytes") if isinstance(cell, dict) else cell, bytes)
+
+
+def _texts(labels: list[Any], names: tuple[str, ...] | None, known: Sequence[str], file: Path) -> list[str]:
+    """Return labels as texts. Raises ValueError for numbers that are neither named nor classes themselves."""
+    if names is None:
+        odd = next((label for label in labels if not isinstance(label, str) and str(label) not in known), None)
+        if odd is not None:
+            raise ValueError(
+                f"{file} has the label {odd!r}, but the classes are {', '.join(list(known)[:8])}: give them as texts"
+            )
+        return [str(label) for label in labels]
+    odd = next((label for label in labels if type(label) is not int or not 0 <= label < len(names)), None)
+    if odd is not None:
+        raise ValueError(f"{file} has the label {odd!r}, but names for {len(names)} classes alone: correct it")
+    return [names[label] for label in labels]
 
 
 def _numbered(labels: list[Any], names: tuple[str, ...] | None, file: Path) -> tuple[tuple[str, ...], list[int]]:

@@ -18,7 +18,9 @@ from onward.data import (
     is_folder,
     labeled_rows,
     load,
+    own_shards,
     read_labeled,
+    read_own_labeled,
     rows_in,
     rows_of,
     table_files,
@@ -123,6 +125,8 @@ def _others(learner: Learner, others: str, data_dir: Path | None, columns: Colum
     if form.kind != "images":
         raise ValueError(f"{others} holds images, but the model takes {form.kind} of shape {list(form.shape)}")
     channels, height, width = form.shape
+    if is_folder(others) and (shards := own_shards(path)) is not None:
+        return read_own_labeled(shards, names, channels=channels, size=(height, width)), path.resolve().stem
     if is_folder(others):
         return read_labeled(path, names, channels=channels, size=(height, width)), path.resolve().name
     images = load(DataSettings(name=others, size=height), data_dir=data_dir)
