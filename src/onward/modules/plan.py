@@ -3,18 +3,18 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
 
 from onward.core.graph import below
 from onward.modules.batch import Task
 from onward.modules.output import check_others, read_output
+from onward.modules.rows import check_rows, time_is_first
 from onward.nets.cuts import cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
 from onward.nets.recorded_pass import Call, Feed, Pass, feed_module, watch
@@ -74,13 +74,13 @@ def make_plan(
     seen = watch(model, inputs, feed)
     at = _positions(model, seen, names)
     of_task, outputs, shape, layout = read_output(seen, num_classes, task)
-    _check_rows(model, inputs, feed, seen, of_task, outputs)
+    check_rows(model, inputs, feed, seen, of_task, outputs)
     last = Part("", shape, layout, ())
     parts = []
     for before, index in pairwise([-1, *at]):
         _check_cut(seen.calls[index])
         _check_weights_between(seen, before, index)
-        parts.append(_part(seen, index, layouts))
+        parts.append(_part(seen, index, layouts, lambda index=index: time_is_first(model, inputs, feed, seen, index)))
     _check_weights_between(seen, at[-1] if at else -1, len(seen.calls) - 1, last=True)
     misfits = {part.cut: reason for part in parts if (reason := _misfit(part, last, of_task))}
     if misfits and cut == "auto":
@@ -100,12 +100,14 @@ def make_plan(
     return Plan(of_task, outputs, tuple(parts), unreached)
 
 
-def _part(seen: Pass, index: int, layouts: Mapping[str, str]) -> Part:
+def _part(seen: Pass, index: int, layouts: Mapping[str, str], time_first: Callable[[], bool]) -> Part:
     """Return the part that ends with a call; its weights are filled in later."""
     call, shape = seen.calls[index], tuple(seen.calls[index].activity.shape)
     what = f"the cut {call.name}"
     if call.name in layouts:
         layout = check_layout(layouts[call.name], shape, what)
+    elif len(shape) == 3 and shape[0] == shape[1] == seen.rows and time_first():
+        layout = "time_first"
     else:
         layout = infer_layout(shape, seen.rows, seen.calls[: index + 1], what)
     return Part(call.name, shape, layout, ())
@@ -230,23 +232,6 @@ def _weights_between(seen: Pass, before: int, index: int) -> bool:
     start = set(seen.calls[before].nodes[:1])
     nodes = below(next(iter(seen.calls[index].nodes), None), start)
     return any(isinstance(leaf, nn.Parameter) for node in nodes for leaf in _leaves_of(node))
-
-
-def _check_rows(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, task: Task, outputs: int) -> None:
-    """Raise ValueError for a model that scores the rows of a batch against each other: another batch, other classes."""
-    if task != "classes" or outputs != seen.rows or outputs < 3:
-        return
-    fewer = tree_map_only(Tensor, lambda t: t[:-1] if t.ndim and len(t) == seen.rows else t, inputs)
-    try:
-        rest = watch(model, fewer, feed).output
-    except (RuntimeError, ValueError, IndexError):
-        return
-    if rest.ndim == 2 and rest.shape[1] != outputs:
-        raise ValueError(
-            f"the model gives {list(seen.output.shape)} for {seen.rows} rows and {list(rest.shape)} for one less: it "
-            "scores the rows of a batch against each other (a contrastive loss), so that there are no classes "
-            "to learn; train each encoder on a task of its own"
-        )
 
 
 def _misfit(part: Part, last: Part, task: Task) -> str | None:

@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from onward.nets.feature_axis import feature_axis
 from onward.nets.recorded_pass import Call
 
 Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume"]
@@ -42,7 +43,8 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
     """Return the layout of an activity from its shape and from the calls up to it, the last one last.
 
     The features' axis is the one that the last module with weights made as long as it is: a convolution makes axis 1,
-    a linear layer the last one. Raises ValueError where the batch is not the first axis, or no layout fits.
+    a linear layer the last one. Where that does not decide, as with channels = height = width, it is followed through
+    the autograd graph. Raises ValueError where the batch is not the first axis, no layout fits, or several do.
     """
     if len(shape) == 3 and shape[0] != rows and shape[1] == rows:
         return "time_first"
@@ -63,22 +65,44 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
     if len(shape) not in (3, 4):
         raise ValueError(f"{what} gives {list(shape)}; an activity has 2 to 5 axes: cut elsewhere")
     first, last = ("windows", "tokens") if len(shape) == 3 else ("map", "map_last")
-    return last if _features_last(shape, calls) else first
+    on_last = _features_last(shape, calls)
+    if on_last is None:
+        raise ValueError(
+            f"{what} gives {list(shape)}, in which {first} and {last} look alike: give its layout, "
+            f"layouts={{{what.rpartition(' ')[2]!r}: '{first}'}} or '{last}'"
+        )
+    return last if on_last else first
 
 
-def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool:
+def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
+    """Return whether features are on the last axis, and not on axis 1; None where nothing decides."""
     for call in reversed(calls):
         made = _made(call.module)
         if made is None:
             continue
         size, last = made
-        if (size == shape[1]) != (size == shape[-1]):
-            return size == shape[-1]
-        if size == shape[1] and not isinstance(call.module, nn.modules.batchnorm._NormBase):
-            return last  # both axes are as long: what kind of layer it is decides, but batch norm follows either kind
-        if size != shape[1] and _joined(call.activity.shape, shape, len(shape) - 1 if last else 1):
+        if size == shape[-1 if last else 1] and shape[1] != shape[-1]:
             return last
-    return len(shape) == 3  # by no layer: [B, T, D] is what most models of sequences hand on
+        if size in (shape[1], shape[-1]):
+            axis = _followed(shape, calls)
+            if axis is not None:
+                return axis
+            if shape[1] != shape[-1]:
+                return size == shape[-1]
+            if not isinstance(call.module, nn.modules.batchnorm._NormBase):
+                return last  # both axes are as long: what kind of layer it is decides, but batch norm follows either
+        elif _joined(call.activity.shape, shape, len(shape) - 1 if last else 1):
+            return last
+    axis = _followed(shape, calls)
+    if axis is None and shape[1] == shape[-1] and len(shape) == 4:
+        return None
+    return len(shape) == 3 if axis is None else axis  # by no layer: most models of sequences hand on [B, T, D]
+
+
+def _followed(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
+    """Return what the autograd graph tells; None where it tells nothing, or names an axis between the two."""
+    axis = feature_axis(calls[-1].nodes[0], len(shape)) if calls and calls[-1].nodes else None
+    return axis == len(shape) - 1 if axis in (1, len(shape) - 1) else None
 
 
 def _joined(made: tuple[int, ...], shape: tuple[int, ...], features: int) -> bool:
