@@ -11,10 +11,10 @@ from onward.core import InputForm, TakesImages, TakesInputs
 
 
 class Standardize(TakesImages):
-    """Checks the shape of images, brings uint8 to [0, 1], and standardizes each channel.
+    """Checks the shape of images, scales uint8 to [0, 1], and standardizes each channel.
 
-    `shape` is (K, H, W). Mean 0 and deviation 1 leave values in [0, 1] as they are.
-    Raises ValueError for images of another shape, and for another kind of number than uint8 or floats.
+    `shape` is (K, H, W). Mean 0 and deviation 1 leave values in [0, 1] unchanged.
+    Raises ValueError for images of another shape, and for other dtypes than uint8 and floats.
     """
 
     mean: Tensor
@@ -42,8 +42,8 @@ class Standardize(TakesImages):
 class StandardizeValues(TakesInputs):
     """Checks the shape of inputs of any form, and brings each channel, or column of a table, to mean 0 and deviation 1.
 
-    Numbers are subtracted in float64, so that large ones that hardly differ keep their differences; the result is
-    float32. Token ids pass as they are. Raises ValueError for inputs of another shape.
+    The mean is subtracted in float64, so that large numbers with small differences keep them; the result is float32.
+    Token ids are unchanged. Raises ValueError for inputs of another shape.
     """
 
     mean: Tensor

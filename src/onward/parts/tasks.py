@@ -1,4 +1,4 @@
-"""A learner of classes made one of numbers, or of several labels at once: other objectives, the same blocks."""
+"""Tasks other than classes: the same blocks with the objectives of regression, or of several labels at once."""
 
 from collections.abc import Sequence
 
@@ -13,9 +13,9 @@ from onward.parts.supervision.labels import LabelInInput, LabelInLoss
 
 
 def for_task(learner: Learner, task: Task, mean: Sequence[float] = (), deviation: Sequence[float] = ()) -> Learner:
-    """Return a learner of the same blocks for a task; `mean` and `deviation` are those of numbers to predict.
+    """Return a learner of the same blocks for a task; `mean` and `deviation` are those of the targets of regression.
 
-    Raises ValueError for a method whose scores or objectives are about one class of each row.
+    Raises ValueError for a method whose scores or objectives need exactly one class per row.
     """
     if task == "classes":
         return learner
@@ -33,7 +33,7 @@ def for_task(learner: Learner, task: Task, mean: Sequence[float] = (), deviation
 
 
 def check_untouched(learner: Learner, form: InputForm) -> None:
-    """Raise ValueError for a method that writes the label over inputs that have no border to spare."""
+    """Raise ValueError for a method that would write the label over inputs other than images."""
     if isinstance(learner.supervision, LabelInInput):
         raise ValueError(
             f"this method writes the label over the first {learner.supervision.num_classes} values of its input, which "
@@ -44,7 +44,7 @@ def check_untouched(learner: Learner, form: InputForm) -> None:
 def weigh_classes(learner: Learner, weights: Sequence[float]) -> None:
     """Multiply the loss of each sample by the weight of its class, in every block of a learner.
 
-    Raises ValueError for a method whose loss terms are not those of single samples and their classes.
+    Raises ValueError for a method whose loss has no term per sample and class.
     """
     for block in learner.blocks:
         objective = block.objective

@@ -1,4 +1,4 @@
-"""Whitening: small patches of the image, rotated and scaled so that their values are uncorrelated."""
+"""Whitening: small patches of the image, transformed so that their values are uncorrelated."""
 # B images, K image channels, H W map, F entries of a patch, P patches
 
 from collections.abc import Sequence
@@ -10,11 +10,11 @@ from torch import Tensor, nn
 
 
 class Whiten(nn.Module):
-    """Replaces an image by its patches' principal components, each brought to variance 1, and by their negatives.
+    """Replaces an image by the principal components of its patches at variance 1, and by their negatives.
 
-    A convolution that nothing trains: 2 K side^2 channels from K, a map smaller by side - 1. `covariance` is that of
-    the patches of the training split, see `patch_covariance`; `floor` is added to each variance, so that what hardly
-    occurs is not blown up. The first layer of Jordan 2024 (arXiv 2404.00498, section 3.2).
+    A fixed convolution: 2 K side^2 channels from K, a map smaller by side - 1. `covariance` is that of the patches of
+    the training split, see `patch_covariance`; `floor` is added to each variance, so that components that hardly occur
+    are not amplified. The first layer of Jordan 2024 (arXiv 2404.00498, section 3.2).
 
     Raises ValueError for a covariance that does not belong to patches of this size.
     """
@@ -35,7 +35,7 @@ class Whiten(nn.Module):
         self.register_buffer("weight", torch.cat([filters, -filters]).float())
 
     def forward(self, images: Float[Tensor, "B K H W"]) -> Float[Tensor, "B F H2 W2"]:
-        # Small differences of large values: in half precision their rounding would be blown up too.
+        # Small differences of large values: their rounding errors in half precision would be amplified.
         with torch.autocast(images.device.type, enabled=False):
             return F.conv2d(images, self.weight)
 

@@ -1,4 +1,4 @@
-"""Auxiliary losses: terms of a block's loss that read its activity itself."""
+"""Auxiliary losses: terms of a block's loss that read its activity directly."""
 
 from onward.core.renamed import former_names
 from onward.parts.auxiliary.contrastive import HIGH, SupervisedContrastive, contrast, grid_of, pooled_class_norm

@@ -1,4 +1,4 @@
-"""Supervised contrast: images of one class should be near each other in a block's output."""
+"""Supervised contrastive loss: images of one class should be near each other in a block's output."""
 # B batch, C classes, D channels or features, E pooled features
 
 import math
@@ -22,15 +22,16 @@ HIGH, MIDDLE, LOW = 0.8, 0.2, 0.1
 class SupervisedContrastive(Auxiliary):
     """Supervised contrastive loss of class-normalized, pooled and projected activities, times `weight`.
 
-    Features are what `ClassNorm` makes of the activity, averaged in a grid; then a linear projection without bias,
-    batch normalization, unit length. Positives of an image are the others of its class in the batch; an image without
-    any has term zero. Khosla et al. 2020, eq. 2; HCL-FF, released code. All in fp32.
+    The activity is normalized as by `ClassNorm` and averaged in a grid; then follow a linear projection without bias,
+    batch normalization and unit length. Positives of an image are the others of its class in the batch; an image
+    without any has term zero. Khosla et al. 2020, eq. 2; HCL-FF, released code. All in fp32.
 
-    The temperature falls along a line from 0.8 to 0.2 in `warm_steps` steps, then along a cosine to 0.1 at step
-    `steps`, where the source counts epochs; without `steps` it stays 0.2. The steps taken are part of its state.
+    The temperature falls linearly from 0.8 to 0.2 in `warm_steps` steps, then along a cosine to 0.1 at step `steps`,
+    where the released code counts epochs; without `steps` it stays 0.2. The steps taken are part of its state.
 
     It couples the samples of a batch: with micro-batches, only those of the same piece are compared, and each piece
-    counts as a step. Raises ValueError for uneven class groups, a bad weight, or more warm-up than steps.
+    counts as a step. Raises ValueError for uneven class groups, a weight that is not positive, or more warm-up than
+    steps.
     """
 
     couples_samples: ClassVar[bool] = True
@@ -72,7 +73,7 @@ class SupervisedContrastive(Auxiliary):
         return self.weight * terms
 
     def temperature(self) -> Tensor:
-        """Return the temperature of the next step, where the module is."""
+        """Return the temperature of the next step, on the module's device."""
         taken = self.taken.to(torch.float32)
         if not self.steps:
             return torch.full_like(taken, MIDDLE)
@@ -85,7 +86,7 @@ class SupervisedContrastive(Auxiliary):
 def contrast(
     vectors: Float[Tensor, "B E"], labels: Int64[Tensor, "B"], temperature: Float[Tensor, ""] | float
 ) -> Float[Tensor, "B"]:
-    """Return minus each image's mean log-probability of its positives among all others, by cosine / temperature."""
+    """Return each image's mean negative log-probability of its positives among all others, by cosine / temperature."""
     unit = unit_length(vectors, eps=1e-24)
     itself = constant(_diagonal, len(labels), labels.device)
     likely = (unit @ unit.T / temperature).masked_fill(itself, -math.inf).log_softmax(dim=1)

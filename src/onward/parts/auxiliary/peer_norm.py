@@ -14,11 +14,11 @@ from onward.parts.ops.activity import map_mean, widen
 class PeerNormalization(Auxiliary):
     """Squared deviation of each unit's mean activity from the mean over all units, times `weight`.
 
-    Hinton 2022 (named, without an equation); this form is that of a re-implementation (loeweX/Forward-Forward): means
-    are running ones, momentum 0.9, of real views alone, and the gradient passes through the newest batch's share. Units
-    of a map are its channels. It keeps units from being nearly silent, or active on everything. A unit that is silent
-    on all images has no gradient behind a plain ReLU and stays so; the re-implementation lets gradients through.
-    Raises ValueError for a bad momentum or a negative weight.
+    Hinton 2022 (named, without an equation); this form is that of a re-implementation (loeweX/Forward-Forward): running
+    means, momentum 0.9, of real views alone, with a gradient through the newest batch's share. Units of a map are its
+    channels. It keeps units from being nearly silent, or active on every image. A unit that is silent on all images has
+    no gradient behind a plain ReLU and stays silent; the re-implementation lets gradients pass.
+    Raises ValueError for a momentum outside [0, 1) or a negative weight.
     """
 
     couples_samples: ClassVar[bool] = True
@@ -45,7 +45,7 @@ class PeerNormalization(Auxiliary):
 
 
 class OverTimes(Auxiliary):
-    """Another auxiliary that takes the times of a state as further samples."""
+    """Applies another auxiliary to a state with a time axis: its times are further samples."""
 
     def __init__(self, auxiliary: Auxiliary):
         super().__init__()

@@ -1,4 +1,4 @@
-"""An auxiliary loss of every token: another auxiliary, given a row per token."""
+"""An auxiliary loss per token: another auxiliary, applied to one row per token."""
 # B batch, D features, N loss terms, T tokens
 
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from onward.parts.objective.targets import counted
 
 
 class TokenAuxiliary(Auxiliary):
-    """Another auxiliary of rows [B T, D], given those alone whose label counts."""
+    """Applies another auxiliary to the rows [B T, D] whose label is not ignored."""
 
     def __init__(self, auxiliary: Auxiliary):
         super().__init__()

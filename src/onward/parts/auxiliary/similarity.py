@@ -1,4 +1,4 @@
-"""Similarity matching: images of one class should have similar activities, images of two classes different ones."""
+"""Similarity matching: images of one class should have similar activities, images of other classes different ones."""
 # B batch, D channels or features, H W map, N = B * B pairs
 
 from typing import Any, ClassVar
@@ -59,21 +59,21 @@ def map_deviation(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
 def similarities(features: Float[Tensor, "B D"]) -> Float[Tensor, "B B"]:
     """Return the cosine of every pair of samples, each first centered to mean 0 over its own features.
 
-    A sample whose features are all alike has no direction, and similarity 0 to every other.
+    A sample whose features are all equal has no direction, and similarity 0 to every other.
     """
     unit, _, _ = _standardized(features)
     return unit @ unit.T / features.shape[1]
 
 
 def label_similarities(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) -> Float[Tensor, "B B"]:
-    """Return the similarities of one-hot labels: 1 if equal, else -1 / (C - 1); of a single class 0."""
+    """Return the similarities of one-hot labels: 1 if equal, else -1 / (C - 1); 0 if there is a single class."""
     alike, unlike = (1.0, -1 / (num_classes - 1)) if num_classes > 1 else (0.0, 0.0)
     values = [numbers(value, dtype, labels.device) for value in (alike, unlike)]
     return torch.where(labels[:, None] == labels[None, :], *values)
 
 
 class _Deviation(torch.autograd.Function):
-    """Keeps the map as it is, in half precision too: d deviation / d x = (x - mean) / ((count - 1) deviation)."""
+    """Saves the map in its own precision alone: d deviation / d x = (x - mean) / ((count - 1) deviation)."""
 
     @staticmethod
     def forward(ctx: Any, flat: Tensor) -> Tensor:
@@ -89,9 +89,9 @@ class _Deviation(torch.autograd.Function):
 
 
 class _Mismatch(torch.autograd.Function):
-    """`weight` times the squared difference between the similarities of features and those that are wanted.
+    """`weight` times the squared difference between the similarities of features and the `wanted` ones.
 
-    With h the features at mean 0 and variance 1, similarities are h h^T / D: one matrix is kept beside h.
+    With h the features at mean 0 and variance 1, similarities are h h^T / D: only h and one matrix are saved.
     """
 
     @staticmethod
@@ -116,5 +116,5 @@ class _Mismatch(torch.autograd.Function):
 
 
 def _standardized(features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return the features of each sample at mean 0 and variance 1, their mean, and what they were multiplied by."""
+    """Return the features of each sample at mean 0 and variance 1, their mean, and their factor."""
     return torch.native_layer_norm(features, [features.shape[1]], None, None, _EPS**2)

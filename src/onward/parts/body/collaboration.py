@@ -1,4 +1,4 @@
-"""Layer collaboration: the neighbors that a block's objective trains besides the block itself."""
+"""Layer collaboration: a block's objective also trains neighbors of the block."""
 
 from collections.abc import Sequence
 from typing import Literal, get_args
@@ -9,7 +9,7 @@ from onward.core import Turns, alternating, chunks, each, pairs
 from onward.parts.body.feedback import RandomFeedback, with_random_feedback
 
 Collaboration = Literal["none", "alternating", "sliding", "disjoint"]
-"""none: each block alone; else pairs of neighbors: in turns, overlapping in every step, or without overlap."""
+"""none: each block alone; else pairs of neighbors, alternating by step, overlapping in every step, or disjoint."""
 
 
 def collaborate(how: Collaboration, num_blocks: int) -> Turns:
@@ -29,14 +29,14 @@ def collaborate(how: Collaboration, num_blocks: int) -> Turns:
 
 
 def scored(turns: Turns) -> set[int]:
-    """Return the blocks that end a span in some step: those that need a goodness of their own."""
+    """Return the blocks that end a span in some step, which need a goodness."""
     return {span.last for turn in turns for span in turn}
 
 
 def with_feedback(bodies: Sequence[nn.Module], turns: Turns) -> list[nn.Module]:
     """Give random feedback to every body that sends a gradient to another, in place.
 
-    Raises ValueError if none does, or if one of them has no layer that random feedback is known for.
+    Raises ValueError if there is no such body, or if one has neither a linear nor a convolutional layer.
     """
     senders = {k for turn in turns for span in turn for k in range(span.first + 1, span.last + 1)}
     if not senders:

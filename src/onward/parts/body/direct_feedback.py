@@ -1,4 +1,4 @@
-"""Direct feedback alignment: every block gets the network's last error through a fixed random map of its own."""
+"""Direct feedback alignment: every block receives the output error of the network through a fixed random map."""
 # B batch, C classes, D channels or features, G cells on a side, H W map, N loss terms
 
 import torch
@@ -18,7 +18,7 @@ class ErrorChannel:
 
 
 class TopError(Auxiliary):
-    """The cross-entropy of a linear read-out of the last activity; its error goes into the error channel.
+    """The cross-entropy of a linear read-out of the last activity; its error is put into the error channel.
 
     The last block learns from its true gradient, as in direct feedback alignment (Nøkland 2016).
     """
@@ -37,10 +37,9 @@ class TopError(Auxiliary):
 class DirectFeedback(nn.Module):
     """The end of a body: passes the activity on; its gradient is the channel's error through a fixed random map.
 
-    Whatever gradient comes from the blocks above is dropped.
-    The map has `grid` x `grid` cells per class and channel, each repeated over its part of the activity's map, and is
-    normal with a length of 1 per class: the size of a map is not known when a network is built. Activities without a
-    map have one cell.
+    Gradients from the blocks above are dropped. The random map has `grid` x `grid` cells per class and channel, each
+    repeated over its part of the activity's map, as the size of that is not known when a network is built; its entries
+    are normal, with length 1 per class. Activities without a map have one cell.
     """
 
     feedback: Tensor
@@ -60,7 +59,7 @@ class DirectFeedback(nn.Module):
 
 
 class Detached(WrappedGoodness):
-    """Another goodness, without a gradient to the body that it reads."""
+    """Another goodness, whose gradient does not reach the body."""
 
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]:
         return self.goodness(activity.detach())

@@ -10,7 +10,7 @@ class Inexact(Protocol):
     """A module whose gradient is not that of its computation, with a method that returns an exact counterpart."""
 
     def exact(self) -> nn.Module:
-        """Return a module of the same weights whose gradient is its own."""
+        """Return a module with the same weights and the true gradient."""
         ...
 
 

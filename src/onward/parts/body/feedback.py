@@ -10,9 +10,9 @@ from torch import Tensor, nn
 class RandomFeedback(nn.Module):
     """A linear or convolutional layer whose input gets its gradient through a fixed random weight.
 
-    Forward pass and weight gradient are the layer's own. The random weight has its weight's shape, and its deviation
-    at construction; it is drawn from torch's global generator, saved, and never trained. Nothing of the forward weight
-    is kept for the backward pass. Distance-Forward's DF-R, a reconstruction: delta_l = (B delta_l+1) * relu'(a_l).
+    Forward pass and weight gradient are the layer's own. The random weight has the shape of the layer's weight and its
+    initial standard deviation; it is drawn from torch's global generator, saved, and never trained. The backward pass
+    does not use the forward weight. Distance-Forward's DF-R, a reconstruction: delta_l = (B delta_l+1) * relu'(a_l).
     Raises ValueError for a layer that pads with anything but a fixed number of zeros.
     """
 
@@ -80,7 +80,7 @@ class _Conv2d(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, feedback = ctx.saved_tensors
         stride, padding, dilation, groups = ctx.geometry
-        # The gradients of weight and bias do not depend on the weight; it gives them its shape alone.
+        # The gradients of weight and bias do not depend on the weight: only its shape is used.
         gradients = torch.ops.aten.convolution_backward(
             gradient, x, feedback, [len(feedback)], stride, padding, dilation, False, [0, 0], groups,
             list(ctx.needs_input_grad[:3]),

@@ -3,14 +3,14 @@
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 
-_MOMENTUM = 0.1  # torch's default, which all networks here have
+_MOMENTUM = 0.1  # torch's default, which all networks of onward use
 
 
 def frozen(body: nn.Module) -> nn.Module:
     """Freeze all weights of a body, in place.
 
-    Running statistics are still updated, as the mean over all batches: the weights do not change, and a read-out then
-    reads the same features in a short training as in evaluation.
+    Running statistics are still updated, as the mean over all batches: with constant weights, features are then the
+    same in evaluation as in training, even after a short one.
     """
     return _set(body.requires_grad_(False), None)
 

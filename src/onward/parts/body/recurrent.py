@@ -1,4 +1,4 @@
-"""Recurrent layers that read the layers below and above: a network that settles, with a local loss per layer."""
+"""Recurrent layers that read the layers below and above, with a local loss per layer."""
 # B batch, C classes, D units of a layer, F below and G above it, E = F + G + D, P pixels, T counted times, V = P + C
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from onward.parts.supervision.labels import LabeledViews
 
 @dataclass(frozen=True)
 class LabelOnTop(LabeledViews):
-    """The one-hot label travels behind the pixels, as the upper neighbor of the last layer.
+    """Appends the one-hot label to the pixels: the layer above the last one.
 
     A neutral view has 1 / num_classes in every label value. Raises ValueError if there are not that many wrong labels.
     """
@@ -30,11 +30,11 @@ class LabelOnTop(LabeledViews):
 
 
 class RecurrentLayer(nn.Module):
-    """A rectified linear layer that reads the layers below and above, and keeps a share of its last state.
+    """A rectified linear layer that reads the layers below and above, and keeps a share of its previous state.
 
-    Its input at each counted time are the states below, above and its own, all of the time before, side by side; its
-    activity is the new state. With the input below alone, [B, E], it is an ordinary layer: so states begin, and so the
-    backprop control trains it.
+    Its input at each counted time is the concatenation of the previous states below, above and of the layer itself; its
+    activity is the new state. With the layer below alone as its input it is an ordinary layer: this is how states
+    are initialized, and what the backprop control trains.
     """
 
     def __init__(self, below: nn.Linear, above: int, *, damping: float):
@@ -43,7 +43,7 @@ class RecurrentLayer(nn.Module):
         self.above = nn.Linear(above, below.out_features, bias=False)
         self.damping = damping
         self.sizes = (below.in_features, above, below.out_features)
-        """Numbers of units below, above and its own: the splits of its input."""
+        """Numbers of units below, above and in the layer: how its input is split."""
 
     def forward(self, x: Float[Tensor, "B *T E"]) -> Float[Tensor, "B *T D"]:
         if x.ndim == 2:
@@ -53,18 +53,18 @@ class RecurrentLayer(nn.Module):
     def new_state(
         self, below: Float[Tensor, "*B F"], above: Float[Tensor, "*B G"], before: Float[Tensor, "*B D"]
     ) -> Float[Tensor, "*B D"]:
-        """Return the state that follows `before`, given the units below and above at the time before."""
+        """Return the state after `before`, given the previous states below and above."""
         new = (self.below(below) + self.above(above)).relu()
         return self.damping * before + (1 - self.damping) * new
 
 
 class SettleStates(nn.Module):
-    """A body that computes the states of all layers, without a graph; its activity are their inputs at counted times.
+    """A body that computes the states of all layers, without a graph; its activity: their inputs at counted times.
 
-    States begin with one pass upwards. Then at each time every layer computes its new state from what its neighbors
-    were at the time before, brought to unit length: pixels below the first layer, the label above the last. Counted are
-    the times from `first` to `last`, from 1. The layers' inputs stand side by side, S values, for `SplitStates`.
-    Images that arrive without a label are handed on to an ordinary network.
+    States are initialized by one pass upwards. Then at each time every layer computes its new state from the previous
+    states of its neighbors at unit length, with the pixels below the first layer and the label above the last. The
+    times from `first` to `last`, numbered from 1, are counted. The inputs of all layers are concatenated to S values,
+    for `SplitStates`. Images without a label are returned at unit length, for an ordinary network.
 
     It holds references only; the blocks own the layers.
     """
@@ -85,7 +85,7 @@ class SettleStates(nn.Module):
         top, states = self.unit(flat[:, pixels:]), [image]
         for layer in self.layers:
             states.append(layer(self.unit(states[-1])))
-        image, top = image.to(states[-1].dtype), top.to(states[-1].dtype)  # half as much to copy in bf16
+        image, top = image.to(states[-1].dtype), top.to(states[-1].dtype)  # bf16 halves the bytes to copy
         counted = []
         for time in range(1, self.last + 1):
             unit = [image, *[self.unit(state) for state in states[1:]], top]
@@ -97,7 +97,7 @@ class SettleStates(nn.Module):
 
 
 class SplitStates(nn.Module):
-    """Hands on the inputs of each layer, [B, T, E] one after the other; an image without a label unchanged."""
+    """Hands on the inputs of each layer, a tensor [B, T, E] each; an image without a label unchanged."""
 
     def __init__(self, layers: Sequence[RecurrentLayer]):
         super().__init__()
@@ -108,7 +108,7 @@ class SplitStates(nn.Module):
 
 
 class NextLayer(nn.Module):
-    """Drops a layer's activity, as the next layer's input travels in the stream; if none does, hands on unit length."""
+    """Drops a layer's activity, as the next layer's input is in the stream; if it is not, hands on unit length."""
 
     def __init__(self):
         super().__init__()

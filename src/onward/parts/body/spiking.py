@@ -1,4 +1,4 @@
-"""Spiking layers: leaky integrate-and-fire neurons that hand on spikes, and a potential that goodness reads."""
+"""Spiking layers: leaky integrate-and-fire neurons, whose spikes are handed on and whose potential goodness reads."""
 # B batch, T time steps, U = 1 + T, D channels or features, H W map
 
 from typing import ClassVar, Literal
@@ -12,8 +12,8 @@ from onward.parts.ops.batch_norm import has_batch_norm
 from onward.parts.ops.one_hot import one_hot
 
 Coding = Literal["rate", "latency", "current"]
-"""rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: they are no spikes but a
-current that the first neurons integrate, the same at every step."""
+"""rate: brighter pixels spike more often, evenly spaced; latency: once, and earlier; current: pixels are no spikes but
+a current that the first neurons integrate, the same at every step."""
 
 
 def encode(x: Float[Tensor, "B ..."], steps: int, coding: Coding) -> Float[Tensor, "B T ..."]:
@@ -33,7 +33,7 @@ def encode(x: Float[Tensor, "B ..."], steps: int, coding: Coding) -> Float[Tenso
 
 
 def integrate_and_fire(current: Float[Tensor, "B T ..."], leak: float, threshold: float) -> Float[Tensor, "B T ..."]:
-    """Return the spikes of leaky integrate-and-fire neurons: v = leak v + current, a spike and v - threshold at it."""
+    """Return the spikes of leaky integrate-and-fire neurons: v = leak v + current, less the threshold after a spike."""
     potential, spikes = torch.zeros_like(current[:, 0]), torch.empty_like(current)
     for t in range(current.shape[1]):
         potential = leak * potential + current[:, t]
@@ -43,7 +43,7 @@ def integrate_and_fire(current: Float[Tensor, "B T ..."], leak: float, threshold
 
 
 def trace_weights(steps: int, leak: float) -> list[float]:
-    """Return how much an input at each step counts in the mean potential without threshold; they add up to 1."""
+    """Return the weight of each step's input in the mean potential without threshold; weights add up to 1."""
     raw = [sum(leak**d for d in range(steps - t)) for t in range(steps)]
     return [weight / sum(raw) for weight in raw]
 
@@ -51,14 +51,15 @@ def trace_weights(steps: int, leak: float) -> list[float]:
 class SpikingLayer(nn.Module):
     """A linear body whose neurons spike: from a spike train to the potential, then the spikes, [B, 1 + T, ...].
 
-    The potential is what the neurons would have on average over time without threshold and reset, scaled so that a
-    constant input counts once, and rectified. It is linear in the weights, so its gradient is exact: the error times
-    the presynaptic trace. The spikes carry no graph. So the spiking non-linearity is never
-    differentiated, and no surrogate gradient is needed.
-    Inputs are scaled per sample to a trace of root mean square 1, as Forward-Forward does between its layers: how
-    much the layer before spiked cannot be read, and neurons neither fall silent nor saturate with depth.
+    The potential is the mean over time of neurons without threshold and reset, rectified; the weights of the steps of
+    the input in it, its trace, add up to 1. Before rectification it is linear in the weights, so its gradient is exact:
+    the error times the presynaptic trace. The spikes carry no graph: the spiking non-linearity is never differentiated,
+    and no surrogate gradient is needed. Inputs are scaled per sample to a trace of root mean square 1, as
+    Forward-Forward does between its layers: the number of spikes of the layer before cannot be read, and neurons neither
+    fall silent nor saturate with depth.
 
-    Raises ValueError for a body with batch norm, for fewer than 1 step, a leak outside [0, 1], or a bad threshold.
+    Raises ValueError for a body with batch norm, for fewer than 1 step, a leak outside [0, 1], or a threshold that is
+    not positive.
     """
 
     weights: Tensor
@@ -92,7 +93,7 @@ class SpikingLayer(nn.Module):
         return torch.cat([potential.relu()[:, None], spikes.to(potential.dtype)], dim=1)
 
     def _current(self, train: Float[Tensor, "B T ..."], potential: Float[Tensor, "B ..."]) -> Float[Tensor, "B T ..."]:
-        if self.coding == "current":  # every step is like the trace: computed already
+        if self.coding == "current":  # the trace equals the input of every step: computed already
             return potential[:, None].expand(-1, self.steps, *potential.shape[1:])
         return self.body(train.flatten(0, 1)).unflatten(0, train.shape[:2])
 
@@ -108,7 +109,7 @@ class OfPotential(WrappedGoodness):
 
 
 class SpikesOnly(nn.Module):
-    """Hands on the spikes of a spiking layer, each step pooled by `pool`; a pool by maximum keeps them spikes."""
+    """Hands on the spikes of a spiking layer, each step pooled by `pool`; max pooling keeps them binary."""
 
     def __init__(self, pool: nn.Module | None = None):
         super().__init__()
@@ -138,9 +139,9 @@ class EachStep(nn.Module):
 class ClassDifficulty(WrappedGoodness):
     """Another goodness, whose scores are lowered for hard classes in training.
 
-    For each class, the share of its training images that were taken for another one is followed with momentum 0.99.
-    While training, a class scores less by `strength` times that share, so that hard classes have to win by more.
-    FFGAF-SNN's class-aware complexity adaptation, reconstructed from its name alone.
+    The share of misclassified training images of each class is a running mean with momentum 0.99. In training, the
+    score of a class is lowered by `strength` times its share, so that hard classes need a larger margin. FFGAF-SNN's
+    class-aware complexity adaptation, reconstructed from its name alone.
     """
 
     per_class: ClassVar[bool] = True

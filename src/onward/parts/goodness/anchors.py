@@ -1,4 +1,4 @@
-"""Class anchors: a score is how well an activity's direction matches the anchor of a class."""
+"""Class anchors: the score of a class is the cosine between an activity and the anchor of that class."""
 # B batch, C classes, D channels or features, F features after pooling, H W map
 
 from typing import ClassVar
@@ -14,14 +14,14 @@ from onward.parts.ops.cells import cell_means
 from onward.parts.ops.one_hot import one_hot
 from onward.parts.ops.unit import unit_length
 
-_EPS = 1e-24  # of a squared length: what is shorter than 1e-12 is not brought to length 1
+_EPS = 1e-24  # of a squared length: vectors shorter than 1e-12 are not brought to length 1
 
 
 def direction(activity: Float[Tensor, "B D ..."], grid: int = 1) -> Float[Tensor, "B F"]:
-    """Return each activity as a vector of length 1 in fp32: its map averaged in a grid of P x P cells, flattened.
+    """Return each activity as a vector of length 1 in fp32: its map averaged in `grid` x `grid` cells, flattened.
 
-    Each cell is summed in fp32 and handed over in the activity's own precision. A map smaller than the grid repeats
-    its values, which leaves all angles as they are; an activity without a map has no cells.
+    Each cell is summed in fp32 and then rounded to the activity's own precision. A map smaller than the grid repeats
+    its values, which changes no angle; an activity without a map has no cells.
     """
     cells = cell_means(activity, (grid, grid)) if activity.ndim > 2 else activity
     return unit_length(widen(cells).flatten(1), _EPS)
@@ -51,11 +51,10 @@ class RunningAnchors(Goodness):
     """One score per class: the cosine between the activity's direction and the running centroid of the class, in fp32.
 
     Distance-Forward, a reconstruction: centroid <- momentum * centroid + (1 - momentum) * mean direction of the class
-    in the batch. No gradient reaches it. A training batch is scored by the centroids of the batches before it and
-    enters them afterwards, once, also where it is computed again; a micro-batch counts as a batch of its own. The
-    centroid of a class that is not in a batch is unchanged.
-    Centroids begin random, and so short that the first image of a class sets the direction.
-    Raises ValueError for a grid below 1 or a bad momentum.
+    in the batch. No gradient reaches it. A training batch is scored by the centroids of earlier batches and updates
+    them afterwards, once, even if it is computed twice; each micro-batch counts as a batch. The centroid of a class
+    that is not in a batch is unchanged. Centroids begin random, and so short that the first image of a class sets the
+    direction. Raises ValueError for a grid below 1 or a momentum outside [0, 1).
     """
 
     per_class: ClassVar[bool] = True

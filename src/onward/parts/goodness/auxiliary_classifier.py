@@ -15,9 +15,9 @@ from onward.parts.ops.feature_maps import as_map
 class AuxiliaryClassifier(Goodness):
     """One score per class: a 3 x 3 convolution, batch normalization and GELU, then a linear read-out of a coarse grid.
 
-    Maps larger than `side` x `side` are averaged in so many cells first, as a convolution of the whole map would cost
-    more than the body. An activity without a map goes through a linear layer, layer normalization and GELU in place of
-    them. The read-out begins at zero.
+    Maps larger than `side` x `side` are averaged in that many cells first, as a convolution of the whole map would cost
+    more than the body. For an activity without a map, a linear layer and layer normalization replace convolution and
+    batch normalization. The read-out begins at zero.
     """
 
     per_class: ClassVar[bool] = True
@@ -25,7 +25,7 @@ class AuxiliaryClassifier(Goodness):
     def __init__(
         self, num_classes: int, channels: int, *, hidden: int, maps: bool, side: int = 8, features: int = 2048
     ):
-        """`hidden`: channels of the convolution; `features`: largest number of values the read-out has as its input.
+        """`hidden`: channels of the convolution; `features`: largest number of input features of the read-out.
 
         Raises ValueError if `features` is below 1.
         """

@@ -14,7 +14,7 @@ class ClassMeanSquare(Goodness):
     """One score per class: the mean of the squared activity of the class's own group of channels, in fp32.
 
     Hinton 2022, eq. 1, within each class group: the ablation of DeeperForward, table 4, without mean goodness. The
-    paper does not say whether it sums or averages; the mean is used, as in `ClassMean`.
+    paper leaves open whether it sums or averages; the mean is used, as in `ClassMean`.
     Raises ValueError if `channels` cannot be split evenly.
     """
 
@@ -32,9 +32,9 @@ class ClassMeanSquare(Goodness):
 class ClassLength(nn.Module):
     """Divides each sample's class groups by their root mean square over channels and map.
 
-    Hinton's length normalization within each class group (DeeperForward, table 4, first row). The paper does not say
-    whether it is per group or per layer. It removes exactly the goodness of `ClassMeanSquare`, up to eps; the mean of a
-    group can still be read. Raises ValueError for uneven groups.
+    Hinton's length normalization within each class group (DeeperForward, table 4, first row; the paper leaves open
+    whether it is per group or per layer). It removes exactly the goodness of `ClassMeanSquare`, up to eps; the mean of
+    a group can still be read. Raises ValueError for uneven groups.
     """
 
     def __init__(self, num_classes: int, channels: int, eps: float = 1e-5):

@@ -13,11 +13,11 @@ Levels = tuple[tuple[int, ...], ...]
 
 
 def levels_of(tree: str, num_classes: int) -> Levels:
-    """Cut a tree into its levels: the first one has the branches that leave the root, the next one theirs.
+    """Cut a tree into its levels: the first one has the branches of the root, the next one their branches.
 
-    A tree is nested lists of class numbers, such as "[[0, 8], [2, [3, 5]]]". A class that ends a short branch is alone
-    from there on (HCL-FF, released code). The root is no level, as all classes are in it.
-    Raises ValueError for what is no such tree, a branch that does not divide, or classes that are missing or twice.
+    A tree is nested lists of class numbers, such as "[[0, 8], [2, [3, 5]]]". A class at the end of a short branch is a
+    superclass of its own in all further levels (HCL-FF, released code). The root, with all classes, is no level.
+    Raises ValueError for any other text, a list of a single branch, and classes that are missing or occur twice.
     """
     try:
         root = json.loads(tree)
@@ -35,12 +35,12 @@ def levels_of(tree: str, num_classes: int) -> Levels:
 
 
 def tree_of(vectors: Float[Tensor, "C D"]) -> str:
-    """Return the tree that Ward's agglomerative clustering makes of one vector per class, brought to unit length.
+    """Return the tree of Ward's agglomerative clustering of one vector per class, at unit length.
 
-    HCL-FF takes the rows of a linear classifier that stands on a network trained without a tree (released code).
+    HCL-FF takes the rows of a linear classifier on a network that was trained without a tree (released code).
     Raises ValueError for fewer than two classes.
     """
-    from sklearn.cluster import AgglomerativeClustering  # takes a second to import: only those who cluster pay for it
+    from sklearn.cluster import AgglomerativeClustering  # takes a second to import
 
     if len(vectors) < 2:
         raise ValueError(f"a tree needs at least 2 classes, got {len(vectors)}")
@@ -67,7 +67,7 @@ def _depth(node: Any) -> int:
 
 
 def _branches(node: Any, depth: int, tree: str) -> list[list[int]]:
-    """Return the classes of each branch that is left when the tree is cut `depth` below a node."""
+    """Return the classes of each branch when the tree is cut `depth` levels below a node."""
     if depth == 0 or not isinstance(node, list):
         return [_members(node, tree)]
     return [branch for child in node for branch in _branches(child, depth - 1, tree)]

@@ -1,4 +1,4 @@
-"""Least squares in closed form: a linear read-out that is solved for, from sums over all batches seen."""
+"""Least squares in closed form: a linear read-out, solved from sums over all training batches."""
 # B batch, C classes, D channels or features, F features that are read
 
 from typing import ClassVar
@@ -15,16 +15,16 @@ from onward.parts.ops.one_hot import one_hot
 
 
 class LeastSquares(Goodness):
-    """One score per class: the linear map that minimizes squared error + `ridge` * its squares, over all images seen.
+    """One score per class: the linear map of least squared error + `ridge` times its squares, over all images so far.
 
     CaFo's predictor for squared error. No gradient trains it: each training batch adds to sums over images, of the
     features' products with each other and with the one-hot labels, so that memory does not grow with the data. The map
-    is solved for when scores are asked for outside of training; while training it is the one that was solved last, at
-    first zero. Features are the activity, its maps averaged in a grid of `cells`, and a constant that the ridge leaves
-    alone: the solution is that of a ridge regression with intercept. CaFo has neither ridge nor intercept.
+    is solved at the first evaluation after training; in training, scores are those of the last solution, at first zero.
+    Features are the activity, its maps averaged in a grid of `cells`, and a constant without a ridge: the solution is
+    that of a ridge regression with intercept. CaFo has neither ridge nor intercept.
 
-    The sums are part of the state, so that a saved learner can go on. Every pass over the data weighs the same.
-    Raises ValueError for a ridge that is not positive.
+    The sums are part of the state, so that the training of a saved learner can continue. Every pass over the data has
+    the same weight. Raises ValueError for a ridge that is not positive.
     """
 
     per_class: ClassVar[bool] = True
@@ -62,7 +62,7 @@ class LeastSquares(Goodness):
             self.answers.addmm_(features.T, labels)
 
     def train(self, mode: bool = True) -> "LeastSquares":
-        """Solve again after a training: set here and not in a step, which a graph may repeat without Python."""
+        """Make the next evaluation solve again: noted here, as a CUDA graph may repeat a step without Python."""
         self._stale = self._stale or mode
         return super().train(mode)
 
@@ -76,7 +76,7 @@ class LeastSquares(Goodness):
     def _solve(self) -> None:
         products = self.products.double()
         penalty = torch.full_like(products[0], self.ridge)
-        penalty[-1] = (products[-1, -1] == 0).double()  # the constant is free, once there was an image
+        penalty[-1] = (products[-1, -1] == 0).double()  # no ridge for the constant, once there was an image
         solution = torch.linalg.solve(products + penalty.diag(), self.answers.double())
         self.solution.copy_(solution)
         self._stale = False

@@ -16,11 +16,11 @@ from onward.parts.ops.feature_maps import outputs_feature_maps
 class LinearHead(Goodness):
     """One score per class: a learned linear read-out of the activity, its maps averaged in a grid of `cells`, in fp32.
 
-    Without a bias it is Mono-Forward's G = a M^T (Gong, Li, Abdulla 2025), whose notes flatten or pool a map; its
-    weights begin uniform within 1 / sqrt(fan in), so that the body has a gradient from the first step on. With weights
-    that begin at `zero` it is the decoder of the loss `pred` (Nøkland and Eidnes 2019, released code). A map smaller
-    than the grid is repeated; features without a map need one cell. Maps whose sides the grid does not divide have
-    cells that overlap, where the released code of 2019 pads.
+    Without a bias it is Mono-Forward's G = a M^T (Gong, Li, Abdulla 2025; notes on it flatten or pool a map); weights
+    begin uniform within 1 / sqrt(fan in), so that the body has a gradient from the first step on. With weights that
+    begin at `zero` it is the decoder of the loss `pred` (Nøkland and Eidnes 2019, released code). A map smaller than
+    the grid is repeated; features without a map need one cell. If the grid does not divide the sides of a map, cells
+    overlap, where the released code of 2019 pads.
     """
 
     per_class: ClassVar[bool] = True
@@ -34,7 +34,7 @@ class LinearHead(Goodness):
         bias: bool = True,
         zero: bool = False,
     ):
-        """`zero`: whether weights begin at zero, or as torch draws them."""
+        """`zero`: whether weights begin at zero or as torch initializes them."""
         super().__init__()
         self.cells = cells
         self.linear = nn.Linear(channels * cells[0] * cells[1], num_classes, bias=bias)
@@ -45,12 +45,12 @@ class LinearHead(Goodness):
         with torch.autocast(activity.device.type, enabled=False):
             if self.cells == (1, 1):
                 return self.linear(map_mean(widen(activity)))
-            # pooling adds in fp32; a wide copy of the whole map would cost more than it gives
+            # pooling sums in fp32; an fp32 copy of the whole map would cost more than it adds
             return self.linear(widen(cell_means(activity, self.cells)).flatten(1))
 
 
 class Standardized(Goodness):
-    """A read-out of each channel at mean 0 and variance 1, over all training batches so far: for random features.
+    """A linear read-out of channels at mean 0 and variance 1 over all training batches so far: for random features.
 
     The statistics are means over all batches, so the body should not change.
     """
@@ -81,7 +81,7 @@ class Standardized(Goodness):
 
 
 def grid_within(body: nn.Module, channels: int, features: int) -> tuple[int, int]:
-    """Return the largest grid of a body's activity with at most `features` values; without a map it is one cell.
+    """Return the largest grid for a body's activity with at most `features` values; without a map it is one cell.
 
     Raises ValueError if `features` is below 1.
     """
@@ -92,7 +92,8 @@ def grid_within(body: nn.Module, channels: int, features: int) -> tuple[int, int
 def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, int]:
     """Return the rows and columns of the largest grid with at most `features` values; one cell at least.
 
-    Halves rows and columns in turn, from `side` on (Nøkland and Eidnes 2019, released code, which starts from the map).
+    Halves rows and columns in turn, beginning at `side` (Nøkland and Eidnes 2019, released code, which begins at the
+    map).
     Raises ValueError if `features` is below 1.
     """
     if features < 1:
@@ -104,12 +105,12 @@ def largest_grid(channels: int, features: int, *, side: int = 8) -> tuple[int, i
 
 
 def pooled_linear(num_classes: int, channels: int, *, cells: tuple[int, int] = (1, 1), zero: bool = True) -> LinearHead:
-    """Return what `PooledLinear` was: a linear head whose weights begin at zero by default."""
+    """The former `PooledLinear`: a linear head whose weights begin at zero by default."""
     return LinearHead(num_classes, channels, cells=cells, zero=zero)
 
 
 def projection(num_classes: int, channels: int, *, maps: bool, features: int) -> LinearHead:
-    """Return what `Projection` was: a linear head without a bias, on the largest grid with at most `features` values.
+    """The former `Projection`: a linear head without a bias, on the largest grid with at most `features` values.
 
     Raises ValueError if `features` is below 1.
     """

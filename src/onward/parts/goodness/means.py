@@ -24,7 +24,7 @@ class MeanSquare(Goodness):
 
 
 class MeanSquareByPosition(Goodness):
-    """One score per sample and position of its map: the mean of the squared activity over the channels, in fp32.
+    """One score per sample and position of the map: the mean of the squared activity over the channels, in fp32.
 
     SCFF's released code for images. Features without a map have one position.
     """

@@ -1,4 +1,4 @@
-"""Goodness of every token: another goodness, read of a row per token."""
+"""Goodness per token: another goodness, applied to one row per token."""
 # B batch, C classes, D features, T tokens
 
 from jaxtyping import Float
@@ -9,7 +9,7 @@ from onward.parts.objective.targets import counted
 
 
 class TokenGoodness(WrappedGoodness):
-    """Another goodness of rows [B T, D]; rows with an ignored label do not enter its statistics."""
+    """Applies another goodness to rows [B T, D]; rows with an ignored label do not enter its statistics."""
 
     def forward(self, activity: Float[Tensor, "BT D"]) -> Float[Tensor, "BT *C"]:
         return self.goodness(activity)

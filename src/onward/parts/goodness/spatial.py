@@ -13,14 +13,14 @@ from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import spread_over_cells
 from onward.parts.ops.feature_maps import as_map
 
-_PIECE = 8  # samples that a CPU squares at a time: the wide copy stays in its cache
+_PIECE = 8  # samples that a CPU squares at a time, so that the fp32 copy stays in its cache
 
 
 def grid_for(channels: int, last_channels: int, alpha: float) -> int:
     """Return the cells per side for a layer: (last_channels / channels) ** alpha, rounded, at least 1.
 
     ASGE: few channels get a fine grid, many a coarse one, so that at alpha 1 channels times cells per side is constant.
-    The printed formula could not be read; this agrees with all sizes of the released code, which has alpha 1 alone.
+    The paper's formula was not available; this agrees with all sizes of the released code, where alpha is always 1.
     """
     return max(1, round((last_channels / channels) ** alpha))
 
@@ -29,9 +29,9 @@ class SpatialGoodness(Goodness):
     """One score per class: a random affine map of the mean squared activity in each of `grid` x `grid` cells, in fp32.
 
     ASGE: g[d, i, j] = mean of y[d, u, v]^2 over cell (i, j); scores = g R + r, where the encoding g has the order
-    channel, row, column. R and r are drawn once, normal with standard deviation `deviation`, and stay as they are
-    unless `trainable`. `power` 1 reads the activity instead of its square. Cells are those of adaptive average
-    pooling: a map that the grid does not divide has overlapping ones.
+    channel, row, column. R and r are drawn once, normal with standard deviation `deviation`, and never trained unless
+    `trainable`. `power` 1 reads the activity instead of its square. Cells are those of adaptive average pooling: they
+    overlap if the grid does not divide the map.
 
     Raises ValueError for a grid below 1, and, when called, for a map smaller than the grid. Features without a map are
     a map of one pixel.
@@ -91,7 +91,7 @@ def encode_cells(activity: Float[Tensor, "B D ..."], grid: int, power: Literal[1
 
 
 class _Cells(torch.autograd.Function):
-    """A mean over cells that saves nothing but the activity, which the ReLU before it keeps anyway.
+    """A mean over cells that saves the activity alone, which the ReLU before it saves anyway.
 
     d loss / d y[d, u, v] = 2 y[d, u, v] q[d, i(u), j(v)] / (H' W') for cells of H' x W' pixels and q the gradient of
     the encoding; without the 2 y for power 1.

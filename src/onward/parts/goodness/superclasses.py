@@ -1,4 +1,4 @@
-"""Superclasses: a goodness per group of classes, spread over the classes so that every block scores the same ones."""
+"""Superclasses: a goodness per group of classes, spread over its members so that all blocks score the same classes."""
 # B batch, C classes, S superclasses
 
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from onward.core import Goodness, Target, WrappedGoodness
 
 
 class Superclasses(WrappedGoodness):
-    """One score per class: the goodness of its superclass, less the logarithm of how many classes that has.
+    """One score per class: the goodness of its superclass, less the logarithm of its number of members.
 
-    Their softmax is that over superclasses, shared out evenly among the members. So the cross-entropy of a class is
-    that of its superclass plus a constant, and scores of blocks with and without superclasses add up like logarithms of
-    probabilities. CwComp's class groups (released code) and HCL-FF's hierarchy are trained on superclasses as such.
+    Their softmax is that over superclasses, divided evenly among the members. So the cross-entropy of a class is that
+    of its superclass plus a constant, and scores of blocks with and without superclasses add up like logarithms of
+    probabilities. CwComp's class groups (released code) and HCL-FF's hierarchy are trained on superclasses themselves.
 
     Raises ValueError for a goodness without class scores, or superclasses that are not numbered 0, 1, ... without gaps.
     """
@@ -41,7 +41,7 @@ class Superclasses(WrappedGoodness):
         return spread - self.offset.to(scores.dtype)
 
     def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        if not isinstance(self.goodness, MergedClasses):  # which still has classes inside
+        if not isinstance(self.goodness, MergedClasses):  # whose inner goodness scores classes
             target = target._replace(label=self.member_of[target.label])
         super().update_statistics(activity, target)
 

@@ -1,4 +1,4 @@
-"""Fusion: one linear classifier of the outputs of many blocks, trained beside them as a block of its own (ASGE)."""
+"""Fusion: one linear classifier of the outputs of many blocks, trained beside them as a further block (ASGE)."""
 # B batch, D channels or features, F features gathered before, G features gathered afterwards
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ from onward.parts.ops.activity import map_mean, widen
 class Gather(nn.Module):
     """Applies `join`, and appends the spatial mean of the block's output to the features in the stream.
 
-    The features travel behind the input, before the skip connections: (x, features, *skips). They are read before
-    `join`, so that a block adds its own channels and not those of a skip connection once more. The `first` block finds
-    no features in the stream; the `last` one hands on the features alone, in place of its input.
+    The stream is (x, features, *skips). Features are read before `join`, so that a block appends its own channels and
+    not those of a skip connection again. The `first` block finds no features in the stream; the `last` one hands on the
+    features alone, in place of its input.
     """
 
     def __init__(self, join: nn.Module, *, first: bool = False, last: bool = False):
@@ -37,7 +37,7 @@ class Gather(nn.Module):
 
 
 def gather_from(joins: Sequence[nn.Module], start: int) -> list[nn.Module]:
-    """Return joins that gather the features of the blocks from `start` on; the last of them hands on nothing else."""
+    """Return joins that gather the features of the blocks from `start` on; the last one hands on the features alone."""
     gathers = [
         Gather(join, first=k == start, last=k == len(joins) - 1) for k, join in enumerate(joins[start:], start=start)
     ]
@@ -48,7 +48,7 @@ def fusion_block(num_classes: int, widths: Sequence[int]) -> LocalBlock:
     """Return the block that classifies the features of blocks with these widths, by one linear map.
 
     ASGE's released code sums one linear map per layer, each Kaiming normal (fan in, ReLU) with a bias of zero. Here
-    they stand side by side in one matrix with one bias.
+    they are concatenated to one matrix with one bias.
     """
     head = LinearHead(num_classes, sum(widths))
     nn.init.zeros_(head.linear.bias)

@@ -15,7 +15,7 @@ from onward.parts.ops.unit import unit_length, unit_scale
 class Handoff(nn.Module):
     """Pools an activity, normalizes it, then joins it with the skip connections of the stream.
 
-    With `overwrite` it may normalize the activity in place, which saves one map; a graph forbids that.
+    With `overwrite` it may normalize the activity in place, which saves one map; not allowed with a graph.
     """
 
     overwrites: ClassVar[bool] = True

@@ -14,13 +14,13 @@ from onward.core import Evidence, Evidences, InferenceRule, Learner
 class EarlyExit(InferenceRule):
     """Reads each image at the first exit whose confidence reaches the threshold of the class that it predicts.
 
-    There is an exit at every scored block; it reads the sum of the scores up to it. Its confidence is the probability
-    of the best class less that of the second. `fit` finds, exit after exit and class by class, the lowest threshold on
-    the validation split at which the exiting images are right at least as often as the full network is where it
-    predicts that class, less `margin`. They are not counted at later exits. All remaining images take the last exit.
+    There is an exit at every scored block; it reads the sum of the scores up to that block. Its confidence is the
+    probability of the best class less that of the second. `fit` finds, exit by exit and class by class, the lowest
+    threshold on the validation split at which the exiting images are right at least as often as the full network when
+    it predicts that class, less `margin`. They are not counted at later exits. All remaining images take the last exit.
 
-    After BTS-EE (arXiv 2509.08318, of which the abstract was read): thresholds per class from precision on
-    validation data. There, exits have trained heads of their own on a frozen network.
+    After BTS-EE (arXiv 2509.08318; only the abstract was read): thresholds per class from precision on validation data.
+    There, exits have trained heads on a frozen network.
     Raises ValueError for a margin outside [-1, 1] or no exits. Before `fit` all images take the last exit.
     """
 
@@ -133,9 +133,9 @@ def trade_off(
     costs: Sequence[int] | Sequence[float],
     margins: Sequence[float],
 ) -> list[tuple[float, float, float]]:
-    """Return the curve of accuracy against compute: for each margin (margin, accuracy, share of the whole compute).
+    """Return the curve of accuracy against compute: for each margin (margin, accuracy, share of the full compute).
 
-    `scores` and `labels` are those of validation images, which calibrate, and of the images that are counted.
+    `scores` and `labels` are those of validation images, for the calibration, and of the images to evaluate.
     """
     (known, counted), (known_labels, counted_labels) = scores, labels
     spent = torch.tensor(list(costs), dtype=torch.float64).cumsum(dim=0)
@@ -155,5 +155,5 @@ def lowest_threshold(sure: Tensor, right: Tensor, wanted: float) -> float:
     order = sure.argsort(descending=True)
     share = right[order].double().cumsum(dim=0) / torch.arange(1, len(order) + 1, device=sure.device)
     ends = torch.cat([sure[order][1:] != sure[order][:-1], sure.new_ones(min(1, len(order)), dtype=torch.bool)])
-    fine = ((share >= wanted) & ends).nonzero()  # equal confidences leave together
+    fine = ((share >= wanted) & ends).nonzero()  # images of equal confidence exit together
     return float(sure[order][fine[-1, 0]]) if len(fine) else float("inf")

@@ -19,11 +19,11 @@ class ExitHeads(InferenceRule):
 
     A head is a linear softmax classifier of a block's output. Heads are fitted one after the other, each on the
     training images that take no earlier exit. Then its threshold for each class is found as in `EarlyExit`: the lowest
-    confidence at which exiting images are right at least as often as the full network is where it predicts that class,
-    less `margin`, on the remaining validation images. At the last block the remaining images get the sum of the
-    blocks' own scores. The network is not changed, and may have been trained in any way.
+    confidence at which exiting images are right at least as often as the full network when it predicts that class,
+    less `margin`, on the remaining validation images. Images that take no exit get the sum of the blocks' own scores.
+    The network is not changed, and may have been trained in any way.
 
-    After BTS-EE (arXiv 2509.08318, of which the abstract was read). Before `fit` no image exits early.
+    After BTS-EE (arXiv 2509.08318; only the abstract was read). Before `fit` no image exits early.
     Raises ValueError for fewer than 2 blocks, or a margin outside [-1, 1].
     """
 

@@ -11,7 +11,7 @@ from onward.core import Evidence, Evidences, InferenceRule
 
 
 class Mirrored(InferenceRule):
-    """Averages the class probabilities that a rule gives an image and its mirror image: twice the work.
+    """Averages the class probabilities of an image and its mirror image: twice the computation.
 
     Test-time augmentation by flipping, as in Jordan 2024 (arXiv 2404.00498), which averages logits. The inner rule
     is fitted on unmirrored images.
@@ -23,7 +23,7 @@ class Mirrored(InferenceRule):
         super().__init__()
         self.rule = rule
         self.reads_head = rule.reads_head
-        self.pipelined = False  # mirror images would have to go through it too
+        self.pipelined = False  # a pipeline computes no mirror images
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         both = [self.rule(seen).float().softmax(dim=1) for seen in (evidence, evidence.mirrored)]
@@ -40,5 +40,5 @@ class Mirrored(InferenceRule):
 
 
 def mirrored(rules: Mapping[str, InferenceRule], wanted: bool) -> dict[str, InferenceRule]:
-    """Return all rules reading mirror images too, or as they are."""
+    """Return the rules, wrapped so that they read mirror images too if that is `wanted`."""
     return {name: Mirrored(rule) if wanted else rule for name, rule in rules.items()}

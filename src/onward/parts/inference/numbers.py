@@ -12,7 +12,7 @@ from onward.core import Evidence, InferenceRule, Task
 
 
 class MeanValues(InferenceRule):
-    """The mean of what all blocks predict, or with `last` what the last one does, in the unit of the targets."""
+    """The mean prediction of all blocks, or with `last` that of the last one, in the unit of the targets."""
 
     task: ClassVar[Task] = "values"
     mean: Tensor
@@ -30,12 +30,12 @@ class MeanValues(InferenceRule):
         return self.in_units(values)
 
     def in_units(self, scores: Float[Tensor, "B K"]) -> Float[Tensor, "B K"]:
-        """Return scores, which are at mean 0 and deviation 1, in the unit of the targets."""
+        """Return scores, which have mean 0 and deviation 1, in the unit of the targets."""
         return scores.double() * self.deviation + self.mean
 
 
 class SumLabels(InferenceRule):
-    """The summed scores of all blocks, or with `last` those of the last one; a label is there where they exceed 0."""
+    """The summed scores of all blocks, or with `last` those of the last one; a label is predicted above 0."""
 
     task: ClassVar[Task] = "labels"
 

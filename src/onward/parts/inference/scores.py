@@ -21,8 +21,8 @@ _without_leave_out = removed_argument(
 class SumGoodness(InferenceRule):
     """Adds the scores of all scored blocks from `start` on; Hinton 2022 leaves out the first (start=1).
 
-    Heads do not count. With the label in the input, these scores come from trying every label. A network with no block
-    beyond `start` is read at the last one.
+    Heads do not count. With the label in the input, these scores come from trying every label. If no block is left from
+    `start` on, the last one is read.
     """
 
     reads_head = False
@@ -38,7 +38,7 @@ class SumGoodness(InferenceRule):
 
 
 class LastGoodness(InferenceRule):
-    """Reads the scores of the last block alone, which is no head."""
+    """Reads the scores of the last block alone, heads not counted."""
 
     reads_head = False
 
@@ -47,17 +47,17 @@ class LastGoodness(InferenceRule):
 
 
 class HeadGoodness(InferenceRule):
-    """Reads the scores of the head: the classifier that stands behind the blocks of the network."""
+    """Reads the scores of the head: the classifier behind the blocks of the network."""
 
     def forward(self, evidence: Evidence) -> Float[Tensor, "B C"]:
         return evidence.block_scores[-1]
 
 
 class BestBlock(InferenceRule):
-    """Reads the one block that is most accurate on the validation split, the earliest of equals.
+    """Reads the one block that is most accurate on the validation split, the earliest if several are.
 
-    Heads are not considered. Before `fit` it is the last block. What was chosen is kept as a number beside the buffer
-    of the state_dict: a program that is exported reads it as a constant.
+    Heads are not considered. Before `fit` it is the last block. The choice is also kept as a Python number beside the
+    buffer in the state_dict, as an exported program needs a constant.
     """
 
     reads_head = False
@@ -97,7 +97,7 @@ class BestBlock(InferenceRule):
 class BestRange(InferenceRule):
     """Adds the scores of the contiguous range of blocks that is most accurate on the validation split.
 
-    DeeperForward, eq. 12 and the released code: of equally accurate ranges the one with the earliest end wins, then
+    DeeperForward, eq. 12 and the released code: of equally accurate ranges the one with the earliest end is taken, then
     the one with the earliest start. Before `fit` the range is all blocks but the first. Heads do not count.
     """
 
@@ -142,10 +142,10 @@ class BestRange(InferenceRule):
 class LinearReadout(InferenceRule):
     """A linear softmax read-out of the blocks' outputs on a neutral view, in one pass (Hinton 2022).
 
-    Reads all blocks from `start` on, maps averaged, or in `grid` x `grid` cells; fitted on the training split by
-    `steps` steps of AdamW on features that are computed once, in fp32, and stored on disk. Features keep their scale,
-    or each is brought to mean 0 and variance 1 over the training split, features that hardly vary to less. Their number
-    is known after `fit`; before it, a call raises ValueError.
+    Reads all blocks from `start` on, with maps averaged in `grid` x `grid` cells; fitted on the training split by
+    `steps` steps of AdamW on features that are computed once, in fp32, and stored on disk. With `standardize` each
+    feature has mean 0 and variance 1 over the training split, or less if it hardly varies. A call before `fit`, which
+    determines the number of features, raises ValueError.
     """
 
     reads_handed_on: ClassVar[bool] = True
@@ -191,7 +191,7 @@ class LinearReadout(InferenceRule):
         self.learn(rows, torch.cat(labels))
 
     def learn(self, rows: Rows, labels: Int64[Tensor, "N"], among: Int64[Tensor, "K"] | None = None) -> None:
-        """Fit on features of images, which are as many as labels; `among` are those to learn from, all unless given."""
+        """Fit on features of images, a row for each label; `among`: the rows to learn from, by default all."""
         among = torch.arange(len(rows)) if among is None else among
         # Autocast would keep its first bf16 copy of the weights, which are zero, for all steps.
         with torch.enable_grad(), torch.autocast(rows.device.type, enabled=False):
@@ -241,7 +241,7 @@ class LinearReadout(InferenceRule):
 
 
 def _correct_by_range(scores: Float[Tensor, "L B C"], labels: Int64[Tensor, "B"]) -> Int64[Tensor, "L L"]:
-    """Count right predictions of each range, ends in rows and starts in columns; impossible ranges count -1."""
+    """Count correct predictions of each range, ends in rows and starts in columns; impossible ranges count -1."""
     columns = []
     for start in range(len(scores)):
         correct = (scores[start:].cumsum(dim=0).argmax(dim=2) == labels).sum(dim=1)

@@ -22,7 +22,7 @@ class SumVotes(InferenceRule):
         return torch.stack([self._vote(scores) for scores in evidence.block_scores]).sum(dim=0)
 
     def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
-        return scores / scores.sum(dim=1, keepdim=True)  # each block has one vote to give
+        return scores / scores.sum(dim=1, keepdim=True)  # each block has one vote
 
     def _vote(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         return sparsemax(scores) if self.shape == "sparsemax" else scores.softmax(dim=1)

@@ -35,7 +35,7 @@ class Threshold(Objective):
 class CrossEntropy(Objective):
     """Softmax cross-entropy of the class scores / temperature; DeeperForward, eq. 13.
 
-    Scores that are bounded, such as cosines, need one below 1. Raises ValueError for one that is not positive.
+    Bounded scores, such as cosines, need a temperature below 1. Raises ValueError for one that is not positive.
     """
 
     per_class: ClassVar[bool] = True
@@ -43,7 +43,7 @@ class CrossEntropy(Objective):
 
     label_smoothing: ShareBelowOne = 0.0
     temperature: Positive = 1.0
-    """The smaller, the closer to the hardest wrong class alone."""
+    """The smaller, the more the hardest wrong class alone counts."""
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
         if self.temperature != 1.0:
@@ -51,7 +51,7 @@ class CrossEntropy(Objective):
         return F.cross_entropy(scores, target.label, reduction="none", label_smoothing=self.label_smoothing)
 
     def cross_entropy(self) -> Objective:
-        """Return itself; a head's scores, which are not bounded, need no temperature."""
+        """Return the same label smoothing with temperature 1: a head's scores are not bounded."""
         return self if self.temperature == 1.0 else CrossEntropy(self.label_smoothing)
 
 
@@ -67,5 +67,5 @@ class SoftmaxTwice(Objective):
 
 
 def tempered_cross_entropy(temperature: float = 0.1) -> CrossEntropy:
-    """Return what `TemperedCrossEntropy` was: a cross-entropy whose temperature is 0.1 by default."""
+    """The former `TemperedCrossEntropy`: a cross-entropy whose temperature is 0.1 by default."""
     return CrossEntropy(temperature=temperature)

@@ -39,7 +39,7 @@ class PositiveNegative(Objective):
 class Mixture(Objective):
     """A share of cross-entropy and the rest of `PositiveNegative`: CwComp's `CWG`, with a share of 0.28.
 
-    Terms come twice per image, so that their mean is that of the mixture. Raises ValueError for a share outside [0, 1].
+    Each image has two terms, whose mean is that of the mixture. Raises ValueError for a share outside [0, 1].
     """
 
     per_class: ClassVar[bool] = True

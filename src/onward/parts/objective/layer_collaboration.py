@@ -1,4 +1,4 @@
-"""Layer collaboration: the goodness of earlier layers travels with the input and joins the loss, as a number."""
+"""Layer collaboration: the goodness of earlier layers is handed on beside the input and added in the loss."""
 # B batch, N loss terms
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from onward.core import Finite, Goodness, Stream, Target, WrappedObjective
 
 
 class CarryGoodness(nn.Module):
-    """Applies `handoff`, and adds the block's goodness to the sum that travels first beside the input.
+    """Applies `handoff`, and adds the block's goodness to the sum that follows the input in the stream.
 
     The `first` block starts the sum. Goodness is read before the activity is pooled or normalized.
     """
@@ -31,10 +31,10 @@ class CarryGoodness(nn.Module):
 
 @dataclass(frozen=True)
 class AddEarlierGoodness(WrappedObjective):
-    """Another objective on the sum of the block's own goodness and, held fixed, `weight` times that of the others.
+    """Another objective, applied to the block's own goodness plus `weight` times the goodness of earlier layers.
 
     Lorberbom et al. 2024 (arXiv 2305.12393): p = sigma(g_l + gamma_l - threshold). A gradient passes through g_l alone.
-    Here gamma is the goodness of the earlier layers; the paper's other form takes all layers, which costs a pass more.
+    Here gamma is the goodness of earlier layers; the paper also has a form with all layers, which costs another pass.
     """
 
     weight: Finite = 1.0

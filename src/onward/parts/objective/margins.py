@@ -1,4 +1,4 @@
-"""Margin losses: a positive score has to beat its negatives by a margin (Distance-Forward, a reconstruction)."""
+"""Margin losses: a positive score must exceed its negatives by a margin (Distance-Forward, a reconstruction)."""
 # B images, C classes, K negatives of an image, N views of all images (K + 1 of each)
 
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from onward.parts.ops.one_hot import class_numbers
 from onward.parts.ops.views import by_view
 
 Form = Literal["mean", "hardest", "soft"]
-"""How the negatives of an image are brought together."""
+"""How the negatives of an image are combined."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +96,6 @@ class ClassMargin(Objective):
     def _soft(
         self, scores: Float[Tensor, "B C"], label: Int64[Tensor, "B"], numbers: Int64[Tensor, "C"]
     ) -> Float[Tensor, "B"]:
-        """The smooth largest gap is the cross-entropy of scores that are raised by the margin where they are wrong."""
+        """The smooth largest gap: the cross-entropy of the scores, with those of wrong classes raised by the margin."""
         ahead = scores + self.reduce.margin * (label[:, None] != numbers)
         return F.cross_entropy(self.reduce.sharpness * ahead, label, reduction="none") / self.reduce.sharpness

@@ -16,8 +16,8 @@ from onward.core import Finite, Objective, Positive, Target, numbers
 class SquaredDistance(Objective):
     """Squared error between scores and numbers; the mean over the numbers of a row.
 
-    With the `mean` and `deviation` of the training targets scores stand for (number - mean) / deviation; without, for
-    the numbers as they are.
+    With the `mean` and `deviation` of the training targets, scores predict (number - mean) / deviation; without them,
+    the numbers themselves.
     """
 
     per_class: ClassVar[bool] = True
@@ -36,7 +36,7 @@ class SquaredDistance(Objective):
 
 @dataclass(frozen=True)
 class EachLabel(Objective):
-    """Binary cross-entropy of every label's score, its logit; the mean over the labels of a row."""
+    """Binary cross-entropy of every label, with scores as logits; the mean over the labels of a row."""
 
     per_class: ClassVar[bool] = True
     signed: ClassVar[bool] = False

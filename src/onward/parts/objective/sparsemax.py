@@ -23,7 +23,7 @@ def sparsemax(scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
 
 @dataclass(frozen=True)
 class Sparsemax(Objective):
-    """The loss whose gradient is sparsemax(scores) - one_hot(label); zero where the label leads all others by 1.
+    """The loss whose gradient is sparsemax(scores) - one_hot(label); zero if the label exceeds all others by 1.
 
     Martins and Astudillo 2016, eq. 15, in the form p z - |p|^2 / 2 - z_label + 1/2 with p = sparsemax(z) held fixed.
     """

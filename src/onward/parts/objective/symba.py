@@ -1,4 +1,4 @@
-"""SymBa's objective: the real view of an image has to beat its contrastive ones, with no threshold."""
+"""SymBa's objective: the goodness of a real view must exceed that of its contrastive ones, without a threshold."""
 # N views of all images, M pairs of a real and a contrastive one
 
 from dataclasses import dataclass
@@ -16,7 +16,8 @@ from onward.parts.ops.views import by_view
 class PairSoftplus(Objective):
     """softplus(-sharpness * (g_real - g_contrastive)); one term per image and contrastive view.
 
-    Lee and Song 2023 (SymBa, arXiv 2303.08418), with alpha as `sharpness`; more than one contrastive view is ours.
+    Lee and Song 2023 (SymBa, arXiv 2303.08418), with alpha as `sharpness`. Differs: several contrastive views are
+    possible.
     Raises ValueError for a sharpness that is not positive.
     """
 
@@ -24,7 +25,7 @@ class PairSoftplus(Objective):
     signed: ClassVar[bool] = True
 
     sharpness: Positive = 4.0
-    """How fast the loss falls with the lead of the real view."""
+    """How fast the loss falls with the goodness of the real view above that of a contrastive one."""
 
     def __call__(self, scores: Float[Tensor, "N"], target: Target) -> Float[Tensor, "M"]:
         real, contrastive = by_view(scores, target)

@@ -1,4 +1,4 @@
-"""Objectives around another one: classes that weigh differently, one label per token."""
+"""Wrappers of an objective: weights of classes, one label per token, numbers at each position."""
 # B batch, C classes, T tokens, N rows that count
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from onward.core import IGNORED, NonNegative, Target, WrappedObjective, numbers
 class PerPosition(WrappedObjective):
     """Another objective with numbers at each position, [B, ..., C] floats: scores have a row per position.
 
-    A position with NaN among its numbers gives no term. Raises ValueError where every one of a batch has.
+    A position with NaN among its numbers gives no term. Raises ValueError if every position of a batch has NaN.
     """
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
@@ -45,7 +45,7 @@ class ClassWeights(WrappedObjective):
 class PerToken(WrappedObjective):
     """Another objective with one label per token [B, T]: scores have a row per token, ignored ones give no terms.
 
-    The label that is ignored is -100. Raises ValueError where every label of a batch is.
+    The ignored label is -100. Raises ValueError if every label of a batch is ignored.
     """
 
     def __call__(self, scores: Float[Tensor, "BT C"], target: Target) -> Float[Tensor, "N"]:
@@ -54,7 +54,7 @@ class PerToken(WrappedObjective):
 
 
 def counted(rows: Float[Tensor, "BT ..."], target: Target) -> tuple[Float[Tensor, "N ..."], Target]:
-    """Return the rows whose label counts, and the target of these rows. Raises ValueError where there is none."""
+    """Return the rows whose label is not ignored, and their target. Raises ValueError if there are none."""
     label = target.label.flatten()
     return _where(label != IGNORED, rows, label, target, "label", f"{IGNORED}, which is ignored")
 
@@ -62,7 +62,7 @@ def counted(rows: Float[Tensor, "BT ..."], target: Target) -> tuple[Float[Tensor
 def _where(
     keep: Bool[Tensor, "BT"], rows: Tensor, label: Tensor, target: Target, noun: str, left_out: str
 ) -> tuple[Tensor, Target]:
-    """Return the rows and labels that are kept, by their indices: the host waits for these once, not for each."""
+    """Return the rows and labels to keep; the host waits for their indices once, not for each tensor."""
     indices = keep.nonzero().squeeze(1)
     if not len(indices):
         raise ValueError(f"every {noun} of this batch is {left_out}: there is nothing to learn from")

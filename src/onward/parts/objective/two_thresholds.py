@@ -1,4 +1,4 @@
-"""Goodness with a threshold of its own for real and for contrastive views."""
+"""Goodness with separate thresholds for real and contrastive views."""
 # B batch, P positions of a map
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class TwoThresholds(Objective):
     """softplus(k (real - g)) + decay * g for real views, softplus(k (g - contrastive)) for contrastive ones.
 
     SCFF's objective (Chen et al. 2025, released code), with k as `sharpness`. The decay keeps goodness from growing.
-    Of a score per position, softplus is averaged over the positions, and the decay takes the length of all scores.
+    With one score per position, softplus is averaged over positions, and the decay uses the norm of all scores.
     """
 
     per_class: ClassVar[bool] = False
@@ -31,7 +31,7 @@ class TwoThresholds(Objective):
     sharpness: Positive = 1.0
     """How fast the loss moves with the mean goodness."""
     decay: NonNegative = 0.0
-    """Weight of the real views' goodness itself."""
+    """Weight of the real views' goodness in the loss."""
 
     def __call__(self, scores: Float[Tensor, "B *P"], target: Target) -> Float[Tensor, "B"]:
         real = sign_of(target) > 0

@@ -1,4 +1,4 @@
-"""Operations on activities that several slots share: means over maps, cells and groups, views, rows on disk."""
+"""Operations on activities that several slots use: means over maps, cells and groups, views, rows on disk."""
 
 from onward.parts.ops.activity import map_mean, widen
 from onward.parts.ops.batch_norm import has_batch_norm

@@ -6,10 +6,10 @@ from torch import Tensor
 
 
 def widen(activity: Float[Tensor, "..."]) -> Float[Tensor, "..."]:
-    """Bring half precision to fp32; fp32 and fp64 stay."""
+    """Convert half precision to fp32; fp32 and fp64 are unchanged."""
     return activity.float() if activity.dtype.itemsize < 4 else activity
 
 
 def map_mean(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D"]:
-    """Average each channel's map; features that have no map stay as they are."""
+    """Average each channel's map; features without a map are unchanged."""
     return activity.mean(dim=tuple(range(2, activity.ndim))) if activity.ndim > 2 else activity

@@ -1,4 +1,4 @@
-"""Whether a network has batch normalization of its own."""
+"""Whether a network has batch normalization."""
 
 from collections.abc import Iterable
 
@@ -7,5 +7,5 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 def has_batch_norm(bodies: Iterable[nn.Module]) -> bool:
-    """Return whether any body has a batch normalization, of any number of axes: it normalizes the block's output."""
+    """Return whether any body has batch normalization, of vectors, windows, maps or volumes."""
     return any(isinstance(module, _BatchNorm) for body in bodies for module in body.modules())

@@ -11,10 +11,10 @@ from onward.parts.ops.feature_maps import as_map
 
 
 def cell_means(activity: Float[Tensor, "B D ..."], grid: tuple[int, int]) -> Float[Tensor, "B D P Q"]:
-    """Return the mean of each channel in every cell: those of adaptive average pooling, with a faster gradient.
+    """Return the mean of each channel in every cell, as adaptive average pooling does, with a faster gradient.
 
-    A map that the grid does not divide has cells that overlap; one that is smaller than the grid is repeated. Cells are
-    summed in fp32 and handed over in the activity's own precision.
+    Cells overlap if the grid does not divide the map; a map smaller than the grid is repeated. Cells are summed in fp32
+    and then rounded to the activity's own precision.
     """
     return _CellMeans.apply(as_map(activity), grid)
 
@@ -29,7 +29,7 @@ def spread_over_cells(
 ) -> Float[Tensor, "B D H W"]:
     """Return `times` the gradient of a map of `sides` pixels from that of its cells' means.
 
-    As a product with a matrix of zeros and ones, channels last, which cells that overlap do not slow down.
+    Computed as a product with a matrix of zeros and ones, channels last, so that overlapping cells are as fast.
     """
     wide, grid = torch.promote_types(gradient.dtype, torch.float32), (gradient.shape[2], gradient.shape[3])
     shares = gradient.flatten(2).transpose(1, 2)
@@ -45,7 +45,7 @@ def spread_over_cells(
 
 
 class _CellMeans(torch.autograd.Function):
-    """Keeps nothing for its gradient but the form of the map."""
+    """Saves only the shape of the map for its gradient."""
 
     @staticmethod
     def forward(ctx, activity: Tensor, grid: tuple[int, int]) -> Tensor:
@@ -61,7 +61,7 @@ class _CellMeans(torch.autograd.Function):
 def _members(
     sides: tuple[int, int], grid: tuple[int, int], dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "HW PQ"]:
-    """Return which pixel lies in which cell, as ones and zeros."""
+    """Return which pixel is in which cell, as ones and zeros."""
     rows, columns = (_line(side, cells, device) for side, cells in zip(sides, grid, strict=True))
     return torch.einsum("hp,wq->hwpq", rows, columns).flatten(2).flatten(0, 1).to(dtype)
 
@@ -69,14 +69,14 @@ def _members(
 def _sizes(
     sides: tuple[int, int], grid: tuple[int, int], times: int, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "PQ 1"]:
-    """Return how many pixels each cell has, by `times`."""
+    """Return the number of pixels of each cell, divided by `times`."""
     return _members(sides, grid, dtype, device).sum(dim=0)[:, None] / times
 
 
 def _means(
     sides: tuple[int, int], grid: tuple[int, int], times: int, dtype: torch.dtype, device: torch.device
 ) -> Float[Tensor, "HW PQ"]:
-    """Return which share each pixel has in the mean of each cell, times `times`."""
+    """Return the share of each pixel in the mean of each cell, times `times`."""
     return _members(sides, grid, dtype, device) / _sizes(sides, grid, times, dtype, device).T
 
 
@@ -87,7 +87,7 @@ def _even(sides: tuple[int, int], grid: tuple[int, int]) -> bool:
 
 
 def _line(side: int, cells: int, device: torch.device) -> Float[Tensor, "H P"]:
-    """Cell p of a line covers the pixels from floor(p H / P) up to, but not, ceil((p + 1) H / P)."""
+    """Cell p of a line covers the pixels from floor(p H / P) up to, not including, ceil((p + 1) H / P)."""
     cell, pixel = torch.arange(cells, device=device), torch.arange(side, device=device)[:, None]
     first, end = cell * side // cells, -(-(cell + 1) * side // cells)
     return ((pixel >= first) & (pixel < end)).float()

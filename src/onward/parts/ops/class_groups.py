@@ -34,10 +34,10 @@ def group_norm(
 ) -> Float[Tensor, "B D ..."]:
     """Bring each class group to mean 0 and variance 1, without a graph, as torch's group norm does.
 
-    It is torch's own, except for channels-last maps on a CPU, where torch's is several times slower, and this runs in
-    every block and step. There the variance is the mean of squares less the square of the mean, in fp32: within 2e-7
-    for activities of a trained network, and off by 1e-3 where the mean of a map is 100 times its deviation. `overwrite`
-    may write the result into the activity.
+    It is torch's own, except for channels-last maps on a CPU, where torch's is several times slower. There the variance
+    is the mean of squares less the square of the mean, in fp32: within 2e-7 for activities of a trained network, and
+    off by 1e-3 if the mean of a map is 100 times its deviation. With `overwrite` the result may be written into the
+    activity.
     """
     if _kernel_is_fast(activity):
         return torch.group_norm(activity, num_classes, eps=eps)
@@ -50,7 +50,7 @@ def group_norm(
         shift = _per_channel(-mean * scale, piece)
         if wide is piece:
             torch.addcmul(shift, wide, _per_channel(scale, piece), out=target)
-        else:  # rounding into place in one go takes torch twice as long
+        else:  # rounding in the same operation takes torch twice as long
             target.copy_(torch.addcmul(shift, wide, _per_channel(scale, piece)))
     return handed_on
 
@@ -70,7 +70,7 @@ def group_length(activity: Float[Tensor, "B D ..."], num_classes: int, eps: floa
 class _GroupMean(torch.autograd.Function):
     """A mean that saves nothing, and whose gradient is one number per channel, in the activity's own precision.
 
-    Autograd's own chain of casts and divisions touches the whole map four times.
+    Autograd's own chain of casts and divisions reads or writes the whole map four times.
     """
 
     @staticmethod
@@ -81,14 +81,14 @@ class _GroupMean(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         share = gradient * (gradient.shape[1] / ctx.like.shape[1:].numel())
-        # Expanded, not written out: the ReLU behind reads it once, and writes the only map of the backward pass.
+        # Expanded, not copied: the backward pass of the ReLU reads it once, and writes the only map.
         return _per_channel(share, ctx.like).to(ctx.like.dtype).expand(ctx.like.shape), None
 
 
 class _GroupMeanSquare(torch.autograd.Function):
     """A mean of squares that saves the activity alone, and writes its gradient once, as `_GroupMean` does.
 
-    Autograd's own chain keeps an fp32 copy of a half-precision map for its backward pass.
+    Autograd's own chain saves an fp32 copy of a half-precision map.
     """
 
     @staticmethod
@@ -104,7 +104,7 @@ class _GroupMeanSquare(torch.autograd.Function):
 
 
 def _kernel_is_fast(activity: Tensor) -> bool:
-    """Whether torch's group norm is the faster one; below so many numbers, starting operations is what takes time."""
+    """Whether torch's group norm is faster; small tensors are dominated by the overhead of each operation."""
     if activity.device.type != "cpu" or activity.is_contiguous():
         return True
     return not torch.compiler.is_exporting() and activity.numel() <= 2**14  # a program is for batches of any size
@@ -115,7 +115,7 @@ def _joined(pieces: list[Tensor]) -> Tensor:
 
 
 def _pieces(activity: Tensor) -> tuple[Tensor, ...]:
-    """Cut a batch so that what is computed from a piece stays small: for a CPU's cache, or a GPU's few launches."""
+    """Cut a batch into pieces whose intermediate results fit a CPU's cache; on a GPU pieces are large: few launches."""
     if torch.compiler.is_exporting():  # a program for batches of any size
         return (activity,)
     return activity.split(rows_at_once(activity))

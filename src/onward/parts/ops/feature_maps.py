@@ -10,7 +10,7 @@ _HAS_POSITIONS = {"vector": False, "map": True, "windows": True, "volume": True}
 def outputs_feature_maps(body: nn.Module) -> bool:
     """Return whether a body's activity has spatial axes: maps [B, D, H, W], windows [B, D, T], volumes.
 
-    Decided by its `activity_layout`, which an Architecture declares or measures, and a user's own body may set.
+    It depends on `body.activity_layout`, which an Architecture declares or measures, and which may be set by hand.
     Raises ValueError for a body without one.
     """
     layout = getattr(body, "activity_layout", None)
@@ -24,7 +24,7 @@ def outputs_feature_maps(body: nn.Module) -> bool:
 
 
 def as_map(activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D H W"]:
-    """Return a view of an activity as a map: a vector is one pixel, a window a row, a volume has its planes in rows."""
+    """Return a view of an activity as a map: a vector becomes one pixel, a window one row, a volume rows of planes."""
     if activity.ndim == 2:
         return activity[:, :, None, None]
     return activity.unsqueeze(2) if activity.ndim == 3 else activity.flatten(3) if activity.ndim > 4 else activity

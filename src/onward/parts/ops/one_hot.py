@@ -11,7 +11,7 @@ from onward.core import constant
 def one_hot(labels: Int64[Tensor, "B"], num_classes: int, dtype: torch.dtype) -> Float[Tensor, "B C"]:
     """Return a row for each label, without reading the labels' values, so that the step can be traced or captured.
 
-    A label outside of the classes gives zeros; the loss has to refuse it.
+    A label outside of the classes gives zeros; the loss must refuse it.
     """
     return (labels[:, None] == class_numbers(num_classes, labels.device)).to(dtype)
 

@@ -11,17 +11,17 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-_BATCH = 256  # rows that are looked at together
+_BATCH = 256  # rows read at once
 
 
 class Rows:
-    """Features of all images of a split, in an unnamed file that is deleted with this object.
+    """Features of all images of a split, in an unnamed temporary file that is deleted with this object.
 
-    It lies in the folder for temporary files. Raises OSError where that is full.
+    Raises OSError if the folder for temporary files is full.
     """
 
     def __init__(self) -> None:
-        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the rows are)
+        self._file: BinaryIO = tempfile.TemporaryFile()  # noqa: SIM115 (open as long as the rows exist)
         weakref.finalize(self, self._file.close)
         self._like: Tensor | None = None
         self._map: np.ndarray | None = None
@@ -60,7 +60,7 @@ class Rows:
         return torch.from_numpy(self._map[index.numpy()]).to(self.device)
 
     def batches(self, index: Int64[Tensor, "N"] | None = None) -> Iterator[Float[Tensor, "B D"]]:
-        """Read all rows, or those of an index, in order and a few at a time."""
+        """Read all rows, or those of an index, in order, a few at a time."""
         for part in (torch.arange(len(self)) if index is None else index).split(_BATCH):
             yield self.take(part)
 

@@ -1,4 +1,4 @@
-"""Unit length: each sample divided by its own length, with a gradient that keeps the sample alone."""
+"""Unit length: each sample divided by its own length, with a gradient for which only the sample is saved."""
 # B batch
 
 from typing import Any
@@ -21,9 +21,9 @@ def unit_length(x: Float[Tensor, "B ..."], eps: float, *, count: int = 1) -> Flo
 
 
 def unit_scale(x: Float[Tensor, "B ..."], eps: float, count: int) -> Float[Tensor, "B ..."]:
-    """Return what each sample is multiplied by, in fp32 or wider, shaped to broadcast.
+    """Return the factor of each sample, in fp32 or wider, shaped to broadcast.
 
-    Samples are not flattened: that would copy channels-last maps, and hand them on in another layout.
+    Samples are not flattened: that would copy channels-last maps and change their layout.
     """
     wide = torch.promote_types(x.dtype, torch.float32)
     length = torch.linalg.vector_norm(x, dim=tuple(range(1, x.ndim)), keepdim=True, dtype=wide)

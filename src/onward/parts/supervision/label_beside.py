@@ -1,4 +1,4 @@
-"""The label beside the image: a pattern per class that enters as a channel or as values of its own."""
+"""The label beside the image: a pattern per class that enters as a further channel, or as further values."""
 # B batch, C classes, K channels of the image, E = K + 1, H W map, N views of all images, S side, V values
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from onward.parts.supervision.labels import LabeledViews
 
 @dataclass(frozen=True)
 class LabelNumber(LabeledViews):
-    """The label travels as one more channel that holds the class's number everywhere; `LabelBeside` reads it.
+    """Appends the label as one more channel, filled with the number of the class; `LabelBeside` reads it.
 
     A neutral view is the image without that channel. Views are ordered as by `LabelInInput`.
     Raises ValueError if there are not that many wrong labels, and for images that have no map.
@@ -23,7 +23,7 @@ class LabelNumber(LabeledViews):
         return (x,)
 
     def write(self, x: Float[Tensor, "B ..."], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B E H W"]:
-        """Return a copy of the images with the number of each one's class as the last channel."""
+        """Return a copy of the images with the class number as the last channel."""
         if x.ndim != 4:
             raise ValueError(f"a label beside the image needs images [B, channels, H, W], got shape {tuple(x.shape)}")
         number = labels.to(x.dtype).view(-1, 1, 1, 1).expand(-1, 1, *x.shape[2:])
@@ -31,11 +31,11 @@ class LabelNumber(LabeledViews):
 
 
 class LabelBeside(nn.Module):
-    """Puts the pattern of a class in place of its number, or the mean of all patterns where there is no number.
+    """Replaces the number of a class by its pattern, or appends the mean of all patterns if there is no number.
 
-    With `maps` a pattern has `side` x `side` values: one more channel, cut to the image, or repeated over a larger one.
-    Without, an image is flattened and `side` values follow it. Patterns are random bits that stay as they are, or are
-    drawn from a normal distribution and `learned`.
+    With `maps` a pattern has `side` x `side` values: one more channel, cropped to the image, or repeated over a larger
+    one. Without, an image is flattened and `side` values follow it. Patterns are fixed random bits, or drawn from a
+    normal distribution and `learned`.
     Raises ValueError for a side below 1.
     """
 
@@ -74,8 +74,8 @@ def with_label_beside(
 ) -> nn.Sequential:
     """Return a body that takes the label beside the image; its first layer is widened in place.
 
-    The weights that meet the label are drawn with the deviation of those that meet the image. A batch normalization
-    before that layer is widened too. `between` works on image and pattern together.
+    The weights of the label are drawn with the deviation of those of the image. A batch normalization before that layer
+    is widened too. `between` is applied to image and pattern together.
     Raises ValueError for a body that begins with neither a linear nor a convolutional layer of one group.
     """
     names = [name for name, module in body.named_modules() if isinstance(module, nn.Linear | nn.Conv2d)]

@@ -18,10 +18,10 @@ from onward.parts.supervision.labels import check_wrong_labels, draw_wrong_label
 class LabelPattern(Supervision):
     """The label is added to every channel of the image as a plane wave, one direction and wavelength per class.
 
-    A convolution reads the label at every position. The idea of a pattern over the whole image is that of Scodellaro et
-    al. 2025 (arXiv 2312.14924); these waves are our own: their vectors cover the half disc of frequencies up to 0.45
-    per pixel evenly (a sunflower spiral). A neutral view carries the mean of all waves. Views are ordered as by
-    `LabelInInput`. Raises ValueError if there are not that many wrong labels, and for images that have no map.
+    A convolution can read the label at every position. Patterns over the whole image: Scodellaro et al. 2025 (arXiv
+    2312.14924). Differs: the waves; their vectors cover the half disc of frequencies up to 0.45 per pixel evenly (a
+    sunflower spiral). A neutral view carries the mean of all waves. Views are ordered as by `LabelInInput`. Raises
+    ValueError if there are not that many wrong labels, and for images that have no map.
     """
 
     signed: ClassVar[bool] = True

@@ -33,9 +33,9 @@ class LabelInLoss(Supervision):
 
 @dataclass(frozen=True)
 class LabeledViews(Supervision):
-    """Every view of an image carries a label: real views first in the batch, then contrastive ones.
+    """Every view of an image carries a label: real views come first in the batch, then contrastive ones.
 
-    Each contrastive view of a training image carries a wrong label of its own, drawn uniformly.
+    Each contrastive view of a training image carries a different wrong label, drawn uniformly.
     Raises ValueError if there are not that many wrong labels.
     """
 
@@ -62,8 +62,8 @@ class LabeledViews(Supervision):
         return (views,), signed_target(labels, self.wrong_labels + 1)
 
     def test_views(self, x: Float[Tensor, "B ..."]) -> Iterator[Stream]:
-        batch = x.shape[0]  # its length would be fixed where a program is exported
-        for label in torch.arange(self.num_classes, device=x.device):  # one at a time: with many classes they are large
+        batch = x.shape[0]  # not len(x), which an exported program would fix
+        for label in torch.arange(self.num_classes, device=x.device):  # one at a time, to save memory
             yield (self.write(x, label.expand(batch)),)
 
 

@@ -1,4 +1,4 @@
-"""Contrastive views made of other images: no label takes part."""
+"""Contrastive views made from other images, without labels."""
 # B batch, N views of all images (real, then contrastive), H W map
 
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ Blurs = Annotated[int, Range(0, 1000)]
 
 @dataclass(frozen=True)
 class HybridImages(Supervision):
-    """A contrastive view is put together from two images through a mask of large regions (Hinton 2022, section 3.2).
+    """A contrastive view combines two images by a mask with large regions (Hinton 2022, section 3.2).
 
-    The mask begins as random bits and is blurred `blurs` times by [1/4, 1/2, 1/4] along both axes; what is above one
-    half shows the image, the rest another one. So short-range statistics are those of images and long-range ones are
-    not. Beyond the edge the nearest pixel counts. The other image is any other of the batch.
+    The mask begins as random bits and is blurred `blurs` times by [1/4, 1/2, 1/4] along both axes, with the edge
+    repeated; pixels above one half are of the image, all others of another one. So short-range statistics are those of
+    images and long-range ones are not. The other image is any other of the batch.
     Raises ValueError for a negative number of blurs, and for images that have no map.
     """
 
@@ -50,9 +50,9 @@ class HybridImages(Supervision):
 class SelfContrast(Supervision):
     """A real view is an image with itself, a contrastive one an image with another (SCFF, Chen et al. 2025).
 
-    The paper puts the two side by side and gives both the same weights; so a layer gets their sum, W x1 + W x2, and
-    here they are averaged first. Each is brought to unit length first, where the paper does so with both together.
-    Averages of two images stay shorter than one. The other image is any other of the batch.
+    The paper concatenates the two and gives both the same weights, so that a layer computes W x1 + W x2; here they are
+    averaged first. Each is brought to unit length before that; the paper normalizes both together. The average of two
+    images stays shorter than 1. The other image is any other of the batch.
     """
 
     signed: ClassVar[bool] = True
@@ -71,7 +71,7 @@ class SelfContrast(Supervision):
 
 
 def another(x: Float[Tensor, "B ..."], generator: torch.Generator) -> Float[Tensor, "B ..."]:
-    """Return another image of the batch for each, all of them by one random shift; a batch of one has no other."""
+    """Return another image of the batch for each, by one random shift; in a batch of one, the image itself."""
     shift = torch.randint(1, max(2, len(x)), (1,), generator=generator, device=x.device)
     return x[(torch.arange(len(x), device=x.device) + shift) % len(x)]
 
