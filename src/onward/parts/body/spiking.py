@@ -55,8 +55,8 @@ class SpikingLayer(nn.Module):
     the input in it, its trace, add up to 1. Before rectification it is linear in the weights, so its gradient is exact:
     the error times the presynaptic trace. The spikes carry no graph: the spiking non-linearity is never differentiated,
     and no surrogate gradient is needed. Inputs are scaled per sample to a trace of root mean square 1, as
-    Forward-Forward does between its layers: the number of spikes of the layer before cannot be read, and neurons neither
-    fall silent nor saturate with depth.
+    Forward-Forward does between its layers: the number of spikes of the layer before cannot be read, and neurons
+    neither fall silent nor saturate with depth.
 
     Raises ValueError for a body with batch norm, for fewer than 1 step, a leak outside [0, 1], or a threshold that is
     not positive.
