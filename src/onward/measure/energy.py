@@ -1,7 +1,7 @@
 """Energy of a training step by counting: multiply-adds by precision and bytes moved, at stated picojoules each.
 
-Picojoules are those that M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC 2014, states
-for a 45 nm process at 0.9 V. They rank methods on one imagined device; they are not what this machine draws.
+Picojoules are those of M. Horowitz, "Computing's energy problem (and what we can do about it)", ISSCC 2014, for a 45 nm
+process at 0.9 V. They rank methods on one hypothetical device; they are not the energy of this machine.
 """
 # B batch, K numbers or labels of a target
 
@@ -25,10 +25,10 @@ PICOJOULES = {
     "bf16": 1.1 + 0.9,  # a product as in fp16, a sum in fp32
     "int8": 0.2 + 0.1,  # a product of 8 bits, a sum of 32
 }
-"""Of a multiply-add: product plus sum."""
+"""Picojoules of a multiply-add: product plus sum."""
 
 PICOJOULES_PER_BYTE = 1300 / 8
-"""Of memory outside the processor: the lower of the 1.3 to 2.6 nJ that Horowitz states for 64 bits of DRAM."""
+"""Picojoules per byte of memory outside the processor: the lower of Horowitz's 1.3 to 2.6 nJ for 64 bits of DRAM."""
 
 _NAMES = {
     torch.float64: "fp64",
@@ -47,8 +47,8 @@ _MOVES_NOTHING = {
 class Operations(NamedTuple):
     """Operations of a function call: multiply-adds of products by precision, and bytes read and written.
 
-    Every operation is taken to read its tensors from memory and to write its results there, each once: nothing stays
-    in a cache. That is an upper bound; fused operations move less.
+    Every operation is assumed to read its inputs from memory and write its results there, each once, without a cache.
+    This is an upper bound; fused operations move less.
     """
 
     macs: dict[str, int]
@@ -61,7 +61,7 @@ class Operations(NamedTuple):
 
     @property
     def memory_joules(self) -> float:
-        """Energy of the bytes, if all of them come from and go to memory outside the processor."""
+        """Energy of moving the bytes, if all of them are in memory outside the processor."""
         return 1e-12 * PICOJOULES_PER_BYTE * self.bytes_moved
 
     @property
@@ -70,7 +70,7 @@ class Operations(NamedTuple):
 
 
 def step_operations(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Operations:
-    """Train one step and count its operations; where spans take turns, the mean over a step of each."""
+    """Train one step and count its operations; if spans take turns, the mean over one step of each turn."""
     turns = range(len(trainer.learner.turns))
     operations = operations_of(lambda: [trainer.step(x, y, step=turn) for turn in turns])
     macs = {name: count // len(turns) for name, count in operations.macs.items()}
@@ -109,6 +109,6 @@ def _tensors(tree: Any) -> list[Tensor]:
 
 
 def _bytes(tensor: Tensor) -> int:
-    """Return the bytes of a tensor's stored values: expanded ones count once."""
+    """Return the bytes of a tensor's stored values; expanded values count once."""
     shape = [size for size, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride]
     return tensor.element_size() * torch.Size(shape).numel() if tensor.numel() else 0

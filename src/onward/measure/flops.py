@@ -1,4 +1,4 @@
-"""Floating point operations of a training step: products of convolutions and linear layers, two for a multiply-add."""
+"""Floating-point operations of a training step: products of convolutions and linear layers, two for a multiply-add."""
 # B batch, K numbers or labels of a target
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from onward.measure.phases import Phases, Shares
 
 
 class Flops(NamedTuple):
-    """Operations of one step. `shares` are those by block and phase; `ideal` is the lower bound of a greedy step."""
+    """Operations of one step; `shares`: by block and phase; `ideal`: the lower bound of a greedy step."""
 
     total: int
     ideal: int
@@ -25,9 +25,9 @@ class Flops(NamedTuple):
 
 
 def step_flops(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Flops:
-    """Train one step and count its operations; where spans take turns, the mean over a step of each.
+    """Train one step and count its operations; if spans take turns, the mean over one step of each turn.
 
-    The ideal is every body's forward pass, once, and as much again for the gradient of its weights: no gradient of any
+    The ideal is one forward pass of every body, and as much again for the gradient of its weights: no gradient of any
     input, no read-out, nothing computed twice. Backpropagation needs about three forward passes, greedy learning two.
     """
     turns = range(len(trainer.learner.turns))

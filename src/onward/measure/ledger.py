@@ -35,7 +35,7 @@ class Held:
 
 @runtime_checkable
 class TakesSteps(Protocol):
-    """Protocol of a trainer: a `LocalTrainer`, or a stand-in for another one."""
+    """Protocol of a trainer: a `LocalTrainer`, or an adapter of another one."""
 
     @property
     def learner(self) -> Any:
@@ -44,16 +44,16 @@ class TakesSteps(Protocol):
 
     @property
     def optimizers(self) -> Any:
-        """What has `state()`, a dict of tensors."""
+        """Objects with a method `state()` that returns a dict of tensors."""
         ...
 
 
 class MemoryMeter:
-    """Counts, inside a `with`, the bytes of all tensor storages that training steps of `trainer` hold.
+    """Counts, inside a `with`, the bytes of all tensor storages that training steps of `trainer` keep alive.
 
-    Sees what every operation returns, also inside a backward pass; a storage counts once, whole, until it is freed.
-    What an operation allocates for itself and frees before it returns is not seen. Equal code gives equal numbers, on
-    every device. `batch` are the tensors that the caller holds during the step. One meter serves one thread.
+    The results of every operation are recorded, also inside a backward pass; a storage counts once, whole, until it is
+    freed. Memory that an operation allocates and frees before it returns is not counted. Equal code gives equal numbers
+    on every device. `batch`: the tensors that the caller holds during the step. A meter is for one thread.
     """
 
     def __init__(self, trainer: TakesSteps, batch: Iterable[Tensor] = ()):

@@ -14,32 +14,32 @@ from onward.core import Label, Learner, LocalBlock, LocalTrainer, Span, TrainerS
 from onward.core.graph import below
 
 READ_OUTS, ONE, TWO, ALL = "read-outs alone", "one layer", "two layers", "all"
-"""The words for a gradient that reaches no layer, one, two, and every layer of the network."""
+"""Texts for a gradient that reaches no layer, one, two, and every layer of the network."""
 
 
 @dataclass(frozen=True)
 class Locality:
-    """How far the gradient of an objective reaches, of all objectives the one that reaches farthest.
+    """How far the gradient of an objective reaches: that of the objective which reaches farthest.
 
-    A layer is a module of a body with a trained `weight` of two or more dimensions. Counted are layers in series: two
-    that add up in one activity are one layer. A linear read-out onto scores (a classifier, a projection to the classes,
-    prototypes, anchors) is no auxiliary network, though it is trained with its layer: one matrix stands between layer
-    and loss. An auxiliary network is more than that: a trained weight in the auxiliary slot, whose values are no scores
-    of classes (the projection of similarity matching, of supervised contrast), or two trained weights in a goodness.
-    Error that is sent to a layer past those above it, as in direct feedback alignment, reaches that layer.
+    A layer is a module of a body with a trained `weight` of two or more dimensions. Layers in series are counted: two
+    whose outputs are added are one layer. A linear read-out of scores (a classifier, a projection to the classes,
+    prototypes, anchors) is no auxiliary network, though it is trained with its layer: a single matrix is between layer
+    and loss. An auxiliary network is more: a trained weight in the auxiliary slot, whose outputs are no scores of
+    classes (the projection of similarity matching or of a supervised contrastive loss), or two trained weights in a
+    goodness. An error that is sent to a layer directly, as in direct feedback alignment, reaches that layer.
     """
 
     layers: int
-    """Layers in series that one objective trains; 0: nothing learns by gradient but read-outs of layers left alone."""
+    """Layers in series that one objective trains; 0: only read-outs of untrained layers learn by gradient."""
     blocks: int
     """Blocks in which these layers are."""
     network: int
     """Layers in series that are trained in the whole network."""
     auxiliary: bool = False
-    """Whether an auxiliary network stands between a layer and its loss."""
+    """Whether an auxiliary network is between a layer and its loss."""
 
     def __str__(self) -> str:
-        """Return it in words: `one layer`, `one layer, auxiliary network`, `two layers`, `all`, ..."""
+        """Return the locality in words: `one layer`, `one layer, auxiliary network`, `two layers`, `all`, ..."""
         if self.layers == self.network > 1:
             return ALL
         return self._span() + (", auxiliary network" if self.auxiliary else "")
@@ -142,13 +142,13 @@ def _leaves(root: Any) -> set[int]:
 
 
 def _in_series(root: Any, weights: Collection[int]) -> int:
-    """Return how many of these weights lie behind each other in the graph, along the longest way through it.
+    """Return the largest number of these weights on one path through the graph.
 
-    A weight may be transposed or cast before it meets an input; these steps take one tensor. Where it meets the input,
-    it comes after all that the input went through.
+    A weight may be transposed or cast before it is applied; such operations take a single tensor. Applied to an input,
+    it comes after all weights on the paths of that input.
     """
     length: dict[Any, int] = {}
-    alone: dict[Any, bool] = {}  # nodes that do no more than carry one of the weights
+    alone: dict[Any, bool] = {}  # nodes that only pass on one of the weights
     for node in below(root):
         if hasattr(node, "variable"):
             length[node], alone[node] = 0, id(node.variable) in weights

@@ -11,9 +11,9 @@ from torch import Tensor
 class SavedBytes:
     """Counts, inside a `with`, the bytes of storage that autograd keeps alive: `alive` now and `peak` so far.
 
-    A storage counts once, whole, however many saved tensors view it; `parameters` never count. Bytes are released as
-    their graph is. Independent of device and allocator, so equal code gives equal numbers; gradients, optimizer state
-    and workspaces are outside. One meter serves one thread.
+    A storage counts once, whole, however many saved tensors view it; `parameters` never count. Bytes are released with
+    their graph. Independent of device and allocator, so equal code gives equal numbers; gradients, optimizer state and
+    workspaces are not counted. A meter is for one thread.
     """
 
     def __init__(self, parameters: Iterable[Tensor] = ()):
@@ -31,7 +31,7 @@ class SavedBytes:
         self._hooks.__exit__(*exception)
 
     def _pack(self, tensor: Tensor) -> "_Saved":
-        # Detached: a saved tensor that held its grad_fn would keep its own graph alive, and the count with it.
+        # Detached: a saved tensor with a grad_fn would keep its own graph alive, and never be released.
         saved = _Saved(tensor.detach())
         storage = tensor.untyped_storage()
         key, size = storage.data_ptr(), storage.nbytes()
@@ -62,13 +62,13 @@ def _unpack(saved: _Saved) -> Tensor:
 def peak_memory(device: torch.device) -> tuple[int, str]:
     """Return the most memory used so far, in bytes, and the name of the meter.
 
-    On CUDA: what the allocator handed out at most since the process began, or since
-    `torch.cuda.reset_peak_memory_stats`. Elsewhere: the largest resident set of the process since it began, which
-    includes libraries and data and cannot be reset. The two must not be compared with each other.
+    On CUDA: the peak of allocated memory since the process began, or since `torch.cuda.reset_peak_memory_stats`.
+    Elsewhere: the largest resident set of the process since it began, which includes libraries and data and cannot be
+    reset. The two must not be compared with each other.
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device), "torch.cuda.max_memory_allocated"
-    import resource  # Unix alone has it
+    import resource  # exists on Unix alone
 
     unit = 1 if sys.platform == "darwin" else 1024  # macOS counts bytes, Linux KiB
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit, "peak resident set (getrusage)"

@@ -1,4 +1,4 @@
-"""A training step by block and phase: splits any counter that only grows, such as time."""
+"""A training step by block and phase: splits any counter that only increases, such as time."""
 
 import time
 from collections.abc import Callable
@@ -21,9 +21,9 @@ Shares = dict[tuple[int | None, str], int | float]
 class Phases:
     """Splits what `read` counts during training steps: seconds with `clock`, operations with a FLOP counter.
 
-    Works by hooks that exist inside the `with` alone: a step without it has no overhead. What was computed again
-    for recomputing belongs to the gradient. A backward pass through several blocks is split where it enters each; with
-    recomputing all of it belongs to the span's last block.
+    Works by hooks that exist inside the `with` alone: a step without it has no overhead. Recomputation counts as
+    gradient. A backward pass through several blocks is split where it enters each block; with recomputing all of it
+    counts for the span's last block.
     """
 
     def __init__(self, trainer: LocalTrainer, read: Callable[[], int | float]):
@@ -62,7 +62,7 @@ class Phases:
                 scores.register_hook(ahead("gradient"))
 
         def handed_on(*_: Any) -> None:
-            if not torch.is_grad_enabled():  # the last thing before the update, or before the next block
+            if not torch.is_grad_enabled():  # the last operation before the update, or before the next block
                 self._mark(index, "optimizer")
 
         self._keep(block.body.register_forward_pre_hook(ahead("forward")))

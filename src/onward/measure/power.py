@@ -1,4 +1,4 @@
-"""Energy by this machine's own meters: NVML for a GPU, codecarbon for the rest, where they are installed."""
+"""Energy by the meters of this machine, if installed: NVML for a GPU, codecarbon for everything else."""
 
 import importlib
 import logging
@@ -36,7 +36,7 @@ def measured_energy(work: Callable[[], object], meter: EnergyMeter, *, idle_watt
 
 
 def idle_power(meter: EnergyMeter, *, seconds: float = 2.0) -> float:
-    """Return the watts of a machine on which this process does nothing."""
+    """Return the watts of the machine while this process is idle."""
     started = time.perf_counter()
     joules = meter.joules_of(lambda: time.sleep(seconds))
     return joules / (time.perf_counter() - started)
@@ -48,7 +48,7 @@ def energy_meter(device: torch.device) -> EnergyMeter | None:
     for kind in (*kinds, CodecarbonMeter):
         try:
             return kind()
-        except Exception:  # noqa: BLE001 (not installed, no permission, no sensor: whatever it is, there is no meter)
+        except Exception:  # noqa: BLE001 (not installed, no permission, no sensor: there is no meter)
             continue
     return None
 
@@ -77,12 +77,12 @@ class NvmlMeter:
 
 
 class CodecarbonMeter:
-    """codecarbon's estimate for the whole machine: counters where it can read them, else the chips' nominal power."""
+    """codecarbon's estimate for the whole machine: counters that it can read, else the nominal power of the chips."""
 
     def __init__(self):
         self.name = "codecarbon, the whole machine"
         kind = importlib.import_module("codecarbon").OfflineEmissionsTracker
-        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it speaks before it has read log_level
+        logging.getLogger("codecarbon").setLevel(logging.CRITICAL)  # it logs before it has read log_level
         self._tracker: Any = kind(country_iso_code="USA", save_to_file=False, log_level="critical")
 
     def joules_of(self, work: Callable[[], object]) -> float:

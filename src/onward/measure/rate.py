@@ -1,4 +1,4 @@
-"""The machine's rate of floating point operations in large products."""
+"""The machine's rate of floating-point operations in large products."""
 # N rows and columns of a product
 
 import time
@@ -13,7 +13,7 @@ from onward.measure.phases import clock
 
 
 class PeakRate(NamedTuple):
-    """Floating point operations per second: of a square matrix product, and of a 3x3 convolution with its gradient."""
+    """Floating-point operations per second: of a square matrix product, and of a 3x3 convolution with its gradient."""
 
     matmul: float
     convolution: float
@@ -26,7 +26,7 @@ class PeakRate(NamedTuple):
 def peak_rate(
     device: torch.device, arithmetic: Callable[[torch.device], AbstractContextManager], *, seconds: float = 1.0
 ) -> PeakRate:
-    """Measure the best rate that large products reach, in the precision of `arithmetic`, for about `seconds` each."""
+    """Measure the best rate of large products in the precision of `arithmetic`, for about `seconds` each."""
     size = 8192 if device.type == "cuda" else 1536
     a, b = torch.rand(2, size, size, device=device).unbind()
     channels, images = (256, 256) if device.type == "cuda" else (128, 16)

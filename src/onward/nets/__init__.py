@@ -1,4 +1,4 @@
-"""Networks: bodies, and how skip connections travel. Losses belong to the algorithms."""
+"""Networks: bodies and skip connections. Losses belong to the algorithms."""
 
 from onward import registry
 from onward.nets.airbench import Airbench

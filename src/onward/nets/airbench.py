@@ -1,4 +1,4 @@
-"""The network of the airbench speed runs: small, made to learn 32x32 images in a few epochs."""
+"""The network of the airbench speed runs: small, designed to learn 32x32 images in a few epochs."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -17,11 +17,11 @@ _GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halv
 class Airbench(Architecture):
     """Six 3x3 convolutions behind whitened 2x2 patches: 1, 1, 4, 4, 4, 4 times `width` channels (Jordan 2024).
 
-    Each with batch normalization and GELU; every other one shrinks its map by a maximum before it is normalized, so
-    that what is kept is small. 2.0 M parameters at width 64 for color images, which arrive as 24 channels.
+    Each with batch normalization and GELU; every other one halves its map by max pooling before normalization, which
+    saves memory. 2.0 M parameters at width 64 for color images, which enter as 24 channels.
 
-    Differs from the source: no bias, which batch normalization has; usual initial weights; maps of one pixel are not
-    halved; the classifier is the algorithm's. Raises ValueError for images smaller than a patch.
+    Differs from the source: no bias beside that of batch normalization; torch's initial weights; maps of one pixel are
+    not halved; the classifier is the algorithm's. Raises ValueError for images smaller than a patch.
     """
 
     activities: ClassVar[Layout] = "map"

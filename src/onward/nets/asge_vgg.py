@@ -17,7 +17,7 @@ class VGG8(Architecture):
     """Seven convolutions of 1, 2, 2, 4, 4, 4, 4 times `width` channels; the eighth layer is the classifier (ASGE).
 
     9.148 M parameters at width 128 for color images. Maps are halved behind layers 1, 3, 4 and 5, counted from 0.
-    Raises ValueError for a width below 1 or a bad dropout.
+    Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"
@@ -39,7 +39,7 @@ class VGG11(Architecture):
     """Ten convolutions of 1, 2, 2 and then 4 times `width` channels; the eleventh layer is the classifier (ASGE).
 
     16.228 M parameters at width 128 for color images. Maps are halved behind layers 1, 3, 5 and 7, counted from 0.
-    Raises ValueError for a width below 1 or a bad dropout.
+    Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"

@@ -14,7 +14,7 @@ from onward.nets.pool import MaxPool
 
 @dataclass(frozen=True)
 class CaFoCNN(Architecture):
-    """Three 3x3 convolutions of 1, 4 and 16 times `width` channels: a 2x2 max pool, ReLU and batch norm behind each.
+    """Three 3x3 convolutions of 1, 4 and 16 times `width` channels, each with a 2x2 max pool, ReLU and batch norm.
 
     0.630 M parameters at width 32 for color images (CaFo, released code). Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.

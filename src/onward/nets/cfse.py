@@ -1,4 +1,4 @@
-"""CwComp's networks: convolutions of all channels, in turn with convolutions inside class groups."""
+"""CwComp's networks: convolutions over all channels alternate with convolutions inside class groups."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from onward.nets.pool import MaxPool
 class CFSE(Architecture):
     """Four 3x3 convolutions of 1, 4, 12 and 24 times `width` channels per class; every second one is grouped by class.
 
-    Convolution, a 2x2 max pool behind every second one, ReLU, batch norm: goodness reads what is normalized (CwComp,
+    Convolution, a 2x2 max pool after every second one, ReLU, batch norm: goodness reads normalized activities (CwComp,
     released code). Widths are 20, 80, 240, 480 for ten classes. Maps of odd sides are padded by the pool.
     Raises ValueError for a width below 1.
     """
@@ -26,7 +26,7 @@ class CFSE(Architecture):
     width: Size = 2
     """Channels per class of the first layer."""
     grouped: bool = True
-    """Whether every second convolution keeps to its class group (CFSE); else all are of all channels (FFCNN)."""
+    """Whether every second convolution stays inside class groups (CFSE); else all read all channels (FFCNN)."""
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [num_classes * self.width * factor for factor in (1, 4, 12, 24)]
@@ -35,7 +35,7 @@ class CFSE(Architecture):
 
 @dataclass(frozen=True)
 class CFSE6(Architecture):
-    """Six such convolutions for many classes: the first four are grouped by superclass, the last two by class.
+    """Six convolutions as in `CFSE`, for many classes: the first four are grouped by superclass, the last two by class.
 
     3, 6, 12 and 20 times `width` channels per superclass, then 8 and 16 times `width` per class: 60, 120, 240, 400,
     800, 1600 for the 100 classes and 20 superclasses of CIFAR-100. Raises ValueError for a width or superclasses

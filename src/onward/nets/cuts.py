@@ -25,21 +25,21 @@ class Cut(NamedTuple):
     name: str
     """The module's name, as in `named_modules`."""
     shape: tuple[int, ...]
-    """Of its activity, for the example."""
+    """Shape of its activity for the example."""
     layout: Layout
     weights: int
-    """Values of the weights between the cut before and this one."""
+    """Number of values in the weights between the previous cut and this one."""
     matrices: int
-    """Weights of two or more dimensions among them, tables of embeddings not counted."""
+    """Number of weights of two or more dimensions among them, without tables of embeddings."""
 
 
 def cuts(model: nn.Module, example: Any, blocks: int | None = None, *, feed: Feed = feed_module) -> list[Cut]:
     """Return the places where a module may be cut, in the order of its forward pass.
 
-    They are read off the autograd graph of one pass over `example`: nodes on every path from input to output that are
+    They are found in the autograd graph of one pass over `example`: nodes on every path from input to output that are
     the output of a module called once, with a weight matrix between every two; a table of embeddings does not count.
-    `blocks`: the `blocks - 1` places that share out the weights most evenly. Raises ValueError where there are not that
-    many, or none is found.
+    `blocks`: return the `blocks - 1` places that divide the weights most evenly. Raises ValueError if there are not
+    that many, or none at all.
     """
     spots, tail, _ = _spots(watch(model, example, feed, all_trained=True), type(model).__name__)
     if blocks is None:
@@ -53,10 +53,10 @@ def cuts(model: nn.Module, example: Any, blocks: int | None = None, *, feed: Fee
 
 
 def default_cuts(model: nn.Module, example: Any, *, feed: Feed = feed_module) -> list[Cut]:
-    """Return the cuts that are made by default: whole layers of a network, at most 15.
+    """Return the default cuts: between whole layers of a network, at most 15.
 
-    Of layers of one kind in a row, only their ends count, not what is cut inside them. Where most blocks have three
-    weight matrices or more, one with a single matrix joins the block behind it: a stem, a patch embedding. A single
+    In a sequence of layers of one kind, cuts are at their ends alone, not inside them. If most blocks have three weight
+    matrices or more, a block with a single matrix, such as a stem or a patch embedding, joins the next one. A single
     matrix at the end, the output head, joins the last block.
     """
     seen = watch(model, example, feed, all_trained=True)
@@ -71,7 +71,7 @@ def default_cuts(model: nn.Module, example: Any, *, feed: Feed = feed_module) ->
 
 
 def balanced(spots: Sequence[Cut], tail: int, blocks: int) -> list[Cut]:
-    """Return `blocks - 1` of the spots such that the squares of the blocks' weights have the least sum."""
+    """Return the `blocks - 1` spots with the least sum of squares of the blocks' numbers of weights."""
     sums = [0]
     for weights in [*(spot.weights for spot in spots), tail]:
         sums.append(sums[-1] + weights)
@@ -99,9 +99,9 @@ def balanced(spots: Sequence[Cut], tail: int, blocks: int) -> list[Cut]:
 
 
 def _outermost(spots: list[Cut], ends: dict[Any, str], calls: list[Call]) -> Iterator[Cut]:
-    """Yield the spots that are not inside a layer: a module that ends at a later spot, beside others of its kind.
+    """Yield the spots that are not inside a layer: a module that ends at a later spot and has siblings of its type.
 
-    A module that holds layers itself, a stage, does not count.
+    A module that contains layers itself, a stage, is none.
     """
     node_of = {call.name: call.nodes[0] for call in calls if call.nodes}
     kinds: dict[tuple[str, type], list[str]] = {}
@@ -133,7 +133,7 @@ def _joined(spots: list[Cut]) -> Iterator[Cut]:
 
 
 def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
-    """Return all spots, what is left behind the last one, and by node the spot that stands for it."""
+    """Return all spots, the rest after the last one, and by node the name of its spot."""
     waists = _waists(seen.output.grad_fn, seen.sources)
     if not waists:
         if seen.output.grad_fn is None and seen.others:
@@ -150,7 +150,7 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
     ends: dict[Any, str] = {}
     known: set[Any] = set()
     tables = {id(p) for call in seen.calls if isinstance(call.module, nn.Embedding) for p in call.module.parameters()}
-    weights = matrices = 0  # a table that is looked up is no matrix, nor is a token that is learned
+    weights = matrices = 0  # neither an embedding table nor a learned token counts as a matrix
     for node in waists:
         leaves = [leaf.variable for leaf in _new_leaves(node, known)]
         weights += sum(p.numel() for p in leaves if isinstance(p, nn.Parameter))
@@ -162,7 +162,7 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
         spot = _spot(named.get(node), seen, weights, matrices)
         if spot is None:
             continue
-        if matrices == 0 and spots:  # nothing was learned since the last one: the later place stands for both
+        if matrices == 0 and spots:  # no matrix since the last spot: the later one replaces it
             if _flattens(spots[-1], spot) or _inside(spots[-1], spot):
                 spot = spots[-1]
             spot = spot._replace(weights=spots[-1].weights + weights, matrices=spots[-1].matrices)
@@ -177,14 +177,14 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
 
 
 def _inside(before: Cut, after: Cut) -> bool:
-    """Whether a later place is deeper in the model: what a layer begins with stands for no layer before it."""
+    """Whether a later place is deeper in the model: the beginning of a layer cannot replace the layer before it."""
     return after.name.count(".") > before.name.count(".")
 
 
 def _flattens(before: Cut, after: Cut) -> bool:
-    """Whether a later place has the same values as an earlier one, without their places.
+    """Whether a later place has the values of an earlier one, flattened.
 
-    What is read of a map is small, of a long vector it is not.
+    A read-out of a map is small, that of a long vector is not.
     """
     return after.layout == "vector" != before.layout and math.prod(after.shape) == math.prod(before.shape)
 
@@ -211,9 +211,9 @@ def _spot(index: int | None, seen: Pass, weights: int, matrices: int) -> Cut | N
 
 
 def _names(calls: list[Call], order: dict[Any, int]) -> dict[Any, int]:
-    """Return, by node, the call to name it after: the outermost module, the last of equals, called once, watched.
+    """Return, by node, the call that names it: of the outermost module called once and watched; the last if several.
 
-    A module that also gives what was computed later, such as a pooled output, does not end there.
+    A module that also returns something computed later, such as a pooled output, does not end there.
     """
     times: dict[str, int] = {}
     for call in calls:
@@ -231,13 +231,13 @@ def _names(calls: list[Call], order: dict[Any, int]) -> dict[Any, int]:
 
 
 def _waists(root: Any, sources: frozenset[Any]) -> list[Any]:
-    """Return the nodes that lie on every path from the root to a source, the source's end first.
+    """Return the nodes on every path from the root to a source, beginning at the source.
 
-    A node does so if the paths through it are as many as there are paths.
+    A node is on every path if as many paths pass through it as there are.
     """
     order = list(below(root))
     ways: dict[Any, int] = {}
-    for node in order:  # each after those that it was computed from
+    for node in order:  # each after the nodes that it was computed from
         inputs = [before for before, _ in node.next_functions if before is not None]
         ways[node] = 1 if node in sources else sum(ways[before] for before in inputs)
     if not order or not ways[root]:
@@ -253,7 +253,7 @@ def _waists(root: Any, sources: frozenset[Any]) -> list[Any]:
 
 
 def _new_leaves(root: Any, known: set[Any]) -> list[Any]:
-    """Return the leaves behind a node that are not known yet; all its nodes are known afterwards."""
+    """Return the leaves behind a node that are not in `known`; adds all nodes behind it to `known`."""
     nodes = [node for node in below(root, known)]
     known.update(nodes)
     return [node for node in nodes if hasattr(node, "variable")]

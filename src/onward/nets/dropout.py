@@ -12,7 +12,7 @@ class Dropout(nn.Module):
     """Sets units to zero with probability `p` while training, and scales the others by 1 / (1 - p).
 
     On a CPU torch draws a number for every unit, on one thread, which can cost as much as the convolutions. Here every
-    64-bit draw serves four units, so that p is met to within 1 / 65536. Elsewhere it is torch's own.
+    64-bit draw is used for four units, so that p is exact to 1 / 65536. On other devices it is torch's own.
     """
 
     def __init__(self, p: float):

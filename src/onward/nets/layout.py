@@ -42,9 +42,9 @@ def check_layout(layout: str, shape: tuple[int, ...], what: str) -> Layout:
 def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str) -> Layout:
     """Return the layout of an activity from its shape and from the calls up to it, the last one last.
 
-    The features' axis is the one that the last module with weights made as long as it is: a convolution makes axis 1,
-    a linear layer the last one. Where that does not decide, as with channels = height = width, it is followed through
-    the autograd graph. Raises ValueError where the batch is not the first axis, no layout fits, or several do.
+    The axis of the features is that of the last module with weights: axis 1 of a convolution, the last axis of a linear
+    layer. Where that does not decide, as with channels = height = width, the axis is followed through the autograd
+    graph. Raises ValueError if the batch is not the first axis, no layout fits, or several do.
     """
     if len(shape) == 3 and shape[0] != rows and shape[1] == rows:
         return "time_first"
@@ -90,28 +90,29 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
             if shape[1] != shape[-1]:
                 return size == shape[-1]
             if not isinstance(call.module, nn.modules.batchnorm._NormBase):
-                return last  # both axes are as long: what kind of layer it is decides, but batch norm follows either
+                return last  # both axes are equally long: the kind of layer decides; batch norm follows either
         elif _joined(call.activity.shape, shape, len(shape) - 1 if last else 1):
             return last
     axis = _followed(shape, calls)
     if axis is None and shape[1] == shape[-1] and len(shape) == 4:
         return None
-    return len(shape) == 3 if axis is None else axis  # by no layer: most models of sequences hand on [B, T, D]
+    return len(shape) == 3 if axis is None else axis  # no layer decides: most sequence models return [B, T, D]
 
 
 def _followed(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
-    """Return what the autograd graph tells; None where it tells nothing, or names an axis between the two."""
+    """Return the same by the autograd graph; None if it does not decide, or for an axis between the two."""
     axis = feature_axis(calls[-1].nodes[0], len(shape)) if calls and calls[-1].nodes else None
     return axis == len(shape) - 1 if axis in (1, len(shape) - 1) else None
 
 
 def _joined(made: tuple[int, ...], shape: tuple[int, ...], features: int) -> bool:
-    """Whether an activity differs in the features' axis alone from what a layer gives: it was joined with others."""
+    """Whether an activity differs from a layer's output in the axis of features alone: it was concatenated."""
     return len(made) == len(shape) and [a for a in range(len(shape)) if made[a] != shape[a]] == [features]
 
 
 def _made(module: nn.Module) -> tuple[int, bool] | None:
-    """Return the number of a module's output features, and whether they are on the last axis; None if it keeps them."""
+    """Return a module's number of output features, and whether they are on the last axis; None if it keeps those of
+    its input."""
     if isinstance(module, nn.Linear):
         return module.out_features, True
     if isinstance(module, nn.RNNBase):

@@ -1,4 +1,4 @@
-"""Locally connected networks: every unit reads a patch of the layer below with weights of its own."""
+"""Locally connected networks: every unit reads a patch of the layer below, without shared weights."""
 # B batch, D features: channels x places, H W map
 
 from collections.abc import Sequence
@@ -21,8 +21,8 @@ Field = Annotated[int, Range(1, 1024)]
 class LocallyConnected(nn.Module):
     """A convolution with different weights at each position; its output is features, not maps.
 
-    Features are ordered channel by channel. A field larger than its input is cut to the input; `pad` puts zeros
-    around, so that fields at the edge read fewer values, and with stride 1 and an odd field the map keeps its size.
+    Features are ordered channel by channel. A field larger than its input is cropped to the input; `pad` adds zeros
+    around it, so that fields at the edge read fewer values, and with stride 1 and an odd field the map keeps its size.
     """
 
     def __init__(self, shape: Shape, outputs: int, *, field: int, stride: int = 1, pad: bool = False):
@@ -52,8 +52,8 @@ class LocallyConnected(nn.Module):
 class LocalFields(Architecture):
     """Three locally connected layers whose grids shrink, each of about 2000 units (Hinton 2022, section 3.2).
 
-    On 28x28 images: 4x4 places of `width` channels that see 10x10 pixels, 3x3 places of 1.72 and 2x2 places of 4 times
-    as many channels that see 2x2 places below. 3.027 M parameters at width 128 for gray images.
+    On 28x28 images: 4x4 places of `width` channels with fields of 10x10 pixels, then 3x3 places of 1.72 and 2x2 places
+    of 4 times as many channels, with fields of 2x2 places. 3.027 M parameters at width 128 for gray images.
     Raises ValueError for a size below 1.
     """
 
@@ -75,9 +75,9 @@ class LocalFields(Architecture):
 
 @dataclass(frozen=True)
 class TopographicMaps(Architecture):
-    """Locally connected layers of `width` units at every pixel that see 11x11 pixels each (Hinton 2022, CIFAR-10).
+    """Locally connected layers of `width` units at every pixel, with fields of 11x11 pixels (Hinton 2022, CIFAR-10).
 
-    3072 units a layer, as many as a color image has values; at the edge a unit sees less. 2.236 M parameters at depth
+    3072 units a layer, as many as a color image has values; fields at the edge are smaller. 2.236 M parameters at depth
     2 for color images of 32x32. Raises ValueError for a size below 1 or an even field.
     """
 

@@ -1,4 +1,4 @@
-"""Layouts of what the bodies of a network give: declared, or measured by a pass of shapes alone."""
+"""Layouts of the activities of a network's bodies: declared, or measured by a pass without data."""
 # B batch, D features
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +18,7 @@ _BY_AXES: dict[int, Layout] = {1: "vector", 2: "windows", 3: "map"}
 
 
 def with_layouts(build: Callable[..., Any]) -> Callable[..., Any]:
-    """Let a method that builds a net give each body its layout: that which is declared, or a measured one."""
+    """Decorate a method that builds a net: each body gets its layout, the declared one or a measured one."""
 
     @wraps(build)
     def built(self: Any, shape: tuple[int, ...], num_classes: int) -> Any:
@@ -33,11 +33,11 @@ def with_layouts(build: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def measure(net: Any, shape: tuple[int, ...], *, tokens: bool = False, name: str = "the network") -> None:
-    """Give each body of a net the `activity_layout` and `activity_shape` (D, ...) of what it gives, unless it has one.
+    """Set `activity_layout` and `activity_shape` (D, ...) of each body of a net, unless it has a layout.
 
     `shape` is that of one input; `tokens`: it may be of whole numbers. Nothing is computed and no random number drawn.
-    A body that cannot be run without numbers stays unmeasured, and so do those behind it.
-    Raises ValueError for an activity whose features, as many as its width says, are not on the first axis.
+    A body that cannot run on shapes alone stays unmeasured, and so do those after it.
+    Raises ValueError for an activity whose features, `width` of them, are not on the first axis.
     """
     if all(hasattr(body, "activity_layout") for body in net.bodies):
         return
@@ -63,7 +63,7 @@ def _check_features_first(shape: tuple[int, ...], width: int, what: str) -> None
 
 
 def _shapes(net: Any, shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[int, ...]]:
-    """Return the shape of each activity, as far as a pass of shapes alone gets."""
+    """Return the shape of each activity, up to the first body that cannot run on shapes alone."""
     shapes: list[tuple[int, ...]] = []
     with torch.no_grad(), torch.device("meta"), _evaluating([*net.bodies, *net.joins, *net.pools]):
         stream: tuple[Tensor, ...] = (torch.empty(_ROWS, *shape, dtype=dtype),)
@@ -73,13 +73,13 @@ def _shapes(net: Any, shape: tuple[int, ...], dtype: torch.dtype) -> list[tuple[
                 activity = _run(body, x, *(skips if reads_stream(body) else ()))
                 shapes.append(tuple(activity.shape[1:]))
                 stream = _run(join, _run(pool, activity), *skips)
-        except Exception:  # noqa: BLE001 (whatever a network raises: it does so again where it is trained)
+        except Exception:  # noqa: BLE001 (whatever a network raises, it will raise in training too)
             pass
     return shapes
 
 
 def _run(module: nn.Module, *inputs: Tensor) -> Any:
-    """Call a module on shapes, with those of its weights."""
+    """Call a module on shapes alone, those of its weights included."""
     tensors = [*module.named_parameters(), *module.named_buffers()]
     return functional_call(module, {name: torch.empty_like(t, device="meta") for name, t in tensors}, inputs)
 

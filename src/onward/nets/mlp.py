@@ -32,7 +32,7 @@ class MLP(Architecture):
 
 @dataclass(frozen=True)
 class Dense(Architecture):
-    """Linear layers with ReLU on the flattened input, each of a size of its own. Raises ValueError for none at all."""
+    """Linear layers with ReLU on the flattened input, of individual sizes. Raises ValueError without any layer."""
 
     activities: ClassVar[Layout] = "vector"
 

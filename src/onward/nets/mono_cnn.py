@@ -1,4 +1,4 @@
-"""Mono-Forward's convolutional network, as far as its description goes."""
+"""Mono-Forward's convolutional network, a reconstruction."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -14,8 +14,8 @@ class MonoCNN(Architecture):
     """Four 3x3 convolutions of 1, 2, 4 and 8 times `width` channels with ReLU; maps are halved after each.
 
     1.551 M parameters at width 64 for color images. Notes on Mono-Forward name the four widths alone: kernels, max
-    pools and the bias are ours. Pools stand between goodness and handoff. Dropout opens every body but the first.
-    Raises ValueError for a width below 1 or a bad dropout.
+    pools and bias are inferred. Pools come between goodness and handoff. Every body but the first begins with dropout.
+    Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"

@@ -19,13 +19,13 @@ Depth = Annotated[int, Range(1, 10_000)]
 """Number of layers."""
 
 Shape = tuple[int, ...]
-"""Of images channels, height, width; of a table its columns; of windows channels and time steps."""
+"""Channels, height, width of images; columns of a table; channels and time steps of windows."""
 
 
 class Net(NamedTuple):
     """Bodies in order, with the join, the width and the pool of each activity.
 
-    A pool stands between goodness and handoff: goodness reads the whole map, the next block gets the small one.
+    A pool comes between goodness and handoff: goodness reads the full map, the next block gets the pooled one.
     """
 
     bodies: Sequence[nn.Module]
@@ -42,7 +42,7 @@ def plain(bodies: Sequence[nn.Module], widths: Sequence[int]) -> Net:
 class Architecture(ABC):
     """A frozen dataclass: its fields are sizes; called with the shape of its input, it builds the net.
 
-    Each body has an `activity_layout` then: features are on the first axis behind the batch.
+    Each body then has an `activity_layout`, with features on the first axis after the batch.
     Fields are checked against their types and ranges. Raises ValueError for one outside them.
     """
 
@@ -52,8 +52,8 @@ class Architecture(ABC):
     """The kinds of inputs that it takes: images, table, windows, tokens or array."""
 
     activities: ClassVar[Layout | None] = None
-    """Layout of what its bodies give, but for a body with an `activity_layout` of its own; None: it is measured, by a
-    pass of shapes alone, which takes a second where torch knows shapes by Python."""
+    """Layout of the activities of bodies that have no `activity_layout`; None: it is measured by a pass without data,
+    which takes up to a second."""
 
     whiten: ClassVar[int] = 0
     """Side of the patches that are whitened for the network; 0: images enter unwhitened."""
@@ -72,7 +72,7 @@ class Architecture(ABC):
 
 
 class Carry(nn.Module):
-    """Passes on the new activity; skip connections travel on untouched."""
+    """Passes on the new activity, and skip connections unchanged."""
 
     def forward(self, x: Float[Tensor, "B ..."], *skips: Tensor) -> Stream:
         return (x, *skips)
@@ -92,7 +92,7 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
 def dropped_conv(inputs: int, outputs: int, *, dropout: float) -> nn.Sequential:
     """Return dropout, a 3x3 convolution with bias, and ReLU; weights are Kaiming normal, fan in.
 
-    ASGE's released code drops before it normalizes, at the end of the layer below. Here dropout opens the layer,
+    ASGE's released code has dropout before normalization, at the end of the layer below. Here it begins the layer,
     because only bodies draw random numbers; the difference is one scale per sample.
     """
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)

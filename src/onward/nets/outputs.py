@@ -1,4 +1,4 @@
-"""Outputs of modules, in the forms that they come in: their main tensor, the tensors in them, and one exchanged."""
+"""Outputs of modules in any form: their main tensor, all tensors in them, and the replacement of one."""
 # B batch, D features, N steps of all sequences, T tokens
 
 import copy
@@ -14,7 +14,7 @@ _NAMES = ("logits", "last_hidden_state")
 
 
 class Activity(NamedTuple):
-    """What is read of an output: a tensor, and where it came as packed sequences, which of its tokens are there."""
+    """The part of an output that is read: a tensor and, for packed sequences, the mask of its valid tokens."""
 
     tensor: Tensor
     mask: Tensor | None = None
@@ -39,7 +39,7 @@ def tensors_in(tree: Any) -> list[Tensor]:
 
 
 def lengths_in(tree: Any) -> list[int]:
-    """Return how many rows each tensor of a batch has; packed sequences count as one each."""
+    """Return the number of rows of each tensor of a batch; packed sequences count as one tensor each."""
     if isinstance(tree, PackedSequence):
         return [int(tree.batch_sizes[0])]
     if isinstance(tree, Tensor):
@@ -48,7 +48,7 @@ def lengths_in(tree: Any) -> list[int]:
 
 
 def read(output: Any) -> Activity | None:
-    """Return what is read of an output: its main tensor, packed sequences [N, D] as tokens [B, T, D]."""
+    """Return the part of an output that is read: its main tensor, packed sequences [N, D] as tokens [B, T, D]."""
     leading = leading_tensor(output)
     if leading is None:
         return None
@@ -60,7 +60,7 @@ def read(output: Any) -> Activity | None:
 
 
 def mapped(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
-    """Return nested tuples, lists, dicts and dataclasses with every tensor changed; of others, what holds a tensor."""
+    """Return nested tuples, lists, dicts and dataclasses with every tensor changed; other objects: their attributes."""
     if isinstance(tree, Tensor):
         return change(tree)
     if isinstance(tree, PackedSequence):
@@ -73,7 +73,7 @@ def mapped(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
     if not isinstance(tree, Mapping) and not tensors_in(tree) and leading_tensor(tree) is None:
         return tree
     changed: Any = copy.copy(tree)
-    if isinstance(tree, Mapping):  # those of transformers hold their entries as attributes too, and keep both alike
+    if isinstance(tree, Mapping):  # those of transformers have their entries as attributes too, and keep both equal
         for key, part in tree.items():
             changed[key] = mapped(change, part)
         return changed
@@ -84,7 +84,7 @@ def mapped(change: Callable[[Tensor], Tensor], tree: Any) -> Any:
 
 
 def exchanged(output: Any, new: Tensor) -> Any:
-    """Return an output with another main tensor."""
+    """Return an output with its main tensor replaced."""
     leading = leading_tensor(output)
     return mapped(lambda tensor: new if tensor is leading else tensor, output)
 

@@ -13,7 +13,7 @@ class Plain17(Architecture):
     """ResNet17 without its skip connections: the first layer of a later stage widens and has stride 2.
 
     26.823 M parameters at width 100 for color images (DeeperForward, released code).
-    Raises ValueError for a width below 1 or a bad dropout.
+    Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"
@@ -25,7 +25,7 @@ class Plain17(Architecture):
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         widths = [self.width, *(self.width * 2**stage for stage in range(4) for _ in range(4))]
-        starts = {5, 9, 13}  # the layers that open a stage
+        starts = {5, 9, 13}  # the first layers of stages
         bodies = [
             conv_body(inputs, outputs, stride=2 if k in starts else 1, dropout=self.dropout)
             for k, (inputs, outputs) in enumerate(zip([shape[0], *widths], widths, strict=False))

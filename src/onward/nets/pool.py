@@ -15,7 +15,7 @@ Pooling = Literal["average", "rms", "max"]
 
 
 def halve(pooling: Pooling) -> nn.Module:
-    """Return the pool of 2x2 windows; a window at the edge of an odd map counts its real pixels alone.
+    """Return the pool of 2x2 windows; a window at the edge of an odd map has its real pixels alone.
 
     Raises ValueError for an unknown one.
     """
@@ -27,10 +27,10 @@ def halve(pooling: Pooling) -> nn.Module:
 
 
 class MaxPool(nn.MaxPool2d):
-    """The maximum of each window, with torch's values and gradients, bit for bit, and a lean graph.
+    """The maximum of each window, with torch's values and gradients, bit for bit, and less saved memory.
 
-    It keeps one byte per window: torch's keeps eight, and the whole map, whose shape alone its gradient needs. Pieces
-    of a few images bound what exists while it computes. Windows do not overlap, and no map is padded.
+    It saves one byte per window: torch's saves eight, and the whole map, of which the gradient needs the shape alone.
+    Pieces of a few images limit the memory of the computation. Windows do not overlap, and no map is padded.
     """
 
     def __init__(self, window: int | tuple[int, int], *, ceil_mode: bool = False):
@@ -44,12 +44,12 @@ class MaxPool(nn.MaxPool2d):
         return _MaxPool.apply(input, [rows, columns], self.ceil_mode)
 
 
-_SMALL = 2**14  # numbers up to which starting operations is what takes time
+_SMALL = 2**14  # up to so many numbers, the overhead of each operation dominates
 _BYTE = 256
 
 
 class _MaxPool(torch.autograd.Function):
-    """Of the place of each maximum, a number within its map, the lowest byte is kept: windows span less than 256."""
+    """Saves the lowest byte of the place of each maximum, its number in the map: windows span less than 256."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: list[int], ceil: bool) -> Tensor:
@@ -103,9 +103,9 @@ def _first_bytes(
 
 
 class RMSPool(nn.Module):
-    """The root mean square of each 2x2 window, so that the mean square of the map survives (ASGE, text).
+    """The root mean square of each 2x2 window, which preserves the mean square of the map (ASGE, text).
 
-    A window at the edge of an odd map counts its real pixels alone. The gradient of a silent window is zero.
+    A window at the edge of an odd map has its real pixels alone. The gradient of a window of zeros is zero.
     """
 
     def forward(self, x: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D H2 W2"]:
@@ -113,7 +113,7 @@ class RMSPool(nn.Module):
 
 
 class _RMSPool(torch.autograd.Function):
-    """d u / d x = x / (n u) for n pixels with root mean square u, and 0 at u = 0, where autograd has no number."""
+    """d u / d x = x / (n u) for n pixels with root mean square u, and 0 at u = 0, where autograd gives NaN."""
 
     @staticmethod
     def forward(ctx, x: Tensor) -> Tensor:
@@ -124,6 +124,6 @@ class _RMSPool(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> Tensor:
         x, pooled = ctx.saved_tensors
-        smallest = torch.finfo(x.dtype).tiny ** 0.5  # below it squares vanish, and the window counts as silent
+        smallest = torch.finfo(x.dtype).tiny ** 0.5  # below it squares underflow, and the window counts as zero
         share = gradient / pooled.clamp_min(smallest)
         return torch.ops.aten.avg_pool2d_backward(share, x, [2, 2], [2, 2], [0, 0], True, False, None).mul_(x)

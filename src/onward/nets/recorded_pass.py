@@ -23,11 +23,11 @@ class Call(NamedTuple):
     name: str
     module: nn.Module
     activity: Tensor
-    """What is read of its output."""
+    """The part of its output that is read."""
     nodes: tuple[Any, ...]
     """The graph's nodes of all output tensors, the main one's first."""
     watched: bool
-    """Whether gradients are on, and nothing else (gradient checkpointing) keeps watch over saved tensors."""
+    """Whether gradients are on, without other hooks on saved tensors (gradient checkpointing)."""
 
 
 class Pass(NamedTuple):
@@ -55,8 +55,8 @@ def feed_module(model: nn.Module, inputs: Any) -> Any:
 def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
     """Return the number of rows of a batch: the length of its first tensor.
 
-    Of inputs of several lengths, such as the words and the offsets of an embedding bag, it is decided by the output.
-    Raises ValueError where there is no tensor.
+    If inputs have several lengths, such as the words and the offsets of an embedding bag, the output decides.
+    Raises ValueError if there is no tensor.
     """
     lengths = lengths_in(inputs)
     if not lengths:
@@ -70,11 +70,11 @@ def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
 def watch(
     model: nn.Module, inputs: Any, feed: Feed = feed_module, *, all_trained: bool = False, own_modes: bool = False
 ) -> Pass:
-    """Run a module once and record its calls: in evaluation mode, or with `own_modes` as it stands.
+    """Run a module once and record its calls: in evaluation mode, or with `own_modes` in its current modes.
 
     Random state, modes, gradients and buffers, such as running statistics, are unchanged. `all_trained` also follows
-    weights that are frozen, and finds out where the batch enters. Raises ValueError for inputs that the module cannot
-    be called with, and for a module without a float output.
+    frozen weights, and records where the batch enters. Raises ValueError for inputs that the module cannot be called
+    with, and for a module without a float output.
     """
     make_trainable(model)
     with ExitStack() as stack:
@@ -143,19 +143,19 @@ def _called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
 
 
 def hookable(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """Return the modules, by name, whose calls can be watched: scripted ones hide theirs."""
+    """Return the modules, by name, whose calls can be watched; those inside scripted modules cannot."""
     return [(name, module) for name, module in model.named_modules() if not isinstance(module, torch.jit.ScriptModule)]
 
 
 def _address(tensor: Tensor) -> int:
-    """Return where a tensor's values lie; a sparse one has no single place."""
+    """Return the address of a tensor's values; a sparse tensor has none."""
     return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
 
 
 class Entrances(TorchFunctionMode):
     """Finds where whole numbers of a batch become floats without an embedding module: a lookup, a cast, one-hot.
 
-    Masks are left out: they enter everywhere, and nothing is computed from them alone.
+    Masks are not followed: they are used everywhere, and nothing is computed from them alone.
     """
 
     def __init__(self, inputs: Any):
@@ -184,7 +184,7 @@ class Entrances(TorchFunctionMode):
 
 @contextmanager
 def state_kept(model: nn.Module) -> Iterator[None]:
-    """Bring modes and buffers back to what they were on leaving."""
+    """Restore modes and buffers on leaving."""
     buffers = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
     values = [None if b is None or b.is_meta else (b._version, b.detach().clone()) for _, _, b in buffers]
     try:
@@ -199,16 +199,16 @@ def state_kept(model: nn.Module) -> Iterator[None]:
 
 
 def _unchanged(buffer: Tensor, version: int, value: Tensor) -> bool:
-    """Whether a buffer is as it was; fused operators write without counting up its version."""
+    """Whether a buffer is unchanged; values are compared too, as fused operators write without a new version."""
     same = buffer._version == version
     return same and (buffer.layout != torch.strided or torch.equal(buffer, value))
 
 
 @contextmanager
 def modes_kept(model: nn.Module) -> Iterator[None]:
-    """Bring every module back to its own mode, training or evaluation, on leaving.
+    """Restore the mode of every module, training or evaluation, on leaving.
 
-    A module that has a `train` of its own is told by it, since it may drop what it computed from older weights.
+    The `train` of a module that overrides it is called, since it may discard results of older weights.
     """
     modes = [(module, module.training) for module in model.modules()]
     try:
@@ -222,7 +222,7 @@ def modes_kept(model: nn.Module) -> Iterator[None]:
 
 
 def saved_tensor_hooks() -> Any:
-    """Return what keeps watch over tensors that are saved for a backward pass now, such as gradient checkpointing."""
+    """Return the innermost active hooks on saved tensors, such as those of gradient checkpointing."""
     return torch._C._autograd._top_saved_tensors_default_hooks(False)  # pyright: ignore[reportAttributeAccessIssue]
 
 
@@ -239,12 +239,12 @@ def _all_trained(model: nn.Module) -> Iterator[None]:
 
 
 def _as_sources(inputs: Any) -> tuple[Any, set[Any]]:
-    """Return inputs whose float tensors stand at the start of a graph, and the nodes where they enter it."""
+    """Return inputs whose float tensors begin a graph, and the nodes where they enter it."""
     nodes: set[Any] = set()
 
     def enter(tensor: Tensor) -> Tensor:
         if tensor.is_floating_point() or tensor.is_complex():
-            tensor = tensor.detach().clone().requires_grad_().clone()  # no leaf, which must not be written to
+            tensor = tensor.detach().clone().requires_grad_().clone()  # not a leaf, as leaves must not be written to
             nodes.add(tensor.grad_fn)
         return tensor
 

@@ -12,7 +12,7 @@ class ReluDropout(nn.Module):
     """ReLU, then dropout with probability `p` while training, in place of its input.
 
     A unit of the result is positive exactly where the gradient passes, so that neither a mask nor the undropped units
-    need to be kept: per block two maps less than ReLU and dropout apart. Draws and values are those of `Dropout`.
+    need to be saved: two maps less per block than with separate layers. Draws and values are those of `Dropout`.
     """
 
     def __init__(self, p: float):

@@ -1,4 +1,4 @@
-"""Residual networks whose skip connections travel in the stream and have no weights."""
+"""Residual networks whose skip connections are part of the stream and have no weights."""
 # B batch, D E G channels, H W map
 
 from collections.abc import Sequence
@@ -25,14 +25,14 @@ class Conv(NamedTuple):
 
 
 class Unit(NamedTuple):
-    """The layers that one skip connection passes by, and the channels that leave once it has joined."""
+    """The layers that one skip connection bypasses, and the channels after it has joined."""
 
     convs: tuple[Conv, ...]
     width: int
 
     @property
     def shrinks(self) -> bool:
-        """Whether the map is smaller behind these layers, so that the skip connection is pooled before it travels."""
+        """Whether these layers shrink the map, so that the skip connection is pooled at its start."""
         return any(conv.stride > 1 for conv in self.convs)
 
     @property
@@ -47,8 +47,8 @@ def residual(
     """Return a net of a first layer and `units` (DeeperForward, eq. 10 and 11).
 
     A skip connection starts before a unit and joins after its last layer: it is added to equally many channels, and
-    concatenated to fewer. The last skip connection is dropped; nothing would read it. Raises ValueError if `by_class`
-    is asked for and the channels cannot be shared out evenly.
+    concatenated to fewer. The last skip connection is dropped; nothing would read it. Raises ValueError if channels
+    cannot be divided evenly by class with `concat` "by_class".
     """
     joins: list[nn.Module] = [Fork(pool=units[0].shrinks)]
     for unit, following in zip(units, [*units[1:], None], strict=True):
@@ -67,8 +67,7 @@ class Fork(nn.Module):
     """Starts a skip connection; 2x2 average pooling first if it ends in a smaller map.
 
     DeeperForward, eq. 10: the average keeps the mean of the features near zero. A map of odd size is padded, and no
-    padding enters an average. Pooled here and not where it ends, the skip connection travels with a quarter of its
-    values.
+    padding enters an average. Pooled here and not at its end, the skip connection has a quarter of the values.
     """
 
     def __init__(self, *, pool: bool = False):
@@ -116,9 +115,9 @@ class Append(nn.Module):
 
 
 class ConcatByClass(nn.Module):
-    """Puts each class's old channels behind its new ones, so that class groups stay consecutive (HCL-FF's code).
+    """Puts each class's old channels after its new ones, so that class groups stay consecutive (HCL-FF's code).
 
-    Where a later layer adds this skip connection, each class then meets its own channels.
+    A later layer that adds this skip connection then adds the channels of the same class.
     """
 
     def __init__(self, num_classes: int):
@@ -134,7 +133,7 @@ class Drop(nn.Module):
     """Ends the skip connection unused, as in the last layer of the released code."""
 
     def __init__(self, *, adds: bool = False):
-        """`adds`: whether it has as many channels as the activity, so that `LastAdd` may stand in its place."""
+        """`adds`: whether it has as many channels as the activity, so that `LastAdd` may replace it."""
         super().__init__()
         self.adds = adds
 

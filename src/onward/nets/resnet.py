@@ -13,7 +13,7 @@ from onward.nets.residual import ConcatOrder, Conv, Unit, residual
 
 @dataclass(frozen=True)
 class _ResNet(Architecture):
-    """One convolution, then units that a skip connection passes by; listed in `units`."""
+    """One convolution, then `units`, each with a skip connection."""
 
     activities: ClassVar[Layout] = "map"
 
@@ -39,7 +39,8 @@ class ResNet17(_ResNet):
 
     A skip connection starts after every even layer and ends two layers later. Stages after the first begin with
     stride 2. 30.603 M parameters at width 100 for color images, 275.408 M at width 300, the paper's tripled width
-    (DeeperForward, released code). Raises ValueError for a width below 1 or a bad dropout, concat or stride.
+    (DeeperForward, released code). Raises ValueError for a width below 1, a dropout outside [0, 1), an unknown concat
+    or another stride.
     """
 
     last_stride: Literal[1, 2] = 2
@@ -59,9 +60,9 @@ class ResNet17(_ResNet):
 class ResNet19(_ResNet):
     """One convolution and three stages of three basic units; 9.543 M parameters at width 100 for color images.
 
-    A basic unit is two convolutions. The first unit of a stage halves the map and widens: its second convolution gives
-    the channels that its input, concatenated, does not bring (DeeperForward, released code).
-    Raises ValueError for a width below 1 or a bad dropout or concat.
+    A basic unit is two convolutions. The first unit of a stage halves the map and widens: its second convolution has
+    the channels that are missing after its input is concatenated (DeeperForward, released code).
+    Raises ValueError for a width below 1, a dropout outside [0, 1) or an unknown concat.
     """
 
     def units(self) -> list[Unit]:
@@ -85,10 +86,10 @@ class ResNet33(_ResNet):
 class ResNet100(_ResNet):
     """One convolution and stages of 3, 4, 23 and 3 bottlenecks; 46.567 M parameters at width 70 for color images.
 
-    A bottleneck is a 1x1, a 3x3 and a 1x1 convolution; four times as many channels leave it as it has inside. In the
-    first one of a stage the 3x3 convolution halves the map, but for the first stage, and the last one gives the
-    channels that the unit's input, concatenated, does not bring (DeeperForward, released code).
-    Raises ValueError for a width below 1 or a bad dropout or concat.
+    A bottleneck is a 1x1, a 3x3 and a 1x1 convolution, with four times as many channels after it as inside. At the
+    beginning of each stage but the first, the 3x3 convolution halves the map; the last 1x1 convolution has the channels
+    that are missing after the unit's input is concatenated (DeeperForward, released code).
+    Raises ValueError for a width below 1, a dropout outside [0, 1) or an unknown concat.
     """
 
     width: Size = 70
@@ -100,7 +101,7 @@ class ResNet100(_ResNet):
 
 
 def _basic_units(width: int, counts: Sequence[int]) -> list[Unit]:
-    """Stages of units of two convolutions, each stage twice as wide as the one before."""
+    """Return stages of units of two convolutions, each stage twice as wide as the previous one."""
     units, inputs = [], width
     for stage, count in enumerate(counts):
         w = width * 2**stage
@@ -112,7 +113,7 @@ def _basic_units(width: int, counts: Sequence[int]) -> list[Unit]:
 
 
 def _bottlenecks(width: int, counts: Sequence[int]) -> list[Unit]:
-    """Stages of units of three convolutions with w channels inside and 4 w outside; w doubles from stage to stage."""
+    """Return stages of units of three convolutions with w channels inside and 4 w outside; w doubles at each stage."""
     units, inputs = [], width
     for stage, count in enumerate(counts):
         w = width * 2**stage

@@ -12,7 +12,7 @@ from onward.nets.net import Architecture, Net, Shape, conv_body, plain
 class TinyCNN(Architecture):
     """Four convolutions of 1, 2, 4 and 4 times `width` channels; maps shrink twice (DeeperForward, released code).
 
-    2.668 M parameters at width 100 for color images. Raises ValueError for a width below 1 or a bad dropout.
+    2.668 M parameters at width 100 for color images. Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"

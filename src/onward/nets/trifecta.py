@@ -1,4 +1,4 @@
-"""The convolutional networks of The Trifecta, siblings of Distance-Forward's, which are unknown."""
+"""The convolutional networks of The Trifecta; Distance-Forward, whose own are unknown, is trained on them too."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from onward.nets.net import Architecture, Carry, Net, Shape
 from onward.nets.pool import MaxPool
 
 Weights = Literal["kaiming", "uniform"]
-"""kaiming: normal, fan in; uniform: as torch draws them, which the released code keeps."""
+"""kaiming: normal, fan in; uniform: torch's initial weights, as in the released code."""
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,9 @@ class Trifecta6(Architecture):
     """Six 3x3 convolutions of 1, 1, 2, 2, 2 and 4 times `width` channels; maps shrink after 1, 3 and 6.
 
     Batch norm, convolution, ReLU: the input of every convolution is normalized. Dooms et al. 2023, released code.
-    2.806 M parameters at full width for color images, 2.808 M with a label channel. The 2x2 max pools stand between
-    goodness and handoff (the released code reads goodness after them), so that only the ReLU's output is kept alive.
-    Raises ValueError for a width below 1 or a bad dropout.
+    2.806 M parameters at full width for color images, 2.808 M with a label channel. The 2x2 max pools come between
+    goodness and handoff (the released code reads goodness after them), so that only the ReLU's output is saved.
+    Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"
@@ -45,7 +45,7 @@ class Trifecta12(Architecture):
     """Twelve 3x3 convolutions of 1, 4 x 2, 4 x 4 and 3 x 8 times `width` channels; maps shrink after 2, 6 and 10.
 
     8.486 M parameters at full width for color images, with or without a label channel; otherwise as `Trifecta6`.
-    Raises ValueError for a width below 1 or a bad dropout.
+    Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"

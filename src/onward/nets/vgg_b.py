@@ -18,12 +18,12 @@ _LAYERS = ((1, False), (2, True), (2, False), (4, True), (4, True), (4, True))  
 class VGG8b(Architecture):
     """Six 3 x 3 convolutions of 1, 2, 2, 4, 4, 4 times `width` channels and a linear layer of 8 times.
 
-    Each with batch normalization and leaky ReLU. Maps are halved by a maximum after layers 2, 4, 5 and 6. Dropout takes
-    whole channels at the start of every body but the first; as the maximum of a channel commutes with dropping it, this
+    Each with batch normalization and leaky ReLU. Maps are halved by max pooling after layers 2, 4, 5 and 6. Dropout
+    drops whole channels at the start of every body but the first; as max pooling commutes with dropping a channel, this
     is the paper's dropout before the pool. 8.9 M parameters at width 128 for color images of 32 x 32 pixels.
 
-    Differs from the paper: no bias before a batch normalization, which would undo it; and a side of a map that is one
-    pixel long is not halved. Raises ValueError for a width below 1 or a bad dropout.
+    Differs from the paper: no bias before batch normalization, which would remove it; and a side of one pixel is not
+    halved. Raises ValueError for a width below 1 or a dropout outside [0, 1).
     """
 
     activities: ClassVar[Layout] = "map"
