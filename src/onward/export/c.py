@@ -1,4 +1,4 @@
-"""C: one file and its header, static memory, nothing from libraries but memcpy and the functions of math.h."""
+"""C: one file and its header, static memory, no library but memcpy and the functions of math.h."""
 
 import numpy as np
 
@@ -41,7 +41,7 @@ _LEARNING_HEADER = """
 #define ONWARD_WEIGHTS {weights}
 #define ONWARD_MOMENTS {moments}
 
-/* All that learning changes: to save and load it is to copy these. */
+/* All state that learning changes: copy these to save it, and back to load it. */
 extern float onward_weights[ONWARD_WEIGHTS];
 {moments_line}extern float onward_steps;
 {seed_line}
@@ -50,9 +50,7 @@ float onward_learn(const float *images, const int32_t *labels, float learning_ra
 float onward_learn_uint8(const uint8_t *images, const int32_t *labels, float learning_rate);
 float onward_learn_int8(const int8_t *images, const int32_t *labels, float learning_rate);
 """
-_SEED_LINE = (
-    "/* Of this seed and the number of the step, dropout draws which units it keeps. */\nextern uint32_t onward_seed;\n"
-)
+_SEED_LINE = "/* The units that dropout keeps are drawn from this seed and the step. */\nextern uint32_t onward_seed;\n"
 _BEGIN = """/* Written by onward. */
 #include "model.h"
 #include <math.h>
@@ -132,9 +130,9 @@ float onward_learn_int8(const int8_t *images, const int32_t *labels, float learn
 
 
 def c_files(model: Model, learning: Learning | None = None) -> tuple[dict[str, str], Plain]:
-    """Return the text of `model.h` and `model.c`, and what they hold.
+    """Return the texts of `model.h` and `model.c`, and the program in them.
 
-    Raises ValueError, by name, for a model or method that loops cannot carry.
+    Raises ValueError naming the operator or method that cannot be written as plain loops.
     """
     result = plain(model, C, learning)
     return {"model.h": _header(result), "model.c": _source(result)}, result

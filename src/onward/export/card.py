@@ -34,8 +34,8 @@ const found = scores(image); // one image, a Float32Array
 ```""",
 }
 _STEPS = {
-    "torch": """`step.pt2` and `scores.pt2` are functions: they change nothing, and take and return the state.
-`state.safetensors` holds it as it begins; `scores.pt2` takes its entries that are no moments.
+    "torch": """`step.pt2` and `scores.pt2` are pure functions that take and return the state.
+`state.safetensors` is the initial state; `scores.pt2` takes its entries that are no moments.
 
 ```python
 from safetensors.torch import load_file
@@ -44,21 +44,20 @@ step = torch.export.load("step.pt2").module()
 *state, loss = step(*state, images, labels, torch.tensor(1.0), torch.tensor(1e-3))  # step 1, learning rate
 ```
 
-Of a network with dropout it takes further arguments: for each dropout, 1 for a unit that stays and 0 for one that is
-dropped.""",
-    "onnx": """`step.onnx` and `scores.onnx` are functions: they change nothing, and take and return the state,
-which begins as `state.safetensors`. Every state `NAME` goes in and comes out as `new.NAME`; a loss for every span
-comes out beside
-(`loss.0`, ...). `step` counts from 1. Of a network with dropout, `kept.0` and so on are further inputs of `step.onnx`:
+For a network with dropout, `step.pt2` takes further arguments: for each dropout, 1 for a unit that stays and 0 for one
+that is dropped.""",
+    "onnx": """`step.onnx` and `scores.onnx` are pure functions that take and return the state; `state.safetensors` is
+the initial one. Every state `NAME` is an input, and `new.NAME` an output; the loss of every span is an output too
+(`loss.0`, ...). `step` counts from 1. For a network with dropout, `kept.0` and so on are further inputs of `step.onnx`:
 1 for a unit that stays, 0 for one that is dropped.""",
     "c": """```c
-float loss = onward_learn(images, labels, 1e-3f); /* ONWARD_BATCH images; weights change where they stand */
+float loss = onward_learn(images, labels, 1e-3f); /* ONWARD_BATCH images; weights change in place */
 ```
 
 `onward_weights`, `onward_moments` and `onward_steps` are all that learning changes.""",
     "page": "Press the right answer: every block learns by its own step, on the drawing and on kept images.",
     "js": """```js
-const losses = learn(images, labels, 1e-3); // `batch` images; weights change where they stand
+const losses = learn(images, labels, 1e-3); // `batch` images; weights change in place
 ```
 
 `state()` and `setState(kept)` save and load all that learning changes.""",

@@ -1,4 +1,4 @@
-"""Operators of a backward pass as operators of inference: a convolution's gradients are convolutions."""
+"""Operators of a backward pass, written with operators of inference: a convolution's gradients are convolutions."""
 
 import math
 from collections.abc import Sequence
@@ -114,7 +114,7 @@ def _convolution_backward(
     groups: int,
     wanted: Sequence[bool],
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-    """Return the gradients of input, weight and bias; None for those that are not asked for."""
+    """Return the gradients of input, weight and bias; None for those that are not `wanted`."""
     if transposed:
         raise ValueError("a transposed convolution cannot learn outside of onward")
     of_input = of_weight = None
@@ -136,7 +136,7 @@ def _convolution_backward(
 def _of_weight(
     x: Tensor, gradient: Tensor, weight: Tensor, stride: Sequence[int], padding: Sequence[int], dilation: Sequence[int]
 ) -> Tensor:
-    """Return a kernel's gradient: batch and channels are exchanged, and so are stride and dilation."""
+    """Return a kernel's gradient: a convolution with batch and channels swapped, and stride and dilation."""
     x, gradient = x.transpose(0, 1), gradient.transpose(0, 1)
     product = aten.convolution.default(x, gradient, None, dilation, padding, stride, False, [0, 0], 1)
     return product[:, :, : weight.shape[2], : weight.shape[3]].transpose(0, 1)
@@ -152,7 +152,7 @@ def _average_backward(
     counted: bool,
     divisor: int | None,
 ) -> Tensor:
-    """Return the gradient of a mean over windows that lie whole inside of the map."""
+    """Return the gradient of a mean over windows; raises ValueError for windows that are not inside the map."""
     stride = list(stride) or list(kernel)
     spare = [n - (m - 1) * s - k for n, m, s, k in zip(x.shape[2:], gradient.shape[2:], stride, kernel, strict=True)]
     if any(padding) or min(spare) < 0:

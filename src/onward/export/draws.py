@@ -1,4 +1,4 @@
-"""Draws of a traced step: which units dropout keeps enters from outside, so that the step is a function."""
+"""Draws of a traced step: the units that dropout keeps are an input, so that the step is a pure function."""
 
 import copy
 from dataclasses import dataclass
@@ -54,9 +54,9 @@ def _replaced(learner: Learner, *, dropout: bool) -> Learner:
 
 
 def take_draws(graph: GraphModule, method: str) -> tuple[Draw, ...]:
-    """Make an input of every draw of dropout in a graph, behind those that it has.
+    """Make every draw of dropout in a graph an input, after the existing ones.
 
-    Raises ValueError, by name, for an operator that draws anything else.
+    Raises ValueError naming an operator that draws other random numbers.
     """
     draws: list[Draw] = []
     last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
@@ -72,7 +72,7 @@ def take_draws(graph: GraphModule, method: str) -> tuple[Draw, ...]:
         with graph.graph.inserting_after(last):
             last = graph.graph.placeholder(f"kept_{len(draws)}")
         with graph.graph.inserting_before(node):
-            own = graph.graph.call_function(torch.ops.aten.clone.default, (last,))  # it is written to
+            own = graph.graph.call_function(torch.ops.aten.clone.default, (last,))  # the copy is written to
         node.replace_all_uses_with(own)
         graph.graph.erase_node(node)
         draws.append(draw)
@@ -85,7 +85,7 @@ def _is_random(node: Node) -> bool:
 
 
 def mixed(number: int) -> int:
-    """Return a number of 32 bits whose bits all depend on those of another: the last step of MurmurHash3 (Appleby)."""
+    """Return a 32-bit hash of a number: the last step of MurmurHash3 (Appleby)."""
     number ^= number >> 16
     number = number * 0x85EBCA6B & 0xFFFFFFFF
     number ^= number >> 13
@@ -94,7 +94,7 @@ def mixed(number: int) -> int:
 
 
 def kept_units(draws: tuple[Draw, ...], seed: int, step: int) -> list[Tensor]:
-    """Return the draws of a step, counted from 1, as exported C and JavaScript make them from a seed of 32 bits."""
+    """Return the draws of a step, counted from 1, as exported C and JavaScript compute them from a 32-bit seed."""
     key, first, kept = mixed(mixed(seed) ^ step), 0, []
     for draw in draws:
         count = torch.Size(draw.shape).numel()

@@ -47,9 +47,9 @@ def export(
 ) -> Exported:
     """Write a learner, or the model of a run folder or model folder, to `out`, a new or empty folder, for one runtime.
 
-    A page trains on stored images of a run too; a learner holds none. `rule` is the default rule unless
-    named; blocks that it does not read are left out. `learning` adds the training step. Raises ValueError for a model,
-    rule or method that the format cannot carry; then nothing is written.
+    The page of a run also trains on images of its training split; a learner has none. `rule` is the default rule unless
+    given; blocks that it does not read are left out. `learning` adds the training step. Raises ValueError for a model,
+    rule or method that the format does not support; then nothing is written.
     """
     if format not in get_args(Format):
         raise ValueError(f"unknown format {format!r}: take one of {', '.join(get_args(Format))}")
@@ -61,7 +61,7 @@ def export(
             "such as that of LocalModel.module(), by torch.export or torch.onnx"
         )
     if isinstance(run, Learner):
-        with tempfile.TemporaryDirectory() as kept:  # as it would be read back
+        with tempfile.TemporaryDirectory() as kept:  # saved and loaded, as a run's model is
             run.save(kept)
             return export(kept, out, format=format, rule=rule, learning=learning)
     if format == "onward":
@@ -83,7 +83,7 @@ def export(
 
 
 def _kept(run: Path | str, model: Model) -> tuple[Tensor, Tensor] | None:
-    """Return training images of the run for a page to train on again; None where there is no run."""
+    """Return training images of the run for a page to train on again; None for a model without a run."""
     folder = model_folder(Path(run))
     if not (folder / "config.json").exists():
         return None
@@ -99,9 +99,9 @@ def write_files(
     *,
     kept: tuple[Tensor, Tensor] | None = None,
 ) -> dict[str, int]:
-    """Write a model, its card and its description into a folder; return the memory that plain loops take, in bytes.
+    """Write a model, its card and its description into a folder; return the memory of plain loops, in bytes.
 
-    A page always learns; `kept` are images and labels that it trains on again.
+    A page always learns; `kept`: images and labels that it trains on again.
     """
     memory: dict[str, int] = {}
     if format == "page" and learning is None:

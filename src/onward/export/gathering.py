@@ -1,4 +1,4 @@
-"""Operators that gather many elements into one: sums, products of matrices, and selections."""
+"""Operators whose results depend on many elements: sums, products of matrices, and selections."""
 
 import math
 from typing import Any
@@ -22,7 +22,7 @@ def _axes(value: Value, wanted: Any) -> list[int]:
 
 
 def _reduce(start: str, add: str, end: str = "{a}") -> Operator:
-    """Return the operator that reduces some axes: `add` takes {a}, the accumulator, and {x}, an element."""
+    """Return the operator that reduces some axes; in `add`, {a} is the accumulator and {x} an element."""
 
     def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
         value = args[0]
@@ -50,7 +50,7 @@ _SMALLEST = _reduce("BIG", "MIN({a}, {x})")
 
 
 def _choose(sign: str) -> Operator:
-    """Return the operator that gives the index of the largest or smallest element of an axis, the first of equals."""
+    """Return the operator for the index of the largest or smallest element of an axis, of equal ones the first."""
 
     def write(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
         value = args[0] if len(args[0].shape) else args[0].moved((1,), lambda i: ())
@@ -110,7 +110,7 @@ def _cumulate(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
 
 
 def _top(writer: Writer, node: Node, args: Args, kwargs: Named) -> list[Value]:
-    """Write the largest elements of each row in order, and their indices; of equals the first."""
+    """Write the largest elements of each row in order, and their indices; of equal ones the first."""
     value, count = writer.ready(args[0]), args[1]
     axis = len(value.shape) - 1
     if len(args) > 2 and args[2] % len(value.shape) != axis:
@@ -148,7 +148,7 @@ def _largest_and_position(writer: Writer, node: Node, args: Args, kwargs: Named)
 
 
 def _along(writer: Writer, value: Value, axis: int) -> Value:
-    """Return the index of the largest along an axis, which stays with length 1."""
+    """Return the index of the largest element along an axis, which is kept with length 1."""
     kept = tuple(1 if k == axis else n for k, n in enumerate(value.shape))
     result = writer.temporary(kept)
     assert result.array is not None
@@ -211,7 +211,7 @@ def _gather(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
 
 
 def _index(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
-    """Read where indices say, along one axis or along several that are indexed together."""
+    """Read elements by indices along one axis, or along several that are indexed together."""
     value, indices, shape = writer.ready(args[0]), list(args[1]), shape_of(node)
     axes = [k for k, index in enumerate(indices) if index is not None]
     if axes != list(range(axes[0], axes[-1] + 1)):
@@ -229,7 +229,7 @@ def _index(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
 
 
 def _scatter(writer: Writer, node: Node, args: Args, kwargs: Named) -> Value:
-    """Write a value, or the elements of another, where indices along an axis say."""
+    """Write a number, or the elements of another value, at indices along an axis."""
     value, axis, index, source = args[0], args[1] % len(args[0].shape), writer.ready(args[2]), args[3]
     result = writer.temporary(value.shape)
     assert result.array is not None

@@ -40,7 +40,7 @@ export const weights = numbers("{weights}");
 export const moments = new Float32Array({moments});
 let steps = 0;
 
-/** All that learning changes, as a copy; `setState` takes it back. */
+/** A copy of all state that learning changes; `setState` restores it. */
 export const state = () => ({{ weights: weights.slice(), moments: moments.slice(), steps }});
 export function setState(kept) {{
   if (kept.weights.length !== weights.length || kept.moments.length !== moments.length) {{
@@ -53,7 +53,7 @@ export function setState(kept) {{
 """
 _DRAWS = """
 let seed = 0, drawn = 0;
-/** Of this seed and the number of the step, dropout draws which units it keeps. */
+/** The units that dropout keeps are drawn from this seed and the number of the step. */
 export function setSeed(number) {
   seed = number >>> 0;
 }
@@ -67,7 +67,7 @@ const KEPT = (unit, least) => (mixed((drawn + Math.imul(unit, 0x9e3779b9)) >>> 0
 _SCORES = "/** Scores of one image, the higher the likelier: pixels in [0, 1], channel by channel, row by row. */"
 _BLOCKS = """{scores}
 export const scores = (image) => readings(image).scores;
-/** The same of every block, a row each. */
+/** The scores of every block, one row each. */
 export const blockScores = (image) => {{
   const {{ blocks }} = readings(image);
   return Array.from({{ length: {blocks} }}, (_, k) => Array.from(blocks.slice(k * {classes}, (k + 1) * {classes})));
@@ -77,13 +77,13 @@ _LEARN = "/** One training step on `batch` images and their labels; returns the 
 
 
 def javascript_files(model: Model, learning: Learning | None = None) -> tuple[dict[str, str], Plain]:
-    """Return the text of `model.mjs`, and what it holds. Raises ValueError, by name, for what loops cannot carry."""
+    """Return the text of `model.mjs`, and the program in it. Raises ValueError naming an unsupported operator."""
     result = plain(model, JAVASCRIPT, learning)
     return {"model.mjs": javascript(result)}, result
 
 
 def javascript(result: Plain) -> str:
-    """Return the module of a model that was written as loops in this dialect."""
+    """Return the text of the module of a model that was written as loops in this dialect."""
     spec, learning = result.model.spec, result.learning
     parts = [
         _BEGIN.format(

@@ -14,7 +14,7 @@ from onward.export.values import Arena, Index, Statement, Value, arrange, held, 
 
 @dataclass(frozen=True)
 class Dialect:
-    """Syntax that differs between languages: the counter of a loop, a local number and a literal."""
+    """Syntax that differs between the languages: the counter of a loop, a local number and a literal."""
 
     counter: str
     local: str
@@ -23,9 +23,9 @@ class Dialect:
 
 @dataclass
 class Writer:
-    """Turns the nodes of a program into statements. Numbers of every kind are held as floats of four bytes.
+    """Turns the nodes of a program into statements. All numbers are stored as floats of four bytes.
 
-    What is elementwise and read once is computed where it is read; everything else gets an array in the arena.
+    An elementwise result that is read once is computed where it is read; all others get an array in the arena.
     """
 
     dialect: Dialect
@@ -87,7 +87,7 @@ class Writer:
         return target
 
     def _moves(self, value: Value, target: Value) -> bool:
-        """Whether an element of the target is computed from another of its elements, which may be written by then."""
+        """Whether an element of the target depends on another of its elements, which may be overwritten by then."""
         if target.array not in value.reads:
             return False
         index = tuple("0" if n == 1 else f"i{k}" for k, n in enumerate(value.shape))
@@ -95,7 +95,7 @@ class Writer:
         return read != {linear(index, target.shape)}
 
     def ready(self, value: Value) -> Value:
-        """Return the value so that it can be read more than once."""
+        """Return the value in a form that is cheap to read more than once."""
         return value if value.cheap else self.store(value)
 
     def solid(self, value: Value) -> Value:
@@ -107,7 +107,7 @@ class Writer:
 
 
 Operator = Callable[[Writer, Node, tuple[Any, ...], dict[str, Any]], Any]
-"""Writes what a node computes: from its arguments, with values in place of nodes, to its value or values."""
+"""Writes the computation of a node: takes its arguments, with values in place of nodes; returns its value or values."""
 
 
 def write_graph(
@@ -117,9 +117,9 @@ def write_graph(
     operators: Mapping[str, Operator],
     writer: Writer,
 ) -> None:
-    """Write all statements of a program; `outputs` are the arrays that results go to, which may be inputs' own.
+    """Write all statements of a program; `outputs`: the arrays of its results, which may be those of inputs.
 
-    Raises ValueError naming an operator that has no loops.
+    Raises ValueError naming an unsupported operator.
     """
     graph.eliminate_dead_code(is_impure_node=lambda node: node.op in ("placeholder", "output"))
     order = {node: number for number, node in enumerate(graph.nodes)}
@@ -154,7 +154,7 @@ def _settle(
     order: dict[Node, int],
     now: int,
 ) -> None:
-    """Compute values that would be read later from an array before it is overwritten."""
+    """Store values that are still to be read from an array before it is overwritten."""
     for other, value in values.items():
         waits = isinstance(value, Value) and target.array in value.reads and other not in spared
         if waits and any(order[user] > now for user in other.users):

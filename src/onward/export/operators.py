@@ -1,4 +1,4 @@
-"""Operators that move or change single elements, as expressions; those that gather many are in `gathering`."""
+"""Operators on single elements, as expressions; those whose results depend on many elements are in `gathering`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +55,7 @@ def shape_of(node: Node) -> tuple[int, ...]:
 
 
 def elementwise(writer: Writer, node: Node, parts: list[Any], template: str) -> Value:
-    """Return a value whose elements are an expression of the same elements of others."""
+    """Return a value whose elements are an expression of the corresponding elements of others."""
     shape, ready = shape_of(node), []
     for part in parts:
         if not isinstance(part, Value):
@@ -152,7 +152,7 @@ def _arange(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str,
 
 
 def _view(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    """Give a value another shape: the same array, or the same elements where only axes of length 1 differ."""
+    """Reshape a value: the same array, or the same elements if only axes of length 1 differ."""
     value, shape = args[0], shape_of(node)
     if value.array is not None:
         array = value.array

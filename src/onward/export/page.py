@@ -1,4 +1,4 @@
-"""A page that learns: one HTML file with the model, its training step and some training images, for any browser."""
+"""A page that continues to learn: one HTML file with the model, its training step and training images."""
 
 import base64
 import html
@@ -16,17 +16,17 @@ from onward.export.program import Model
 from onward.export.step import Learning
 
 LESSONS = Learning("sgd", momentum=0.0, batch_size=16, without_dropout=True)
-"""How a page learns. Adamw, whose first steps have one size for every weight, forgets more in twenty lessons."""
+"""Settings of a page's training step. Adamw, whose first steps are equal for all weights, forgets more."""
 
 MOST_BYTES = 300_000
 REHEARSED = 200
-"""Images of the training split that a page keeps, as many of each class."""
+"""Number of training images in a page, equally many of each class."""
 
 
 def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -> tuple[str, Plain]:
-    """Return the text of a page, and what it holds; `kept` are images (uint8) and labels that it trains on again.
+    """Return the text of a page, and the program in it; `kept`: images (uint8) and labels that it trains on again.
 
-    Raises ValueError, by name, for what loops cannot carry, and for a page of more than 300 kB.
+    Raises ValueError naming an unsupported operator, and for a page of more than 300 kB.
     """
     written = plain(model, JAVASCRIPT, learning, blocks=True)
     images, labels = kept if kept is not None else (torch.zeros(0, dtype=torch.uint8), torch.zeros(0))
@@ -49,7 +49,7 @@ def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -
 
 
 def rehearsal(data: Splits, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Return images of the training split and their labels, as many of each class, few enough for a page."""
+    """Return images of the training split and their labels, equally many of each class, few enough for a page."""
     count = min(REHEARSED, 60_000 // max(1, math.prod(shape)))
     each = max(1, count // len(data.class_names))
     labels = data.train.labels

@@ -1,4 +1,4 @@
-"""A model, and its step, as plain loops over named arrays, from which the C and JavaScript files are written."""
+"""A model and its training step as plain loops over named arrays, from which C and JavaScript are written."""
 
 import math
 from collections.abc import Callable
@@ -29,9 +29,9 @@ class Routine:
 
 @dataclass
 class Plain:
-    """A model as loops: `weights` change while it learns, `moments` are the optimizer's, `fixed` never change.
+    """A model as loops: `weights` change in training, `moments` are the optimizer's state, `fixed` never change.
 
-    Every array has a short name; `names` gives the name of what it holds.
+    Every array has a short name; `names` gives the full name of its content.
     """
 
     model: Model
@@ -43,13 +43,13 @@ class Plain:
     fixed: dict[str, np.ndarray] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     blocks: int = 0
-    """Blocks with scores as further outputs."""
+    """Number of blocks whose scores are further outputs."""
     draws: bool = False
-    """Whether a step draws which units dropout keeps."""
+    """Whether a step draws the units that dropout keeps."""
 
     @property
     def working(self) -> int:
-        """Numbers of four bytes that the larger of the two functions needs."""
+        """Size of the working memory, in numbers of four bytes: that of the larger of the two functions."""
         return max(self.scores.arena.size, self.step.arena.size if self.step else 0)
 
     @property
@@ -58,9 +58,9 @@ class Plain:
 
 
 def plain(model: Model, dialect: Dialect, learning: Learning | None = None, *, blocks: bool = False) -> Plain:
-    """Write a model's scores of one image, and its training step if asked for, as loops.
+    """Write a model's scores of one image, and with `learning` its training step, as loops.
 
-    `blocks`: the scores of every block too. Raises ValueError, by name, for operators that loops do not have.
+    `blocks`: the scores of every block too. Raises ValueError naming an unsupported operator.
     """
     step = None if learning is None else trace_step(model, learning)
     result = Plain(model, Routine([], Arena()), learning=learning)
@@ -73,7 +73,7 @@ def plain(model: Model, dialect: Dialect, learning: Learning | None = None, *, b
 
 
 def _name_state(result: Plain, step: Step) -> None:
-    """Name the arrays that change: those with a value at the beginning, then those that begin at zero."""
+    """Name the arrays that change: weights, which have initial values, and moments, which begin at zero."""
     for name, value in step.state.items():
         if not value.numel():
             continue
@@ -151,7 +151,7 @@ def _step(result: Plain, step: Step, dialect: Dialect) -> Routine:
 
 
 def _kept(draws: tuple[Draw, ...]) -> list[Value]:
-    """Return which units stay, computed where it is read: no array holds it."""
+    """Return the units that dropout keeps, computed where they are read, without an array."""
     values, first = [], 0
     for draw in draws:
         values.append(Value(draw.shape, _is_kept(draw, first), cheap=True))
@@ -170,7 +170,7 @@ def losses_of(step: Routine) -> list[str]:
 
 
 def _source(node: Node) -> Node:
-    """Return the node that computed a value, behind nodes that only pass it on: its result can be written in place."""
+    """Return the node that computed a value, past nodes that only copy it: its result can be written in place."""
     while node.op == "call_function" and str(node.target) in ("aten.detach.default", "aten.alias.default"):
         node = node.args[0]  # pyright: ignore[reportAssignmentType]
     return node

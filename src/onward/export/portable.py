@@ -67,14 +67,14 @@ def scores_of_state(model: Model, step: Step) -> ExportedProgram:
 
 
 def read_state(model: Model) -> list[str]:
-    """Return the names of a step's state that a model reads: all but the optimizer's."""
+    """Return the names of a step's state that the model reads: all but the optimizer's."""
     learner = model.learner
     named = [*learner.named_parameters(), *learner.named_buffers()]
     return [name for name, value in named if name.startswith("blocks.") and value.numel()]
 
 
 class _ScoresOf(nn.Module):
-    """A model whose weights and statistics come with the images."""
+    """A model whose weights and statistics are inputs."""
 
     def __init__(self, model: Model, names: Names):
         super().__init__()
@@ -100,7 +100,7 @@ def check_onnx() -> None:
 
 
 def _save_onnx(program: ExportedProgram, path: Path, inputs: Names, outputs: Names, model: Model) -> None:
-    """Write a program as ONNX, unoptimized: the exporter's optimizer takes AdamW's 1e-8 for zero."""
+    """Write a program as ONNX, unoptimized: the exporter's optimizer would replace AdamW's 1e-8 by zero."""
     with quiet():
         written: Any = torch.onnx.export(
             program, dynamo=True, optimize=False, verbose=False, input_names=inputs, output_names=outputs

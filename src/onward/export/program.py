@@ -1,4 +1,4 @@
-"""The program of a model: from images in [0, 1] to class scores, everything that a run decided fixed inside."""
+"""The program of a model: from images in [0, 1] to class scores, with everything else as constants."""
 # B batch, C classes
 
 import copy
@@ -51,9 +51,7 @@ def open_model(run: Path | str, rule: str | None = None) -> Model:
 def model_of(learner: Learner, spec: ModelSpec, rule: str | None = None, *, name: str = "") -> Model:
     """Return a learner for one rule. Raises ValueError for an unknown rule, and for a learner on a noisy chip."""
     if is_noisy(learner):
-        raise ValueError(
-            "this learner computes on a noisy or quantized chip, which an export cannot hold: leave `noisy`"
-        )
+        raise ValueError("this learner computes on a noisy or quantized chip, which cannot be exported: leave `noisy`")
     whole = learner.shortened(len(learner.blocks), rule=rule)
     count = whole.blocks_needed()
     short = (whole if count is None else whole.shortened(count)).eval()
@@ -69,7 +67,7 @@ def trace(model: Model, *, batch: int | None = None, blocks: bool = False) -> Ex
     example = torch.zeros(4 if batch is None else batch, *shape, device=device)
     sizes = {"images": {0: Dim("batch", min=1, max=MOST_IMAGES)}} if batch is None else None
     with torch.no_grad(), quiet():
-        frozen = copy.deepcopy(model.learner).requires_grad_(False)  # some operators refuse weights that are trained
+        frozen = copy.deepcopy(model.learner).requires_grad_(False)  # some operators refuse trainable weights
         if blocks:
             return torch.export.export(_WithBlocks(frozen), (example,), dynamic_shapes=sizes)
         return torch.export.export(frozen, (example,), dynamic_shapes=sizes)

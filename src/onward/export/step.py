@@ -1,4 +1,4 @@
-"""The training step as a pure function: new weights and state from old ones and a batch, by the trainer itself."""
+"""The training step as a pure function, traced from the trainer: from old weights and state and a batch to new ones."""
 
 import math
 from dataclasses import dataclass
@@ -20,11 +20,11 @@ from onward.export.program import Model, quiet
 class Learning:
     """Settings of the training step of an exported model. Raises ValueError for a value out of its range.
 
-    Weight decay is as torch has it: decoupled for adamw, part of the gradient for sgd.
+    Weight decay is that of torch: decoupled for adamw, part of the gradient for sgd.
     """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
-    """adamw keeps two numbers a weight, sgd with momentum one, sgd without momentum none."""
+    """adamw stores two numbers per weight, sgd with momentum one, sgd without momentum none."""
     momentum: ShareBelowOne = 0.9
     """Momentum of sgd."""
     weight_decay: NonNegative = 0.0
@@ -56,11 +56,11 @@ class Learning:
 
 @dataclass(frozen=True)
 class Step:
-    """A traced step, as a graph of functions that change nothing.
+    """A traced step, as a graph of pure functions.
 
-    Its inputs are the state, then images, labels, step (from 1) and learning rate, then which units each dropout keeps;
-    its results are the new state, then the loss of every span. `state` gives the values to begin with: weights and
-    statistics by their name in the model, what the optimizer keeps by `first_moment.NAME` and so on.
+    Its inputs are the state, then images, labels, step (from 1) and learning rate, then the units that each dropout
+    keeps; its results are the new state, then the loss of every span. `state` has the initial values: weights and
+    statistics by their name in the model, the optimizer's by `first_moment.NAME` and so on.
     """
 
     graph: GraphModule
@@ -72,7 +72,7 @@ class Step:
 
 
 def trace_step(model: Model, learning: Learning) -> Step:
-    """Trace one training step of all spans. Raises ValueError, by name, for a method that one step cannot hold."""
+    """Trace one training step of all spans. Raises ValueError naming a method that no single step can represent."""
     check_learnable(model)
     learner, size = (
         (without_dropout if learning.without_dropout else with_torch_dropout)(model.learner),
@@ -112,7 +112,7 @@ def _writes(node: Node) -> bool:
 
 
 def check_learnable(model: Model) -> None:
-    """Raise ValueError, by name, for a method whose step draws views, or is not the same every time."""
+    """Raise ValueError naming a method whose step draws views, or differs from step to step."""
     method, learner = type(model.spec.algorithm).__name__, model.learner
     if learner.supervision.signed:
         raise ValueError(
@@ -120,7 +120,9 @@ def check_learnable(model: Model) -> None:
             "step; export without --learning, or train a method whose label enters the loss alone, such as MonoForward"
         )
     if len(learner.turns) > 1:
-        raise ValueError(f"{method} takes turns of different spans, which one step cannot hold: leave out --learning")
+        raise ValueError(
+            f"{method} trains other spans in every other step, and only one step can be exported: leave out --learning"
+        )
 
 
 class _PureStep:
@@ -155,7 +157,7 @@ class _PureStep:
 
 
 class _Held:
-    """Gives a learner other weights and buffers inside a `with`; a weight of several names stays one weight."""
+    """Replaces weights and buffers of a learner inside a `with`; a weight with several names stays one weight."""
 
     def __init__(self, learner: Learner, weights: dict[str, Tensor], buffers: dict[str, Tensor]):
         self.learner, self.weights, self.buffers = learner, weights, buffers
@@ -192,7 +194,7 @@ class _Held:
 
 
 class _Update:
-    """Replaces a block's optimizer: it returns new weights, and writes none."""
+    """Replaces a block's optimizer: it puts new weights into place, without writing to the old ones."""
 
     def __init__(
         self,

@@ -1,18 +1,18 @@
-"""Values of a traced program as loops see them: the expression of an element, and the arrays that it reads."""
+"""Values of a traced program: the expression of an element, and the arrays that it reads."""
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 Index = tuple[str, ...]
-"""An expression for each axis."""
+"""The index of an element: an expression for each axis."""
 
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of a program: `at` gives the expression of an element; `cheap`: reading it twice costs little.
+    """A tensor of a program: `at` gives the expression of an element; `cheap`: whether it may be computed repeatedly.
 
-    `array` names the array that holds exactly this value, element after element, if there is one.
+    `array` names the array with exactly this content, if there is one.
     """
 
     shape: tuple[int, ...]
@@ -26,7 +26,7 @@ class Value:
         return math.prod(self.shape)
 
     def moved(self, shape: Sequence[int], index: Callable[[Index], Index]) -> "Value":
-        """Return a view: element `i` of it is element `index(i)` of this value."""
+        """Return a view whose element `i` is element `index(i)` of this value."""
         return Value(tuple(shape), lambda i: self.at(index(i)), self.reads, self.cheap)
 
     def broadcast(self, shape: Sequence[int]) -> "Value":
@@ -39,7 +39,7 @@ class Value:
 
 
 def held(name: str, shape: Sequence[int]) -> Value:
-    """Return the value that an array holds."""
+    """Return the value of an array."""
     shape = tuple(shape)
     return Value(shape, lambda i: f"{name}[{linear(i, shape)}]", frozenset({name}), cheap=True, array=name)
 
@@ -86,14 +86,14 @@ class Statement:
 
 @dataclass
 class Arena:
-    """One range of memory that temporary arrays share over time: `offsets` are offsets in numbers of four bytes."""
+    """Memory that temporary arrays share; `offsets` and `size` are in numbers of four bytes."""
 
     offsets: dict[str, int] = field(default_factory=dict)
     size: int = 0
 
 
 def arrange(statements: Sequence[Statement], sizes: dict[str, int]) -> Arena:
-    """Give every temporary array an offset at which no other lies while it is needed: the first that fits, in order."""
+    """Give every temporary array the first offset at which it overlaps no other array that is in use."""
     first, last = {}, {}
     for number, statement in enumerate(statements):
         for name in statement.reads | statement.writes:

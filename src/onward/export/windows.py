@@ -1,4 +1,4 @@
-"""Operators that go over windows of maps: convolutions and pools."""
+"""Operators on windows of maps: convolutions and pools."""
 
 from typing import Any
 
@@ -44,7 +44,7 @@ def _convolve(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[st
 
 
 class _Window:
-    """The position of a kernel's element on the input, for each axis; transposed: times the stride."""
+    """The position on the input of an element of a kernel; times the stride if transposed."""
 
     def __init__(self, down: int, right: int, above: int, before: int, spread: int, wide: int, transposed: bool):
         self.down, self.right = down, right
@@ -95,7 +95,7 @@ def _average(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str
 
 
 def _adaptive(writer: Writer, node: Node, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Value:
-    """Write means over cells: cell k of n reaches from the floor of k / n of the map to the ceiling of (k + 1) / n."""
+    """Write means over cells: cell k of n spans from the floor of k / n of the map to the ceiling of (k + 1) / n."""
     x, shape = writer.ready(args[0]), shape_of(node)
     lead = len(shape) - 2
     result = writer.temporary(shape)

@@ -17,10 +17,10 @@ from onward.plots.style import CARD, GRID, INK, PARTS, RIGHT, SOFT, WRONG, Serie
 Number = int | float
 Chart = alt.Chart | alt.LayerChart
 
-_MARKED = 12  # points of a line that each get a mark; a longer one has a mark at its end
-_MOST, _IN_ALL = 150, 4000  # drawn points of a line, and about those of a chart
-_NAME = 15  # letters of a class beside a matrix
-_THICK, _GAP, _LINE, _ROOM = 14, 12, 15, 112  # of bars: height, distance, line of text, room for the value behind it
+_MARKED = 12  # largest number of points that all have marks; a longer line has a mark at its end
+_MOST, _IN_ALL = 150, 4000  # largest number of points drawn in a line, and about that of a chart
+_NAME = 15  # letters of a class name beside a matrix
+_THICK, _GAP, _LINE, _ROOM = 14, 12, 15, 112  # of bars: height, distance, line of text, room for the value after it
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of several parts, (kind, value) each, with a name above it and a text behind it."""
+    """A bar of several parts, (kind, value) each, with a name above it and a text after it."""
 
     style: SeriesStyle
     parts: tuple[tuple[int, Number], ...]
@@ -57,10 +57,10 @@ def lines(
     floor: Number | None = None,
     height: int = 230,
 ) -> Chart:
-    """Return curves of fractions on one pair of axes, in percent where the unit says so, else as they are.
+    """Return curves of fractions on one pair of axes, in percent if `unit` contains %.
 
-    `ticks` are the tick labels of the x axis where x counts from 0; without them, round numbers. `floor` is the level
-    of chance. `within` are the bounds of the y axis.
+    `ticks`: labels of the x axis at 0, 1, ...; without them, round numbers. `floor`: the level of chance. `within`: the
+    bounds of the y axis.
     """
     shares, times = unit.endswith("%"), 100 if unit.endswith("%") else 1
     low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within, shares=shares)
@@ -103,7 +103,7 @@ def lines(
 def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = (), legend: bool = False) -> Chart:
     """Return horizontal bars from 0, one below the other; `kinds` names the parts, if a bar has several.
 
-    With a `legend` the chart names the parts.
+    With a `legend` the chart explains the parts.
     """
     styles = [bar.style for bar in bars]
     names, data, step, below = _names(styles, [bar.note for bar in bars])
@@ -136,7 +136,7 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
 
 
 def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
-    """Return counts of true classes (rows) that were predicted as classes (columns), as shares of their row."""
+    """Return a confusion matrix from counts: true classes in rows, predicted ones in columns, as shares of the row."""
     rows = [
         {"r": row, "c": column, "n": count, "p": round(100 * count / max(1, sum(line)), 1)}
         for row, line in enumerate(counts)
@@ -158,7 +158,7 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
     )
     tooltip = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
     tooltip += [alt.Tooltip("n:Q", title="images"), alt.Tooltip("p:Q", title="%")]
-    shares = "datum.r == datum.c ? datum.p / 100 : sqrt(datum.p / 100)"  # mistakes are few: small shares of them show
+    shares = "datum.r == datum.c ? datum.p / 100 : sqrt(datum.p / 100)"  # small shares of mistakes stay visible
     listed = _listed(names)
     named = {"true": f"{listed}[datum.r]", "taken": f"{listed}[datum.c]", "s": shares}
     cells = base.mark_rect().encode(
@@ -184,9 +184,9 @@ def recovery(
     title: str = "",
     unit: str = "test accuracy, %",
 ) -> Chart:
-    """Return a row per method: accuracy on a chip before and after it learned there, and off the chip, with a note.
+    """Return a row per method: accuracy on a chip before and after learning on it, and without the chip, with a note.
 
-    Fractions are drawn in percent where the unit says so.
+    Fractions are drawn in percent if `unit` contains %.
     """
     shares, times = unit.endswith("%"), 100 if unit.endswith("%") else 1
     styles = [style for style, *_ in rows]
@@ -236,7 +236,7 @@ def recovery(
 def bounds(
     values: Sequence[Number], within: tuple[Number, Number] | None = None, *, shares: bool = True
 ) -> tuple[Number, Number]:
-    """Return the bounds of an axis of fractions, a twentieth apart at least; `shares` alone are not below 0."""
+    """Return the bounds of an axis, at least 0.05 apart; bounds of `shares` are never below 0."""
     low, high = within or (min(values), max(values))
     middle, half = (low + high) / 2, max(high - low, 0.05) / 2
     low = middle - half * 1.06
@@ -244,7 +244,7 @@ def bounds(
 
 
 def wrapped(text: str, most: int = 40) -> list[str]:
-    """Break a text between words, or inside a word that is too long, into lines that stay within a figure."""
+    """Break a text between words, or inside a word that is too long, into lines that fit a figure."""
     wide = _size(text) / max(1, len(text))
     return textwrap.wrap(text, max(1, int(most / max(1, wide))), break_on_hyphens=False)
 
@@ -258,13 +258,14 @@ def shortened(name: str) -> str:
 
 
 def _size(text: str) -> Number:
-    """Return the width of a text in small letters, about: the font is not known here."""
+    """Return the approximate width of a text, in small letters: the font is not known."""
     wide = sum(0.7 * (letter in "MWmw@%") + 0.3 * letter.isupper() for letter in text)
-    return 1.05 * cell_len(text) + wide  # other scripts have letters as wide as two
+    return 1.05 * cell_len(text) + wide  # some scripts have letters twice as wide
 
 
 def _points(line: Line, number: int, most: int, times: int) -> list[dict[str, Any]]:
-    """Return the rows of a line, values `times` as large: a mark at each point of a short one, at a long one's end."""
+    """Return the rows of a line, values multiplied by `times`: a short line has a mark at each point, a long one at its
+    end."""
     form = ".2f" if times == 100 else ".4f"
     count = len(line.points)
     chosen = sorted({round(k * (count - 1) / (most - 1)) for k in range(most)} if count > most else range(count))
@@ -282,14 +283,12 @@ def _points(line: Line, number: int, most: int, times: int) -> list[dict[str, An
 
 
 def _names(styles: Sequence[SeriesStyle], notes: Sequence[str]) -> tuple[list[Chart], dict[str, Any], int, float]:
-    """Return the names above rows, each with its note below it, and their data.
-
-    Also the height of a row, and how far below its middle it is drawn.
-    """
+    """Return the layers of names above rows, each with its note below it, their data, the height of a row, and how far
+    below its middle a bar is drawn."""
     names, wrapped_notes = [wrapped(style.label) for style in styles], [wrapped(note, 46) for note in notes]
     step = _THICK + _GAP + _LINE * (max(map(len, names), default=1) + max(map(len, wrapped_notes), default=0))
     below = (step - _GAP - _THICK) / 2
-    edge = below - _THICK / 2 - 5  # the lower edge of what stands above a bar
+    edge = below - _THICK / 2 - 5  # the lower edge of the text above a bar
     data: dict[str, Any] = {}
     for k, (name, note) in enumerate(zip(names, wrapped_notes, strict=True)):
         data.setdefault(f"names-{len(name)}-{len(note)}", []).append({"i": k, "t": name, "s": note})
@@ -316,23 +315,23 @@ def _own_color() -> alt.Color:
 
 
 def _by_label(lines: Sequence[Line], values: Sequence[Any], channel: Any = alt.Color) -> Any:
-    """Let a line's label decide its color, dash or mark."""
+    """Return the color, dash or mark of each line by its label."""
     by_label = dict(zip([line.style.label for line in lines], values, strict=True))
     return channel("m:N", scale=alt.Scale(domain=list(by_label), range=list(by_label.values())), legend=None)
 
 
 def _picked(opacity: Number = 1) -> alt.OpacityValue:
-    """Fade what is not picked in a legend."""
+    """Return the opacity that fades everything that is not picked in a legend."""
     return alt.OpacityValue(0.12 * opacity, condition={"test": "!picked || datum.m == picked", "value": opacity})
 
 
 def _marked() -> alt.OpacityValue:
-    """Hide the points of a line that have no mark; they still show a tooltip."""
+    """Return the opacity that hides points without a mark, which still have a tooltip."""
     return alt.OpacityValue(0, condition={"test": "datum.p && (!picked || datum.m == picked)", "value": 1})
 
 
 def _below(xs: Sequence[Number], ticks: Sequence[str]) -> alt.Axis:
-    """Return the axis of x: texts at 0, 1, ..., whole numbers where there are no others, or round ones."""
+    """Return the x axis: `ticks` at 0, 1, ..., else whole numbers if all x are whole, else round numbers."""
     if ticks:
         return alt.Axis(values=list(range(len(ticks))), labelExpr=f"{_listed(ticks)}[datum.value]")
     if all(x == int(x) for x in xs):  # there is no half epoch
@@ -342,12 +341,12 @@ def _below(xs: Sequence[Number], ticks: Sequence[str]) -> alt.Axis:
 
 
 def _listed(texts: Sequence[str]) -> str:
-    """Write texts as an expression."""
+    """Write texts as a Vega expression."""
     return json.dumps(list(texts), ensure_ascii=False)
 
 
 def finished(layers: Sequence[Chart], data: dict[str, Any], height: Number, about: str, labels: Sequence[str]) -> Chart:
-    """Layer charts, with their data, their size and the style that all charts share."""
+    """Return layered charts with their data, size and the common style."""
     return alt.LayerChart(
         layer=layers,
         datasets=data,

@@ -1,4 +1,4 @@
-"""Curves and points in any unit, each with its legend in the chart: for single figures in documents."""
+"""Curves and points in any unit, with a legend in the chart: for single figures in documents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ KINDS = ("one layer", "one layer, auxiliary network", "read-outs alone", "two la
 """Kinds of points that have the same color in every chart; others get the remaining colors."""
 
 BACKPROP = "backprop"
-"""The kind of points that others are compared with."""
+"""The kind of points with which others are compared."""
 
 _SHAPES = ("circle", "square", "triangle-up", "cross", "triangle-down", "stroke")
 
@@ -60,7 +60,7 @@ def curves(
 
 
 def accuracy_by_cost(points: Sequence[Point], cost: str, *, title: str = "", height: int = 320) -> Chart:
-    """Return accuracies over training costs, on a logarithmic axis, each with its interval where it has one."""
+    """Return accuracies over training costs, on a logarithmic axis, with intervals if given."""
     rows = [
         {"n": p.name, "x": p.cost, "y": round(100 * p.accuracy, 3), "k": p.kind}
         | ({} if p.low is None or p.high is None else {"l": round(100 * p.low, 3), "h": round(100 * p.high, 3)})

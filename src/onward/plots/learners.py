@@ -23,13 +23,13 @@ from onward.runs.loading import images_again, load, open_model
 Trained = Learner | Run | Path | str
 """What can be evaluated: the results of `fit`, `load` and `train`, or the folder of a finished run."""
 
-_COLUMNS, _PIXELS, _GAP = 8, 64, 8  # pictures of a row; their largest side, and what is between them
+_COLUMNS, _PIXELS, _GAP = 8, 64, 8  # pictures in a row; their largest side and distance, in pixels
 
 
 def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title: str = "") -> Chart:
     """Return the confusion matrix of a learner, in percent of each true class.
 
-    Images are [N, C, H, W], as `learner.predict` takes them, labels class indices [N]; of a run, its test split unless
+    Images are [N, C, H, W], as `learner.predict` takes them, labels class indices [N]; for a run, the test split unless
     given. Raises ValueError for images or labels that do not fit the learner, and for a learner without either.
     """
     asked, images, targets, names = _asked(learner, images, labels)
@@ -41,8 +41,8 @@ def confusion(learner: Trained, images: Any = None, labels: Any = None, *, title
 def goodness(learner: Trained, images: Any = None, labels: Any = None) -> Chart:
     """Return each scored block's goodness of the right label and the best wrong one: median, quartiles and deciles.
 
-    Blocks have scales of their own, so that goodness is in standard deviations from the mean of all labels of a block.
-    Images and labels are those of `confusion`; raises ValueError as it does.
+    As blocks have different scales, goodness is in standard deviations from the mean over all labels of the block.
+    Images and labels are as in `confusion`; raises ValueError as it does.
     """
     asked, images, targets, _ = _asked(learner, images, labels)
     scores = asked.score_blocks(images).cpu().double()
@@ -79,10 +79,10 @@ def goodness(learner: Trained, images: Any = None, labels: Any = None) -> Chart:
 
 
 def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count: int = 16) -> Chart:
-    """Return the worst mistakes of a learner, by how far a wrong class's score is above the right one's.
+    """Return the images with the worst mistakes, by how far the score of a wrong class exceeds that of the right one.
 
-    Below each are its true class and, after an arrow, the predicted one. Images [N, C, H, W] of 1 or 3
-    channels and labels are those of `confusion`; raises ValueError as it does, and without a wrong prediction.
+    Below each are its true class and, after an arrow, the predicted one. Images [N, C, H, W] of 1 or 3 channels and
+    labels are as in `confusion`; raises ValueError as it does, and without a wrong prediction.
     """
     asked, images, targets, names = _asked(learner, images, labels)
     scores = asked.predict_scores(images).cpu()
@@ -96,14 +96,14 @@ def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count:
     pairs = zip(targets[worst].tolist(), predicted[worst].tolist(), strict=True)
     texts = [(names[int(true)], f"→ {names[int(taken)]}") for true, taken in pairs]
     shown = shown.double() / 255 if shown.dtype == torch.uint8 else shown.double()
-    return _pictures(shown, texts, "Images that are most wrong")
+    return _pictures(shown, texts, "Worst mistakes")
 
 
 def filters(learner: Trained, *, count: int = 32) -> Chart:
     """Return the first filters of the first layer, each from its smallest weight (dark) to its largest (bright).
 
-    Those of a convolution of other than 1 or 3 channels are drawn as the mean over their channels. Raises ValueError
-    for a learner whose first block has no convolution, and no linear layer on images.
+    Filters of a convolution with other than 1 or 3 channels are drawn as the mean over channels. Raises ValueError for
+    a learner whose first block has neither a convolution nor a linear layer on images.
     """
     asked = _learner(learner)
     first = next((part for part in asked.blocks[0].body.modules() if isinstance(part, nn.Conv2d | nn.Linear)), None)
@@ -136,7 +136,7 @@ def _pictures(pixels: Float[Tensor, "N C H W"], texts: Sequence[tuple[str, str]]
         x=alt.X("x:O", axis=None, scale=alt.Scale(domain=list(range(_COLUMNS)), paddingInner=0, paddingOuter=0)),
         y=alt.Y("y:O", axis=None, scale=alt.Scale(domain=list(range(many)), paddingInner=0, paddingOuter=0)),
     )
-    down = -7 * lines  # text stands below
+    down = -7 * lines  # room for the text below
     layers: list[Chart] = [base.mark_image(width=side, height=side, yOffset=down).encode(url=alt.Url("u:N"))]
     for line, color in zip("st"[:lines], (INK, SOFT), strict=False):
         height = down + _PIXELS / 2 + 8 + (13 if line == "t" else 0)
@@ -166,7 +166,7 @@ def _asked(trained: Trained, images: Any, labels: Any) -> tuple[Learner, Any, Te
     """Return a learner, images, their class indices, and the names of all classes. Raises ValueError for a misfit."""
     learner = _learner(trained)
     if learner.task != "classes":
-        raise ValueError(f"this learner predicts {learner.task}: such a chart is of one class for each image")
+        raise ValueError(f"this learner predicts {learner.task}: such a chart needs one class for each image")
     if (images is None) != (labels is None):
         raise ValueError("give images and labels, or neither of them")
     if images is None or labels is None:

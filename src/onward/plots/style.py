@@ -20,7 +20,7 @@ DARK = {
     ),
     **dict(zip(PARTS, ("#7d8d9b", "#4d5b68", "#e6b64a", "#4fc4bb", "#c58a63", "#a9e0da"), strict=True)),
 }
-"""The color on a dark background for each light one. Charts hold light colors; a style sheet replaces them."""
+"""The dark counterpart of each light color. Charts have light colors; a style sheet replaces them on dark screens."""
 
 _SHAPES = ("circle", "square", "triangle-up", "diamond")
 _DASHES = ([1, 0], [7, 4], [2, 4], [8, 3, 2, 3])
@@ -68,7 +68,7 @@ def config() -> dict[str, Any]:
 
 
 def recolored(within: str) -> str:
-    """Return the rules of a style sheet that turn charts inside an element dark."""
+    """Return the style-sheet rules for dark charts inside an element."""
     return "\n".join(
         f'{within} [{what}="{light}"] {{ {what}: {dark}; }}'
         for light, dark in DARK.items()

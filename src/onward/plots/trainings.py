@@ -12,16 +12,16 @@ from onward.runs.finished import Run
 from onward.runs.folder import RunFolder
 
 Trained = Learner | Run | Path | str
-"""What has a history: the results of `fit`, `load` and `train`, or the folder of a run, finished or not."""
+"""A training with a history: the result of `fit`, `load` or `train`, or the folder of a run, finished or not."""
 
-_SHOWN = 8  # blocks in one chart: as many as there are colors
+_SHOWN = 8  # blocks in one chart, the number of colors
 
 
 def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
-    """Return the validation accuracy after each epoch, a curve for each training; R2 of those that predict numbers.
+    """Return the validation accuracy (regression: R2) after each epoch, one curve per training.
 
-    `labels` name them; else runs are called after their folders. Raises ValueError for one without a history, and for
-    labels of another number than trainings or equal ones, and for trainings without a metric in common.
+    `labels` name the curves, by default after the runs' folders. Raises ValueError for a training without a history,
+    unless there is one distinct label per training, and for trainings without a common metric.
     """
     names = labels or tuple(_name(each, k) for k, each in enumerate(trained, 1))
     if len(names) != len(trained) or len(set(names)) < len(names):
@@ -36,7 +36,7 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
 
 
 def blocks(trained: Trained) -> Chart:
-    """Return the validation accuracy of each scored block after each epoch; of many blocks eight, evenly chosen.
+    """Return the validation accuracy of each scored block after each epoch; of more than eight blocks, eight of them.
 
     Raises ValueError for a training without a history, or an old one without the accuracy of blocks.
     """
@@ -58,15 +58,15 @@ def blocks(trained: Trained) -> Chart:
 
 
 def _scale(history: Sequence[EpochDone]) -> tuple[int, str]:
-    """Return what the metric of trainings is multiplied by, and its name with the unit."""
+    """Return the factor of the metric of trainings, and its name with the unit."""
     task, tasks = history[0].task, dict.fromkeys(done.task for done in history)
     if len(tasks) > 1:
-        raise ValueError(f"trainings of {' and '.join(tasks)} have no metric in common: draw them apart")
+        raise ValueError(f"trainings of {' and '.join(tasks)} have no metric in common: draw them separately")
     return (1, "validation R2") if task == "values" else (100, f"validation {MEASURES[task]}, %")
 
 
 def _ticks(lines: list[Line]) -> list[int]:
-    """Return whole epochs, at most nine of them: there is no half epoch."""
+    """Return the ticks of the epochs: at most nine, all whole."""
     last = max(int(x) for line in lines for x, _ in line.points)
     return list(range(1, last + 1, max(1, -(-(last - 1) // 8))))
 
@@ -74,7 +74,7 @@ def _ticks(lines: list[Line]) -> list[int]:
 def _history(trained: Trained) -> tuple[EpochDone, ...]:
     history = RunFolder.open(Path(trained)).history() if isinstance(trained, Path | str) else trained.history
     if not history:
-        raise ValueError("a training without a history has no curve: name what `fit` or `train` returned, or a folder")
+        raise ValueError("a training without a history has no curve: give the result of `fit` or `train`, or a folder")
     return history
 
 

@@ -24,7 +24,7 @@ def svg(chart: Chart, *, width: int = 640) -> str:
 
 @cache
 def runtime() -> str:
-    """Return the script that draws charts in a browser; it takes a second or two to put together."""
+    """Return the script that draws charts in a browser, which takes a second or two to build."""
     import vl_convert
 
     script = vl_convert.javascript_bundle(vl_version=_version())  # pyright: ignore[reportCallIssue]
@@ -32,7 +32,7 @@ def runtime() -> str:
 
 
 def specification(chart: Chart) -> dict[str, Any]:
-    """Return a chart as Vega-Lite, without what all charts share. It is not validated: that takes seconds a page."""
+    """Return a chart as Vega-Lite, without the common configuration, not validated, which takes seconds."""
     document = chart.to_dict(validate=False)
     document.pop("config", None)
     document.pop("$schema", None)
@@ -40,7 +40,7 @@ def specification(chart: Chart) -> dict[str, Any]:
 
 
 def as_script(value: Any) -> str:
-    """Write a value as JSON that can stand inside a script element."""
+    """Write a value as JSON that is safe inside a script element."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 

@@ -1,6 +1,6 @@
-"""Recipes: rows as literals, method by method, and their controls by rule.
+"""Recipes: rows as literals, method by method, and their controls.
 
-The rows are built on first access: a user's own network needs none.
+The rows are built on first access, as most uses of the library need none.
 """
 
 from typing import TYPE_CHECKING, Any

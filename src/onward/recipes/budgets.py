@@ -22,12 +22,12 @@ MUON_READ_OUT = TrainerSettings(
     adamw_lr_scale=0.1,
     precision="bf16",
 )
-"""The same where a read-out learns alone or of all blocks: it needs more than a head beside many others."""
+"""The same with a larger learning rate of read-outs, for methods with no other training, or with one in every block."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Budget:
-    """One training for many methods: everything of a recipe but its algorithm and its texts."""
+    """One training for many methods: all fields of a recipe but its algorithm and its texts."""
 
     data: DataSettings
     net: Architecture

@@ -1,4 +1,4 @@
-"""Trees of the classes of named sets, for methods that learn from coarse classes to fine ones, all defined by hand.
+"""Trees of classes of data sets, defined by hand, for methods that learn from coarse to fine classes.
 
 HCL-FF's own trees come from clustering: see `onward.parts.goodness.class_tree.tree_of`.
 """

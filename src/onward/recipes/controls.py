@@ -1,6 +1,6 @@
-"""Controls: what a claim of accuracy, memory or speed has to be compared with, on the network and budget of a row.
+"""Controls: the trainings to compare a row with, on its network and budget, in accuracy, memory and speed.
 
-Each is made from the row by rule, so that every row has them; they are recipes like any other, called CONTROL-ROW.
+Each is derived from the row, so that every row has them; they are recipes like any other, named CONTROL-ROW.
 """
 
 from typing import Any
@@ -16,16 +16,16 @@ CONTROLS = {
     "deep_supervision": "all objectives of the local algorithm, with the gradient of their sum end to end",
     "recompute": "backprop that keeps block inputs only and computes the rest again",
     "accumulate": f"backprop with {PIECES} micro-batches per step",
-    "random_features": "a linear read-out of layers that stay as they were drawn",
+    "random_features": "linear read-outs of layers with their initial weights",
 }
-"""What each control is, by its name."""
+"""A description of each control, by name."""
 
 
 def control(row: Recipe, kind: str) -> Recipe:
     """Return a control of a row, with the row's budget and the row's `backprop_rate` as its learning rate.
 
-    The schedule keeps its shape: it ends at the same share of the learning rate. Raises ValueError for a control that
-    is not known, or that the row cannot have.
+    The schedule keeps its shape: it ends at the same share of the learning rate. Raises ValueError for an unknown
+    control, or one that the row cannot have.
     """
     algorithm = _algorithm(row, kind)
     return Recipe(
@@ -43,12 +43,12 @@ def control(row: Recipe, kind: str) -> Recipe:
 
 
 def _algorithm(row: Recipe, kind: str) -> Algorithm:
-    """Return the algorithm of a control. Raises ValueError where the row cannot have it."""
+    """Return the algorithm of a control. Raises ValueError if the row cannot have it."""
     of = row.algorithm
     if kind not in CONTROLS:
         raise ValueError(f"no control is called {kind!r}; choose {', '.join(CONTROLS)}")
     if isinstance(of, Backprop | DeepSupervision) or (kind == "random_features" and isinstance(of, RandomFeatures)):
-        raise ValueError(f"{row.name} is a control itself ({type(of).__name__}): name the row that it stands beside")
+        raise ValueError(f"{row.name} is a control itself ({type(of).__name__}): name the row that it is a control of")
     if kind == "random_features":
         return RandomFeatures()
     if kind != "deep_supervision":
@@ -63,7 +63,7 @@ def _algorithm(row: Recipe, kind: str) -> Algorithm:
 
 
 def _trainer(row: Recipe, kind: str) -> TrainerSettings:
-    """Return how a control is trained: its schedule ends at the same share of its learning rate as the row's."""
+    """Return the trainer settings of a control: its schedule ends at the same share of its learning rate."""
     changed: dict[str, Any] = {"recompute": {"recompute": True}, "accumulate": {"micro_batches": PIECES}}.get(kind, {})
     if row.backprop_rate is not None:
         rate = row.trainer.learning_rate

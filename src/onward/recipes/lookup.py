@@ -1,4 +1,4 @@
-"""The recipes that are known by name: onward's own, those of installed packages, and rows of a file."""
+"""Recipes by name: onward's own, those of installed packages, and rows of a file."""
 
 import importlib.util
 import sys
@@ -16,9 +16,9 @@ __all__ = ["RECIPES", "find_recipe", "import_file", "known_recipes"]
 def find_recipe(name: str) -> Recipe:
     """Return a recipe by name, or by `path/to/rows.py:NAME`; CONTROL-NAME is a control of it.
 
-    A name that a recipe had before finds it too; one of a retired row does, with a note on standard error. Raises
-    ValueError naming the nearest ones, for a control that the recipe cannot have, and for a file that cannot be run or
-    has no such row.
+    Former names are known too; retired rows are found with a note on standard error. Raises ValueError for an unknown
+    name, with similar ones, for a control that the recipe cannot have, and for a file that cannot be run or has no such
+    row.
     """
     file, colon, row = name.rpartition(":")
     if colon and file.endswith(".py"):
@@ -26,7 +26,7 @@ def find_recipe(name: str) -> Recipe:
     recipes = known_recipes()
     recipe = find(name, recipes)
     if recipe is None and (recipe := find_retired(name)) is not None:
-        about = "retired: it was never trained, stands in no published table, and `onward list` does not show it"
+        about = "retired: it was never trained, is in no published table, and `onward list` does not show it"
         say(f"recipe {name!r} is {about}; the nearest that is listed is {nearest(name)}", error=True)
     if recipe is None:
         raise ValueError(_not_found(name, recipes))
@@ -44,7 +44,7 @@ def _not_found(name: str, recipes: Mapping[str, Recipe]) -> str:
 def known_recipes() -> dict[str, Recipe]:
     """Return the recipes by name, those that other packages registered too.
 
-    Raises ValueError if a package cannot be imported, or gives a recipe a name that another one has.
+    Raises ValueError if a package cannot be imported, or two packages have a recipe of the same name.
     """
     known = {recipe.name: recipe for recipe in RECIPES}
     for value in registry.RECIPES.values().values():
@@ -78,7 +78,7 @@ def import_file(path: Path) -> ModuleType:
 
 
 def _row(module: ModuleType, name: str) -> Recipe:
-    """Return a recipe of a module by its own name or that of the variable."""
+    """Return a recipe of a module by its name or that of its variable."""
     rows = (recipe for value in vars(module).values() for recipe in _rows(value))
     recipes = {recipe.name: recipe for recipe in rows if recipe.name not in ROWS}
     recipes |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}

@@ -11,9 +11,9 @@ _PREFIXES = {"backprop_recompute": "recompute", "backprop_accumulated": "accumul
 
 
 def current(name: str, rows: Container[str] | None = None) -> str:
-    """Return today's name of a row, or of a control of one; a name not known as it is.
+    """Return the current name of a row, or of a control of one; an unknown name is returned unchanged.
 
-    `rows` are the names of all rows; None: of onward's own.
+    `rows`: the names of all rows; None: those of onward.
     """
     rows = _own() if rows is None else rows
     if name in rows:
@@ -29,7 +29,7 @@ def current(name: str, rows: Container[str] | None = None) -> str:
 
 
 def former(name: str) -> tuple[str, ...]:
-    """Return the names that a row or a control had before, the latest first."""
+    """Return the former names of a row or a control, the latest first."""
     names = [old for old, new in ALIASES.items() if new == name]
     kind, _, row = name.partition("-")
     if kind in CONTROLS and kind not in _PREFIXES.values():
@@ -42,7 +42,7 @@ def former(name: str) -> tuple[str, ...]:
 
 
 def nearest(name: str) -> str:
-    """Return the listed row, or control of one, that is nearest to a retired one; nothing for any other name."""
+    """Return the listed row, or control of one, that is nearest to a retired one; "" for any other name."""
     name = current(name, RETIRED)
     if name in RETIRED:
         return RETIRED[name]
@@ -53,7 +53,7 @@ def nearest(name: str) -> str:
 def find(name: str, rows: Mapping[str, Recipe] | None = None) -> Recipe | None:
     """Return the row of a name, or the control of a row for CONTROL-ROW; None if there is neither.
 
-    `rows` are all rows by name; None: onward's own. Former names are known too. Raises ValueError for a control that
+    `rows`: all rows by name; None: those of onward. Former names are known too. Raises ValueError for a control that
     the row cannot have.
     """
     rows = _own() if rows is None else rows

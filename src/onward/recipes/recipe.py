@@ -1,4 +1,4 @@
-"""A recipe: everything that decides a training's result, but the machine."""
+"""A recipe: everything that determines the result of a training, except the machine."""
 
 import re
 from dataclasses import dataclass, fields, is_dataclass
@@ -12,7 +12,8 @@ from onward.data import DataSettings
 from onward.nets import Architecture
 
 Scale = Literal["", "cpu", "gpu", "shared"]
-"""Of a row: as published (or digits, in seconds), minutes on two cores, one GPU, one budget for many methods."""
+"""Scale of a row: as published (or digits, in seconds); cpu: minutes on two cores; gpu: one GPU; shared: one budget for
+many methods."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +23,9 @@ class Published:
     test_accuracy: Share
     source: str
     deviation: Share | None = None
-    """Its standard deviation over `seeds` trials, a fraction, where that was printed."""
+    """Its standard deviation over `seeds` trials, a fraction, if published."""
     seeds: Count | None = None
-    """How many trials it is the mean of."""
+    """Number of trials of which it is the mean."""
 
     def __post_init__(self):
         check_fields(self)
@@ -59,10 +60,10 @@ class Recipe:
     batch_size: Count = 128
     """Images per step."""
     seed: Seed = 0
-    """Decides weights, order, augmentation and dropout; the split has its own seed."""
+    """Seed of weights, order, augmentation and dropout; the split has its own seed."""
     class_weights: Literal["balanced"] | tuple[NonNegative, ...] | None = None
-    """What the loss of a sample is multiplied by: balanced, by which all classes weigh the same, or a number for each
-    class in the order of their names."""
+    """Factor of a sample's loss: balanced, so that all classes have the same weight, or a number for each class, in the
+    order of their names."""
     published: Published | None = None
     """The published number that this recipe is compared with."""
     backprop_rate: NonNegative | None = None
@@ -80,7 +81,7 @@ class Recipe:
         return "-".join(word for word in words if word)
 
     def identity(self) -> "Recipe":
-        """Return what decides the result but for the seed: two recipes of one identity are the same training."""
+        """Return all settings that determine the result, except the seed: equal identities are the same training."""
         return Recipe(
             algorithm=self.algorithm,
             net=self.net,
@@ -109,14 +110,14 @@ class Recipe:
         )
 
     def budget(self) -> tuple[Any, ...]:
-        """Return what a control has to share: network, data, epochs, batch size and precision."""
+        """Return the settings that a control must share: network, data, epochs, batch size and precision."""
         return self.net, self.data, self.epochs, self.batch_size, self.trainer.precision
 
     def differences(self, other: "Recipe") -> list[str]:
         """Return the settings in which the identity differs from another's, a phrase each: `epochs 8, not 4`."""
         ours, theirs = settings(self.identity()), settings(other.identity())
         unequal = [name for name in dict.fromkeys((*ours, *theirs)) if ours.get(name) != theirs.get(name)]
-        named = [name for name in unequal if name != "name"]  # which follows from algorithm and data
+        named = [name for name in unequal if name != "name"]  # the name follows from algorithm and data
         return [f"{name} {ours.get(name, 'none')}, not {theirs.get(name, 'none')}" for name in named]
 
 

@@ -1,4 +1,4 @@
-"""Writing into shared folders: plain files alone, never through a link, whole or not at all, with the user's umask."""
+"""Writing into shared folders: only plain files, never through a link, atomically, with the user's umask."""
 
 import contextlib
 import os
@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from safetensors import SafetensorError
 
-_SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows has neither, and no pipes with a name
+_SAFE = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0)  # Windows has neither, and no named pipes
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _STRAY = re.compile(r"\.[\w.-]+\.(json|jsonl|safetensors)\.[0-9a-z_]{8}|\.tmp[0-9A-Za-z]{6}|metrics\.tmp")
 
@@ -19,9 +19,9 @@ _STRAY = re.compile(r"\.[\w.-]+\.(json|jsonl|safetensors)\.[0-9a-z_]{8}|\.tmp[0-
 def open_plain(path: Path, *, write: bool = False) -> BinaryIO:
     """Open a plain file to read, or to change it.
 
-    Raises ValueError for a folder, pipe or device, OSError if it is not there.
+    Raises ValueError for a folder, pipe or device, OSError if it does not exist.
     """
-    _check_plain(path, os.stat(path).st_mode)  # only to open a device may do something
+    _check_plain(path, os.stat(path).st_mode)  # opening a device may have effects
     handle = os.open(path, (os.O_RDWR if write else os.O_RDONLY) | _SAFE | getattr(os, "O_BINARY", 0))
     try:
         _check_plain(path, os.fstat(handle).st_mode)
@@ -38,10 +38,10 @@ def read_plain(path: Path) -> bytes:
 
 
 def open_to_append(path: Path) -> BinaryIO:
-    """Open a file to read it and to add to its end; make it if it is not there.
+    """Open a file to read it and to append to it; create it if it does not exist.
 
-    A file that has another name elsewhere gets a copy of its own first. Raises ValueError for a link or anything else
-    that is no plain file.
+    A hard-linked file is copied first. Raises ValueError for a symbolic link and for anything else that is no plain
+    file.
     """
     if path.is_symlink():
         raise ValueError(f"{path} is a link, and nothing is written through one: put the file itself there")
@@ -59,15 +59,15 @@ def open_to_append(path: Path) -> BinaryIO:
 
 
 def replace(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` fill a temporary file beside `path`, then put it in place in one move.
+    """Let `write` fill a temporary file beside `path`, then move it to `path`.
 
-    A link at `path` is replaced; what it leads to stays. Raises OSError if that cannot be done.
+    A link at `path` is replaced; its target is unchanged. Raises OSError if that cannot be done.
     """
     replace_all({path: write})
 
 
 def replace_all(writes: Mapping[Path, Callable[[Path], object]]) -> None:
-    """Replace several files as `replace` does one: all of them are written before the first is put in place."""
+    """Replace several files as `replace` does one: all are written before the first is moved."""
     drafts = {path: path.with_name(f".{path.name}.{secrets.token_hex(4)}") for path in writes}
     path = next(iter(writes))
     try:
@@ -86,12 +86,12 @@ def replace_all(writes: Mapping[Path, Callable[[Path], object]]) -> None:
 
 def _fill(draft: Path, write: Callable[[Path], object]) -> None:
     handle = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | _SAFE | _NO_LINK, 0o666)
-    mode = stat.S_IMODE(os.fstat(handle).st_mode)  # what the umask leaves
+    mode = stat.S_IMODE(os.fstat(handle).st_mode)  # as the umask allows
     os.close(handle)
     write(draft)
     with draft.open("rb") as file:
         os.fsync(file.fileno())
-    draft.chmod(mode)  # the writer may have made a file of its own
+    draft.chmod(mode)  # the writer may have created a new file
 
 
 def write_text(path: Path, text: str) -> None:
@@ -100,14 +100,14 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder inside a run, unless it is there. Raises ValueError for a link."""
+    """Create a folder inside a run, unless it exists. Raises ValueError for a link."""
     if path.is_symlink():
         raise ValueError(f"{path} is a link, and nothing is written through one: remove it, or put the folder there")
     path.mkdir(exist_ok=True)
 
 
 def sweep(folder: Path) -> None:
-    """Remove temporary files of killed writes from a folder. No process may write there meanwhile."""
+    """Remove temporary files of killed writes from a folder, into which no process may be writing."""
     for path in folder.iterdir():
         if _STRAY.fullmatch(path.name) and (path.is_symlink() or path.is_file()):
             path.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Forms: whether a JSON value has the type of a field, and the message where it does not."""
+"""Forms: checks that a JSON value has the type of a field."""
 
 import types
 from collections.abc import Iterator, Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 _WORDS = {int: "a whole number", float: "a number", str: "text", bool: "true or false", type(None): "null"}
 PLAIN = (int, float, str, bool)
 """Types that `isinstance` decides without reading the value's content."""
-_LARGEST = 2**63  # what a tensor can hold and measure
+_LARGEST = 2**63  # limit of sizes and values of tensors
 
 
 def check_object(content: Any, form: Mapping[str, Any], where: str) -> None:
@@ -39,7 +39,7 @@ def check_value(value: Any, kind: Any, where: str) -> None:
 
 @contextmanager
 def naming(said: str) -> Iterator[None]:
-    """Convert any error while a file's content is decoded into a ValueError that begins with `said`."""
+    """Convert any error inside the `with` into a ValueError that begins with `said`: for decoding files."""
     try:
         yield
     except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RuntimeError, MemoryError) as error:

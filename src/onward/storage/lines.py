@@ -1,4 +1,4 @@
-"""Files of lines that grow: each line is JSON with a digest of itself and of all before it in the same run."""
+"""Append-only files: each line is JSON with a digest of itself and of all earlier lines of the same run."""
 
 import hashlib
 import json
@@ -17,11 +17,11 @@ _ROW: Mapping[str, Any] = {
     "block_accuracy": list[float],
     "train_seconds": float,
 }
-_REMEDY = "put the file of this run there again, or delete it to go on without it"
+_REMEDY = "restore the file of this run, or delete it to continue without it"
 
 
 def whole_lines(path: Path, remedy: str, *, infinite: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the place and the object of every line; a last line that a stop cut off counts as not written.
+    """Yield the place and the object of every line; an incomplete last line counts as not written.
 
     Raises ValueError naming file, line and remedy for a line that is no JSON object.
     """
@@ -44,7 +44,7 @@ def digest_of(content: Mapping[str, Any], before: str = "") -> str:
 class Metrics:
     """Metrics of a run, a line per epoch, the first one tied to the run's configuration.
 
-    Lines without a digest are those of a run that began before there were any: `old` runs alone may have them.
+    Lines without a digest were written before digests existed: only `old` runs may have them.
     """
 
     def __init__(self, path: Path, start: str, *, old: bool):
@@ -76,14 +76,14 @@ class Metrics:
         return self._last
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Add a line. Raises ValueError for a link, OSError if it cannot be written."""
+        """Append a line. Raises ValueError for a link, OSError if it cannot be written."""
         line, last = self._line(row, self.digest())
         with open_to_append(self.path) as file:
             file.write(line.encode())
         self._last = last
 
     def keep(self, epochs: int) -> int:
-        """Drop the rows of the epochs from `epochs` on, which are done again; return how many there were."""
+        """Drop the rows of epochs from `epochs` on, which will be trained again; return how many there were."""
         rows = self.rows()
         kept = [row for row in rows if row["epoch"] < epochs]
         text, last = "", self._start
@@ -96,6 +96,6 @@ class Metrics:
 
     @staticmethod
     def _line(row: Mapping[str, Any], before: str) -> tuple[str, str]:
-        plain = json.loads(json.dumps(dict(row), allow_nan=False))  # numbers that are keys become text
+        plain = json.loads(json.dumps(dict(row), allow_nan=False))  # numeric keys become text
         last = digest_of(plain, before)
         return json.dumps({**plain, "sha256": last}) + "\n", last

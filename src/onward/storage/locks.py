@@ -12,14 +12,14 @@ from filelock import lock_descriptor
 
 from onward.storage.disk import open_plain, open_to_append
 
-_SHUTS_OUT_READERS = sys.platform == "win32"  # a locked file cannot be read there: the lock lies on one beside it
+_SHUTS_OUT_READERS = sys.platform == "win32"  # a locked file cannot be read there: a file beside it is locked
 
 
 @contextmanager
 def trained_here(run: Path) -> Iterator[None]:
-    """Hold a run while it is carried out. Raises ValueError if another process does.
+    """Lock a run while it is trained. Raises ValueError if another process holds the lock.
 
-    The lock lies on `config.json`, which is never written again: no file is left behind where locked files can be read.
+    `config.json` is locked, which is never rewritten: no lock file is left behind, except on Windows.
     """
     with _to_lock(run / "config.json") as file:
         if not _hold(file, wait=False):
@@ -31,24 +31,24 @@ def trained_here(run: Path) -> Iterator[None]:
 
 @contextmanager
 def appended_here(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to add to its end, once no other process does. Raises as `open_to_append` does."""
+    """Open a file to append to it, and wait for other processes that do. Raises as `open_to_append` does."""
     with open_to_append(path) as file, _to_lock(path) as locked:
         _hold(locked, wait=True)
         try:
             yield file
         finally:
-            file.flush()  # before the lock is let go
+            file.flush()  # before the lock is released
 
 
 @contextmanager
 def _to_lock(path: Path) -> Iterator[BinaryIO]:
-    """Open the file whose lock stands for that of `path`."""
+    """Open the file to lock for `path`."""
     if not _SHUTS_OUT_READERS:
         with open_plain(path, write=True) as file:
             yield file
         return
     beside = path.with_name(f"{path.name}.lock")
-    path.stat()  # what is not there is not locked
+    path.stat()  # a missing file is an error
     try:
         with open_to_append(beside) as file:
             yield file
@@ -61,5 +61,5 @@ def _hold(file: BinaryIO, *, wait: bool) -> bool:
     """Lock a file until it is closed; return False if another process holds it."""
     try:
         return lock_descriptor(file.fileno(), blocking=wait)
-    except OSError:  # not every file system has locks: without them no process is kept out
+    except OSError:  # a file system without locks excludes no process
         return True

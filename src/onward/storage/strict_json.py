@@ -1,15 +1,15 @@
-"""JSON as RFC 8259 has it: no NaN, no name twice, bounded nesting; errors name the violation."""
+"""JSON by RFC 8259: no NaN, no duplicate names, bounded nesting; errors name the violation."""
 
 import json
 import math
 from collections import Counter
 from typing import Any
 
-_DEEPEST = 64  # far more than anything that is written here
+_DEEPEST = 64  # far deeper than any file of onward
 
 
 def parse(text: bytes, where: str, *, infinite: bool = False) -> Any:
-    """Read JSON, or also Infinity. Raises ValueError that begins with `where` for anything else."""
+    """Read JSON; with `infinite`, Infinity too. Raises ValueError that begins with `where` for anything else."""
     try:
         content = json.loads(
             text.decode("utf-8-sig"),
@@ -51,7 +51,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _check(content: Any) -> None:
-    """Raise RecursionError where lists and objects are nested too deeply, UnicodeError for lone surrogates."""
+    """Raise RecursionError for lists and objects that are nested too deeply, UnicodeError for lone surrogates."""
     level = [content]
     for _ in range(_DEEPEST):
         inner = []

@@ -1,8 +1,7 @@
 """Dataclasses as JSON and back, checked by the types of their fields.
 
-Unlike settings (`onward.runs.codec`), results name no class: the caller gives it. Keys are the names
-of fields, in their order. A field marked `ABSENT` has no key where it has its default: it was not asked for, or an
-older file lacks it.
+Unlike settings (`onward.runs.codec`), results name no class: the caller gives it. Keys are the names of fields, in
+their order. A field marked `ABSENT` has no key if it has its default: it was not requested, or the file is older.
 """
 
 from collections.abc import Mapping
@@ -15,11 +14,11 @@ from onward.storage.forms import PLAIN, check_value, is_union, shown
 T = TypeVar("T")
 
 ABSENT = {"absent": True}
-"""Metadata of a field that has no key in a file where it has its default."""
+"""Metadata of a field that has no key in a file if it has its default."""
 OTHERS = {"others": True}
-"""Metadata of a dict that takes the keys that no field has; they are written after those of the fields."""
+"""Metadata of a dict for the keys of no other field; they are written after those of the fields."""
 ASIDE = {"aside": True}
-"""Metadata of a field that no file has."""
+"""Metadata of a field that is in no file."""
 
 
 def to_json(value: Any) -> Any:
@@ -37,9 +36,9 @@ def to_json(value: Any) -> Any:
 
 
 def from_json(content: Any, kind: type[T], where: str) -> T:
-    """Turn what `to_json` made back into an object of a class.
+    """Turn the JSON values of `to_json` back into an object of a class.
 
-    Keys that the class has no field for go into the one marked `OTHERS`, or are passed over where there is none.
+    Keys without a field go into the field marked `OTHERS`, or are ignored if there is none.
     Raises ValueError naming `where` and the field for a value that is missing or of another type.
     """
     if not isinstance(content, dict):
@@ -86,7 +85,7 @@ def _default(each: Field) -> Any:
 
 
 def _filed(each: Field) -> bool:
-    """Whether a field has a key of its own in a file."""
+    """Whether a field has a key in a file."""
     return not {"others", "aside"} & each.metadata.keys()
 
 
@@ -105,7 +104,7 @@ def _is_named(kind: type) -> bool:
 
 @cache
 def _taker(kind: type) -> str | None:
-    """Return the name of the field that takes the keys of no other; None where there is none."""
+    """Return the name of the field for the keys of no other; None if there is none."""
     return next((f.name for f in fields(kind) if "others" in f.metadata), None) if is_dataclass(kind) else None
 
 

@@ -1,9 +1,8 @@
 """Many methods on one network, images, augmentation, epochs, batches and optimizer: rows that differ in the method.
 
-Fashion-MNIST on the airbench network with 60 channels, so that classes can have groups of channels, and four epochs:
-minutes on two cores. Nothing is tuned to a method but what its other short rows set. DeeperForward stands beside them
-on its own small network, with its own augmentation, batches and optimizer: batch norm takes away the mean activities
-that it learns by.
+Fashion-MNIST on the airbench network with 60 channels, a multiple of the classes, and four epochs: minutes on two
+cores. Settings of a method are those of its other short rows; nothing was tuned here. DeeperForward has its own small
+network, augmentation, batch size and optimizer: batch norm would remove the mean activities that it learns from.
 """
 
 from onward.algorithms import ASGE, HFF, DeeperForward, DistanceForward, MonoForward, PredSim, RandomFeatures
