@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from onward.data import KNOWN_NOTES, NAMED_SETS, note_on_counts
+from onward.data import KNOWN_NOTES, NAMED_SETS, note_on_counts, title_of
 from onward.data import public as public_module
 from onward.data.images import Decoded, checksum
 from onward.data.public import Copy, note_on
@@ -84,3 +84,13 @@ def test_copies_are_of_sets_at_their_sizes():
         named = NAMED[copy.name]
         assert len(copy.digest) == 64 and copy.num_test == named.num_test
         assert copy.num_train == named.num_train or copy.note
+
+
+def test_a_named_set_has_a_title_and_one_with_copies_on_record_is_told_from_them():
+    assert [title_of(name) for name in ("fashion_mnist", "cifar100", "my pets")] == [
+        "Fashion-MNIST",
+        "CIFAR-100",
+        "my pets",
+    ]
+    assert title_of("cifar10") == "CIFAR-10, standard split"
+    assert title_of("CIFAR-10, 40k train, batch 5 as test") == "CIFAR-10, 40k train, batch 5 as test"

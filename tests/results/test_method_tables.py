@@ -66,7 +66,7 @@ def test_a_cell_has_the_mean_the_published_number_and_the_control():
         _runs("Backprop", 0.95, name="backprop-ASGE-0"),
     )
     lines = overview(records)
-    assert "| method | locality | digits | mnist |" in lines
+    assert "| method | locality | digits | MNIST |" in lines
     assert _rows(lines) == [
         "| `ASGE` | one layer |  | 91.00 / 99.00 / 95.00 |",
         "| `CaFo` | read-outs alone | 80.00 / – / – |  |",
@@ -96,14 +96,14 @@ def test_a_noted_copy_of_the_images_has_a_column_and_a_control_of_its_own():
         _runs("Backprop", 0.97, name="backprop-a"),
     )
     lines = overview(records)
-    assert "| method | locality | MNIST, half | mnist |" in lines
+    assert "| method | locality | MNIST, half | MNIST |" in lines
     assert _rows(lines) == ["| `ASGE` | one layer | 90.00 / – / – | 80.00 / – / 97.00 |"]
 
 
 def test_published_numbers_stand_where_nothing_was_run():
     records = _records(_runs("ASGE", 0.9))
     lines = overview(records, published={"ASGE": {"cifar100": 0.5}, "CaFo": {"mnist": 0.98}})
-    assert "| method | locality | cifar100 | mnist |" in lines
+    assert "| method | locality | CIFAR-100 | MNIST |" in lines
     assert _rows(lines) == [
         "| `ASGE` | one layer | – / 50.00 / – | 90.00 / – / – |",
         "| `CaFo` |  |  | – / 98.00 / – |",
@@ -125,7 +125,7 @@ def test_a_row_without_a_published_number_of_its_own_has_the_highest_of_its_meth
 def test_what_a_step_costs_stands_beside_where_it_was_measured():
     costs = {"ASGE": {"parameters_M": 1.234, "memory_of_backprop": 0.345, "step_of_backprop": 0.678}}
     lines = overview(_records(_runs("ASGE", 0.9), _runs("CaFo", 0.8)), costs)
-    assert "| method | locality | mnist | weights | memory | step |" in lines
+    assert "| method | locality | MNIST | weights | memory | step |" in lines
     assert _rows(lines) == [
         "| `ASGE` | one layer | 90.00 / – / – | 1.23 M | 0.34 | 0.68 |",
         "| `CaFo` | read-outs alone | 80.00 / – / – |  |  |  |",

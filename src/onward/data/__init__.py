@@ -13,7 +13,7 @@ from .loaded import Loaded, from_loader
 from .loader import Batch, TrainLoader, as_floats, batches
 from .named import NAMED_SETS, NamedSet
 from .own_shards import encoded_images, own_shards, read_own_labeled
-from .public import KNOWN_NOTES, note_on_counts
+from .public import KNOWN_NOTES, note_on_counts, title_of
 from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
 from .stream import Streamed
@@ -66,5 +66,6 @@ __all__ = [
     "rows_of",
     "rows_to_predict",
     "table_files",
+    "title_of",
     "weights_of",
 ]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from .images import Decoded, checksum
-from .named import NamedSet
+from .named import NAMED_SETS, NamedSet
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,15 @@ def note_on_counts(named: NamedSet, num_train: int, num_test: int) -> str:
     if num_test != named.num_test:
         return f"not the images of {named.name} ({num_test:,} test images, {named.num_test:,} expected)"
     return note
+
+
+def title_of(images: str) -> str:
+    """Return how images are called in a text: a named set by its title, and a note or any other name as it is.
+
+    A set of which a copy with other splits is on record is told apart from it.
+    """
+    title = next((named.title for named in NAMED_SETS if named.name == images), images)
+    return f"{title}, standard split" if any(copy.name == images and copy.note for copy in COPIES) else title
 
 
 def _rest(decoded: Decoded, left_out: int) -> str:

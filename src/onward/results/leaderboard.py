@@ -8,6 +8,7 @@ from typing import Any
 
 from pandas import DataFrame
 
+from onward.data import title_of
 from onward.plots import Point, accuracy_by_cost, svg
 from onward.plots.curves import BACKPROP
 from onward.results.summary import summary
@@ -47,10 +48,11 @@ def write_leaderboard(page: Path, records: Records, operations: Mapping[Row, int
         points = _points(some)
         if len(points) < 2:
             continue
-        path = figures / f"leaderboard-{slug(str(data))}.svg"
-        write_text(path, svg(accuracy_by_cost(points, "operations of the training", title=str(data)), width=700))
+        path, title = figures / f"leaderboard-{slug(str(data))}.svg", title_of(str(data))
+        write_text(path, svg(accuracy_by_cost(points, "operations of the training", title=title), width=700))
         written.append(path)
-        lines += [f"## {data}", "", f"![Test accuracy against operations of training, {data}](figures/{path.name})", ""]
+        lines += [f"## {title}", "", f"![Test accuracy against operations of training, {title}](figures/{path.name})"]
+        lines.append("")
     lines += ["## All rows", "", table(rows), ""]
     write_text(page, "\n".join(lines))
     return [page, *written]
@@ -75,7 +77,7 @@ def _line(row: Mapping[str, Any]) -> str:
     operations = None if _missing(row["operations"]) else row["operations"]
     cells = [
         (f"<code>{escape(row['recipe'])}</code>", row["recipe"]),
-        (escape(row["data"]), row["data"]),
+        (escape(title := title_of(row["data"])), title),
         (escape(row["method"]), row["method"]),
         (escape(row["locality"]), row["locality"]),
         (in_percent(task, row["accuracy"]), row["accuracy"]),

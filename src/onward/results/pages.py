@@ -9,6 +9,7 @@ from typing import Any
 from pandas import DataFrame, Series
 
 from onward.core import Task
+from onward.data import title_of
 from onward.recipes import RECIPES
 from onward.results.markdown import markdown
 from onward.results.statistics import difference, estimate, verdict
@@ -38,7 +39,7 @@ def results_page(folder: Path) -> str:
     records = read_records(folder)
     lines = ["# Results", "", *_PREFACE, *_methods(records, folder)]
     for data, table in _tables(records, by=[row.data for row in records]):
-        lines += ["", f"## {data}", "", *markdown(table)]
+        lines += ["", f"## {title_of(data)}", "", *markdown(table)]
     return "\n".join([*lines, "", *_not_run(records)]) + "\n"
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from pandas import DataFrame
 
 from onward.core import Task, TrainerSettings
+from onward.data import title_of
 from onward.recipes import RECIPES, Published, Recipe, control, find
 from onward.results.markdown import markdown
 from onward.runs.controls import equal
@@ -94,7 +95,7 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
         _locality([records[row] for (of, _), row in best.items() if of == method]) for method in methods
     ]
     for data in columns:
-        texts[data] = [
+        texts[title_of(data)] = [
             _cell(best.get((method, data)), records, numbers.get(method, {}).get(data)) for method in methods
         ]
     if costs:
@@ -129,7 +130,7 @@ def shared(records: Records) -> list[str]:
         if len({*group["method"]} - {*_CONTROLS}) < 3:
             continue
         first = records[group["row"].iloc[0]][0].recipe
-        title = f"{group['data'].iloc[0]}, {type(first.net).__name__}, {first.epochs} epochs:"
+        title = f"{title_of(group['data'].iloc[0])}, {type(first.net).__name__}, {first.epochs} epochs:"
         best_first = group.sort_values("test", ascending=False, kind="stable")
         lines += ["", title, "", *markdown(_shown(best_first, records))]
     return ["## The same training", "", *_SHARED, *lines] if lines else []
