@@ -43,7 +43,7 @@ DOORS = {
     "recipes": {"core", "nets", "algorithms", "data", "registry", "screen"},
     "runs": _RUNS - {"runs"},
     "plots": _RUNS,
-    "results": {*_GROUND, "recipes", "runs", "plots"},
+    "results": {*_GROUND, "data", "recipes", "runs", "plots"},
     "costs": _RUNS,
     "compare": {*_PLOTS, "costs", "results"},
     "pipeline": {*_RUNS, "costs"},
