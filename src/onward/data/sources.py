@@ -4,7 +4,7 @@ import difflib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import torch
 
@@ -77,59 +77,71 @@ def load(settings: DataSettings, *, data_dir: Path | None = None, workers: int |
     Raises ValueError with the file, folder or name at fault and what to do about it, and for a `data_dir` that would
     not be used.
     """
-    name, note = settings.name, ""
-    named = next((known for known in NAMED_SETS if known.name == name), None)
+    named = next((known for known in NAMED_SETS if known.name == settings.name), None)
     _check_used(settings, named, data_dir)
     _check_columns(settings)
     if settings.buffer is not None:
-        if named is None:
-            streamed = ", ".join(known.name for known in NAMED_SETS)
-            raise ValueError(f"'{name}' cannot be streamed, only {streamed}: leave --data.buffer out")
         return _streamed(named, settings, data_dir, spare_cores() if workers is None else workers)
-    if named is None and name in registry.DATA:
+    if named is None and settings.name in registry.DATA:
         return _registered(settings, data_dir)
-    if name == "digits":
-        decoded = _digits(settings.size)
-        digest = checksum(decoded.train, decoded.test)
-    elif named is not None:
-        size = settings.size or named.default_size
-        decoded, digest = _named(named, size, data_dir)
-        note = note_on(named, decoded, digest, size=size)
-    elif is_folder(name):
-        root = Path(name).expanduser()
-        if (splits := _in_files(root, settings)) is not None:
+    if not _is_named(settings.name) and is_folder(settings.name):
+        splits = _in_files(Path(settings.name).expanduser(), settings)
+        if splits is not None:
             return splits
-        name = root.resolve().name
-        if (parquet_files := own_shards(root)) is not None:
-            if parquet_files[2] and not parquet_files[1]:
-                warn_without_test(root)
-            identity = [[[stamp(file) for file in files] for files in parquet_files], settings.size, "own"]
-            decoded, digest = cached(name, identity, lambda: read_own(parquet_files, size=settings.size))
-        else:
-            folders = scan(root)
-            if folders.validation is not None and folders.test is None:
-                warn_without_test(root)
-            identity = [folders.identity, settings.size]
-            decoded, digest = cached(name, identity, lambda: read_folder(folders, size=settings.size))
-    else:
-        near = difflib.get_close_matches(name, _names(), n=3)
-        hint = f"did you mean {' or '.join(near)}? " if near else ""
-        known = ", ".join(_names())
-        raise ValueError(
-            f"unknown data set '{name}': {hint}choose one of {known}, or the path of a folder "
-            f"(there is no folder {name} in {Path.cwd()})"
-        )
+    source = _source(settings, named, data_dir)
     return carve_validation(
-        decoded.train,
-        decoded.test,
+        source.decoded.train,
+        source.decoded.test,
         fraction=settings.validation_fraction,
         seed=settings.split_seed,
-        name=name,
-        class_names=decoded.class_names,
-        digest=digest,
-        note=note,
-        validation=decoded.validation,
+        name=source.name,
+        class_names=source.decoded.class_names,
+        digest=source.digest,
+        note=source.note,
+        validation=source.decoded.validation,
     )
+
+
+class _Source(NamedTuple):
+    """Decoded images, with the name of their set, their digest, and a note on an unusual version of the set."""
+
+    name: str
+    decoded: Decoded
+    digest: str
+    note: str = ""
+
+
+def _source(settings: DataSettings, named: NamedSet | None, data_dir: Path | None) -> _Source:
+    """Read the images of digits, of a named set or of a folder. Raises ValueError for an unknown name."""
+    if settings.name == "digits":
+        decoded = _digits(settings.size)
+        return _Source("digits", decoded, checksum(decoded.train, decoded.test))
+    if named is not None:
+        size = settings.size or named.default_size
+        decoded, digest = _named(named, size, data_dir)
+        return _Source(named.name, decoded, digest, note_on(named, decoded, digest, size=size))
+    if is_folder(settings.name):
+        return _own_images(Path(settings.name).expanduser(), settings.size)
+    near = difflib.get_close_matches(settings.name, _names(), n=3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise ValueError(
+        f"unknown data set '{settings.name}': {hint}choose one of {', '.join(_names())}, or the path of a folder "
+        f"(there is no folder {settings.name} in {Path.cwd()})"
+    )
+
+
+def _own_images(root: Path, size: int | None) -> _Source:
+    """Read a user's folder: parquet shards, or a sub-folder of images for each class."""
+    name = root.resolve().name
+    if (parquet_files := own_shards(root)) is not None:
+        if parquet_files[2] and not parquet_files[1]:
+            warn_without_test(root)
+        identity = [[[stamp(file) for file in files] for files in parquet_files], size, "own"]
+        return _Source(name, *cached(name, identity, lambda: read_own(parquet_files, size=size)))
+    folders = scan(root)
+    if folders.validation is not None and folders.test is None:
+        warn_without_test(root)
+    return _Source(name, *cached(name, [folders.identity, size], lambda: read_folder(folders, size=size)))
 
 
 def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
@@ -250,7 +262,11 @@ def _named(named: NamedSet, size: int, data_dir: Path | None) -> tuple[Decoded, 
     )
 
 
-def _streamed(named: NamedSet, settings: DataSettings, data_dir: Path | None, workers: int) -> Splits:
+def _streamed(named: NamedSet | None, settings: DataSettings, data_dir: Path | None, workers: int) -> Splits:
+    """Return the splits of a named set, its training images streamed. Raises ValueError for other images."""
+    if named is None:
+        streamed = ", ".join(known.name for known in NAMED_SETS)
+        raise ValueError(f"'{settings.name}' cannot be streamed, only {streamed}: leave --data.buffer out")
     folder, root = local_folder(named, data_dir), _data_dir(data_dir)
     if folder is None:
         train, test = hub_shards(named, looked_in=None if root is None else root / named.name)

@@ -136,15 +136,7 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
     """Return all spots, the rest after the last one, and by node the name of its spot."""
     waists = _waists(seen.output.grad_fn, seen.sources)
     if not waists:
-        if seen.output.grad_fn is None and seen.others:
-            raise ValueError(
-                f"the first tensor of the output of {what}, {list(seen.output.shape)}, has no gradient, and another "
-                "one has: pick out the scores with feed=lambda model, inputs: ..."
-            )
-        raise NoPathError(
-            f"no path leads from the inputs of {what} to its output in the autograd graph (is a part computed under "
-            "no_grad, or detached?)"
-        )
+        raise _no_path(seen, what)
     named = _names(seen.calls, {node: position for position, node in enumerate(below(seen.output.grad_fn))})
     spots: list[Cut] = []
     ends: dict[Any, str] = {}
@@ -174,6 +166,19 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
             ends[node] = spot.name
             weights = matrices = 0
     return *_with_a_matrix_behind(spots, Cut("", (), "vector", weights, matrices)), ends
+
+
+def _no_path(seen: Pass, what: str) -> ValueError:
+    """Return the error for a model whose autograd graph does not lead from its inputs to its output."""
+    if seen.output.grad_fn is None and seen.others:
+        return ValueError(
+            f"the first tensor of the output of {what}, {list(seen.output.shape)}, has no gradient, and another "
+            "one has: pick out the scores with feed=lambda model, inputs: ..."
+        )
+    return NoPathError(
+        f"no path leads from the inputs of {what} to its output in the autograd graph (is a part computed under "
+        "no_grad, or detached?)"
+    )
 
 
 def _inside(before: Cut, after: Cut) -> bool:

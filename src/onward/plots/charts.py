@@ -64,21 +64,9 @@ def lines(
     """
     shares, times = unit.endswith("%"), 100 if unit.endswith("%") else 1
     low, high = bounds([y for line in lines for _, y in line.points] or [0.0], within, shares=shares)
-    xs = [x for line in lines for x, _ in line.points] or [0.0]
-    base = alt.Chart(alt.NamedData("points")).encode(
-        x=alt.X(
-            "x:Q",
-            title=axis or None,
-            axis=_below(xs, ticks),
-            scale=alt.Scale(domain=[min(xs), max(xs)], nice=False),
-        ),
-        color=_by_label(lines, [line.style.color for line in lines]),
-        detail=alt.Detail("n:N"),
-    )
+    base = _colored_lines(lines, axis, ticks)
     scale = alt.Scale(domain=[times * low, times * high], nice=False)
     y = alt.Y("y:Q", title=None, axis=alt.Axis(tickCount=6), scale=scale)
-    dashes = _by_label(lines, [line.style.dash for line in lines], alt.StrokeDash)
-    shapes = _by_label(lines, [line.style.shape for line in lines], alt.Shape)
     layers: list[Chart] = []
     if floor is not None and low < floor < high:
         level = alt.Chart(alt.NamedData("floor")).mark_rule(color=SOFT, strokeDash=[1, 4])
@@ -86,18 +74,32 @@ def lines(
     if any(any(line.spread) for line in lines):
         band = base.mark_area(clip=True).encode(y=alt.Y("l:Q", scale=scale), y2=alt.Y2("h:Q"), opacity=_picked(0.14))
         layers.append(band)
+    dashes = _by_label(lines, [line.style.dash for line in lines], alt.StrokeDash)
     layers.append(base.mark_line(strokeWidth=2.2, strokeJoin="round").encode(y=y, strokeDash=dashes, opacity=_picked()))
-    tooltip = [
-        alt.Tooltip("m:N", title="line"),
-        alt.Tooltip("x:Q", title=axis or "x"),
-        alt.Tooltip("t:N", title=unit.split(", ")[-1]),
-    ]
+    tooltip = _tooltip(m="line", x=axis or "x", t=unit.split(", ")[-1])
+    shapes = _by_label(lines, [line.style.shape for line in lines], alt.Shape)
     marks = base.mark_point(filled=True, size=52, stroke=CARD, strokeWidth=1.2)
     layers.append(marks.encode(y=y, shape=shapes, tooltip=tooltip, opacity=_marked()))
     most = min(_MOST, max(2, _IN_ALL // max(1, len(lines))))
     rows = {"points": [row for number, line in enumerate(lines) for row in _points(line, number, most, times)]}
     rows |= {"floor": [{"y": times * floor}]} if floor is not None else {}
     return finished(layers, rows, height, f"{title}: {unit} against {axis}", [line.style.label for line in lines])
+
+
+def _colored_lines(lines: Sequence[Line], axis: str, ticks: Sequence[str]) -> alt.Chart:
+    """Return the chart of the points of all lines, with its x axis and the color of each line."""
+    xs = [x for line in lines for x, _ in line.points] or [0.0]
+    scale = alt.Scale(domain=[min(xs), max(xs)], nice=False)
+    return alt.Chart(alt.NamedData("points")).encode(
+        x=alt.X("x:Q", title=axis or None, axis=_below(xs, ticks), scale=scale),
+        color=_by_label(lines, [line.style.color for line in lines]),
+        detail=alt.Detail("n:N"),
+    )
+
+
+def _tooltip(**titles: str) -> list[alt.Tooltip]:
+    """Return a tooltip of columns, of a line's point, by their titles: x is a number, all others are text."""
+    return [alt.Tooltip(f"{name}:{'Q' if name == 'x' else 'N'}", title=title) for name, title in titles.items()]
 
 
 def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str] = (), legend: bool = False) -> Chart:
@@ -192,28 +194,16 @@ def recovery(
     styles = [style for style, *_ in rows]
     names, data, step, below = _names(styles, [text for *_, text in rows])
     methods = [
-        {
-            "i": k,
-            "a": times * met,
-            "b": times * after,
-            "z": times * clean,
-            "m": style.label,
-            "c": style.color,
-            "w": style.shape,
-        }
+        {"i": k, "a": times * met, "b": times * after, "z": times * clean}
+        | {"m": style.label, "c": style.color, "w": style.shape}
         for k, (style, met, after, clean, _) in enumerate(rows)
     ]
     low, _ = bounds([value for _, *values, _ in rows for value in values], shares=shares)
     sign, digits = (", %", ".2f") if shares else ("", ".4f")
+    numbers = {"a": "before", "b": "after", "z": "without the chip"}
+    tooltip = [alt.Tooltip(f"{name}:Q", title=f"{text}{sign}", format=digits) for name, text in numbers.items()]
     base = alt.Chart(alt.NamedData("methods")).encode(
-        y=_rows(rows),
-        opacity=_picked(),
-        tooltip=[
-            alt.Tooltip("m:N", title="method"),
-            alt.Tooltip("a:Q", title=f"before{sign}", format=digits),
-            alt.Tooltip("b:Q", title=f"after{sign}", format=digits),
-            alt.Tooltip("z:Q", title=f"without the chip{sign}", format=digits),
-        ],
+        y=_rows(rows), opacity=_picked(), tooltip=[alt.Tooltip("m:N", title="method"), *tooltip]
     )
     scale = alt.Scale(domain=[times * low, times], nice=False)
     axis = alt.Axis(title=unit, grid=True, gridColor=GRID, tickCount=6, domain=False)
