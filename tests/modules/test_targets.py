@@ -138,6 +138,15 @@ def test_a_sampled_softmax_is_that_of_the_classes_of_the_batch_and_the_drawn_one
     assert torch.allclose(terms, -naive[kept, found.label[0, kept]], atol=1e-5)
 
 
+def test_a_single_block_of_a_large_vocabulary_builds_no_head():
+    """A head from the scores of all words to all words would have 10 billion weights."""
+    words = torch.randint(100_000, (2, 3))
+    model = nn.Sequential(nn.Embedding(100_000, 2), nn.Linear(2, 100_000, bias=False))
+    alone = local(model, words, Backprop(of=MonoForward()), cut=1, task="next_token", settings=FAST)
+    assert sum(tensor.numel() for name, tensor in alone.state_dict().items() if name.startswith("heads")) == 0
+    assert alone.step(words).isfinite().all()
+
+
 def test_class_weights_move_what_is_told():
     x, y = torch.zeros(8, 6), torch.tensor([0] * 6 + [1] * 2)
     even, odd = (local(net(2), (x, y), MonoForward(), settings=FAST, class_weights=w) for w in (None, (1.0, 9.0)))

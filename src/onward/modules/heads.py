@@ -76,7 +76,8 @@ def make_heads(
     shapes = [reading.shape(part.shape) for reading, part in zip(readings, plan.parts, strict=True)]
     seen = shapes[:-1] + (shapes[-2:-1] or shapes[-1:])  # the last one's own head reads; the algorithm gets a stand-in
     stretches = [Stretch(shape) for shape in seen]
-    with seeded(derive_seed(seed, "heads"), torch.device("cpu")):
+    alone = len(stretches) == 1  # then its head is not used, and one from all classes to all may not fit into memory
+    with seeded(derive_seed(seed, "heads"), torch.device("cpu")), torch.device("meta" if alone else "cpu"):
         learner = algorithm(plain(stretches, [shape[0] for shape in seen]), plan.outputs)
     name = type(algorithm).__name__
     _check_learner(learner, stretches, name)
