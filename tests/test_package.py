@@ -37,7 +37,7 @@ def test_a_room_that_is_called_stays_a_room(name: str):
 @pytest.mark.parametrize("name", sorted(PACKAGE._ROOM_OF_FORMER))
 def test_a_former_name_works_and_says_what_to_use(name: str):
     assert name not in PACKAGE.__all__
-    with pytest.warns(DeprecationWarning, match=rf"onward\.{name} goes with version 0\.2: use "):
+    with pytest.warns(DeprecationWarning, match=rf"onward\.{name} will be removed in version 0\.2: use "):
         value = getattr(onward, name)
     assert value is getattr(sys.modules[f"onward.{PACKAGE._ROOM_OF_FORMER[name]}"], name)
 
@@ -51,7 +51,7 @@ def test_importing_the_package_imports_nothing_heavy():
 def test_a_former_name_is_warned_of_where_it_is_used_and_fitting_imports_no_pandas():
     code = "import sys, onward\nonward.fit, onward.nets\nfrom onward import MLP\nprint('pandas' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "always", "-c", code], capture_output=True, text=True)
-    assert done.stdout == "False\n" and "<string>:3: DeprecationWarning: onward.MLP goes" in done.stderr
+    assert done.stdout == "False\n" and "<string>:3: DeprecationWarning: onward.MLP will be removed" in done.stderr
 
 
 def test_fitting_imports_neither_the_command_line_nor_the_recipes():

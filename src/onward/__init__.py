@@ -1,7 +1,7 @@
 """onward: train deep networks layer by layer, with no backward pass through the network.
 
-Importing the package is quick: torch is imported when the first of its names is used. Which names there are stands in
-`__init__.pyi`, once.
+Importing the package is quick: torch is imported when one of its names is first used. The names are listed once, in
+`__init__.pyi`.
 """
 
 import ast
@@ -21,7 +21,7 @@ def _modules() -> dict[str, str]:
 
 
 _MODULES = _modules()
-_CALLED = ("compare", "results")  # rooms that are called, and named like what is called
+_CALLED = ("compare", "results")  # rooms that can be called, like the function of the same name in them
 _FORMER = {
     "algorithms": """ALGORITHMS ASGE FFGAFSNN HCLFF HFF SCFF Backprop CaFo CwComp DeeperForward DeepSupervision
         DistanceForward DistanceForwardPairs EarlyExits ForwardForward LayerCollaboration MonoForward PredSim
@@ -32,7 +32,7 @@ _FORMER = {
     "recipes": "RECIPES",
     "runs": "export_model load_model save_model spec_for",
 }
-"""By room, the names that stood here before version 0.1, and work until 0.2."""
+"""Former names of this module, by room: those before version 0.1, which work until 0.2."""
 _INSTEAD = {
     "load_model": "onward.load(path), which returns the learner",
     "save_model": "learner.save(path)",
@@ -45,7 +45,7 @@ __all__ = [*sorted(name for name, module in _MODULES.items() if module), "__vers
 
 
 def __getattr__(name: str) -> Any:
-    """Import what a name stands for when it is first asked for. Raises AttributeError for an unknown name."""
+    """Import the object of a name on first use. Raises AttributeError for an unknown name."""
     if name in _CALLED or _MODULES.get(name) == "":
         return import_module(f"onward.{name}")
     if name in _MODULES:
@@ -55,7 +55,7 @@ def __getattr__(name: str) -> Any:
     if name in _ROOM_OF_FORMER:
         room = _ROOM_OF_FORMER[name]
         instead = _INSTEAD.get(name, f"onward.{room}.{name}")
-        warnings.warn(f"onward.{name} goes with version 0.2: use {instead}", DeprecationWarning, stacklevel=2)
+        warnings.warn(f"onward.{name} will be removed in version 0.2: use {instead}", DeprecationWarning, stacklevel=2)
         return getattr(import_module(f"onward.{room}"), name)
     raise AttributeError(f"module 'onward' has no attribute {name!r}")
 

@@ -136,8 +136,8 @@ def _unknown(registry: Registry, name: str, package: str | None) -> str:
 def register(value: T, *, name: str | None = None, aliases: tuple[str, ...] = ()) -> T:
     """Make an algorithm, a network, a data set or recipes known by name, so that files can hold them; return it.
 
-    A class of `Algorithm` or `Architecture` is registered under its own name unless another is given, so that this can
-    stand above it as a decorator; recipes under theirs. A data set is a function of `DataSettings` and the data folder
+    A class of `Algorithm` or `Architecture` is registered under its own name unless another is given, so that this
+    also works as a decorator; recipes under theirs. A data set is a function of `DataSettings` and the data folder
     (a path or None) that returns `Splits`. `aliases` are names that it had before: files that hold them stay readable.
     Raises ValueError for what is none of these, or a name that is taken.
     """

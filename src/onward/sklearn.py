@@ -317,7 +317,7 @@ def algorithm_called(name: str | Algorithm) -> Algorithm:
     wanted = known.get(name.replace("_", "").replace("-", "").lower()) if isinstance(name, str) else None
     if wanted is None:
         raise ValueError(f"algorithm is {name!r}: give one of {', '.join(sorted(known.values()))}, or an object of one")
-    if wanted in ("Backprop", "DeepSupervision"):  # these stand beside another method
+    if wanted in ("Backprop", "DeepSupervision"):  # controls of another method
         return registry.ALGORITHMS.find(wanted)(of=registry.ALGORITHMS.find("MonoForward")())
     return registry.ALGORITHMS.find(wanted)()
 

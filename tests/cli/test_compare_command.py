@@ -246,7 +246,7 @@ def test_a_run_that_is_missing_or_damaged_is_one_line(capsys: pytest.CaptureFixt
     (run / "model.safetensors").unlink()
     assert "model.safetensors does not exist" in _error(capsys, "report", str(run), "--no-cost", *HERE)
     (run / "result.json").unlink()
-    assert "result.json is gone: put that file there again" in _error(capsys, "report", str(run))
+    assert "result.json is gone: restore that file" in _error(capsys, "report", str(run))
     (run / "model.json").unlink()
     assert "has not finished; resume it with: onward train --resume" in _error(capsys, "report", str(run))
 

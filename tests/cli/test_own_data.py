@@ -138,7 +138,7 @@ def test_a_run_begins_another_one_with_new_classes_and_is_trained_on(folder, onw
     assert onward("train", "--data", folder(), *SMALL, "--method", "mono_forward")[0] == 0
     run = tmp_path / "runs" / "mono_forward-on-bars" / "seed-0"
     code, said = onward("train", "--data", folder(name="four", classes=4), "--epochs", 1, "--init", run, "--no-record")
-    assert code == 0 and "weights of 4 blocks" in said and "heads drawn anew" in said
+    assert code == 0 and "weights of 4 blocks" in said and "heads with new weights" in said
     result = json.loads(
         (tmp_path / "runs" / "mono_forward-on-four-from-mono_forward-on-bars" / "seed-0" / "result.json").read_text()
     )

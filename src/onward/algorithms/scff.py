@@ -1,7 +1,7 @@
 """SCFF, self-contrastive Forward-Forward (Chen et al., Nature Communications 2025): an image with itself or another.
 
 Goodness: mean of the squared activity. Objective: a threshold for real and one for contrastive views, and a decay. The
-real view is an image paired with itself, the contrastive one an image paired with another; no label takes part.
+real view is an image paired with itself, the contrastive one an image paired with another; no label is used.
 Handoff: unit length. The class is read by a linear softmax classifier on what the layers hand on, each feature
 standardized.
 

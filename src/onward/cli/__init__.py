@@ -113,7 +113,7 @@ def _main(words: Sequence[str]) -> int:
 
 
 def _with(words: list[str]) -> list[str]:
-    """Import the Python file that stands after --with; return the words after it."""
+    """Import the Python file given by --with; return the words after it."""
     from onward.recipes.lookup import import_file
 
     if len(words) < 2:

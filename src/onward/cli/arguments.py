@@ -149,7 +149,7 @@ def _refuse_empty(words: Sequence[str]) -> None:
 
 
 def _meant(words: Sequence[str], default: object) -> list[str]:
-    """Return the flags that unknown ones stand for: those of other tools, or without their prefix."""
+    """Return the flags that unknown ones probably mean: those of other tools, or flags without their prefix."""
     known = dict(_flags(default))
     prefixes = {flag.rpartition(".")[0] for flag in known}
     names = [word[2:].partition("=")[0].replace("_", "-") for word in words if word.startswith("--")]

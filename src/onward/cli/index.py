@@ -1,7 +1,7 @@
 """The index of `onward list` and completion, in a file: reading it is fast, importing the recipes imports torch.
 
 The file names the sources that it was made from. Where one of them differs, the recipes themselves are asked, which
-takes seconds and is never out of date. `python -m onward.cli.index` makes it anew.
+takes seconds and is never out of date. `python -m onward.cli.index` writes it again.
 """
 
 import json

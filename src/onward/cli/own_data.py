@@ -163,7 +163,7 @@ def _method(name: str) -> Algorithm:
     class_name = known.get(name.replace("_", "").replace("-", "").lower())
     if class_name is None:
         raise ValueError(f"unknown method {name!r}{likely(name, known.values())}; `onward list` shows the methods")
-    if class_name in ("Backprop", "DeepSupervision"):  # these stand beside a local method
+    if class_name in ("Backprop", "DeepSupervision"):  # controls of a local method
         return (Backprop if class_name == "Backprop" else DeepSupervision)(of=MonoForward())
     return PredSim() if class_name == "PredSim" else registry.ALGORITHMS.find(class_name)()
 

@@ -107,7 +107,7 @@ def _samples(
 
 
 def _arrays(name: str) -> bool:
-    """Whether a name stands for arrays, and not for encoded images."""
+    """Whether a name is that of arrays, and not of encoded images."""
     path = Path(name).expanduser()
     try:
         return array_files(path) is not None

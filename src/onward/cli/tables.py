@@ -58,7 +58,7 @@ def _table(names: Sequence[str], columns: Sequence[Sequence[str]], first: int, w
 
 
 def _layout(first: Sequence[int], bounds: Sequence[tuple[int, int]], room: int) -> tuple[list[int], list[list[int]]]:
-    """Return the width of every column, names first, and which of the other columns stand together."""
+    """Return the width of every column, names first, and groups of the other columns."""
     name, least = max(first), [low for low, _ in bounds]
     for widths in ([high for _, high in bounds], least):
         if _total([name, *widths]) <= room:

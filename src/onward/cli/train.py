@@ -76,7 +76,7 @@ class TrainArguments:
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
     init: Path | None = None
-    """Finished run whose weights the training begins with; heads of other classes are drawn anew."""
+    """Finished run whose weights the training begins with; heads of other classes get new weights."""
     pipeline: bool = False
     """Spread the blocks over the processes that torchrun started."""
     pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)

@@ -19,14 +19,14 @@ class Mistakes(CommandLineError):
 
 
 def fitted(usage: str, width: int | None = None) -> str:
-    """Return the text of a --help broken anew where it is wider than the terminal, each meaning beside its flag."""
+    """Return the text of a --help wrapped again where it is wider than the terminal, each meaning beside its flag."""
     width = max(_NARROWEST, width or shutil.get_terminal_size().columns)
     blocks = usage.removesuffix("\n").split("\n\n")
     return "\n\n".join(block if _widest(block) <= width else _broken(block, width) for block in blocks) + "\n"
 
 
 _NARROWEST = 50
-_ENTRY = re.compile(r"(usage: | +)(?:\S.*?  +)?(?=\S)")  # what a continued line stands below
+_ENTRY = re.compile(r"(usage: | +)(?:\S.*?  +)?(?=\S)")  # the text below which a continued line begins
 
 
 def _widest(block: str) -> int:

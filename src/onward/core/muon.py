@@ -57,7 +57,7 @@ class Muon(torch.optim.Optimizer):
 def orthogonalized(matrix: Float[Tensor, "O I"], steps: int) -> Float[Tensor, "O I"]:
     """Return a matrix with the same singular vectors and singular values near 1, by `steps` Newton-Schulz iterations.
 
-    In bf16, which is exact enough: values between 0.7 and 1.2 serve as well as 1.
+    In bf16, which is exact enough: values between 0.7 and 1.2 work as well as 1.
     """
     a, b, c = _QUINTIC
     tall = matrix.shape[0] > matrix.shape[1]

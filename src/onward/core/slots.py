@@ -18,7 +18,7 @@ from onward.core.ranges import check_fields
 from onward.core.renamed import Renamed, adopt_overrides
 
 Stream = tuple[Tensor, ...]
-"""What one block hands to the next: the input, then the skip connections that travel with it."""
+"""What one block hands to the next: its input, then the skip connections."""
 
 
 IGNORED = -100
@@ -35,7 +35,7 @@ class Target(NamedTuple):
     `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
     The rows are the first view of every image, then the second of every image, and so on: `views` of them.
     A label may also be one per token [B, T], with `IGNORED` where none counts, or numbers [B, C].
-    `beside` holds the skip tensors that travel beside the input of the block whose loss is computed.
+    `beside` holds the skip connections that enter the block whose loss is computed.
     """
 
     label: Label
@@ -48,7 +48,7 @@ class Evidence(ABC):
     """The scores and handed-on activities of a learner's blocks on one batch: the input of an inference rule."""
 
     heads: int = 0
-    """How many of the last scored blocks are heads, which stand behind the blocks of the network."""
+    """How many of the last scored blocks are heads, behind the blocks of the network."""
 
     @property
     @abstractmethod
@@ -135,7 +135,7 @@ class Goodness(nn.Module, ABC):
     def training_scores(self, activity: Float[Tensor, "B ..."], target: Target) -> tuple[Float[Tensor, "B *C"], Target]:
         """Return the scores that the objective reads, and the target in their terms.
 
-        Those of `forward` unless a read-out of very many classes scores a sample of them, numbered anew.
+        Those of `forward`, unless a read-out of very many classes scores a sample of them, renumbered.
         """
         return self(activity), target
 

@@ -76,7 +76,7 @@ class ArrayFiles:
 
 
 def array_files(root: Path) -> ArrayFiles | None:
-    """Return the arrays that a path stands for, which may lie in raw/ or NAME/raw/ below it; None if it holds none.
+    """Return the arrays of a path, which may be in raw/ or NAME/raw/ below it; None if there are none.
 
     Raises ValueError for files of several sets, and for images without labels.
     """
@@ -183,7 +183,7 @@ def read_idx(file: Path) -> np.ndarray:
 
 def _idx_files(folder: Path) -> dict[Split, tuple[Path, Path]] | None:
     files_of: dict[tuple[str, Split], dict[str, Path]] = {}
-    for file in sorted(folder.iterdir(), reverse=True):  # so that a file stands before its compressed copy
+    for file in sorted(folder.iterdir(), reverse=True):  # so that a file comes before its compressed copy
         match = _IDX.fullmatch(file.name)
         if match is not None:
             files_of.setdefault((match["set"], _SPLITS[match["split"]]), {})[match["what"]] = file

@@ -30,7 +30,7 @@ from .arrays import names_of, targets_of
 from .images import Splits, checksum
 from .samples import Gathered, Samples, Source, narrowed
 
-_SAMPLE = 10_000  # samples whose statistics stand for those of all
+_SAMPLE = 10_000  # samples from which statistics are computed
 _TARGETS = ("label", "labels", "target", "targets", "y")
 _ORDER = "a loader decides the order of its samples itself"
 
@@ -53,7 +53,7 @@ def from_loader(
     `train` yields (inputs, targets), as pairs or dicts, on each iteration: a DataLoader, a list of batches,
     an object with `__iter__`. It is iterated over once at the start, for shape, classes and statistics. Validation
     and test batches are read into memory. Without `validation` a share of the samples of a DataLoader, or of the
-    batches of a list, is set aside by `seed`; without `test` the validation samples stand for it, which `note` says.
+    batches of a list, is set aside by `seed`; without `test` the validation samples replace it, as `note` records.
     uint8 images are levels; other inputs are taken at their face value, and standardized as in `from_arrays`.
 
     Raises ValueError for other objects, and as `from_arrays` does.
@@ -228,8 +228,8 @@ def _check_again(loader: Any, what: str) -> None:
         raise ValueError(f"{what} is a {type(loader).__name__}: give a DataLoader, or a list of (inputs, labels)")
     if isinstance(loader, Iterator):
         raise ValueError(
-            f"{what} can be gone through only once: give the DataLoader itself, a list of batches, or an object whose "
-            "__iter__ begins anew"
+            f"{what} can be iterated only once: give the DataLoader itself, a list of batches, or an object whose "
+            "__iter__ begins again"
         )
 
 

@@ -66,7 +66,7 @@ def note_on_counts(named: NamedSet, num_train: int, num_test: int) -> str:
 def title_of(images: str) -> str:
     """Return how images are called in a text: a named set by its title, and a note or any other name as it is.
 
-    A set of which a copy with other splits is on record is told apart from it.
+    The name of a set tells it from a copy with other splits that is on record.
     """
     title = next((named.title for named in NAMED_SETS if named.name == images), images)
     return f"{title}, standard split" if any(copy.name == images and copy.note for copy in COPIES) else title

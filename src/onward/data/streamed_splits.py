@@ -16,7 +16,7 @@ from .samples import Images
 from .shards import PieceReader, Shards, known_shards
 from .stream import Streamed
 
-SAMPLE = 10_000  # training images whose statistics stand for those of all
+SAMPLE = 10_000  # training images from which statistics are computed
 
 _LARGEST_PIECE = 4096
 

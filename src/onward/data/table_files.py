@@ -52,7 +52,7 @@ class TableFiles:
 
 
 def table_files(path: Path) -> TableFiles | None:
-    """Return the tables that a path stands for: a file, or train.csv and test.csv in a folder; None if it holds none.
+    """Return the tables of a path: a file, or train.csv and test.csv in a folder; None if there are none.
 
     Files of parquet with a column of encoded images hold no table.
     """
@@ -289,7 +289,7 @@ def _categorical(form: InputForm) -> list[str]:
 
 
 def _as_trained(inputs: Any, form: InputForm) -> Any:
-    """Return a table for a model that was trained on one; bare numbers for one that knows no names of columns."""
+    """Return a table for a model that was trained on one; bare numbers for a model without names of columns."""
     return inputs if form.columns else inputs.to_numpy()
 
 

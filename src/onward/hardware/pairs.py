@@ -52,7 +52,7 @@ class PolynomialNoise(Noise):
 class PhaseChange(Noise):
     """Phase-change memory read `seconds` after programming: programming noise, drift, accumulated 1/f noise.
 
-    With g as a fraction of the largest conductance, n1, n2, n3 standard normal per device, all drawn anew when the
+    With g as a fraction of the largest conductance, n1, n2, n3 standard normal per device, all drawn when the
     weights are written:
 
     - programmed: p = max(0, g + s(g) n1), s(g) = (0.26348 + 1.9650 g - 1.1731 g^2) / 25

@@ -68,7 +68,7 @@ class ProgrammingNoise(NormalNoise):
 class ReadNoise(NormalNoise):
     """A device is not read exactly: w + sigma max|W| n, n standard normal, new in every pass through a block.
 
-    One draw serves all images of a batch. Raises ValueError for a negative sigma.
+    One draw is used for all images of a batch. Raises ValueError for a negative sigma.
     """
 
     site: ClassVar[Site] = "weights"

@@ -365,7 +365,7 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
     for name, given, wanted in wrong:
         if given:
             raise ValueError(
-                f"{name} {getattr(settings, name)!r} does not go with the model's own forward pass: take {wanted!r}, "
+                f"{name} {getattr(settings, name)!r} does not fit the model's own forward pass: take {wanted!r}, "
                 f"or "
                 "train as_learner(example) with LocalTrainer"
             )

@@ -50,8 +50,8 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
         return "time_first"
     if shape and rows and shape[0] != rows and shape[0] % rows == 0:
         raise ValueError(
-            f"{what} gives {list(shape)} for a batch of {rows}: parts of a row, such as frames, stand there as rows of "
-            "their own; cut where each row is one again, see onward.cuts(model, example)"
+            f"{what} gives {list(shape)} for a batch of {rows}: parts of a row, such as frames, are separate "
+            "rows there; cut where each row is one again, see onward.cuts(model, example)"
         )
     if not shape or shape[0] != rows:
         raise ValueError(

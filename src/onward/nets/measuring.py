@@ -56,7 +56,7 @@ def _check_features_first(shape: tuple[int, ...], width: int, what: str) -> None
     gives = f"{what} gives {list(shape)} for each input"
     if width in shape:
         raise ValueError(
-            f"{gives}: its {width} features stand on another axis than the first, where goodness reads them; move that "
+            f"{gives}: its {width} features are on another axis than the first, where goodness reads them; move that "
             "axis (movedim), or train the network as a module, by onward.local, which finds its layout"
         )
     raise ValueError(f"{gives}, but its declared width is {width}: return the number of its features in widths")

@@ -64,11 +64,11 @@ class Watch:
             raise PipelineFault(self.fault)
 
     def report(self, text: str, *, own: bool = False) -> str:
-        """Write a fault down for all ranks, unless one was already; return the one that stands."""
+        """Publish a fault to all ranks, unless there is one already; return the first one."""
         self._own = own
-        stands = self._ask(lambda: self.store.compare_set("fault", "", text).decode(), text)
-        self.fault = self.fault or stands
-        return stands
+        first = self._ask(lambda: self.store.compare_set("fault", "", text).decode(), text)
+        self.fault = self.fault or first
+        return first
 
     def end(self) -> None:
         """Publish that this rank is done, and stop watching."""

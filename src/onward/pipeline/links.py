@@ -12,7 +12,7 @@ from torch import Tensor
 from onward.pipeline.faults import PipelineFault, Watch
 from onward.pipeline.message import Message, MessagePrecision, pack, room_for, size, unpack
 
-_POLL = 0.2  # seconds between looks at whether the others live
+_POLL = 0.2  # seconds between checks whether the others are alive
 _NOTES = torch.uint8
 
 

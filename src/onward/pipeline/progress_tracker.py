@@ -50,7 +50,7 @@ class ProgressTracker:
 
     @contextmanager
     def waiting(self, what: str) -> Iterator[None]:
-        """Inside the `with`, this thread waits for another rank; afterwards the time of a step begins anew."""
+        """Inside the `with`, this thread waits for another rank; afterwards the time of a step begins again."""
         before = self.state.doing
         self._now(what)
         try:

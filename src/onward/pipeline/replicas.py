@@ -23,7 +23,7 @@ class Peers:
         """Return the tensors of all replicas, stacked in their order."""
         own = tensor.detach().contiguous()
         shares = [torch.empty_like(own) for _ in range(self.number)]
-        with self.work.waiting("peers"):  # as bytes: any type travels
+        with self.work.waiting("peers"):  # as bytes: so any type can be sent
             dist.all_gather([share.view(torch.uint8) for share in shares], own.view(torch.uint8), group=self.group)
         return torch.stack(shares)
 

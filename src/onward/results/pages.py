@@ -72,7 +72,7 @@ def write_results(folder: Path) -> Path:
     page = folder / "RESULTS.md"
     write_text(page, results_page(folder))
     methods = folder / "methods"
-    make_folder(methods)  # all pages in it are written anew
+    make_folder(methods)  # all pages in it are rewritten
     for old in methods.glob("*.md"):
         old.unlink()
     for method, table in method_pages(folder).items():

@@ -160,7 +160,7 @@ def _alike(values: Sequence[object], indices: Iterable[int]) -> list[list[int]]:
 
 
 def _shown(rows: DataFrame, records: Records, *, without: str = "") -> DataFrame:
-    """Return rows as texts; `without` stands where backprop was not trained."""
+    """Return rows as texts; `without` is the text where backprop was not trained."""
     controls = [control_of(row, records) for row in rows["row"]]
     return DataFrame(
         {

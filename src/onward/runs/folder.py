@@ -155,8 +155,8 @@ class RunFolder:
         if not (self.path / "environment.json").exists():
             raise ValueError(f"{self.path} is an exported model, which has no result: name the run that it comes from")
         raise ValueError(
-            f"{self.path} holds the model of a finished run, but its result.json is gone: put that file there again, "
-            "or train the recipe anew, which makes a folder of its own; to train it again here, move model.json away"
+            f"{self.path} holds the model of a finished run, but its result.json is gone: restore that file, "
+            "or train the recipe again in a new folder; to train it again here, move model.json away"
         )
 
     def untied(self) -> bool:
@@ -177,7 +177,7 @@ class RunFolder:
         if described.exists():  # weights may be deleted to save space
             content = read_json(described)
             if json_digest(content) != seals.model:
-                raise ValueError(f"{described} does not belong to {path}: it is of another run, or was made anew")
+                raise ValueError(f"{described} does not belong to {path}: it is of another run, or was made again")
             if content.get("result_sha256") not in (None, _unsealed_digest(result)):
                 raise ValueError(f"{path} does not belong to {described}: its numbers are of another run, or edited")
             check_digests(self.path, content, read_header(self.path / "model.safetensors").digest)

@@ -61,7 +61,7 @@ def images_again(folder: Path, recipe: Recipe, data_dir: Path | None = None) -> 
 
 
 def _folder(path: object) -> Path:
-    """Return the folder of a model, which one of its files may stand for."""
+    """Return the folder of a model, given the folder or one of its files."""
     if not isinstance(path, str | Path):
         raise ValueError(f"path is a {type(path).__name__}: give the path of a folder, such as runs/RECIPE/seed-0")
     folder = Path(path).expanduser()

@@ -62,7 +62,7 @@ def kept(recipe: Recipe) -> str:
 
 
 def write(recipes: Iterable[Recipe], also: Iterable[Recipe] = ()) -> None:
-    """Make the file anew for these recipes; what was measured before is kept, of `also` no more than that."""
+    """Rewrite the file for these recipes, keeping earlier measurements; of `also` only those."""
     words_of = {}
     for recipe in recipes:
         sizes = sizes_of(recipe)

@@ -275,7 +275,7 @@ def _new_folder(folder: object) -> Path:
 
 @common_defaults()
 def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
-    """Read a learner back, in evaluation mode; a model file stands for its folder.
+    """Read a learner back, in evaluation mode, from a folder or one of its files.
 
     Raises ValueError for a missing, damaged or foreign model, before anything of its size is built.
     """
@@ -306,22 +306,22 @@ def _check_result(folder: Path, content: Mapping[str, Any]) -> None:
     described, beside = folder / "model.json", folder / "result.json"
     seals = read_result(beside).seals if beside.exists() else None
     if seals is not None and seals.model != json_digest(content):
-        raise ValueError(f"{described} does not belong to {beside}: it is of another run, or was made anew")
+        raise ValueError(f"{described} does not belong to {beside}: it is of another run, or was made again")
 
 
 def model_folder(path: Path) -> Path:
-    """Return the folder of a model, which one of its files may stand for."""
+    """Return the folder of a model, given the folder or one of its files."""
     return path.parent if path.name in ("model.safetensors", "model.json") and path.is_file() else path
 
 
 def check_model_there(folder: Path) -> None:
-    """Raise ValueError for a run folder without a model, with the remedy: going on, or training it anew."""
+    """Raise ValueError for a run folder without a model, with the remedy: resuming it, or training it again."""
     if (folder / "model.json").exists() or not (folder / "config.json").exists():
         return
     if (folder / "result.json").exists():
         raise ValueError(
-            f"{folder} has finished, but its model.json is gone: put the file of this run there again, or train its "
-            "recipe and seed anew, which makes a folder of its own"
+            f"{folder} has finished, but its model.json is gone: restore the file of this run, or train its "
+            "recipe and seed again, in a new folder"
         )
     raise ValueError(f"{folder} has not finished; resume it with: onward train --resume {folder}")
 

@@ -45,7 +45,7 @@ def forms_of(tensors: Mapping[str, Tensor]) -> dict[str, Form]:
 def check_forms(wanted: Mapping[str, Form], stored: Mapping[str, Form]) -> None:
     """Raise ValueError naming the first tensor that is missing, not asked for, or of another shape or type.
 
-    A size of 0 stands for any: it is known once the tensor is fitted.
+    A size of 0 means any: it is known once the tensor is fitted.
     """
     for name, (shape, kind) in wanted.items():
         if name not in stored:

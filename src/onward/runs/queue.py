@@ -1,6 +1,6 @@
 """A queue of recipes and seeds: jobs without a record are trained in order, each in a process of its own.
 
-The queue itself keeps nothing: what is done stands in the records, what was stopped in its run folder. So it can be
+The queue itself keeps nothing: finished trainings are in the records, stopped ones in their run folders. So it can be
 killed at any moment and started again.
 """
 

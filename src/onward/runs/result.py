@@ -170,5 +170,5 @@ def read_result(path: Path) -> RunResult:
 
 
 def _warn(said: str, instead: str) -> None:
-    message = f"{said} goes with version 0.2: use result.{instead}"
+    message = f"{said} will be removed in version 0.2: use result.{instead}"
     warnings.warn(message, DeprecationWarning, stacklevel=3)

@@ -34,5 +34,5 @@ def warm_start(learner: Learner, run: Path) -> str:
         for name, value in fitting.items():
             own[name].copy_(value)
     heads = len([name for name in own if name.startswith("blocks.")]) - len(fitting)
-    fresh = f", {heads} tensors of its heads drawn anew" if heads else ""
+    fresh = f", {heads} tensors of its heads with new weights" if heads else ""
     return f"weights of {len(bodies)} blocks from {run}{fresh}"

@@ -107,7 +107,7 @@ class Alone:
         return NO_ORDERS
 
     def receive(self, pieces: int, own: slice) -> Step:
-        raise AssertionError("nothing stands before")
+        raise AssertionError("nothing comes before")
 
     def hand_on(self, step: Step) -> None:
         """Do nothing: there is no next stage."""

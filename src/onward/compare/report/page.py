@@ -18,7 +18,7 @@ from onward.costs.step import MeasuredSteps
 from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
 
-_WIDE = 8  # columns of a table that stand side by side on a screen
+_WIDE = 8  # columns of a table that fit a screen
 
 
 def page(comparison: Comparison, *, measured: Sequence[MeasuredSteps] = (), title: str = "") -> str:

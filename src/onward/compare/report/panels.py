@@ -190,7 +190,7 @@ def _costs(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[Panel]
     rows += [(control, SeriesStyle(name, 0, True)) for control, name in zip(comparison.controls, names, strict=True)]
     about = (
         "One training step, measured on this machine; controls by backprop through the same network with the same "
-        f"batch, precision and optimizer stand below. {comparison.environment.device}."
+        f"batch, precision and optimizer are below. {comparison.environment.device}."
     )
     notes = legend if len(legend) > 1 else []
     per_epoch = [

@@ -23,5 +23,5 @@ def by_view(scores: Float[Tensor, "N"], target: Target) -> tuple[Float[Tensor, "
 def sign_of(target: Target) -> Int64[Tensor, "N"]:
     """Return +1 for real views and -1 for contrastive ones. Raises ValueError for a target without signs."""
     if target.sign is None:
-        raise ValueError("real and contrastive views are told apart by their sign, but the supervision gives no sign")
+        raise ValueError("real and contrastive views differ in their sign, but the supervision gives no sign")
     return target.sign

@@ -1,7 +1,7 @@
 """Mono-Forward (Gong et al. 2025), a reconstruction.
 
 Notes on the paper give two sets of numbers and assign them to its two kinds of network the wrong way round: 82 % on
-CIFAR-10 is out of reach of its multi-layer perceptron. Here the higher set stands beside the convolutions.
+CIFAR-10 is out of reach of its multi-layer perceptron. Here the higher set is that of the convolutions.
 """
 
 from onward.algorithms import MonoForward
