@@ -1,5 +1,6 @@
 """The package itself: every name that it offers, once; old names that warn; nothing imported before it is needed."""
 
+import os
 import re
 import subprocess
 import sys
@@ -65,7 +66,14 @@ print([name for name in heavy if name in sys.modules])
     assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
 
 
-def test_the_version_stands_once_and_is_the_one_that_is_cited():
+@pytest.mark.parametrize(("tag", "code"), [(f"v{onward.__version__}", 0), (onward.__version__, 1), ("v", 1)])
+def test_a_release_is_made_from_the_tag_of_the_version_alone(tag: str, code: int):
+    workflow = (ROOT / ".github" / "workflows" / "release.yml").read_text()
+    (check,) = re.findall(r"run: (test .*)", workflow)
+    assert subprocess.run(["bash", "-c", check], cwd=ROOT, env={**os.environ, "TAG": tag}).returncode == code
+
+
+def test_the_version_is_written_once_and_is_the_one_that_is_cited():
     project = (ROOT / "pyproject.toml").read_text()
     assert 'dynamic = ["version"]\n' in project and '[tool.hatch.version]\npath = "src/onward/__init__.py"\n' in project
     assert not re.search(r"^version =", project, re.MULTILINE)

@@ -11,7 +11,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 CODE = sorted(path for room in ("src", "examples", "benchmarks") for path in (ROOT / room).rglob("*.py"))
-PAGES = sorted([*(ROOT / "docs").rglob("*.md"), *(ROOT / name for name in ("README.md", "CONTRIBUTING.md"))])
+PAGES = sorted(
+    [
+        *(ROOT / "docs").rglob("*.md"),
+        *(ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "MAINTAINING", "SECURITY")),
+    ]
+)
 
 BRITISH = (
     r"colou?r(?<=colour)|behaviour|neighbour|favour|grey|centre[sd]?|labelled|modell(ed|ing)|travell|cancelled|catalogue"
