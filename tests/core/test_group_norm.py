@@ -5,8 +5,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from onward.algorithms import MonoForward
 from onward.core import Learner, LocalBlock, LocalTrainer, TrainerSettings, each
-from onward.core.group_norm import group_norms, trainable_norms
+from onward.core.group_norm import calls_group_norm, group_norms, trainable_norms
+from onward.modules import local
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
@@ -51,3 +53,40 @@ def test_blocks_that_begin_with_a_norm_learn_with_channels_last():
         losses.append(torch.stack([trainer.step(x, y, step=step) for step in range(3)]))
     assert torch.allclose(*losses, rtol=1e-4)
     assert (losses[0][-1] < losses[0][0]).all()
+
+
+class _Calling(nn.Module):
+    """Calls the function, in a function of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight, self.bias, self.conv = (
+            nn.Parameter(torch.ones(4)),
+            nn.Parameter(torch.zeros(4)),
+            nn.Conv2d(4, 4, 3),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(_norm(x, self)).relu()
+
+
+def _norm(x: Tensor, holder: "_Calling") -> Tensor:
+    return nn.functional.group_norm(num_groups=2, input=x, weight=holder.weight, bias=holder.bias)
+
+
+def test_norms_that_are_called_as_a_function_learn_with_channels_last():
+    x, y = torch.randn(6, 4, 9, 9, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
+    assert calls_group_norm(_Calling()) and not calls_group_norm(nn.Sequential(nn.GroupNorm(2, 4), _Normed()))
+    losses = []
+    for layout in (torch.channels_last, torch.contiguous_format):
+        torch.manual_seed(0)
+        blocks = [LocalBlock(_Calling(), goodness=LinearHead(3, 4), objective=CrossEntropy()) for _ in range(2)]
+        learner = Learner(blocks, supervision=LabelInLoss(), spans=each(2), rules={"last": LastGoodness()})
+        trainer = LocalTrainer(learner, TrainerSettings(channels_last=layout is torch.channels_last))
+        model = nn.Sequential(_Calling(), _Calling(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 3))
+        model.to(memory_format=layout)  # pyright: ignore[reportCallIssue]
+        own = local(model, (x, y), MonoForward(), cut=["0"])
+        given = x.to(memory_format=layout)
+        losses.append([trainer.step(x, y, step=0), own.step((given, y)), own.step((given, y))])
+    for pair in zip(*losses, strict=True):
+        assert torch.allclose(*pair, rtol=1e-4)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core.group_norm import group_norms, trainable_norms
+from onward.core.group_norm import calls_group_norm, group_norms, trainable_norms
 from onward.core.slots import Auxiliary, Goodness, Objective, Stream, Supervision, Target
 from onward.core.span import Span
 
@@ -42,7 +42,7 @@ class LocalBlock(nn.Module):
             raise ValueError("a head is read as a score: give the block a goodness and an objective")
         _check_reader(body)
         self.body = body
-        self._norms = group_norms(body)
+        self._norms, self._norm_called = group_norms(body), calls_group_norm(body)
         self.goodness = goodness
         self.objective = objective
         self.auxiliary = auxiliary
@@ -56,8 +56,8 @@ class LocalBlock(nn.Module):
 
     def run_body(self, x: Tensor, *skips: Tensor) -> Float[Tensor, "B ..."]:
         """Return the activity: of the input, and of the skip connections too where the body `reads_stream`."""
-        if self._norms:
-            with trainable_norms(self._norms):
+        if self._norms or self._norm_called:
+            with trainable_norms(self._norms, function=self._norm_called):
                 return self.body(x, *skips) if reads_stream(self.body) else self.body(x)
         return self.body(x, *skips) if reads_stream(self.body) else self.body(x)
 

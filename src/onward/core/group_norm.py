@@ -6,12 +6,16 @@ end-to-end training this is so in the first layer of the network, in layer-local
 # B batch, C channels
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from contextlib import contextmanager, nullcontext
+from functools import cache, partial
+from types import FunctionType
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 
 def group_norms(module: nn.Module) -> tuple[nn.GroupNorm, ...]:
@@ -19,9 +23,23 @@ def group_norms(module: nn.Module) -> tuple[nn.GroupNorm, ...]:
     return tuple(inner for inner in module.modules() if isinstance(inner, nn.GroupNorm) and inner.affine)
 
 
+def calls_group_norm(module: nn.Module) -> bool:
+    """Whether the code of a module, or of one inside it, or of what that calls, names the function `group_norm`."""
+    return any(_names_group_norm(type(inner)) for inner in module.modules())
+
+
 @contextmanager
-def trainable_norms(norms: Sequence[nn.GroupNorm]) -> Iterator[None]:
-    """Compute channels-last maps of these norms in contiguous layout on the CPU; outputs are channels last again."""
+def trainable_norms(norms: Sequence[nn.GroupNorm], *, function: bool = False) -> Iterator[None]:
+    """Let these norms compute maps with channels last on the CPU in the usual layout; what they give has theirs.
+
+    `function`: so does the function `group_norm`, inside the `with`.
+    """
+    with _InRows() if function else nullcontext(), _patched(norms):
+        yield
+
+
+@contextmanager
+def _patched(norms: Sequence[nn.GroupNorm]) -> Iterator[None]:
     held = [vars(norm).get("forward") for norm in norms]
     for norm in norms:
         norm.forward = partial(_in_rows, norm.forward)
@@ -42,3 +60,29 @@ def _in_rows(forward: Callable[[Tensor], Tensor], input: Float[Tensor, "B C ..."
     if input.is_contiguous() or input.stride(1) != 1:
         return forward(input)
     return forward(input.contiguous()).contiguous(memory_format=layouts[input.ndim])
+
+
+class _InRows(TorchFunctionMode):
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in (F.group_norm, torch.group_norm):
+            return func(*args, **(kwargs or {}))
+        named = dict(kwargs or {})
+        input, rest = (named.pop("input"), args) if "input" in named else (args[0], args[1:])
+        return _in_rows(lambda rows: func(rows, *rest, **named), input)
+
+
+@cache
+def _names_group_norm(kind: type[nn.Module]) -> bool:
+    """Whether the code of a module's class, or of a function or method that it names, names `group_norm`."""
+    waiting: list[Any] = [kind.forward]
+    seen: set[Any] = set()
+    while waiting:
+        function = waiting.pop()
+        if not isinstance(function, FunctionType) or function in seen or function.__module__.startswith("torch."):
+            continue
+        seen.add(function)
+        names = function.__code__.co_names
+        if "group_norm" in names:
+            return True
+        waiting += [function.__globals__.get(name) for name in names] + [getattr(kind, name, None) for name in names]
+    return False

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded, several_values
-from onward.core.group_norm import group_norms, trainable_norms
+from onward.core.group_norm import calls_group_norm, group_norms, trainable_norms
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read
@@ -42,7 +42,7 @@ class LocalStep:
         self.span_of = {k: span for span in spans for k in range(span.first, span.last + 1)}
         weights = dict(model.named_parameters())
         self.tied = [[weights[name] for name in part.tied] for part in plan.parts]
-        self.norms = group_norms(model)
+        self.norms, self.norm_called = group_norms(model), calls_group_norm(model)
 
     def run(
         self, inputs: Any, target: Tensor, mask: Tensor | None, feed: Feed, *, seed: int, step: int
@@ -59,7 +59,7 @@ class LocalStep:
             for k, part in enumerate(self.plan.parts[:-1]):
                 hook = self.model.get_submodule(part.cut).register_forward_hook(walk.hook(k))
                 stack.callback(hook.remove)
-            stack.enter_context(trainable_norms(self.norms))
+            stack.enter_context(trainable_norms(self.norms, function=self.norm_called))
             walk.open(0)
             with several_values(), self.settings.arithmetic(target.device):
                 output = feed(self.model, inputs)
