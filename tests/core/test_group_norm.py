@@ -1,6 +1,8 @@
 """Group norms of maps with channels last are trained on the CPU, where PyTorch's own backward pass ends the process."""
 # B batch, C channels, H W map
 
+from functools import partial
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -77,6 +79,9 @@ def _norm(x: Tensor, holder: "_Calling") -> Tensor:
 def test_norms_that_are_called_as_a_function_learn_with_channels_last():
     x, y = torch.randn(6, 4, 9, 9, generator=torch.Generator().manual_seed(0)), torch.arange(6) % 3
     assert calls_group_norm(_Calling()) and not calls_group_norm(nn.Sequential(nn.GroupNorm(2, 4), _Normed()))
+    given = nn.Sequential(nn.Identity(), nn.Identity())
+    vars(given[1])["norm"] = partial(nn.functional.group_norm, num_groups=2)
+    assert calls_group_norm(given)
     losses = []
     for layout in (torch.channels_last, torch.contiguous_format):
         torch.manual_seed(0)

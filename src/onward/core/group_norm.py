@@ -25,7 +25,11 @@ def group_norms(module: nn.Module) -> tuple[nn.GroupNorm, ...]:
 
 def calls_group_norm(module: nn.Module) -> bool:
     """Whether the code of a module, or of one inside it, or of what that calls, names the function `group_norm`."""
-    return any(_names_group_norm(type(inner)) for inner in module.modules())
+    held = [value for inner in module.modules() for value in vars(inner).values()]
+    held = [value.func if isinstance(value, partial) else value for value in held]
+    functions = {value for value in held if isinstance(value, FunctionType) or value is torch.group_norm}
+    kinds = {type(inner) for inner in module.modules()}
+    return any(map(_names_group_norm, kinds)) or any(_is_group_norm(function) for function in functions)
 
 
 @contextmanager
@@ -73,11 +77,16 @@ class _InRows(TorchFunctionMode):
 
 @cache
 def _names_group_norm(kind: type[nn.Module]) -> bool:
-    """Whether the code of a module's class, or of a function or method that it names, names `group_norm`."""
-    waiting: list[Any] = [kind.forward]
-    seen: set[Any] = set()
+    return _is_group_norm(kind.forward, kind)
+
+
+def _is_group_norm(function: Any, kind: type | None = None) -> bool:
+    """Whether a function is `group_norm`, or its code or that of a function or method that it names, names it."""
+    waiting, seen = [function], set()
     while waiting:
         function = waiting.pop()
+        if function in (F.group_norm, torch.group_norm):
+            return True
         if not isinstance(function, FunctionType) or function in seen or function.__module__.startswith("torch."):
             continue
         seen.add(function)
