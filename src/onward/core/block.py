@@ -85,7 +85,7 @@ def shared(activity: Tensor, *stream: Tensor) -> bool:
     if torch.compiler.is_exporting():  # traced tensors have no memory: nothing is overwritten
         return True
     address = activity.untyped_storage().data_ptr()
-    return any(address == tensor.untyped_storage().data_ptr() for tensor in stream)
+    return address in [tensor.untyped_storage().data_ptr() for tensor in stream]
 
 
 class PassOn(nn.Module):

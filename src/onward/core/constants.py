@@ -4,12 +4,14 @@
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-_TRACERS = [getattr(torch._C._TorchDispatchModeKey, name) for name in ("FAKE", "PROXY", "FUNCTIONAL")]
+_KEYS: Any = torch._C._TorchDispatchModeKey
+_FAKE, _PROXY, _FUNCTIONAL = _KEYS.FAKE, _KEYS.PROXY, _KEYS.FUNCTIONAL
 
 _HOLDERS: list[list[Tensor]] = []
 
@@ -58,4 +60,7 @@ def _made(make: Callable[..., Tensor], *values: Hashable) -> Tensor:
 
 
 def _traced() -> bool:
-    return torch.compiler.is_compiling() or any(torch._C._get_dispatch_mode(tracer) for tracer in _TRACERS)
+    if torch.compiler.is_compiling():
+        return True
+    mode = torch._C._get_dispatch_mode  # asked several times in every step: no generator
+    return bool(mode(_FAKE) or mode(_PROXY) or mode(_FUNCTIONAL))

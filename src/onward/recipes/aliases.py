@@ -1,7 +1,7 @@
 """Names that recipes had before 28 November 2026: each still names the row, its controls, records and run folders.
 
-A name is `METHOD-DATA[-VARIANT][-SCALE]`, that of a control CONTROL-ROW. Before, short rows ended on `-fast`, variants
-was kept anywhere, and controls were listed under names of their own, several rows to one.
+A name is `METHOD-DATA[-VARIANT][-SCALE]`, that of a control CONTROL-ROW. Before, short rows ended in `-fast`, variants
+had no fixed place, and a control had a name of its own, which several rows shared.
 """
 
 ALIASES = {
