@@ -67,13 +67,24 @@ class Anew:
         return iter([(TABLE, LABELS)])
 
 
+def test_what_can_only_be_iterated_over_is_trained_on_with_a_note():
+    with pytest.warns(
+        UserWarning, match="nothing can be set aside of this loader, so its own samples are validated on"
+    ):
+        data = from_loader(Anew())
+    assert data.note == "loader, validated on training samples, without a test split of its own"
+    assert torch.equal(data.validation.labels, torch.as_tensor(LABELS)) and data.validation is data.test
+    with pytest.warns(UserWarning, match="validated on"):
+        learner = fit(MonoForward(), MLP(width=20), Anew(), epochs=40)
+    assert learner.score(TABLE, LABELS) > 0.6
+
+
 @pytest.mark.parametrize(
     ("train", "validation", "message"),
     [
         (iter([(TABLE, LABELS)]), None, "only once"),
         (((x, y) for x, y in [(TABLE, LABELS)]), None, "only once"),
         (3, None, "train is a int"),
-        (Anew(), None, "give validation"),
         ([(TABLE, LABELS)], None, "give validation"),
         ([TABLE, TABLE], [(TABLE, LABELS)], "a batch of train is a ndarray"),
         ([(TABLE, LABELS, 1)], [(TABLE, LABELS)], r"tuple of 3: yield \(inputs, labels\)"),

@@ -67,6 +67,15 @@ def test_without_a_terminal_an_epoch_is_one_plain_line(screen: Callable[..., io.
     assert written.getvalue() == ("epoch 1/3  loss 0.750  val 90.00%  blocks 80.0 90.0  1,234 img/s  about 4 s left\n")
 
 
+def test_the_rate_is_in_what_the_inputs_are(screen: Callable[..., io.StringIO]):
+    written = screen(100)
+    with Display(total_epochs=3, done_epochs=0, steps=10, noun="sequences") as display:
+        display.step(StepDone(epoch=0, step=1, steps=10, images=4))
+        display.epoch(_EPOCH)
+    assert any(line.strip().endswith("1,234 sequences/s") for line in _seen(written))
+    assert not any("img/s" in line for line in _seen(written))
+
+
 def test_without_scored_blocks_none_are_told(screen: Callable[..., io.StringIO]):
     written = screen(60)
     with Display(total_epochs=3, done_epochs=0, steps=10) as display:

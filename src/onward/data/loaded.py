@@ -2,6 +2,7 @@
 # N samples, B samples in a batch, K numbers of a target
 
 import hashlib
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +33,10 @@ from .samples import Gathered, Samples, Source, narrowed
 
 _SAMPLE = 10_000  # samples from which statistics are computed
 _TARGETS = ("label", "labels", "target", "targets", "y")
+_ON_TRAINING = (
+    "nothing can be set aside of this loader, so its own samples are validated on: accuracy is that of the "
+    "training; give validation, another loader, by onward.from_loader(train, validation)"
+)
 _ORDER = "a loader decides the order of its samples itself"
 
 
@@ -53,21 +58,24 @@ def from_loader(
     `train` yields (inputs, targets), as pairs or dicts, on each iteration: a DataLoader, a list of batches,
     an object with `__iter__`. It is iterated over once at the start, for shape, classes and statistics. Validation
     and test batches are read into memory. Without `validation` a share of the samples of a DataLoader, or of the
-    batches of a list, is set aside by `seed`; without `test` the validation samples replace it, as `note` records.
+    batches of a list, is set aside by `seed`; of what can only be iterated over, nothing can, so that the first 10,000
+    training samples themselves are validated on, with a warning. Without `test` the validation samples replace it.
+    `note` records both.
     uint8 images are levels; other inputs are taken at their face value, and standardized as in `from_arrays`.
 
     Raises ValueError for other objects, and as `from_arrays` does.
     """
     check_value("seed", seed, Seed)
     _check_again(train, "train")
+    notes = [] if test is not None else ["without a test split of its own"]
     if validation is None:
         train, validation = _set_aside(train, validation_fraction, seed)
+        if validation is None:
+            notes.insert(0, "validated on training samples")
+            warnings.warn(_ON_TRAINING, stacklevel=3)
     first = _first_pass(train, kind, task, class_names)
-    held = [
-        _held(first, loader, what)
-        for loader, what in ((validation, "validation"), (test, "test"))
-        if loader is not None
-    ]
+    held = [first.held] if validation is None else [_held(first, validation, "validation")]
+    held += [] if test is None else [_held(first, test, "test")]
     digest = hashlib.sha256(repr((name, len(first.labels), checksum(*held))).encode()).hexdigest()
     return Splits(
         name=name,
@@ -76,7 +84,7 @@ def from_loader(
         test=held[-1],
         class_names=first.names,
         checksum=digest,
-        note="" if test is not None else f"{name}, without a test split of its own",
+        note=", ".join([name, *notes]) if notes else "",
         form=first.form,
         task=task,
     )
@@ -234,7 +242,7 @@ def _check_again(loader: Any, what: str) -> None:
 
 
 def _set_aside(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
-    """Return a loader without a share of its samples, and one of these. ValueError for one that cannot be cut."""
+    """Return a loader without a share of its samples, and one of these; itself and None where it cannot be cut."""
     if isinstance(loader, DataLoader):
         dataset: Any = loader.dataset
         plain = isinstance(loader.sampler, RandomSampler | SequentialSampler) and loader.batch_size is not None
@@ -244,7 +252,7 @@ def _set_aside(loader: Any, fraction: float, seed: int) -> tuple[Any, Any]:
     elif isinstance(loader, Sequence) and len(loader) > 1:
         kept, aside = _cut(len(loader), fraction, seed)
         return [loader[k] for k in kept], [loader[k] for k in aside]
-    raise ValueError("nothing can be set aside of this loader: give validation, another loader, by onward.from_loader")
+    return loader, None
 
 
 def _cut(count: int, fraction: float, seed: int) -> tuple[list[int], list[int]]:

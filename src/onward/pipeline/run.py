@@ -257,7 +257,8 @@ class _Run:
         try:
             if self.ranks.writes:
                 folder.keep_metrics(training.epoch, resumed=training.step > 0)
-                display = self.held.enter_context(Display(training.total_epochs, training.epoch, training.steps))
+                total, noun = training.total_epochs, training.data.inputs.noun
+                display = self.held.enter_context(Display(total, training.epoch, training.steps, noun=noun))
                 loggers = loggers_of(self.options, folder.path)
                 self.log = self.held.enter_context(logged(loggers, lambda: encode(self.recipe), training.epoch))
                 follow(training, folder, display, self.log, after)

@@ -87,7 +87,8 @@ def _shown(training: Training, log: Log) -> tuple[EpochDone, ...]:
     from onward.training.progress import Display  # it alone needs rich here
 
     history = []
-    with Display(training.total_epochs, training.epoch, len(training.loader)) as display:
+    total, noun = training.total_epochs, training.data.inputs.noun
+    with Display(total, training.epoch, len(training.loader), noun=noun) as display:
         training.evaluator.watch = display.stage
         for event in training:
             if isinstance(event, EpochDone):

@@ -246,7 +246,8 @@ def _carry_out(
     folder.keep_metrics(training.epoch, resumed=checkpoint is not None)
     loggers = loggers_of(options, folder.path, logger)
     with logged(loggers, lambda: encode(recipe), training.epoch) as log:
-        with Display(training.total_epochs, training.epoch, training.steps, quiet=not verbose) as display:
+        total, noun = training.total_epochs, training.data.inputs.noun
+        with Display(total, training.epoch, training.steps, noun=noun, quiet=not verbose) as display:
             with stop_requests() as request:
                 follow(
                     training, folder, display, log, _saved_in_time(training, folder, options.checkpoint_every, request)

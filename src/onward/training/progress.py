@@ -68,13 +68,15 @@ def stages() -> Iterator[Stages]:
 
 
 class Display:
-    """Shows epoch, loss, accuracy per block, images/s and time left, and a line for every epoch that stays.
+    """Shows epoch, loss, accuracy per block, inputs per second and time left, and a line for every epoch that stays.
 
     On a terminal the former is a bar at the bottom, and so is the work between epochs and after the last one.
     With `quiet` it shows nothing.
     """
 
-    def __init__(self, total_epochs: int, done_epochs: int, steps: int, *, quiet: bool = False):
+    def __init__(self, total_epochs: int, done_epochs: int, steps: int, *, noun: str = "images", quiet: bool = False):
+        """`noun`: what the inputs are, whose number in a second is shown."""
+        self.unit = "img/s" if noun == "images" else f"{noun}/s"
         self.total_epochs = total_epochs
         self.last: EpochDone | None = None
         self.images, self.since = 0, time.perf_counter()
@@ -99,7 +101,7 @@ class Display:
         passed = now - self.since
         if passed < 0.5:
             return
-        rate = f"{self.images / passed:,.0f} img/s"
+        rate = f"{self.images / passed:,.0f} {self.unit}"
         self.images, self.since = 0, now
         before, begun = self.first
         left = _clock(steps - before, self.whole - before, now - begun)
@@ -109,7 +111,7 @@ class Display:
         self.bar.update(
             self.task,
             completed=steps,
-            description=_fitting(candidates, self.console.width - _OTHERS),
+            description=_fitting(candidates, self.console.width - _OTHERS - len(self.unit) + len("img/s")),
             rate=rate,
             left=left,
         )
@@ -117,7 +119,7 @@ class Display:
     def epoch(self, done: EpochDone) -> None:
         self.stage.close()
         self.last = done
-        epoch, rate = f"epoch {done.epoch + 1}/{self.total_epochs}", f"{done.images_per_second:,.0f} img/s"
+        epoch, rate = f"epoch {done.epoch + 1}/{self.total_epochs}", f"{done.images_per_second:,.0f} {self.unit}"
         lines = ["  ".join([epoch, *_numbers(done), rate])]
         if self.console.is_terminal:  # time left is on the bar
             lines.append(" ".join([epoch, *_numbers(done), rate]))
