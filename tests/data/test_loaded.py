@@ -85,7 +85,6 @@ def test_what_can_only_be_iterated_over_is_trained_on_with_a_note():
         (iter([(TABLE, LABELS)]), None, "only once"),
         (((x, y) for x, y in [(TABLE, LABELS)]), None, "only once"),
         (3, None, "train is a int"),
-        ([(TABLE, LABELS)], None, "give validation"),
         ([TABLE, TABLE], [(TABLE, LABELS)], "a batch of train is a ndarray"),
         ([(TABLE, LABELS, 1)], [(TABLE, LABELS)], r"tuple of 3: yield \(inputs, labels\)"),
         ([(TABLE, LABELS), (TABLE[:, :2], LABELS)], [(TABLE, LABELS)], "shapes .*bring them to one"),
