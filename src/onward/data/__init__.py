@@ -16,7 +16,7 @@ from .own_shards import encoded_images, own_shards, read_own_labeled
 from .public import KNOWN_NOTES, note_on_counts, title_of
 from .samples import Images, Samples, Source
 from .sources import DATA_SETS, DataSettings, is_folder, load, load_again, local_folder, located
-from .stream import Streamed
+from .streaming.images import Streamed
 from .table_files import Columns, labeled_rows, rows_to_predict, table_files
 
 __all__ = [

@@ -24,9 +24,9 @@ from .own_shards import own_shards, read_own
 from .public import note_on, note_on_counts
 from .samples import Images
 from .source_files import stamp
-from .streamed_splits import streamed_splits
+from .streaming.splits import streamed_splits
+from .streaming.workers import spare_cores
 from .table_files import TABLE_SUFFIXES, Columns, splits_of_table, table_files
-from .workers import spare_cores
 
 DATA_SETS = (
     ("digits", "scikit-learn's handwritten digits, 1.8k, 8x8 gray; needs no download"),

@@ -2,9 +2,9 @@
 
 from onward.core.renamed import former_names
 from onward.hardware.bf16 import bf16_weights
+from onward.hardware.conductances import PhaseChange, PolynomialNoise
 from onward.hardware.injection import Report, Touched, noisy
 from onward.hardware.noise import Lifetime, Noise, Site
-from onward.hardware.pairs import PhaseChange, PolynomialNoise
 from onward.hardware.presets import PRESETS, Preset, preset
 from onward.hardware.quantize import (
     QuantizedActivities,

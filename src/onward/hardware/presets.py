@@ -3,8 +3,8 @@
 import difflib
 from dataclasses import dataclass
 
+from onward.hardware.conductances import PhaseChange, PolynomialNoise
 from onward.hardware.noise import Noise
-from onward.hardware.pairs import PhaseChange, PolynomialNoise
 
 _DAY = 86400.0
 _PCM = (

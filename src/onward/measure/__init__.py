@@ -1,13 +1,13 @@
 """The cost of training and the locality of objectives, measured on any learner without changing it."""
 
-from onward.measure.energy import PICOJOULES, PICOJOULES_PER_BYTE, Operations, operations_of, step_operations
+from onward.measure.counted_energy import PICOJOULES, PICOJOULES_PER_BYTE, Operations, operations_of, step_operations
+from onward.measure.energy_meters import EnergyMeter, Measured, energy_meter, idle_power, measured_energy
 from onward.measure.flops import Flops, step_flops
-from onward.measure.ledger import CATEGORIES, Floor, Held, MemoryMeter, memory_floor
+from onward.measure.live_memory import CATEGORIES, Floor, Held, MemoryMeter, memory_floor
 from onward.measure.locality import Locality, locality_of, reached_blocks
 from onward.measure.memory import SavedBytes, peak_memory
+from onward.measure.peak_rates import PeakRate, peak_rate
 from onward.measure.phases import PHASES, Phases, clock
-from onward.measure.power import EnergyMeter, Measured, energy_meter, idle_power, measured_energy
-from onward.measure.rate import PeakRate, peak_rate
 
 __all__ = [
     "CATEGORIES",

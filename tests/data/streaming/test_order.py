@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onward.data.stream_order import LANES, stream_order
+from onward.data.streaming.order import LANES, stream_order
 
 
 def pieces_of(size: int, count: int) -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 from pyarrow import parquet
 
 from onward.data import DataSettings, load
-from onward.data.shards import PieceReader
+from onward.data.streaming.shards import PieceReader
 
 SETTINGS = DataSettings(name="mnist", buffer=60)
 SIZES = {"train": (30, 60, 40), "test": (20,)}
@@ -15,7 +15,7 @@ def test_what_was_decoded_once_is_kept(parquet_set, monkeypatch):
     data_dir = parquet_set(**SIZES)
     first = load(SETTINGS, data_dir=data_dir, workers=0)
     monkeypatch.delattr(PieceReader, "__getitem__")
-    monkeypatch.delattr("onward.data.shards._scan")
+    monkeypatch.delattr("onward.data.streaming.shards._scan")
     again = load(SETTINGS, data_dir=data_dir, workers=0)
     assert again.checksum == first.checksum and torch.equal(again.train.labels, first.train.labels)
     assert torch.equal(again.validation.pixels, first.validation.pixels)
@@ -36,7 +36,7 @@ def test_the_checksum_is_that_of_the_shards_whatever_the_settings_of_a_run(parqu
 
 
 def test_a_sample_of_training_images_stands_for_all(parquet_set, monkeypatch):
-    monkeypatch.setattr("onward.data.streamed_splits.SAMPLE", 50)
+    monkeypatch.setattr("onward.data.streaming.splits.SAMPLE", 50)
     train = load(SETTINGS, data_dir=parquet_set(**SIZES), workers=0).train
     assert len(train.sample) == 50
     whole = {image.numpy().tobytes() for image in train.subset(torch.arange(len(train))).pixels}

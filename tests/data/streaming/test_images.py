@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from onward.data import Augmentation, DataSettings, Splits, Streamed, TrainLoader, batches, load
-from onward.data.shards import PieceReader
-from onward.data.stream import _journey
+from onward.data.streaming.images import _journey
+from onward.data.streaming.shards import PieceReader
 
 AUGMENTED = Augmentation(crop=2, alternate_flip=True)
 SETTINGS = DataSettings(name="mnist", buffer=60)

@@ -1,4 +1,4 @@
-"""The order of a stream: shuffled by pieces and by a buffer, decided by a seed alone; every image occurs once."""
+"""The order of a stream: shuffled by pieces and by a buffer, from a seed alone; every image occurs once."""
 # N rows, S steps, B images in a batch, L lanes, D rows of a lane
 
 import math

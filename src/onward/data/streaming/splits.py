@@ -1,4 +1,4 @@
-"""The splits of a set that is streamed: training images stay in their shards, the others are decoded once and kept."""
+"""The splits of a streamed set: training images stay in their shards, all others are decoded once and cached."""
 # N training images, V of validation, K in the sample
 
 import hashlib
@@ -8,13 +8,13 @@ import torch
 from jaxtyping import Int64
 from torch import Tensor
 
-from .cache import cached
-from .carve import carve
-from .images import Decoded, Splits, checksum
-from .named import NamedSet
-from .samples import Images
+from ..cache import cached
+from ..carve import carve
+from ..images import Decoded, Splits, checksum
+from ..named import NamedSet
+from ..samples import Images
+from .images import Streamed
 from .shards import PieceReader, Shards, known_shards
-from .stream import Streamed
 
 SAMPLE = 10_000  # training images from which statistics are computed
 

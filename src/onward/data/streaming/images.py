@@ -1,4 +1,4 @@
-"""Images that are decoded while they are needed: a set that does not fit in memory."""
+"""Images that are decoded when they are needed: for a set that does not fit in memory."""
 # N images, K of them, B images in a batch, C channels, H W map
 
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from .samples import Gathered, Images, Source
+from ..samples import Gathered, Images, Source
+from .order import stream_order
 from .shards import PieceReader, Request
-from .stream_order import stream_order
 from .workers import decoded
 
 _CHUNK = 512  # images that are put together at a time where there are no batches

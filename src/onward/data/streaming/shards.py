@@ -14,11 +14,11 @@ import torch
 from jaxtyping import Int64, UInt8
 from torch import Tensor
 
-from .cache import Entry, cached_entry
-from .decode import open_image, to_array
-from .named import NamedSet, class_names_of, encoded, find_column, wrong_label
-from .parquet import check_names, check_rows, opened
-from .source_files import cause
+from ..cache import Entry, cached_entry
+from ..decode import open_image, to_array
+from ..named import NamedSet, class_names_of, encoded, find_column, wrong_label
+from ..parquet import check_names, check_rows, opened
+from ..source_files import cause
 
 T = TypeVar("T")
 Request = tuple[int, np.ndarray]
