@@ -8,7 +8,7 @@ import torch
 from sklearn import metrics
 from torch import Tensor
 
-from onward.core.metrics import ClassMetrics, RunningError, RunningLabels, confusion_of, rightly
+from onward.core.metrics import ClassMetrics, RunningError, RunningLabels, confusion_of, predicted_correctly
 from onward.modules import Metrics
 
 ROWS, CUT = 40, 13
@@ -73,7 +73,7 @@ def test_metrics_of_classes_are_those_of_scikit_learn():
     assert result["balanced_accuracy"] == found.balanced_accuracy
     assert result["class_recall"] == pytest.approx(found.recall, nan_ok=True)
     assert result["loss"] == pytest.approx(metrics.log_loss(labels, scores.double().softmax(1), labels=range(6)))
-    assert rightly("classes", scores, labels).double().mean() == pytest.approx(found.accuracy)
+    assert predicted_correctly("classes", scores, labels).double().mean() == pytest.approx(found.accuracy)
 
 
 @pytest.mark.parametrize("none_at_all", [False, True])
@@ -93,4 +93,4 @@ def test_metrics_of_several_labels_are_those_of_scikit_learn(none_at_all: bool):
     assert found.f1 == pytest.approx(f1)
     result = model.result()
     assert (result["accuracy"], result["exact"], result["f1"]) == (found.accuracy, found.exact_match, found.f1)
-    assert rightly("labels", scores, targets.long()).double().mean() == pytest.approx(exact)
+    assert predicted_correctly("labels", scores, targets.long()).double().mean() == pytest.approx(exact)

@@ -74,6 +74,7 @@ def test_an_override_by_the_old_name_is_one_of_the_new():
 @pytest.mark.parametrize(
     ("room", "old", "new"),
     [
+        ("core", "several_values", "batch_norm_remedies"),
         ("hardware", "QuantisedMemory", "QuantizedMemory"),
         ("parts.auxiliary", "PeerNormalisation", "PeerNormalization"),
         ("parts.body", "Wire", "ErrorChannel"),

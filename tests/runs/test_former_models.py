@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import onward
-from onward.core.former_names import by_names_of_today
+from onward.core.former_names import with_current_names
 
 KEPT = json.loads(gzip.decompress(Path(__file__).with_name("models_of_november.json.gz").read_bytes()))
 
@@ -31,9 +31,9 @@ def test_a_model_of_november_opens_and_says_what_it_said(name: str, tmp_path: Pa
 
 def test_a_former_name_gives_way_only_where_todays_is_asked_for():
     former, today = "rules.best_range.rule.first", "rules.best_range.first"
-    assert by_names_of_today({former: 1, "other": 2}, {today, "other"}) == {today: 1, "other": 2}
-    assert by_names_of_today({former: 1}, {former}) == {former: 1}  # a rule that reads mirror images has this name now
-    assert by_names_of_today({former: 1}, {"other"}) == {former: 1}  # nobody's: whoever loads it says so
+    assert with_current_names({former: 1, "other": 2}, {today, "other"}) == {today: 1, "other": 2}
+    assert with_current_names({former: 1}, {former}) == {former: 1}  # a rule that reads mirror images has this name now
+    assert with_current_names({former: 1}, {"other"}) == {former: 1}  # nobody's: whoever loads it says so
 
 
 def test_a_state_by_former_names_is_loaded_into_a_learner():

@@ -25,7 +25,7 @@ from onward.compare.study import (
     with_first_budget,
 )
 from onward.core import Task
-from onward.core.metrics import MEASURES, further
+from onward.core.metrics import MEASURES, further_metrics
 from onward.costs.step import MeasuredSteps, StepCost
 from onward.data import load_again
 from onward.hardware import DEFAULT_SWEEPS, conditions
@@ -237,13 +237,17 @@ def _show(comparison: Comparison) -> None:
 
 
 def _show_summary(comparison: Comparison) -> None:
-    task, also = comparison.task, [name for name, _ in further(comparison.methods[0].metrics)]
+    task, also = comparison.task, [name for name, _ in further_metrics(comparison.methods[0].metrics)]
     heads, rows = ["", f"{'clean' if task == 'classes' else MEASURES[task]}{_sign(task)}", *also, "parameters"], []
     if comparison.costed:
         heads += ["GFLOP", "memory MB", "step s", "J/epoch", f"J to {reached(comparison.target, task)}{_sign(task)}"]
     heads += ["locality"]
     for method in comparison.methods:
-        row = [spread(method.clean, task), *(value for _, value in further(method.metrics)), f"{method.parameters:,}"]
+        row = [
+            spread(method.clean, task),
+            *(value for _, value in further_metrics(method.metrics)),
+            f"{method.parameters:,}",
+        ]
         row += [] if method.cost is None else _cost_cells(method.cost, method.energy)
         rows.append((method.label, [*row, method.locality or "–"]))
     names, legend = control_names(comparison.controls)

@@ -10,7 +10,7 @@ import tyro
 from onward.cli.arguments import parse
 from onward.cli.positional import model_folder
 from onward.cli.tables import show_table
-from onward.core.metrics import MEASURES, further
+from onward.core.metrics import MEASURES, further_metrics
 from onward.runs import RunFolder
 from onward.runs.evaluating import evaluate_again, evaluate_others
 from onward.training import Accuracy
@@ -68,7 +68,7 @@ def _show(title: str, accuracy: Accuracy, names: Sequence[str]) -> None:
         rows = [(name, [f"{100 * value:.2f}"]) for name, value in read.items()]
         show_table(title, ["read-out", f"{measure} %"], rows)
     if metrics is None:
-        values = [(name, [value]) for name, value in further(accuracy.metrics)]
+        values = [(name, [value]) for name, value in further_metrics(accuracy.metrics)]
         show_table(f"further metrics of {next(iter(accuracy.by_rule))}", ["metric", "value"], values)
     if metrics is None or len(names) > _SHOWN:
         return

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from onward.core.metrics import MEASURES, further, written
+from onward.core.metrics import MEASURES, format_metric, further_metrics
 from onward.pipeline.run import Pipelining
 from onward.recipes import Published, Recipe, find, find_retired
 from onward.recipes.lookup import known_recipes
@@ -19,10 +19,10 @@ _TEXT = 14  # columns before the text of a line
 def report(folder: RunFolder, result: RunResult) -> None:
     """Print the numbers of a finished run and its path."""
     task = result.task_or_default
-    others = [f"{rule} {written(task, value)}" for rule, value in result.test_accuracy_by_rule.items()]
+    others = [f"{rule} {format_metric(task, value)}" for rule, value in result.test_accuracy_by_rule.items()]
     name = f"test {MEASURES[task]}".ljust(_TEXT - 1)
-    say_fitted(f"{name} {written(task, result.test_accuracy)}  ({', '.join(others)})", indent=_TEXT)
-    if also := ", ".join(f"{name} {value}" for name, value in further(result.test_metrics or {})):
+    say_fitted(f"{name} {format_metric(task, result.test_accuracy)}  ({', '.join(others)})", indent=_TEXT)
+    if also := ", ".join(f"{name} {value}" for name, value in further_metrics(result.test_metrics or {})):
         say_fitted(f"{'also':{_TEXT}}{also}", indent=_TEXT)
     if result.published and not foreign_result(folder.recipe(), result):
         published = decode(result.published, Published, f"published in the result of {folder.path}")

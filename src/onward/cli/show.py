@@ -12,7 +12,7 @@ from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.index import Summary, read_index
 from onward.cli.recording import RESULTS
-from onward.core.metrics import further
+from onward.core.metrics import further_metrics
 from onward.recipes import RECIPES, Recipe, control, former, literal
 from onward.recipes.lookup import find_recipe
 from onward.runs.controls import equal
@@ -77,7 +77,7 @@ def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[
 def _reached(runs: Sequence[Record]) -> str:
     """Return the means over runs of accuracy and of the further metrics that all of them have."""
     task, mean = runs[0].result.task_or_default, fmean(run.accuracy for run in runs)
-    also = further(mean_metrics([run.result for run in runs]))
+    also = further_metrics(mean_metrics([run.result for run in runs]))
     return ", ".join([_in_unit(task, mean), *(f"{name} {value}" for name, value in also)])
 
 

@@ -9,7 +9,7 @@ import torch
 from onward.compare.answer_cache import AnswerCache
 from onward.compare.recovery import ChipTraining, Recovery, recover
 from onward.core import Learner
-from onward.core.metrics import written
+from onward.core.metrics import format_metric
 from onward.data import Samples, Splits
 from onward.hardware import Condition, noisy
 from onward.runs.finished import Run, check_measured
@@ -70,7 +70,7 @@ class RunEvaluator:
             further = {"confusion": measured.confusion} if classes else {"metrics": dict(measured.metrics)}
             result = _by_reading(measured) | to_json(further)
             self.evaluations.add(asked, result)
-            say(f"{self.run.folder.path}  clean: {written(self.data.task, result['accuracy'])}")
+            say(f"{self.run.folder.path}  clean: {format_metric(self.data.task, result['accuracy'])}")
         if self.run.result.seals is None:
             whole = len(self.test) == len(self.data.test)
             by_test: dict[str, Any] = result if whole else _accuracies(self._evaluator(), self.data.test)
@@ -95,7 +95,7 @@ class RunEvaluator:
                 new = True
             accuracies.append(result["accuracy"])
         if new:
-            mean = written(self.data.task, sum(accuracies) / len(accuracies))
+            mean = format_metric(self.data.task, sum(accuracies) / len(accuracies))
             say(f"{self.run.folder.path}  {condition}: {mean}")
         return accuracies
 
@@ -126,7 +126,7 @@ class RunEvaluator:
                     )
                 )
                 self.recoveries.add(asked, row)
-                met, recovered = (written(self.data.task, row[name]) for name in ("met", "recovered"))
+                met, recovered = (format_metric(self.data.task, row[name]) for name in ("met", "recovered"))
                 say(f"{self.run.folder.path}  {condition}, chip {chip}: {met} -> {recovered}")
             recoveries.append(Recovery(**row))
         return recoveries

@@ -20,7 +20,7 @@ from onward.compare.comparison import (
 from onward.compare.recovery import ChipTraining
 from onward.compare.robustness import CleanAccuracy, Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
-from onward.core.metrics import MEASURES, ClassMetrics, written
+from onward.core.metrics import MEASURES, ClassMetrics, format_metric
 from onward.costs.methods import epochs_to, measure_methods, short
 from onward.data import Augmentation, Splits, load
 from onward.hardware import SWEEPS, Condition, conditions
@@ -80,7 +80,7 @@ def compare(
         runs = []
         for seed in range(seeds):
             run = obtain(replace(recipe, seed=seed), data, options)
-            say(f"{run.folder.path}  test {MEASURES[data.task]} {written(data.task, run.test_accuracy)}")
+            say(f"{run.folder.path}  test {MEASURES[data.task]} {format_metric(data.task, run.test_accuracy)}")
             runs.append(run)
         methods.append(Method(recipe, tuple(runs), data))
     return describe(methods, question, options, say=say)

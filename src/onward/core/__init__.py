@@ -1,6 +1,6 @@
 """The learning loop: blocks, spans, one update, one trainer, one learner. Imports torch and NumPy alone."""
 
-from onward.core.batch_norm_error import several_values
+from onward.core.batch_norm_error import batch_norm_remedies
 from onward.core.block import LocalBlock, detach
 from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs
 from onward.core.columns import Column, is_frame
@@ -36,6 +36,7 @@ from onward.core.ranges import (
     check_fields,
     check_value,
 )
+from onward.core.renamed import former_names
 from onward.core.rows_at_once import rows_at_once
 from onward.core.seeds import current_seed, derive_seed, seeded
 from onward.core.settings import TrainerSettings
@@ -112,6 +113,7 @@ __all__ = [
     "WrappedObjective",
     "alternating",
     "as_numbers",
+    "batch_norm_remedies",
     "check_fields",
     "check_finite",
     "check_images",
@@ -142,8 +144,9 @@ __all__ = [
     "pairs",
     "rows_at_once",
     "seeded",
-    "several_values",
     "split",
     "update_span",
     "whole",
 ]
+
+__getattr__ = former_names(__name__, several_values="batch_norm_remedies")

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def several_values() -> Iterator[None]:
+def batch_norm_remedies() -> Iterator[None]:
     """Raise ValueError with the remedies where a batch norm inside the `with` has a single value per channel.
 
     It replaces torch's own error; all other errors are unchanged.

@@ -9,7 +9,7 @@ _FORMER = (("rules.best_range.rule.", "rules.best_range."),)
 """Old and new prefixes. Before 0.1 the rules of HCL-FF were wrapped in one that left out its head."""
 
 
-def by_names_of_today(given: Mapping[str, T], wanted: Collection[str]) -> dict[str, T]:
+def with_current_names(given: Mapping[str, T], wanted: Collection[str]) -> dict[str, T]:
     """Return the content of a file under the names that a learner expects; former names are replaced.
 
     A name that the learner expects is kept, even if it is a former name in another learner.

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from onward.core.block import LocalBlock, check_heads, check_objectives, shared
 from onward.core.evidence import ObservedEvidence
 from onward.core.form import InputForm
-from onward.core.former_names import by_names_of_today
+from onward.core.former_names import with_current_names
 from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
@@ -350,7 +350,7 @@ class Learner(nn.Module):
         own = {name.removeprefix(prefix): value for name, value in state_dict.items() if name.startswith(prefix)}
         for name in own:
             del state_dict[prefix + name]
-        today = by_names_of_today(own, self.state_dict().keys())
+        today = with_current_names(own, self.state_dict().keys())
         state_dict.update({prefix + name: value for name, value in today.items()})
         super()._load_from_state_dict(state_dict, prefix, *rest)
 

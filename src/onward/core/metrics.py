@@ -24,7 +24,7 @@ _FURTHER = {
 """Further metrics by their key in results: name and format."""
 
 
-def further(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
+def further_metrics(metrics: Mapping[str, float]) -> list[tuple[str, str]]:
     """Return the name and the formatted value of each further metric; an unknown one keeps its key as name."""
     known = [(*_FURTHER.get(key, (key, "{:.4g}")), value) for key, value in metrics.items()]
     return [(name, form.format(value)) for name, form, value in known]
@@ -35,7 +35,7 @@ def measure_key(task: Task) -> str:
     return MEASURES[task].lower().replace(" ", "_")
 
 
-def written(task: Task, value: float) -> str:
+def format_metric(task: Task, value: float) -> str:
     """Write a value of the task's metric: a share as a percentage, R2 as it is."""
     return f"{value:.4f}" if task == "values" else f"{value:.2%}"
 
@@ -159,7 +159,7 @@ def are_right(predicted: Shaped[Tensor, "B *K"], targets: Shaped[Tensor, "B *K"]
     return right if right.ndim == 1 else right.all(dim=1)
 
 
-def rightly(task: str, scores: Float[Tensor, "B K"], targets: Shaped[Tensor, "B *K"]) -> Bool[Tensor, "B"]:
+def predicted_correctly(task: str, scores: Float[Tensor, "B K"], targets: Shaped[Tensor, "B *K"]) -> Bool[Tensor, "B"]:
     """Return which samples their scores predict correctly: the class of the largest, or all labels above 0."""
     if task == "labels":
         return are_right(scores > 0, targets.bool())

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from onward.core.batch_norm_error import several_values
+from onward.core.batch_norm_error import batch_norm_remedies
 from onward.core.block import LocalBlock
 from onward.core.draws import SeededDraws
 from onward.core.gradients import gradients_on, make_trainable, ordinary
@@ -164,7 +164,7 @@ class LocalTrainer:
         piece += self.first_piece
         draws = self.draws.open(device, step, block, *([piece] if piece else []))
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
-        with several_values(), draws, self.settings.arithmetic(device), counted:
+        with batch_norm_remedies(), draws, self.settings.arithmetic(device), counted:
             yield
 
 

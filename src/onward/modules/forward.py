@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import BlockOptimizer, Span, Target, TrainerSettings, derive_seed, seeded, several_values
+from onward.core import BlockOptimizer, Span, Target, TrainerSettings, batch_norm_remedies, derive_seed, seeded
 from onward.core.group_norm import calls_group_norm, group_norms, trainable_norms
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
@@ -61,7 +61,7 @@ class LocalStep:
                 stack.callback(hook.remove)
             stack.enter_context(trainable_norms(self.norms, function=self.norm_called))
             walk.open(0)
-            with several_values(), self.settings.arithmetic(target.device):
+            with batch_norm_remedies(), self.settings.arithmetic(target.device):
                 output = feed(self.model, inputs)
             walk.end(output)
             self._step_tied()

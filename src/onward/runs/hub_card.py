@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from onward.core import Learner
-from onward.core.metrics import MEASURES, written
+from onward.core.metrics import MEASURES, format_metric
 from onward.runs.codec import encode
 from onward.runs.model import ModelSpec
 from onward.storage.files import read_json
@@ -72,11 +72,13 @@ def _history(learner: Learner) -> str:
     if not learner.history:
         return ""
     last = learner.history[-1]
-    measure, value = MEASURES[learner.task], written(learner.task, last.validation_accuracy)
+    measure, value = MEASURES[learner.task], format_metric(learner.task, last.validation_accuracy)
     outcome = f"{len(learner.history)} epochs; validation {measure} after the last one {value}."
     if not last.block_accuracy:
         return outcome
-    rows = "\n".join(f"| {k} | {written(learner.task, value)} |" for k, value in enumerate(last.block_accuracy, 1))
+    rows = "\n".join(
+        f"| {k} | {format_metric(learner.task, value)} |" for k, value in enumerate(last.block_accuracy, 1)
+    )
     return f"{outcome}\n\n| scored block | validation {measure} |\n| --- | --- |\n{rows}"
 
 
@@ -86,7 +88,7 @@ def _origin(learner: Learner, folder: Path) -> str:
     run = f"Recipe `{origin.recipe}`, seed {origin.seed}, on {origin.data}"
     if not _unchanged(learner, folder):
         return f"{run}; the weights have changed since, so its test {MEASURES[learner.task]} is not stated."
-    reached = written(learner.task, origin.test_accuracy)
+    reached = format_metric(learner.task, origin.test_accuracy)
     return (
         f"{run}: {MEASURES[learner.task]} {reached} on the test split, read once, with the weights of the last epoch."
     )

@@ -10,7 +10,7 @@ from torch import nn
 
 from onward.algorithms import Algorithm
 from onward.core import Description, InputForm, Learner, common_defaults, derive_seed, gradients_on, seeded
-from onward.core.former_names import by_names_of_today
+from onward.core.former_names import with_current_names
 from onward.data import Data, Splits, as_splits, weights_of
 from onward.nets import Architecture
 from onward.parts.prepare import Standardize, StandardizeValues
@@ -290,7 +290,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     with naming(f"{described} describes no model that can be built"):
         wanted = spec.forms(header.forms)
     try:
-        check_forms(wanted, by_names_of_today(header.forms, wanted))
+        check_forms(wanted, with_current_names(header.forms, wanted))
         tensors, _ = read_tensors(weights)
         check_finite(tensors)
     except ValueError as error:

@@ -21,7 +21,7 @@ from onward.core import (
     Task,
     TrainerSettings,
 )
-from onward.core.metrics import ClassMetrics, RunningError, RunningLabels, confusion_of, rightly
+from onward.core.metrics import ClassMetrics, RunningError, RunningLabels, confusion_of, predicted_correctly
 from onward.core.renamed import Renamed
 from onward.data import Source, batches
 from onward.parts.inference.numbers import MeanValues
@@ -271,7 +271,7 @@ def _correct(
         labels.add(y.bool(), scores[0] > 0)
     elif pairs is not None:
         pairs.append(torch.stack([y, scores[0].argmax(dim=1)]))
-    return torch.stack([rightly(learner.task, s, y).sum() for s in [*scores, *evidence.block_scores]])
+    return torch.stack([predicted_correctly(learner.task, s, y).sum() for s in [*scores, *evidence.block_scores]])
 
 
 def _explained(learner: Learner, seen: Seen, names: list[str]) -> Accuracy:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from onward.core import EpochDone, Task
-from onward.core.metrics import MEASURES, written
+from onward.core.metrics import MEASURES, format_metric
 from onward.training.loop import StepDone
 
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%@"
@@ -173,7 +173,7 @@ def _numbers(done: EpochDone) -> list[str]:
     loss = sum(done.losses.values()) / len(done.losses)
     blocks = [f"blocks {compact(done.block_accuracy, done.task)}"] if done.block_accuracy else []
     measure = "" if done.task == "classes" else f" {MEASURES[done.task]}"
-    return [f"loss {loss:.3f}", f"val{measure} {written(done.task, done.validation_accuracy)}", *blocks]
+    return [f"loss {loss:.3f}", f"val{measure} {format_metric(done.task, done.validation_accuracy)}", *blocks]
 
 
 def compact(accuracies: tuple[float, ...], task: Task = "classes") -> str:

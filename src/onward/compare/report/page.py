@@ -13,7 +13,7 @@ from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread, unit_of
 from onward.compare.report.panels import mistakes, panels, recalls, styles_of
 from onward.compare.report.verdict import points, summary, verdicts
-from onward.core.metrics import MEASURES, further
+from onward.core.metrics import MEASURES, further_metrics
 from onward.costs.step import MeasuredSteps
 from onward.plots.style import PARTS, config, recolored
 from onward.plots.web import as_script, runtime, specification
@@ -69,7 +69,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "further": further,
+        "further": further_metrics,
         "next": next,
         "number": number,
         "plain": plain,
