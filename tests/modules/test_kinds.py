@@ -155,3 +155,17 @@ def test_class_groups_need_widths_that_fit():
     trained = made(KINDS[0], DeeperForward())
     first = trained.step(KINDS[0].batch())
     assert trained.step(KINDS[0].batch()).sum() < first.sum()
+
+
+@pytest.mark.parametrize("name", ["table", "GPT"])
+def test_one_optimizer_step_over_all_blocks_gives_the_same_bits(name: str):
+    kind = next(kind for kind in KINDS if kind.name == name)
+    batch, trained = kind.batch(), []
+    for together in (False, True):
+        torch.manual_seed(0)
+        settings = TrainerSettings(learning_rate=0.01, clip_norm=1.0, step_together=together)
+        trained.append(local(kind.make(), batch, PredSim(), task=kind.task, settings=settings))
+    for _ in range(3):
+        assert torch.equal(trained[0].step(batch), trained[1].step(batch))
+    first, second = (model.state_dict() for model in trained)
+    assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)

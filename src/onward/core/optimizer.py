@@ -152,7 +152,8 @@ class OptimizerPart:
     def step(self) -> None:
         self.begin()
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters:  # in place of `zero_grad`, which takes longer than a small network's step
+            parameter.grad = None
 
     def load(self, entries: dict[int, dict[str, Tensor]], first: int) -> None:
         """Restore state by the parameters' positions in this part, whose first is the block's `first`."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from onward.core import BlockOptimizer, Span, Target, TrainerSettings, batch_norm_remedies, derive_seed, seeded
 from onward.core.group_norm import calls_group_norm, group_norms, trainable_norms
+from onward.core.joint_step import JointStep
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read
@@ -42,6 +43,7 @@ class LocalStep:
         self.span_of = {k: span for span in spans for k in range(span.first, span.last + 1)}
         weights = dict(model.named_parameters())
         self.tied = [[weights[name] for name in part.tied] for part in plan.parts]
+        self.joint = JointStep() if settings.step_together else None
         self.norms, self.norm_called = group_norms(model), calls_group_norm(model)
 
     def run(
@@ -64,7 +66,7 @@ class LocalStep:
             with batch_norm_remedies(), self.settings.arithmetic(target.device):
                 output = feed(self.model, inputs)
             walk.end(output)
-            self._step_tied()
+            self._step_last()
         return torch.stack([loss.to(walk.losses[0].device) for loss in walk.losses])
 
     def learn(self, k: int, losses: list[Tensor]) -> Tensor:
@@ -74,8 +76,8 @@ class LocalStep:
         if not loss.isfinite():
             raise ValueError(
                 f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: lower the learning rate "
-                "(TrainerSettings.learning_rate), or clip gradients (clip_norm=1); weights of the blocks before it "
-                "have moved"
+                "(TrainerSettings.learning_rate), or clip gradients (clip_norm=1)"
+                + ("" if self.joint is not None else "; weights of the blocks before it have moved")
             )
         blocks = range(span.first, span.last + 1)
         trained = [p for j in blocks for p in self.optimizers[j].parameters]
@@ -87,12 +89,15 @@ class LocalStep:
                 raise ValueError(
                     f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) depends on no weight that is trained"
                 )
-            for j in blocks:
+            for j in blocks if self.joint is None else ():
                 self.optimizers[j].step()
         return loss.detach()
 
-    def _step_tied(self) -> None:
-        if len(self.optimizers) > len(self.plan.parts):
+    def _step_last(self) -> None:
+        """Step what all blocks have to be through for: tied weights, and with `step_together` every block."""
+        if self.joint is not None:
+            self.joint.step(self.optimizers)
+        elif len(self.optimizers) > len(self.plan.parts):
             self.optimizers[-1].step()
 
     def _drop_gradients(self) -> None:

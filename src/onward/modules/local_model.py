@@ -134,7 +134,7 @@ class LocalModel:
         blocks += [LocalBlock(Weights([tied[name] for name in plan.tied]))] if plan.tied else []
         self.optimizers = [BlockOptimizer(block, self.settings) for block in blocks]
         self.steps = 0
-        self._frozen = {n for n, p in model.named_parameters() if not p.requires_grad}
+        self._frozen = {n: p for n, p in model.named_parameters() if not p.requires_grad}
         self._step = LocalStep(model, plan, self.heads, self.spans, self.optimizers, self.settings)
 
     @property
@@ -165,7 +165,8 @@ class LocalModel:
         inputs, target, mask = self._given(batch)
         self._check_frozen()
         for head in self.heads:
-            head.block.train()
+            if not head.block.training:
+                head.block.train()
         losses = self._step.run(inputs, target, mask, self.feed, seed=self.seed, step=self.steps)
         self.steps += 1
         return losses
@@ -324,8 +325,8 @@ class LocalModel:
         return next(self.model.parameters()).device
 
     def _check_frozen(self) -> None:
-        for name, parameter in self.model.named_parameters():
-            if parameter.requires_grad and name in self._frozen:
+        for name, parameter in self._frozen.items():
+            if parameter.requires_grad:
                 raise ValueError(
                     f"{name} was frozen when onward.local was called, so no block trains it: call onward.local again"
                 )
@@ -359,7 +360,6 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
         ("order", settings.order != "joint", "joint"),
         ("micro_batches", settings.micro_batches > 1, 1),
         ("recompute", settings.recompute, False),
-        ("step_together", settings.step_together, False),
         ("ema_decay", settings.ema_decay is not None, None),
     ]
     for name, given, wanted in wrong:
