@@ -1,4 +1,4 @@
-"""A recipe as the literal that its file has: what is not a default, a line per part."""
+"""A recipe as a Python literal, as in its file: all fields that are not their defaults, one line per part."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ _ALWAYS = {("TrainerSettings", "learning_rate"), ("DataSettings", "name"), ("Rec
 
 
 def literal(recipe: Recipe) -> str:
-    """Return a recipe in Python: evaluated among the classes that it names, it is the recipe again."""
+    """Return a recipe as Python code, which evaluates to an equal recipe."""
     written_fields = dict(_fields_of(recipe))
     if recipe.name == recipe.computed_name():
         written_fields.pop("name", None)
@@ -32,7 +32,7 @@ def literal(recipe: Recipe) -> str:
 
 
 def written(value: Any) -> str:
-    """Return a setting in Python, a dataclass with the fields that are not their defaults."""
+    """Return a setting as Python code, a dataclass with the fields that are not their defaults."""
     if is_dataclass(value):
         return f"{type(value).__name__}({', '.join(f'{name}={text}' for name, text in _fields_of(value))})"
     if isinstance(value, float):
@@ -53,14 +53,14 @@ def _default(field: Field) -> Any:
 
 
 def _number(value: float) -> str:
-    """Return a number, a fraction of small numbers as such: 1 / 6."""
+    """Return a number as Python code; a fraction of small integers as such: 1 / 6."""
     part = Fraction(value).limit_denominator(100) if value == value and abs(value) < 1 else Fraction(0)
     long = len(repr(value)) > 12 and part.numerator / part.denominator == value
     return f"{part.numerator} / {part.denominator}" if long else repr(value)
 
 
 def _packed(items: Sequence[str], width: int) -> list[str]:
-    """Return items with commas in as few lines as the width allows; an item of several lines starts on its own."""
+    """Return items with commas in as few lines as the width allows; an item of several lines begins a new line."""
     lines: list[str] = []
     alone = True
     for item in items:
@@ -73,7 +73,7 @@ def _packed(items: Sequence[str], width: int) -> list[str]:
 
 
 def _broken(item: str, width: int) -> list[str]:
-    """Return a call that is too wide with its arguments on lines of their own."""
+    """Return a call that is too wide with its arguments on separate lines."""
     if len(item) <= width or not item.endswith("),"):
         return [item]
     head, _, inside = item.removesuffix("),").partition("(")

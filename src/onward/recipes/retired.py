@@ -1,6 +1,6 @@
 """Rows that were removed on 28 November 2026: never trained, and in no published table. Their names still work.
 
-They are found by the names that they had, with a note that says what is nearest today; nothing else reads this file.
+They are found by their former names, with a note on the nearest current row; nothing else reads this file.
 """
 
 from onward.algorithms import (

@@ -1,7 +1,7 @@
 """ASGE (Gong et al. 2026).
 
-One set of hyper-parameters, that of the released code, which is set up for MNIST: what the paper's other rows used is
-not known, nor is which of its networks they had.
+The hyper-parameters are those of the released code, which is configured for MNIST; settings and networks of the paper's
+other rows are not known.
 """
 
 from onward.algorithms import ASGE

@@ -1,7 +1,7 @@
 """CaFo (Zhao et al. 2023): predictors on blocks that stay random, or learn by direct feedback alignment.
 
-Its printed numbers are for full-batch gradient descent over thousands of steps; here predictors learn in mini-batches,
-those by least squares in one pass over the data.
+The published numbers are for full-batch gradient descent over thousands of steps; here predictors learn in
+mini-batches, or by least squares in one pass over the data.
 """
 
 from onward.algorithms import CaFo

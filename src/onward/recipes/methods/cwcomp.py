@@ -1,7 +1,7 @@
 """CwComp (Papachristodoulou et al. 2024).
 
-Learning rate, optimizer, batches and epochs of the long rows are those of the released code, and so are the ends of the
-first and the last layer; its learning rate is constant. The read-out reads the whole last map.
+Learning rate, optimizer, batch size and epochs of the long rows are those of the released code, as are the epochs at
+which the first and the last layer stop; its learning rate is constant. The read-out reads the whole last map.
 """
 
 from onward.algorithms import CwComp

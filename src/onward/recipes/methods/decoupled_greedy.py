@@ -1,8 +1,7 @@
 """Decoupled greedy learning (Belilovsky, Eickenberg, Oyallon 2020).
 
-The paper's networks and schedules are not here: these rows have the network, optimizer and augmentation of the airbench
-speed runs (Jordan 2024), as those of predsim, and are the most accurate training on two cores in which no gradient
-leaves a layer.
+Differs from the paper: these rows have the network, optimizer and augmentation of the airbench speed runs (Jordan
+2024), as those of predsim. They are the most accurate trainings on two cores in which no gradient leaves a layer.
 """
 
 from onward.algorithms import DecoupledGreedy

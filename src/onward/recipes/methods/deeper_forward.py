@@ -1,8 +1,8 @@
 """DeeperForward (Sun et al. 2025): its tables, with the settings of the released code, and short rows.
 
 Weight decay of the residual networks is that of the released test script; what the paper used is unknown. TinyCNN has
-AdamW's own, VGG14 and Plain17 have Adam without any, as in the released code. Where a deviation is printed, it is over
-five trials. With 100 classes no short row can be narrower, as every class needs a channel: there is none.
+AdamW's default, VGG14 and Plain17 have Adam without any, as in the released code. Published deviations are over five
+trials. There is no short row with 100 classes: every class needs a channel, so no network can be narrower.
 """
 
 from onward.algorithms import DeeperForward

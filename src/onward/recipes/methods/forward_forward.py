@@ -31,7 +31,7 @@ ROWS = (
         trainer=TrainerSettings(learning_rate=0.0005, precision="bf16"), epochs=60, batch_size=100, backprop_rate=0.001,
         published=Published(test_accuracy=0.8963, source="Spyra 2025 (arXiv 2509.19063), from logs"),
     ),
-    # 3072 units a layer that see 11x11 pixels each.
+    # 3072 units per layer, each with a field of 11x11 pixels.
     Recipe(
         method="forward_forward", variant="topographic", description="2 locally connected layers",
         data=DataSettings(name="cifar10", validation_fraction=0.1),

@@ -1,9 +1,10 @@
 """HCL-FF (Yao, Chen, Kuo 2026).
 
-Network, optimizer, epochs, batches, clipping and temperatures of the long rows are those of the paper and the released
-code; for a GPU. The temperature falls over the steps of all epochs, of which 50 epochs warm up. Trees are ours, where
-the source clusters the classes of a first training. Colors change in every image, where the source lets one in five
-be; on gray images shifts stand for small turns, shifts and scales.
+Network, optimizer, epochs, batch size, clipping and temperatures of the long rows are those of the paper and the
+released code; they are for a GPU. The temperature falls over the steps of all epochs, the first 50 of which are the
+warm-up. Differs: trees are defined by hand, where the source clusters the classes of a first training; colors change in
+every image, where the source leaves one in five unchanged; gray images are shifted, where the source also rotates and
+scales them.
 """
 
 from onward.algorithms import HCLFF

@@ -1,4 +1,4 @@
-"""Layer collaboration (Lorberbom et al. 2024): on MNIST Forward-Forward's row but for the method."""
+"""Layer collaboration (Lorberbom et al. 2024); on MNIST with the settings of Forward-Forward's row."""
 
 from onward.algorithms import LayerCollaboration
 from onward.core import TrainerSettings

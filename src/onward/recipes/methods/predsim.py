@@ -37,7 +37,7 @@ ROWS = (
         trainer=_ADAM, epochs=400, batch_size=128, backprop_rate=0.0005,
         published=Published(test_accuracy=0.9442, source="Nøkland and Eidnes 2019, VGG8b"),
     ),
-    # The paper keeps batches to 20 classes for the first half of the epochs; here every batch is drawn from all.
+    # The paper draws a batch from 20 classes in the first half of the epochs; here always from all classes.
     Recipe(
         method="predsim", description="VGG8b",
         data=DataSettings(name="cifar100", validation_fraction=0.1, augmentation=Augmentation(crop=4, flip=True)),
