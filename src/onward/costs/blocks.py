@@ -20,8 +20,8 @@ _STEPS = 3
 
 @dataclass(frozen=True)
 class BlockCosts:
-    """Per block: seconds (or operations) of a step, bytes that enter it, of its weights and optimizer state, and those
-    that a step of its spans holds on top of them at most."""
+    """Costs per block: seconds (or operations) of a step, bytes that enter it, bytes of weights and optimizer state,
+    and the peak of further bytes in a step of its spans."""
 
     step: list[float]
     entering: list[int]
@@ -83,7 +83,7 @@ def _entering(trainer: LocalTrainer, x: Tensor, y: Tensor) -> list[int]:
 
 
 def _working(trainer: LocalTrainer, x: Tensor, y: Tensor) -> list[int]:
-    """Return, for each block, the most bytes that a step of a span with it holds beside weights and their state."""
+    """Return, for each block, the peak bytes of a step of its spans, without weights and optimizer state."""
     working = [0] * len(trainer.learner.blocks)
     for span in trainer.learner.spans:
         stream, target = trainer.enter(x, y, step=0)

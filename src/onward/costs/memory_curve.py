@@ -1,4 +1,4 @@
-"""Peak memory of a step over its time, for local learning and for backprop: micro-batches, recomputing, and both."""
+"""Peak memory against time of a step, of local learning and of backprop, with micro-batches and recomputing."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ class CurvePoint:
 
 @dataclass(frozen=True)
 class MemoryCurve:
-    """The points of a method and of backprop through the same network, timed in turn on one machine."""
+    """The points of a method and of backprop on the same network, timed alternately on one machine."""
 
     recipe: str
     method: str
@@ -48,7 +48,7 @@ class MemoryCurve:
 
     @property
     def better_by_backprop(self) -> tuple[CurvePoint, ...]:
-        """Points of backprop that no point of the method reaches in both memory and time."""
+        """Points of backprop that no point of the method equals or beats in both memory and time."""
         return tuple(p for p in self.backprop if not any(q.peak <= p.peak and q.seconds <= p.seconds for q in self.own))
 
     def memory_at_time_of(self, point: CurvePoint) -> float | None:
@@ -74,10 +74,10 @@ def memory_curve(
 ) -> MemoryCurve:
     """Measure the step of a recipe and of backprop with 1, 2, 4 and 8 micro-batches, without and with recomputing.
 
-    Recomputing is left out where each span has one block, and so are pieces of one image and what runs out of the
-    device's memory. The timed steps of all of them alternate; `read` returns the seconds of a clock, by default that
-    of the device. Raises ValueError for a recipe that is backprop itself, for an impossible one, and where no step of
-    the method or of backprop fits into the device's memory.
+    Left out are recomputing if each span has one block, pieces of one image, and settings for which the device has too
+    little memory. The timed steps of all settings alternate; `read` returns the seconds of a clock, by default that of
+    the device. Raises ValueError for a recipe that is backprop itself, for an impossible one, and if no step of the
+    method or of backprop fits into the device's memory.
     """
     own, *controls = variants(recipe)
     if own.name == "backprop":
@@ -123,7 +123,7 @@ def _measured(
 
 
 def front(points: Sequence[CurvePoint]) -> list[CurvePoint]:
-    """Return the points that no other one beats in both memory and time, the fastest first."""
+    """Return the points that no other point beats in both memory and time, the fastest first."""
     kept: list[CurvePoint] = []
     for point in sorted(points, key=lambda point: (point.seconds, point.peak)):
         if not kept or point.peak < kept[-1].peak:
@@ -153,7 +153,7 @@ def _peak(side: StepBenchmark, settings: TrainerSettings) -> int | None:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    side.learner.zero_grad()  # what the step held is free once the error is forgotten
+    side.learner.zero_grad()  # the memory of the step is free once the error is gone
     if side.learner.device.type == "cuda":
         torch.cuda.empty_cache()
     return None

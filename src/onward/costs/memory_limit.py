@@ -18,9 +18,9 @@ from onward.training.process import is_out_of_memory
 
 _UNITS = {"B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _MOST = 2.0**63  # bytes
-_TIMED = 2  # ways of a kind: more and more pieces hardly become faster again
+_TIMED = 2  # settings timed with and without recomputing: further pieces are hardly ever faster
 _STEPS = 3  # timed steps of each
-_CLEARLY = 0.95  # of the time: less of a difference is not worth more pieces
+_CLEARLY = 0.95  # share of the time: a smaller gain is not worth more pieces
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def parse_bytes(text: str) -> int:
 
 
 def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
-    """List the settings to try, the recipe's first: more and more pieces, then recomputing where it helps."""
+    """List the settings to try, the recipe's first: ever more pieces, then recomputing if it helps."""
     given = recipe.trainer
     pieces = [given.micro_batches]
     while 2 * pieces[-1] <= recipe.batch_size:
@@ -62,11 +62,11 @@ def ways(recipe: Recipe, learner: Learner) -> list[TrainerSettings]:
 def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -> Fitting:
     """Return the fastest settings whose step holds at most `limit` bytes of tensors; the recipe's own if they fit.
 
-    Else two, four, eight, ... times as many micro-batches are measured, where a span has several blocks also with
-    recomputing. Of each kind, the two with the fewest pieces that fit are timed in turn; what is less than 5 % faster
-    does not count as faster. Libraries and the data set come on top of the limit. The order `cascade` would
-    save nothing: weights and optimizer state of all blocks exist at its end as well. Micro-batches change no gradient,
-    but batch normalization sees smaller batches. Raises ValueError if nothing fits.
+    Else two, four, eight, ... times as many micro-batches are measured, with recomputing too if a span has several
+    blocks. With and without it, the two settings with the fewest pieces that fit are timed alternately; a gain below 5
+    % does not count. The memory of libraries and of the data set comes on top of the limit. The order `cascade` would
+    save nothing: weights and optimizer state of all blocks exist at its end too. Micro-batches change no gradient, but
+    batch normalization gets smaller batches. Raises ValueError if nothing fits.
     """
     learner = prepared(recipe, data, device)
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
@@ -86,7 +86,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
         except ValueError:
             if settings is own:
                 raise
-            continue  # batch normalization refuses a piece of one image
+            continue  # batch normalization raises an error for a piece of one image
         if peak is None:
             continue
         tried.append(Fitting(settings, peak))
@@ -99,7 +99,7 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
 
 
 def _fastest(within: Sequence[Fitting], trainer: LocalTrainer, batch: Batch) -> Fitting:
-    """Return the first of those that take about the least time."""
+    """Return the first setting that takes about the least time."""
     if len(within) == 1:
         return within[0]
     timed = interleave([partial(_seconds, each.settings, trainer, batch) for each in within], _STEPS)
@@ -126,7 +126,7 @@ def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Ba
             f". Weights and optimizer state take {(floor.parameters + floor.optimizer) / 1e6:,.1f} MB, the largest "
             f"block at least {floor.block / 1e6:,.1f} MB for a whole batch"
         )
-    except (RuntimeError, MemoryError) as error:  # not even one block takes a whole batch in
+    except (RuntimeError, MemoryError) as error:  # not even one block can take a whole batch
         if not is_out_of_memory(error):
             raise
         least = ""
@@ -137,7 +137,7 @@ def _too_much(tried: list[Fitting], limit: int, trainer: LocalTrainer, batch: Ba
 
 
 def _peak(trainer: LocalTrainer, batch: Batch) -> int | None:
-    """Train a step of every turn; return the most bytes that were held, None if the device had too few."""
+    """Train a step of every turn; return the peak bytes, None if the device has too little memory."""
     try:
         with MemoryMeter(trainer, batch) as meter:
             for turn in range(len(trainer.learner.turns)):
@@ -146,7 +146,7 @@ def _peak(trainer: LocalTrainer, batch: Batch) -> int | None:
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-    # what the step held is free once the error is forgotten
+    # the memory of the step is free once the error is gone
     trainer.learner.zero_grad()
     if trainer.learner.device.type == "cuda":
         torch.cuda.empty_cache()

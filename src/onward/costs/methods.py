@@ -42,7 +42,7 @@ def measure_methods(
 
 
 def epochs_to(curve: Sequence[EpochDone], target: float) -> int | None:
-    """Return how many epochs a run took to reach a validation accuracy; None if it never did."""
+    """Return the number of epochs until a run reached a validation accuracy; None if it never did."""
     return next((k for k, row in enumerate(curve, 1) if row.validation_accuracy >= target), None)
 
 
@@ -88,11 +88,11 @@ def _labeled(row: StepCost, each: MeasuredVariant, rate: PeakRate) -> StepCost:
 
 
 def _optimizer(trainer: TrainerSettings) -> str:
-    """Name the optimizer with what decides the cost of its step: whether it has a momentum, and whether it averages."""
+    """Name the optimizer, with the settings that affect the cost of its step: momentum and weight averaging."""
     momentum = f" with{'' if trainer.momentum else 'out'} momentum" if trainer.optimizer == "sgd" else ""
     return trainer.optimizer + momentum + ("" if trainer.ema_decay is None else ", averaging")
 
 
 def _remedies(variant: Variant) -> tuple[bool, int]:
-    """Return how backprop saves memory: whether it recomputes, and its number of micro-batches."""
+    """Return the memory savings of a variant: whether it recomputes, and its number of micro-batches."""
     return variant.trainer.recompute, variant.trainer.micro_batches

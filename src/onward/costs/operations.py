@@ -40,7 +40,7 @@ class Operations:
 
 
 def count(recipe: Recipe) -> Operations:
-    """Count a step of a recipe on random images. Raises ValueError where the images of the recipe are not known."""
+    """Count a step of a recipe on random images. Raises ValueError if the shape of its images is not known."""
     sizes = sizes_of(recipe)
     if sizes is None:
         raise ValueError(f"the images of {recipe.name} are not known, so that its operations cannot be counted")
@@ -57,7 +57,7 @@ def count(recipe: Recipe) -> Operations:
 
 
 def kept(folder: Path) -> dict[str, Operations]:
-    """Return the operations counted before, by the key of a training's step."""
+    """Return the operations counted so far, by the key of a training's step."""
     path = folder / KEPT
     steps = read_json(path)["steps"] if path.exists() else {}
     return {key: Operations(*row) for key, row in steps.items()}
@@ -84,6 +84,6 @@ def of_record(record: Record, known: Mapping[str, Operations]) -> int | None:
 
 
 def key(recipe: Recipe) -> str:
-    """Return a digest of the settings that decide the operations of a recipe's step."""
+    """Return a digest of the settings that determine the operations of a recipe's step."""
     step = with_first_names(encode((recipe.algorithm, recipe.net, recipe.data.name, recipe.data.size, recipe.trainer)))
     return hashlib.sha256(json.dumps(step, sort_keys=True).encode()).hexdigest()[:16]

@@ -31,8 +31,8 @@ def fresh_process(
 ) -> ProcessMemory:
     """Train a few steps on random images [batch, channels, height, width] in a new process.
 
-    Returns the bytes it held before the first step and at most: on a CPU the resident set with libraries, which only
-    Linux reports; on CUDA the allocated and the reserved bytes. A process that dies is reported by its error.
+    Returns its bytes before the first step and at the peak: on a CPU the resident set with libraries, on Linux alone;
+    on CUDA the allocated and the reserved bytes. If the process fails, its error is returned.
     """
     order = {
         "algorithm": encode(algorithm),
@@ -76,7 +76,7 @@ def _train(order: dict[str, Any]) -> ProcessMemory:
 
 
 def _resident(name: str) -> int:
-    """Read a size of this process from Linux; getrusage would count the parent's peak as ours."""
+    """Read a size of this process from Linux; getrusage would include the peak of the parent process."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line for line in lines if line.startswith(name)).split()[1])
 

@@ -12,12 +12,12 @@ from onward.measure import PICOJOULES, operations_of
 from onward.parts.body.spiking import SpikingLayer, encode
 
 PICOJOULES_PER_ADDITION = 0.9
-"""Of an fp32 sum: Horowitz 2014, 45 nm. A multiply-add is 4.6."""
+"""Picojoules of an fp32 sum: Horowitz 2014, 45 nm. A multiply-add has 4.6."""
 
 
 @dataclass(frozen=True)
 class SpikeCost:
-    """A spiking layer, per image. Additions: spikes that enter, times how many neurons a spike reaches on average."""
+    """Costs of a spiking layer per image. Additions: spikes that enter, times the mean number of neurons they reach."""
 
     block: int
     neurons: int
@@ -27,7 +27,7 @@ class SpikeCost:
     """Spikes that enter the layer."""
     additions: float
     multiply_adds: float
-    """Of a layer that a current enters in place of spikes: the same at every step, so computed once. Else 0."""
+    """Multiply-adds of a layer that a current enters: the same at every step, so computed once. Else 0."""
     macs: float
     """Multiply-adds of the same layer without spikes, which computes once."""
 
@@ -58,10 +58,10 @@ class Spikes:
 
 @torch.no_grad()
 def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor, "B ..."]) -> list[SpikeCost]:
-    """Count the spikes of every spiking layer on some images; none for a network without.
+    """Count the spikes of every spiking layer on some images; the list is empty for a network without them.
 
-    Leak, threshold, the gain of inputs, read-outs and memory are not counted. Where a body pools spikes by an
-    average, what is not zero counts as a spike. Put the learner into evaluation mode first.
+    Leak, threshold, the gain of inputs, read-outs and memory are not counted. If a body averages spikes, each value
+    other than zero counts as a spike. Put the learner into evaluation mode first.
     """
     costs = []
     if not any(isinstance(block.body, SpikingLayer) for block in learner.blocks):
@@ -76,7 +76,7 @@ def spike_costs(learner: Learner, images: Float[Tensor, "B ..."] | UInt8[Tensor,
 
 
 def summary(costs: list[SpikeCost]) -> Spikes | None:
-    """Return what a prediction of a whole network costs; None where nothing spikes."""
+    """Return the cost of a prediction of the whole network; None without spiking layers."""
     if not costs:
         return None
     return Spikes(

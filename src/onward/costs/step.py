@@ -1,4 +1,4 @@
-"""What a training step costs: what `onward measure` and a comparison have measured, as their files hold it."""
+"""Costs of a training step, measured by `onward measure` or a comparison, as in their files."""
 
 from dataclasses import dataclass, field
 
@@ -10,7 +10,7 @@ from onward.storage.typed import ABSENT
 
 @dataclass(frozen=True)
 class StepOperations:
-    """Floating point operations of a step; `ideal` is what a greedy step cannot go below."""
+    """Floating-point operations of a step; `ideal`: the lower bound of a greedy step."""
 
     total: int
     ideal: int
@@ -19,7 +19,7 @@ class StepOperations:
 
 @dataclass(frozen=True)
 class StepMemory:
-    """Bytes of tensors at the peak of a step: all of them, by category, the largest ones; and the least possible."""
+    """Bytes of tensors at the peak of a step: all, by category, the largest ones; `floor`: the least possible."""
 
     peak: int
     by_category: dict[str, int]
@@ -29,7 +29,7 @@ class StepMemory:
 
 @dataclass(frozen=True)
 class PhaseSeconds:
-    """Median seconds of a phase of a block's step; block None: of no block, such as preparing the input."""
+    """Median seconds of a phase of a block; block None: work of no block, such as preparing the input."""
 
     block: int | None
     phase: str
@@ -38,7 +38,7 @@ class PhaseSeconds:
 
 @dataclass(frozen=True)
 class StepEnergy:
-    """Energy of a step in joules: counted, for what is computed and moved, and measured where there is a meter."""
+    """Energy of a step in joules: counted from operations and bytes moved, and measured if there is a meter."""
 
     macs: dict[str, int]
     bytes_moved: int
@@ -50,7 +50,7 @@ class StepEnergy:
 
 @dataclass(frozen=True)
 class ProcessMemory:
-    """Bytes that a process held before its first step and at most; `reserved` on CUDA; or the error that it died of."""
+    """Bytes of a process before its first step and at its peak; `reserved`: on CUDA; or the error that ended it."""
 
     before: int | None = field(default=None, metadata=ABSENT)
     peak: int | None = field(default=None, metadata=ABSENT)
@@ -60,7 +60,7 @@ class ProcessMemory:
 
 @dataclass(frozen=True)
 class StepCost:
-    """Costs of a training step; the fields after `spikes` are None where they were not requested."""
+    """Costs of a training step; the fields after `spikes` are None if they were not requested."""
 
     name: str
     flops: StepOperations
@@ -70,16 +70,16 @@ class StepCost:
     steps: tuple[float, ...]
     images_per_second: float
     fraction_of_peak: float
-    """Of the machine's best rate in large products."""
+    """Share of the machine's best rate in large products."""
     phases: tuple[PhaseSeconds, ...]
     energy: StepEnergy
     spikes: Spikes | None = None
-    """Of a prediction; None where nothing spikes."""
+    """Spikes of a prediction; None without spiking layers."""
     process: ProcessMemory | None = field(default=None, metadata=ABSENT)
-    """A process of its own that trains so."""
+    """Memory of a process that does nothing but this training."""
     network: str | None = field(default=None, metadata=ABSENT)
     beside: str | None = field(default=None, metadata=ABSENT)
-    """The recipe whose network and batch it took."""
+    """The recipe whose network and batch were used."""
     batch_size: int | None = field(default=None, metadata=ABSENT)
     precision: str | None = field(default=None, metadata=ABSENT)
     optimizer: str | None = field(default=None, metadata=ABSENT)

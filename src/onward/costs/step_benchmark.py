@@ -92,14 +92,14 @@ class StepBenchmark:
         self.taken += 1
 
     def seconds(self) -> float:
-        """Time one step, from asking for the batch until the device is done; the mean, where spans take turns."""
+        """Time one step, from requesting the batch until the device is done; if spans take turns, the mean."""
         before = self.read()
         for _ in self.turns:
             self.step()
         return (self.read() - before) / len(self.turns)
 
     def memory(self) -> StepMemory:
-        """Take a step of each turn under the memory meter, and return the memory of the largest."""
+        """Take a step of each turn under the memory meter; return the memory of the largest."""
         while self.taken < len(self.turns):
             self.step()  # all optimizer state exists from now on
         return max((self._metered() for _ in self.turns), key=lambda memory: memory.peak)
@@ -119,7 +119,7 @@ class StepBenchmark:
         return StepOperations(flops.total, flops.ideal, tuple(blocks))
 
     def energy(self, meter: EnergyMeter | None, idle_watts: float, steps: int) -> StepEnergy:
-        """Count what one step computes and moves, in joules; measure it too where there is a meter."""
+        """Count the operations and bytes of one step, in joules; measure the energy too if there is a meter."""
         operations, measured = step_operations(self.trainer, *next(self.batches)), None
         if meter is not None:
             measured = measured_energy(lambda: [self.step() for _ in range(steps)], meter, idle_watts=idle_watts)
@@ -142,7 +142,7 @@ class StepBenchmark:
         return summary(costs)
 
     def phases(self, steps: int) -> tuple[PhaseSeconds, ...]:
-        """Return the median seconds of each phase of each block, in the mean step where spans take turns."""
+        """Return the median seconds of each phase of each block; if spans take turns, in the mean step."""
         with Phases(self.trainer, self.read) as phases:
             shares = [phases.of(lambda: [self.step() for _ in self.turns]) for _ in range(steps)]
         phases_of_blocks = dict.fromkeys(key for share in shares for key in share)
@@ -163,10 +163,9 @@ def measure(
 ) -> MeasuredSteps:
     """Measure a step of a recipe beside its controls: bytes, seconds and operations.
 
-    `say` is called with a line about what is measured next, `watch` as in `interleave`.
-
-    The timed steps of all variants alternate, so that other load on the machine slows all of them alike. Random
-    images stand in for data that are not on this machine. Raises ValueError for an impossible recipe.
+    The timed steps of all variants alternate, so that other load on the machine slows all of them equally. Random
+    images replace data that are not on this machine. `say` is called with a line about the next measurement, `watch` as
+    in `interleave`. Raises ValueError for an impossible recipe.
     """
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)

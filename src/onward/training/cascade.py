@@ -17,7 +17,7 @@ _BATCH = 500  # images that are computed together
 
 
 def check_cacheable(learner: Learner, augmentation: Augmentation) -> None:
-    """Raise ValueError where an image's activity changes from epoch to epoch, so that it cannot be stored."""
+    """Raise ValueError if an image's activity changes from epoch to epoch, so that it cannot be stored."""
     if augmentation.enabled:
         raise ValueError("cache_activations needs augmentation off: augmented images differ every epoch")
     if learner.supervision.signed:
@@ -30,9 +30,9 @@ def check_cacheable(learner: Learner, augmentation: Augmentation) -> None:
 class FrozenInputs:
     """The stream that enters block `stop`, for every training image, held on the host.
 
-    With `activity` it is what the body of that block makes of it, where that is frozen as well: its running statistics
-    are first set to the means over this data set, and then serve in training as they do in evaluation.
-    Raises ValueError where that would take more than `MOST_BYTES`.
+    With `activity` it is the activity of that block, whose body is frozen too: its running statistics are first set to
+    the means over this data set, and then used in training as in evaluation. Raises ValueError if this would take more
+    than `MOST_BYTES`.
     """
 
     def __init__(self, trainer: LocalTrainer, images: Source, *, stop: int, activity: bool = False):
@@ -88,9 +88,10 @@ class FrozenInputs:
 
 
 def reads_frozen_body(learner: Learner, turn: Sequence[Span]) -> bool:
-    """Whether this turn trains nothing but what reads the activity of one block, whose body is frozen.
+    """Whether this turn trains only goodness and auxiliary of one block, whose body is frozen.
 
-    Not one that draws at random, that hooks look at, or whose running statistics are no means over all batches.
+    Excluded are bodies that draw random numbers, have hooks, or whose running statistics are not means over all
+    batches.
     """
     if len(turn) != 1 or turn[0].first != turn[0].last:
         return False

@@ -46,9 +46,9 @@ def unwatched(what: str, done: int, whole: int) -> None:
 
 @dataclass(frozen=True)
 class Accuracy:
-    """Fractions of right predictions: by inference rule, the default rule first, and by scored block.
+    """Fractions of correct predictions: by inference rule, the default rule first, and by scored block.
 
-    Of numbers they are R2, of several labels the share of samples with all labels right (exact match).
+    In regression they are R2; with several labels, the share of samples with all labels correct (exact match).
     """
 
     by_rule: dict[str, float]
@@ -69,7 +69,7 @@ class Accuracy:
 
     @property
     def classes(self) -> ClassMetrics | None:
-        """Balanced accuracy, and recall and precision of each class; None where there is no table of confusion."""
+        """Balanced accuracy, and recall and precision of each class; None without a confusion matrix."""
         return ClassMetrics(torch.tensor(self.confusion)) if self.confusion else None
 
     headline = Renamed("of_default_rule")
@@ -171,7 +171,7 @@ class Evaluator:
             self.watch(what, done, len(images))
             yield ObservedEvidence(self.learner, x), y
             done += len(y)
-            del x, y  # or they would wait beside the next batch
+            del x, y  # or they would stay in memory beside the next batch
         self.watch(what, len(images), len(images))
 
     @property
@@ -179,8 +179,7 @@ class Evaluator:
         return self.through is None or self.through.last
 
     def _for_rules(self, images: Source, names: list[str], *, training: bool = False) -> Callable[[str], Evidences]:
-        """Return the passes of each rule over a split. Of several processes, all make one pass before the first
-        rule."""
+        """Return the passes of each rule over a split. Several processes make one common pass before the first rule."""
         if self.through is None:
             return lambda name: partial(self._evidence, images, f"fitting {name}")
         wanted = [name for name in names if not training or _rule(self.learner, name).fits_on_training]
@@ -244,7 +243,7 @@ def fit_rule(learner: Learner, name: str, train: Evidences, validation: Evidence
 
 
 def tally(learner: Learner, seen: Seen, names: list[str], count: int, pairs: list[Tensor] | None = None) -> Accuracy:
-    """Return the accuracy of some inference rules and of every block on `count` images; of numbers their R2.
+    """Return the accuracy, or R2 in regression, of some inference rules and of every block on `count` images.
 
     True classes and those of the first rule are added to `pairs`, batch by batch [2, B].
     """
@@ -275,7 +274,7 @@ def _correct(
 
 
 def _explained(learner: Learner, seen: Seen, names: list[str]) -> Accuracy:
-    """Return R2 of some inference rules and of every block: negative where the mean would be nearer."""
+    """Return R2 of some inference rules and of every block; negative if the mean would be a better prediction."""
     errors: list[RunningError] = []
     rule = learner.rules[learner.default_rule]
     assert isinstance(rule, MeanValues)

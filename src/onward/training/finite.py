@@ -21,5 +21,5 @@ def check_finite(tensors: Mapping[str, Tensor], when: str = "") -> None:
 
 
 def _good(name: str, tensor: Tensor) -> Tensor:
-    ends = torch.stack(torch.aminmax(tensor.detach()))  # NaN comes through; nothing of the tensor's size is made
+    ends = torch.stack(torch.aminmax(tensor.detach()))  # keeps NaN, and allocates nothing of the tensor's size
     return ~ends.isnan().any() if name.endswith("thresholds") else ends.isfinite().all()

@@ -18,13 +18,13 @@ class Logger(Protocol):
     """A receiver of the numbers of a training: any object with these three methods."""
 
     def begin(self, settings: Mapping[str, Any], first_epoch: int) -> None:
-        """Take the settings of a training, as JSON has them; of one that goes on also how many epochs are done."""
+        """Take the settings of a training, as in JSON; `first_epoch`: the number of epochs done before it resumed."""
 
     def epoch(self, number: int, values: Values) -> None:
         """Take the values of an epoch, counted from 1: accuracies as fractions, losses by block."""
 
     def end(self, values: Values) -> None:
-        """Take the test accuracy by rule; nothing of a training that was stopped, or of `fit`, which does not test."""
+        """Take the test accuracy by rule; empty if the training was stopped, and for `fit`, which does not test."""
 
 
 class TensorBoard:
@@ -38,7 +38,7 @@ class TensorBoard:
     def begin(self, settings: Mapping[str, Any], first_epoch: int) -> None:
         from torch.utils.tensorboard import SummaryWriter  # it takes a second to import
 
-        # What an earlier process wrote of epochs that are done again is no longer shown.
+        # Epochs that an earlier process wrote and that are trained again are no longer shown.
         self._writer = SummaryWriter(str(self.folder), purge_step=first_epoch + 1 if first_epoch else None)
         self._writer.add_text("settings", f"```json\n{json.dumps(settings, indent=2)}\n```")
         self._last = first_epoch

@@ -118,7 +118,7 @@ class Training:
     def __iter__(self) -> Iterator[StepDone | EpochDone]:
         events = self._events()
         while True:
-            with gradients_on():  # around our own work, not around the caller's
+            with gradients_on():  # around the work of the training, not of the caller
                 event = next(events, None)
             if event is None:
                 return
@@ -207,11 +207,11 @@ class Training:
                 losses = self.stepper.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
             if losses:
                 self.log.note(self.neighbors.add_up(torch.stack(losses)), ends[turn], self.step)
-            if self.neighbors.last or stop < self.owned.stop:  # nothing behind learns from what is handed on
+            if self.neighbors.last or stop < self.owned.stop:  # no later block is trained on the output
                 step.pieces[:] = [piece._replace(stream=()) for piece in step.pieces]
             self.step_in_epoch += 1
             self.step += 1
-            self.epoch_seconds += time.perf_counter() - started  # the caller's time is not ours
+            self.epoch_seconds += time.perf_counter() - started  # without the caller's time
             if self.step_in_epoch % _CHECK_EVERY == 0 or step.orders.save:  # a checkpoint must be a good one
                 self.check()
             yield StepDone(self.epoch, self.step_in_epoch, self.steps, self.loader.batch_size, step.orders)
@@ -260,7 +260,7 @@ class Training:
         self.check()
         check_finite(self.learner.state_dict(), f" after step {self.step}")
         self.train_seconds += self.epoch_seconds
-        done = self._validated(losses) if self.neighbors.replica == 0 else None  # one of them is enough to evaluate
+        done = self._validated(losses) if self.neighbors.replica == 0 else None  # one replica is enough to evaluate
         self.epoch += 1
         self._begin_epoch()
         return done
@@ -270,7 +270,7 @@ class Training:
             accuracy = self.evaluator.validate(self.data.train, self.data.validation)
         memory, meter = peak_memory(self.learner.device)
         losses, memory = self.neighbors.meet(losses, memory)
-        if not accuracy.by_rule:  # it is known at the last stage
+        if not accuracy.by_rule:  # known at the last stage alone
             return None
         return EpochDone(
             epoch=self.epoch,
@@ -286,7 +286,7 @@ class Training:
 
 
 def _stepper(trainer: LocalTrainer) -> LocalTrainer | CapturedTrainer:
-    """Return what takes the steps of a training: in graphs, if the settings allow it and the device can."""
+    """Return the trainer of a training's steps: with CUDA graphs, if settings and device allow it."""
     device = trainer.learner.device
     if trainer.settings.capture == "never" or device.type != "cuda":
         return trainer
@@ -318,7 +318,7 @@ def own_turns(turns: Turns, owned: range) -> Turns:
 
 
 def end_block(turn: Sequence[Span], owned: range) -> int:
-    """Return the block before which these blocks stop in a step: their own end, or that of the last span of all."""
+    """Return the block at which a step of these blocks stops: their end, or that of the last span of all blocks."""
     return max(owned.start, min(owned.stop, turn[-1].last + 1))
 
 

@@ -12,7 +12,7 @@ from onward.training.evaluation import Through
 
 
 class Orders(NamedTuple):
-    """What every stage does after a step: whether it saves, and the signal by which it stops."""
+    """Orders for all stages after a step: whether to save, and the signal by which to stop."""
 
     save: bool = False
     signal: int | None = None
@@ -59,14 +59,14 @@ class Neighbors(Protocol):
         ...
 
     def working(self) -> AbstractContextManager:
-        """Return a context in which steps have to follow each other in time."""
+        """Return a context in which a step must follow the previous one within a time limit."""
         ...
 
     def tick(self) -> None:
         """Note that a step begins."""
 
     def orders(self, *, last: bool) -> Orders:
-        """Return what all stages do after the step that begins now; called where `first`, also for the `last` step."""
+        """Return the orders after the step that begins now; called in the `first` stage; `last`: for the last step."""
         ...
 
     def receive(self, pieces: int, own: slice) -> Step:

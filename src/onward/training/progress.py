@@ -14,8 +14,8 @@ from onward.core.metrics import MEASURES, format_metric
 from onward.training.loop import StepDone
 
 _BARS, _PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%@"
-_OTHERS = 34  # columns of a line that bar, rate, time left and the gaps between them take at least
-_SILENCE = 10.0  # seconds without a word in a plain text, at most
+_OTHERS = 34  # least columns of bar, rate, time left and the gaps between them
+_SILENCE = 10.0  # most seconds between two lines of plain text
 
 
 class Stages:
@@ -75,7 +75,7 @@ class Display:
     """
 
     def __init__(self, total_epochs: int, done_epochs: int, steps: int, *, noun: str = "images", quiet: bool = False):
-        """`noun`: what the inputs are, whose number in a second is shown."""
+        """`noun`: the plural noun of the inputs, for the rate."""
         self.unit = "img/s" if noun == "images" else f"{noun}/s"
         self.total_epochs = total_epochs
         self.last: EpochDone | None = None
