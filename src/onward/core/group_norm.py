@@ -7,7 +7,7 @@ end-to-end training this is so in the first layer of the network, in layer-local
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from functools import cache, partial
+from functools import lru_cache, partial
 from types import FunctionType
 from typing import Any
 
@@ -75,7 +75,7 @@ class _InRows(TorchFunctionMode):
         return _in_rows(lambda rows: func(rows, *rest, **named), input)
 
 
-@cache
+@lru_cache(maxsize=512)
 def _names_group_norm(kind: type[nn.Module]) -> bool:
     return _is_group_norm(kind.forward, kind)
 
@@ -87,7 +87,11 @@ def _is_group_norm(function: Any, kind: type | None = None) -> bool:
         function = waiting.pop()
         if function in (F.group_norm, torch.group_norm):
             return True
-        if not isinstance(function, FunctionType) or function in seen or function.__module__.startswith("torch."):
+        if (
+            not isinstance(function, FunctionType)
+            or function in seen
+            or (function.__module__ or "").startswith("torch.")
+        ):
             continue
         seen.add(function)
         names = function.__code__.co_names
