@@ -179,7 +179,7 @@ def test_what_is_gone_from_a_finished_run_is_named_and_nothing_is_trained_over_i
     _use(run, place)
     (run / "model.json").unlink()
     for use in (load_model, model_folder):
-        with pytest.raises(ValueError, match=r"run has finished, but its model\.json is gone: put the file"):
+        with pytest.raises(ValueError, match=r"run has finished, but its model\.json is gone: restore the file"):
             use(run)
 
 

@@ -19,13 +19,13 @@ class PipelineFault(Exception):
 class Watch:
     """Threads that report that this process is alive, watch one neighbor, and publish faults.
 
-    `store` is a key-value store that all ranks reach and no other thread uses. Every rank watches the next one, the
-    last the first. A rank that detects a fault publishes it; the first one published counts. A rank that does not
-    leave its own work within `GRACE` seconds is taken out by `leave`.
+    `store` is a key-value store that all ranks can reach and no other thread uses. Every rank watches the next one, the
+    last the first. A rank that detects a fault publishes it; the first one published counts. A rank that does not stop
+    its work within `GRACE` seconds is ended by `leave`.
 
     A process may be alive and yet make no progress. Each watches its own work: a step or batch that takes longer than
-    `patience` seconds is a fault, waiting for others is not. If every rank has waited that long, the first looks for
-    the connection that brings nothing. A third thread notices when the store itself cannot be reached.
+    `patience` seconds is a fault, waiting for others is not. If every rank has waited that long, the first one finds
+    the connection that delivers nothing. A third thread detects that the store itself cannot be reached.
     """
 
     def __init__(
@@ -151,8 +151,8 @@ class Watch:
 def silent_link(beats: Sequence[str], patience: float) -> str | None:
     """Return which connection delivers nothing, from the last heartbeats of all ranks, if all have waited too long.
 
-    A beat is a count, the seconds in a state, and the state. What a rank waits for has not been made if the other waits
-    for input too; otherwise it was made, and is lost between the two.
+    A heartbeat is a count, the seconds in a state, and the state. If the sender of a message waits for input too, the
+    message does not exist yet; otherwise it was lost on the connection.
     """
     waits = {}
     for rank, beat in enumerate(beats):

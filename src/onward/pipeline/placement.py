@@ -1,4 +1,4 @@
-"""Placement: the blocks of each stage of a pipeline, chosen so that the slowest stage is fast and little is sent."""
+"""Placement: the blocks of each stage of a pipeline, chosen for a fast slowest stage and few bytes sent."""
 
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -12,8 +12,8 @@ Stages = tuple[range, ...]
 def possible_cuts(turns: Turns, num_blocks: int) -> tuple[int, ...]:
     """Return the blocks that a stage may begin with, other than the first, so that every stage has a span to train.
 
-    No span crosses them. Where spans train in different windows of epochs there are none: stages would be idle
-    outside of theirs.
+    No span crosses them. If spans train in different windows of epochs there are none: stages would be idle outside of
+    their windows.
     """
     spans = {span for turn in turns for span in turn}
     if any(span.begin > 0 or span.end < 1 for span in spans):

@@ -1,4 +1,4 @@
-"""What the training thread of a rank is doing, and for how long; the watching thread reads it."""
+"""The state of the training thread of a rank, and since when; the watching thread reads it."""
 
 import sys
 import threading
@@ -40,7 +40,7 @@ class ProgressTracker:
 
     @contextmanager
     def expected(self) -> Iterator[None]:
-        """Inside the `with`, this thread has to finish steps or batches in time."""
+        """Inside the `with`, this thread must finish steps or batches in time."""
         before = self.state.doing
         self._now(BUSY)
         try:

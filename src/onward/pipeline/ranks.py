@@ -60,7 +60,7 @@ class Ranks:
         return self.last and self.replica == 0
 
     def publish(self, key: str, value: Any) -> None:
-        """Make a value known to all ranks."""
+        """Publish a value to all ranks."""
         self.store.set(key, json.dumps(value))
 
     def wait_for(self, key: str) -> Any:
@@ -94,7 +94,7 @@ class Ranks:
         self.stages, self.replicas = stages, replicas
         dist.init_process_group("gloo", store=self.store, rank=self.rank, world_size=self.world, timeout=_FOREVER)
         groups = {}
-        for sender in range(self.world - replicas):  # every process takes part in making every group, in this order
+        for sender in range(self.world - replicas):  # all processes must create all groups in the same order
             groups[sender] = dist.new_group([sender, sender + replicas], backend="gloo", timeout=_FOREVER)
         for stage in range(stages if replicas > 1 else 0):
             members = list(range(stage * replicas, (stage + 1) * replicas))

@@ -52,7 +52,7 @@ def save_blocks(run: Path, tensors: Mapping[str, Tensor], notes: Mapping[str, An
 
 
 def save_rest(run: Path, tensors: Mapping[str, Tensor], notes: dict[str, Any], num_blocks: int) -> None:
-    """Write what belongs to no block, and seal the checkpoint, whose blocks are all written."""
+    """Write the state that belongs to no block, and seal the checkpoint, whose blocks are all written."""
     spot = Spot(notes["epoch"], notes["step_in_epoch"])
     of_blocks = ("learner.blocks.", "optimizer.", "loss_sum", "first_bad")
     save_part(run, spot, "rest", {name: t for name, t in tensors.items() if not name.startswith(of_blocks)}, notes)
@@ -79,7 +79,7 @@ def seal(run: Path, spot: Spot, num_blocks: int) -> None:
 
 
 def latest(run: Path) -> tuple[Spot, str] | None:
-    """Return where the last complete checkpoint was made, and which kind it is; None if there is none."""
+    """Return the spot and the kind of the last complete checkpoint; None if there is none."""
     spots = []
     if (run / _WHOLE).exists():
         notes = _whole(run)[1]

@@ -44,7 +44,7 @@ def encode(value: Any, where: str = "settings") -> Any:
 
 
 def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
-    """Turn what `encode` made back into settings of the class `expected`, or of one that derives from it.
+    """Turn the JSON values of `encode` back into settings of the class `expected`, or of a subclass.
 
     Raises ValueError that names `where` and the field, for an unknown or another class, a field that is missing or not
     known, and a value of another type or out of range.
@@ -72,7 +72,7 @@ def decode(value: Any, expected: type = object, where: str = "settings") -> Any:
 
 
 def with_first_names(content: Any) -> Any:
-    """Return what `encode` made with every field under its first name: for digests in files."""
+    """Return the JSON values of `encode` with every field under its first name: for digests in files."""
     if isinstance(content, list):
         return [with_first_names(item) for item in content]
     if not isinstance(content, dict):
@@ -89,7 +89,7 @@ def _with_new_names(content: dict[str, Any], renamed: Mapping[str, str]) -> dict
 
 
 def _value(value: Any, kind: Any, where: str) -> Any:
-    """Turn the JSON value of a field back into what its annotation asks for."""
+    """Turn the JSON value of a field back into a value of the annotated type."""
     if is_union(kind):
         settings = [each for each in get_args(kind) if _of_settings(each)]
         if isinstance(value, dict) and settings:

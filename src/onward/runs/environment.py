@@ -13,7 +13,7 @@ _PACKAGES = ("onward", "torch", "numpy", "datasets", "kornia", "safetensors", "s
 
 @dataclass(frozen=True)
 class Machine:
-    """What something ran on: versions of packages (None: not installed), system, processor, threads and commit."""
+    """Machine and software: versions of packages (None: not installed), system, processor, threads and commit."""
 
     versions: dict[str, str | None]
     platform: str
@@ -51,7 +51,7 @@ def environment(device: torch.device) -> Machine:
 
 
 def device_name(device: torch.device) -> str:
-    """Name the processor as its maker does."""
+    """Return the processor's name, as given by its manufacturer."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     threads = torch.get_num_threads()

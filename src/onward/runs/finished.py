@@ -28,7 +28,7 @@ class Run:
 
     @property
     def path(self) -> Path:
-        """Where its files lie."""
+        """The folder of its files."""
         return self.folder.path
 
     @property
@@ -54,12 +54,12 @@ def open_run(path: Path) -> Run:
     recipe, result = folder.recipe(), folder.result()
     if result is None:
         raise ValueError(f"{path} has not finished; resume it with: onward train --resume {path}")
-    folder.metrics()  # damaged ones are better known of now
+    folder.metrics()  # to raise the error of damaged metrics now
     return Run(folder, recipe, result)
 
 
 def check_measured(run: RunFolder, measured: Accuracy, images: int) -> None:
-    """Raise ValueError unless a model gives the accuracy on the test split that its result has, but for rounding.
+    """Raise ValueError unless a model has the test accuracy that is in its result, up to rounding.
 
     Used for untied runs only: nothing else identifies their models.
     """

@@ -36,9 +36,9 @@ def fit(
     """Train a network on data in memory, without a run folder; return the learner, ready to predict.
 
     `data` are splits, as of `from_arrays` or `load_data`, any other `onward.data.Data`, or a pair (inputs, labels), a
-    loader of batches, or a Hugging Face dataset; of those a share is set aside for validation, and `learner.score`
-    tells what the rest is worth. `class_weights` multiply the loss of each sample by the weight of its class: a number
-    for each class, a mapping from names or indices, or "balanced", by which all classes weigh the same.
+    loader of batches, or a Hugging Face dataset, of which a share is set aside for validation; test such a learner with
+    `learner.score`. `class_weights` multiply the loss of each sample by the weight of its class: a number for each
+    class, a mapping from names or indices, or "balanced", which gives all classes the same total weight.
     Its `history` has a record of every epoch. With `verbose` the training is shown on standard error: a bar on a
     terminal, and a line for each epoch. `logger` takes the numbers of every epoch: `onward.training.TensorBoard`, or an
     `onward.training.Logger` of your own. Raises ValueError for arguments of another kind, if the parts do not fit each

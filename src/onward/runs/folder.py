@@ -1,4 +1,4 @@
-"""The run folder: where each file of a run lies, and how it is written and read."""
+"""The run folder: the files of a run, and how they are written and read."""
 
 import secrets
 import shutil
@@ -33,7 +33,7 @@ class RunFolder:
 
     @classmethod
     def create(cls, parent: Path, recipe: Recipe, environment: RunEnvironment) -> "RunFolder":
-        """Make the next free folder `parent/RECIPE/seed-N[-K]`; it appears with its configuration or not at all."""
+        """Create the next free folder `parent/RECIPE/seed-N[-K]`, atomically with its configuration."""
         base = parent / recipe.name
         draft = base / f".new-{secrets.token_hex(4)}"
         try:
@@ -67,7 +67,7 @@ class RunFolder:
 
     @cached_property
     def identity(self) -> Identity:
-        """Which run this is; it is read once."""
+        """The identity of this run, read once."""
         return identity_of(self.path)
 
     @cached_property
@@ -118,7 +118,7 @@ class RunFolder:
             say(f"{self.path / 'metrics.jsonl'} lacks {missing} of the {epochs} epochs that are done", error=True)
 
     def finish(self, learner: Learner, spec: ModelSpec, result: RunResult) -> RunResult:
-        """Write the model, then the result with the digests of all files; the checkpoint goes. Return the result."""
+        """Write the model, then the result with the digests of all files; delete the checkpoint. Return the result."""
         save_model(self.path, learner, spec, config=self.identity.digest, result=_unsealed_digest(result.to_json()))
         model = json_digest(read_json(self.path / "model.json"))
         sealed = replace(result, seals=Seals(self.identity.digest, model, self._metrics.digest()))
@@ -146,9 +146,9 @@ class RunFolder:
         return result
 
     def _check_unfinished(self) -> None:
-        """Raise ValueError for the model of a finished run whose result is gone: to go on would train over it.
+        """Raise ValueError for the model of a finished run whose result is gone: resuming would overwrite it.
 
-        A run that was killed between model and result has its last checkpoint still, and only those are written again.
+        A run that was killed between model and result still has its last checkpoint: only these two are written again.
         """
         if not (self.path / "model.json").exists() or checkpoints.latest(self.path) is not None:
             return
@@ -193,7 +193,7 @@ def _unsealed_digest(result: Mapping[str, Any]) -> str:
 
 
 def epoch_of(row: Mapping[str, Any]) -> EpochDone:
-    """Return a row of metrics as an epoch; what an older run did not note is NaN or empty."""
+    """Return a row of metrics as an epoch; values that an older run did not record are NaN or empty."""
     return EpochDone(
         epoch=row["epoch"],
         losses={int(block): loss for block, loss in row["losses"].items()},

@@ -1,4 +1,4 @@
-"""The Hugging Face hub: a learner with a model card put there, and read back. Weights and JSON alone, never code."""
+"""The Hugging Face hub: learners are pushed with a model card, and loaded. Weights and JSON alone, never code."""
 
 import re
 import tempfile
@@ -12,7 +12,7 @@ from onward.runs.hub_card import card
 from onward.runs.model import ModelSpec, save_model
 
 FILES = ("model.json", "model.safetensors")
-"""All that is read from the hub for a learner."""
+"""The files that are read from the hub for a learner."""
 
 OWN_MODEL = "what onward.local trained is read into a module, load(path, model=...)"
 
@@ -21,16 +21,16 @@ _INSTALL = "needs huggingface_hub: pip install 'onward[hub]'"
 
 
 def push(learner: Learner, spec: ModelSpec, repo: str, *, private: bool = False, token: str | None = None) -> str:
-    """Put weights, description and card of a learner on the hub, in one commit; return the address of its page.
+    """Push weights, description and card of a learner to the hub, in one commit; return the address of its page.
 
-    The repository is made if it is not there, and a card that is there stays. Raises ValueError for a name that the
-    hub cannot have, and for what cannot be saved, before anything is sent; OSError if it cannot be reached or refuses.
+    The repository is created if it does not exist; an existing card is kept. Raises ValueError, before anything is
+    sent, for an invalid name and for a learner that cannot be saved; OSError if the hub cannot be reached or refuses.
     """
     return upload(repo, lambda folder: publish(learner, spec, folder, name=repo), private=private, token=token)
 
 
 def upload(repo: str, write: Callable[[Path], None], *, private: bool, token: str | None) -> str:
-    """Put what `write` writes into a folder, card included, on the hub in one commit; see `push`."""
+    """Push the files that `write` puts into a folder, card included, to the hub in one commit; see `push`."""
     if not isinstance(repo, str) or _NAME.fullmatch(repo) is None:
         raise ValueError(f"repo is {repo!r}: give the name of a model on the hub, such as 'user/model'")
     api = _hub().HfApi(token=token)
@@ -46,13 +46,13 @@ def upload(repo: str, write: Callable[[Path], None], *, private: bool, token: st
 
 
 def publish(learner: Learner, spec: ModelSpec, folder: Path, *, name: str) -> None:
-    """Write what the hub gets into a folder: `model.safetensors`, `model.json` and the card, `README.md`."""
+    """Write the files for the hub into a folder: `model.safetensors`, `model.json` and the card, `README.md`."""
     save_model(folder, learner, spec)
     (folder / "README.md").write_text(card(learner, spec, folder, name=name), encoding="utf-8")
 
 
 def is_hub_name(path: object) -> bool:
-    """Whether a path is the name of a model on the hub: "user/model", where no folder `user` is here."""
+    """Whether a path is the name of a model on the hub: "user/model", unless there is a folder `user`."""
     if not isinstance(path, str) or _NAME.fullmatch(path) is None:
         return False
     return not Path(path).exists() and not Path(path).parent.exists()

@@ -1,4 +1,4 @@
-"""The model card on the hub: what a learner is, the accuracy of its training, and how it is used."""
+"""The model card on the hub: the learner, the accuracy of its training, and its use."""
 
 import json
 from pathlib import Path
@@ -12,9 +12,9 @@ from onward.storage.files import read_json
 
 
 def card(learner: Learner, spec: ModelSpec, folder: Path, *, name: str) -> str:
-    """Return the card of a learner that was saved into a folder, in Markdown behind a head of YAML.
+    """Return the card of a learner that was saved into a folder, in Markdown after a YAML header.
 
-    A test accuracy is stated if the learner was read from a finished run and has learned nothing since.
+    It has a test accuracy if the learner was read from a finished run and has not been trained since.
     """
     method, net = type(spec.algorithm).__name__, type(spec.net).__name__
     about = f"{net} of {len(learner.blocks)} blocks, trained layer by layer by {method}, without a backward pass."
@@ -32,7 +32,7 @@ def card(learner: Learner, spec: ModelSpec, folder: Path, *, name: str) -> str:
 
 
 def _head(learner: Learner, spec: ModelSpec, folder: Path, name: str) -> str:
-    """Return what the hub reads of a card, as YAML."""
+    """Return the metadata of a card, as YAML."""
     from huggingface_hub import EvalResult, ModelCardData
 
     images = spec.form is None and learner.task == "classes"

@@ -1,4 +1,4 @@
-"""Which run a file belongs to: the digest of its configuration, which has a name of its own."""
+"""The identity of a run, by which its files belong together: the digest of its configuration."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class Identity:
 
 
 def identity_of(run: Path) -> Identity:
-    """Return which run a folder is. Raises ValueError if its configuration is damaged."""
+    """Return the identity of the run in a folder. Raises ValueError if its configuration is damaged."""
     if not (run / "config.json").exists():
         return Identity("", True)
     content = read_json(run / "config.json")

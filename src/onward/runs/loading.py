@@ -1,4 +1,4 @@
-"""Loading: a learner read back from the folder of a model or a run, laid out and named as it was trained."""
+"""Loading: a learner read back from the folder of a model or a run, in the memory layout of its training."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def _origin(folder: Path) -> Origin:
 
 
 def open_model(path: Path | str) -> tuple[Learner, Recipe | None, Path]:
-    """Return the learner of a folder, laid out in memory as its training had it, its recipe if known, and the folder.
+    """Return the learner of a folder in the memory layout of its training, its recipe if known, and the folder.
 
     Raises ValueError as `load` does.
     """
@@ -53,7 +53,7 @@ def open_model(path: Path | str) -> tuple[Learner, Recipe | None, Path]:
 
 
 def images_again(folder: Path, recipe: Recipe, data_dir: Path | None = None) -> Splits:
-    """Read the images that a run was trained on. Raises ValueError if they are others now, or cannot be found."""
+    """Read the images that a run was trained on. Raises ValueError if they have changed, or cannot be found."""
     data = load_again(recipe.data, data_dir=data_dir)
     if (folder / "environment.json").is_file():  # an export has none
         check_data(RunFolder.open(folder), data)

@@ -1,7 +1,8 @@
 """How far the gradient of a recipe reaches, in words, measured on its network; the results are cached in a file.
 
-`localities.json` lies beside this file. `make index` adds what is on record and not in it yet; to measure every recipe,
-which takes minutes: `python -m onward.runs.localities`. What the file does not have is measured when it is asked for.
+`localities.json` is beside this file. `make index` adds recorded recipes that are not in it yet; to measure every
+recipe, which takes minutes: `python -m onward.runs.localities`. Recipes that are not in the file are measured on
+demand.
 """
 
 import hashlib
@@ -28,7 +29,7 @@ _BATCH = 4  # how far a gradient reaches does not depend on the images
 
 
 def in_words(recipe: Recipe, sizes: Sizes | None = None) -> str:
-    """Return the locality of a recipe in words, as kept or else measured; nothing where its images are not known."""
+    """Return the locality of a recipe in words, cached or measured; "" if its images are not known."""
     sizes = sizes or sizes_of(recipe)
     if sizes is None:
         return ""
@@ -37,7 +38,7 @@ def in_words(recipe: Recipe, sizes: Sizes | None = None) -> str:
 
 
 def in_words_on(recipe: Recipe, data: Splits) -> str:
-    """Return the locality of a recipe on data of any kind, measured on a few rows where these are no plain images."""
+    """Return the locality of a recipe on data of any kind; for other data than images it is measured on a few rows."""
     if data.inputs.unit and data.task == "classes":
         return in_words(recipe, (data.shape, len(data.class_names)))
     rows = data.validation.subset(torch.arange(min(_BATCH, len(data.validation))))
@@ -56,7 +57,7 @@ def measured(recipe: Recipe, sizes: Sizes) -> Locality:
 
 
 def kept(recipe: Recipe) -> str:
-    """Return the locality of a recipe in words if it has been measured; else nothing."""
+    """Return the locality of a recipe in words if it has been measured, else ""."""
     sizes = sizes_of(recipe)
     return "" if sizes is None else _kept().get(_key(recipe, sizes), "")
 

@@ -68,17 +68,17 @@ class ModelSpec(Description):
     mean: tuple[float, ...]
     deviation: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...] = ()
-    """Of the patches that the network whitens, in standardized images; empty: they count as white."""
+    """Covariance of the patches that the network whitens, in standardized images; empty: that of white noise."""
     blocks: int | None = None
-    """How many blocks a truncated model keeps; None: all."""
+    """Number of blocks of a truncated model; None: all."""
     rule: str | None = None
-    """The inference rule that a truncated model keeps; None: all."""
+    """The one inference rule of a truncated model; None: all."""
     form: InputForm | None = None
-    """What the inputs are; None: images with values in [0, 1]."""
+    """The form of the inputs; None: images with values in [0, 1]."""
     target: TargetForm | None = None
-    """What is predicted; None: one class of each input."""
+    """The form of the predictions; None: one class for each input."""
     class_weights: tuple[float, ...] = ()
-    """What the loss of each class is multiplied by, in training and in `partial_fit`; empty: all count alike."""
+    """Factors of the losses of each class, in training and in `partial_fit`; empty: all equal."""
 
     @gradients_on()
     def build(self, *, seed: int = 0) -> Learner:
@@ -98,7 +98,7 @@ class ModelSpec(Description):
         save_model(folder, learner, self)
 
     def push_to_hub(self, learner: nn.Module, repo: str, *, private: bool, token: str | None) -> str:
-        """Put a learner that was built from this description on the hub; raises as `onward.runs.hub.push` does."""
+        """Push a learner that was built from this description to the hub; raises as `onward.runs.hub.push` does."""
         from onward.runs.hub import push  # which saves by this module
 
         assert isinstance(learner, Learner)
@@ -141,7 +141,7 @@ class ModelSpec(Description):
         return learner if self.blocks is None else learner.shortened(self.blocks, rule=self.rule)
 
     def _fitting(self) -> str:
-        """Return the flag that mends a network which cannot be built, where a width that suits the classes does."""
+        """Return the flag that repairs a width which does not fit the classes; "" for other errors."""
         net: Any = self.net
         width, classes = getattr(net, "width", None), len(self.class_names)
         if not isinstance(width, int) or not classes or width % classes == 0:
@@ -155,7 +155,7 @@ class ModelSpec(Description):
         return f": --net.width {fitting} fits {classes} classes"
 
     def _preparation(self) -> nn.Module:
-        """Return what turns images into the network's input."""
+        """Return the module that turns images into the network's input."""
         standardize, side = Standardize(self.shape, self.mean, self.deviation), self.net.whiten
         if self.form is not None:
             standardize = StandardizeValues(self.form, self.mean, self.deviation)
@@ -177,7 +177,7 @@ def spec_for(
     """Describe a learner for a data set, `Splits` or any other `Data`; the statistics of its training rows are kept.
 
     `class_weights` are "balanced", a number for each class, or a mapping from names or indices.
-    Raises ValueError for what is no algorithm, no architecture or no data set, and says what to give.
+    Raises ValueError, with the remedy, for other objects than algorithms, architectures and data sets.
     """
     check_kinds(algorithm, net, data)
     data = as_splits(data)
@@ -208,7 +208,7 @@ def prepared(recipe: Recipe, data: Splits, device: torch.device) -> Learner:
 
 
 def _scale(algorithm: Algorithm, data: Splits) -> tuple[list[float], list[float]]:
-    """Return what is subtracted from each channel of the inputs, and what it is divided by."""
+    """Return the mean and the divisor with which each channel of the inputs is standardized."""
     if data.inputs.kind == "tokens":
         return [0.0], [1.0]
     mean, deviation = (statistic.tolist() for statistic in data.channel_statistics())
@@ -216,7 +216,7 @@ def _scale(algorithm: Algorithm, data: Splits) -> tuple[list[float], list[float]
         return mean, deviation
     if data.inputs.unit:
         return [0.0] * len(mean), [1.0] * len(deviation)
-    low, reach = data.channel_range()  # what is to lie in [0, 1] is brought there
+    low, reach = data.channel_range()  # to scale inputs to [0, 1]
     return low.tolist(), reach.tolist()
 
 
@@ -245,10 +245,10 @@ def save_model(
 ) -> None:
     """Write `model.safetensors` and `model.json` into a folder, which is made if it is not there.
 
-    `config` and `result` are the digests of the files that lie beside them, where there are such. Raises ValueError,
-    before anything is written, for the folder of a finished run, for classes that are not onward's own, for weights
-    that are not finite, and for a description that is not that of the learner; OSError if a file cannot be written,
-    and then the model before it is untouched.
+    `config` and `result` are the digests of the files beside them, if any. Raises ValueError, before anything is
+    written, for the folder of a finished run, for classes that are not registered, for weights that are not finite, and
+    for a description that is not that of the learner; OSError if a file cannot be written: an earlier model is then
+    unchanged.
     """
     folder, tensors = _new_folder(folder), learner.state_dict()
     if result is None and (folder / "result.json").exists():
@@ -302,7 +302,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
 
 
 def _check_result(folder: Path, content: Mapping[str, Any]) -> None:
-    """Raise ValueError where a result beside a model is that of another model."""
+    """Raise ValueError if the result beside a model is that of another model."""
     described, beside = folder / "model.json", folder / "result.json"
     seals = read_result(beside).seals if beside.exists() else None
     if seals is not None and seals.model != json_digest(content):

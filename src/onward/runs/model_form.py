@@ -32,8 +32,8 @@ _TYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
-_PARTS = 2_000  # tensors that a description may ask for beyond those of its file: what a shortened model leaves out
-_NUMBERS = 1_000_000_000  # numbers that it may ask for beyond those
+_PARTS = 2_000  # tensors that a description may have beyond those of its file: those of blocks left out
+_NUMBERS = 1_000_000_000  # numbers that it may have beyond those of its file
 _SIZE = 1_000_000  # the largest setting of a file that holds fewer numbers
 
 
@@ -109,7 +109,7 @@ def prepared_forms(shape: tuple[int, ...], side: int, *, kind: str | None = None
 
 
 def blocks_of(learner: Learner) -> dict[str, Tensor]:
-    """Return the state of a learner but for what prepares its images."""
+    """Return the state of a learner without that of its preparation."""
     return {name: value for name, value in learner.state_dict().items() if not name.startswith("prepare.")}
 
 
