@@ -25,6 +25,8 @@ const out = {};
 let drawn_so_far = 1;
 Math.random = () => (drawn_so_far = (drawn_so_far * 16807) % 2147483647) / 2147483647; // the same lessons every time
 out.narrow = document.documentElement.scrollWidth <= innerWidth;
+const decisions = () => Array.from(document.querySelectorAll("#blocks .told")).map((cell) => cell.textContent);
+out.untouched = [...decisions(), ...document.querySelectorAll("#answers .guess, #answers button:enabled")].join("");
 const box = pad.getBoundingClientRect();
 const at = (type, x, y) => pad.dispatchEvent(new PointerEvent(type, {
   bubbles: true, pointerId: 1, pointerType: POINTER, buttons: 1,
@@ -37,7 +39,7 @@ out.answers = document.querySelectorAll("#answers button").length;
 const before = Array.from(scores(look())), wanted = (best(before) + 1) % classNames.length;
 document.querySelectorAll("#answers button")[wanted].click();
 out.learned = best(Array.from(scores(look()))) === wanted;
-out.against = document.querySelectorAll("#against i").length;
+out.against = document.querySelectorAll("#against div i").length;
 out.said = said.textContent;
 out.blocks = Array.from(document.querySelectorAll("#blocks tr")).slice(1).map((row) => row.lastChild.textContent);
 let saved = null;
@@ -57,6 +59,10 @@ out.loaded = best(Array.from(scores(look()))) === wanted && said.textContent;
 file.files = handed(new Blob(["no state"]), "state.json").files;
 await file.onchange();
 out.refused = said.textContent;
+const other = JSON.stringify({ ...JSON.parse(await saved.text()), classes: ["cat", "dog"] });
+file.files = handed(new Blob([other]), "state.json").files;
+await file.onchange();
+out.other = said.textContent;
 const board = new OffscreenCanvas(40, 20), chalk = board.getContext("2d");
 chalk.fillStyle = "#fff";
 chalk.fillRect(0, 0, 20, 20);
@@ -138,8 +144,10 @@ def test_a_page_learns_in_a_browser(width: int, pointer: str, tmp_path: Path):
     out = json.loads(match[1].replace("&lt;", "<").replace("&amp;", "&"))
     print({**out, "bytes": len(text.encode()), "exam": len(data.test.labels)})
     assert out["narrow"] and out["ink"] > 3 and (out["rows"], out["answers"]) == (4, 10)
-    assert out["learned"] and out["loaded"] == "The state is loaded." and out["undone"] < 1e-6
-    assert out["refused"].startswith("This file cannot be loaded")
+    assert out["learned"] and out["loaded"].startswith("The state is loaded. Answer: ") and out["undone"] < 1e-6
+    assert out["untouched"] == "", "nothing is decided and nothing can be taught before there is a drawing"
+    assert out["refused"] == "This file cannot be loaded: it is no state that such a page saved."
+    assert out["other"] == "This file cannot be loaded: it is no state of this model."
     assert out["against"] == 6 and len(out["blocks"]) == 3 and all(text.startswith("→ ") for text in out["blocks"])
     assert out["half"] == pytest.approx([1, 0], abs=0.05) and out["inverted"] == pytest.approx([0, 1], abs=0.05)
     assert out["none"] == "This file is no image that the browser can read."

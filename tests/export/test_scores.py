@@ -2,11 +2,13 @@
 
 import importlib.util
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
-from exports import NETS, compiled, each, in_node, toy_images, trained, written
+from exports import NETS, compiled, each, in_node, needs, toy_images, trained, written
+from torch import nn
 
 from onward.algorithms import ASGE, DeeperForward, DistanceForward, ForwardForward, MonoForward
 from onward.export import Model, export, model_of, open_model
@@ -70,6 +72,23 @@ def test_javascript(algorithm, net, tmp_path: Path):
     found = in_node(written(model, tmp_path, "js"), IMAGES)
     torch.testing.assert_close(torch.tensor(found["scores"]), _expected(model), **CLOSE)
     assert found["classes"] == list(DATA.class_names)
+
+
+def test_the_error_function_of_gelu(tmp_path: Path):
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    for block in model.learner.blocks:
+        assert isinstance(block.body, nn.Sequential)
+        block.body[-1] = nn.GELU()
+    own = _expected(model)
+    found = in_node(written(model, tmp_path / "js", "js"), IMAGES)
+    torch.testing.assert_close(torch.tensor(found["scores"]), own, **CLOSE)
+    torch.testing.assert_close(compiled(written(model, tmp_path / "c", "c"), 3).scores(IMAGES), own, **CLOSE)
+    values = torch.linspace(-6, 6, 101)
+    script = (tmp_path / "js/model.mjs").read_text() + f"console.log(JSON.stringify({values.tolist()}.map(ERF)));"
+    done = subprocess.run(
+        [needs("node"), "--input-type=module"], input=script, capture_output=True, text=True, check=True
+    )
+    torch.testing.assert_close(torch.tensor(json.loads(done.stdout)), torch.erf(values), rtol=1e-6, atol=0)
 
 
 def test_c_takes_bytes(tmp_path: Path):

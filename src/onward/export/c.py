@@ -70,6 +70,7 @@ _BEGIN = """/* Written by onward. */
 #define SQRT sqrtf
 #define ABS fabsf
 #define TANH tanhf
+#define ERF erff
 #define SIN sinf
 #define COS cosf
 #define FLOOR floorf

@@ -21,6 +21,7 @@ _UNARY = {
     "reciprocal": "(ONE / {a})",
     "sigmoid": "(ONE / (ONE + EXP(-{a})))",
     "tanh": "TANH({a})",
+    "erf": "ERF({a})",
     "sin": "SIN({a})",
     "cos": "COS({a})",
     "floor": "FLOOR({a})",
