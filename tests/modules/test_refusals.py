@@ -43,6 +43,22 @@ def test_wrappers_and_what_is_no_module():
     assert_refused("bfloat16", table().half())
 
 
+@pytest.mark.filterwarnings("ignore:torch.*quant.*deprecated")
+def test_weights_in_front_of_a_quantized_part_get_no_gradient():
+    def with_quantized(k: int) -> nn.Module:
+        layers = [nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 4)]
+        layers[k] = torch.ao.quantization.quantize_dynamic(nn.Sequential(layers[k]), {nn.Linear})[0]
+        return nn.Sequential(*layers)
+
+    x, y = torch.randn(8, 6), torch.arange(8) % 4
+    assert_refused(
+        r"1 is quantized, and no gradient passes it to 0\.weight: train", with_quantized(1), (x, y), cut=["1"]
+    )
+    front = local(with_quantized(0), (x, y), MonoForward(), cut=["1"])
+    assert front.step((x, y)).isfinite().all()
+    assert_refused(r"no weights \(those of a quantized", torch.ao.quantization.quantize_dynamic(table(), {nn.Linear}))
+
+
 def test_cuts_that_are_none():
     assert_refused("did you mean", cut=["3x"])
     assert_refused("no module 'layer1'", cut=["layer1"])

@@ -61,7 +61,9 @@ def local(
     check_model(model)
     parameter = next(model.parameters(), None)
     if parameter is None:
-        raise ValueError(f"{type(model).__name__} has no weights: there is nothing to train")
+        raise ValueError(
+            f"{type(model).__name__} has no weights (those of a quantized one are fixed): there is nothing to train"
+        )
     inputs = to_device(as_batch(example).inputs, parameter.device)
     asked: dict[str, Any] = {"num_classes": num_classes, "task": task, "feed": feed}
     try:

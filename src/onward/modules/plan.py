@@ -134,6 +134,7 @@ def check_model(model: Any) -> None:
                 f"{name} is an embedding with sparse gradients, which no optimizer here takes: set its attribute "
                 "sparse to False"
             )
+    _check_quantized(model)
     for name, parameter in model.named_parameters():
         if isinstance(parameter, nn.parameter.UninitializedParameter):
             raise ValueError(f"{name} has no shape yet: run the model once on a batch before onward.local")
@@ -144,6 +145,18 @@ def check_model(model: Any) -> None:
                 f"{name} is float16, whose gradients vanish without loss scaling: take model.bfloat16(), or "
                 "model.float() with TrainerSettings(precision='bf16')"
             )
+
+
+def _check_quantized(model: nn.Module) -> None:
+    trained = ""
+    for name, module in model.named_modules():
+        if trained and type(module).__module__.startswith(("torch.ao.nn.quantized", "torch.ao.nn.intrinsic.quantized")):
+            raise ValueError(
+                f"{name} is quantized, and no gradient passes it to {trained}: train the model before it is quantized, "
+                "or freeze what comes before (requires_grad_(False))"
+            )
+        own = [key for key, parameter in module.named_parameters(name, recurse=False) if parameter.requires_grad]
+        trained = trained or next(iter(own), "")
 
 
 def _cut_names(model: nn.Module, inputs: Any, cut: CutAt, feed: Feed) -> list[str]:
