@@ -8,6 +8,7 @@ end-to-end training this is so in the first layer of the network, in layer-local
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from functools import lru_cache, partial
+from inspect import getattr_static
 from types import FunctionType
 from typing import Any
 
@@ -77,7 +78,7 @@ class _InRows(TorchFunctionMode):
 
 @lru_cache(maxsize=512)
 def _names_group_norm(kind: type[nn.Module]) -> bool:
-    return _is_group_norm(kind.forward, kind)
+    return _is_group_norm(getattr_static(kind, "forward", None), kind)
 
 
 def _is_group_norm(function: Any, kind: type | None = None) -> bool:
@@ -85,6 +86,7 @@ def _is_group_norm(function: Any, kind: type | None = None) -> bool:
     waiting, seen = [function], set()
     while waiting:
         function = waiting.pop()
+        function = getattr(function, "__func__", function) if isinstance(function, staticmethod) else function
         if function in (F.group_norm, torch.group_norm):
             return True
         if (
@@ -97,5 +99,7 @@ def _is_group_norm(function: Any, kind: type | None = None) -> bool:
         names = function.__code__.co_names
         if "group_norm" in names:
             return True
-        waiting += [function.__globals__.get(name) for name in names] + [getattr(kind, name, None) for name in names]
+        waiting += [function.__globals__.get(name) for name in names] + [
+            getattr_static(kind, name, None) for name in names
+        ]
     return False
