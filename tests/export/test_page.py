@@ -41,7 +41,7 @@ document.querySelectorAll("#answers button")[wanted].click();
 out.learned = best(Array.from(scores(look()))) === wanted;
 out.against = document.querySelectorAll("#against div i").length;
 out.said = said.textContent;
-out.blocks = Array.from(document.querySelectorAll("#blocks tr")).slice(1).map((row) => row.lastChild.textContent);
+out.blocks = decisions();
 let saved = null;
 URL.createObjectURL = (blob) => ((saved = blob), "data:,");
 HTMLAnchorElement.prototype.click = () => {}; // a download would leave the page
