@@ -55,6 +55,13 @@ def _assert_same_weights(state: dict[str, Tensor], model: Model) -> None:
         torch.testing.assert_close(state[name], own[name], msg=lambda text, name=name: f"{name}: {text}", **CLOSE)
 
 
+def test_momentum_is_a_setting_of_sgd_alone():
+    assert Learning("sgd").kept == ("momentum",) and Learning("sgd", momentum=0.0).kept == ()
+    assert (Learning("sgd").settings().momentum, Learning("sgd", momentum=0.5).settings().momentum) == (0.9, 0.5)
+    with pytest.raises(ValueError, match=r"momentum 0.5 is a setting of sgd, not of adamw: leave it out"):
+        Learning("adamw", momentum=0.5)
+
+
 @pytest.mark.parametrize(("algorithm", "net"), each(MonoForward, DeeperForward, among=ONE_PASS))
 def test_a_step_makes_the_same_weights(algorithm, net):
     model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)

@@ -88,7 +88,10 @@ def _learning(order: ExportArguments) -> "Learning | None":
 
     if order.format != "page" and not order.learning:
         return None
-    return replace(LESSONS if order.format == "page" else Learning(), **_step_settings(order))
+    named = _step_settings(order)
+    if named.get("optimizer") == "adamw":
+        named["momentum"] = None
+    return replace(LESSONS if order.format == "page" else Learning(), **named)
 
 
 def _export_folder(order: ExportArguments) -> None:

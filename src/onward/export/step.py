@@ -18,15 +18,16 @@ from onward.export.program import Model, quiet
 
 @dataclass(frozen=True)
 class Learning:
-    """Settings of the training step of an exported model. Raises ValueError for a value out of its range.
+    """Settings of the training step of an exported model.
 
+    Raises ValueError for a value out of its range, and for a momentum of adamw.
     Weight decay is that of torch: decoupled for adamw, part of the gradient for sgd.
     """
 
     optimizer: Literal["adamw", "sgd"] = "adamw"
     """adamw stores two numbers per weight, sgd with momentum one, sgd without momentum none."""
-    momentum: ShareBelowOne = 0.9
-    """Momentum of sgd."""
+    momentum: ShareBelowOne | None = None
+    """Momentum of sgd; None: 0.9."""
     weight_decay: NonNegative = 0.0
     """Weight decay of every trained weight."""
     batch_size: Count = 1
@@ -36,18 +37,25 @@ class Learning:
 
     def __post_init__(self):
         check_fields(self)
+        if self.optimizer != "sgd" and self.momentum is not None:
+            raise ValueError(f"momentum {self.momentum:g} is a setting of sgd, not of {self.optimizer}: leave it out")
+
+    @property
+    def share(self) -> float:
+        """The momentum: the share of a step that goes into the next one."""
+        return 0.9 if self.momentum is None else self.momentum
 
     @property
     def kept(self) -> tuple[str, ...]:
         """Names of the optimizer's state of a weight."""
         if self.optimizer == "adamw":
             return ("first_moment", "second_moment")
-        return ("momentum",) if self.momentum else ()
+        return ("momentum",) if self.share else ()
 
     def settings(self) -> TrainerSettings:
         return TrainerSettings(
             optimizer=self.optimizer,
-            momentum=self.momentum,
+            momentum=self.share,
             weight_decay=self.weight_decay,
             channels_last=False,
             schedule="constant",
@@ -233,5 +241,5 @@ class _Update:
         if self.learning.weight_decay:
             gradient = gradient + self.learning.weight_decay * weight
         if self.moments:
-            gradient = self.moments[0][name] = self.learning.momentum * self.moments[0][name] + gradient
+            gradient = self.moments[0][name] = self.learning.share * self.moments[0][name] + gradient
         return weight - self.rate * gradient
