@@ -1,15 +1,12 @@
 """Memory and time of a step of every method, beside backprop through the same network with the same batches."""
 
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
-from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, interleave, random_like, variants
 from onward.recipes import RECIPES, Recipe
 from report import Order, begin, finish
-
-_NO_DATA = Path("no-data-needed")  # random images of the shape of MNIST's
 
 
 def main() -> None:
@@ -28,7 +25,7 @@ def _on_digits(method: type) -> Recipe:
 
 def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     recipe = replace(recipe, batch_size=8 if order.quick else recipe.batch_size)
-    data = shapes_like(recipe, _NO_DATA)
+    data = random_like(recipe)
     own, control = (StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2])
     memory = [benchmark.memory().peak for benchmark in (own, control)]
     seconds = [median(times) for times in interleave([own.seconds, control.seconds], order.steps)]

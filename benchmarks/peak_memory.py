@@ -1,10 +1,9 @@
 """Peak memory of a training step of ResNet-17 beside backprop's, its controls and its floor."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from onward.costs.step import StepMemory
-from onward.costs.step_benchmark import StepBenchmark, Variant, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, Variant, random_like, variants
 from onward.measure import CATEGORIES
 from onward.recipes import Recipe
 from report import Order, begin, finish
@@ -22,7 +21,7 @@ def main() -> None:
 
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
-    data, memory_of = shapes_like(recipe, Path("no-data-needed")), {}
+    data, memory_of = random_like(recipe), {}
     own, *controls = variants(recipe)
     pieces = Variant(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
     for variant in (own, pieces, *controls):

@@ -1,9 +1,8 @@
 """Where the time of a step goes: its phases, greedy and by backprop, on one network each."""
 
-from pathlib import Path
 from typing import Any
 
-from onward.costs.step_benchmark import StepBenchmark, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, random_like, variants
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject
@@ -20,7 +19,7 @@ def main() -> None:
 
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
-    data, rows = shapes_like(recipe, Path("no-data-needed")), []
+    data, rows = random_like(recipe), []
     for variant in variants(recipe)[:2]:
         benchmark = StepBenchmark(variant, recipe, data, order.device)
         benchmark.step()

@@ -1,13 +1,12 @@
 """Images per second beside a plain, careful PyTorch loop of the same method: DeeperForward on four layers."""
 
-from pathlib import Path
 from statistics import median
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, interleave, random_like, variants
 from onward.nets import TinyCNN
 from report import begin, finish
 from subjects import subject
@@ -43,7 +42,7 @@ def main() -> None:
     for batch_size in (128, 512) if order.device.type == "cuda" else (128,):
         recipes = [subject("tiny_cnn", batch_size=batch_size, precision=p, quick=order.quick) for p in ("fp32", "bf16")]
         assert recipes[0] is not None and isinstance(recipes[0].net, TinyCNN)
-        data = shapes_like(recipes[0], Path("no-data-needed"))
+        data = random_like(recipes[0])
         benchmarks = [
             StepBenchmark(variants(recipe)[0], recipe, data, order.device) for recipe in recipes if recipe is not None
         ]

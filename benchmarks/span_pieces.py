@@ -1,10 +1,9 @@
 """Micro-batches inside the span: what they save beside backprop, and the time they cost."""
 
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 
-from onward.costs.step_benchmark import StepBenchmark, Variant, interleave, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, Variant, interleave, random_like, variants
 from onward.recipes import Recipe
 from report import Order, begin, finish
 from subjects import subject
@@ -20,7 +19,7 @@ def main() -> None:
 
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
-    data = shapes_like(recipe, Path("no-data-needed"))
+    data = random_like(recipe)
     own, control = variants(recipe)[:2]
     ways = [Variant(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 3, 4)]
     benchmarks = [StepBenchmark(variant, recipe, data, order.device) for variant in (control, *ways)]

@@ -1,9 +1,8 @@
 """Greedy step time beside backprop's, and the fraction of the machine's peak rate that both reach."""
 
-from pathlib import Path
 from statistics import median
 
-from onward.costs.step_benchmark import StepBenchmark, interleave, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, interleave, random_like, variants
 from onward.measure import peak_rate
 from onward.recipes import Recipe
 from report import Order, begin, finish
@@ -32,7 +31,7 @@ def main() -> None:
 
 
 def row(recipe: Recipe, order: Order) -> dict[str, object]:
-    data = shapes_like(recipe, Path("no-data-needed"))
+    data = random_like(recipe)
     benchmarks = [StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2]]
     rate = peak_rate(order.device, recipe.trainer.arithmetic).best
     own, control = (median(times) for times in interleave([benchmark.seconds for benchmark in benchmarks], order.steps))

@@ -12,7 +12,7 @@ from onward.algorithms import Backprop, DeeperForward
 from onward.core import TrainerSettings
 from onward.costs.process import fresh_process
 from onward.costs.step import MeasuredSteps, ProcessMemory
-from onward.costs.step_benchmark import StepBenchmark, interleave, measure, shapes_like, variants
+from onward.costs.step_benchmark import StepBenchmark, interleave, measure, random_like, shapes_like, variants
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
 from onward.nets import MLP, TinyCNN
@@ -60,7 +60,8 @@ def test_random_images_stand_in_for_a_set_that_is_not_here(
     assert len(data.train) >= 300
     small = shapes_like(replace(recipe, data=DataSettings(name="imagenet", size=4)), tmp_path)
     assert (small.shape, small.num_classes) == ((3, 4, 4), 1000)
-    assert shapes_like(recipe, None).name == "digits"
+    assert shapes_like(recipe, None).name == "digits" == random_like(recipe).name
+    assert random_like(away).name == data.name
 
 
 def test_timed_steps_alternate_and_the_first_ones_do_not_count():

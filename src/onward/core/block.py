@@ -102,7 +102,7 @@ def detach(stream: Iterable[Tensor]) -> Stream:
     """
     if isinstance(stream, Tensor):
         raise ValueError("a handoff returned a tensor, not a stream; wrap it: Handoff(normalize, Carry())")
-    return tuple(tensor.detach() for tensor in stream)
+    return tuple(map(Tensor.detach, stream))
 
 
 def _check_reader(body: nn.Module) -> None:

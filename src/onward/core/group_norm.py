@@ -18,6 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+_NOT_LOOKED_INTO = ("torch.", "onward.")  # onward calls it for norms without weights alone
+
 
 def group_norms(module: nn.Module) -> tuple[nn.GroupNorm, ...]:
     """Return the group norms of a module that have weights."""
@@ -92,7 +94,7 @@ def _is_group_norm(function: Any, kind: type | None = None) -> bool:
         if (
             not isinstance(function, FunctionType)
             or function in seen
-            or (function.__module__ or "").startswith("torch.")
+            or (function.__module__ or "").startswith(_NOT_LOOKED_INTO)
         ):
             continue
         seen.add(function)

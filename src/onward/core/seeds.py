@@ -30,24 +30,22 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
     Only one thread at a time may enter, so that several trainings in one process draw what each would draw alone.
     """
-    with _DRAWING:
-        yield from _seeded(seed, device)
-
-
-def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     generators = [torch.default_generator]
     if device.type == "cuda":
         generators.append(torch.cuda.default_generators[device.index or 0])
-    states = [generator.get_state() for generator in generators]
-    token = _OPEN.set(seed)
-    try:
-        for generator in generators:
-            generator.manual_seed(seed)  # torch.manual_seed would also format a stack trace for every absent backend
-        yield
-    finally:
-        _OPEN.reset(token)
-        for generator, state in zip(generators, states, strict=True):
-            generator.set_state(state)
+    with _DRAWING:
+        states = list(map(torch.Generator.get_state, generators))
+        token = _OPEN.set(seed)
+        try:
+            for generator in generators:
+                generator.manual_seed(
+                    seed
+                )  # torch.manual_seed would also format a stack trace for every absent backend
+            yield
+        finally:
+            _OPEN.reset(token)
+            for generator, state in zip(generators, states, strict=True):
+                generator.set_state(state)
 
 
 def current_seed() -> int | None:

@@ -93,19 +93,22 @@ class LocalTrainer:
         reader = LocalBlock(nn.Identity(), goodness=own.goodness, objective=own.objective, auxiliary=own.auxiliary)
         pieces[:] = [_ordinary(piece) for piece in pieces]
         context = self._context(block, pieces[0].target, step)
-        return [update_span([reader], pieces, self.optimizers[block : block + 1], [context])]
+        with batch_norm_remedies():
+            return [update_span([reader], pieces, self.optimizers[block : block + 1], [context])]
 
+    @batch_norm_remedies()
     def _update(
         self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None
     ) -> list[Float[Tensor, ""]]:
         pieces[:] = [_ordinary(piece) for piece in pieces]
         target = pieces[0].target  # on the device of the batch
+        blocks = list(self.learner.blocks)
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
             self._advance(pieces, at, span.first, step=step)
             at, left = span.first, span.last + 1 if following is None else min(following.first, span.last + 1)
             loss = update_span(
-                list(self.learner.blocks[span.blocks]),
+                blocks[span.blocks],
                 pieces,
                 () if self.settings.step_together else self.optimizers[span.blocks],
                 [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
@@ -122,6 +125,7 @@ class LocalTrainer:
         return losses
 
     @torch.no_grad()
+    @batch_norm_remedies()
     def advance(self, stream: Stream, start: int, stop: int, *, step: int, piece: int = 0) -> Stream:
         """Run blocks start..stop-1 on a stream without training them; return the stream that they hand on."""
         for k in range(start, stop):
@@ -164,7 +168,7 @@ class LocalTrainer:
         piece += self.first_piece
         draws = self.draws.open(device, step, block, *([piece] if piece else []))
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
-        with batch_norm_remedies(), draws, self.settings.arithmetic(device), counted:
+        with draws, self.settings.arithmetic(device), counted:
             yield
 
 

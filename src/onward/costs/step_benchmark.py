@@ -258,10 +258,18 @@ def interleave(
 
 def shapes_like(recipe: Recipe, data_dir: Path | None) -> Splits:
     """Return a recipe's data if they are on this machine; random images of their shape and classes otherwise."""
+    named = next((known for known in NAMED_SETS if known.name == recipe.data.name), None)
+    if named is not None and local_folder(named, data_dir) is None:
+        return random_like(recipe)
+    return load(recipe.data, data_dir=data_dir)
+
+
+def random_like(recipe: Recipe) -> Splits:
+    """Return random images of the shape and classes of a recipe's named set; data that are no named set as they are."""
     settings = recipe.data
     named = next((known for known in NAMED_SETS if known.name == settings.name), None)
-    if named is None or local_folder(named, data_dir) is not None:
-        return load(settings, data_dir=data_dir)
+    if named is None:
+        return load(settings)
     side, number = settings.size or named.default_size, max(4 * recipe.batch_size, 10 * named.num_classes)
     generator = torch.Generator().manual_seed(0)
     pixels = torch.randint(256, (number, named.channels, side, side), dtype=torch.uint8, generator=generator)

@@ -118,7 +118,8 @@ def _pieces(activity: Tensor) -> tuple[Tensor, ...]:
     """Cut a batch into pieces whose intermediate results fit a CPU's cache; on a GPU pieces are large: few launches."""
     if torch.compiler.is_exporting():  # a program for batches of any size
         return (activity,)
-    return activity.split(rows_at_once(activity))
+    rows = rows_at_once(activity)
+    return (activity,) if rows >= len(activity) else activity.split(rows)
 
 
 def _groups(channels: Tensor, num_classes: int) -> Tensor:
