@@ -145,7 +145,8 @@ def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
         stored = _arrays(files.archive, lambda keys: _inputs_of(keys, files.root))
         inputs = next(iter(stored.values()))
     checked = form.check(_fitted(inputs, form, files.root), str(files.root))
-    rows = checked if form.kind == "tokens" or form.unit else narrowed(checked)
+    levels = form.unit and checked.dtype == torch.uint8
+    rows = checked if form.kind == "tokens" or levels else narrowed(checked)
     return images_of(rows, torch.zeros(len(rows)).long()) if form.unit else Samples(rows, torch.zeros(len(rows)).long())
 
 

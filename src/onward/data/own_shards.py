@@ -30,9 +30,14 @@ def own_shards(root: Path) -> Shards | None:
     train = shard_files(folders, ("train",)) if root.is_dir() else []
     test = shard_files(folders, ("test",)) if train else []
     validation = shard_files(folders, ("validation", "valid", "val")) if train else []
-    if not train and root.is_dir():
+    if not train and root.is_dir() and not _class_folders(root):
         train = sorted(root.glob("*.parquet"))
     return (train, test, validation) if train else None
+
+
+def _class_folders(root: Path) -> bool:
+    """Whether a folder has others inside it, beside which a parquet file is none of the set."""
+    return any(entry.is_dir() and entry.name != "data" and entry.name[0] not in "._" for entry in root.iterdir())
 
 
 def read_own(files: Shards, *, size: int | None) -> Decoded:
@@ -94,6 +99,8 @@ def encoded_images(files: Shards) -> Iterator[tuple[str, bytes]]:
             cells = rows[_image_column(rows, file)]
             yield from ((f"{file}:{row + k}", encoded(cell, str(file), row + k)) for k, cell in enumerate(cells))
             row += len(cells)
+        if not row:
+            raise ValueError(f"{file} has no rows: copy it again")
 
 
 def _append(buffer: PixelBuffer, labels: list[Any], file: Path) -> tuple[str, ...] | None:
