@@ -19,7 +19,7 @@ from PIL import Image
 from pyarrow import parquet
 
 from onward.core import LocalTrainer
-from onward.data import Batch, Splits, TrainLoader, load, stream
+from onward.data import Batch, Splits, Streamed, TrainLoader, load
 from onward.recipes import RECIPES, Recipe
 from onward.runs.model import spec_for
 from report import Order, begin, finish
@@ -41,7 +41,7 @@ def main() -> None:
             recipe = replace(recipe, batch_size=8)
         row = {"recipe": recipe.name, "train_images": len(data.train), "batch": recipe.batch_size, "open_s": opened}
         row |= _alone(recipe, data, order) | _training(recipe, data, order)
-        row["processes"] = data.train.workers if isinstance(data.train, stream.Streamed) else 0
+        row["processes"] = data.train.workers if isinstance(data.train, Streamed) else 0
     finish("stream", order, "what a training step waits for a stream (target: nothing)", [row])
 
 
