@@ -20,6 +20,7 @@ from pyarrow import parquet
 
 from onward.core import LocalTrainer
 from onward.data import Batch, Splits, Streamed, TrainLoader, load
+from onward.data.streaming import images
 from onward.recipes import RECIPES, Recipe
 from onward.runs.model import spec_for
 from report import Order, begin, finish
@@ -98,21 +99,21 @@ class _Watched:
     seconds: float = 0.0
 
     def __post_init__(self):
-        self.decoded = stream.decoded
-        stream.decoded = self._timed
+        self.decoded = images.decoded
+        images.decoded = self._timed
 
     def end(self) -> None:
-        stream.decoded = self.decoded
+        images.decoded = self.decoded
 
     def _timed(self, *arguments: Any, workers: int) -> Iterator[np.ndarray]:
         pieces = self.decoded(*arguments, workers=workers)
         while True:
             started = time.perf_counter()
-            images = next(pieces, None)
+            found = next(pieces, None)
             self.seconds += time.perf_counter() - started
-            if images is None:
+            if found is None:
                 return
-            yield images
+            yield found
 
 
 def _loader(recipe: Recipe, data: Splits, order: Order) -> TrainLoader:
