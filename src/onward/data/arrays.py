@@ -136,7 +136,7 @@ def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str) -> Sam
 
 
 def strata(labels: Shaped[Tensor, "N *K"]) -> Int64[Tensor, "N"]:
-    """Return the strata of a stratified split: the classes; None for numbers."""
+    """Return the strata of a stratified split: the classes, or a single one for numbers and several labels."""
     return labels if labels.ndim == 1 else torch.zeros(len(labels), dtype=torch.int64)
 
 

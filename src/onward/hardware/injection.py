@@ -52,8 +52,9 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
 
     Noises act together, at one site in the order given. Weights are those of two or more dimensions in body, goodness
     and auxiliary; an optimizer has the programmed values, and a body reads them through the chip.
-    Gradients pass every noise unchanged: a chip does not know its faults, so the gradient at the noisy weight is
-    applied to the programmed one. `programming` numbers the events in which the weights were written to the chip.
+    Gradients pass every noise unchanged: its draws are not known to the training, so the gradient at the noisy
+    weight is applied to the programmed one. `programming` numbers the events in which the weights were
+    written to the chip.
 
     On leaving, also by an exception, only the learned weights remain. Noise without strength is skipped, so that the
     result is that of the clean learner, bit for bit. In a training step, draws depend on (seed, step, block); a resumed

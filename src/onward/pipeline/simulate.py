@@ -82,7 +82,7 @@ class _Link:
         put = max(ready, self._sending)
         self._sending = max(put, self._sent)
         self._sent = max(self._sending, self._arrived) + self.seconds
-        self._arrived = self._sent  # unless the receiver's queue is still full, which `take` knows
+        self._arrived = self._sent  # unless the receiver's queue is still full, which `take` accounts for
         return put
 
     def take(self, free: float) -> float:
