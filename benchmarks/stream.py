@@ -109,11 +109,11 @@ class _Watched:
         pieces = self.decoded(*arguments, workers=workers)
         while True:
             started = time.perf_counter()
-            found = next(pieces, None)
+            piece = next(pieces, None)
             self.seconds += time.perf_counter() - started
-            if found is None:
+            if piece is None:
                 return
-            yield found
+            yield piece
 
 
 def _loader(recipe: Recipe, data: Splits, order: Order) -> TrainLoader:
