@@ -74,6 +74,11 @@ await new Promise((done) => setTimeout(done, 50));
 out.half = [2, 6].map((x) => look()[4 * width + x]);
 document.getElementById("invert").click();
 out.inverted = [2, 6].map((x) => look()[4 * width + x]);
+chalk.clearRect(0, 0, 40, 20);
+chalk.fillStyle = "#000";
+chalk.fillRect(0, 0, 20, 20);
+await place(await board.convertToBlob());
+out.dark = [2, 6].map((x) => look()[4 * width + x]);
 await place(new Blob(["no image"]));
 out.none = said.textContent;
 const exam = EXAM, pictures = exam.images.map((image) => Float32Array.from(image, (v) => v / 255));
@@ -150,6 +155,7 @@ def test_a_page_learns_in_a_browser(width: int, pointer: str, tmp_path: Path):
     assert out["other"] == "This file cannot be loaded: it is no state of this model."
     assert out["against"] == 6 and len(out["blocks"]) == 3 and all(text.startswith("→ ") for text in out["blocks"])
     assert out["half"] == pytest.approx([1, 0], abs=0.05) and out["inverted"] == pytest.approx([0, 1], abs=0.05)
+    assert out["dark"] == pytest.approx([0, 1], abs=0.05), "dark strokes on a transparent picture are lost"
     assert out["none"] == "This file is no image that the browser can read."
     assert "Digits &amp; &lt;lines&gt;" in text
     assert out["taught"] == len(out["steps"]) >= 10, "a lesson was not learned"
