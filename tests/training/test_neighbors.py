@@ -122,5 +122,5 @@ def test_the_state_of_a_stage_holds_its_own_blocks_and_loads_into_them(make_trai
 
 def test_alone_is_a_neighborhood_too():
     assert isinstance(Alone(), Neighbors)
-    with pytest.raises(AssertionError, match="nothing stands before"):
+    with pytest.raises(AssertionError, match="nothing comes before"):
         Alone().receive(1, slice(0, 1))
