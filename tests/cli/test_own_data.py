@@ -93,6 +93,8 @@ def test_a_parquet_set_is_evaluated_and_predicted_as_its_image_files_are(folder,
     shards.mkdir()
     frame = pandas.DataFrame({"picture": [_encoded(label) for label in labels], "kind": [f"c{k}" for k in labels]})
     frame.to_parquet(shards / "part.parquet")
+    (shards / "assets").mkdir()
+    _image(0).save(shards / "assets" / "example.png")
     code, said = onward("evaluate", run, "--data", shards)
     assert code == 0, said
     assert "4 images of shards" in said

@@ -70,6 +70,17 @@ def test_a_restored_optimizer_goes_on_from_a_file_that_keeps_no_memory_layout(ki
     assert same(kept, restored)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_state_is_copied_when_it_is_restored(kind: str):
+    block, other = _conv_block(), _conv_block()
+    first, second = BlockOptimizer(block, KINDS[kind]), BlockOptimizer(other, KINDS[kind])
+    _steps(block, first, range(3))
+    second.load_state(first.state())
+    before = {name: tensor.clone() for name, tensor in first.state().items()}
+    _steps(other, second, range(3, 5))
+    assert same(list(before.values()), list(first.state().values()))
+
+
 def test_the_state_is_flat_tensors():
     learner = make_learner(depth=1)
     trainer = LocalTrainer(learner, KINDS["adamw, averaged"])

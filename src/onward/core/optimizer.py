@@ -173,12 +173,12 @@ class OptimizerPart:
                 self.optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter, dtype=wide)
 
     def _laid_out(self, index: int, tensors: dict[str, Tensor], first: int) -> dict[str, Tensor]:
-        """Give a parameter's state the parameter's memory format: fused optimizers pair elements by position."""
+        """Copy a parameter's state into the parameter's memory format: fused optimizers pair elements by position."""
         parameter = self.parameters[index]
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != self.keeps(parameter):
             raise ValueError(_FOREIGN % (first + index))
         alike = torch.empty_like(parameter, requires_grad=False)
-        return {name: alike.clone().copy_(t) if t.shape == alike.shape else t for name, t in tensors.items()}
+        return {name: alike.clone().copy_(t) if t.shape == alike.shape else t.clone() for name, t in tensors.items()}
 
 
 def _adam(parameter: nn.Parameter) -> Shapes:

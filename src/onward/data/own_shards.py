@@ -8,6 +8,7 @@ from onward.core import class_indices
 
 from .carve import carve_test
 from .decode import PixelBuffer
+from .folder import IMAGE_SUFFIXES
 from .images import Decoded
 from .named import encoded
 from .parquet import batches, shard_files
@@ -36,8 +37,10 @@ def own_shards(root: Path) -> Shards | None:
 
 
 def _class_folders(root: Path) -> bool:
-    """Whether a folder has others inside it, beside which a parquet file is none of the set."""
-    return any(entry.is_dir() and entry.name != "data" and entry.name[0] not in "._" for entry in root.iterdir())
+    """Whether two folders inside one have images: beside classes a parquet file is none of the set."""
+    folders = [entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
+    holding = [any(file.suffix.lower() in IMAGE_SUFFIXES for file in folder.iterdir()) for folder in folders]
+    return sum(holding) > 1
 
 
 def read_own(files: Shards, *, size: int | None) -> Decoded:
