@@ -37,10 +37,9 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         states = list(map(torch.Generator.get_state, generators))
         token = _OPEN.set(seed)
         try:
+            # torch.manual_seed would also format a stack trace for every absent backend.
             for generator in generators:
-                generator.manual_seed(
-                    seed
-                )  # torch.manual_seed would also format a stack trace for every absent backend
+                generator.manual_seed(seed)
             yield
         finally:
             _OPEN.reset(token)

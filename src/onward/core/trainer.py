@@ -87,14 +87,14 @@ class LocalTrainer:
         return self._update(pieces, spans, step, at, stop)
 
     @gradients_on()
+    @batch_norm_remedies()
     def update_read_out(self, pieces: list[Piece], block: int, *, step: int) -> list[Float[Tensor, ""]]:
         """Update goodness and auxiliary of a block from the pieces of its activity; its body is not run."""
         own = self.learner.blocks[block]
         reader = LocalBlock(nn.Identity(), goodness=own.goodness, objective=own.objective, auxiliary=own.auxiliary)
         pieces[:] = [_ordinary(piece) for piece in pieces]
         context = self._context(block, pieces[0].target, step)
-        with batch_norm_remedies():
-            return [update_span([reader], pieces, self.optimizers[block : block + 1], [context])]
+        return [update_span([reader], pieces, self.optimizers[block : block + 1], [context])]
 
     @batch_norm_remedies()
     def _update(

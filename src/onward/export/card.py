@@ -88,7 +88,7 @@ def card(model: Model, format: str, learning: Learning | None, memory: dict[str,
 def _learning(model: Model, learning: Learning) -> str:
     kind = f"{learning.optimizer}, weight decay {learning.weight_decay:g}"
     if learning.optimizer == "sgd":
-        kind += f", momentum {learning.share:g}"
+        kind += f", momentum {learning.momentum_or_default:g}"
     return (
         f"One step trains every span of blocks on a batch of {learning.batch_size} ({kind}), "
         "each by its own loss: no gradient passes through the whole network. The rule "

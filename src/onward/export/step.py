@@ -41,7 +41,7 @@ class Learning:
             raise ValueError(f"momentum {self.momentum:g} is a setting of sgd, not of {self.optimizer}: leave it out")
 
     @property
-    def share(self) -> float:
+    def momentum_or_default(self) -> float:
         """The momentum: the share of a step that goes into the next one."""
         return 0.9 if self.momentum is None else self.momentum
 
@@ -50,12 +50,12 @@ class Learning:
         """Names of the optimizer's state of a weight."""
         if self.optimizer == "adamw":
             return ("first_moment", "second_moment")
-        return ("momentum",) if self.share else ()
+        return ("momentum",) if self.momentum_or_default else ()
 
     def settings(self) -> TrainerSettings:
         return TrainerSettings(
             optimizer=self.optimizer,
-            momentum=self.share,
+            momentum=self.momentum_or_default,
             weight_decay=self.weight_decay,
             channels_last=False,
             schedule="constant",
@@ -241,5 +241,5 @@ class _Update:
         if self.learning.weight_decay:
             gradient = gradient + self.learning.weight_decay * weight
         if self.moments:
-            gradient = self.moments[0][name] = self.learning.share * self.moments[0][name] + gradient
+            gradient = self.moments[0][name] = self.learning.momentum_or_default * self.moments[0][name] + gradient
         return weight - self.rate * gradient

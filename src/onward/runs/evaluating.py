@@ -115,19 +115,20 @@ def evaluate_others(
 def _others(learner: Learner, others: str, data_dir: Path | None, columns: Columns) -> tuple[Source, str]:
     """Return other samples of a learner's classes, and their name; `columns` are those of its training."""
     form, names, path = learner.input_form, learner.class_names, Path(others).expanduser()
+    own = is_folder(others)
     assert form is not None
-    if is_folder(others) and (arrays := array_files(path)) is not None:
+    if own and (arrays := array_files(path)) is not None:
         return rows_in(arrays, form, learner.task, names), path.resolve().stem
-    if is_folder(others) and (tables := table_files(path)) is not None:
+    if own and (tables := table_files(path)) is not None:
         if form.kind != "table":
             raise ValueError(f"{others} is a table, but the model takes {form.kind} of shape {list(form.shape)}")
         return labeled_rows(tables, form, learner.task, names, columns), path.resolve().stem
     if form.kind != "images":
         raise ValueError(f"{others} holds images, but the model takes {form.kind} of shape {list(form.shape)}")
     channels, height, width = form.shape
-    if is_folder(others) and (shards := own_shards(path)) is not None:
+    if own and (shards := own_shards(path)) is not None:
         return read_own_labeled(shards, names, channels=channels, size=(height, width)), path.resolve().stem
-    if is_folder(others):
+    if own:
         return read_labeled(path, names, channels=channels, size=(height, width)), path.resolve().name
     images = load(DataSettings(name=others, size=height), data_dir=data_dir)
     if images.class_names != names or images.shape != form.shape:
