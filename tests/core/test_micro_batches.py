@@ -10,7 +10,7 @@ from core_toys import CLASSES, FEATURES, WIDTH, batch, make_learner, same, train
 from torch import Tensor, nn
 
 from onward.algorithms import Algorithm, Backprop, DeepSupervision, DistanceForward, ForwardForward
-from onward.core import Learner, LocalBlock, LocalTrainer, Span, Target, TrainerSettings, each, pairs, whole
+from onward.core import IGNORED, Learner, LocalBlock, LocalTrainer, Span, Target, TrainerSettings, each, pairs, whole
 from onward.core.micro_batches import split
 from onward.measure import SavedBytes
 from onward.nets import ResNet17
@@ -91,6 +91,16 @@ def test_a_piece_keeps_all_views_of_its_images_and_pieces_come_in_order(views: i
 def test_ten_images_in_seven_pieces_are_five_pieces_of_two():
     found = list(split((torch.zeros(10, 2),), Target(torch.zeros(10, dtype=torch.int64)), 7))
     assert [len(piece.label) for _, piece, _ in found] == [2] * 5
+
+
+def test_a_piece_has_the_share_of_the_positions_that_count():
+    label = torch.zeros(4, 3, 2)
+    label[0, :, 1] = label[1, 0, 0] = torch.nan
+    assert [share for *_, share in split((label,), Target(label), 4)] == [0, 2 / 8, 3 / 8, 3 / 8]
+    tokens = torch.tensor([[1, IGNORED], [IGNORED, IGNORED], [0, 2]])
+    assert [share for *_, share in split((tokens,), Target(tokens), 3)] == [1 / 3, 0, 2 / 3]
+    nothing = torch.full((4, 3), IGNORED)
+    assert [share for *_, share in split((nothing,), Target(nothing), 2)] == [0.5, 0.5]  # so that it is refused
 
 
 def test_a_loss_of_uneven_pieces_is_weighted_by_their_images():

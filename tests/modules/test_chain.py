@@ -5,7 +5,7 @@ import torch
 from kinds import KINDS, Kind, Reader, UNet, ViT, Writer, counting, images, pixels, texts
 from torch import Tensor
 
-from onward.algorithms import DeepSupervision, DistanceForward, MonoForward, PredSim
+from onward.algorithms import Backprop, DeepSupervision, DistanceForward, MonoForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
 from onward.measure import reached_blocks
 from onward.modules import local
@@ -72,6 +72,41 @@ def test_micro_batches_of_tokens_weigh_what_counts():
     LocalTrainer(many.as_learner(x[:3]), pieces).step(x, y, step=0)
     first, second = one.model.state_dict(), many.model.state_dict()
     assert all(torch.allclose(first[name], second[name], atol=1e-5) for name in first)
+
+
+def _stepped(algorithm, x: Tensor, y: Tensor, **settings) -> tuple[Tensor, dict[str, Tensor]]:
+    """Return the losses of two steps as a learner, and the weights after them."""
+    _, model, _, _ = pair(lambda: Writer(depth=3, tied=False), counting(), algorithm, "next_token")
+    plain = TrainerSettings(learning_rate=0.1, optimizer="sgd", momentum=0.0, **settings)
+    trainer = LocalTrainer(model.as_learner(x[:3]), plain)
+    losses = [trainer.step(x, y, step=step) for step in range(2)]
+    return torch.stack(losses), {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    "algorithm",
+    [MonoForward(), PredSim(beta=0.0), Backprop(), DeepSupervision(of=MonoForward())],
+    ids=lambda algorithm: type(algorithm).__name__,
+)
+@pytest.mark.parametrize("left_out", [slice(0, 5), slice(4, 8), slice(1, None)], ids=str)
+def test_a_micro_batch_without_a_label_that_counts_adds_nothing(algorithm, left_out: slice):
+    _, _, x, y = pair(lambda: Writer(tied=False), counting(), MonoForward(), "next_token")
+    y[left_out] = -100
+    losses, trained = _stepped(algorithm, x, y)
+    for settings in ({"micro_batches": 4}, {"micro_batches": 16, "recompute": True}):
+        in_pieces, found = _stepped(algorithm, x, y, **settings)
+        torch.testing.assert_close(in_pieces, losses, rtol=1e-5, atol=1e-6)
+        assert all(torch.allclose(found[name], tensor, atol=1e-5) for name, tensor in trained.items())
+
+
+def test_a_batch_without_a_label_that_counts_is_refused_in_any_number_of_pieces():
+    _, model, x, y = pair(lambda: Writer(tied=False), counting(), MonoForward(), "next_token")
+    before = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
+    for pieces in (1, 4):
+        trainer = LocalTrainer(model.as_learner(x[:3]), TrainerSettings(micro_batches=pieces))
+        with pytest.raises(ValueError, match="every label of this batch is -100"):
+            trainer.step(x, torch.full_like(y, -100), step=0)
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.model.state_dict().items())
 
 
 @pytest.mark.parametrize("kind", [KINDS[0], KINDS[3], KINDS[9]], ids=lambda kind: kind.name)

@@ -39,7 +39,16 @@ def _piece(stream: Stream, target: Target, images: slice) -> Piece:
 
 
 def _share(part: Tensor, whole: Tensor) -> float:
-    """Return the share of a batch's loss terms that belongs to `part` of its labels; ignored tokens do not count."""
-    if whole.ndim == 1 or whole.is_floating_point():
-        return len(part) / len(whole)
-    return int((part != IGNORED).sum()) / max(int((whole != IGNORED).sum()), 1)
+    """Return the share of a batch's loss terms that belongs to `part` of its labels.
+
+    A batch without any is shared by its rows, so that the objective refuses it as it does in one piece.
+    """
+    total = _terms(whole)
+    return _terms(part) / total if total else len(part) / len(whole)
+
+
+def _terms(label: Tensor) -> int:
+    """Return the number of rows, or of positions that have a label: not `IGNORED`, no NaN."""
+    if label.is_floating_point():
+        return int((~label.isnan().any(dim=-1)).sum()) if label.ndim > 2 else len(label)
+    return int((label != IGNORED).sum()) if label.ndim > 1 else len(label)

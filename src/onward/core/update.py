@@ -68,7 +68,7 @@ def update_span(
     Replaces each piece's stream, in place, by the one handed on by the last block, or by the first `handoff_from`
     blocks, without a graph and computed with the weights from before this update, as in the papers. `deep` adds the
     objectives of the blocks in between. `recompute` keeps only block inputs and computes the rest again in the
-    backward pass.
+    backward pass. A piece without a label that counts adds nothing.
     No graph outlives the call: peak activation memory is that of one span and one piece.
     """
     losses = []
@@ -77,7 +77,10 @@ def update_span(
         pieces[number], entering = Piece((), target, share), [stream]
         del stream  # `entering` holds the only reference, so that it can be dropped after use
         opened = [partial(context, number) for context in contexts]
-        loss, stream = _forward_backward(blocks, entering, target, share, opened, handoff_from, deep, recompute)
+        if share == 0:
+            loss, stream = _forward_alone(blocks, entering, opened, handoff_from)
+        else:
+            loss, stream = _forward_backward(blocks, entering, target, share, opened, handoff_from, deep, recompute)
         pieces[number] = Piece(stream, target, share)
         losses.append(loss)
     for optimizer in optimizers:
@@ -123,6 +126,20 @@ def _forward_backward(
             outgoing = detach(hand_on(activity.detach(), *detach(skips)))
     loss = loss.detach()
     return loss if share == 1 else loss * share, outgoing
+
+
+@torch.no_grad()
+def _forward_alone(
+    blocks: Sequence[LocalBlock], entering: list[Stream], contexts: Sequence[Conditions], handoff_from: int | None
+) -> tuple[Float[Tensor, ""], Stream]:
+    """Return a loss of zero, and the stream handed on, for a piece of which no label counts."""
+    stream = entering.pop()
+    outgoing = stream if handoff_from == 0 else None
+    for index, (block, context) in enumerate(zip(blocks, contexts, strict=True)):
+        _, stream = _forward_block(block, None, context, *stream)
+        if handoff_from == index + 1:
+            outgoing = stream
+    return torch.zeros((), device=stream[0].device), detach(stream if outgoing is None else outgoing)
 
 
 def _forward_block(
