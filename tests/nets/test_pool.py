@@ -45,6 +45,14 @@ def test_its_graph_keeps_a_byte_per_window_and_no_map():
         assert meter.alive == out.numel()
 
 
+@pytest.mark.parametrize("memory_format", _FORMATS)
+def test_without_a_graph_it_is_torchs_too_in_pieces(monkeypatch, memory_format):
+    monkeypatch.setattr("onward.nets.pool.rows_at_once", lambda batch: 3)
+    x = torch.randn(8, 16, 21, 19).contiguous(memory_format=memory_format)
+    expected, found = nn.MaxPool2d(2, ceil_mode=True)(x), MaxPool(2, ceil_mode=True)(x)
+    assert torch.equal(expected, found) and expected.stride() == found.stride()
+
+
 def test_a_map_whose_windows_span_more_than_a_byte_tells_is_pooled_by_torch():
     x = torch.randn(2, 4, 12, 400)
     torchs, lean = nn.MaxPool2d(2), MaxPool(2)

@@ -36,6 +36,7 @@ from onward.core.ranges import (
     check_fields,
     check_value,
 )
+from onward.core.rectified import rectify_, unrectified
 from onward.core.renamed import former_names
 from onward.core.rows_at_once import rows_at_once
 from onward.core.seeds import current_seed, derive_seed, seeded
@@ -142,9 +143,11 @@ __all__ = [
     "numbered_names",
     "numbers",
     "pairs",
+    "rectify_",
     "rows_at_once",
     "seeded",
     "split",
+    "unrectified",
     "update_span",
     "whole",
 ]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from onward.core import Range, Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Depth, Net, Shape, plain
+from onward.nets.relu import InPlaceReLU
 
 Field = Annotated[int, Range(1, 1024)]
 """Side of a receptive field, in pixels."""
@@ -104,5 +105,5 @@ class TopographicMaps(Architecture):
 
 
 def _net(layers: Sequence[LocallyConnected]) -> Net:
-    bodies = [nn.Sequential(layer, nn.ReLU(inplace=True)) for layer in layers]
+    bodies = [nn.Sequential(layer, InPlaceReLU()) for layer in layers]
     return plain(bodies, [layer.bias.numel() for layer in layers])

@@ -11,6 +11,7 @@ from torch import nn
 from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Depth, Net, Shape, plain
+from onward.nets.relu import InPlaceReLU
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,6 @@ class Dense(Architecture):
 def _dense(shape: Shape, hidden: Sequence[int]) -> Net:
     sizes = [prod(shape), *hidden]
     bodies = [
-        nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs), nn.ReLU(inplace=True))
-        for inputs, outputs in pairwise(sizes)
+        nn.Sequential(nn.Flatten(), nn.Linear(inputs, outputs), InPlaceReLU()) for inputs, outputs in pairwise(sizes)
     ]
     return plain(bodies, sizes[1:])

@@ -13,6 +13,7 @@ from onward.core import Range, Stream, check_fields
 from onward.nets.dropout import Dropout
 from onward.nets.layout import Layout
 from onward.nets.measuring import with_layouts
+from onward.nets.relu import InPlaceReLU
 from onward.nets.relu_dropout import ReluDropout
 
 Depth = Annotated[int, Range(1, 10_000)]
@@ -85,7 +86,7 @@ def conv_body(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, dr
     """
     conv = nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, bias=False)
     nn.init.kaiming_normal_(conv.weight, mode="fan_out", nonlinearity="relu")
-    activation = ReluDropout(dropout) if dropout else nn.ReLU(inplace=True)
+    activation = ReluDropout(dropout) if dropout else InPlaceReLU()
     return nn.Sequential(*([nn.AvgPool2d(2, ceil_mode=True)] if pool else []), conv, activation)
 
 
@@ -99,4 +100,4 @@ def dropped_conv(inputs: int, outputs: int, *, dropout: float) -> nn.Sequential:
     nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
     assert conv.bias is not None
     nn.init.zeros_(conv.bias)
-    return nn.Sequential(*([Dropout(dropout)] if dropout else []), conv, nn.ReLU(inplace=True))
+    return nn.Sequential(*([Dropout(dropout)] if dropout else []), conv, InPlaceReLU())

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int64, UInt8
 from torch import Tensor, nn
 
-from onward.core import constant, rows_at_once
+from onward.core import constant, rows_at_once, unrectified
 
 Pooling = Literal["average", "rms", "max"]
 """Value of a pooled window: the mean, the root mean square, or the maximum of its pixels."""
@@ -38,10 +38,14 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, input: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D H2 W2"]:
         rows, columns = (self.kernel_size,) * 2 if isinstance(self.kernel_size, int) else self.kernel_size
-        kept = torch.is_grad_enabled() and input.requires_grad and input.numel() > _SMALL
-        if not kept or (rows - 1) * input.shape[3] + columns > _BYTE or torch.compiler.is_exporting():
+        if input.numel() <= _SMALL or torch.compiler.is_exporting():
             return F.max_pool2d(input, (rows, columns), ceil_mode=self.ceil_mode)
-        return _MaxPool.apply(input, [rows, columns], self.ceil_mode)
+        if not (torch.is_grad_enabled() and input.requires_grad):
+            return _pooled(input, [rows, columns], self.ceil_mode)
+        if (rows - 1) * input.shape[3] + columns > _BYTE:
+            return F.max_pool2d(input, (rows, columns), ceil_mode=self.ceil_mode)
+        source = unrectified(input)
+        return _MaxPool.apply(source, [rows, columns], self.ceil_mode, source is not input)
 
 
 _SMALL = 2**14  # up to so many numbers, the overhead of each operation dominates
@@ -52,27 +56,41 @@ class _MaxPool(torch.autograd.Function):
     """Saves the lowest byte of the place of each maximum, its number in the map: windows span less than 256."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, window: list[int], ceil: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, window: list[int], ceil: bool, rectified: bool) -> Tensor:
         ctx.window, ctx.ceil, ctx.like = window, ceil, torch.empty_like(x, device="meta")
-        small = F.max_pool2d(ctx.like, window, ceil_mode=ceil)
-        pooled = torch.empty_like(small, device=x.device)
+        pooled = _empty_pooled(x, window, ceil)
         bytes = torch.empty_like(pooled, dtype=torch.uint8)
         rows = rows_at_once(x)
         for piece, largest, low in zip(x.split(rows), pooled.split(rows), bytes.split(rows), strict=True):
             low.copy_(_largest(piece, window, ceil, largest))
-        ctx.save_for_backward(bytes)
+        ctx.save_for_backward(bytes, *([pooled] if rectified else []))
         return pooled
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        (bytes,) = ctx.saved_tensors
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None, None]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        bytes, *pooled = ctx.saved_tensors
+        if pooled:  # a window that is silent as a whole; its first unit would get the gradient
+            gradient = torch.ops.aten.threshold_backward(gradient, pooled[0], 0)
         spread, window = torch.empty_like(ctx.like, device=gradient.device), ctx.window
         rows = rows_at_once(spread)
         for piece, low, above in zip(spread.split(rows), bytes.split(rows), gradient.split(rows), strict=True):
             torch.ops.aten.max_pool2d_with_indices_backward.grad_input(
                 above, piece, window, window, [0, 0], [1, 1], ctx.ceil, _places(low, window, piece), grad_input=piece
             )
-        return spread, None, None
+        return spread, None, None, None
+
+
+def _pooled(x: Tensor, window: list[int], ceil: bool) -> Tensor:
+    """Pool without a graph: eight bytes for each maximum of a piece, in place of the batch."""
+    pooled, rows = _empty_pooled(x, window, ceil), rows_at_once(x)
+    for piece, largest in zip(x.split(rows), pooled.split(rows), strict=True):
+        _largest(piece, window, ceil, largest)
+    return pooled
+
+
+def _empty_pooled(x: Tensor, window: list[int], ceil: bool) -> Tensor:
+    small = F.max_pool2d(torch.empty_like(x, device="meta"), window, ceil_mode=ceil)
+    return torch.empty_like(small, device=x.device)
 
 
 def _largest(x: Tensor, window: list[int], ceil: bool, out: Tensor) -> Int64[Tensor, "B D H2 W2"]:

@@ -11,6 +11,7 @@ from onward.nets.dropout import Dropout
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
 from onward.nets.pool import MaxPool
+from onward.nets.relu import InPlaceReLU
 
 Weights = Literal["kaiming", "uniform"]
 """kaiming: normal, fan in; uniform: torch's initial weights, as in the released code."""
@@ -73,5 +74,5 @@ def _body(inputs: int, outputs: int, dropout: float, start: Weights) -> nn.Seque
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
     if start == "kaiming":
         nn.init.kaiming_normal_(conv.weight, nonlinearity="relu")
-    layers = [nn.BatchNorm2d(inputs), conv, nn.ReLU(inplace=True)]
+    layers = [nn.BatchNorm2d(inputs), conv, InPlaceReLU()]
     return nn.Sequential(*layers, *([Dropout(dropout)] if dropout else []))

@@ -6,7 +6,7 @@ from typing import ClassVar
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import Goodness
+from onward.core import Goodness, unrectified
 from onward.parts.ops.activity import widen
 from onward.parts.ops.class_groups import check_groups, group_mean, group_mean_square
 
@@ -32,7 +32,7 @@ class MeanSquareByPosition(Goodness):
     per_class: ClassVar[bool] = False
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B P"]:
-        return widen(activity).square().mean(dim=1).reshape(len(activity), -1)
+        return widen(unrectified(activity)).square().mean(dim=1).reshape(len(activity), -1)
 
 
 class ClassMean(Goodness):

@@ -5,7 +5,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import rows_at_once
+from onward.core import rows_at_once, unrectified
 from onward.parts.ops.activity import map_mean, widen
 
 
@@ -57,7 +57,7 @@ def group_norm(
 
 def group_mean_square(activity: Float[Tensor, "B D ..."], num_classes: int) -> Float[Tensor, "B C"]:
     """Return the mean of the squared activity of each class group, accumulated in fp32 or wider."""
-    return _GroupMeanSquare.apply(activity, num_classes)
+    return _GroupMeanSquare.apply(unrectified(activity), num_classes)
 
 
 def group_length(activity: Float[Tensor, "B D ..."], num_classes: int, eps: float) -> Float[Tensor, "B D ..."]:
