@@ -1,5 +1,6 @@
 """The benchmark of classes that come two at a time: its figures by hand, and which images a task shows."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +16,7 @@ def continual(monkeypatch: pytest.MonkeyPatch):
     import continual  # pyright: ignore[reportMissingImports]
 
     yield continual
-    for name in ("continual", "report"):
+    for name in ("continual", "page_in_node", "report"):
         sys.modules.pop(name, None)
 
 
@@ -43,3 +44,21 @@ def test_the_table_of_the_page_is_that_of_the_file(continual):
     rows = continual.json.loads((FOLDER.parent / "results" / "benchmarks" / "continual.json").read_text())["rows"]
     page = (FOLDER.parent / "docs" / "continual.md").read_text(encoding="utf-8")
     assert rows and continual.table(rows) in page
+
+
+def test_the_page_in_node_answers_and_learns_as_the_page(continual, toy_data):
+    if shutil.which("node") is None:
+        pytest.skip("needs node on this machine")
+    spec = continual.spec_for(continual.MonoForward(), continual.MLP(width=6, depth=2), toy_data)
+    learner, labels = spec.build(seed=0), toy_data.train.labels
+    images = (255 * toy_data.train.pixels).byte()
+    with continual.PageInNode(learner, spec, rule="last_block") as page:
+        own = learner.eval().predict(images, rule="last_block")
+        assert page.predict(images).tolist() == own.tolist()
+        page.teach(images[:9], own[:9])
+        assert page.steps == [], "what is right is no lesson"
+        page.keep(images[9:], labels[9:])
+        page.teach(images[:9], labels[:9])
+        assert 0 < len(page.steps) <= 9 and all(30 <= steps <= 90 for steps in page.steps)
+        assert (page.predict(images) == labels).double().mean() > 0.9
+        assert page.sizes() == {"weights": 4 * sum(p.numel() for p in learner.parameters()), "moments": 0}
