@@ -183,7 +183,7 @@ def test_targets_that_are_none():
         ((x, y + 4), "no class of 0..3"),
         ((x, y[:3]), "3 targets for 16 rows"),
         ((x[:0], y[:0]), "empty"),
-        ((x, y[:, None]), "task='tokens'"),
+        ((x, y[:, None].expand(-1, 2)), "task='tokens'"),
         ({"x": x, "labels": y, "label": y}, "labels and label"),
         ("text", "pair"),
     ):
@@ -342,3 +342,35 @@ def test_a_cut_without_the_positions_of_the_labels_is_refused_or_left_out():
     trained = local(_Places(), batch, MonoForward())
     assert trained.cuts and not any(cut.startswith("layers") for cut in trained.cuts)
     assert trained.step(batch).isfinite().all()
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_arguments_of_another_kind():
+    options: Any = {"settings": {"learning_rate": 1e-3}}
+    assert_refused("onward.TrainerSettings", **options)
+    options = {"class_weights": "balanced"}
+    assert_refused("class_weights are numbers, one for each class", **options)
+    x, y = rows()
+    assert_refused(r"float64 and weights torch\.float32: give inputs\.to", example=(x.double(), y))
+    assert_refused("Sequential cannot be called with these inputs: mat1", example=(x[:, :3], y))
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_what_gives_no_batches():
+    model: Any = local(table(), rows(), MonoForward())
+    for use in (model.fit, model.evaluate):
+        with pytest.raises(ValueError, match="such as a DataLoader"):
+            use(5)
+        with pytest.raises(ValueError, match="a single row"):
+            use(torch.utils.data.TensorDataset(*rows()))
+
+
+def test_targets_are_turned_into_classes_by_the_remedy():
+    model, (x, y) = local(table(), rows(), MonoForward()), rows()
+    for targets, remedy in (
+        (torch.eye(4)[y], r"argmax\(1\)"),
+        (y > 1, r"targets\.long\(\)"),
+        (y[:, None], r"targets\[:, 0\]"),
+    ):
+        with pytest.raises(ValueError, match=remedy):
+            model.step((x, targets))

@@ -90,6 +90,10 @@ def check_target(
         target = _tokens_of(inputs)
     if target is None:
         raise ValueError("the batch has no targets: give pairs (inputs, targets), or a dict with the entry labels")
+    if not target.ndim:
+        raise ValueError(
+            "this is a single row, and a batch has several: give what joins them, DataLoader(dataset, batch_size=32)"
+        )
     if not len(target):
         raise ValueError("the batch is empty: give one row or more")
     rows = batch_rows(inputs, target)
@@ -99,17 +103,23 @@ def check_target(
         single = target.ndim == 1 and outputs == 1
         return _check_numbers(target.unsqueeze(1) if single else target, rows, outputs, binary=task == "labels")
     if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
+        if task == "classes" and target.dtype == torch.bool:
+            raise ValueError("targets of task classes are whole numbers, got torch.bool: give targets.long()")
+        one_hot = task == "classes" and target.ndim == 2 and bool((target.ne(0).sum(1) == 1).all())
+        hint = "from one-hot rows give targets.argmax(1); " if one_hot else ""
         raise ValueError(
-            f"targets of task {task} are whole numbers, got {target.dtype}; for numbers give task='values', for "
-            f"several "
-            "labels at once task='labels'"
+            f"targets of task {task} are whole numbers, got {target.dtype}: {hint}for numbers give task='values', for "
+            "several labels at once task='labels'"
         )
     target = target.long()
     if len(target) != rows:
         raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
     wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if layout == "volume" else 3}[task]
     if target.ndim != wanted:
-        hint = "; for one label per token give task='tokens'" if task == "classes" and target.ndim == 2 else ""
+        hint = ""
+        if task == "classes" and target.ndim == 2:
+            single = target.shape[1] == 1
+            hint = ": give targets[:, 0]" if single else "; for one label per token give task='tokens'"
         raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
     if task != "classes":
         target = torch.where(target == ignore_index, IGNORED, target)

@@ -53,7 +53,7 @@ def load(path: Path, model: nn.Module, *, feed: Feed) -> LocalModel:
         raise ValueError(f"{path} holds no model that LocalModel.save wrote")
     check_object(notes, _FORM, f"the notes in {path}")
     check_model(model)
-    with naming(f"{path}: "):
+    with naming(f"{path}"):
         plan = _plan(notes["plan"])
         _check_fits(plan, model)
         local = LocalModel(

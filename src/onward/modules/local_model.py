@@ -20,8 +20,10 @@ from onward.modules.batch import as_batch, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, make_heads, per_position
+from onward.modules.known import Known
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
+from onward.modules.state import copy_heads, restore, state_of
 from onward.nets.cuts import NoPathError
 from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor
@@ -117,10 +119,10 @@ class LocalModel:
             reason = "class_weights need all of them" if class_weights is not None else f"task {plan.task} has none"
             raise ValueError(f"heads='sampled' draws classes, and {reason}: take heads='shared' or heads='own'")
         self.model, self.plan, self.algorithm, self.feed = model, plan, algorithm, feed
-        self.settings = _check_settings(settings or TrainerSettings())
+        self.settings = _check_settings(TrainerSettings() if settings is None else settings)
         self.seed = check_value("seed", seed, Seed)
         self.head_kind, self.ignore_index = heads, ignore_index
-        self.class_weights = None if class_weights is None else tuple(float(weight) for weight in class_weights)
+        self.class_weights = None if class_weights is None else _numbers(class_weights)
         shared = None if heads == "own" else _output_head(model, plan, heads)
         self.heads, self.spans = make_heads(
             model,
@@ -136,7 +138,7 @@ class LocalModel:
         blocks += [LocalBlock(Weights([tied[name] for name in plan.tied]))] if plan.tied else []
         self.optimizers = [BlockOptimizer(block, self.settings) for block in blocks]
         self.steps = 0
-        self._frozen = {n: p for n, p in model.named_parameters() if not p.requires_grad}
+        self._known = Known(model)
         self._step = LocalStep(model, plan, self.heads, self.spans, self.optimizers, self.settings)
 
     @property
@@ -164,8 +166,8 @@ class LocalModel:
 
         Raises ValueError for targets that do not fit, and where a loss is not finite.
         """
+        self._known.check()
         inputs, target, mask = self._given(batch)
-        self._check_frozen()
         for head in self.heads:
             if not head.block.training:
                 head.block.train()
@@ -183,6 +185,7 @@ class LocalModel:
         epochs = check_value("epochs", epochs, Count)
         length = len(loader) if isinstance(loader, Sized) else None
         history = []
+        _check_loader(loader)
         for epoch in range(epochs):
             total, count = torch.zeros(len(self.spans)), 0
             for batch in loader:
@@ -228,6 +231,7 @@ class LocalModel:
     def evaluate(self, loader: Iterable[Any]) -> dict[str, Any]:
         """Return the metrics of the model's own output over a loader's batches; see `Metrics` for each task's."""
         metrics = Metrics(self.plan.task, self.plan.outputs)
+        _check_loader(loader)
         for batch in loader:
             _, target, _ = self._given(batch)
             scores = self.predict_scores(batch)
@@ -242,45 +246,33 @@ class LocalModel:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the model's weights, those of the heads, and the optimizers' state, as one flat dict of tensors."""
-        tensors = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for k, head in enumerate(self.heads):
-            own = head.block.state_dict().items()
-            tensors |= {f"heads.{k}.{name}": tensor for name, tensor in own if not name.startswith("body.")}
-        for k, optimizer in enumerate(self.optimizers):
-            tensors |= {f"optimizers.{k}.{name}": tensor for name, tensor in optimizer.state().items()}
-        return tensors | {"steps": torch.tensor(self.steps)}
+        return state_of(self.model, self.heads, self.optimizers) | {"steps": torch.tensor(self.steps)}
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
-        """Restore what `state_dict` returned. Raises ValueError where it belongs to another model or algorithm."""
-        rest: dict[str, dict[str, Tensor]] = {"model": {}, "heads": {}, "optimizers": {}}
-        for name, tensor in tensors.items():
-            kind, _, key = name.partition(".")
-            if kind in rest:
-                rest[kind][key] = tensor
+        """Restore what `state_dict` returned.
+
+        Raises ValueError, and changes nothing, where it belongs to another model or algorithm.
+        """
         try:
-            self.model.load_state_dict(rest["model"])
-            for k, head in enumerate(self.heads):
-                own = {n: t for n, t in head.block.state_dict().items() if n.startswith("body.")}
-                head.block.load_state_dict({**own, **_below(rest["heads"], k)})
-            for k, optimizer in enumerate(self.optimizers):
-                optimizer.load_state(_below(rest["optimizers"], k))
-            self.steps = int(tensors["steps"])
-        except (RuntimeError, KeyError) as error:
+            steps = int(tensors["steps"])
+            restore(tensors, self.model, self.heads, self.optimizers)
+        except (ValueError, LookupError) as error:
             raise ValueError(f"this state belongs to another model, algorithm or cut: {error}") from None
+        self.steps = steps
 
     def copy_heads(self, other: "LocalModel") -> None:
         """Take over what the heads of another training have learned, such as one that trained heads alone.
 
         Raises ValueError where it is one of another algorithm, or cut elsewhere.
         """
+        if other.cuts != self.cuts:
+            raise ValueError(
+                f"these heads belong to another algorithm or cut: they are behind {', '.join(other.cuts)}, not "
+                f"{', '.join(self.cuts)}"
+            )
         try:
-            if other.cuts != self.cuts:
-                raise KeyError(f"cut behind {', '.join(other.cuts)}, not behind {', '.join(self.cuts)}")
-            for head, given in zip(self.heads, other.heads, strict=True):
-                own = {n: t for n, t in head.block.state_dict().items() if n.startswith("body.")}
-                learned = {n: t for n, t in given.block.state_dict().items() if not n.startswith("body.")}
-                head.block.load_state_dict({**own, **learned})
-        except (RuntimeError, KeyError) as error:
+            copy_heads(other.heads, self.heads)
+        except ValueError as error:
             raise ValueError(f"these heads belong to another algorithm or cut: {error}") from None
 
     def save(self, path: str | Path) -> None:
@@ -326,13 +318,6 @@ class LocalModel:
     def _device(self) -> torch.device:
         return next(self.model.parameters()).device
 
-    def _check_frozen(self) -> None:
-        for name, parameter in self._frozen.items():
-            if parameter.requires_grad:
-                raise ValueError(
-                    f"{name} was frozen when onward.local was called, so no block trains it: call onward.local again"
-                )
-
     @contextmanager
     def _evaluating(self):
         with modes_kept(self.model):
@@ -352,12 +337,28 @@ class LocalModel:
         return f"LocalModel({type(self.model).__name__}, {self.algorithm}, task={self.plan.task!r}\n{parts}{rest}\n)"
 
 
-def _below(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
-    return {key.partition(".")[2]: t for key, t in tensors.items() if key.partition(".")[0] == str(k)}
+def _check_loader(loader: Any) -> None:
+    if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
+        raise ValueError(
+            f"a loader gives batches when it is iterated over, such as a DataLoader or a list of pairs (inputs, "
+            f"targets), got {type(loader).__name__}"
+        )
+
+
+def _numbers(class_weights: Sequence[float]) -> tuple[float, ...]:
+    try:
+        return tuple(float(weight) for weight in class_weights)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"class_weights are numbers, one for each class, got {class_weights!r}: to balance classes, give 1 / count "
+            "of each, divided by their mean"
+        ) from None
 
 
 def _check_settings(settings: TrainerSettings) -> TrainerSettings:
     """Raise ValueError for settings that training in a model's own forward pass does not support."""
+    if not isinstance(settings, TrainerSettings):
+        raise ValueError(f"settings are onward.TrainerSettings(learning_rate=...), got {type(settings).__name__}")
     wrong = [
         ("order", settings.order != "joint", "joint"),
         ("micro_batches", settings.micro_batches > 1, 1),

@@ -140,6 +140,20 @@ def _called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
             f"{type(model).__name__} cannot be called with these inputs: {error}; a tensor is given as model(x), a "
             "tuple as model(*inputs), a dict as model(**inputs); for another call give feed=lambda model, inputs: ..."
         ) from error
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise ValueError(
+            f"{type(model).__name__} cannot be called with these inputs: {reason}{_other_type(model, inputs)}"
+        ) from error
+
+
+def _other_type(model: nn.Module, inputs: Any) -> str:
+    """Return the remedy where floats of a batch are of another type than the weights, as NumPy's float64 are."""
+    wanted = next((parameter.dtype for parameter in model.parameters() if parameter.is_floating_point()), None)
+    given = {tensor.dtype for tensor in tensors_in(inputs) if tensor.is_floating_point()} - {wanted}
+    return f"; inputs are {given.pop()} and weights {wanted}: give inputs.to({wanted})" if wanted and given else ""
 
 
 def hookable(model: nn.Module) -> list[tuple[str, nn.Module]]:

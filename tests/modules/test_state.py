@@ -1,0 +1,102 @@
+"""A state is restored as a whole or not at all, and a model that was changed since it was planned is refused."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from kinds import rows
+from torch import nn
+
+from onward.algorithms import MonoForward, PredSim
+from onward.core import TrainerSettings
+from onward.modules import LocalModel, local
+
+
+def table(width: int = 8, classes: int = 4) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(6, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, classes))
+
+
+def trained(algorithm=None, **settings) -> LocalModel:
+    made = local(table(), rows(), algorithm or MonoForward(), cut=["1", "3"], settings=TrainerSettings(**settings))
+    made.step(rows())
+    return made
+
+
+def copied(model: LocalModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.clone() for name, tensor in model.state_dict().items()}
+
+
+def assert_unchanged(model: LocalModel, before: dict[str, torch.Tensor]):
+    after = model.state_dict()
+    assert after.keys() == before.keys()
+    assert all(torch.equal(after[name], tensor) for name, tensor in before.items())
+
+
+@pytest.mark.parametrize("other", [{"algorithm": PredSim()}, {"optimizer": "sgd"}])
+def test_a_state_that_does_not_fit_changes_nothing(other):
+    model = trained()
+    before = copied(model)
+    with pytest.raises(ValueError, match="belongs to another model, algorithm or cut"):
+        model.load_state_dict(trained(**other).state_dict())
+    assert_unchanged(model, before)
+
+
+@pytest.mark.parametrize("sizes", [{"width": 9}, {"classes": 5}])
+def test_a_file_of_another_model_changes_nothing(tmp_path, sizes):
+    trained().save(tmp_path / "model.safetensors")
+    model = table(**sizes)
+    before = [p.clone() for p in model.parameters()]
+    with pytest.raises(ValueError, match=r"model\.safetensors: this state .*\] and should be \[") as raised:
+        LocalModel.load(tmp_path / "model.safetensors", model)
+    assert "\n" not in str(raised.value)
+    assert all(torch.equal(p, old) for p, old in zip(model.parameters(), before, strict=True))
+
+
+def test_heads_that_do_not_fit_change_nothing():
+    model = trained()
+    before = copied(model)
+    with pytest.raises(ValueError, match="these heads belong to another algorithm"):
+        model.copy_heads(trained(PredSim()))
+    with pytest.raises(ValueError, match="they are behind 1, not 1, 3"):
+        model.copy_heads(local(table(), rows(), MonoForward(), cut=["1"]))
+    assert_unchanged(model, before)
+
+
+def _exchange(model: nn.Sequential) -> None:
+    model[2] = nn.Linear(8, 8)
+
+
+def _normed(model: nn.Sequential) -> None:
+    torch.nn.utils.parametrizations.weight_norm(model[2])
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        (_exchange, r"2\.weight was added or exchanged"),
+        (lambda model: model.append(nn.Linear(4, 4)), r"5\.weight was added"),
+        (lambda model: model.load_state_dict(table().state_dict(), assign=True), r"0\.weight was added or exchanged"),
+        (_normed, r"2\.parametrizations\.weight\.original0 was added"),
+        (lambda model: model[2].requires_grad_(False), r"2\.weight was frozen after"),
+        (lambda model: model.double(), r"was torch\.float32 .* and is torch\.float64"),
+    ],
+)
+def test_a_model_that_was_changed_is_refused(change: Callable[[nn.Module], object], match):
+    model = trained()
+    change(model.module())
+    with pytest.raises(ValueError, match=f"{match}.*call onward.local again"):
+        model.step(rows())
+
+
+def test_a_model_on_another_device_is_refused():
+    model = trained()
+    model._known.device = torch.device("meta")  # where it was
+    with pytest.raises(ValueError, match=r"was on meta when .* is on cpu now: move it first"):
+        model.step(rows())
+
+
+def test_modules_without_weights_may_be_exchanged():
+    model = trained()
+    model.module().add_module("1", nn.Tanh())
+    assert model.step(rows()).isfinite().all()
+    assert model.step(rows()).isfinite().all()
