@@ -102,15 +102,7 @@ def check_target(
     if task in ("labels", "values"):
         single = target.ndim == 1 and outputs == 1
         return _check_numbers(target.unsqueeze(1) if single else target, rows, outputs, binary=task == "labels")
-    if target.is_floating_point() or target.is_complex() or target.dtype == torch.bool:
-        if task == "classes" and target.dtype == torch.bool:
-            raise ValueError("targets of task classes are whole numbers, got torch.bool: give targets.long()")
-        one_hot = task == "classes" and target.ndim == 2 and bool((target.ne(0).sum(1) == 1).all())
-        hint = "from one-hot rows give targets.argmax(1); " if one_hot else ""
-        raise ValueError(
-            f"targets of task {task} are whole numbers, got {target.dtype}: {hint}for numbers give task='values', for "
-            "several labels at once task='labels'"
-        )
+    _check_whole(target, task)
     target = target.long()
     if len(target) != rows:
         raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
@@ -130,6 +122,20 @@ def check_target(
         bad = int(counted.min()) if int(counted.min()) < 0 else int(counted.max())
         raise ValueError(f"target {bad} is no class of 0..{outputs - 1}: give class indices, and num_classes of them")
     return target
+
+
+def _check_whole(target: Tensor, task: Task) -> None:
+    """Raise ValueError for targets that are no whole numbers, with what turns them into some."""
+    if not (target.is_floating_point() or target.is_complex() or target.dtype == torch.bool):
+        return
+    if task == "classes" and target.dtype == torch.bool:
+        raise ValueError("targets of task classes are whole numbers, got torch.bool: give targets.long()")
+    one_hot = task == "classes" and target.ndim == 2 and bool((target.ne(0).sum(1) == 1).all())
+    hint = "from one-hot rows give targets.argmax(1); " if one_hot else ""
+    raise ValueError(
+        f"targets of task {task} are whole numbers, got {target.dtype}: {hint}for numbers give task='values', for "
+        "several labels at once task='labels'"
+    )
 
 
 def _following(target: Tensor, mask: Tensor | None) -> Tensor:
