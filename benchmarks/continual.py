@@ -106,8 +106,8 @@ def row(algorithm: Algorithm, course: Course, splits: Splits, rates: tuple[float
     tried = {rate: run(algorithm, course, splits, splits.validation, rate, TUNING)[0] for rate in rates}
     rate = max(tried, key=lambda rate: final(tried[rate]))
     runs = [run(algorithm, course, splits, splits.test, rate, seed) for seed in course.seeds]
-    found = measured(type(algorithm).__name__, course, splits, rate, [accuracy for accuracy, _ in runs])
-    return {**found, **sizes(runs[0][1], course, splits), "by_task": by_task(accuracy for accuracy, _ in runs)}
+    scored = measured(type(algorithm).__name__, course, splits, rate, [accuracy for accuracy, _ in runs])
+    return {**scored, **sizes(runs[0][1], course, splits), "by_task": by_task(accuracy for accuracy, _ in runs)}
 
 
 def page_row(algorithm: Algorithm, course: Course, splits: Splits) -> dict[str, object]:
@@ -181,8 +181,8 @@ def taught(learning: PageInNode, course: Course, splits: Splits, seed: int) -> F
             learning.teach(train.pixels[chosen], train.labels[chosen])
         for j in range(k + 1):
             chosen = torch.isin(test.labels, tasks[j])
-            found = learning.predict(test.pixels[chosen])
-            accuracy[k, j] = (found == test.labels[chosen]).double().mean()
+            predicted = learning.predict(test.pixels[chosen])
+            accuracy[k, j] = (predicted == test.labels[chosen]).double().mean()
     return accuracy
 
 
