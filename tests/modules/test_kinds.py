@@ -158,14 +158,50 @@ def test_class_groups_need_widths_that_fit():
 
 
 @pytest.mark.parametrize("name", ["table", "GPT"])
-def test_one_optimizer_step_over_all_blocks_gives_the_same_bits(name: str):
+def test_blocks_that_step_alone_in_groups_or_together_give_the_same_bits(name: str, monkeypatch: pytest.MonkeyPatch):
     kind = next(kind for kind in KINDS if kind.name == name)
     batch, trained = kind.batch(), []
-    for together in (False, True):
+    sizes = [optimizer.gradient_bytes for optimizer in local(kind.make(), batch, PredSim(), task=kind.task).optimizers]
+    for together, room in ((False, 0.0), (False, 1.0 * sum(sizes[:2])), (False, 2.0**20), (True, 0.0)):
         torch.manual_seed(0)
+        monkeypatch.setattr("onward.modules.forward._ROOM", room)
         settings = TrainerSettings(learning_rate=0.01, clip_norm=1.0, step_together=together)
         trained.append(local(kind.make(), batch, PredSim(), task=kind.task, settings=settings))
-    for _ in range(3):
-        assert torch.equal(trained[0].step(batch), trained[1].step(batch))
-    first, second = (model.state_dict() for model in trained)
-    assert first.keys() == second.keys() and all(torch.equal(first[key], second[key]) for key in first)
+    losses = [torch.stack([model.step(batch) for _ in range(3)]) for model in trained]
+    first, *others = (model.state_dict() for model in trained)
+    for loss, other in zip(losses[1:], others, strict=True):
+        assert torch.equal(loss, losses[0])
+        assert first.keys() == other.keys() and all(torch.equal(first[key], other[key]) for key in first)
+    held = [_gradients_held(model, batch) for model in trained]
+    assert held[0] < held[1] <= held[2] == held[3] and held[1] - held[0] <= sum(sizes[:2])
+
+
+def test_a_step_that_is_refused_leaves_no_trace_in_the_next_one():
+    kind = next(kind for kind in KINDS if kind.name == "table")
+    x, y = kind.batch()
+    torch.manual_seed(0)
+    first = local(kind.make(), (x, y), MonoForward())
+    second = copy.deepcopy(first)
+    broken = next(p for name, p in first.model.named_parameters() if name in first.plan.parts[-1].weights)
+    kept = broken.detach().clone()
+    broken.data.fill_(torch.nan)
+    with pytest.raises(ValueError, match=r"is not finite: lower the learning rate .*clip_norm=1[)]$"):
+        first.step((x, y))
+    broken.data.copy_(kept)
+    assert torch.equal(first.step((x, y)), second.step((x, y)))
+    assert all(torch.equal(p, q) for p, q in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+def _gradients_held(trained: LocalModel, batch) -> int:
+    """Return the most gradients that are held in a step while a layer computes, in bytes."""
+    weights = [p for optimizer in trained.optimizers for p in optimizer.parameters]
+    seen: list[int] = []
+
+    def look(module: nn.Module, args: object) -> None:
+        seen.append(sum(p.grad.nbytes for p in weights if p.grad is not None))
+
+    hooks = [module.register_forward_pre_hook(look) for module in trained.model.modules()]
+    trained.step(batch)
+    for hook in hooks:
+        hook.remove()
+    return max(seen)

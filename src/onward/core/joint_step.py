@@ -20,7 +20,7 @@ class JointStep:
     """
 
     def __init__(self) -> None:
-        self._joined: dict[tuple[int, ...], torch.optim.Optimizer] = {}
+        self._joined: dict[Hashable, torch.optim.Optimizer] = {}
 
     def step(self, optimizers: Sequence[Any]) -> None:
         """Clip the gradients of each block, apply all, drop them, and move the averages of the weights.
@@ -50,7 +50,7 @@ class JointStep:
         first = parts[0].optimizer
         if len(parts) == 1:
             return first
-        key = tuple(id(part) for part in parts)
+        key = (type(first), *map(id, parts))
         if key not in self._joined:
             self._joined[key] = copy.copy(first)
         joined = self._joined[key]
@@ -61,6 +61,41 @@ class JointStep:
             for parameter in part.parameters:
                 joined.state[parameter] = part.optimizer.state[parameter]
         return joined
+
+
+class HeldSteps:
+    """Steps the optimizers of blocks that are trained one after the other; those of small blocks wait for each other.
+
+    At most `room` bytes of gradients wait, so that a step of small blocks has fewer operations and one of large blocks
+    no more memory. The updates are the same, bit for bit, where no block reads the weights of another.
+    """
+
+    def __init__(self, room: float):
+        self.room = room
+        self.moved = False  # whether a weight has moved since `begin`
+        self._joint = JointStep()
+        self._waiting: list[BlockOptimizer] = []
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """Begin a step; optimizers that still wait, as after an error, are forgotten."""
+        self._waiting, self._bytes, self.moved = [], 0, False
+
+    def add(self, optimizers: Sequence[BlockOptimizer]) -> None:
+        """Step these blocks, now or together with the next ones."""
+        more = sum(optimizer.gradient_bytes for optimizer in optimizers)
+        if self._bytes + more > self.room:
+            self.flush()
+        self._waiting += optimizers
+        self._bytes += more
+        if more > self.room:
+            self.flush()
+
+    def flush(self) -> None:
+        """Step all blocks that wait."""
+        if self._waiting:
+            self._joint.step(self._waiting)
+            self._waiting, self._bytes, self.moved = [], 0, True
 
 
 def check_joint_step(turns: Sequence[Sequence[Span]]) -> None:

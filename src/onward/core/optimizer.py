@@ -26,6 +26,7 @@ class BlockOptimizer:
         self.clip_norm = settings.clip_norm
         self.parts = _parts(block, settings)
         self.parameters = [parameter for part in self.parts for parameter in part.parameters]
+        self.gradient_bytes = sum(p.numel() * p.element_size() for p in self.parameters)
         self.average, self.average_later = None, False
         if settings.ema_decay is not None:
             self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))

@@ -30,21 +30,25 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
 
     Only one thread at a time may enter, so that several trainings in one process draw what each would draw alone.
     """
-    generators = [torch.default_generator]
-    if device.type == "cuda":
-        generators.append(torch.cuda.default_generators[device.index or 0])
+    generators = _generators(device)
     with _DRAWING:
         states = list(map(torch.Generator.get_state, generators))
         token = _OPEN.set(seed)
         try:
-            # torch.manual_seed would also format a stack trace for every absent backend.
-            for generator in generators:
-                generator.manual_seed(seed)
+            reseed(seed, device)
             yield
         finally:
             _OPEN.reset(token)
             for generator, state in zip(generators, states, strict=True):
                 generator.set_state(state)
+
+
+def reseed(seed: int, device: torch.device) -> None:
+    """Draw from another seed from here on, inside a `seeded` of the same device, which restores the caller's state."""
+    # torch.manual_seed would also format a stack trace for every absent backend.
+    for generator in _generators(device):
+        generator.manual_seed(seed)
+    _OPEN.set(seed)
 
 
 def current_seed() -> int | None:
@@ -56,6 +60,12 @@ def current_seed() -> int | None:
     if note is not None:
         note()
     return _OPEN.get()
+
+
+def _generators(device: torch.device) -> list[torch.Generator]:
+    """Return those that draw on the CPU and on a device."""
+    on_device = [torch.cuda.default_generators[device.index or 0]] if device.type == "cuda" else []
+    return [torch.default_generator, *on_device]
 
 
 @contextmanager

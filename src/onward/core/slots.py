@@ -145,6 +145,11 @@ class Goodness(nn.Module, ABC):
 
     follow = Renamed("update_statistics")
 
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether `update_statistics` changes anything."""
+        return type(self).update_statistics is not Goodness.update_statistics
+
     def hidden_layers(self) -> nn.Module | None:
         """Return the layers between the activity and the read-out, whose matrices muon moves as those of a body."""
         return None
@@ -169,7 +174,13 @@ class WrappedGoodness(Goodness):
         return activity
 
     def update_statistics(self, activity: Float[Tensor, "B ..."], target: Target) -> None:
-        self.goodness.update_statistics(self.seen(activity), target)
+        if self.goodness.keeps_statistics:
+            self.goodness.update_statistics(self.seen(activity), target)
+
+    @property
+    def keeps_statistics(self) -> bool:
+        own = type(self).update_statistics is not WrappedGoodness.update_statistics
+        return own or self.goodness.keeps_statistics
 
     def hidden_layers(self) -> nn.Module | None:
         return self.goodness.hidden_layers()

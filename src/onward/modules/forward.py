@@ -2,8 +2,9 @@
 graph is dropped."""
 # B batch, S spans
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import math
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from typing import Any
 
 import torch
@@ -12,11 +13,15 @@ from torch import Tensor, nn
 
 from onward.core import BlockOptimizer, Span, Target, TrainerSettings, batch_norm_remedies, derive_seed, seeded
 from onward.core.group_norm import calls_group_norm, group_norms, trainable_norms
-from onward.core.joint_step import JointStep
+from onward.core.joint_step import HeldSteps
+from onward.core.seeds import reseed
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read
 from onward.nets.recorded_pass import Feed, saved_tensor_hooks
+
+_ROOM = 2.0**20
+"""Bytes of gradients that small blocks hold until they step together."""
 
 
 class LocalStep:
@@ -43,7 +48,8 @@ class LocalStep:
         self.span_of = {k: span for span in spans for k in range(span.first, span.last + 1)}
         weights = dict(model.named_parameters())
         self.tied = [[weights[name] for name in part.tied] for part in plan.parts]
-        self.joint = JointStep() if settings.step_together else None
+        self.held = HeldSteps(math.inf if settings.step_together else _ROOM)
+        self.trained = {span: self._trained(span) for span in spans}
         self.norms, self.norm_called = group_norms(model), calls_group_norm(model)
 
     def run(
@@ -55,6 +61,7 @@ class LocalStep:
         """
         walk = _Pass(self, target, mask, seed, step)
         self._drop_gradients()
+        self.held.begin()
         with ExitStack() as stack:
             stack.callback(self._drop_gradients)
             stack.callback(walk.close)
@@ -66,22 +73,22 @@ class LocalStep:
             with batch_norm_remedies(), self.settings.arithmetic(target.device):
                 output = feed(self.model, inputs)
             walk.end(output)
-            self._step_last()
+            if len(self.optimizers) > len(self.plan.parts):
+                self.held.add(self.optimizers[-1:])  # that of tied weights, for which all blocks have to be through
+            self.held.flush()
         return torch.stack([loss.to(walk.losses[0].device) for loss in walk.losses])
 
     def learn(self, k: int, losses: list[Tensor]) -> Tensor:
         """Train the span that ends at block k on one batch, and return its loss."""
         span = self.span_of[k]
         loss = sum(losses[:-1], losses[-1])  # in the order of `local_update`, to the last bit
-        if not loss.isfinite():
+        if not math.isfinite(loss.item()):
             raise ValueError(
                 f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: lower the learning rate "
                 "(TrainerSettings.learning_rate), or clip gradients (clip_norm=1)"
-                + ("" if self.joint is not None else "; weights of the blocks before it have moved")
+                + ("; weights of the blocks before it have moved" if self.held.moved else "")
             )
-        blocks = range(span.first, span.last + 1)
-        trained = [p for j in blocks for p in self.optimizers[j].parameters]
-        trained += [p for j in blocks for p in self.tied[j]]
+        trained = self.trained[span]
         with _plain_arithmetic(loss.device):
             if loss.requires_grad and trained:
                 _backward(loss, trained)
@@ -89,16 +96,14 @@ class LocalStep:
                 raise ValueError(
                     f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) depends on no weight that is trained"
                 )
-            for j in blocks if self.joint is None else ():
-                self.optimizers[j].step()
+            self.held.add(self.optimizers[span.blocks])
         return loss.detach()
 
-    def _step_last(self) -> None:
-        """Step what all blocks have to be through for: tied weights, and with `step_together` every block."""
-        if self.joint is not None:
-            self.joint.step(self.optimizers)
-        elif len(self.optimizers) > len(self.plan.parts):
-            self.optimizers[-1].step()
+    def _trained(self, span: Span) -> list[nn.Parameter]:
+        """Return the weights that get a gradient of this span's loss."""
+        blocks = range(span.first, span.last + 1)
+        own = [p for j in blocks for p in self.optimizers[j].parameters]
+        return own + [p for j in blocks for p in self.tied[j]]
 
     def _drop_gradients(self) -> None:
         for optimizer in self.optimizers:
@@ -119,9 +124,12 @@ class _Pass:
 
     def open(self, k: int) -> None:
         """Set block k's own seed."""
-        self.close()
+        seed = derive_seed(self.seed, self.number, k)
+        if k == 0:
+            self.random.enter_context(seeded(seed, self.target.device))
+        else:
+            reseed(seed, self.target.device)
         self.at = k
-        self.random.enter_context(seeded(derive_seed(self.seed, self.number, k), self.target.device))
 
     def close(self) -> None:
         self.random.close()
@@ -157,9 +165,9 @@ class _Pass:
         last = len(self.step.plan.parts) - 1
         if self.at != last:
             raise ValueError(
-                f"the cut {self.step.plan.parts[self.at].cut} was not reached by this batch; weights of the blocks "
-                f"before "
-                "it have moved: cut where every batch passes"
+                f"the cut {self.step.plan.parts[self.at].cut} was not reached by this batch"
+                + ("; weights of the blocks before it have moved" if self.step.held.moved else "")
+                + ": cut where every batch passes"
             )
         self._read(last, output)
 
@@ -205,7 +213,7 @@ def _backward(loss: Tensor, trained: Sequence[Tensor]) -> None:
         ) from None
 
 
-@contextmanager
-def _plain_arithmetic(device: torch.device) -> Iterator[None]:
-    with torch.autocast(device.type, enabled=False):
-        yield
+def _plain_arithmetic(device: torch.device) -> AbstractContextManager:
+    """Switch autocast off, where it is on."""
+    on = torch.is_autocast_enabled(device.type)
+    return torch.autocast(device.type, enabled=False) if on else nullcontext()

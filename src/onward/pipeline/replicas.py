@@ -8,7 +8,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from onward.core import BlockOptimizer, Goodness, Learner, LocalBlock
+from onward.core import BlockOptimizer, Learner, LocalBlock
 from onward.pipeline.progress_tracker import ProgressTracker
 
 
@@ -103,11 +103,6 @@ def check_replicas(learner: Learner, replicas: int, batch_size: int, micro_batch
                 f"{name} of block {k} compares the images of a whole batch, and a replica has only its share; "
                 "use --replicas 1 and more stages, or a method without it"
             )
-
-
-def counts_batches(goodness: Goodness) -> bool:
-    """Return whether a goodness updates statistics from training batches."""
-    return type(goodness).update_statistics is not Goodness.update_statistics
 
 
 def _couplings(block: LocalBlock) -> Iterator[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from onward.core import LocalBlock, Target
-from onward.pipeline.replicas import Peers, counts_batches
+from onward.pipeline.replicas import Peers
 
 T = TypeVar("T")
 _BatchNorm = nn.modules.batchnorm._BatchNorm
@@ -28,7 +28,7 @@ def see_whole_batch(blocks: Iterable[LocalBlock], peers: Peers) -> None:
                 module.forward = partial(_shared_norm, module, module.forward, peers)  # pyright: ignore
         if block.auxiliary is not None and block.auxiliary.couples_samples:
             block.auxiliary.forward = partial(_of_all, block.auxiliary.forward, peers)
-        if block.goodness is not None and counts_batches(block.goodness):
+        if block.goodness is not None and block.goodness.keeps_statistics:
             block.goodness.update_statistics = partial(_of_all, block.goodness.update_statistics, peers)
 
 

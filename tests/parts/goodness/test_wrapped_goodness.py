@@ -15,6 +15,7 @@ from onward.parts.goodness.anchors import RunningAnchors
 from onward.parts.goodness.least_squares import LeastSquares
 from onward.parts.goodness.linear import LinearHead, Standardized
 from onward.parts.goodness.means import MeanSquare
+from onward.parts.goodness.per_token import TokenGoodness
 from onward.parts.goodness.superclasses import MergedClasses, Superclasses
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.layer_collaboration import AddEarlierGoodness
@@ -73,6 +74,9 @@ def test_what_is_inside_a_wrapper_learns_what_it_learns_alone(inner: str, wrappe
     alone.update_statistics(activity.view(12, FEATURES), Target(own))
     assert any(not torch.equal(value, before[name]) for name, value in inside.state_dict().items())
     assert all(torch.equal(value, inside.state_dict()[name]) for name, value in alone.state_dict().items())
+    assert wrapped.keeps_statistics and TokenGoodness(wrapped).keeps_statistics
+    without = wrap(LinearHead(classes, FEATURES))
+    assert without.keeps_statistics == TokenGoodness(without).keeps_statistics == (wrapper == "ClassDifficulty")
 
 
 @pytest.mark.parametrize("wrapper", [name for name in WRAPPERS if name not in ("Detached", "OfPotential")])

@@ -18,4 +18,9 @@ class TokenGoodness(WrappedGoodness):
         return self.goodness.training_scores(activity, target)
 
     def update_statistics(self, activity: Float[Tensor, "BT D"], target: Target) -> None:
-        self.goodness.update_statistics(*counted(activity, target))
+        if self.goodness.keeps_statistics:
+            self.goodness.update_statistics(*counted(activity, target))
+
+    @property
+    def keeps_statistics(self) -> bool:
+        return self.goodness.keeps_statistics

@@ -45,6 +45,10 @@ class Superclasses(WrappedGoodness):
             target = target._replace(label=self.member_of[target.label])
         super().update_statistics(activity, target)
 
+    @property
+    def keeps_statistics(self) -> bool:
+        return self.goodness.keeps_statistics
+
 
 class MergedClasses(WrappedGoodness):
     """One score per superclass: the mean of its members' scores (HCL-FF, eq. of the hierarchical competition)."""

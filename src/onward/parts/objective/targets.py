@@ -66,4 +66,5 @@ def _where(
     indices = keep.nonzero().squeeze(1)
     if not len(indices):
         raise ValueError(f"every {noun} of this batch is {left_out}: there is nothing to learn from")
-    return rows[indices], target._replace(label=label[indices])
+    # Their gradient is added up in less time than that of `rows[indices]`, with the same bits.
+    return rows.index_select(0, indices), target._replace(label=label[indices])
