@@ -100,6 +100,13 @@ def test_rows_can_come_bit_by_bit():
     assert fitted.partial_fit(IRIS.data, IRIS.target).steps_ == before + 10
 
 
+def test_other_classes_in_a_later_part_are_refused():
+    fitted = LocalClassifier(**QUICK).partial_fit(IRIS.data, NAMES, classes=np.unique(NAMES))
+    assert fitted.partial_fit(IRIS.data, NAMES, classes=np.unique(NAMES)[::-1]).classes_.tolist() == sorted(set(NAMES))
+    with pytest.raises(ValueError, match="but the first call had"):
+        fitted.partial_fit(IRIS.data, NAMES, classes=["iris"])
+
+
 def test_weights_are_used():
     x, y = np.zeros((100, 1)), np.arange(100) % 2
     model = LocalClassifier(**QUICK).fit(x, y, sample_weight=np.where(y == 1, 0.9, 0.1))
@@ -116,6 +123,7 @@ def test_weights_are_used():
         ({"epochs": 0}, "epochs is 0: give a whole number"),
         ({"learning_rate": -1}, "learning_rate is -1"),
         ({"hidden": ()}, "hidden"),
+        ({"hidden": (10, 1.5)}, r"hidden is \(10, 1.5\): give whole numbers"),
         ({"batch_size": 2.5}, "batch_size is 2.5"),
         ({"algorithm": "forward_forward"}, "writes the label over"),
         ({"device": "moon"}, "device 'moon'"),

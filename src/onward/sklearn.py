@@ -134,7 +134,7 @@ class _LocalEstimator(BaseEstimator):
 
     def _built(self, data: Splits) -> tuple[Learner, TrainerSettings, int]:
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        net = Dense(hidden=tuple(int(size) for size in np.atleast_1d(np.asarray(self.hidden))))
+        net = Dense(hidden=self._sizes())
         learner = spec_for(algorithm_called(self.algorithm), net, data).build(seed=seed)
         return learner.to(choose_device(self.device)), self._settings(), seed
 
@@ -160,6 +160,12 @@ class _LocalEstimator(BaseEstimator):
         if self.validation_fraction is None:
             return _ASIDE if self._task == "values" and rows >= _ENOUGH else 0.0
         return self._number("validation_fraction")
+
+    def _sizes(self) -> tuple[int, ...]:
+        sizes = np.atleast_1d(np.asarray(self.hidden))
+        if sizes.size and sizes.dtype.kind not in "iu":
+            raise ValueError(f"hidden is {self.hidden!r}: give whole numbers, such as (100, 100)")
+        return tuple(int(size) for size in sizes)
 
     def _count(self, name: str) -> int:
         value = getattr(self, name)
@@ -233,6 +239,11 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
         check_classification_targets(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
+        elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
+            raise ValueError(
+                f"classes is {np.unique(classes).tolist()}, but the first call had {self.classes_.tolist()}: name the "
+                "same, or leave them out"
+            )
         indices = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         if not (self.classes_[indices] == y).all():
             odd = y[self.classes_[indices] != y].tolist()[0]

@@ -161,7 +161,7 @@ def test_a_run_begins_another_one_with_new_classes_and_is_trained_on(folder, onw
     code, said = onward("train", "--resume", run, "--epochs", 2)
     assert code != 0 and "has trained 2 epochs" in said
     code, said = onward("train", "--data", folder(name="grown"), "--init", run, "--net", "TinyCNN", "--net.width", 5)
-    assert code != 0 and "name the same network, sizes and channels" in said
+    assert code != 0 and "name the same method, network, sizes and channels" in said
 
 
 def test_widths_fit_the_classes_and_sizes_each_other(folder, onward, tmp_path: Path):

@@ -137,3 +137,47 @@ def test_arrays_and_several_labels_are_predicted_too(command, tmp_path: Path):
     assert code == 0 and [json.loads(line)["labels"] for line in said.splitlines()] == [
         list(map(str, f)) for f in found
     ]
+
+
+def test_predictions_are_not_written_over_what_is_something_else(table, command, tmp_path: Path):
+    assert command("train", "--data", "people.csv", "--ignore", "name", *SHORT)[0] == 0
+    run = tmp_path / "runs" / "mono_forward-on-people" / "seed-0"
+    (tmp_path / "notes.csv").write_text("a,b\n1,2\n")
+    for path, reason in (
+        (tmp_path / "people.csv", "is what the predictions are made for"),
+        (run / "result.json", "is there and holds no predictions"),
+        (tmp_path / "notes.csv", "is there and holds no predictions"),
+    ):
+        before = path.read_bytes()
+        code, said = command("predict", run, "people.csv", "--csv", path)
+        assert code == 2 and f"{path} {reason}: name another file" in said
+        assert path.read_bytes() == before
+    for _ in range(2):  # what it wrote itself is replaced
+        assert command("predict", run, "people.csv", "--csv", "out.csv")[0] == 0
+
+
+def test_a_warm_start_needs_the_same_columns(table, command, tmp_path: Path):
+    assert command("train", "--data", "people.csv", "--ignore", "name", *SHORT)[0] == 0
+    run = tmp_path / "runs" / "mono_forward-on-people" / "seed-0"
+    for changed, message in (
+        (table[["name", "port", "age", "paid", "alive"]], "column 0 is 'port', but"),
+        (table.drop(columns="paid"), "column 2 is missing, but"),
+        (table.replace({"port": {"S": "Q"}}), "column 'port' has C, Q, but"),
+    ):
+        changed.to_csv(tmp_path / "others.csv", index=False)
+        code, said = command("train", "--data", "others.csv", "--ignore", "name", "--init", run, *SHORT)
+        assert code == 2 and message in said, said
+    assert command("train", "--data", "people.csv", "--ignore", "name", "--init", run, *SHORT)[0] == 0
+
+
+def test_a_finished_run_is_trained_on_with_the_same_data_alone(table, command, tmp_path: Path):
+    assert command("train", "--data", "people.csv", "--ignore", "name", *SHORT)[0] == 0
+    run = tmp_path / "runs" / "mono_forward-on-people" / "seed-0"
+    (tmp_path / "moved").mkdir()
+    (tmp_path / "people.csv").rename(tmp_path / "moved" / "people.csv")
+    code, said = command("train", "--resume", run, "--epochs", 4)
+    assert code == 2 and "is not there: give its new path with --data-dir" in said
+    assert command("train", "--resume", run, "--epochs", 4, "--data-dir", "moved")[0] == 0
+    table[1:].to_csv(tmp_path / "people.csv", index=False)
+    code, said = command("train", "--resume", run, "--epochs", 4)
+    assert code == 2 and "began on data with checksum" in said

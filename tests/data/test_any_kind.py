@@ -96,6 +96,24 @@ def test_numbers_that_float32_would_make_equal_stay_apart():
     assert (learner.predict(time[:, None]) == torch.from_numpy(LABELS)).float().mean() > 0.95
 
 
+def test_small_differences_of_large_doubles_are_standardized():
+    made = from_arrays(TABLE, 1.7e9 + 50 * TABLE[:, 0], task="values")
+    (mean,), (deviation,) = (statistic.tolist() for statistic in made.target_statistics())
+    assert abs(mean - 1.7e9) < 100 and 20 < deviation < 100
+    assert 1e-4 < float(from_arrays(1e9 + TABLE / 100, LABELS).channel_statistics()[1][0]) < 1e-1
+
+
+def test_numbers_beyond_32_bits_are_refused():
+    big = np.concatenate([TABLE, TABLE[:, :1] * 1e300], 1)
+    with pytest.raises(ValueError, match=r"rows reach to .*e\+300 in column 4, which 32 bits cannot hold"):
+        fit(MonoForward(), MLP(width=8), from_arrays(big, LABELS), epochs=1)
+    with pytest.raises(ValueError, match="numbers to predict reach to"):
+        fit(MonoForward(), MLP(width=8), from_arrays(TABLE, TABLE[:, 0] * 1e200, task="values"), epochs=1)
+    learner = fit(MonoForward(), MLP(width=8), from_arrays(TABLE, LABELS), epochs=1)
+    with pytest.raises(ValueError, match=r"rows\[0\] are not finite: it reaches to .*, which 32 bits cannot hold"):
+        learner.predict(TABLE * 1e300)
+
+
 def test_a_constant_column_changes_nothing_and_is_no_signal():
     table = np.concatenate([TABLE, np.full((60, 1), 1e6)], 1)
     made = from_arrays(table, LABELS)

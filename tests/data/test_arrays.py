@@ -211,7 +211,7 @@ def changed(position: int, value: int) -> np.ndarray:
         (LABELS, "abc", "a name for each class"),
         (LABELS, (1, 2, 3), "a name for each class"),
         (LABELS * 0, None, "two or more"),
-        (changed(9, 3), None, "class '3' has a single image"),
+        (changed(9, 3), None, "class '3' has a single sample"),
     ],
 )
 def test_labels_refused(labels, names, message, types_unchecked):

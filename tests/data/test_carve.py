@@ -56,9 +56,9 @@ def test_fraction_must_leave_both_sides(fraction):
 
 
 def test_a_single_image_is_named():
-    with pytest.raises(ValueError, match="class 1 has a single image"):
+    with pytest.raises(ValueError, match="class 1 has a single sample"):
         carve(torch.tensor([0, 0, 1]), 0.5, 0)
-    with pytest.raises(ValueError, match="class 'dog' has a single image"):
+    with pytest.raises(ValueError, match="class 'dog' has a single sample"):
         carve(torch.tensor([0, 0, 1]), 0.5, 0, class_names=("cat", "dog"))
 
 

@@ -192,8 +192,8 @@ def only_train(root):
         (nested_class, "small is a folder inside the class 'dog'"),
         (single_class, "only the class folder 'cat'"),
         (no_classes, "has no class folders"),
-        (one_image, "class 'eel' has a single image"),
-        (two_images, "class 'eel' has a single image left"),
+        (one_image, "class 'eel' has a single sample"),
+        (two_images, "class 'eel' has a single sample left"),
         (only_train, "has train/ but no test/"),
     ],
 )

@@ -142,7 +142,7 @@ def test_trainings_in_threads_give_each_what_it_gives_alone(toy_data: Splits):
         ),
         (
             {"data": (np.zeros((3, 8, 8)), [0, 1, 2])},
-            r"single image left to split",
+            r"single sample left to split",
         ),
         (
             {"data": torch.utils.data.TensorDataset(torch.zeros(3, 1, 8, 8))},

@@ -87,7 +87,22 @@ class Answers:
         return [name for name, score in zip(self.names, scores.tolist(), strict=True) if score > 0]
 
 
-def check_writable(path: Path) -> None:
-    """Raise ValueError for a file that could not be written at the end."""
+def check_writable(path: Path, inputs: Sequence[str]) -> None:
+    """Raise ValueError for a file that could not be written at the end, and for one that holds something else."""
     if path.is_dir() or not path.parent.is_dir():
         raise ValueError(f"--csv {path} cannot be written: name a file in a folder that is there")
+    if not path.exists():
+        return
+    read = any(Path(name).expanduser().exists() and path.samefile(Path(name).expanduser()) for name in inputs)
+    if read or not _holds_answers(path):
+        other = "is what the predictions are made for" if read else "is there and holds no predictions"
+        raise ValueError(f"--csv {path} {other}: name another file")
+
+
+def _holds_answers(path: Path) -> bool:
+    """Whether a file is empty, or begins as one that `Answers` wrote."""
+    try:
+        with open(path, "rb") as file:
+            return file.readline().partition(b",")[0].strip() in (b"", b"file", b"row")
+    except OSError:
+        return False

@@ -70,7 +70,7 @@ def run(words: Sequence[str]) -> None:
     rule, rows = order.rule or learner.default_rule, spec.form is not None and spec.form.kind != "images"
     answers = Answers(learner.task, spec.class_names, rule, "rows" if rows else "images")
     if order.csv is not None:
-        check_writable(order.csv)
+        check_writable(order.csv, order.images)
     refused: list[str] = []
     read = _samples(order.images, spec, learner.input_form, columns, refused)
     plain = order.csv is None and not order.json and not rows and learner.task == "classes"

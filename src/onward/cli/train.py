@@ -17,6 +17,7 @@ from onward.cli.usage import CommandLineError, fitted
 from onward.core import Range
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
+from onward.data.sources import moved
 from onward.pipeline.run import Outcome, Pipelining, train_pipelined
 from onward.recipes import Recipe, control, lookup
 from onward.recipes.lookup import find_recipe
@@ -24,6 +25,7 @@ from onward.runs import RunOptions, resume, train
 from onward.runs.environment import choose_device
 from onward.runs.finished import open_run
 from onward.runs.start_messages import images_of
+from onward.runs.train import check_data
 from onward.screen import say
 
 USAGE = """usage: onward train [RECIPE] [--FLAG VALUE ...]
@@ -76,7 +78,7 @@ class TrainArguments:
     record: bool = True
     """File the result under results/ if nothing but seed and place was changed."""
     init: Path | None = None
-    """Finished run whose weights the training begins with; heads of other classes get new weights."""
+    """Finished run whose weights the training begins with; heads of another number of classes get new ones."""
     pipeline: bool = False
     """Spread the blocks over the processes that torchrun started."""
     pipelining: Annotated[Pipelining, tyro.conf.arg(name="")] = field(default_factory=Pipelining)
@@ -191,18 +193,25 @@ def _recipe(words: Sequence[str], named: bool, said: dict[str, str]) -> Recipe:
 
 
 def _longer(order: ResumeArguments) -> _Order:
-    """Return the order to train a finished run further. Raises ValueError for an unfinished run and too few epochs."""
-    begun = open_run(order.resume).recipe
+    """Return the order to train a finished run further.
+
+    Raises ValueError for an unfinished run, too few epochs, and data that have changed.
+    """
+    run = open_run(order.resume)
+    begun = run.recipe
     more = (order.epochs or 0) - begun.epochs
     if more < 1:
         raise ValueError(f"{order.resume} has trained {begun.epochs} epochs: give a larger number with --epochs")
-    recipe = replace(begun, name=f"{begun.name}-to-{order.epochs}_epochs", epochs=more, published=None)
+    check_data(run.folder, images_of(begun, order.options.data_dir, None, begun=True))
+    data, data_dir = moved(begun.data, order.options.data_dir)
+    name = f"{begun.name}-to-{order.epochs}_epochs"
+    recipe = replace(begun, name=name, data=data, epochs=more, published=None)
     return _Order(
         recipe,
         None,
         TrainArguments(
             flags_of(recipe),
-            order.options,
+            replace(order.options, data_dir=data_dir),
             record=order.record,
             init=order.resume,
             pipeline=order.pipeline,

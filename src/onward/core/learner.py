@@ -20,7 +20,7 @@ from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
 from onward.core.labels import Task, check_several, check_values, class_indices
 from onward.core.metrics import RunningError, are_right
-from onward.core.ranges import Count, check_value
+from onward.core.ranges import LARGEST, Count, check_value
 from onward.core.renamed import Renamed
 from onward.core.settings import TrainerSettings
 from onward.core.slots import Evidence, Goodness, InferenceRule, Stream, Supervision, TakesInputs
@@ -327,10 +327,12 @@ class Learner(nn.Module):
             scores = torch.cat([read(ObservedEvidence(self, self.place(part))) for part in x.split(size)], dim=dim)
         if not scores.isfinite().all():
             first = int((~scores.isfinite()).movedim(dim, 0).flatten(1).any(1).int().argmax())
-            raise ValueError(
-                f"the scores of images[{first}] are not finite: its weights have diverged; "
-                "train with a lower learning rate"
-            )
+            noun = "images" if self.input_form is None else self.input_form.noun
+            largest = float(x[first].double().abs().max())
+            why = "its weights have diverged; train with a lower learning rate"
+            if largest > LARGEST:
+                why = f"it reaches to {largest:g}, which 32 bits cannot hold; give it in a larger unit"
+            raise ValueError(f"the scores of {noun}[{first}] are not finite: {why}")
         return scores
 
     def _described(self) -> Description:

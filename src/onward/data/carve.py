@@ -22,10 +22,10 @@ def carve(
     class_names: tuple[str, ...] = (),
     what: str = "validation_fraction",
 ) -> tuple[Int64[Tensor, "K"], Int64[Tensor, "V"]]:
-    """Sorted indices (kept, carved): of each class a `fraction`, at least one image on each side.
+    """Sorted indices (kept, carved): of each class a `fraction`, at least one sample on each side.
 
     Raises ValueError for a fraction outside (0, 1), which is called `what`, for a seed outside [0, 2**63) and for a
-    class with a single image.
+    class with a single sample.
     """
     check_value("seed", seed, Seed)
     fraction = check_value(what, fraction, Annotated[float, Range(0, 1, above=True, below=True)])
@@ -36,7 +36,7 @@ def carve(
     if (counts == 1).any():
         alone = int((counts == 1).nonzero()[0])
         name = f"'{class_names[alone]}'" if alone < len(class_names) else str(alone)
-        raise ValueError(f"class {name} has a single image left to split: add images or remove the class")
+        raise ValueError(f"class {name} has a single sample left to split: add samples or remove the class")
     quota = (counts * fraction + 0.5).floor().long().clamp_min(1).minimum(counts - 1)
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     grouped = shuffled[labels[shuffled].argsort(stable=True)]

@@ -10,6 +10,7 @@ from jaxtyping import Float, Float64, UInt8
 from torch import Tensor
 
 from onward.core import InputForm, Task
+from onward.core.ranges import LARGEST
 
 from .samples import Samples, Source
 
@@ -89,7 +90,7 @@ class Splits:
         Of a stream over its sample. Of uint8 images in [0, 1]. A channel that is constant has a deviation of 1.
         """
         if self.train.sample.pixels.dtype != torch.uint8:
-            mean, deviation = _moments(self.train.sample.pixels)
+            mean, deviation = _moments(self.train.sample.pixels, self.inputs.noun)
             return mean, deviation
         levels, pixels = torch.linspace(0, 1, 256, dtype=torch.float64), self.train.sample.pixels
         share = _histogram(pixels) / (pixels.numel() / self.shape[0])
@@ -105,7 +106,7 @@ class Splits:
 
     def target_statistics(self) -> tuple[Float64[Tensor, "K"], Float64[Tensor, "K"]]:
         """Mean and standard deviation of each number to predict, over the training split; 1 where it is constant."""
-        mean, deviation = _moments(self.train.labels)
+        mean, deviation = _moments(self.train.labels, "numbers to predict")
         return mean, deviation
 
 
@@ -125,14 +126,20 @@ def _channels(inputs: Tensor) -> Float64[Tensor, "M C"]:
     return inputs.double().movedim(1, -1).reshape(-1, inputs.shape[1])
 
 
-def _moments(inputs: Tensor) -> tuple[Float64[Tensor, "C"], Float64[Tensor, "C"]]:
+def _moments(inputs: Tensor, what: str) -> tuple[Float64[Tensor, "C"], Float64[Tensor, "C"]]:
+    """Return mean and standard deviation of each channel. Raises ValueError for numbers beyond 32 bits."""
     parts = inputs.split(4096)  # in double precision, all of them at once might not fit into memory
     count = inputs.numel() // inputs.shape[1]
+    largest = torch.stack([_channels(part).abs().amax(0) for part in parts]).amax(0)
+    if float(largest.max()) > LARGEST:
+        raise ValueError(
+            f"{what} reach to {float(largest.max()):g} in column {int(largest.argmax())}, which 32 bits cannot hold: "
+            "give them in a larger unit, or their logarithms"
+        )
     mean = torch.stack([_channels(part).sum(0) for part in parts]).sum(0) / count
     variance = torch.stack([(_channels(part) - mean).square().sum(0) for part in parts]).sum(0) / count
-    largest = torch.stack([_channels(part).abs().amax(0) for part in parts]).amax(0)
     # Below the rounding of the numbers themselves a channel is constant.
-    constant = variance.sqrt() <= 1e-7 * largest
+    constant = variance.sqrt() <= (1e-13 if inputs.dtype == torch.float64 else 1e-7) * largest
     return mean, torch.where(constant, 1.0, variance.sqrt())
 
 

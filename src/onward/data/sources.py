@@ -145,17 +145,27 @@ def _own_images(root: Path, size: int | None) -> _Source:
 
 
 def load_again(settings: DataSettings, *, data_dir: Path | None = None, workers: int | None = None) -> Splits:
-    """Read the images of a run that has begun; `data_dir` is the new location of a moved folder.
+    """Read the images of a run that has begun; `data_dir` is as in `moved`. Raises ValueError as `load` does."""
+    settings, data_dir = moved(settings, data_dir)
+    return load(settings, data_dir=data_dir, workers=workers)
 
-    That is the folder itself, or the one in which it lies under its old name. Raises ValueError as `load` does.
+
+def moved(settings: DataSettings, data_dir: Path | None) -> tuple[DataSettings, Path | None]:
+    """Return the settings of a run's data, and the folder of named sets, where `data_dir` tells the new place of a
+    user's folder.
+
+    That is the folder itself, or the one in which it lies under its old name. Raises ValueError where it is gone.
     """
-    folder = not _is_named(settings.name) and is_folder(settings.name)
-    if data_dir is None and folder and not Path(settings.name).expanduser().exists():
-        raise ValueError(f"{settings.name}, which this run began on, is not there: give its new path with --data-dir")
-    if data_dir is None or _is_named(settings.name):
-        return load(settings, data_dir=data_dir, workers=workers)
+    if _is_named(settings.name):
+        return settings, data_dir
+    if data_dir is None:
+        if is_folder(settings.name) and not Path(settings.name).expanduser().exists():
+            raise ValueError(
+                f"{settings.name}, which this run began on, is not there: give its new path with --data-dir"
+            )
+        return settings, None
     below = data_dir / Path(settings.name).name
-    return load(replace(settings, name=os.path.abspath(below if below.exists() else data_dir)), workers=workers)
+    return replace(settings, name=os.path.abspath(below if below.exists() else data_dir)), None
 
 
 def located(settings: DataSettings) -> DataSettings:
