@@ -1,6 +1,7 @@
 """Targets of every kind, their metrics, and training on whatever a loader gives."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 
-from onward.algorithms import HFF, Backprop, DeeperForward, MonoForward, PredSim
+from onward.algorithms import ALGORITHMS, HFF, Backprop, DeeperForward, DeepSupervision, MonoForward, PredSim
 from onward.core import IGNORED, Target, TrainerSettings, seeded
 from onward.modules import LocalModel, Metrics, local
 from onward.parts.goodness.output_head import SampledReadOut
@@ -119,6 +120,37 @@ def test_a_sampled_read_out_scores_the_words_of_the_batch_and_learns(tmp_path):
         with pytest.raises(ValueError, match=r"heads='sampled' draws classes.*heads='shared'"):
             target = x[:, :4] if task else y
             local(net(4), (x, target), MonoForward(), task=task, heads="sampled", class_weights=weights)
+
+
+@pytest.mark.parametrize("heads", ["own", "shared", "sampled"])
+@pytest.mark.parametrize("kind", ALGORITHMS, ids=lambda kind: kind.__name__)
+def test_every_algorithm_trains_a_language_model_or_says_by_name_why_not(kind, heads: str):
+    """With the model's output head as the read-out of blocks, none is silently another algorithm."""
+    reasons = "(cannot train|writes the label|leaves the layers|changes the layers|overlapping|own share)"
+    others = (
+        f"^{kind.__name__} .*{reasons}|heads='{heads}' trains every block by the cross-entropy .* of {kind.__name__} "
+    )
+    torch.manual_seed(0)
+    try:
+        model = local(Writer(), counting(), kind(), task="next_token", settings=FAST, heads=heads)
+    except ValueError as error:
+        assert type(error) is ValueError and re.search(others, str(error)) and re.search("take |set ", str(error))
+        return
+    if heads != "own":
+        assert kind in (Backprop, MonoForward)
+    first = model.step(counting()).sum()
+    for _ in range(5):
+        last = model.step(counting()).sum()
+    assert last < first
+
+
+def test_what_a_shared_read_out_keeps_of_an_algorithm():
+    for algorithm in (PredSim(beta=0.0, label_smoothing=0.3), DeepSupervision(of=MonoForward())):
+        model = local(Writer(), counting(), algorithm, task="next_token", settings=FAST, heads="shared")
+        smoothing = getattr(algorithm, "label_smoothing", 0.0)
+        found = [head.block.objective for head in model.heads[:-1]]
+        assert found == [PerToken(CrossEntropy(smoothing))] * len(found)
+        assert len(model.spans) == (1 if isinstance(algorithm, DeepSupervision) else len(model.heads))
 
 
 def test_a_sampled_softmax_is_that_of_the_classes_of_the_batch_and_the_drawn_ones():

@@ -21,6 +21,7 @@ from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.numbers import EachLabel, SquaredDistance
 from onward.parts.objective.targets import ClassWeights, PerPosition, PerToken
 from onward.parts.objective.weighted import Weighted
+from onward.parts.ops.class_groups import UnevenGroups
 from onward.parts.supervision.labels import LabelInLoss
 
 _OTHERS = "take MonoForward, PredSim, DeeperForward, HFF, ASGE, DistanceForward(collaboration='none') or Backprop"
@@ -77,9 +78,9 @@ def make_heads(
     seen = shapes[:-1] + (shapes[-2:-1] or shapes[-1:])  # the last one's own head reads; the algorithm gets a stand-in
     stretches = [Stretch(shape) for shape in seen]
     alone = len(stretches) == 1  # then its head is not used, and one from all classes to all may not fit into memory
-    with seeded(derive_seed(seed, "heads"), torch.device("cpu")), torch.device("meta" if alone else "cpu"):
-        learner = algorithm(plain(stretches, [shape[0] for shape in seen]), plan.outputs)
     name = type(algorithm).__name__
+    with seeded(derive_seed(seed, "heads"), torch.device("cpu")), torch.device("meta" if alone else "cpu"):
+        learner = _filled(algorithm, stretches, seen, plan.outputs)
     _check_learner(learner, stretches, name)
     spans = _spans(learner, len(stretches), name)
     weights = dict(model.named_parameters())
@@ -90,7 +91,9 @@ def make_heads(
         if last:
             goodness, objective, auxiliary = OwnScores(), CrossEntropy(), None
         elif shared is not None and goodness is not None:
-            goodness, objective, auxiliary = _shared(shared, shapes[k], part, sampled=sampled), CrossEntropy(), None
+            kept = None if objective is None else objective.cross_entropy()  # with its label smoothing
+            goodness = _shared(shared, shapes[k], part, sampled=sampled)
+            objective, auxiliary = kept or CrossEntropy(), None
         if goodness is not None and objective is not None:
             objective = _objective(objective, goodness, plan, class_weights, name)
         if plan.task not in ("classes", *_PER_POSITION) and auxiliary is not None:
@@ -107,6 +110,37 @@ def make_heads(
             _try(block, shapes[k], part, name, torch.zeros((), device=device, dtype=wide))
         heads.append(Head(reading, block))
     return heads, spans
+
+
+def check_read_out(algorithm: Algorithm, heads: str) -> None:
+    """Raise ValueError for an algorithm of which the model's output head, as the read-out of blocks, leaves nothing."""
+    stretches, name = [Stretch((4,)), Stretch((4,))], type(algorithm).__name__
+    with seeded(0, torch.device("cpu")):
+        learner = _filled(algorithm, stretches, [(4,), (4,)], 2)
+    _check_learner(learner, stretches, name)
+    for block in learner.blocks[:-1]:
+        inner = block.objective.objective if isinstance(block.objective, Weighted) else block.objective
+        parts = ((block.goodness, LinearHead), (inner, CrossEntropy), (block.auxiliary, type(None)))
+        odd = next((part for part, kind in parts if part is not None and not isinstance(part, kind)), None)
+        if odd is not None:
+            raise ValueError(
+                f"heads={heads!r} trains every block by the cross-entropy of the model's output head, which "
+                f"{type(odd).__name__} of {name} is not part of: take heads='own', or MonoForward, "
+                "PredSim(beta=0) or DeepSupervision(of=MonoForward())"
+            )
+
+
+def _filled(algorithm: Algorithm, stretches: list[Stretch], seen: list[tuple[int, ...]], num_classes: int) -> Learner:
+    """Return the algorithm's learner of these blocks. Raises ValueError, with its name, where it has none."""
+    try:
+        return algorithm(plain(stretches, [shape[0] for shape in seen]), num_classes)
+    except UnevenGroups as error:
+        raise ValueError(
+            f"{type(algorithm).__name__} reads each class from its own share of a block's features, and {error}: give "
+            "the model such widths, cut elsewhere (cut=[...]), or take MonoForward, PredSim or Backprop"
+        ) from None
+    except ValueError as error:
+        raise ValueError(f"{type(algorithm).__name__} cannot train a model of your own ({error}): {_OTHERS}") from None
 
 
 def _slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None, plan: Plan) -> dict:

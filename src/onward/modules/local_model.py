@@ -19,7 +19,7 @@ from onward.modules.advice import advise
 from onward.modules.batch import as_batch, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
-from onward.modules.heads import Weights, make_heads, per_position
+from onward.modules.heads import Weights, check_read_out, make_heads, per_position
 from onward.modules.known import Known
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
@@ -77,6 +77,8 @@ def local(
             f"no module was found at which {type(model).__name__} may be cut, and a single block is trained by "
             f"backprop: {advise(model, inputs, **asked)}"
         )
+    if heads in ("shared", "sampled") and isinstance(algorithm, Algorithm):
+        check_read_out(algorithm, heads)
     return LocalModel(
         model,
         plan,

@@ -82,7 +82,8 @@ def with_label_beside(
     first = body.get_submodule(names[0]) if names else None
     if not isinstance(first, nn.Linear | nn.Conv2d) or (isinstance(first, nn.Conv2d) and first.groups > 1):
         kinds = ", ".join(dict.fromkeys(type(module).__name__ for module in body.modules() if module is not body))
-        raise ValueError(f"a label beside the image needs a first layer that sees all of it, got {kinds}: take an MLP")
+        got = kinds or type(body).__name__
+        raise ValueError(f"a label beside the image needs a first layer that sees all of it, got {got}: take an MLP")
     maps = isinstance(first, nn.Conv2d)
     inputs = first.weight.shape[1]
     _widen(first, 1 if maps else side)
