@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: install train test test-slow fuzz check format demo docs bench index results clean
+.PHONY: install train test test-slow fuzz check format demo docs bench gpu index results clean
 
 install: .venv/.installed
 
@@ -44,6 +44,12 @@ docs: install
 
 bench: install  ## what a step costs beside backprop, on this CPU
 	for name in peak_memory depth step_time span_pieces memory_curve plain_loop data_share phases methods launches; do $(BIN)/python benchmarks/$$name.py || exit; done
+
+OUT ?= gpu
+MINUTES ?= 10
+DEVICE ?= cuda
+gpu:  ## tests, benchmarks and queue on a CUDA device within MINUTES, into the folder OUT; installs nothing
+	$(PYTHON) benchmarks/on_gpu.py --into $(OUT) --minutes $(MINUTES) --device $(DEVICE) $(if $(PARTS),--only $(PARTS)) $(if $(QUICK),--quick)
 
 index: install  ## what `onward list` and completion show
 	$(BIN)/python -m onward.cli.index

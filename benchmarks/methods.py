@@ -1,19 +1,37 @@
-"""Memory and time of a step of every method, beside backprop through the same network with the same batches."""
+"""Memory and time of a step of every method, beside backprop through the same network with the same batches.
 
+On a CPU with a recipe's own batch; on a CUDA device with 128 and 512 images, and a second time as CUDA graphs.
+"""
+
+from collections.abc import Iterator
 from dataclasses import replace
-from statistics import median
 
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
-from onward.costs.step_benchmark import StepBenchmark, interleave, random_like, variants
+from onward.costs.step_benchmark import random_like
 from onward.recipes import RECIPES, Recipe
 from report import Order, begin, finish
+from sides import both, seconds_of
 
 
 def main() -> None:
     order = begin(__doc__ or "", steps=5)
-    methods = [method for method in ALGORITHMS if method not in (Backprop, DeepSupervision)]
-    rows = [_row(_on_digits(method), order) for method in methods]
-    finish("methods", order, "one step of each method beside backprop on the same network", rows)
+    finish(
+        "methods",
+        order,
+        "one step of each method beside backprop on the same network",
+        rows(order),
+        unprinted=("not_captured",),
+    )
+
+
+def rows(order: Order) -> Iterator[dict[str, object]]:
+    for method in ALGORITHMS:
+        if method in (Backprop, DeepSupervision):
+            continue
+        recipe = _on_digits(method)
+        batches = (128, 512) if order.device.type == "cuda" else (recipe.batch_size,)
+        for batch in (8,) if order.quick else batches:
+            yield _row(replace(recipe, batch_size=batch), order)
 
 
 def _on_digits(method: type) -> Recipe:
@@ -24,22 +42,22 @@ def _on_digits(method: type) -> Recipe:
 
 
 def _row(recipe: Recipe, order: Order) -> dict[str, object]:
-    recipe = replace(recipe, batch_size=8 if order.quick else recipe.batch_size)
     data = random_like(recipe)
-    own, control = (StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2])
-    memory = [benchmark.memory().peak for benchmark in (own, control)]
-    seconds = [median(times) for times in interleave([own.seconds, control.seconds], order.steps)]
+    sides = both(recipe, data, order)
+    memory = [benchmark.memory().peak for benchmark in sides]
+    seconds = seconds_of(sides, recipe, data, order)
     return {
         "method": type(recipe.algorithm).__name__,
         "recipe": recipe.name,
         "net": type(recipe.net).__name__,
         "batch": recipe.batch_size,
         "precision": recipe.trainer.precision,
-        "parameters_M": sum(p.numel() for p in own.learner.parameters()) / 1e6,
+        "parameters_M": sum(p.numel() for p in sides[0].learner.parameters()) / 1e6,
         "memory_MB": memory[0] / 1e6,
         "memory_of_backprop": memory[0] / memory[1],
-        "step_s": seconds[0],
-        "step_of_backprop": seconds[0] / seconds[1],
+        "step_s": seconds.pop("greedy_s"),
+        "step_of_backprop": seconds.pop("ratio"),
+        **{name: value for name, value in seconds.items() if "captured" in name},
     }
 
 

@@ -1,5 +1,6 @@
 """Peak memory of a training step of ResNet-17 beside backprop's, its controls and its floor."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from onward.costs.step import StepMemory
@@ -11,13 +12,16 @@ from subjects import subject
 
 
 def main() -> None:
-    order, rows = begin(__doc__ or ""), []
+    order = begin(__doc__ or "")
+    title = "peak memory of a step, MB (targets: total / backprop <= 0.40, activations and workspace <= 0.15)"
+    finish("peak_memory", order, title, rows(order))
+
+
+def rows(order: Order) -> Iterator[dict[str, object]]:
     for batch_size, precision in ((128, "fp32"), (512, "bf16")):
         recipe = subject("resnet17", batch_size=batch_size, precision=precision, quick=order.quick)
         assert recipe is not None
-        rows += measured(recipe, order)
-    title = "peak memory of a step, MB (targets: total / backprop <= 0.40, activations and workspace <= 0.15)"
-    finish("peak_memory", order, title, rows)
+        yield from measured(recipe, order)
 
 
 def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:

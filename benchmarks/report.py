@@ -27,6 +27,13 @@ class Order:
     whole: bool
     only: tuple[str, ...] = ()
     """Parts to measure, also those that were; none: all that were not."""
+    into: Path = _FOLDER
+    """The folder of the file of results."""
+
+    @property
+    def captured(self) -> bool:
+        """Whether steps are also measured as CUDA graphs; a quick look goes the same way, without graphs on a CPU."""
+        return self.quick or self.device.type == "cuda"
 
 
 def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Order:
@@ -36,6 +43,7 @@ def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Ord
     parser.add_argument("--steps", type=int, default=steps, help=f"timed steps of each variant ({steps})")
     parser.add_argument("--quick", action="store_true", help="small networks and batches: does it run at all?")
     parser.add_argument("--whole", action="store_true", help="also what a CPU takes minutes for")
+    parser.add_argument("--into", type=Path, default=_FOLDER, help="folder of the file of results (results/benchmarks)")
     if parts:
         parser.add_argument("--only", nargs="+", default=[], choices=parts, help="measure these (again)")
     given = parser.parse_args()
@@ -43,12 +51,12 @@ def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Ord
     torch.set_flush_denormal(True)
     device = choose_device(given.device)
     only = tuple(given.only) if parts else ()
-    return Order(device, given.steps, given.quick, given.whole or device.type != "cpu", only)
+    return Order(device, given.steps, given.quick, given.whole or device.type != "cpu", only, given.into)
 
 
 def path_of(name: str, order: Order) -> Path:
     """Return the file of a benchmark's results on this kind of device."""
-    return _FOLDER / f"{name}{'' if order.device.type == 'cpu' else '-' + order.device.type}.json"
+    return order.into / f"{name}{'' if order.device.type == 'cpu' else '-' + order.device.type}.json"
 
 
 def rows_of(name: str, order: Order) -> list[dict[str, Any]]:
@@ -60,10 +68,15 @@ def rows_of(name: str, order: Order) -> list[dict[str, Any]]:
 def finish(
     name: str, order: Order, title: str, rows: Iterable[dict[str, Any]], *, unprinted: Sequence[str] = ()
 ) -> None:
-    """Print a table of rows, one column per key but those `unprinted`, and file them; a quick look is not filed."""
-    rows = list(rows)
-    show(title, rows, unprinted=unprinted)
-    file(name, order, title, rows)
+    """File each row when it is measured, and print their table, one column per key but those `unprinted`.
+
+    A quick look is not filed.
+    """
+    known: list[dict[str, Any]] = []
+    for row in rows:
+        known.append(row)
+        file(name, order, title, known)
+    show(title, known, unprinted=unprinted)
     if not order.quick:
         print(path_of(name, order))
 

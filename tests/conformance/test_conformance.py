@@ -197,6 +197,7 @@ def test_a_step_that_overflows_is_taken_back(algorithm, net):
     assert _same(_everything(online), before)
 
 
+@pytest.mark.gpu
 @on_a_gpu
 @every_algorithm
 def test_a_gpu_learns_what_can_be_learned_and_a_cpu_reads_it_the_same(algorithm: Algorithm, net: Architecture):

@@ -181,6 +181,17 @@ def test_loaded_state_is_recorded_anew():
     assert graphs.records == 4
 
 
+def test_a_whole_step_is_that_of_a_trainer():
+    plain, other = (LocalTrainer(make_learner(), SETTINGS, seed=3) for _ in range(2))
+    graphs = Repeated()
+    captured = CapturedTrainer(other, graphs)
+    for step in range(STEPS):
+        x, y = batch(seed=step)
+        assert torch.equal(captured.step(x, y, step=step), plain.step(x, y, step=step))
+    assert graphs.records == 2
+
+
+@pytest.mark.gpu
 @on_a_gpu
 @pytest.mark.parametrize("case", CASES)
 def test_graphs_on_a_device_are_the_plain_steps(case: str):

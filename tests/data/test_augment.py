@@ -157,6 +157,7 @@ def test_a_training_batch_takes_milliseconds():
     assert min(seconds) < 0.015 * torch.get_num_threads()
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_draws_the_same_changes():
     augment = Augment(Augmentation(crop=2, flip=True, cutout=3), SHAPE)

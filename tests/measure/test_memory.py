@@ -158,6 +158,7 @@ def test_peak_memory_on_a_cpu_is_the_resident_set_in_bytes():
     assert held.numel() * FLOAT < size <= resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
+@pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_peak_memory_on_cuda_is_what_the_allocator_handed_out():
     device = torch.device("cuda")

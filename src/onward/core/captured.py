@@ -11,7 +11,7 @@ from torch import Tensor
 
 from onward.core.constants import constants_held
 from onward.core.draws import GraphDraws, ObservedDraws, SeededDraws
-from onward.core.micro_batches import Piece
+from onward.core.micro_batches import Piece, split
 from onward.core.obstacles import obstacles
 from onward.core.optimizer import BlockOptimizer, Rate
 from onward.core.slots import Stream, Target
@@ -102,6 +102,12 @@ class CapturedTrainer:
     def forget(self) -> None:
         """Discard all graphs, as state was replaced."""
         self._recorded.clear()
+
+    def step(self, x: Images, y: Tensor, *, step: int) -> Float[Tensor, "S"]:
+        """Do what `LocalTrainer.step` does."""
+        pieces = split(*self.enter(x, y, step=step), self.trainer.settings.micro_batches)
+        turns = self.trainer.learner.turns
+        return torch.stack(self.update_pieces(pieces, turns[step % len(turns)], step=step))
 
     def enter(self, x: Images, y: Tensor, *, step: int) -> tuple[Stream, Target]:
         """Return what `LocalTrainer.enter` does."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 
 from onward.algorithms import Algorithm, Backprop
-from onward.core import LocalTrainer, TrainerSettings, gradients_on
+from onward.core import CapturedTrainer, LocalTrainer, TrainerSettings, gradients_on
 from onward.costs.process import fresh_process
 from onward.costs.spikes import Spikes, spike_costs, summary
 from onward.costs.step import MeasuredSteps, PhaseSeconds, StepCost, StepEnergy, StepMemory, StepOperations
@@ -34,7 +34,7 @@ from onward.recipes import Recipe
 from onward.runs.environment import environment
 from onward.runs.model import prepared
 from onward.training.evaluation import Watch, unwatched
-from onward.training.loop import per_second
+from onward.training.loop import per_second, stepper
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,7 @@ class StepBenchmark:
         own = replace(recipe, algorithm=variant.algorithm, trainer=variant.trainer)
         self.learner = prepared(own, data, device)
         self.trainer = LocalTrainer(self.learner, variant.trainer, seed=recipe.seed)
+        self.stepper = stepper(self.trainer)
         self.read = clock(device)
         self.taken = 0
         self.turns = range(len(self.learner.turns))
@@ -88,8 +89,14 @@ class StepBenchmark:
         self._take(next(self.batches))
 
     def _take(self, batch: Batch) -> None:
-        self.trainer.step(*batch, step=self.taken)
+        self.stepper.step(*batch, step=self.taken)
         self.taken += 1
+
+    def warm_up(self) -> None:
+        """Take the steps before a captured step is a replay; none where steps are not captured."""
+        if isinstance(self.stepper, CapturedTrainer):
+            for _ in range(5 * len(self.turns)):
+                self.step()
 
     def seconds(self) -> float:
         """Time one step, from requesting the batch until the device is done; if spans take turns, the mean."""

@@ -97,7 +97,7 @@ class Training:
         self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
         self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
         neighbors.attach(self.trainer)
-        self.stepper = _stepper(self.trainer) if isinstance(neighbors, Alone) else self.trainer
+        self.stepper = stepper(self.trainer) if isinstance(neighbors, Alone) else self.trainer
         through = neighbors.through(learner)
         self.evaluator = Evaluator(learner, settings, batch_size=batch_size, through=through)
         self.loader = TrainLoader(
@@ -285,7 +285,7 @@ class Training:
         )
 
 
-def _stepper(trainer: LocalTrainer) -> LocalTrainer | CapturedTrainer:
+def stepper(trainer: LocalTrainer) -> LocalTrainer | CapturedTrainer:
     """Return the trainer of a training's steps: with CUDA graphs, if settings and device allow it."""
     device = trainer.learner.device
     if trainer.settings.capture == "never" or device.type != "cuda":
