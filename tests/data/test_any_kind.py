@@ -246,6 +246,21 @@ def test_several_labels_are_predicted_at_once():
     learner = fit(MonoForward(), Dense(hidden=(80,)), made, epochs=300, batch_size=8)
     found = learner.predict(TABLE)
     assert found.dtype == torch.bool and (found == torch.from_numpy(wanted)).float().mean() > 0.9
+    names = learner.predict_names(TABLE)
+    assert names == [tuple(n for n, on in zip(("first", "second"), row, strict=True) if on) for row in found.tolist()]
+
+
+def test_numbers_have_no_names():
+    learner = fit(MonoForward(), Dense(hidden=(8,)), from_arrays(TABLE, TABLE[:, 0], task="values"), epochs=1)
+    with pytest.raises(ValueError, match="numbers are predicted, which have no names: use predict"):
+        learner.predict_names(TABLE)
+
+
+@pytest.mark.parametrize("rank", [4, 5, 6])
+def test_arrays_of_many_axes_are_trained_on(rank):
+    arrays = DRAW.normal(size=(60, *[2] * (rank - 1)))
+    made = from_arrays(arrays, LABELS, kind="array")
+    assert fit(MonoForward(), MLP(width=8), made, epochs=1).predict(arrays[:2]).shape == (2,)
 
 
 def test_methods_of_one_class_are_refused_for_numbers():

@@ -142,7 +142,9 @@ class Learner(nn.Module):
         if device is not None:
             self.to(device)
         if settings.channels_last:
-            self.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+            for tensor in (*self.parameters(), *self.buffers()):
+                if tensor.ndim == 4:  # `Module.to` would also try those of 5 axes, and fail
+                    tensor.data = tensor.data.to(memory_format=torch.channels_last)
         return self
 
     def truncated(self, rule: str | None = None) -> "Learner":
@@ -241,14 +243,21 @@ class Learner(nn.Module):
             return scores.squeeze(1) if scores.shape[1] == 1 else scores
         return scores.argmax(dim=1)
 
-    def predict_names(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> list[str]:
+    def predict_names(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> list:
         """Return the name of the most likely class of each image; see `predict_scores`.
 
-        Raises ValueError if the learner has no class names.
+        Where a row has several labels, a tuple of their names. Raises ValueError if the learner has no class names,
+        and for regression.
         """
+        task = self._rule(rule).task
+        if task == "values":
+            raise ValueError("numbers are predicted, which have no names: use predict")
         if not self.class_names:
             raise ValueError("the names of the classes are not known to a learner built by hand: use predict")
-        return [self.class_names[k] for k in self.predict(images, rule=rule, batch_size=batch_size).tolist()]
+        found = self.predict(images, rule=rule, batch_size=batch_size).tolist()
+        if task == "labels":
+            return [tuple(name for name, on in zip(self.class_names, row, strict=True) if on) for row in found]
+        return [self.class_names[k] for k in found]
 
     def predict_proba(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
         """Return class probabilities [B, C] of images: the softmax of their scores; see `predict_scores`.
