@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from onward.measure import SavedBytes
@@ -66,3 +67,11 @@ def test_a_rectifier_behind_a_pool_is_one_in_front_of_it():
     behind, before = nn.Sequential(MaxPool(2), nn.ReLU(inplace=True)), nn.Sequential(nn.ReLU(), nn.MaxPool2d(2))
     gradient = torch.randn(8, 16, 10, 10)
     assert all(torch.equal(a, b) for a, b in zip(_run(behind, x, gradient), _run(before, x, gradient), strict=True))
+
+
+@pytest.mark.parametrize("trained", [True, False])
+def test_an_exported_pool_takes_batches_of_any_size(trained: bool):
+    maps = torch.randn(2, 8, 16, 16, requires_grad=trained)  # a batch of 9 has more numbers than are small
+    program = torch.export.export(MaxPool(2), (maps,), dynamic_shapes=({0: torch.export.Dim("batch", max=2**20)},))
+    more = torch.randn(20, 8, 16, 16)
+    assert torch.equal(program.module()(more), F.max_pool2d(more, 2))

@@ -38,7 +38,7 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, input: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D H2 W2"]:
         rows, columns = (self.kernel_size,) * 2 if isinstance(self.kernel_size, int) else self.kernel_size
-        if input.numel() <= _SMALL or torch.compiler.is_exporting():
+        if torch.compiler.is_exporting() or input.numel() <= _SMALL:  # a program is for batches of any size
             return F.max_pool2d(input, (rows, columns), ceil_mode=self.ceil_mode)
         if not (torch.is_grad_enabled() and input.requires_grad):
             return _pooled(input, [rows, columns], self.ceil_mode)
