@@ -1,8 +1,11 @@
 """The training step leaves onward: it makes the same weights as the trainer, in every runtime."""
 
 import ctypes
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -174,16 +177,28 @@ def test_onnxruntime_learns(algorithm, net, tmp_path: Path):
 def test_torch_learns_and_scores(tmp_path: Path):
     model, learning = trained(MonoForward(), NETS["MLP"], DATA), Learning(batch_size=6)
     folder = written(model, tmp_path, "torch", learning)
-    state = load_file(folder / "state.safetensors")
+    state, order = load_file(folder / "state.safetensors"), json.loads((folder / "export.json").read_text())["state"]
     step = torch.export.load(folder / "step.pt2").module()
-    names = list(trace_step(model, learning).state)
+    names, read = order["step"], order["scores"]
     results = step(*(state[name] for name in names), IMAGES, LABELS, torch.tensor(1.0), torch.tensor(RATE))
     _trainer(model, learning).step(IMAGES, LABELS, step=0)
     new = dict(zip(names, results, strict=False))
     _assert_same_weights(new, model)
-    read = [name for name, _ in model.learner.named_parameters() if name.startswith("blocks.")]
     scores = torch.export.load(folder / "scores.pt2").module()(*(new[name] for name in read), IMAGES[:3])
     torch.testing.assert_close(scores, model.learner.predict_scores(IMAGES[:3]), **CLOSE)
+
+
+@pytest.mark.parametrize("format", ["torch", "onnx"])
+def test_the_code_of_the_card_takes_a_step(format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    model, learning = trained(MonoForward(), NETS["MLP"], DATA), Learning(batch_size=6)
+    folder = written(model, tmp_path, format, learning)
+    monkeypatch.chdir(folder)
+    images, labels = (IMAGES, LABELS) if format == "torch" else (IMAGES.numpy(), LABELS.numpy())
+    given: dict[str, Any] = {"images": images, "labels": labels}
+    for code in re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text(), re.DOTALL):
+        exec(code, given)
+    _trainer(model, learning).step(IMAGES, LABELS, step=0)
+    _assert_same_weights({name: torch.as_tensor(value) for name, value in given["state"].items()}, model)
 
 
 @pytest.mark.slow

@@ -34,14 +34,20 @@ const found = scores(image); // one image, a Float32Array
 ```""",
 }
 _STEPS = {
-    "torch": """`step.pt2` and `scores.pt2` are pure functions that take and return the state.
-`state.safetensors` is the initial state; `scores.pt2` takes its entries that are no moments.
+    "torch": """`step.pt2` and `scores.pt2` are pure functions: `step` takes and returns the state, `scores` takes its
+entries that are no moments. `state.safetensors` is the initial state; `export.json` has the order of the arguments.
 
 ```python
+import json
+from pathlib import Path
+
 from safetensors.torch import load_file
 
-step = torch.export.load("step.pt2").module()
-*state, loss = step(*state, images, labels, torch.tensor(1.0), torch.tensor(1e-3))  # step 1, learning rate
+names, state = json.loads(Path("export.json").read_text())["state"], load_file("state.safetensors")
+step, scores = (torch.export.load(file).module() for file in ("step.pt2", "scores.pt2"))
+found = step(*(state[name] for name in names["step"]), images, labels, torch.tensor(1.0), torch.tensor(1e-3))
+state, losses = dict(zip(names["step"], found)), found[len(names["step"]) :]  # after step 1, at learning rate 1e-3
+scores(*(state[name] for name in names["scores"]), images)
 ```
 
 For a network with dropout, `step.pt2` takes further arguments: for each dropout, 1 for a unit that stays and 0 for one
@@ -49,7 +55,19 @@ that is dropped.""",
     "onnx": """`step.onnx` and `scores.onnx` are pure functions that take and return the state; `state.safetensors` is
 the initial one. Every state `NAME` is an input, and `new.NAME` an output; the loss of every span is an output too
 (`loss.0`, ...). `step` counts from 1. For a network with dropout, `kept.0` and so on are further inputs of `step.onnx`:
-1 for a unit that stays, 0 for one that is dropped.""",
+1 for a unit that stays, 0 for one that is dropped.
+
+```python
+import numpy
+import onnxruntime
+from safetensors.numpy import load_file
+
+state, session = load_file("state.safetensors"), onnxruntime.InferenceSession("step.onnx")
+given = {"step": numpy.array(1, "float32"), "learning_rate": numpy.array(1e-3, "float32")}
+found = session.run(None, {**state, "images": images, "labels": labels, **given})
+found = dict(zip([output.name for output in session.get_outputs()], found))
+state = {name: found[f"new.{name}"] for name in state}
+```""",
     "c": """```c
 float loss = onward_learn(images, labels, 1e-3f); /* ONWARD_BATCH images; weights change in place */
 ```

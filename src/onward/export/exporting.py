@@ -104,11 +104,12 @@ def write_files(
     A page always learns; `kept`: images and labels that it trains on again.
     """
     memory: dict[str, int] = {}
+    state: dict[str, list[str]] = {}
     if format == "page" and learning is None:
         learning = LESSONS
     with gradients_on():
         if format == "torch":
-            write_torch(model, folder, learning)
+            state = write_torch(model, folder, learning)
         elif format == "onnx":
             write_onnx(model, folder, learning)
         elif format == "module":
@@ -123,7 +124,7 @@ def write_files(
             memory = memory_of(result)
             for name, text in texts.items():
                 (folder / name).write_text(text, encoding="utf-8")
-    write_json(folder / "export.json", _description(model, format, learning, memory))
+    write_json(folder / "export.json", _description(model, format, learning, memory, state))
     (folder / "README.md").write_text(card(model, format, learning, memory), encoding="utf-8")
     return memory
 
@@ -138,7 +139,9 @@ def memory_of(result: Plain) -> dict[str, int]:
     }
 
 
-def _description(model: Model, format: Format, learning: Learning | None, memory: dict[str, int]) -> dict[str, Any]:
+def _description(
+    model: Model, format: Format, learning: Learning | None, memory: dict[str, int], state: dict[str, list[str]]
+) -> dict[str, Any]:
     spec = model.spec
     return {
         "format": f"onward-export-{format}-1",
@@ -151,6 +154,7 @@ def _description(model: Model, format: Format, learning: Learning | None, memory
         "pixels": [0, 1],
         "learning": None if learning is None else asdict(learning),
         "memory_bytes": memory,
+        "state": state,
     }
 
 

@@ -22,16 +22,20 @@ from onward.export.step import Learning, Step, trace_step
 Names = Sequence[str]
 
 
-def write_torch(model: Model, folder: Path, learning: Learning | None) -> None:
-    """Write `model.pt2`, and with learning `step.pt2`, `scores.pt2` and `state.safetensors`."""
+def write_torch(model: Model, folder: Path, learning: Learning | None) -> dict[str, list[str]]:
+    """Write `model.pt2`, and with learning `step.pt2`, `scores.pt2` and `state.safetensors`.
+
+    Return the names of the state, in the order of the arguments of `step` and `scores`; a file of tensors keeps none.
+    """
     with quiet():
         torch.export.save(trace(model), folder / "model.pt2")
         if learning is None:
-            return
+            return {}
         step = trace_step(model, learning)
         torch.export.save(step_program(step), folder / "step.pt2")
         torch.export.save(scores_of_state(model, step), folder / "scores.pt2")
     write_state(step, folder)
+    return {"step": list(step.state), "scores": read_state(model)}
 
 
 def write_onnx(model: Model, folder: Path, learning: Learning | None) -> None:
