@@ -67,8 +67,6 @@ def resume(
     """
     if not isinstance(run, str | Path):
         raise ValueError(f"run is a {type(run).__name__}: give the path of a run's folder, such as runs/RECIPE/seed-0")
-    if not Path(run).exists():
-        raise ValueError(f"{run} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
     options = _options("runs", data_dir, device, checkpoint_every, workers)
     folder, result = runs.resume(Path(run), options, verbose=verbose, logger=logger)
     return Run(folder, folder.recipe(), result)

@@ -71,7 +71,7 @@ def test_export_says_what_it_saved_and_the_model_can_be_used(run: str, capsys: p
 def test_a_mistake_is_one_line_and_nothing_is_written(run: str, capsys: pytest.CaptureFixture[str]):
     before = read_json(Path(run) / "model.json")
     mistakes = {
-        "nowhere/model.json does not exist": ["nowhere", "--out", "small"],
+        "nowhere does not exist; name the folder of a run or of a saved model": ["nowhere", "--out", "small"],
         "all_blocks reads all blocks": [run, "--out", "small", "--rule", "all_blocks"],
         "unknown inference rule 'best'; this learner has best_range": [run, "--out", "small", "--rule", "best"],
         "not an empty folder": [run, "--out", run],

@@ -6,6 +6,7 @@ import torch
 from sklearn.datasets import load_digits
 
 from onward.data import DATA_SETS, DataSettings, load, load_again, located
+from onward.data.sources import label_of
 
 
 def test_digits_are_scaled_and_complete():
@@ -75,6 +76,25 @@ def test_the_list_of_sets():
 def test_a_folder_in_the_working_directory_needs_no_slash(class_folders, monkeypatch):
     monkeypatch.chdir(class_folders({"cat": 4, "dog": 4}).parent)
     assert load(DataSettings(name="pets")).class_names == ("cat", "dog")
+
+
+def test_a_run_on_a_split_is_called_after_the_folder_around_it(class_folders, monkeypatch):
+    root = class_folders({"cat": 2, "dog": 2}) / "train"
+    (root / "cat").mkdir(parents=True)
+    (root.parent / "bars.csv").write_text("a,b")
+    (root.parent / "train.csv").write_text("a,b")
+    around = root.parent.name
+    for name, label in (
+        ("", around),
+        ("train", around),
+        ("train/cat", "cat"),
+        ("train.csv", around),
+        ("bars.csv", "bars"),
+    ):
+        assert label_of(str(root.parent / name)) == label
+    monkeypatch.chdir(root.parent)
+    assert label_of("./train") == label_of("train") == around
+    assert label_of("mnist") == "mnist" and label_of("/train") == "train"
 
 
 @pytest.mark.parametrize(

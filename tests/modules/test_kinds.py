@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from kinds import KINDS, Kind
-from torch import nn
+from torch import Tensor, nn
 
 from onward.algorithms import (
     ASGE,
@@ -190,6 +190,34 @@ def test_a_step_that_is_refused_leaves_no_trace_in_the_next_one():
     broken.data.copy_(kept)
     assert torch.equal(first.step((x, y)), second.step((x, y)))
     assert all(torch.equal(p, q) for p, q in zip(first.model.parameters(), second.model.parameters(), strict=True))
+
+
+class Observer(nn.Module):
+    """The kind of a quantization that is learned: it notes the range of what passes, in any mode."""
+
+    high: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("high", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.high.copy_(0.9 * self.high + 0.1 * x.detach().abs().max())
+        return x.clamp(max=float(self.high))
+
+
+def test_a_prediction_changes_nothing_even_if_the_model_observes_what_it_is_given():
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 6), torch.arange(16) % 3
+    layers = [nn.Sequential(nn.Linear(size, 8), nn.ReLU(), Observer()) for size in (6, 8, 8)]
+    model = local(nn.Sequential(*layers, nn.Linear(8, 3)), (x, y), MonoForward())
+    model.step((x, y))
+    kept = {name: tensor.clone() for name, tensor in model.model.state_dict().items()}
+    scores = [model.predict_scores(x), model.predict_scores(10 * x), model.predict_scores(x)]
+    assert torch.equal(scores[0], scores[2]) and model.evaluate([(x, y)]) == model.evaluate([(x, y)])
+    assert all(torch.equal(tensor, kept[name]) for name, tensor in model.model.state_dict().items())
+    model.step((x, y))
+    assert not torch.equal(model.model.get_buffer("0.2.high"), kept["0.2.high"])
 
 
 def _gradients_held(trained: LocalModel, batch) -> int:

@@ -13,6 +13,7 @@ from onward.algorithms import Algorithm, Backprop, DeepSupervision, MonoForward,
 from onward.cli.usage import CommandLineError
 from onward.core import TrainerSettings
 from onward.data import Columns, DataSettings, Splits, is_folder, load, table_files
+from onward.data.sources import label_of
 from onward.nets import Architecture, TinyCNN
 from onward.recipes import Recipe
 from onward.runs import RunFolder
@@ -85,8 +86,7 @@ def own_recipe(said: dict[str, str], words: Sequence[str]) -> Recipe:
         epochs=max(_EPOCHS[0], min(_EPOCHS[1], -(-_STEPS // steps))),
         batch_size=batch,
     )
-    path = Path(settings.name)
-    return recipe.on_other_images(settings, path.stem if path.is_file() else path.name)
+    return recipe.on_other_images(settings, label_of(settings.name))
 
 
 def fitted_net(algorithm: Algorithm, net: Architecture, data: Splits) -> Architecture:

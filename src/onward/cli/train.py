@@ -17,7 +17,7 @@ from onward.cli.usage import CommandLineError, fitted
 from onward.core import Range
 from onward.costs.memory_limit import fit_memory, parse_bytes
 from onward.data import located
-from onward.data.sources import moved
+from onward.data.sources import label_of, moved
 from onward.pipeline.run import Outcome, Pipelining, train_pipelined
 from onward.recipes import Recipe, control, lookup
 from onward.recipes.lookup import find_recipe
@@ -235,7 +235,7 @@ def _titled(ordered: Recipe, listed: Recipe) -> Recipe:
     data = located(ordered.data)
     if data.name == listed.data.name:
         return ordered
-    return replace(ordered, data=listed.data).on_other_images(data, Path(data.name).name)
+    return replace(ordered, data=listed.data).on_other_images(data, label_of(data.name))
 
 
 def _within(recipe: Recipe, order: TrainArguments) -> Recipe:

@@ -17,7 +17,7 @@ from .augment import PLAIN, Augmentation
 from .cache import cached
 from .carve import carve_test, carve_validation, warn_without_test
 from .decode import resize
-from .folder import read_folder, scan
+from .folder import TEST_NAMES, read_folder, scan
 from .images import Decoded, Splits, checksum
 from .named import NAMED_SETS, NamedSet, hub_shards, read_hub, read_shards, shards
 from .own_shards import own_shards, read_own
@@ -173,6 +173,16 @@ def located(settings: DataSettings) -> DataSettings:
     if _is_named(settings.name) or not is_folder(settings.name):
         return settings
     return replace(settings, name=os.path.abspath(Path(settings.name).expanduser()))
+
+
+def label_of(name: str) -> str:
+    """Return what runs on a set are called after: a set of the user's own after its file or folder, or, if that is one
+    of its splits, after the folder around it."""
+    if not is_folder(name):
+        return name
+    path = Path(os.path.abspath(Path(name).expanduser()))
+    label = path.stem if path.is_file() else path.name
+    return path.parent.name or label if label.lower() in ("train", "training", *TEST_NAMES) else label
 
 
 def is_folder(name: str) -> bool:

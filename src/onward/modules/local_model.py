@@ -27,7 +27,7 @@ from onward.modules.state import copy_heads, restore, state_of
 from onward.nets.cuts import NoPathError
 from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor
-from onward.nets.recorded_pass import Feed, feed_module, modes_kept
+from onward.nets.recorded_pass import Feed, feed_module, modes_kept, state_kept
 
 
 @gradients_on()
@@ -140,6 +140,7 @@ class LocalModel:
         blocks += [LocalBlock(Weights([tied[name] for name in plan.tied]))] if plan.tied else []
         self.optimizers = [BlockOptimizer(block, self.settings) for block in blocks]
         self.steps = 0
+        self._observes = True  # whether a pass in evaluation mode changes buffers; found out by the first one
         self._known = Known(model)
         self._step = LocalStep(model, plan, self.heads, self.spans, self.optimizers, self.settings)
 
@@ -322,9 +323,11 @@ class LocalModel:
 
     @contextmanager
     def _evaluating(self):
-        with modes_kept(self.model):
+        """Evaluation mode, in which nothing changes: observers of a quantized model would go on observing in it."""
+        with state_kept(self.model) if self._observes else modes_kept(self.model) as changed:
             self.model.eval()
             yield
+        self._observes = bool(changed)
 
     def __repr__(self) -> str:
         parts = "\n".join(

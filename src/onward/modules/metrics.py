@@ -57,7 +57,7 @@ class Metrics:
             metrics = ClassMetrics(self.confusion)
             values["balanced_accuracy"] = metrics.balanced_accuracy
             values |= {"confusion": self.confusion.tolist()} if len(self.confusion) <= 100 else {}
-            values["class_recall"] = list(metrics.recall)
+            values["class_recall"] = [recall if recall == recall else None for recall in metrics.recall]
         return values
 
     def _add_classes(self, scores: Tensor, target: Tensor) -> None:

@@ -197,16 +197,18 @@ class Entrances(TorchFunctionMode):
 
 
 @contextmanager
-def state_kept(model: nn.Module) -> Iterator[None]:
-    """Restore modes and buffers on leaving."""
+def state_kept(model: nn.Module) -> Iterator[list[str]]:
+    """Restore modes and buffers on leaving; yields a list, to which the names of buffers that had changed are added."""
+    changed: list[str] = []
     buffers = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
     values = [None if b is None or b.is_meta else (b._version, b.detach().clone()) for _, _, b in buffers]
     try:
         with modes_kept(model):
-            yield
+            yield changed
     finally:
         for (module, name, buffer), value in zip(buffers, values, strict=True):
             if buffer is not None and value is not None and not _unchanged(buffer, *value):
+                changed.append(name)
                 with torch.no_grad():
                     buffer = buffer.copy_(value[1]) if buffer.shape == value[1].shape else value[1]
             module._buffers[name] = buffer

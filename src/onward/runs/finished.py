@@ -48,8 +48,6 @@ class Run:
 
 def open_run(path: Path) -> Run:
     """Return a finished run. Raises ValueError if there is none at `path`, if it is damaged or has not finished."""
-    if not path.is_dir():
-        raise ValueError(f"{path} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
     folder = RunFolder.open(path)
     recipe, result = folder.recipe(), folder.result()
     if result is None:

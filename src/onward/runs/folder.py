@@ -56,6 +56,8 @@ class RunFolder:
         """Open an existing run. Raises ValueError if there is none at `path`."""
         if path.is_file():
             raise ValueError(f"{path} is a file; name the folder that it lies in: {path.parent}")
+        if not path.exists():
+            raise ValueError(f"{path} does not exist; name the folder of a run, such as runs/RECIPE/seed-0")
         if not (path / "config.json").exists():
             raise ValueError(f"{path} is not a run folder: it has no config.json")
         return cls(path)

@@ -315,7 +315,9 @@ def model_folder(path: Path) -> Path:
 
 
 def check_model_there(folder: Path) -> None:
-    """Raise ValueError for a run folder without a model, with the remedy: resuming it, or training it again."""
+    """Raise ValueError for no folder, or a run without a model, with the remedy: resuming it, or training it again."""
+    if not folder.exists():
+        raise ValueError(f"{folder} does not exist; name the folder of a run or of a saved model")
     if (folder / "model.json").exists() or not (folder / "config.json").exists():
         return
     if (folder / "result.json").exists():
