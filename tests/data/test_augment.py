@@ -14,11 +14,12 @@ SHAPE = (3, 12, 10)
 EACH = [
     Augmentation(crop=2),
     Augmentation(flip=True),
+    Augmentation(rotation=30.0),
     Augmentation(resized_crop=0.3),
     Augmentation(color_jitter=0.4),
     Augmentation(grayscale=0.5),
     Augmentation(cutout=5),
-    Augmentation(crop=2, flip=True, resized_crop=0.5, color_jitter=0.2, grayscale=0.2, cutout=3),
+    Augmentation(crop=2, flip=True, rotation=10.0, resized_crop=0.5, color_jitter=0.2, grayscale=0.2, cutout=3),
 ]
 
 
@@ -59,6 +60,18 @@ def test_flip_mirrors_about_half():
     same = (y == X).flatten(1).all(1)
     mirrored = (y == X.flip(3)).flatten(1).all(1)
     assert (same ^ mirrored).all() and 40 < mirrored.sum() < 88
+
+
+def test_rotation_turns_a_ramp_about_the_center():
+    # Bilinear resampling is exact on a ramp: its slope turns by the angle and keeps its length.
+    ramp = torch.arange(10.0).expand(128, 1, 13, 10)
+    y = Augment(Augmentation(rotation=30.0), (1, 13, 10))(ramp, 0)[:, 0]
+    right, down = y[:, 6, 5] - y[:, 6, 4], y[:, 7, 4] - y[:, 6, 4]
+    assert torch.allclose(right**2 + down**2, torch.ones(128), atol=1e-4)
+    assert torch.allclose((y[:, 6, 4] + y[:, 6, 5]) / 2, torch.tensor(4.5), atol=1e-4)
+    angles = torch.rad2deg(torch.atan2(down, right))
+    assert angles.min() > -30.01 and angles.max() < 30.01
+    assert (angles < -20).any() and (angles > 20).any() and len(angles.unique()) > 100
 
 
 @pytest.mark.parametrize("side", [1, 3, 7, 9])

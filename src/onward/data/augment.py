@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.core import Range, Share, check_fields, seeded
 
 Pixels = Annotated[int, Range(0, 2**16)]
+Degrees = Annotated[float, Range(0, 180)]
 Padding = Literal["zeros", "reflect"]
 
 
@@ -27,6 +28,8 @@ class Augmentation:
     """Mirror left and right with probability one half."""
     alternate_flip: bool = False
     """Mirror each image in every other epoch; chance decides which epochs."""
+    rotation: Degrees = 0.0
+    """Largest angle in degrees by which an image is turned about its center, either way; what comes in is zero."""
     resized_crop: Share = 0.0
     """Smallest share of the area that a random crop, scaled back to full size, may keep; 0 = off."""
     color_jitter: Share = 0.0
@@ -90,6 +93,8 @@ def _steps(settings: Augmentation, size: tuple[int, int]) -> tuple[Callable[[Ten
         # "resample" warps the whole batch at once; the default resizes one image after the other.
         scale = (settings.resized_crop, 1.0)
         steps.append(kornia.RandomResizedCrop(size, scale=scale, cropping_mode="resample"))
+    if settings.rotation:
+        steps.append(kornia.RandomRotation(settings.rotation, p=1.0))
     if settings.crop:
         mode = {"zeros": "constant", "reflect": "reflect"}[settings.padding]
         steps.append(kornia.RandomCrop(size, padding=settings.crop, padding_mode=mode))
