@@ -67,6 +67,7 @@ _FLAGS: dict[str, tuple[str, ...]] = {
     "data.buffer": _NUMBERS,
     "data.augmentation.crop": _NUMBERS,
     "data.augmentation.cutout": _NUMBERS,
+    "data.augmentation.rotation": _NUMBERS,
     "data.name": ("mnist", "digit", "", ".", "/", "nothing", "./nothing", "[red]", "\x1b[2J"),
     "trainer.learning-rate": _NUMBERS,
     "trainer.final-learning-rate": _NUMBERS,
