@@ -149,7 +149,14 @@ _CHANGES = {
     },
     **{
         name: replace(_BASE, data=replace(_BASE.data, augmentation=Augmentation(**{name: value})))
-        for name, value in {"crop": 1, "flip": True, "alternate_flip": True, "resized_crop": 0.5, "cutout": 3}.items()
+        for name, value in {
+            "crop": 1,
+            "flip": True,
+            "alternate_flip": True,
+            "rotation": 20.0,
+            "resized_crop": 0.5,
+            "cutout": 3,
+        }.items()
     },
 }
 

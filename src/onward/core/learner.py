@@ -254,10 +254,10 @@ class Learner(nn.Module):
             raise ValueError("numbers are predicted, which have no names: use predict")
         if not self.class_names:
             raise ValueError("the names of the classes are not known to a learner built by hand: use predict")
-        found = self.predict(images, rule=rule, batch_size=batch_size).tolist()
+        classes = self.predict(images, rule=rule, batch_size=batch_size).tolist()
         if task == "labels":
-            return [tuple(name for name, on in zip(self.class_names, row, strict=True) if on) for row in found]
-        return [self.class_names[k] for k in found]
+            return [tuple(name for name, on in zip(self.class_names, row, strict=True) if on) for row in classes]
+        return [self.class_names[k] for k in classes]
 
     def predict_proba(self, images: Any, *, rule: str | None = None, batch_size: int = 500) -> Float[Tensor, "B C"]:
         """Return class probabilities [B, C] of images: the softmax of their scores; see `predict_scores`.
