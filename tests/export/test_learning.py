@@ -254,6 +254,17 @@ def test_a_method_that_draws_views_is_refused_by_name(algorithm):
         trace_step(trained(algorithm, NETS["MLP"], DATA), Learning())
 
 
+@pytest.mark.parametrize("format", ["torch", "onnx", "c", "js", "page"])
+def test_a_refusal_comes_before_any_file_and_names_what_works(format, tmp_path: Path):
+    pytest.importorskip("onnx", reason="needs onnx")
+    model = trained(ForwardForward(), NETS["MLP"], DATA)
+    with pytest.raises(ValueError, match=r"export without --learning, and in place of a page.* take --format js, or"):
+        written(model, tmp_path / "refused", format, Learning())
+    assert list((tmp_path / "refused").iterdir()) == []
+    if format == "page":
+        assert (written(model, tmp_path / "works", "js") / "model.mjs").exists()
+
+
 class _Dropouts:
     """Gives the trainer's dropout, draw after draw, units to keep."""
 

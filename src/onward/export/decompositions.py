@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch._decomp import core_aten_decompositions, get_decompositions
 
+from onward.export.draws import WITHOUT_STEP
+
 aten = torch.ops.aten
 
 _LIBRARY = [
@@ -116,7 +118,7 @@ def _convolution_backward(
 ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
     """Return the gradients of input, weight and bias; None for those that are not `wanted`."""
     if transposed:
-        raise ValueError("a transposed convolution cannot learn outside of onward")
+        raise ValueError(f"a transposed convolution cannot learn outside of onward: {WITHOUT_STEP}")
     of_input = of_weight = None
     if wanted[0]:
         ends = [
@@ -158,7 +160,7 @@ def _average_backward(
     if any(padding) or min(spare) < 0:
         raise ValueError(
             f"an average pool whose windows reach over the edge of a {x.shape[2]} x {x.shape[3]} map cannot learn "
-            "outside of onward: take images whose sides the pools divide"
+            f"outside of onward: {WITHOUT_STEP}, or train on images whose sides the pools divide"
         )
     channels = x.shape[1]
     ones = torch.full((channels, 1, *kernel), 1 / (divisor or kernel[0] * kernel[1]), device=x.device)

@@ -15,6 +15,8 @@ _DROPOUTS = (Dropout, ReluDropout, nn.Dropout, nn.Dropout2d)
 _BITS = 24
 """Bits of a draw that are compared with the probability to drop a unit."""
 _GOLDEN = 0x9E3779B9
+WITHOUT_STEP = "export without --learning, and in place of a page, which always learns, take --format js"
+"""The remedy where a step cannot be exported."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ def take_draws(graph: GraphModule, method: str) -> tuple[Draw, ...]:
         if node.target not in (torch.ops.aten.bernoulli_.float, torch.ops.aten.bernoulli.p):
             raise ValueError(
                 f"{method} cannot learn outside of onward: its step draws at random by {node.target}, "
-                "and of such draws only dropout's can be exported; leave out --learning"
+                f"and of such draws only dropout's can be exported: {WITHOUT_STEP}"
             )
         draw = Draw(f"kept.{len(draws)}", tuple(node.meta["val"].shape), float(node.args[1]))
         with graph.graph.inserting_after(last):

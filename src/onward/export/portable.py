@@ -27,11 +27,11 @@ def write_torch(model: Model, folder: Path, learning: Learning | None) -> dict[s
 
     Return the names of the state, in the order of the arguments of `step` and `scores`; a file of tensors keeps none.
     """
+    step = None if learning is None else trace_step(model, learning)  # first: it may be refused
     with quiet():
         torch.export.save(trace(model), folder / "model.pt2")
-        if learning is None:
+        if step is None:
             return {}
-        step = trace_step(model, learning)
         torch.export.save(step_program(step), folder / "step.pt2")
         torch.export.save(scores_of_state(model, step), folder / "scores.pt2")
     write_state(step, folder)
@@ -44,10 +44,10 @@ def write_onnx(model: Model, folder: Path, learning: Learning | None) -> None:
     Raises ValueError where onnx is not installed.
     """
     check_onnx()
+    step = None if learning is None else trace_step(model, learning)  # first: it may be refused
     _save_onnx(trace(model), folder / "model.onnx", ["images"], ["scores"], model)
-    if learning is None:
+    if step is None:
         return
-    step = trace_step(model, learning)
     losses = [f"loss.{k}" for k in range(step.spans)]
     inputs = [*step.state, "images", "labels", "step", "learning_rate", *(draw.name for draw in step.draws)]
     _save_onnx(step_program(step), folder / "step.onnx", inputs, [*(f"new.{n}" for n in step.state), *losses], model)

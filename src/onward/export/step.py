@@ -12,7 +12,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 
 from onward.core import Count, Learner, LocalTrainer, NonNegative, ShareBelowOne, TrainerSettings, check_fields
 from onward.export.decompositions import decompositions
-from onward.export.draws import Draw, take_draws, with_torch_dropout, without_dropout
+from onward.export.draws import WITHOUT_STEP, Draw, take_draws, with_torch_dropout, without_dropout
 from onward.export.program import Model, quiet
 
 
@@ -125,11 +125,11 @@ def check_learnable(model: Model) -> None:
     if learner.supervision.signed:
         raise ValueError(
             f"{method} cannot learn outside of onward: {type(learner.supervision).__name__} draws new views in every "
-            "step; export without --learning, or train a method whose label enters the loss alone, such as MonoForward"
+            f"step: {WITHOUT_STEP}, or train a method whose label enters the loss alone, such as MonoForward"
         )
     if len(learner.turns) > 1:
         raise ValueError(
-            f"{method} trains other spans in every other step, and only one step can be exported: leave out --learning"
+            f"{method} trains other spans in every other step, and only one step can be exported: {WITHOUT_STEP}"
         )
 
 
