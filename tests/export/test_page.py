@@ -11,7 +11,7 @@ import pytest
 import torch
 from exports import toy_images, trained, written
 
-from onward.algorithms import MonoForward
+from onward.algorithms import DecoupledGreedy, MonoForward
 from onward.core import LocalTrainer, TrainerSettings
 from onward.data import DataSettings, Splits, load
 from onward.export import Model, model_of
@@ -226,10 +226,28 @@ def test_nothing_that_a_page_learned_is_lost(tmp_path: Path):
     assert out["leaves"] == [False] * 6, "a browser leaves the page for what is dropped beside the pad"
 
 
-def test_a_page_that_is_too_large_is_refused(tmp_path: Path):
-    model = trained(MonoForward(), MLP(width=300, depth=2), toy_images())
-    with pytest.raises(ValueError, match=r"the page would have [\d,]+ bytes, more than 300,000: train a narrower"):
-        written(model, tmp_path, "page")
+def _wide(width: int) -> Model:
+    return trained(MonoForward(), MLP(width=width, depth=2), toy_images())
+
+
+def test_a_page_that_is_too_large_is_refused_with_what_fits(tmp_path: Path):
+    with pytest.raises(
+        ValueError, match=r"more than 300,000, for its 111,604 weights, where \d\d,\d{3} would fit"
+    ) as error:
+        written(_wide(300), tmp_path, "page")
+    count = int(str(error.value).split(" would fit")[0].split()[-1].replace(",", ""))
+    width = next(w for w in range(300, 0, -1) if w * w + (64 + 2 + 2 * 3) * w <= count)  # two layers, two projections
+    folder = written(_wide(width), tmp_path / "narrower", "page")
+    assert 0.98 * MOST_BYTES < (folder / "index.html").stat().st_size <= MOST_BYTES
+
+
+@pytest.mark.slow
+def test_a_page_whose_readouts_are_too_large_fits_as_the_documentation_has_it(tmp_path: Path):
+    digits = load(DataSettings(name="digits"))
+    with pytest.raises(ValueError, match=r"\(--net.width, --algorithm.hidden, --algorithm.decoder-features\), or take"):
+        written(trained(DecoupledGreedy(), TinyCNN(width=1), digits), tmp_path, "page")
+    model = trained(DecoupledGreedy(hidden=16, decoder_features=256), TinyCNN(width=8), digits)
+    write_files(model, tmp_path, "page", None, kept=rehearsal(digits, model.spec.shape))
 
 
 def test_a_page_learns_without_the_dropout_of_its_training(tmp_path: Path):

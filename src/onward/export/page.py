@@ -41,11 +41,20 @@ def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -
     )
     size = len(text.encode())
     if size > MOST_BYTES:
+        held = sum(values.size for arrays in (written.fixed, written.weights) for values in arrays.values())
+        fitting = max(0, held - math.ceil((size - MOST_BYTES) * 3 / 16))  # 4 bytes of a number are 16/3 characters
         raise ValueError(
-            f"the page would have {size:,} bytes, more than {MOST_BYTES:,}: "
-            "train a narrower network (--net.width), or take --format js"
+            f"the page would have {size:,} bytes, more than {MOST_BYTES:,}, for its {held:,} weights, where "
+            f"{fitting:,} would fit: train a smaller network ({_sizes(model)}), or take --format js"
         )
     return text, written
+
+
+def _sizes(model: Model) -> str:
+    """Return the flags that the number of weights depends on, in the network and in the blocks' read-outs."""
+    own = [name.replace("_", "-") for name in vars(model.spec.algorithm)]
+    readouts = [f"--algorithm.{name}" for name in own if name == "hidden" or name.endswith("features")]
+    return ", ".join(["--net.width", *readouts])
 
 
 def rehearsal(data: Splits, shape: tuple[int, ...]) -> tuple[Tensor, Tensor]:
