@@ -93,6 +93,9 @@ def test_what_can_only_be_iterated_over_is_trained_on_with_a_note():
         ([(TABLE, LABELS)], [(TABLE[:, :2], LABELS)], r"validation of shape \(2,\) given"),
         ([(TABLE, LABELS)], [], "validation yields no batches"),
         ([], [(TABLE, LABELS)], "train yields no batches"),
+        (TensorDataset(torch.from_numpy(TABLE), torch.from_numpy(LABELS)), None, "train is a TensorDataset"),
+        (list(zip(TABLE, LABELS, strict=True)), [(TABLE, LABELS)], r"single samples: .* DataLoader\(data"),
+        (list(zip(TABLE, LABELS.tolist(), strict=True)), [(TABLE, LABELS)], "single samples"),
         ([{"a": TABLE, "b": TABLE, "label": LABELS}], [(TABLE, LABELS)], "has the entries a, b, label"),
     ],
 )
@@ -146,6 +149,12 @@ def test_columns_that_cannot_be_used_are_refused(inputs, target, message):
         made, target = made.rename_column("label", "other"), None
     with pytest.raises(ValueError, match=message):
         from_dataset(made, inputs, target)
+
+
+def test_an_entry_that_is_missing_is_shown():
+    made = datasets.Dataset.from_dict({"a": [0.5, 0.5, None, *[1.0] * 57], "label": LABELS.tolist()})
+    with pytest.raises(ValueError, match=r"images\[2\] is None: give numbers"):
+        from_dataset(made, "a", "label")
 
 
 class _Again:

@@ -108,9 +108,15 @@ def as_numbers(values: Any, what: str, *, remedy: str = "give numbers") -> Tenso
         return dense.float() if few else dense
     array = _as_array(values, what)
     if array.dtype.kind not in "biuf":
-        first = f", {what}[0] is {array.flat[0]!s:.40}" if array.size else ""
-        if array.dtype == object and all(isinstance(value, int | float | np.number) for value in array.flat[:1000]):
-            remedy = f"{remedy} of one type, for example {what}.astype(float)"
+        odd = None
+        if array.dtype == object:
+            odd = next(
+                (k for k, value in enumerate(array.flat) if not isinstance(value, int | float | np.number)), None
+            )
+            if odd is None:
+                remedy = f"{remedy} of one type, for example {what}.astype(float)"
+        row = (odd or 0) // max(1, array.size // max(1, len(array)))
+        first = f", {what}[{row}] is {array.flat[odd or 0]!s:.40}" if array.size else ""
         raise ValueError(f"{what} has dtype {array.dtype}{first}: {remedy}")
     if np.ma.is_masked(values):
         raise ValueError(f"{what} has masked entries: fill them, for example {what}.filled(0)")

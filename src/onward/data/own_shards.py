@@ -151,15 +151,15 @@ def _is_image(cell: Any) -> bool:
 def _texts(labels: list[Any], names: tuple[str, ...] | None, known: Sequence[str], file: Path) -> list[str]:
     """Return labels as texts. Raises ValueError for numbers that are neither named nor classes themselves."""
     if names is None:
-        odd = next((label for label in labels if not isinstance(label, str) and str(label) not in known), None)
-        if odd is not None:
+        odd = [label for label in labels if not isinstance(label, str) and str(label) not in known]
+        if odd:
             raise ValueError(
-                f"{file} has the label {odd!r}, but the classes are {', '.join(list(known)[:8])}: give them as texts"
+                f"{file} has the label {odd[0]!r}, but the classes are {', '.join(list(known)[:8])}: give them as texts"
             )
         return [str(label) for label in labels]
-    odd = next((label for label in labels if type(label) is not int or not 0 <= label < len(names)), None)
-    if odd is not None:
-        raise ValueError(f"{file} has the label {odd!r}, but names for {len(names)} classes alone: correct it")
+    odd = [label for label in labels if type(label) is not int or not 0 <= label < len(names)]
+    if odd:
+        raise ValueError(f"{file} has the label {odd[0]!r}, but names for {len(names)} classes alone: correct it")
     return [names[label] for label in labels]
 
 
@@ -169,9 +169,9 @@ def _numbered(labels: list[Any], names: tuple[str, ...] | None, file: Path) -> t
         names = tuple(sorted(set(labels)))
         index_of = {name: k for k, name in enumerate(names)}
         return names, [index_of[label] for label in labels]
-    odd = next((label for label in labels if type(label) is not int or label < 0), None)
-    if odd is not None:
-        raise ValueError(f"{file} has the label {odd!r}: give numbers from 0, or texts, to all images")
+    odd = [label for label in labels if type(label) is not int or label < 0]  # None too
+    if odd:
+        raise ValueError(f"{file} has the label {odd[0]!r}: give numbers from 0, or texts, to all images")
     count = max(labels) + 1
     if names is not None and count > len(names):
         raise ValueError(f"{file} has the label {count - 1}, but names for {len(names)} classes alone: correct it")

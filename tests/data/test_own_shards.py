@@ -1,0 +1,30 @@
+"""A user's own parquet files: labels that are missing or odd are refused, with the value."""
+
+import io
+from pathlib import Path
+
+import pandas
+import pytest
+from PIL import Image
+
+from onward.data import own_shards, read_own_labeled
+from onward.data.own_shards import read_own
+
+
+def shards(folder: Path, labels: list) -> tuple[list[Path], list[Path], list[Path]]:
+    content = io.BytesIO()
+    Image.new("L", (4, 4)).save(content, "PNG")
+    frame = pandas.DataFrame({"image": [content.getvalue()] * len(labels), "label": pandas.array(labels, dtype=object)})
+    frame.to_parquet(folder / "part.parquet")
+    found = own_shards(folder)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("labels", [[None, 0, 1, 1], [None, "a", "b", "b"]])
+def test_a_missing_label_is_refused(labels: list, tmp_path: Path):
+    files = shards(tmp_path, labels)
+    with pytest.raises(ValueError, match=r"part\.parquet has the label None: give numbers from 0, or texts, to all"):
+        read_own(files, size=None)
+    with pytest.raises(ValueError, match=r"part\.parquet has the label None, but the classes are a, b"):
+        read_own_labeled(files, ("a", "b"), channels=1, size=(4, 4))
