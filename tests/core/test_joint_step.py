@@ -8,6 +8,7 @@ import pytest
 import torch
 from core_toys import batch, make_learner
 from torch import Tensor
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from onward.core import LocalTrainer, TrainerSettings, pairs, whole
@@ -51,6 +52,22 @@ def test_losses_weights_and_state_are_those_of_each_block_alone(changes: dict[st
     assert torch.equal(_losses(alone), _losses(together))
     _assert_same(alone, together)
     assert all(parameter.grad is None for parameter in together.learner.parameters())
+
+
+@pytest.mark.parametrize(
+    ("changes", "at_once"), [({}, 1), ({"optimizer": "sgd"}, 1), ({"optimizer": "adafactor"}, None)]
+)
+def test_blocks_of_a_span_step_at_once_where_no_intermediate_results_grow(changes: dict[str, Any], at_once: int | None):
+    """The blocks of a span have their gradients together anyway; Adafactor's results would be those of all weights."""
+    trainer = LocalTrainer(make_learner(whole), TrainerSettings(**changes))
+    taken: list[int] = []
+    hook = register_optimizer_step_pre_hook(lambda own, *_: taken.append(len(own.param_groups[0]["params"])))
+    try:
+        trainer.step(*batch(seed=0), step=0)
+    finally:
+        hook.remove()
+    assert len(taken) == (at_once or len(trainer.optimizers))
+    assert sum(taken) == len([p for own in trainer.optimizers for p in own.parameters])
 
 
 def test_blocks_with_learning_rates_of_their_own_keep_them():

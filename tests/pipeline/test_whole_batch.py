@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -57,13 +58,12 @@ def _gradients(learner: Learner, x: Tensor, y: Tensor, rank: int, number: int) -
     trainer = LocalTrainer(learner, TrainerSettings(), seed=1, first_piece=rank)
     found = {}
 
-    def keep() -> None:
+    def keep(optimizers: Sequence[object]) -> None:
         found.update(
             {name: p.grad for name, p in learner.named_parameters() if p.grad is not None and name not in found}
         )
 
-    for optimizer in trainer.optimizers:
-        optimizer.step = keep
+    trainer.joint.step = keep
     stream, target = trainer.enter(x, y, step=0)
     trainer.update_pieces(split(stream, target, number)[rank : rank + 1], learner.turns[0], step=0)
     return [found.get(name, torch.zeros_like(p)) for name, p in learner.named_parameters()]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onward.core.muon import Muon
 from onward.core.optimizer import BlockOptimizer, OptimizerPart
 from onward.core.span import Span
 
@@ -27,7 +28,7 @@ class JointStep:
 
         Other optimizers, such as those of replicas in a pipeline, step one after the other.
         """
-        if not all(isinstance(optimizer, BlockOptimizer) for optimizer in optimizers):
+        if len(optimizers) == 1 or not all(isinstance(optimizer, BlockOptimizer) for optimizer in optimizers):
             for optimizer in optimizers:
                 optimizer.step()
             return
@@ -113,6 +114,10 @@ def check_joint_step(turns: Sequence[Sequence[Span]]) -> None:
 
 
 def _numbers(part: OptimizerPart) -> Hashable:
-    (group,) = part.optimizer.param_groups
+    own = part.optimizer
+    (group,) = own.param_groups
+    lean = group.get("fused") or isinstance(own, Muon)  # others have intermediate results for all weights at once
+    if not lean or own._optimizer_step_pre_hooks or own._optimizer_step_post_hooks:
+        return id(part)  # alone
     numbers = ((name, id(n) if isinstance(n, Tensor) else n) for name, n in group.items() if name != "params")
     return type(part.optimizer), tuple(numbers)

@@ -110,7 +110,7 @@ class LocalTrainer:
             loss = update_span(
                 blocks[span.blocks],
                 pieces,
-                () if self.settings.step_together else self.optimizers[span.blocks],
+                (),
                 [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
                 handoff_from=left - at if left <= span.last else None,
                 deep=span.deep,
@@ -118,6 +118,8 @@ class LocalTrainer:
             )
             losses.append(loss)
             at, computed = left, span.last + 1
+            if not self.settings.step_together:
+                self.joint.step(self.optimizers[span.blocks])
         if self.settings.step_together:
             self.joint.step([optimizer for span in spans for optimizer in self.optimizers[span.blocks]])
         if stop is not None:

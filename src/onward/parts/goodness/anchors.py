@@ -83,7 +83,7 @@ class RunningAnchors(Goodness):
             members = one_hot(target.label, len(self.centroids), directions.dtype)
             counts = members.sum(dim=0)[:, None]
             means = members.T @ directions / counts.clamp_min(1)
-            self.centroids.lerp_(means, (1 - self.momentum) * counts.clamp_max(1))
+            self.centroids.lerp_(means, counts.clamp_max(1 - self.momentum))  # 0 where the class is not in the batch
 
 
 def _check_grid(grid: int) -> None:

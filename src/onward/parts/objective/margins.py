@@ -97,5 +97,5 @@ class ClassMargin(Objective):
         self, scores: Float[Tensor, "B C"], label: Int64[Tensor, "B"], numbers: Int64[Tensor, "C"]
     ) -> Float[Tensor, "B"]:
         """The smooth largest gap: the cross-entropy of the scores, with those of wrong classes raised by the margin."""
-        ahead = scores + self.reduce.margin * (label[:, None] != numbers)
+        ahead = scores.add(label[:, None] != numbers, alpha=self.reduce.margin)
         return F.cross_entropy(self.reduce.sharpness * ahead, label, reduction="none") / self.reduce.sharpness

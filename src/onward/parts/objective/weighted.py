@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from onward.core import NonNegative, Objective, Target, WrappedObjective
+from onward.parts.objective.class_scores import CrossEntropy
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class Weighted(WrappedObjective):
     weight: NonNegative
 
     def __call__(self, scores: Float[Tensor, "B *C"], target: Target) -> Float[Tensor, "N"]:
+        if type(self.objective) is CrossEntropy:
+            return self.objective.times(self.weight, scores, target)
         return self.weight * self.objective(scores, target)
 
     def cross_entropy(self) -> Objective | None:
