@@ -11,12 +11,13 @@ from onward.algorithms import (
     DeeperForward,
     EarlyExits,
     ForwardForward,
+    MonoForward,
     RandomFeatures,
     RecurrentForwardForward,
 )
 from onward.core import LocalTrainer, TrainerSettings
 from onward.data import Splits, from_arrays
-from onward.nets import MLP, TinyCNN
+from onward.nets import MLP, LocalFields, TinyCNN, TopographicMaps
 from onward.runs import spec_for
 from onward.training import Evaluator
 
@@ -62,3 +63,14 @@ def test_a_chosen_block_and_range_come_back_with_the_weights(data: Splits):
         chosen = {name: value for name, value in vars(rule).items() if name in ("index", "range")}
         assert chosen and chosen == {name: getattr(loaded, name) for name in chosen}
         assert torch.equal(other.predict_scores(data.test.pixels), learner.predict_scores(data.test.pixels))
+
+
+@pytest.mark.parametrize("net", [LocalFields(width=4, field=4, stride=2), TopographicMaps(width=2, field=3)])
+@pytest.mark.filterwarnings("ignore")  # of torch.export itself
+def test_locally_connected_networks_are_exported_for_batches_of_any_size(net, data: Splits, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    learner = spec_for(MonoForward(), net, data).build(seed=0).eval()
+    sizes = {"images": {0: torch.export.Dim("batch", min=2, max=512)}}
+    with torch.no_grad():
+        program = torch.export.export(learner, (data.test.pixels[:4],), dynamic_shapes=sizes).module()
+        torch.testing.assert_close(program(data.train.pixels[:9]), learner(data.train.pixels[:9]), rtol=0, atol=1e-6)

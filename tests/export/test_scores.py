@@ -155,6 +155,21 @@ def test_onnx_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         written(model, tmp_path, "onnx")
 
 
+def test_an_operator_that_onnx_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
+
+    def lacking(*_args, **_settings):
+        missing = RuntimeError("No ONNX function found for <OpOverload(op='prims.odd', overload='default')>")
+        raise torch.onnx.OnnxExporterError("step 3 of 3") from missing
+
+    monkeypatch.setattr(torch.onnx, "export", lacking)
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    with pytest.raises(
+        ValueError, match=r"operator prims\.odd cannot be written as ONNX \(model\.onnx\): take --format"
+    ):
+        written(model, tmp_path, "onnx")
+
+
 def test_a_model_folder_is_opened_by_name(tmp_path: Path):
     model = trained(DeeperForward(), NETS["MLP"], DATA)
     save_model(tmp_path / "run", model.learner, model.spec)

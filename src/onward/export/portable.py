@@ -104,15 +104,32 @@ def check_onnx() -> None:
 
 
 def _save_onnx(program: ExportedProgram, path: Path, inputs: Names, outputs: Names, model: Model) -> None:
-    """Write a program as ONNX, unoptimized: the exporter's optimizer would replace AdamW's 1e-8 by zero."""
+    """Write a program as ONNX, unoptimized: the exporter's optimizer would replace AdamW's 1e-8 by zero.
+
+    Raises ValueError naming an operator that ONNX lacks.
+    """
     with quiet():
-        written: Any = torch.onnx.export(
-            program, dynamo=True, optimize=False, verbose=False, input_names=inputs, output_names=outputs
-        )
+        try:
+            written: Any = torch.onnx.export(
+                program, dynamo=True, optimize=False, verbose=False, input_names=inputs, output_names=outputs
+            )
+        except torch.onnx.OnnxExporterError as error:
+            raise ValueError(
+                f"{_operator_of(error)} cannot be written as ONNX ({path.name}): take --format torch"
+            ) from error
     assert written is not None
     notes = {"classes": "\n".join(model.spec.class_names), "rule": model.rule, "name": model.name}
     written.model.metadata_props.update(notes)
     written.save(path, external_data=False)
+
+
+def _operator_of(error: BaseException | None) -> str:
+    """Return the operator that an error of the exporter, or one of those behind it, is about."""
+    name = None
+    while error is not None:
+        name = re.search(r"op='([\w.]+)'", str(error)) or name
+        error = error.__cause__
+    return "this program" if name is None else f"the operator {name[1]}"
 
 
 _MODULE = '''"""{name}: class scores of images, written by onward. Needs torch and safetensors alone."""

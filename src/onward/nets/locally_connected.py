@@ -43,7 +43,7 @@ class LocallyConnected(nn.Module):
         self.bias = nn.Parameter(torch.empty(outputs, rows * columns).uniform_(-bound, bound))
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B D"]:
-        maps = x.reshape(len(x), *self.shape)
+        maps = x.reshape(x.shape[0], *self.shape)  # not len(x), which an exported program would fix
         patches = F.unfold(maps, self.field, padding=self.padding, stride=self.stride)
         placed = torch.bmm(patches.permute(2, 0, 1), self.weight)
         return (placed.permute(1, 2, 0) + self.bias).flatten(1)

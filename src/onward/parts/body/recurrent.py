@@ -26,7 +26,7 @@ class LabelOnTop(LabeledViews):
         return torch.cat([x.flatten(1), one_hot(labels, self.num_classes, x.dtype)], dim=1)
 
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
-        return (torch.cat([x.flatten(1), x.new_full((len(x), self.num_classes), 1 / self.num_classes)], dim=1),)
+        return (torch.cat([x.flatten(1), x.new_full((x.shape[0], self.num_classes), 1 / self.num_classes)], dim=1),)
 
 
 class RecurrentLayer(nn.Module):

@@ -32,7 +32,7 @@ class MeanSquareByPosition(Goodness):
     per_class: ClassVar[bool] = False
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B P"]:
-        return widen(unrectified(activity)).square().mean(dim=1).reshape(len(activity), -1)
+        return widen(unrectified(activity)).square().mean(dim=1).reshape(activity.shape[0], -1)
 
 
 class ClassMean(Goodness):

@@ -65,7 +65,7 @@ class LabelBeside(nn.Module):
     def _split(self, x: Tensor) -> tuple[Tensor, Tensor]:
         unlabeled = (x.shape[1] if self.maps else x[0].numel()) == self.inputs
         if unlabeled:
-            return x, self.patterns.mean(dim=0).expand(len(x), *self.patterns.shape[1:])
+            return x, self.patterns.mean(dim=0).expand(x.shape[0], *self.patterns.shape[1:])
         return x[:, :-1], self.patterns[x[:, -1, 0, 0].long()]
 
 

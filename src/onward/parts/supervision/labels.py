@@ -76,7 +76,7 @@ class LabelInInput(LabeledViews):
     """
 
     def neutral_view(self, x: Float[Tensor, "B ..."]) -> Stream:
-        return (self._overwrite(x, torch.full((len(x), self.num_classes), 1 / self.num_classes, device=x.device)),)
+        return (self._overwrite(x, torch.full((x.shape[0], self.num_classes), 1 / self.num_classes, device=x.device)),)
 
     def write(self, x: Float[Tensor, "B ..."], labels: Int64[Tensor, "B"]) -> Float[Tensor, "B ..."]:
         return self._overwrite(x, one_hot(labels, self.num_classes, x.dtype))
