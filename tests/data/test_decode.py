@@ -50,6 +50,29 @@ def test_every_eight_bit_mode_is_understood(tmp_path, mode, suffix):
     assert np.abs(pixels.numpy().astype(int) - value).max() <= 3
 
 
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "P"])
+@pytest.mark.parametrize(("ink", "behind"), [(0, 255), (255, 0)])
+def test_transparent_parts_are_seen_behind_strokes(tmp_path, mode, ink, behind):
+    alpha = np.zeros((6, 9), np.uint8)
+    alpha[2:4, 3:6] = 255  # a stroke
+    image = Image.fromarray(np.dstack([np.full((6, 9, 3), ink, np.uint8), alpha]), "RGBA")
+    if mode == "P":
+        image = Image.fromarray((alpha == 0).astype(np.uint8), "P")
+        image.putpalette([ink] * 3 + [7, 8, 9])
+        image.info["transparency"] = 1
+    path = tmp_path / "icon.png"
+    (image if mode in ("RGBA", "P") else image.convert(mode)).save(path)
+    pixels = read_image(path, channels=3, size=(6, 9))
+    np.testing.assert_array_equal(pixels, np.stack([np.where(alpha > 0, ink, behind)] * 3))
+
+
+def test_an_opaque_image_keeps_its_colors(tmp_path):
+    image = Image.fromarray(np.dstack([COLORS, np.full(COLORS.shape[:2], 255, np.uint8)]), "RGBA")
+    image.save(tmp_path / "opaque.png")
+    pixels = read_image(tmp_path / "opaque.png", channels=3, size=COLORS.shape[:2])
+    np.testing.assert_array_equal(pixels, COLORS.transpose(2, 0, 1))
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [

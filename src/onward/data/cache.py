@@ -20,7 +20,7 @@ from .samples import images_of
 from .source_files import stamp
 
 # Raise it whenever the same source would decode to other pixels, labels or files.
-FORMAT = 1
+FORMAT = 2
 
 _SPLITS = ("train", "test", "validation")
 

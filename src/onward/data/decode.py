@@ -84,7 +84,25 @@ def open_image(content: Path | bytes, *, where: str, deep: bool = False) -> Imag
         kind = f"mode {image.mode} with {bits} bits" if upright is None else f"mode {upright.mode}, not 8 bits"
         gray = "8-bit RGB, or gray of up to 16 bits" if deep else "8-bit gray or RGB"
         raise ValueError(f"{where} has {kind} per channel: convert it to {gray}")
-    return upright
+    return _opaque(upright)
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Return an image whose transparent parts are white behind dark strokes and black behind light ones.
+
+    Their colors are not seen, and often all alike: icons may differ in transparency alone.
+    """
+    if not image.has_transparency_data:
+        return image
+    seen = image.convert("RGBA")
+    alpha = np.asarray(seen.getchannel("A"), dtype=np.float64)
+    if alpha.min() == 255:
+        return image
+    light = np.asarray(seen.convert("RGB").convert("L")) * alpha
+    behind = 255 if light.sum() < 128 * alpha.sum() else 0
+    backed = Image.new("RGBA", seen.size, (behind, behind, behind, 255))
+    backed.alpha_composite(seen)
+    return backed.convert("L" if image.mode in GRAY_MODES else "RGB")
 
 
 def as_fractions(image: Image.Image, where: str) -> Image.Image:
