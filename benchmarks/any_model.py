@@ -23,12 +23,22 @@ from onward.measure import MemoryMeter
 from onward.modules import LocalModel, local
 from onward.nets.outputs import leading_tensor
 from onward.nets.recorded_pass import feed_module
-from report import Order, begin, file, path_of, rows_of, show
+from report import Order, begin, commit_of, file, path_of, rows_of, show
 
 _QUICK_ROWS = 8
 _BEYOND = 3  # rates tried beyond those given, where the best one is at an edge
 _WARMUP = 0.1  # of the steps: without it, backprop through a transformer wants smaller rates than the blocks do
-_UNPRINTED = ("network", "data", "tried", "seeds", "measured_on", "plain_loop_ms", "warmup", "heads_first")
+_UNPRINTED = (
+    "network",
+    "data",
+    "tried",
+    "seeds",
+    "measured_on",
+    "plain_loop_ms",
+    "warmup",
+    "heads_first",
+    "trained_at",
+)
 
 
 def main() -> None:
@@ -38,12 +48,20 @@ def main() -> None:
         name = f"any_model-{subject.name}"
         if order.only and subject.name not in order.only:
             continue
-        if not order.only and not order.quick and len(rows_of(name, order)) == len(subject.contenders):
+        if (
+            not order.only
+            and not order.quick
+            and not order.costs
+            and len(rows_of(name, order)) == len(subject.contenders)
+        ):
             print(f"{subject.name} is measured: {path_of(name, order)}")
+            continue
+        if order.costs and not rows_of(name, order):
+            print(f"{subject.name} has no rows yet: measure it without --costs")
             continue
         title, rows = f"{subject.network}: local beside backprop", []
         try:
-            for rows in measured(subject, order):
+            for rows in [costed(subject, order)] if order.costs else measured(subject, order):
                 file(name, order, title, rows)
         except ModuleNotFoundError as error:
             print(f"left out: {subject.name}, {error}")
@@ -59,16 +77,13 @@ def measured(subject: Subject, order: Order) -> Iterator[list[dict[str, Any]]]:
     rows: dict[str, dict[str, Any]] = {}
     for contender in sorted(subject.contenders, key=lambda contender: contender.name != CONTROL.name):
         print(f"{subject.name}: {contender.name}", flush=True)
-        row = rows[contender.name] = _row(subject, contender, task, costs[contender.name], order)
-        control = rows[CONTROL.name]
-        row["points_to_backprop"] = row[_metric(subject)] - control[_metric(subject)]
-        row["memory_of_backprop"] = row["memory_MB"] / control["memory_MB"]
-        row["step_of_backprop"] = row["step_ms"] / control["step_ms"]
-        row["plain_loop_ms"] = costs["plain loop"].milliseconds
+        row = rows[contender.name] = _row(subject, contender, task, order)
+        row["points_to_backprop"] = row[_metric(subject)] - rows[CONTROL.name][_metric(subject)]
+        row |= _costs(contender, costs)
         yield [rows[contender.name] for contender in subject.contenders if contender.name in rows]
 
 
-def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", order: Order) -> dict[str, Any]:
+def _row(subject: Subject, contender: Contender, task: Task, order: Order) -> dict[str, Any]:
     metric, epochs = _metric(subject), 1 if order.quick else subject.epochs
     trained, tried = tuned(subject, contender, task, epochs)
     batch = min(subject.batch, _QUICK_ROWS) if order.quick else subject.batch
@@ -92,10 +107,30 @@ def _row(subject: Subject, contender: Contender, task: Task, costs: "Costs", ord
         "tried": ", ".join(f"{r:g}: {score:.2f}" for r, score in tried.items()),
         "seeds": len(scores),
         metric: fmean(scores),
-        "measured_on": f"batch {[len(next(iter(costs.rows.values()))), *next(iter(costs.rows.values())).shape[1:]]}",
-        "memory_MB": costs.peak / 1e6,
-        "moving_MB": costs.moving / 1e6,
-        "step_ms": costs.milliseconds,
+    }
+
+
+def costed(subject: Subject, order: Order) -> list[dict[str, Any]]:
+    """Return the filed rows with memory and time measured again; accuracy stays that of the commit `trained_at`."""
+    name, costs = f"any_model-{subject.name}", step_costs(subject, order)
+    trained_at = commit_of(name, order)
+    rows = {row["method"]: row for row in rows_of(name, order)}
+    known = [contender for contender in subject.contenders if contender.name in rows]
+    return [{"trained_at": trained_at, **rows[c.name], **_costs(c, costs)} for c in known]
+
+
+def _costs(contender: Contender, costs: "dict[str, Costs]") -> dict[str, Any]:
+    """Return the columns of memory and time, also as shares of backprop's."""
+    own, control = costs[contender.name], costs[CONTROL.name]
+    first = next(iter(own.rows.values()))
+    return {
+        "measured_on": f"batch {[len(first), *first.shape[1:]]}",
+        "memory_MB": own.peak / 1e6,
+        "moving_MB": own.moving / 1e6,
+        "step_ms": own.milliseconds,
+        "memory_of_backprop": own.peak / control.peak,
+        "step_of_backprop": own.milliseconds / control.milliseconds,
+        "plain_loop_ms": costs["plain loop"].milliseconds,
     }
 
 

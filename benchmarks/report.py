@@ -29,6 +29,8 @@ class Order:
     """Parts to measure, also those that were; none: all that were not."""
     into: Path = _FOLDER
     """The folder of the file of results."""
+    costs: bool = False
+    """Whether memory and time alone are measured again."""
 
     @property
     def captured(self) -> bool:
@@ -46,12 +48,14 @@ def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Ord
     parser.add_argument("--into", type=Path, default=_FOLDER, help="folder of the file of results (results/benchmarks)")
     if parts:
         parser.add_argument("--only", nargs="+", default=[], choices=parts, help="measure these (again)")
+        parser.add_argument("--costs", action="store_true", help="memory and time alone, beside what is filed")
     given = parser.parse_args()
     keep_freed_memory()
     torch.set_flush_denormal(True)
     device = choose_device(given.device)
     only = tuple(given.only) if parts else ()
-    return Order(device, given.steps, given.quick, given.whole or device.type != "cpu", only, given.into)
+    whole, costs = given.whole or device.type != "cpu", bool(parts) and given.costs
+    return Order(device, given.steps, given.quick, whole, only, given.into, costs)
 
 
 def path_of(name: str, order: Order) -> Path:
@@ -63,6 +67,11 @@ def rows_of(name: str, order: Order) -> list[dict[str, Any]]:
     """Return the rows that are filed, none where there is no file."""
     path = path_of(name, order)
     return json.loads(path.read_text())["rows"] if path.exists() else []
+
+
+def commit_of(name: str, order: Order) -> str:
+    """Return the commit at which a file was written."""
+    return json.loads(path_of(name, order).read_text())["environment"]["commit"]
 
 
 def finish(

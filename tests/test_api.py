@@ -89,6 +89,8 @@ def test_the_weights_of_any_model_are_read_into_it(tmp_path: Path):
     read = onward.load(tmp_path / "mine.safetensors", model=copy.deepcopy(model))
     assert isinstance(read, onward.LocalModel)
     assert torch.equal(read.predict(torch.ones(2, 4)), local.predict(torch.ones(2, 4)))
+    fed = onward.load(tmp_path / "mine.safetensors", model=copy.deepcopy(model), feed=lambda model, x: model(-x))
+    assert torch.equal(fed.predict_scores(torch.ones(2, 4)), local.predict_scores(-torch.ones(2, 4)))
 
 
 def test_load_still_reads_images_and_says_what_does_so_now(types_unchecked):

@@ -13,6 +13,7 @@ from onward.data import DATA_SETS, DataSettings, Splits
 from onward.modules import LocalModel
 from onward.modules.files import is_local
 from onward.modules.hub import fetched_file
+from onward.nets.recorded_pass import Feed, feed_module
 from onward.recipes import Recipe
 from onward.recipes.lookup import find_recipe, known_recipes
 from onward.registry import DATA
@@ -97,20 +98,20 @@ def load(path: Path | str) -> Learner: ...
 
 
 @overload
-def load(path: Path | str, *, model: nn.Module) -> LocalModel: ...
+def load(path: Path | str, *, model: nn.Module, feed: Feed = feed_module) -> LocalModel: ...
 
 
-def load(path: Path | str, *, model: nn.Module | None = None) -> Learner | LocalModel:
+def load(path: Path | str, *, model: nn.Module | None = None, feed: Feed = feed_module) -> Learner | LocalModel:
     """Read a learner from the folder of a model or a run, or from a file in it; it is in evaluation mode, on the CPU.
 
     That of a run has its history. "user/model", where there is no such folder, is read from the Hugging Face hub:
     weights and JSON, never code. What `onward.local` made is read, from its file or the hub, into a `model` of the same
-    kind.
+    kind, called by the same `feed`.
     Raises ValueError for a path that does not exist or holds no model, for a run that has not finished, and for a model
     that is damaged, foreign or of a method that no installed package has.
     """
     if model is not None:
-        return LocalModel.load(fetched_file(str(path)) if is_hub_name(path) else path, model)
+        return LocalModel.load(fetched_file(str(path)) if is_hub_name(path) else path, model, feed=feed)
     if isinstance(path, DataSettings) or (isinstance(path, str) and _names_data(path)):
         warnings.warn("onward.load reads models: images are read by onward.load_data", DeprecationWarning, stacklevel=2)
         return load_data(path)  # pyright: ignore[reportReturnType]

@@ -2,6 +2,7 @@
 # B batch, D features, H W map, T tokens
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -207,6 +208,21 @@ class Scripted(Layers):
         self.layers[1] = torch.jit.script(self.layers[1])  # pyright: ignore[reportArgumentType]
 
 
+class Listed(nn.Module):
+    """Weights in a list, which no module of their own applies."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (6, 12, 12, 4)
+        self.weights = nn.ParameterList([torch.randn(i, o) / i**0.5 for i, o in pairwise(sizes)])
+        self.gates = nn.ModuleList([nn.ReLU(), nn.ReLU()])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for weight, gate in zip(self.weights[:2], self.gates, strict=True):
+            x = gate(x @ weight)
+        return x @ self.weights[2]
+
+
 class DenseLayers(nn.Module):
     """Each layer reads all maps before it."""
 
@@ -284,6 +300,7 @@ FORMS = (
         lambda: nn.Sequential(nn.Linear(6, 12), Experts(), Experts(), Experts(), nn.Linear(12, 4)),
         table,
     ),
+    Kind("weights in a list", Listed, table),
     Kind("adapters", _adapted, table),
     Kind("spectral norm", _normed, table),
 )

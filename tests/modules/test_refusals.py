@@ -59,6 +59,18 @@ def test_weights_in_front_of_a_quantized_part_get_no_gradient():
     assert_refused(r"no weights \(those of a quantized", torch.ao.quantization.quantize_dynamic(table(), {nn.Linear}))
 
 
+def test_a_lazy_module_has_to_be_run_once():
+    for lazy in (
+        nn.Sequential(nn.LazyLinear(8), nn.ReLU(), nn.Linear(8, 3)),
+        nn.Sequential(nn.LazyBatchNorm1d(), table()),
+    ):
+        for call in (lambda: cuts(lazy, torch.randn(4, 6)), lambda: local(lazy, torch.randn(4, 6), MonoForward())):  # noqa: B023
+            with pytest.raises(ValueError, match=r"^0\..* has no shape yet: run the model once on a batch"):
+                call()
+        lazy(torch.randn(4, 6))
+        assert cuts(lazy, torch.randn(4, 6))
+
+
 def test_cuts_that_are_none():
     assert_refused("did you mean", cut=["3x"])
     assert_refused("no module 'layer1'", cut=["layer1"])

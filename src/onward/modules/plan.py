@@ -17,7 +17,7 @@ from onward.modules.output import check_others, read_output
 from onward.modules.rows import check_rows, time_is_first
 from onward.nets.cuts import cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
-from onward.nets.recorded_pass import Call, Feed, Pass, feed_module, watch
+from onward.nets.recorded_pass import Call, Feed, Pass, check_initialized, feed_module, watch
 
 CutAt = Any
 """Where to cut: "auto", a number of blocks, or the names of modules."""
@@ -134,10 +134,9 @@ def check_model(model: Any) -> None:
                 f"{name} is an embedding with sparse gradients, which no optimizer here takes: set its attribute "
                 "sparse to False"
             )
+    check_initialized(model)
     _check_quantized(model)
     for name, parameter in model.named_parameters():
-        if isinstance(parameter, nn.parameter.UninitializedParameter):
-            raise ValueError(f"{name} has no shape yet: run the model once on a batch before onward.local")
         if parameter.is_meta:
             raise ValueError(f"{name} is on the meta device, without values: load the weights first")
         if parameter.dtype == torch.float16 and parameter.requires_grad:
@@ -237,14 +236,16 @@ def _weights_between(seen: Pass, before: int, index: int) -> bool:
     """Whether a weight is used between two calls; those of a module around the first may have been used before it."""
     around = [call for call in seen.calls[before + 1 : index + 1] if [*call.module.parameters(recurse=False)]]
     cut = seen.calls[before].name
-    inside = [call for call in around if call.name and not cut.startswith(f"{call.name}.")]
-    if inside or not around:
-        return bool(inside)
+    if any(call.name and not cut.startswith(f"{call.name}.") for call in around):
+        return True
     if any(not p.requires_grad for call in around for p in call.module.parameters(recurse=False)):
         return True  # frozen ones are not in the graph
     start = set(seen.calls[before].nodes[:1])
     nodes = below(next(iter(seen.calls[index].nodes), None), start)
-    return any(isinstance(leaf, nn.Parameter) for node in nodes for leaf in _leaves_of(node))
+    used = {id(leaf) for node in nodes for leaf in _leaves_of(node) if isinstance(leaf, nn.Parameter)}
+    if not around:  # of modules that hold weights and are never called, such as a ParameterList
+        used -= {id(leaf) for node in below(next(iter(start), None), set()) for leaf in _leaves_of(node)}
+    return bool(used)
 
 
 def _misfit(part: Part, last: Part, task: Task) -> str | None:

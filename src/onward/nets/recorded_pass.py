@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.overrides import TorchFunctionMode
 
 from onward.core import gradients_on, seeded
@@ -76,6 +77,7 @@ def watch(
     frozen weights, and records where the batch enters. Raises ValueError for inputs that the module cannot be called
     with, and for a module without a float output.
     """
+    check_initialized(model)
     make_trainable(model)
     with ExitStack() as stack:
         stack.enter_context(state_kept(model))
@@ -90,6 +92,13 @@ def watch(
                 seen = _recorded(model, inputs, feed, enter=False)
             seen = seen._replace(sources=frozenset(entrances.nodes))
     return seen
+
+
+def check_initialized(model: nn.Module) -> None:
+    """Raise ValueError for a lazy module, whose weights have no shape yet."""
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if is_lazy(tensor):
+            raise ValueError(f"{name} has no shape yet: run the model once on a batch, model(x)")
 
 
 def _recorded(model: nn.Module, inputs: Any, feed: Feed, *, enter: bool) -> Pass:
