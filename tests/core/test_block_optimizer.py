@@ -224,3 +224,11 @@ def test_the_head_of_cwcomp_has_a_learning_rate_of_its_own():
         trainer.set_learning_rate(0.01)
         rates = [optimizer.parts[0].optimizer.param_groups[0]["lr"] for optimizer in trainer.optimizers]
         assert rates == pytest.approx([*[0.01] * (len(rates) - 1), 0.01 * share])
+
+
+@pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
+def test_a_rate_that_is_none_is_refused(rate: float):
+    optimizer = BlockOptimizer(LocalBlock(nn.Linear(2, 2)), TrainerSettings())
+    with pytest.raises(ValueError, match="the learning rate is .*: give a number of 0 or more"):
+        optimizer.set_learning_rate(rate)
+    optimizer.set_learning_rate(0.0)

@@ -1,5 +1,6 @@
 """One optimizer per block, with gradient clipping and weight averaging."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -32,6 +33,9 @@ class BlockOptimizer:
             self.average = AveragedModel(block, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
 
     def set_learning_rate(self, value: float) -> None:
+        """Set the learning rate. Raises ValueError for a rate that is negative or not finite."""
+        if not 0 <= value < math.inf:
+            raise ValueError(f"the learning rate is {value!r}: give a number of 0 or more")
         for part in self.parts:
             rate = value * part.share
             for group in part.optimizer.param_groups:
