@@ -229,6 +229,6 @@ def test_the_head_of_cwcomp_has_a_learning_rate_of_its_own():
 @pytest.mark.parametrize("rate", [-1.0, float("nan"), float("inf")])
 def test_a_rate_that_is_none_is_refused(rate: float):
     optimizer = BlockOptimizer(LocalBlock(nn.Linear(2, 2)), TrainerSettings())
-    with pytest.raises(ValueError, match="the learning rate is .*: give a number of 0 or more"):
+    with pytest.raises(ValueError, match=r"the learning rate is .*: give a number of 0 or more"):
         optimizer.set_learning_rate(rate)
     optimizer.set_learning_rate(0.0)
