@@ -1,5 +1,6 @@
 """The benchmark of any model runs on whatever is installed, trains what it says, and files nothing for a quick look."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -35,6 +36,23 @@ def test_a_quick_look_measures_networks_and_files_nothing(any_model, monkeypatch
     assert not parts or "GRU" not in told
     after = {path: path.read_bytes() for path in (FOLDER.parent / "results" / "benchmarks").glob("any_model*")}
     assert before == after
+
+
+def test_costs_alone_are_measured_beside_the_accuracy_that_is_filed(any_model, monkeypatch, tmp_path, capsys):
+    filed = FOLDER.parent / "results" / "benchmarks" / "any_model-mlp_wine.json"
+    before = json.loads(filed.read_text())
+    slow = [{**row, "step_ms": 1e9} for row in before["rows"]]
+    (tmp_path / filed.name).write_text(json.dumps({**before, "rows": slow}))
+    words = ["--costs", "--steps", "1", "--only", "mlp_wine", "gru", "--into", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["any_model.py", *words])
+    flushed = torch.set_flush_denormal(False)
+    any_model.main()
+    torch.set_flush_denormal(flushed)
+    assert "gru has no rows yet: measure it without --costs" in capsys.readouterr().out
+    rows = json.loads((tmp_path / filed.name).read_text())["rows"]
+    for row, old in zip(rows, before["rows"], strict=True):
+        assert row["accuracy"] == old["accuracy"] and row["rate"] == old["rate"] and row["step_ms"] < 1e6
+        assert row["trained_at"] == before["environment"]["commit"]
 
 
 def test_rates_are_chosen_on_validation_and_tried_beyond_an_edge(any_model, monkeypatch):
