@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from kinds import Recurrent, Residual, ViT, Writer, counting, images, rows, steps
-from torch import nn
+from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from onward.algorithms import (
@@ -57,6 +57,17 @@ def test_weights_in_front_of_a_quantized_part_get_no_gradient():
     front = local(with_quantized(0), (x, y), MonoForward(), cut=["1"])
     assert front.step((x, y)).isfinite().all()
     assert_refused(r"no weights \(those of a quantized", torch.ao.quantization.quantize_dynamic(table(), {nn.Linear}))
+
+
+def test_a_model_that_asserts_what_it_is_given_is_named():
+    class Strict(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            assert len(input) % 8 == 0
+            return super().forward(input)
+
+    for call in (cuts, lambda model, x: local(model, x, MonoForward())):
+        with pytest.raises(ValueError, match=r"^Sequential cannot be called with these inputs: (assert|an assertion)"):
+            call(nn.Sequential(Strict(6, 6), nn.ReLU(), table()), torch.randn(5, 6))
 
 
 def test_a_lazy_module_has_to_be_run_once():

@@ -151,8 +151,9 @@ def _called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
         ) from error
     except torch.OutOfMemoryError:
         raise
-    except RuntimeError as error:
-        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    except (RuntimeError, AssertionError) as error:
+        silent = "an assertion of its own failed" if isinstance(error, AssertionError) else type(error).__name__
+        reason = str(error).strip().partition("\n")[0] or silent
         raise ValueError(
             f"{type(model).__name__} cannot be called with these inputs: {reason}{_other_type(model, inputs)}"
         ) from error
