@@ -1,6 +1,7 @@
 """Memory and time of a step of every method, beside backprop through the same network with the same batches.
 
-On a CPU with a recipe's own batch; on a CUDA device with 128 and 512 images, and a second time as CUDA graphs.
+On a CPU with a recipe's own batch, in the process's own time on one thread; on a CUDA device with 128 and 512 images,
+and a second time as CUDA graphs.
 """
 
 from collections.abc import Iterator
@@ -9,7 +10,7 @@ from dataclasses import replace
 from onward.algorithms import ALGORITHMS, Backprop, DeepSupervision
 from onward.costs.step_benchmark import random_like
 from onward.recipes import RECIPES, Recipe
-from report import Order, begin, finish
+from report import Order, begin, finish, on_one_thread
 from sides import both, seconds_of
 
 
@@ -44,6 +45,7 @@ def _on_digits(method: type) -> Recipe:
 def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     data = random_like(recipe)
     sides = both(recipe, data, order)
+    on_one_thread(sides, order)
     memory = [benchmark.memory().peak for benchmark in sides]
     seconds = seconds_of(sides, recipe, data, order)
     return {

@@ -1,4 +1,7 @@
-"""Images per second beside a plain, careful PyTorch loop of the same method: DeeperForward on four layers."""
+"""Images per second beside a plain, careful PyTorch loop of the same method: DeeperForward on four layers.
+
+On a CPU times are the process's own on one thread, so that neighbors do not count.
+"""
 
 from statistics import median
 
@@ -8,7 +11,7 @@ from torch import Tensor, nn
 
 from onward.costs.step_benchmark import StepBenchmark, interleave, random_like, variants
 from onward.nets import TinyCNN
-from report import begin, finish
+from report import begin, finish, on_one_thread
 from subjects import subject
 
 
@@ -46,6 +49,7 @@ def main() -> None:
         benchmarks = [
             StepBenchmark(variants(recipe)[0], recipe, data, order.device) for recipe in recipes if recipe is not None
         ]
+        on_one_thread(benchmarks, order)
         loop, last = PlainLoop(recipes[0].net.width, 10, order.device), benchmarks[-1]
 
         def plain_seconds(loop: PlainLoop = loop, last: StepBenchmark = last) -> float:

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
+from onward.costs.step_benchmark import StepBenchmark
 from onward.runs.environment import choose_device, environment
 from onward.training.process import keep_freed_memory
 
@@ -56,6 +58,14 @@ def begin(description: str, *, steps: int = 5, parts: Sequence[str] = ()) -> Ord
     only = tuple(given.only) if parts else ()
     whole, costs = given.whole or device.type != "cpu", bool(parts) and given.costs
     return Order(device, given.steps, given.quick, whole, only, given.into, costs)
+
+
+def on_one_thread(benchmarks: Iterable[StepBenchmark], order: Order) -> None:
+    """On a CPU, measure the process's own time on one thread, so that neighbors do not count."""
+    if order.device.type == "cpu":
+        torch.set_num_threads(1)
+        for benchmark in benchmarks:
+            benchmark.read = time.process_time
 
 
 def path_of(name: str, order: Order) -> Path:

@@ -65,6 +65,16 @@ def test_momentum_is_a_setting_of_sgd_alone():
         Learning("adamw", momentum=0.5)
 
 
+def test_a_step_makes_the_weights_of_a_training_that_steps_all_blocks_together():
+    model, learning = trained(MonoForward(), MLP(width=12, depth=3), DATA), Learning(batch_size=6)
+    state, losses = _steps(step := trace_step(model, learning), 2)
+    trainer = LocalTrainer(model.learner.train(), replace(learning.settings(), step_together=True))
+    trainer.set_learning_rate(RATE)
+    for number in range(2):
+        torch.testing.assert_close(losses[number], trainer.step(IMAGES, LABELS, step=number), **CLOSE)
+    _assert_same_weights(dict(zip(step.state, state, strict=True)), model)
+
+
 @pytest.mark.parametrize(("algorithm", "net"), each(MonoForward, DeeperForward, among=ONE_PASS))
 def test_a_step_makes_the_same_weights(algorithm, net):
     model, learning = trained(algorithm, net, DATA), Learning(batch_size=6)

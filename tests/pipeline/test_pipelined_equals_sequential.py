@@ -92,6 +92,7 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         toy(CwComp(), CFSE(width=1)),
         toy(HCLFF(tree=class_trees.MNIST), NETS[0]),
         toy(EarlyExits(of=MonoForward(features=64), heads="trained"), MLP(width=30, depth=2)),
+        toy(MonoForward(features=64), MLP(width=30, depth=4), step_together=True),
     ],
     ids=[
         "skips-bf16",
@@ -102,6 +103,7 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         "groups",
         "superclasses-contrast",
         "exit_heads",
+        "one_optimizer_step",
     ],
 )
 def test_skips_batch_norm_pieces_and_views_give_the_same_bits(
