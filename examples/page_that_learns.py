@@ -36,5 +36,7 @@ def main(out: Path, *, epochs: int = 30) -> Path:
 
 if __name__ == "__main__":
     page = main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo"))
-    print(page)
-    webbrowser.open(page.resolve().as_uri())
+    address = page.resolve().as_uri()
+    if not webbrowser.open(address):
+        print("No browser could be opened here; this page works in any:")
+    print(address)

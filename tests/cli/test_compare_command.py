@@ -103,7 +103,10 @@ def test_one_command_goes_from_recipes_to_a_page(capsys: pytest.CaptureFixture[s
         "deeper_forward-digits",
         "longer-digits",
     ]
-    assert "<figure>" in Path("report.html").read_text()
+    drawn_figures = Path("report.html").read_text()
+    for name in ("goodness", "worst", "filters"):
+        section = drawn_figures.split(f'<section id="{name}">')[1].split("</section>")[0]
+        assert section.count("<figure>") == 3, f"{name} of each method"
 
 
 def test_variants_of_a_recipe_are_told_apart(capsys: pytest.CaptureFixture[str]):

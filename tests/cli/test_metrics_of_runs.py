@@ -80,6 +80,7 @@ def test_numbers_have_r2_and_errors_everywhere(tmp_path: Path, said):
     assert "R2" in printed and "mean absolute error" in printed and not re.search("accuracy", printed)
     assert "R2" in said("report", run.path, "--no-cost", "--noise", "mismatch=0.1", "--chips", 2)
     html = (tmp_path / "report.html").read_text()
+    assert not {'id="goodness"', 'id="worst"', 'id="filters"'} & set(re.findall(r'id="\w+"', html))
     assert "R2 under noise" in html and "mean squared error" in html and "Test R2" in html
     assert "accuracy" not in html.partition("<h1>")[2].partition("<script")[0].lower()
     told = json.loads((tmp_path / "report.json").read_text())["methods"][0]
@@ -110,6 +111,9 @@ def test_rare_classes_have_a_balanced_accuracy_and_recalls(tmp_path: Path, said)
     assert metrics["balanced_accuracy"] == pytest.approx(sum(recalls.values()) / 2)
     assert "balanced accuracy" in said("report", run.path, "--no-cost")
     html = (tmp_path / "report.html").read_text()
+    assert 'id="goodness"' in html and 'id="worst"' not in html and 'id="filters"' not in html, "it is a table"
+    with pytest.raises(ValueError, match=r"inputs of shape \(4,\) cannot be drawn, only images"):
+        plots.mistakes(run)
     assert "Recall" in html and f">{100 * recalls['rare']:.2f}<" in html
     assert list(library.compare(run)["balanced_accuracy"]) == [metrics["balanced_accuracy"]]
     assert main(["report", str(run.path), str(numbers.path), "--no-cost"]) != 0

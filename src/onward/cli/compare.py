@@ -12,7 +12,7 @@ from onward.cli.tables import show_table, tell
 from onward.cli.usage import CommandLineError, fitted
 from onward.compare.comparison import Comparison, MethodResult, OnChip, TrainingEnergy
 from onward.compare.recovery import ChipTraining
-from onward.compare.report import page, summary, verdicts
+from onward.compare.report import page, pictures, summary, verdicts
 from onward.compare.report.heading import control_names, title
 from onward.compare.report.numbers import number, plain, reached, spread
 from onward.compare.study import (
@@ -129,11 +129,12 @@ def run(words: Sequence[str]) -> None:
             describe([_method(group, order.options) for group in by_recipe(runs)], question, order.options, say=say),
             measured,
             out,
+            order.options.data_dir,
         )
         return
     recipes = with_first_budget(recipes) if order.same else recipes
     comparison = compare(recipes, order.seeds, question, order.options, say=say)
-    _finish(comparison, measured, out)
+    _finish(comparison, measured, out, order.options.data_dir)
 
 
 def run_report(words: Sequence[str]) -> None:
@@ -149,7 +150,7 @@ def run_report(words: Sequence[str]) -> None:
     methods = [_method(group, order.options) for group in by_recipe(runs)]
     if order.noise is None:
         question = conditions_in_cache(methods, question)
-    _finish(describe(methods, question, order.options, say=say), measured, out)
+    _finish(describe(methods, question, order.options, say=say), measured, out, order.options.data_dir)
 
 
 def _runs_among(order: CompareArguments) -> list[Run]:
@@ -206,9 +207,9 @@ def _method(runs: Sequence[Run], options: RunOptions) -> Method:
     return Method(runs[0].recipe, tuple(runs), data)
 
 
-def _finish(comparison: Comparison, measured: Sequence[MeasuredSteps], out: Path) -> None:
+def _finish(comparison: Comparison, measured: Sequence[MeasuredSteps], out: Path, data_dir: Path | None) -> None:
     html, numbers = (out.with_name(f"{out.name}.{ending}") for ending in ("html", "json"))
-    write_text(html, page(comparison, measured=measured))
+    write_text(html, page(comparison, measured=measured, pictures=pictures(comparison, data_dir)))
     write_json(numbers, to_json(comparison))
     _show(comparison)
     say(numbers)

@@ -154,8 +154,9 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
         "title": None,
         "grid": False,
     }
+    angle = -55 if max(map(len, short)) > 2 else 0
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelAngle=-55, labelOverlap=False)),
+        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelAngle=angle, labelOverlap=False)),
         y=alt.Y("r:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelOverlap=False)),
     )
     tooltip = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]

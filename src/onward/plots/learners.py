@@ -82,9 +82,13 @@ def mistakes(learner: Trained, images: Any = None, labels: Any = None, *, count:
     """Return the images with the worst mistakes, by how far the score of a wrong class exceeds that of the right one.
 
     Below each are its true class and, after an arrow, the predicted one. Images [N, C, H, W] of 1 or 3 channels and
-    labels are as in `confusion`; raises ValueError as it does, and without a wrong prediction.
+    labels are as in `confusion`; raises ValueError as it does, for inputs that are no images, and without a wrong
+    prediction.
     """
     asked, images, targets, names = _asked(learner, images, labels)
+    shape = tuple(asked.check_inputs(images[:1]).shape[1:])
+    if len(shape) != 3 or shape[0] not in (1, 3):
+        raise ValueError(f"inputs of shape {shape} cannot be drawn, only images of 1 or 3 channels: take `confusion`")
     scores = asked.predict_scores(images).cpu()
     best, predicted = scores.max(dim=1)
     lead = best - scores.gather(1, targets[:, None])[:, 0]

@@ -11,7 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from onward.compare.comparison import Comparison
 from onward.compare.report.heading import fewest_seeds, seeds, tested
 from onward.compare.report.numbers import number, percent, plain, spread, unit_of
-from onward.compare.report.panels import mistakes, panels, recalls, styles_of
+from onward.compare.report.panels import Panel, mistakes, panels, recalls, styles_of
 from onward.compare.report.verdict import points, summary, verdicts
 from onward.core.metrics import MEASURES, further_metrics
 from onward.costs.step import MeasuredSteps
@@ -21,13 +21,21 @@ from onward.plots.web import as_script, runtime, specification
 _WIDE = 8  # columns of a table that fit a screen
 
 
-def page(comparison: Comparison, *, measured: Sequence[MeasuredSteps] = (), title: str = "") -> str:
+def page(
+    comparison: Comparison,
+    *,
+    measured: Sequence[MeasuredSteps] = (),
+    pictures: Sequence[Panel] = (),
+    title: str = "",
+) -> str:
     """Return the report of a comparison as HTML. It loads nothing, and runs no script but those that draw its charts.
 
-    `measured` are what `onward measure --json` wrote: the steps of further recipes beside their controls.
+    `measured` are what `onward measure --json` wrote: the steps of further recipes beside their controls. `pictures`
+    are panels of the runs themselves.
     """
     styles = styles_of(comparison)
     accuracy, others = panels(comparison, styles, measured)
+    others += pictures
     figures = [figure for panel in (*accuracy, *others) for figure in panel.figures]
     names = " · ".join(dict.fromkeys(method.data for method in comparison.methods))
     all_verdicts = verdicts(comparison)

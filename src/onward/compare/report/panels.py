@@ -239,7 +239,7 @@ def _to_target(comparison: Comparison, styles: Sequence[SeriesStyle]) -> list[Fi
     for energy, style in _energies(comparison, styles):
         joules, epochs = energy.joules_to_target, energy.epochs_to_target
         text = "not reached" if joules is None else f"{number(joules)} J"
-        note = "" if epochs is None else f"{plain(round(epochs, 1))} epochs"
+        note = "" if epochs is None else f"{plain(round(epochs, 1))} epoch{'' if round(epochs, 1) == 1 else 's'}"
         drawn.append(Bar(style, ((0, joules or 0.0),), text, note))
     target = f"{reached(comparison.target, comparison.task)}{'' if comparison.task == 'values' else ' %'}"
     return [_bar_figure(f"Energy to {target} on validation", "J", drawn)]
@@ -321,7 +321,7 @@ def _confusion(comparison: Comparison, styles: Sequence[SeriesStyle]) -> Panel:
         for method, style in _each(comparison, styles)
         if method.confusion and len(method.class_names) <= _MANY
     ]
-    about = "Rows are true classes, columns what the method said; a cell is the share of its row, in percent."
+    about = "Rows are true classes, columns predicted ones; a cell is the share of its row, in percent."
     return Panel("confusion", "Confusion", about, figures)
 
 
