@@ -137,6 +137,10 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
     return finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [style.label for style in styles])
 
 
+def _angle(names: Sequence[str]) -> dict[str, int]:
+    return {"labelAngle": -55 if any(len(name) > 2 for name in names) else 0}
+
+
 def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
     """Return a confusion matrix from counts: true classes in rows, predicted ones in columns, as shares of the row."""
     rows = [
@@ -154,9 +158,8 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
         "title": None,
         "grid": False,
     }
-    angle = -55 if max(map(len, short)) > 2 else 0
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelAngle=angle, labelOverlap=False)),
+        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, **_angle(short), labelOverlap=False)),
         y=alt.Y("r:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelOverlap=False)),
     )
     tooltip = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
