@@ -137,8 +137,8 @@ def bars(bars: Sequence[Bar], unit: str, *, title: str = "", kinds: Sequence[str
     return finished(layers, data, step * max(1, len(bars)), f"{title}, {unit}", [style.label for style in styles])
 
 
-def _angle(names: Sequence[str]) -> dict[str, int]:
-    return {"labelAngle": -55 if any(len(name) > 2 for name in names) else 0}
+def _angle(names: Sequence[str]) -> int:
+    return -55 if any(len(name) > 2 for name in names) else 0
 
 
 def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[int]]) -> Chart:
@@ -159,7 +159,7 @@ def matrix(style: SeriesStyle, names: Sequence[str], counts: Sequence[Sequence[i
         "grid": False,
     }
     base = alt.Chart(alt.NamedData("cells")).encode(
-        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, **_angle(short), labelOverlap=False)),
+        x=alt.X("c:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelAngle=_angle(short), labelOverlap=False)),
         y=alt.Y("r:O", scale=alt.Scale(**bands), axis=alt.Axis(**axis, labelOverlap=False)),
     )
     tooltip = [alt.Tooltip("true:N", title="class"), alt.Tooltip("taken:N", title="taken for")]
