@@ -189,7 +189,9 @@ def test_a_step_that_overflows_is_taken_back(algorithm, net):
     online = OnlineLearning(Case(algorithm, net).build(), TrainerSettings(optimizer="sgd"), seed=5)
     online.partial_fit(pixels, labels)
     before = _everything(online)
-    online.trainer.set_learning_rate(float("inf"))
+    for part in (part for optimizer in online.trainer.optimizers for part in optimizer.parts):
+        for group in part.optimizer.param_groups:
+            group["lr"] = float("inf")  # set_learning_rate refuses it
     with pytest.raises(
         ValueError, match="not finite in step 1, so nothing was learned from this batch; lower the lear"
     ):
