@@ -36,7 +36,7 @@ _DEFAULT = "runs/deeper_forward-digits/seed-0"
 _UNTRAINED = ("hcl_ff-digits", "ffgaf_snn-digits", "early_exits-digits-deeper_forward")
 _STOPS = {
     "onward.cli.train": ("train", "resume", "train_pipelined", "images_of"),
-    "onward.cli.measure": ("measure",),
+    "onward.cli.measure": ("measure", "memory_curve"),
     "onward.cli.simulate": ("shapes_like",),
     "onward.cli.compare": ("compare", "describe"),
     "onward.cli.reproduce": ("_recorded",),
