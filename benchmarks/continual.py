@@ -21,7 +21,7 @@ from torch import Tensor
 from onward import load_data
 from onward.algorithms import Algorithm, Backprop, DistanceForward, MonoForward, PredSim
 from onward.core import Learner, TrainerSettings
-from onward.data import DataSettings, Samples, Splits
+from onward.data import DataSettings, Samples, Splits, title_of
 from onward.nets import MLP
 from onward.runs import spec_for
 from onward.training import OnlineLearning
@@ -252,14 +252,14 @@ def sizes(learning: OnlineLearning, course: Course, splits: Splits) -> dict[str,
 
 def table(rows: list[dict[str, Any]]) -> str:
     """Return the table of the documentation."""
-    names = "data set | images kept | method | seeds | accuracy, % | forgetting, points | weights | state | images"
+    names = "images | kept | method | seeds | accuracy, % | forgetting, points | weights, kB | state, kB | kept, kB"
     lines = [f"| {names} |", "| --- | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for row in rows:
         accuracy = f"{100 * row['accuracy']:.1f}"
         accuracy += "" if row["deviation"] is None else f" ± {100 * row['deviation']:.1f}"
-        sizes = " | ".join(f"{row[name]:,}" for name in ("weight_bytes", "optimizer_bytes", "memory_bytes"))
+        sizes = " | ".join(f"{row[name] / 1000:.0f}" for name in ("weight_bytes", "optimizer_bytes", "memory_bytes"))
         lines.append(
-            f"| {row['data']} | {row['memory_images']} | {row['method']} | {row['seeds']} | {accuracy} "
+            f"| {title_of(row['data'])} | {row['memory_images']} | {row['method']} | {row['seeds']} | {accuracy} "
             f"| {100 * row['forgetting']:.1f} | {sizes} |"
         )
     return "\n".join(lines)
