@@ -90,7 +90,7 @@ def test_a_model_that_was_changed_is_refused(change: Callable[[nn.Module], objec
 
 def test_a_model_on_another_device_is_refused():
     model = trained()
-    model._known.device = torch.device("meta")  # where it was
+    model._planned.device = torch.device("meta")  # where it was
     with pytest.raises(ValueError, match=r"was on meta when .* is on cpu now: move it first"):
         model.step(rows())
 

@@ -20,7 +20,7 @@ from onward.modules.batch import as_batch, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, check_read_out, make_heads, per_position
-from onward.modules.known import Known
+from onward.modules.planned_model import PlannedModel
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
 from onward.modules.state import copy_heads, restore, state_of
@@ -141,7 +141,7 @@ class LocalModel:
         self.optimizers = [BlockOptimizer(block, self.settings) for block in blocks]
         self.steps = 0
         self._observes = True  # whether a pass in evaluation mode changes buffers; found out by the first one
-        self._known = Known(model)
+        self._planned = PlannedModel(model)
         self._step = LocalStep(model, plan, self.heads, self.spans, self.optimizers, self.settings)
 
     @property
@@ -169,7 +169,7 @@ class LocalModel:
 
         Raises ValueError for targets that do not fit, and where a loss is not finite.
         """
-        self._known.check()
+        self._planned.check()
         inputs, target, mask = self._given(batch)
         for head in self.heads:
             if not head.block.training:

@@ -13,7 +13,7 @@ from onward.nets.recorded_pass import hookable
 _TRAINED, _TYPE = attrgetter("requires_grad"), attrgetter("dtype")
 
 
-class Known:
+class PlannedModel:
     """The modules and weights of a model when its blocks were made, which the optimizers hold on to."""
 
     def __init__(self, model: nn.Module):
