@@ -20,9 +20,9 @@ from onward.modules.batch import as_batch, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, check_read_out, make_heads, per_position
-from onward.modules.planned_model import PlannedModel
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
+from onward.modules.planned_model import PlannedModel
 from onward.modules.state import copy_heads, restore, state_of
 from onward.nets.cuts import NoPathError
 from onward.nets.layout import channels_first
