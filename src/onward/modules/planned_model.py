@@ -31,10 +31,8 @@ class PlannedModel:
         if sum(map(len, self.tables)) != len(self.entries) or not all(map(is_, self._entries(), self.entries)):
             self._check_new()
             self._note()
-        if [*map(_TRAINED, self.weights)] != self.trained:
-            self._refuse_frozen()
-        if [*map(_TYPE, self.weights)] != self.types:
-            self._refuse_converted()
+        if [*map(_TRAINED, self.weights)] != self.trained or [*map(_TYPE, self.weights)] != self.types:
+            self._refuse_changed()
         if self.weights[0].device != self.device:
             raise ValueError(
                 f"the model was on {self.device} when onward.local was called, and is on {self.weights[0].device} "
@@ -58,22 +56,16 @@ class PlannedModel:
                     "onward.local again"
                 )
 
-    def _refuse_frozen(self) -> None:
-        for parameter, trained in zip(self.weights, self.trained, strict=True):
+    def _refuse_changed(self) -> None:
+        for parameter, trained, before in zip(self.weights, self.trained, self.types, strict=True):
             if parameter.requires_grad != trained:
                 when, block = ("after", "where a block") if trained else ("when", "so no block")
-                raise ValueError(
-                    f"{self._name(parameter)} was frozen {when} onward.local was called, {block} trains it: call "
-                    "onward.local again"
-                )
-
-    def _refuse_converted(self) -> None:
-        for parameter, before in zip(self.weights, self.types, strict=True):
-            if parameter.dtype != before:
-                raise ValueError(
-                    f"{self._name(parameter)} was {before} when onward.local was called, and is {parameter.dtype}: "
-                    "call onward.local again"
-                )
+                change = f"was frozen {when} onward.local was called, {block} trains it"
+            elif parameter.dtype != before:
+                change = f"was {before} when onward.local was called, and is {parameter.dtype}"
+            else:
+                continue
+            raise ValueError(f"{self._name(parameter)} {change}: call onward.local again")
 
     def _name(self, parameter: torch.Tensor) -> str:
         return next((name for name, own in self.model.named_parameters() if own is parameter), "a weight")
