@@ -13,6 +13,7 @@ from .images import Decoded
 from .samples import Samples, images_of
 from .source_files import stamp
 
+TRAIN_NAMES = ("train", "training")
 TEST_NAMES = ("test", "val", "valid", "validation")
 TEST_FRACTION = 0.2
 
@@ -55,7 +56,7 @@ def scan(root: Path) -> ClassFolders:
     inside = {folder.name for folder in _subfolders(root)}
     if "train" not in inside or not _is_split(root / "train"):
         for name in sorted(inside):
-            if name.lower() in ("train", "training") and name != "train" and _subfolders(root / name):
+            if name.lower() in TRAIN_NAMES and name != "train" and _subfolders(root / name):
                 raise ValueError(f"{root / name} looks like a training split: call it train, and the other one test")
         if "train" in inside and inside <= {"train", *TEST_NAMES}:
             raise ValueError(

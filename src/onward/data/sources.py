@@ -17,7 +17,7 @@ from .augment import PLAIN, Augmentation
 from .cache import cached
 from .carve import carve_test, carve_validation, warn_without_test
 from .decode import resize
-from .folder import TEST_NAMES, read_folder, scan
+from .folder import TEST_NAMES, TRAIN_NAMES, read_folder, scan
 from .images import Decoded, Splits, checksum
 from .named import NAMED_SETS, NamedSet, hub_shards, read_hub, read_shards, shards
 from .own_shards import own_shards, read_own
@@ -182,7 +182,7 @@ def label_of(name: str) -> str:
         return name
     path = Path(os.path.abspath(Path(name).expanduser()))
     label = path.stem if path.is_file() else path.name
-    return path.parent.name or label if label.lower() in ("train", "training", *TEST_NAMES) else label
+    return path.parent.name or label if label.lower() in (*TRAIN_NAMES, *TEST_NAMES) else label
 
 
 def is_folder(name: str) -> bool:
