@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from onward.algorithms import Backprop, DeeperForward
+from onward.algorithms import Backprop, CaFo, DeeperForward
 from onward.core import TrainerSettings
 from onward.costs.process import fresh_process
 from onward.costs.step import MeasuredSteps, ProcessMemory
 from onward.costs.step_benchmark import StepBenchmark, interleave, measure, random_like, shapes_like, variants
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
-from onward.nets import MLP, TinyCNN
+from onward.nets import MLP, CaFoCNN, TinyCNN
 from onward.recipes import Recipe
 from onward.storage.typed import from_json, to_json
 
@@ -100,6 +100,19 @@ def test_a_report_is_whole_and_plain(recipe: Recipe, monkeypatch: pytest.MonkeyP
         assert {share["phase"] for share in row["phases"]} == set(PHASES)
         assert set(row["memory"]["by_category"]) == set(CATEGORIES)
         assert row["memory"]["peak"] >= row["memory"]["floor"] > 0
+
+
+def test_what_a_cache_of_activations_stores_is_counted(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):
+    import onward.costs.step_benchmark as measuring
+
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: ProcessMemory(0, 1))
+    trainer = TrainerSettings(order="cascade", cache_activations=True)
+    settings = DataSettings(augmentation=Augmentation())
+    recipe = replace(recipe, algorithm=CaFo(), net=CaFoCNN(width=2), data=settings, trainer=trainer)
+    # Two maps of 4 x 4, 8 of 2 x 2, 32 of one pixel: what enters batch norm, what is read of it and what is handed on.
+    assert measure(recipe, CPU, steps=1).stored_per_image == 3 * 32 * 4
+    plain = replace(recipe, trainer=TrainerSettings())
+    assert measure(plain, CPU, steps=1).stored_per_image is None
 
 
 def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkeypatch: pytest.MonkeyPatch):

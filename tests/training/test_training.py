@@ -8,10 +8,12 @@ import pytest
 import torch
 
 from onward.algorithms import ALGORITHMS, ASGE, Algorithm, Backprop, CaFo, DeeperForward, ForwardForward, RandomFeatures
-from onward.core import gradients
+from onward.core import Goodness, gradients
 from onward.data import Augmentation
 from onward.nets import MLP, Airbench, CaFoCNN, TinyCNN
+from onward.parts.body.direct_feedback import Detached
 from onward.training import EpochDone, StepDone, Training, cascade
+from onward.training.cascade import FrozenInputs, stored_per_image
 from toy_trainings import same_tensors
 
 
@@ -111,7 +113,7 @@ def test_a_cached_frozen_body_without_statistics_trains_as_a_computed_one(make_t
     settings = {"order": "cascade", "algorithm": CaFo(), "net": MLP(width=8, depth=2)}
     computed, cached = make_training(**settings), make_training(cache_activations=True, **settings)
     losses = [[report.losses for report in _finish(training)] for training in (computed, cached)]
-    assert cached.frozen is not None and cached.frozen.activity
+    assert cached.frozen is not None and cached.frozen.read_out
     for ours, theirs in zip(*losses, strict=True):
         assert list(ours.values()) == pytest.approx(list(theirs.values()), rel=1e-5)
 
@@ -124,6 +126,50 @@ def test_the_statistics_of_a_cached_frozen_body_are_those_of_the_data(make_train
     with torch.no_grad():
         before = pool(relu(conv(training.learner.prepare(pixels))))
     torch.testing.assert_close(norm.running_mean, before.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
+
+
+def test_what_a_frozen_blocks_read_out_reads_trains_it_as_the_whole_activity_does(
+    make_training, monkeypatch: pytest.MonkeyPatch
+):
+    settings = {"order": "cascade", "cache_activations": True, "algorithm": CaFo(features=8), "net": CaFoCNN(width=2)}
+    small, large = make_training(**settings), make_training(**settings)
+    assert _values_stored_first(small) == 2 * 2 * 2
+    _finish(small)
+    monkeypatch.setattr(Detached, "reduced", Goodness.reduced)
+    assert _values_stored_first(large) == 2 * 4 * 4
+    _finish(large)
+    assert same_tensors(small.learner.state_dict(), large.learner.state_dict())
+
+
+def _values_stored_first(training: Training) -> int:
+    """Return how many values of an image are stored in the first step."""
+    next(iter(training))
+    assert training.frozen is not None
+    return training.frozen.stream[0][0].numel()
+
+
+def test_no_frozen_body_computes_an_image_twice(make_training):
+    training = make_training(order="cascade", cache_activations=True, algorithm=CaFo(), net=CaFoCNN(width=2))
+    learner, images, seen, below = training.learner, training.data.train, [0, 0, 0], None
+    for k, block in enumerate(learner.blocks):
+        block.body[0].register_forward_hook(
+            lambda module, inputs, _, k=k: seen.__setitem__(k, seen[k] + len(inputs[0]))
+        )
+    for k in range(3):
+        entering = None if below is None else below.entering(k)
+        below = FrozenInputs(training.trainer, images, stop=k, read_out=True, entering=entering)
+    assert seen == [len(images)] * 3
+
+
+def test_all_that_is_stored_at_one_time_counts(make_training, monkeypatch: pytest.MonkeyPatch):
+    settings = {"order": "cascade", "cache_activations": True, "algorithm": CaFo(), "net": CaFoCNN(width=2)}
+    training = make_training(**settings)
+    needed = stored_per_image(training.learner, training.settings, training.data.train) * len(training.data.train)
+    monkeypatch.setattr(cascade, "MOST_BYTES", needed)
+    _finish(make_training(**settings))
+    monkeypatch.setattr(cascade, "MOST_BYTES", needed - 1)
+    with pytest.raises(ValueError, match="stored for block"):
+        _finish(make_training(**settings))
 
 
 def test_more_activations_than_memory_are_refused(make_training, monkeypatch: pytest.MonkeyPatch):

@@ -23,6 +23,7 @@ from onward.runs.environment import choose_device, device_name
 from onward.screen import say
 from onward.storage.files import write_json
 from onward.storage.typed import to_json
+from onward.training.cascade import MOST_BYTES
 from onward.training.progress import stages
 
 USAGE = """usage: onward measure RECIPE [--FLAG VALUE ...]
@@ -116,6 +117,11 @@ def _show(steps: MeasuredSteps) -> None:
     show_table("a training step", heads, _cost(every))
     show_table("seconds by phase, medians", heads, _seconds(every))
     show_table("memory at the peak, MB", heads, _memory(every))
+    if steps.stored_per_image is not None:
+        say(
+            f"cache_activations stores {steps.stored_per_image * 1e4 / 1e6:,.1f} MB on the host for every 10,000 "
+            f"training images; more than {MOST_BYTES / 1e6:,.0f} MB are refused"
+        )
     _show_blocks(every[0])
 
 

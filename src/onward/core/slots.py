@@ -154,6 +154,13 @@ class Goodness(nn.Module, ABC):
         """Return the layers between the activity and the read-out, whose matrices muon moves as those of a body."""
         return None
 
+    def reduced(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        """Return a smaller activity with the same scores and statistics: what is stored of one that does not change.
+
+        Such as the means over cells that a read-out takes; the activity itself by default.
+        """
+        return activity
+
 
 class WrappedGoodness(Goodness):
     """Wraps another goodness, whose statistics it keeps updating.

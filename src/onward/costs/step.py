@@ -97,3 +97,5 @@ class MeasuredSteps:
     environment: Machine
     peak_rate: PeakRate
     contenders: tuple[StepCost, ...]
+    stored_per_image: float | None = field(default=None, metadata=ABSENT)
+    """With `cache_activations`, the most bytes of the host's memory that hold a training image at one time."""

@@ -33,6 +33,7 @@ from onward.measure import (
 from onward.recipes import Recipe
 from onward.runs.environment import environment
 from onward.runs.model import prepared
+from onward.training.cascade import stored_per_image
 from onward.training.evaluation import Watch, unwatched
 from onward.training.loop import per_second, stepper
 
@@ -202,7 +203,14 @@ def measure(
         environment=environment(device),
         peak_rate=rate,
         contenders=tuple(beside),
+        stored_per_image=_stored_per_image(recipe, data, device) if recipe.trainer.cache_activations else None,
     )
+
+
+def _stored_per_image(recipe: Recipe, data: Splits, device: torch.device) -> float:
+    """Count on a batch what the training of a recipe with `cache_activations` stores."""
+    few = data.train.subset(torch.arange(recipe.batch_size))
+    return stored_per_image(prepared(recipe, data, device), recipe.trainer, few)
 
 
 def fitting(recipe: Recipe, data: Splits) -> Recipe:

@@ -201,7 +201,7 @@ class Training:
             turn = self.step % len(self.turns)
             own, stop = self.own_turns[turn], end_block(self.turns[turn], self.owned)
             self._set_learning_rate()
-            if self.frozen is not None and self.frozen.activity:
+            if self.frozen is not None and self.frozen.read_out:
                 losses = self.trainer.update_read_out(step.pieces, self.entry, step=self.step)
             else:
                 losses = self.stepper.update_pieces(step.pieces, own, step=self.step, at=self.entry, stop=stop)
@@ -236,14 +236,18 @@ class Training:
     def _entering(self) -> Iterator[tuple[Stream, Target]]:
         if self.settings.cache_activations:
             if self.frozen is None or self.frozen.stop != self.entry:
-                self.frozen = None  # make room first
-                read = reads_frozen_body(self.learner, self.turns[0])
-                self.frozen = FrozenInputs(self.trainer, self.data.train, stop=self.entry, activity=read)
+                self.frozen = self._frozen_inputs()
             for stream, y in self.frozen.epoch(self.loader, self.epoch, start=self.step_in_epoch):
                 yield stream, Target(y)
         else:
             for x, y in self.loader.epoch(self.epoch, start=self.step_in_epoch):
                 yield self.stepper.enter(x, y, step=self.step)
+
+    def _frozen_inputs(self) -> FrozenInputs:
+        entering = None if self.frozen is None else self.frozen.entering(self.entry)
+        self.frozen = None  # make room first
+        read_out = reads_frozen_body(self.learner, self.turns[0])
+        return FrozenInputs(self.trainer, self.data.train, stop=self.entry, read_out=read_out, entering=entering)
 
     def _set_learning_rate(self) -> None:
         for span in self.own_turns[self.step % len(self.own_turns)]:  # every span has a schedule over its own epochs

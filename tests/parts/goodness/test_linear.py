@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from onward.core import Target
+from onward.parts.goodness.least_squares import LeastSquares
 from onward.parts.goodness.linear import LinearHead, Standardized, largest_grid
 from onward.parts.objective.class_scores import CrossEntropy, Threshold
 from onward.parts.objective.weighted import Weighted
@@ -41,6 +42,17 @@ def test_features_without_a_map_are_read_as_they_are():
     activity = torch.randn(4, 5, dtype=torch.float64)
     torch.testing.assert_close(goodness(activity), activity @ goodness.linear.weight.T + goodness.linear.bias)
     torch.testing.assert_close(goodness(activity[:, :, None, None]), goodness(activity))
+
+
+@pytest.mark.parametrize("cells", [(1, 1), (2, 2), (4, 2), (8, 8)])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_reduced_activity_has_the_same_scores(cells: tuple[int, int], dtype: torch.dtype):
+    for read_out in (LinearHead(3, 5, cells=cells), LeastSquares(3, 5, cells=cells)):
+        activity = torch.randn(4, 5, 6, 7).to(dtype).contiguous(memory_format=torch.channels_last)
+        reduced = read_out.reduced(activity)
+        read_out.update_statistics(activity, Target(torch.arange(4) % 3))
+        assert reduced.numel() == 4 * 5 * min(cells[0] * cells[1], 6 * 7)
+        assert torch.equal(read_out(reduced.contiguous()), read_out(activity))
 
 
 def test_a_linear_head_has_the_right_gradient():

@@ -64,6 +64,9 @@ class Detached(WrappedGoodness):
     def forward(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"]:
         return self.goodness(activity.detach())
 
+    def reduced(self, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        return self.goodness.reduced(activity)
+
 
 class _Emit(torch.autograd.Function):
     @staticmethod

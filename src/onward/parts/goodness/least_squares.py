@@ -61,15 +61,21 @@ class LeastSquares(Goodness):
             self.products.addmm_(features.T, features)
             self.answers.addmm_(features.T, labels)
 
+    def reduced(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
+        """Return the means over cells, whose own means over cells they are, unless the map has fewer pixels."""
+        in_cells = self._in_cells(activity)
+        return in_cells if in_cells.numel() < activity.numel() else activity
+
     def train(self, mode: bool = True) -> "LeastSquares":
         """Make the next evaluation solve again: noted here, as a CUDA graph may repeat a step without Python."""
         self._stale = self._stale or mode
         return super().train(mode)
 
+    def _in_cells(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
+        return F.adaptive_avg_pool2d(as_map(activity), self.cells) if activity.ndim > 2 else activity
+
     def _features(self, activity: Tensor) -> Float[Tensor, "B F"]:
-        if activity.ndim > 2:
-            activity = F.adaptive_avg_pool2d(as_map(activity), self.cells)
-        features = widen(activity).flatten(1).to(self.products.dtype)
+        features = widen(self._in_cells(activity)).flatten(1).to(self.products.dtype)
         return F.pad(features, (0, 1), value=1.0)
 
     @torch.no_grad()

@@ -43,10 +43,20 @@ class LinearHead(Goodness):
 
     def forward(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B C"]:
         with torch.autocast(activity.device.type, enabled=False):
-            if self.cells == (1, 1):
-                return self.linear(map_mean(widen(activity)))
-            # pooling sums in fp32; an fp32 copy of the whole map would cost more than it adds
-            return self.linear(widen(cell_means(activity, self.cells)).flatten(1))
+            return self.linear(widen(self._in_cells(activity)).flatten(1))
+
+    def reduced(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
+        """Return the means over cells, whose own means over cells they are, unless the map has fewer pixels."""
+        in_cells = self._in_cells(activity)
+        return in_cells if in_cells.numel() < activity.numel() else activity
+
+    def _in_cells(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D ..."]:
+        if self.cells == (1, 1):
+            return map_mean(widen(activity))
+        if activity.shape[2:] == self.cells and not activity.requires_grad:
+            return activity
+        # pooling sums in fp32; an fp32 copy of the whole map would cost more than it adds
+        return cell_means(activity, self.cells)
 
 
 class Standardized(Goodness):
