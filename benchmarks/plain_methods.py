@@ -76,7 +76,7 @@ def _loss(scores: Tensor, wanted: Tensor) -> Tensor:
 
 
 class PlainCaFo:
-    """CaFo with care: a block's features once, in batches; then a linear layer and AdamW, in an order drawn anew."""
+    """CaFo with care: a block's features once, in batches; then a linear layer and AdamW, in random order."""
 
     def __init__(self, width: int, classes: int):
         self.blocks, self.classes = cafo_blocks(width), classes
