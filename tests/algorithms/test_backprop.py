@@ -15,8 +15,8 @@ from onward.nets import MLP
 from onward.nets.net import Net
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.means import ClassMean
-from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import HeadGoodness, LastGoodness
+from onward.parts.inference.views import Mirrored
 from onward.parts.objective.class_scores import CrossEntropy, SoftmaxTwice
 from onward.parts.objective.weighted import Weighted
 from onward.parts.supervision.labels import LabelInLoss

@@ -13,7 +13,7 @@ from onward.measure.locality import locality_of
 from onward.nets import MLP, Airbench, Architecture, TinyCNN
 from onward.parts.goodness.auxiliary_classifier import AuxiliaryClassifier
 from onward.parts.goodness.linear import LinearHead
-from onward.parts.inference.mirrored import Mirrored
+from onward.parts.inference.views import Mirrored
 
 SHAPE, CLASSES = (1, 8, 8), 4
 

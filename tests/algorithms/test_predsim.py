@@ -8,7 +8,7 @@ from onward.core import Target
 from onward.nets import MLP, TinyCNN, VGG8b
 from onward.parts.auxiliary.similarity import SimilarityMatching, map_deviation, similarities
 from onward.parts.goodness.linear import LinearHead
-from onward.parts.inference.mirrored import Mirrored
+from onward.parts.inference.views import Mirrored
 from onward.parts.objective.class_scores import CrossEntropy
 
 SHAPE, CLASSES = (1, 8, 8), 4

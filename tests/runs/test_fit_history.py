@@ -10,8 +10,8 @@ from onward.algorithms import CaFo, DeeperForward, MonoForward
 from onward.core import EpochDone, Learner
 from onward.data import Splits
 from onward.nets import MLP, TinyCNN
-from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import LastGoodness
+from onward.parts.inference.views import Mirrored
 from onward.parts.inference.votes import SumVotes
 from onward.runs import fit, load_model
 

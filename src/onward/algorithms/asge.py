@@ -19,8 +19,8 @@ from onward.parts.body.frozen import frozen
 from onward.parts.goodness.spatial import SpatialGoodness, grid_for
 from onward.parts.handoff.fusion import fusion_block, gather_from
 from onward.parts.handoff.norms import Handoff, UnitLength
-from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestBlock, HeadGoodness, LastGoodness, SumGoodness
+from onward.parts.inference.views import Shift, from_views
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -45,6 +45,8 @@ class ASGE(Algorithm):
     """First layer that fusion reads."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
+    shifted: Shift = 0
+    """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
 
     @property
     def passes_gradients(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -69,7 +71,7 @@ class ASGE(Algorithm):
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))[-1 if self.random_features else 0 :]
         rules = {"fusion": HeadGoodness(), "best": BestBlock(), "last": LastGoodness()}
-        rules = mirrored({**rules, "sum": SumGoodness(self.fuse_from)}, self.mirrored)
+        rules = from_views({**rules, "sum": SumGoodness(self.fuse_from)}, mirrored=self.mirrored, shifted=self.shifted)
         return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:

@@ -18,7 +18,6 @@ from onward.nets.net import Net
 from onward.parts.body.exact import exact
 from onward.parts.body.frozen import thawed
 from onward.parts.goodness.linear import LinearHead
-from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.class_groups import UnevenGroups
@@ -43,7 +42,7 @@ class Backprop(Algorithm):
         head = learner.head if groups == num_classes else None
         kept = None if last.objective is None else last.objective.cross_entropy()
         rule = learner.rules[learner.default_rule]
-        mirrored = isinstance(rule, InferenceRule) and rule.reads_mirrored
+        assert isinstance(rule, InferenceRule)
         blocks = [
             *[LocalBlock(_trained(block.body), handoff=block.handoff) for block in local],
             LocalBlock(
@@ -57,7 +56,7 @@ class Backprop(Algorithm):
             blocks,
             supervision=LabelInLoss(),
             spans=whole(len(blocks)),
-            rules={"last_block": Mirrored(LastGoodness()) if mirrored else LastGoodness()},
+            rules={"last_block": rule.same_views(LastGoodness())},
         )
 
 

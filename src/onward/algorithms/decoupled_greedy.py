@@ -20,8 +20,8 @@ from onward.nets.net import Net
 from onward.parts.goodness.auxiliary_classifier import AuxiliaryClassifier
 from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.handoff.norms import Handoff
-from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.inference.views import Shift, from_views
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
@@ -41,6 +41,8 @@ class DecoupledGreedy(Algorithm):
     """Share of the target that is spread evenly over all classes."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
+    shifted: Shift = 0
+    """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
@@ -59,7 +61,7 @@ class DecoupledGreedy(Algorithm):
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules=mirrored(rules, self.mirrored),
+            rules=from_views(rules, mirrored=self.mirrored, shifted=self.shifted),
         )
 
     def _classifier(self, body: nn.Module, width: int, num_classes: int, *, last: bool) -> Goodness:

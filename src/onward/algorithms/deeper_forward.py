@@ -20,8 +20,8 @@ from onward.nets.net import Net
 from onward.parts.goodness.class_squares import ClassLength, ClassMeanSquare
 from onward.parts.goodness.means import ClassMean
 from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm
-from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.inference.views import Shift, from_views
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -43,6 +43,8 @@ class DeeperForward(Algorithm):
     is too small for 1."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
+    shifted: Shift = 0
+    """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network. Raises ValueError if a width is not a multiple of `num_classes`."""
@@ -61,5 +63,5 @@ class DeeperForward(Algorithm):
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules=mirrored(rules, self.mirrored),
+            rules=from_views(rules, mirrored=self.mirrored, shifted=self.shifted),
         )

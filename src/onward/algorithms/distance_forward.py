@@ -18,8 +18,8 @@ from onward.nets.net import Net
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
 from onward.parts.goodness.anchors import LearnedAnchors, RunningAnchors
 from onward.parts.handoff.norms import Handoff, UnitLength
-from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
+from onward.parts.inference.views import Shift, from_views
 from onward.parts.objective.margins import ClassMargin, Form, NPairMargin
 from onward.parts.ops.feature_maps import outputs_feature_maps
 from onward.parts.supervision.labels import LabelInLoss
@@ -51,6 +51,8 @@ class DistanceForward(Algorithm):
     """Whether blocks hand on unit length; a network that normalizes its own inputs needs none."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
+    shifted: Shift = 0
+    """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots. Raises ValueError for impossible settings, one class, or overlapping pairs of one block."""
@@ -70,7 +72,7 @@ class DistanceForward(Algorithm):
         ]
         rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "all_but_first": SumGoodness(start=1)}
         readout = LinearReadout(num_classes, start=min(1, len(blocks) - 1))
-        rules = mirrored({**rules, "linear_readout": readout}, self.mirrored)
+        rules = from_views({**rules, "linear_readout": readout}, mirrored=self.mirrored, shifted=self.shifted)
         return Learner(blocks, supervision=LabelInLoss(), spans=turns, rules=rules)
 
     def _goodness(self, body: nn.Module, num_classes: int, width: int) -> Goodness:

@@ -18,8 +18,8 @@ from onward.nets.net import Net
 from onward.parts.auxiliary.similarity import SimilarityMatching
 from onward.parts.goodness.linear import LinearHead, grid_within
 from onward.parts.handoff.norms import Handoff
-from onward.parts.inference.mirrored import mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness, SumGoodness
+from onward.parts.inference.views import Shift, from_views
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.objective.weighted import Weighted
 from onward.parts.ops.feature_maps import outputs_feature_maps
@@ -39,6 +39,8 @@ class PredSim(Algorithm):
     """Share of the target that is spread evenly over all classes."""
     mirrored: bool = False
     """Whether a class is read from an image and its mirror image together."""
+    shifted: Shift = 0
+    """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
@@ -51,7 +53,7 @@ class PredSim(Algorithm):
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules=mirrored(rules, self.mirrored),
+            rules=from_views(rules, mirrored=self.mirrored, shifted=self.shifted),
         )
 
     def _block(self, body: nn.Module, width: int, handoff: Handoff, num_classes: int) -> LocalBlock:

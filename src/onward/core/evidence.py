@@ -6,6 +6,7 @@ from functools import cached_property
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -58,6 +59,19 @@ class ObservedEvidence(Evidence):
         if self.images.ndim != 4:
             raise ValueError("only images have a mirror image: this method cannot be trained on other inputs")
         return ObservedEvidence(self.learner, self.images.flip(-1))
+
+    def shifted(self, down: int, right: int) -> Evidence:
+        """The evidence about the same images, moved by some pixels. Raises ValueError for other or smaller inputs."""
+        if self.images.ndim != 4:
+            raise ValueError("only images can be shifted: this method cannot read other inputs so")
+        height, width = self.images.shape[-2:]
+        if abs(down) >= height or abs(right) >= width:
+            pixels = max(abs(down), abs(right))
+            problem = f"images of {width}x{height} pixels cannot be shifted by {pixels}"
+            raise ValueError(f"{problem}: choose at most {min(height, width) - 1}")
+        borders = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))
+        padded = F.pad(self.images, borders, mode="reflect")
+        return ObservedEvidence(self.learner, padded[..., max(-down, 0) :, max(-right, 0) :][..., :height, :width])
 
     def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
         """Yield whole maps block by block, so that those of all blocks are never in memory at once."""

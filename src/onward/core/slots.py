@@ -71,6 +71,10 @@ class Evidence(ABC):
     def mirrored(self) -> "Evidence":
         """The same for the same images, mirrored left and right."""
 
+    @abstractmethod
+    def shifted(self, down: int, right: int) -> "Evidence":
+        """The same for the same images, moved by some pixels; what comes in at a border is the image reflected."""
+
     def cells(self, grid: int) -> list[Float[Tensor, "B D"]]:
         """Handed-on tensors with maps averaged in `grid` x `grid` cells, in fp32 or wider; the result is cached."""
         if grid not in self._cells:
@@ -105,6 +109,10 @@ class CollectedEvidence(Evidence):
     def mirrored(self) -> Evidence:
         """Raises ValueError: the images were not collected."""
         raise ValueError("mirror images need the images themselves, and only scores were collected: use one process")
+
+    def shifted(self, down: int, right: int) -> Evidence:
+        """Raises ValueError: the images were not collected."""
+        raise ValueError("shifted images need the images themselves, and only scores were collected: use one process")
 
 
 def _in_cells(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B D"]:
@@ -285,8 +293,6 @@ class InferenceRule(nn.Module, ABC):
     """Whether it reads handed-on tensors besides scores; in a pipeline it gets the mean of every map."""
     fits_on_training: ClassVar[bool] = False
     """Whether `fit` reads the training split."""
-    reads_mirrored: ClassVar[bool] = False
-    """Whether it reads an image together with its mirror image; then its control does so too."""
     reads_head: bool = True
     """Whether it reads the scores of a head; where it does not, a learner may be cut in front of its head."""
     pipelined: bool = True
@@ -316,6 +322,10 @@ class InferenceRule(nn.Module, ABC):
     def probabilities(self, scores: Float[Tensor, "B C"]) -> Float[Tensor, "B C"]:
         """Return the class probabilities of its scores: their softmax by default."""
         return scores.softmax(dim=1)
+
+    def same_views(self, rule: "InferenceRule") -> "InferenceRule":
+        """Return another rule, which a control reads with, applied to the views of an image that this one reads."""
+        return rule
 
     def blocks_needed(self, num_scored: int) -> int | None:
         """Return how many scored blocks, heads not counted, the rule reads from the first on; None: all of them.

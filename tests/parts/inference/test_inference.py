@@ -11,7 +11,6 @@ from torch import Tensor
 
 from evidence import made_up
 from onward.core import Evidence
-from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import (
     BestBlock,
     BestRange,
@@ -20,6 +19,7 @@ from onward.parts.inference.scores import (
     LinearReadout,
     SumGoodness,
 )
+from onward.parts.inference.views import Mirrored
 
 Split = Callable[[], Iterable[tuple[Evidence, Tensor]]]
 

@@ -10,9 +10,9 @@ from onward.parts.inference.early_exit import (
     trade_off,
 )
 from onward.parts.inference.exit_heads import ExitHeads, predict_through_heads
-from onward.parts.inference.mirrored import Mirrored, mirrored
 from onward.parts.inference.numbers import MeanValues, SumLabels
 from onward.parts.inference.scores import BestBlock, BestRange, HeadGoodness, LastGoodness, LinearReadout, SumGoodness
+from onward.parts.inference.views import Mirrored, Shifted, Views, from_views
 from onward.parts.inference.votes import SumVotes
 
 __all__ = [
@@ -25,13 +25,15 @@ __all__ = [
     "LinearReadout",
     "MeanValues",
     "Mirrored",
+    "Shifted",
     "SumGoodness",
     "SumLabels",
     "SumVotes",
+    "Views",
     "block_costs",
     "confidence",
+    "from_views",
     "lowest_threshold",
-    "mirrored",
     "predict_early",
     "predict_through_heads",
     "trade_off",
@@ -40,6 +42,7 @@ __all__ = [
 __getattr__ = former_names(
     __name__,
     gone={
+        "mirrored": "from_views(rules, mirrored=wanted) is the same",
         "BlockGoodness": "HeadGoodness reads the head, LastGoodness the last block before it, "
         "and BestBlock, after choose(index), the block of that number",
         "FirstBlocks": "mark the head, LocalBlock(..., head=True): rules over blocks leave it out",

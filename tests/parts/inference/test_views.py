@@ -1,4 +1,4 @@
-"""Mirrored: the average over an image and its mirror image, for any rule."""
+"""Views: the average over an image, its mirror image and its shifts, for any rule."""
 
 from dataclasses import replace
 
@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from onward.algorithms import ASGE, DeeperForward, DistanceForward, PredSim
-from onward.core import InferenceRule, Learner, LocalBlock, ObservedEvidence, each
+from onward.algorithms import ASGE, Backprop, DeeperForward, DistanceForward, PredSim
+from onward.core import CollectedEvidence, InferenceRule, Learner, LocalBlock, ObservedEvidence, each
 from onward.nets import TinyCNN
 from onward.parts.goodness.means import ClassMean
-from onward.parts.inference.mirrored import Mirrored
 from onward.parts.inference.scores import BestRange, LastGoodness
+from onward.parts.inference.views import Mirrored, Shifted
 from onward.parts.objective.class_scores import CrossEntropy
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -62,3 +62,42 @@ def test_an_algorithm_that_offers_it_reads_both(algorithm):
     both = replace(algorithm, mirrored=True)(net, 3).eval()
     average = sum(F.softmax(alone.predict_scores(seen), dim=1) for seen in (images, images.flip(-1))) / 2
     torch.testing.assert_close(both.predict_scores(images), average)
+
+
+def moved(images: torch.Tensor, down: int, right: int) -> torch.Tensor:
+    """Pixel by pixel: what lies outside is the image reflected at its border."""
+    height, width = images.shape[-2:]
+    rows = [abs(row - down) if row - down < height else 2 * (height - 1) - (row - down) for row in range(height)]
+    columns = [abs(col - right) if col - right < width else 2 * (width - 1) - (col - right) for col in range(width)]
+    return images[:, :, rows][:, :, :, columns]
+
+
+def test_probabilities_of_an_image_and_of_its_four_shifts_are_averaged():
+    images, plain = torch.rand(5, 3, 4, 4), learner(LastGoodness())
+    seen = [images, *(moved(images, down, right) for down in (-2, 2) for right in (-2, 2))]
+    expected = sum(F.softmax(plain.predict_scores(view), dim=1) for view in seen) / 5
+    torch.testing.assert_close(learner(Shifted(LastGoodness(), 2)).predict_scores(images), expected)
+
+
+def test_shifts_of_a_mirrored_reading_are_ten_views():
+    images, plain = torch.rand(5, 3, 4, 4), learner(LastGoodness())
+    shifts = [images, *(moved(images, down, right) for down in (-1, 1) for right in (-1, 1))]
+    seen = [view for shift in shifts for view in (shift, shift.flip(-1))]
+    expected = sum(F.softmax(plain.predict_scores(view), dim=1) for view in seen) / 10
+    torch.testing.assert_close(learner(Shifted(Mirrored(LastGoodness()))).predict_scores(images), expected)
+
+
+def test_a_control_reads_the_same_views():
+    local = ASGE(mirrored=True, shifted=2)
+    rule = Backprop(of=local)(TinyCNN(width=9)((1, 8, 8), 3), 3).rules["last_block"]
+    assert isinstance(rule, Shifted) and rule.pixels == 2 and isinstance(rule.rule, Mirrored)
+    assert isinstance(rule.rule.rule, LastGoodness)
+
+
+def test_shifts_that_an_image_has_no_room_for_are_refused():
+    with pytest.raises(ValueError, match="4x4 pixels cannot be shifted by 4: choose at most 3"):
+        learner(Shifted(LastGoodness(), 4)).predict_scores(torch.rand(2, 3, 4, 4))
+    with pytest.raises(ValueError, match="shifted"):
+        ASGE(shifted=-1)
+    with pytest.raises(ValueError, match="only scores were collected"):
+        CollectedEvidence(torch.zeros(1, 2, 3)).shifted(1, 1)
