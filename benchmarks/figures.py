@@ -15,11 +15,10 @@ _PHASES = ("data", "forward", "score", "gradient", "optimizer", "handoff")
 _LOST = 0.05  # accuracy, beyond which no early exit is drawn
 
 
-def main() -> None:
-    folder = _ROOT / "docs" / "figures"
+def main(folder: Path = _ROOT / "docs" / "figures") -> None:
     folder.mkdir(exist_ok=True)
-    memory = [(f"{r['variant']} ({r['precision']}, {r['images']})", r) for r in _rows("peak_memory")]
-    phases = [(f"{r['net']}, {r['variant']} ({r['precision']}, {r['batch']})", r) for r in _rows("phases")]
+    memory = [(f"{r['contender']} ({r['precision']}, {r['images']})", r) for r in _rows("peak_memory")]
+    phases = [(f"{r['net']}, {r['contender']} ({r['precision']}, {r['batch']})", r) for r in _rows("phases")]
     drawn = {
         "memory_by_category": stacked(memory, _MEMORY, "MB", 1.0, "Memory of a step by category"),
         "time_by_phase": stacked(phases, _PHASES, "ms", 1000.0, "Time of a step by phase"),
