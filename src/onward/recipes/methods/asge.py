@@ -73,6 +73,13 @@ ROWS = (
         trainer=MUON_READ_OUT, epochs=4, batch_size=256, backprop_rate=0.1,
         published=Published(test_accuracy=0.9965, source="Gong et al. 2026, abstract"),
     ),
+    Recipe(
+        method="asge", variant="shifted", scale="cpu", description="airbench network, read from five positions",
+        data=DataSettings(name="mnist", validation_fraction=0.05, augmentation=Augmentation(crop=2, padding="reflect")),
+        algorithm=ASGE(map_scale="features", shifted=1), net=Airbench(),
+        trainer=MUON_READ_OUT, epochs=4, batch_size=256, backprop_rate=0.1,
+        published=Published(test_accuracy=0.9965, source="Gong et al. 2026, abstract"),
+    ),
     # Images of Fashion-MNIST are centered as they come: no shifts.
     Recipe(
         method="asge", scale="cpu", description="airbench network",
