@@ -112,7 +112,8 @@ ROWS = (
             augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True, cutout=8),
         ),
         algorithm=DistanceForward(
-            margin=0.1, anchors="learned", grid=4, collaboration="disjoint", unit_length=False, mirrored=True, shifted=1,
+            margin=0.1, anchors="learned", grid=4, collaboration="disjoint", unit_length=False, mirrored=True,
+            shifted=1,
         ),
         net=Airbench(),
         trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
