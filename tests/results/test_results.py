@@ -75,6 +75,13 @@ def test_each_method_has_a_page_of_its_own_rows(tmp_path: Path):
     assert (tmp_path / "methods" / "ASGE.md").read_text() == pages["ASGE"]
 
 
+def test_minutes_are_those_of_one_machine(tmp_path: Path):
+    for seed, device, seconds in ((0, "slow", 3000.0), (1, "quick", 600.0), (2, "quick", 1200.0)):
+        record(tmp_path, _result("local", seed, 0.9, device=device, train_seconds=seconds))
+    (line,) = method_pages(tmp_path)["DeeperForward"].splitlines()[2:]
+    assert line.endswith("| 50.0 / 15.0 | slow / quick |")
+
+
 @pytest.mark.parametrize(
     "changed",
     [

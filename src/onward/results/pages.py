@@ -165,8 +165,18 @@ def _row(row: Row, records: Records) -> dict[str, str]:
         ),
         "weights": f"{first.parameters / 1e6:.2f} M",
         "epochs": str(first.epochs),
-        "minutes": f"{statistics.mean(run.result.train_seconds for run in runs) / 60:.1f}",
-        "device": first.device,
+        **_time(runs),
+    }
+
+
+def _time(runs: Sequence[Record]) -> dict[str, str]:
+    """Write the mean minutes of a training on each machine, and the machines, in one order."""
+    seconds: dict[str, list[float]] = {}
+    for run in runs:
+        seconds.setdefault(run.result.device, []).append(run.result.train_seconds)
+    return {
+        "minutes": " / ".join(f"{statistics.mean(each) / 60:.1f}" for each in seconds.values()),
+        "device": " / ".join(seconds),
     }
 
 
