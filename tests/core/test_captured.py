@@ -24,19 +24,25 @@ on_a_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUD
 class Repeated(Graphs):
     """Does recorded work again, as a graph would."""
 
+    name = "CUDA graphs"
+
     def __init__(self) -> None:
         self.records = 0
 
-    def warm(self, work: Callable[[], None]) -> None:
+    def warm(self, work: Callable[[], object]) -> None:
         work()
 
-    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+    def record(
+        self, work: Callable[[], list[Tensor]], generators: Sequence[torch.Generator]
+    ) -> Callable[[], list[Tensor]]:
         self.records += 1
         return work
 
 
 class Refusing(Repeated):
-    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+    def record(
+        self, work: Callable[[], list[Tensor]], generators: Sequence[torch.Generator]
+    ) -> Callable[[], list[Tensor]]:
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
 

@@ -209,9 +209,9 @@ def test_the_list_of_options_is_complete():
     tried = {*_CHANGES, "momentum", "adamw_lr_scale", "padding"}
     parts: tuple[Any, ...] = (_BASE.trainer, _BASE.net, _BASE.data.augmentation)
     asked = {f.name for part in parts for f in fields(part)}
-    # Layout, caching, recomputing, graphs and one step over all blocks must NOT change a run; colors need color images
-    # (tests of augmentation).
-    same = {"channels_last", "cache_activations", "recompute", "capture", "step_together"}
+    # Layout, caching, recomputing, graphs, programs and one step over all blocks must NOT change a run; colors need
+    # color images (tests of augmentation).
+    same = {"channels_last", "cache_activations", "recompute", "capture", "compile", "step_together"}
     assert asked - tried == {*same, "color_jitter", "grayscale"}
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 import torch
+from torch import Tensor
 
 from onward.algorithms import Algorithm, DeeperForward, Trifecta
 from onward.core import CapturedTrainer, Graphs
@@ -22,18 +23,22 @@ CASES: dict[str, tuple[Algorithm, Architecture]] = {
 class Repeated(Graphs):
     """Does recorded work again, as a graph would, and counts both."""
 
+    name = "CUDA graphs"
+
     def __init__(self) -> None:
         self.records = self.repeats = 0
 
-    def warm(self, work: Callable[[], None]) -> None:
+    def warm(self, work: Callable[[], object]) -> None:
         work()
 
-    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+    def record(
+        self, work: Callable[[], list[Tensor]], generators: Sequence[torch.Generator]
+    ) -> Callable[[], list[Tensor]]:
         self.records += 1
 
-        def repeat() -> None:
+        def repeat() -> list[Tensor]:
             self.repeats += 1
-            work()
+            return work()
 
         return repeat
 

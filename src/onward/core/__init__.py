@@ -4,6 +4,7 @@ from onward.core.batch_norm_error import batch_norm_remedies
 from onward.core.block import LocalBlock, detach
 from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs
 from onward.core.columns import Column, is_frame
+from onward.core.compiled import CompiledPrograms, check_compilable
 from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
@@ -72,6 +73,7 @@ __all__ = [
     "CapturedTrainer",
     "CollectedEvidence",
     "Column",
+    "CompiledPrograms",
     "Count",
     "CudaGraphs",
     "Description",
@@ -115,6 +117,7 @@ __all__ = [
     "alternating",
     "as_numbers",
     "batch_norm_remedies",
+    "check_compilable",
     "check_fields",
     "check_finite",
     "check_images",

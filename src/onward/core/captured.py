@@ -1,4 +1,4 @@
-"""The captured step: the work of a `LocalTrainer`, repeated as a CUDA graph in place of launches kernel by kernel."""
+"""The captured step: the work of a `LocalTrainer`, repeated as one graph in place of operation by operation."""
 
 import warnings
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -27,40 +27,57 @@ Work = Callable[[list[Tensor]], tuple[list[Tensor], Any]]
 
 @runtime_checkable
 class Graphs(Protocol):
-    """Records work and repeats it: CUDA graphs, or a substitute in tests."""
+    """Records work and repeats it: CUDA graphs, compiled programs, or a substitute in tests."""
 
-    def warm(self, work: Callable[[], None]) -> None:
+    name: str
+    """What steps run as, for messages."""
+
+    def warm(self, work: Callable[[], object]) -> None:
         """Do the work on the stream on which it will be recorded."""
         ...
 
-    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
-        """Record the work, which draws from these generators; return a function that repeats it."""
+    def record(
+        self, work: Callable[[], list[Tensor]], generators: Sequence[torch.Generator]
+    ) -> Callable[[], list[Tensor]]:
+        """Record the work, which draws from these generators; return a function that repeats it.
+
+        Both return the tensors that leave. The recording itself changes no tensor from outside.
+        """
         ...
 
 
 class CudaGraphs(Graphs):
     """CUDA graphs in one memory pool, as they are repeated one after the other. Not yet run on a device."""
 
+    name = "CUDA graphs"
+
     def __init__(self, device: torch.device):
         self.stream = torch.cuda.Stream(device)
         self.pool: Any = None
 
-    def warm(self, work: Callable[[], None]) -> None:
+    def warm(self, work: Callable[[], object]) -> None:
         around = torch.cuda.current_stream(self.stream.device)
         self.stream.wait_stream(around)
         with torch.cuda.stream(self.stream):
             work()
         around.wait_stream(self.stream)
 
-    def record(self, work: Callable[[], None], generators: Sequence[torch.Generator]) -> Callable[[], None]:
+    def record(
+        self, work: Callable[[], list[Tensor]], generators: Sequence[torch.Generator]
+    ) -> Callable[[], list[Tensor]]:
         graph = torch.cuda.CUDAGraph()
         for generator in generators:
             graph.register_generator_state(generator)
         # Other threads, such as a loader's, may go on with calls that a capture forbids.
         with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
-            work()
+            leaving = work()
         self.pool = graph.pool()
-        return graph.replay
+
+        def repeat() -> list[Tensor]:
+            graph.replay()
+            return leaving
+
+        return repeat
 
 
 class _Recorded:
@@ -72,7 +89,7 @@ class _Recorded:
         self.draws: GraphDraws | None = None
         self.entering: list[Tensor] = []
         self.leaving: list[Tensor] = []
-        self.repeat: Callable[[], None] | None = None
+        self.repeat: Callable[[], list[Tensor]] | None = None
         self.form: Any = None
         self.held: list[Tensor] = []
 
@@ -82,8 +99,9 @@ class CapturedTrainer:
 
     Work of each kind runs three times without a graph. The third run is checked: if a graph could not repeat it, no
     work is captured and `reason` names the obstacle. A batch smaller than an earlier one never becomes a graph. Random
-    numbers and order of operations are those of the plain step. What `enter` and `update_pieces` return is valid until
-    the next step. `forget` must be called after state was replaced from outside, such as by loading a checkpoint.
+    numbers are those of the plain step, and so is the order of operations, except in compiled programs. What `enter`
+    and `update_pieces` return is valid until the next step. `forget` must be called after state was replaced from
+    outside, such as by loading a checkpoint.
     """
 
     def __init__(self, trainer: LocalTrainer, graphs: Graphs):
@@ -159,7 +177,7 @@ class CapturedTrainer:
                 if buffer is not tensor:
                     buffer.copy_(tensor, non_blocking=True)
             recorded.draws.begin(step)
-            recorded.repeat()
+            recorded.leaving = recorded.repeat()
         for optimizer in self._optimizers(spans):
             optimizer.follow_average()
         return recorded.leaving, recorded.form
@@ -188,10 +206,11 @@ class CapturedTrainer:
         recorded.entering = [tensor.clone(memory_format=torch.preserve_format) for tensor in entering]
         recorded.draws = GraphDraws(recorded.observed, self.trainer.learner.device)
 
-        def again() -> None:
+        def again() -> list[Tensor]:
             assert recorded.draws is not None
             with self._inside(spans, recorded.draws):
-                recorded.leaving, recorded.form = work(recorded.entering)
+                leaving, recorded.form = work(recorded.entering)
+            return leaving
 
         try:
             with constants_held() as recorded.held:
@@ -204,7 +223,7 @@ class CapturedTrainer:
     def _give_up(self, reason: str) -> None:
         self.reason = reason
         self.forget()
-        warnings.warn(f"steps run without CUDA graphs: {reason}", stacklevel=2)
+        warnings.warn(f"steps run without {self.graphs.name}: {reason}", stacklevel=2)
 
     @contextmanager
     def _inside(self, spans: Sequence[Span], draws: Any) -> Iterator[None]:

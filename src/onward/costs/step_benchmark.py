@@ -73,13 +73,13 @@ class MeasuredVariant(NamedTuple):
 
 
 class StepBenchmark:
-    """A variant, built and ready to train step after step."""
+    """A variant, built and ready to train step after step; never compiled, as no meter can look into a program."""
 
     def __init__(self, variant: Variant, recipe: Recipe, data: Splits, device: torch.device):
         self.name, self.batch_size = variant.name, recipe.batch_size
-        own = replace(recipe, algorithm=variant.algorithm, trainer=variant.trainer)
+        own = replace(recipe, algorithm=variant.algorithm, trainer=replace(variant.trainer, compile=False))
         self.learner = prepared(own, data, device)
-        self.trainer = LocalTrainer(self.learner, variant.trainer, seed=recipe.seed)
+        self.trainer = LocalTrainer(self.learner, own.trainer, seed=recipe.seed)
         self.stepper = stepper(self.trainer)
         self.read = clock(device)
         self.taken = 0

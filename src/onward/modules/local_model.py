@@ -368,6 +368,7 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
         ("order", settings.order != "joint", "joint"),
         ("micro_batches", settings.micro_batches > 1, 1),
         ("recompute", settings.recompute, False),
+        ("compile", settings.compile, False),
         ("ema_decay", settings.ema_decay is not None, None),
     ]
     for name, given, wanted in wrong:

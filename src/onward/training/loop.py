@@ -10,6 +10,7 @@ from torch import Tensor
 
 from onward.core import (
     CapturedTrainer,
+    CompiledPrograms,
     CudaGraphs,
     EpochDone,
     Learner,
@@ -19,6 +20,7 @@ from onward.core import (
     Target,
     TrainerSettings,
     Turns,
+    check_compilable,
     gradients_on,
     split,
 )
@@ -97,7 +99,7 @@ class Training:
         self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
         self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
         neighbors.attach(self.trainer)
-        self.stepper = stepper(self.trainer) if isinstance(neighbors, Alone) else self.trainer
+        self.stepper = stepper(self.trainer, alone=isinstance(neighbors, Alone))
         through = neighbors.through(learner)
         self.evaluator = Evaluator(learner, settings, batch_size=batch_size, through=through)
         self.loader = TrainLoader(
@@ -289,10 +291,19 @@ class Training:
         )
 
 
-def stepper(trainer: LocalTrainer) -> LocalTrainer | CapturedTrainer:
-    """Return the trainer of a training's steps: with CUDA graphs, if settings and device allow it."""
+def stepper(trainer: LocalTrainer, *, alone: bool = True) -> LocalTrainer | CapturedTrainer:
+    """Return the trainer of a training's steps: with CUDA graphs, or compiled, if settings and device allow it.
+
+    `alone`: no other process trains a part of the learner. Raises ValueError where the settings ask for compiled steps
+    and none can be made.
+    """
     device = trainer.learner.device
-    if trainer.settings.capture == "never" or device.type != "cuda":
+    if trainer.settings.compile:
+        check_compilable(device)
+        if not alone:
+            raise ValueError("compile makes the whole step of one process: leave it out, or train without a pipeline")
+        return CapturedTrainer(trainer, CompiledPrograms())
+    if trainer.settings.capture == "never" or device.type != "cuda" or not alone:
         return trainer
     return CapturedTrainer(trainer, CudaGraphs(device))
 

@@ -23,6 +23,10 @@ class OnlineLearning:
     def __init__(self, learner: Learner, settings: TrainerSettings, *, seed: int = 0, step: int = 0):
         if settings.order != "joint":
             raise ValueError("a stream trains every block on every batch; order cascade needs epochs: use order joint")
+        if settings.compile:
+            raise ValueError(
+                "compile makes a program for batches of one size, and those of a stream have any; leave compile out"
+            )
         if settings.ema_decay is not None:
             raise ValueError("weight averaging ends with a training, a stream does not; leave ema_decay out")
         self.trainer = LocalTrainer(learner, settings, seed=seed)
