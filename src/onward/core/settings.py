@@ -61,8 +61,8 @@ class TrainerSettings:
     capture: Literal["auto", "never"] = "never"
     """auto: on a CUDA device, repeat steps as CUDA graphs where that is possible."""
     compile: bool = False
-    """On a CPU, make a program of the steps, where that is possible: the same up to rounding. It takes 10 to 30 seconds
-    and a C++ compiler, and pays for small networks, in trainings of many thousand steps."""
+    """On a CPU, make a program of the steps, where that is possible: the same up to rounding. It takes 20 to 50 seconds
+    and a C++ compiler, and pays for narrow networks, in trainings of some ten thousand steps."""
 
     def __post_init__(self):
         check_fields(self)
