@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from onward.algorithms import ASGE, Backprop, ForwardForward, MonoForward
+from onward.algorithms import ASGE, Backprop, DecoupledGreedy, ForwardForward, MonoForward
 from onward.core import LocalTrainer, TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.modules import local
@@ -27,6 +27,7 @@ def _spec(algorithm, net, side: int = 2) -> ModelSpec:
     [
         (ForwardForward(), MLP(width=10, depth=2), "cannot carry a label of 10 values"),
         (ASGE(), VGG8(width=4), "cannot be cut into"),
+        (DecoupledGreedy(shifted=2), MLP(width=10, depth=2), "2x2 pixels cannot be shifted by 2: choose at most 1"),
     ],
 )
 def test_parts_that_do_not_fit_the_images_are_refused(algorithm, net, says: str):

@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -69,9 +68,7 @@ class ObservedEvidence(Evidence):
             pixels = max(abs(down), abs(right))
             problem = f"images of {width}x{height} pixels cannot be shifted by {pixels}"
             raise ValueError(f"{problem}: choose at most {min(height, width) - 1}")
-        borders = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))
-        padded = F.pad(self.images, borders, mode="reflect")
-        return ObservedEvidence(self.learner, padded[..., max(-down, 0) :, max(-right, 0) :][..., :height, :width])
+        return ObservedEvidence(self.learner, _moved(_moved(self.images, down, dim=-2), right, dim=-1))
 
     def _maps(self) -> Iterable[Float[Tensor, "B ..."]]:
         """Yield whole maps block by block, so that those of all blocks are never in memory at once."""
@@ -83,6 +80,17 @@ class ObservedEvidence(Evidence):
     def _goodness(self, stream: Stream) -> Float[Tensor, "L B *C"]:
         read = self.learner.readings(stream, _goodness_of)
         return torch.stack([goodness for goodness, _ in read if goodness is not None])
+
+
+def _moved(images: Tensor, pixels: int, *, dim: int) -> Tensor:
+    """Move images along a dimension. Bytes too, which `pad` does not reflect everywhere."""
+    size = images.shape[dim]
+    if pixels > 0:
+        return torch.cat([images.narrow(dim, 1, pixels).flip(dim), images.narrow(dim, 0, size - pixels)], dim)
+    if pixels < 0:
+        kept, last = images.narrow(dim, -pixels, size + pixels), images.narrow(dim, size - 1 + pixels, -pixels)
+        return torch.cat([kept, last.flip(dim)], dim)
+    return images
 
 
 def _goodness_of(block: LocalBlock, activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B *C"] | None:

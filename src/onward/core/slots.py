@@ -323,6 +323,13 @@ class InferenceRule(nn.Module, ABC):
         """Return the class probabilities of its scores: their softmax by default."""
         return scores.softmax(dim=1)
 
+    def views(self, evidence: Evidence) -> Iterable[Evidence]:
+        """Return the evidence about each view of the images that it reads: the images as they are.
+
+        Raises ValueError for images that have no such view.
+        """
+        return [evidence]
+
     def same_views(self, rule: "InferenceRule") -> "InferenceRule":
         """Return another rule, which a control reads with, applied to the views of an image that this one reads."""
         return rule

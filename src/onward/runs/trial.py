@@ -6,11 +6,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from onward.core import Learner, LocalTrainer, TrainerSettings
+from onward.core import InferenceRule, Learner, LocalTrainer, ObservedEvidence, TrainerSettings
 
 
 def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> None:
     """Train a step of a copy of a learner and read its blocks, on two images, or one where pieces of a batch have one.
+
+    The views of an image that its inference rules read are made too.
 
     Raises ValueError where algorithm, network, images and batch do not fit each other.
     """
@@ -22,6 +24,9 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
     for step in range(len(copied.turns)):
         trainer.step(images, labels, step=step)
     copied.eval().score_blocks(images)  # rules may have to be fitted first
+    for rule in copied.rules.values():
+        assert isinstance(rule, InferenceRule)
+        list(rule.views(ObservedEvidence(copied, images)))
 
 
 def _example(learner: Learner, count: int) -> tuple[Tensor, Tensor]:

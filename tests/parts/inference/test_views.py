@@ -79,6 +79,15 @@ def test_probabilities_of_an_image_and_of_its_four_shifts_are_averaged():
     torch.testing.assert_close(learner(Shifted(LastGoodness(), 2)).predict_scores(images), expected)
 
 
+def test_bytes_are_shifted_as_they_are():
+    images = torch.randint(256, (2, 3, 5, 4), dtype=torch.uint8)
+    built = learner(LastGoodness())
+    for down, right in ((-3, 2), (1, 0), (0, -1), (2, 3)):
+        shifted = ObservedEvidence(built, images).shifted(down, right)
+        assert isinstance(shifted, ObservedEvidence)
+        assert torch.equal(shifted.images, moved(images, down, right))
+
+
 def test_shifts_of_a_mirrored_reading_are_ten_views():
     images, plain = torch.rand(5, 3, 4, 4), learner(LastGoodness())
     shifts = [images, *(moved(images, down, right) for down in (-1, 1) for right in (-1, 1))]

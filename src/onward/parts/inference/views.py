@@ -2,7 +2,7 @@
 # B batch, C classes
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from jaxtyping import Float
@@ -27,7 +27,7 @@ class Views(InferenceRule, ABC):
         self.pipelined = False  # a pipeline computes no other views
 
     @abstractmethod
-    def views(self, evidence: Evidence) -> Iterator[Evidence]:
+    def views(self, evidence: Evidence) -> Iterable[Evidence]:
         """Yield the evidence about every view, one by one, so that only one is in memory."""
 
     @abstractmethod
@@ -55,7 +55,7 @@ class Views(InferenceRule, ABC):
 class Mirrored(Views):
     """Reads an image and its mirror image: twice the computation."""
 
-    def views(self, evidence: Evidence) -> Iterator[Evidence]:
+    def views(self, evidence: Evidence) -> Iterable[Evidence]:
         yield evidence
         yield evidence.mirrored
 
@@ -74,7 +74,7 @@ class Shifted(Views):
         assert pixels > 0
         self.pixels = pixels
 
-    def views(self, evidence: Evidence) -> Iterator[Evidence]:
+    def views(self, evidence: Evidence) -> Iterable[Evidence]:
         yield evidence
         for down in (-self.pixels, self.pixels):
             for right in (-self.pixels, self.pixels):
