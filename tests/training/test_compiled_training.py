@@ -5,9 +5,11 @@ from dataclasses import replace
 from functools import partial
 
 import pytest
+import torch
 from torch import Tensor, fx
 
 from onward.core import CapturedTrainer, CompiledPrograms, LocalTrainer, TrainerSettings
+from onward.costs.step_benchmark import StepBenchmark, shapes_like, variants
 from onward.data import Augmentation
 from onward.recipes import Recipe
 from onward.runs import RunOptions, load_model, train
@@ -57,6 +59,32 @@ def test_a_run_notes_that_its_steps_were_compiled(toy_recipe: Recipe, place: Run
         assert folder.recipe() == recipe
         weights.append(load_model(folder.path)[0].state_dict())
     assert same_tensors(*weights)
+
+
+def test_a_training_of_recorded_steps_is_the_plain_one(make_training):
+    settings = {"epochs": 3, "ema_decay": 0.9, "schedule": "constant", "learning_rate": 0.0078125}
+    plain, recorded = (make_training(**settings, capture=capture) for capture in ("never", "auto"))
+    assert _losses(plain) == _losses(recorded)
+    assert same_tensors(plain.state()[0], recorded.state()[0])
+    assert isinstance(recorded.stepper, CapturedTrainer) and recorded.stepper.reason is None
+    assert any(work.repeat is not None for work in recorded.stepper._recorded.values())
+    assert isinstance(plain.stepper, LocalTrainer)
+
+
+def test_a_training_of_recorded_steps_goes_on_as_it_would_have(make_training):
+    whole, stopped, resumed = (make_training(epochs=3, schedule="cosine", capture="auto") for _ in range(3))
+    _losses(whole)
+    for _, event in zip(range(9), stopped, strict=False):
+        assert event is not None
+    resumed.load_state(*copy.deepcopy(stopped.state()))
+    _losses(resumed)
+    assert same_tensors(whole.state()[0], resumed.state()[0])
+
+
+def test_a_step_that_is_measured_is_a_plain_one(toy_recipe: Recipe):
+    recipe = replace(toy_recipe, trainer=replace(toy_recipe.trainer, capture="auto"))
+    benchmark = StepBenchmark(variants(recipe)[0], recipe, shapes_like(recipe, None), torch.device("cpu"))
+    assert benchmark.stepper is benchmark.trainer
 
 
 @pytest.mark.usefixtures("without_a_compiler")

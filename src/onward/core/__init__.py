@@ -4,7 +4,7 @@ from onward.core.batch_norm_error import batch_norm_remedies
 from onward.core.block import LocalBlock, detach
 from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs
 from onward.core.columns import Column, is_frame
-from onward.core.compiled import CompiledPrograms, check_compilable
+from onward.core.compiled import CompiledPrograms, check_compilable, recorded_programs
 from onward.core.constants import constant, numbers
 from onward.core.evidence import ObservedEvidence
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
@@ -146,6 +146,7 @@ __all__ = [
     "numbered_names",
     "numbers",
     "pairs",
+    "recorded_programs",
     "rectify_",
     "rows_at_once",
     "seeded",

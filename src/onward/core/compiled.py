@@ -1,4 +1,4 @@
-"""Compiled steps: the work of a step as one program, which torch's compiler makes for a CPU."""
+"""Programs: the work of a step on a CPU, as one recorded graph that runs as it is or is compiled first."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
@@ -22,11 +22,15 @@ class CompiledPrograms(Graphs):
     The results are those of the plain step up to rounding: operations are joined, and sums go in another order.
     """
 
-    name = "compiled programs"
-
-    def __init__(self, compiler: Compiler | None = None, formulas: Mapping[Any, Callable[..., None]] = FORMULAS):
+    def __init__(
+        self,
+        compiler: Compiler | None = None,
+        formulas: Mapping[Any, Callable[..., None]] = FORMULAS,
+        *,
+        name: str = "compiled programs",
+    ):
         self.compiler = _inductor if compiler is None else compiler
-        self.formulas = formulas
+        self.formulas, self.name = formulas, name
 
     def warm(self, work: Callable[[], object]) -> None:
         work()
@@ -44,6 +48,14 @@ class CompiledPrograms(Graphs):
             return [next(made) if tensor is None else tensor for tensor in taped.leaving]
 
         return repeat
+
+
+def recorded_programs() -> CompiledPrograms:
+    """Return programs that do the recorded operations one by one, without what Python does between them.
+
+    The results are those of the plain step bit for bit, but for learning rates, which are rounded to fp32.
+    """
+    return CompiledPrograms(lambda graph, inputs: graph, formulas={}, name="recorded programs")
 
 
 def check_compilable(device: torch.device) -> None:

@@ -59,7 +59,8 @@ class TrainerSettings:
     cache_activations: bool = False
     """cascade: store what the frozen blocks hand on, instead of computing it again every epoch."""
     capture: Literal["auto", "never"] = "never"
-    """auto: on a CUDA device, repeat steps as CUDA graphs where that is possible."""
+    """auto: repeat steps, where that is possible, as CUDA graphs, or on a CPU as recorded programs: the same steps with
+    less work for Python between operations, for narrow networks and small batches."""
     compile: bool = False
     """On a CPU, make a program of the steps, where that is possible: the same up to rounding. It takes 20 to 50 seconds
     and a C++ compiler, and pays for narrow networks, in trainings of some ten thousand steps."""

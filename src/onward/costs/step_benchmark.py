@@ -73,14 +73,14 @@ class MeasuredVariant(NamedTuple):
 
 
 class StepBenchmark:
-    """A variant, built and ready to train step after step; never compiled, as no meter can look into a program."""
+    """A variant, built and ready to train step after step; plain on a CPU, as no meter can look into a program."""
 
     def __init__(self, variant: Variant, recipe: Recipe, data: Splits, device: torch.device):
         self.name, self.batch_size = variant.name, recipe.batch_size
-        own = replace(recipe, algorithm=variant.algorithm, trainer=replace(variant.trainer, compile=False))
+        own = replace(recipe, algorithm=variant.algorithm, trainer=variant.trainer)
         self.learner = prepared(own, data, device)
         self.trainer = LocalTrainer(self.learner, own.trainer, seed=recipe.seed)
-        self.stepper = stepper(self.trainer)
+        self.stepper = stepper(self.trainer) if device.type == "cuda" else self.trainer
         self.read = clock(device)
         self.taken = 0
         self.turns = range(len(self.learner.turns))

@@ -22,6 +22,7 @@ from onward.core import (
     Turns,
     check_compilable,
     gradients_on,
+    recorded_programs,
     split,
 )
 from onward.data import Augmentation, Splits, TrainLoader
@@ -292,7 +293,7 @@ class Training:
 
 
 def stepper(trainer: LocalTrainer, *, alone: bool = True) -> LocalTrainer | CapturedTrainer:
-    """Return the trainer of a training's steps: with CUDA graphs, or compiled, if settings and device allow it.
+    """Return the trainer of a training's steps: captured, or compiled, if settings and device allow it.
 
     `alone`: no other process trains a part of the learner. Raises ValueError where the settings ask for compiled steps
     and none can be made.
@@ -303,9 +304,9 @@ def stepper(trainer: LocalTrainer, *, alone: bool = True) -> LocalTrainer | Capt
         if not alone:
             raise ValueError("compile makes the whole step of one process: leave it out, or train without a pipeline")
         return CapturedTrainer(trainer, CompiledPrograms())
-    if trainer.settings.capture == "never" or device.type != "cuda" or not alone:
+    if trainer.settings.capture == "never" or device.type not in ("cpu", "cuda") or not alone:
         return trainer
-    return CapturedTrainer(trainer, CudaGraphs(device))
+    return CapturedTrainer(trainer, CudaGraphs(device) if device.type == "cuda" else recorded_programs())
 
 
 def per_second(count: int | float, seconds: float) -> float:
