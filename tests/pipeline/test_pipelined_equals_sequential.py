@@ -1,7 +1,9 @@
 """Over many processes a training gives the same bits as in one: weights, metrics and result."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import task_sets  # noqa: F401 (data sets that it registers)
@@ -57,9 +59,17 @@ def _learner(algorithm: type[Algorithm]) -> tuple[Architecture, Learner]:
     raise AssertionError("add a network to NETS that this algorithm can train")
 
 
-@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def _each_in_two_processes_or_in_most() -> Iterator[Any]:
+    """Yield every algorithm with both; of each one is slow, in turn."""
+    for number, algorithm in enumerate(ALGORITHMS):
+        for most in (False, True):
+            marks = [pytest.mark.slow] if most == bool(number % 2) else []
+            yield pytest.param(algorithm, most, marks=marks, id=f"{algorithm.__name__}-{'most' if most else 'two'}")
+
+
+@pytest.mark.parametrize(("algorithm", "most"), [*_each_in_two_processes_or_in_most()])
 def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
-    algorithm: type[Algorithm], launcher: Launcher, tmp_path: Path, place: dict
+    algorithm: type[Algorithm], most: bool, launcher: Launcher, tmp_path: Path, place: dict
 ):
     net, learner = _learner(algorithm)
     recipe = toy(algorithm(), net)
@@ -74,11 +84,10 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         assert 0 not in launch.codes()
         assert "reads more than a pipeline sends" in launch.said(0)
         return
-    launches = [launcher.start(recipe, {**place, "runs_dir": tmp_path / str(k)}, k) for k in {2, stages}]
+    launch = launcher.start(recipe, {**place, "runs_dir": tmp_path / "cut"}, stages if most else 2)
     whole, _ = train(recipe, RunOptions(runs_dir=tmp_path / "whole", device="cpu"))
-    for world, launch in zip({2, stages}, launches, strict=True):
-        launch.succeeds()
-        assert_equal_runs(tmp_path / str(world) / "toy" / "seed-0", whole.path)
+    launch.succeeds()
+    assert_equal_runs(tmp_path / "cut" / "toy" / "seed-0", whole.path)
 
 
 @pytest.mark.parametrize(
