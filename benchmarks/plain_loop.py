@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from statistics import median
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from onward.core import TrainerSettings
 from onward.costs.step_benchmark import StepBenchmark, interleave, random_like, variants
 from onward.data import Splits, from_arrays
 from onward.nets import MLP, CaFoCNN, TinyCNN
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import Recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs.model import prepared
 from onward.training import StepDone, Training
 from plain_methods import (
@@ -32,7 +32,8 @@ from report import Order, begin, finish, on_one_thread
 from subjects import subject
 
 _EPOCHS = 8  # of CaFo
-_PRECISIONS = ("fp32", "bf16")
+Precision = Literal["fp32", "bf16"]
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "bf16")
 
 Row = dict[str, Any]
 Step = Callable[[Tensor, Tensor], None]
@@ -60,10 +61,10 @@ def _deeper_forward(batch_size: int, order: Order) -> list[Row]:
 
 
 def _forward_forward(order: Order) -> list[Row]:
-    recipe = _named("forward_forward-fashion_mnist")
+    recipe = find_recipe("forward_forward-fashion_mnist")
     net = MLP(width=20) if order.quick else recipe.net
     assert isinstance(net, MLP)
-    own = [_with(replace(recipe, net=net), precision=p) for p in _PRECISIONS]
+    own = [_in(replace(recipe, net=net), p) for p in _PRECISIONS]
     sizes = [784, *[net.width] * net.depth]
     loops = {"plain": PlainForwardForward(sizes, 10).step, "released": ReleasedForwardForward(sizes, 10).step}
     return _by_step("ForwardForward", own, loops, order)
@@ -91,7 +92,7 @@ def _by_step(method: str, recipes: Sequence[Recipe], loops: dict[str, Step], ord
 def _cafo(order: Order) -> list[Row]:
     """Time whole trainings of `_EPOCHS` epochs: every predictor for all of them, one after the other."""
     torch.set_num_threads(1)
-    recipe, images = _named("cafo-cifar10"), 50 if order.quick else 1280
+    recipe, images = find_recipe("cafo-cifar10"), 50 if order.quick else 1280
     recipe = replace(recipe, net=CaFoCNN(width=2), batch_size=8) if order.quick else recipe
     assert isinstance(recipe.net, CaFoCNN)
     width, batch_size = recipe.net.width, recipe.batch_size
@@ -108,10 +109,10 @@ def _cafo(order: Order) -> list[Row]:
         "plain": partial(plain, PlainCaFo),
         "released": partial(plain, ReleasedCaFo),
     }
-    contenders["onward, fp32, every epoch"] = partial(_training_seconds, _with(recipe, precision="fp32"), data)
+    contenders["onward, fp32, every epoch"] = partial(_training_seconds, _in(recipe, "fp32"), data)
+    cached = replace(recipe, trainer=replace(recipe.trainer, order="cascade", cache_activations=True))
     for precision in _PRECISIONS:
-        cached = _with(recipe, precision=precision, order="cascade", cache_activations=True)
-        contenders[f"onward, {precision}, computed once"] = partial(_training_seconds, cached, data)
+        contenders[f"onward, {precision}, computed once"] = partial(_training_seconds, _in(cached, precision), data)
     timed = interleave(list(contenders.values()), min(order.steps, 3))
     return _compared("CaFo", _EPOCHS * len(y), dict(zip(contenders, timed, strict=True)), batch_size)
 
@@ -144,14 +145,8 @@ def _compared(method: str, images: int, timed: dict[str, list[float]], batch_siz
     ]
 
 
-def _named(name: str) -> Recipe:
-    return next(recipe for recipe in RECIPES if recipe.name == name)
-
-
-def _with(recipe: Recipe, **settings: Any) -> Recipe:
-    """Return a recipe with other settings of its trainer."""
-    trainer: TrainerSettings = replace(recipe.trainer, **settings)
-    return replace(recipe, trainer=trainer)
+def _in(recipe: Recipe, precision: Precision) -> Recipe:
+    return replace(recipe, trainer=replace(recipe.trainer, precision=precision))
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from pyarrow import parquet
 from onward.core import LocalTrainer
 from onward.data import Batch, Splits, Streamed, TrainLoader, load
 from onward.data.streaming import images
-from onward.recipes import RECIPES, Recipe
+from onward.recipes import Recipe
+from onward.recipes.lookup import find_recipe
 from onward.runs.model import spec_for
 from report import Order, begin, finish
 
@@ -31,7 +32,7 @@ _ALONE = 40  # batches of the loader with no other process at work
 
 def main() -> None:
     order = begin(__doc__ or "", steps=200)
-    recipe = next(recipe for recipe in RECIPES if recipe.name == "asge-imagenet")
+    recipe = find_recipe("asge-imagenet")
     with tempfile.TemporaryDirectory() as folder:
         os.environ["ONWARD_CACHE"] = f"{folder}/cache"
         _write(Path(folder) / "imagenet", *((40, 2) if order.quick else (1281, 10)))

@@ -108,11 +108,15 @@ class CollectedEvidence(Evidence):
     @property
     def mirrored(self) -> Evidence:
         """Raises ValueError: the images were not collected."""
-        raise ValueError("mirror images need the images themselves, and only scores were collected: use one process")
+        raise _not_collected("mirror images")
 
     def shifted(self, down: int, right: int) -> Evidence:
         """Raises ValueError: the images were not collected."""
-        raise ValueError("shifted images need the images themselves, and only scores were collected: use one process")
+        raise _not_collected("shifted images")
+
+
+def _not_collected(what: str) -> ValueError:
+    return ValueError(f"{what} need the images themselves, and only scores were collected: use one process")
 
 
 def _in_cells(handed_on: Float[Tensor, "B ..."], grid: int) -> Float[Tensor, "B D"]:

@@ -22,9 +22,14 @@ def follow_data(body: nn.Module) -> None:
             module.train()
 
 
+def norms_with_statistics(body: nn.Module) -> list[_NormBase]:
+    """Return the modules of a body that keep running statistics."""
+    return [m for m in body.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+
+
 def begin_statistics(body: nn.Module) -> bool:
     """Reset the running statistics of a frozen body, so that the next batches set them; return whether it has any."""
-    norms = [m for m in body.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+    norms = norms_with_statistics(body)
     for module in norms:
         module.reset_running_stats()
         module.train()

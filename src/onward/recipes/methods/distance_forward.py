@@ -94,7 +94,7 @@ ROWS = (
         trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
         published=Published(test_accuracy=0.9389, source="Wu et al. 2024; network and settings are ours"),
     ),
-    # Read from five positions: 4 to 7 % fewer errors on validation images.
+    # Read from five positions: on validation images of CIFAR-10 and Fashion-MNIST 3 to 7 % fewer errors.
     Recipe(
         method="distance_forward", variant="shifted", scale="cpu",
         description="airbench network, over two layers, read from five positions (reconstruction)",
