@@ -269,7 +269,7 @@ def _pieces(tensors: Sequence[Tensor], forms: Sequence[_Form]) -> list[Piece]:
     pieces, rest = [], list(tensors)
     for length, signed, views, share in forms:
         stream, label = tuple(rest[:length]), rest[length]
-        target = Target(label, rest[length + 1] if signed else None, views)
+        target = Target(label, rest[length + 1] if signed else None, views, made={})
         pieces.append(Piece(stream, target, share))
         rest = rest[length + 1 + signed :]
     return pieces

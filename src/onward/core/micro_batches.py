@@ -34,7 +34,7 @@ def _piece(stream: Stream, target: Target, images: slice) -> Piece:
         return rows.unflatten(0, (target.views, -1))[:, images].flatten(0, 1)
 
     sign = None if target.sign is None else cut(target.sign)
-    part = Target(cut(target.label), sign, target.views)
+    part = Target(cut(target.label), sign, target.views, made={})
     return Piece(tuple(cut(tensor) for tensor in stream), part, _share(part.label, target.label))
 
 

@@ -2,7 +2,7 @@
 # B batch, C classes, D features, N loss terms, L scored blocks
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple
@@ -35,13 +35,25 @@ class Target(NamedTuple):
     `sign` is +1 for a real view and -1 for a contrastive one; it is None where the label enters the loss instead.
     The rows are the first view of every image, then the second of every image, and so on: `views` of them.
     A label may also be one per token [B, T], with `IGNORED` where none counts, or numbers [B, C].
-    `beside` holds the skip connections that enter the block whose loss is computed.
+    `beside` holds the skip connections that enter the block whose loss is computed. `made` keeps, for all blocks of a
+    batch, what was computed from the labels alone; with None it is computed for every block.
     """
 
     label: Label
     sign: Int64[Tensor, "B"] | None = None
     views: int = 1
     beside: Stream = ()
+    made: dict[Hashable, tuple[Tensor, Tensor]] | None = None
+
+    def of_label(self, make: Callable[..., Tensor], *values: Hashable) -> Tensor:
+        """Return `make(label, *values)`, which must not be written to: for all blocks of a batch the same tensor."""
+        key = (make, *values)
+        label, made = (self.made or {}).get(key, (None, None))
+        if made is None or label is not self.label:  # another label, where a part looks at some rows alone
+            made = make(self.label, *values)
+            if self.made is not None:
+                self.made[key] = self.label, made
+        return made
 
 
 class Evidence(ABC):

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from onward.parts.ops.cells import cell_means, spread_over_cells
 
-MAPS = [((8, 8), (4, 4)), ((15, 15), (8, 4)), ((13, 7), (4, 2)), ((3, 3), (4, 4)), ((5, 7), (1, 1)), ((1, 1), (2, 2))]
+MAPS = [((8, 8), (4, 4)), ((15, 15), (8, 4)), ((13, 7), (4, 2)), ((3, 3), (4, 4)), ((5, 7), (1, 1)), ((1, 1), (2, 2)), ((4, 3), (4, 3))]
 
 
 def _map(sides: tuple[int, int], dtype: torch.dtype, layout: torch.memory_format) -> torch.Tensor:
@@ -25,6 +25,12 @@ def test_equal_to_adaptive_pooling_in_values_gradients_and_layout(sides, grid, l
     expected.backward(weight)
     torch.testing.assert_close(ours.grad, theirs.grad, rtol=1e-12, atol=1e-12)
     assert ours.grad is not None and ours.grad.is_contiguous(memory_format=layout)
+
+
+def test_a_map_of_the_size_of_the_grid_is_not_computed_again():
+    x = _map((4, 3), torch.float32, torch.channels_last)
+    assert cell_means(x, (4, 3)) is x
+    assert cell_means(x, (3, 4)).shape[2:] == (3, 4)
 
 
 def test_gradcheck():

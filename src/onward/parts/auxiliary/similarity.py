@@ -40,8 +40,8 @@ class SimilarityMatching(Auxiliary):
     def forward(self, activity: Float[Tensor, "B D ..."], target: Target) -> Float[Tensor, "N"]:
         projected = self.project(as_map(activity) if self.maps else activity)
         with torch.autocast(activity.device.type, enabled=False):
-            features, labels = map_deviation(projected), target.label
-            wanted = label_similarities(labels, self.num_classes, features.dtype)
+            features = map_deviation(projected)
+            wanted = target.of_label(label_similarities, self.num_classes, features.dtype)
             return _Mismatch.apply(features, wanted, self.weight).flatten()
 
 

@@ -80,7 +80,7 @@ class RunningAnchors(Goodness):
             return
         with torch.autocast(activity.device.type, enabled=False):
             directions = direction(activity, self.grid).to(self.centroids.dtype)
-            members = one_hot(target.label, len(self.centroids), directions.dtype)
+            members = target.of_label(one_hot, len(self.centroids), directions.dtype)
             counts = members.sum(dim=0)[:, None]
             means = members.T @ directions / counts.clamp_min(1)
             self.centroids.lerp_(means, counts.clamp_max(1 - self.momentum))  # 0 where the class is not in the batch

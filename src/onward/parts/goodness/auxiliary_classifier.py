@@ -49,4 +49,4 @@ class AuxiliaryClassifier(Goodness):
     def _coarse(self, activity: Float[Tensor, "B D ..."]) -> Float[Tensor, "B D P Q"]:
         activity = as_map(activity)
         rows, columns = (min(self.side, size) for size in activity.shape[2:])
-        return activity if (rows, columns) == activity.shape[2:] else cell_means(activity, (rows, columns))
+        return cell_means(activity, (rows, columns))

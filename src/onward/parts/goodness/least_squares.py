@@ -57,7 +57,7 @@ class LeastSquares(Goodness):
             return
         with torch.autocast(activity.device.type, enabled=False):
             features = self._features(activity)
-            labels = one_hot(target.label, self.answers.shape[1], features.dtype)
+            labels = target.of_label(one_hot, self.answers.shape[1], features.dtype)
             self.products.addmm_(features.T, features)
             self.answers.addmm_(features.T, labels)
 

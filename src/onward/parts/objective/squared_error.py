@@ -19,4 +19,4 @@ class SquaredError(Objective):
     signed: ClassVar[bool] = False
 
     def __call__(self, scores: Float[Tensor, "B C"], target: Target) -> Float[Tensor, "B"]:
-        return (scores - one_hot(target.label, scores.shape[1], scores.dtype)).square().sum(dim=1)
+        return (scores - target.of_label(one_hot, scores.shape[1], scores.dtype)).square().sum(dim=1)

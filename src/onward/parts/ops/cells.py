@@ -14,9 +14,10 @@ def cell_means(activity: Float[Tensor, "B D ..."], grid: tuple[int, int]) -> Flo
     """Return the mean of each channel in every cell, as adaptive average pooling does, with a faster gradient.
 
     Cells overlap if the grid does not divide the map; a map smaller than the grid is repeated. Cells are summed in fp32
-    and then rounded to the activity's own precision.
+    and then rounded to the activity's own precision. A map that has the size of the grid is returned as it is.
     """
-    return _CellMeans.apply(as_map(activity), grid)
+    activity = as_map(activity)
+    return activity if activity.shape[2:] == grid else _CellMeans.apply(activity, grid)
 
 
 def spread_over_cells(

@@ -22,7 +22,7 @@ class LabelInLoss(Supervision):
     mixes_images: ClassVar[bool] = False
 
     def train_view(self, x: Tensor, y: Label, generator: torch.Generator) -> tuple[Stream, Target]:
-        return (x,), Target(label=y)
+        return (x,), Target(label=y, made={})
 
     def test_views(self, x: Tensor) -> list[Stream]:
         return [(x,)]
