@@ -3,6 +3,8 @@
 An operation is what torch dispatches once and a GPU launches at least one kernel for: views, allocations and what has
 no tensor for its result are left out. Times are the process's own on one CPU thread, so that neighbors do not count.
 `together`: one optimizer step over all blocks (`TrainerSettings.step_together`) on both sides, where spans allow it.
+`captured`: `TrainerSettings.capture="auto"` on both sides besides, on a CPU as recorded programs; `compiled`, with
+`--whole` on a CPU, as compiled ones.
 """
 
 import time
@@ -18,6 +20,7 @@ from onward.algorithms import ASGE, Algorithm, Backprop, DeeperForward, Distance
 from onward.core import LocalTrainer, TrainerSettings
 from onward.costs.step_benchmark import interleave
 from onward.nets import MLP, VGG8, Airbench, Architecture, ResNet17, TinyCNN
+from onward.training.loop import stepper
 from report import Order, begin, finish
 
 SHAPE, CLASSES, BATCH = (3, 16, 16), 10, 4
@@ -28,7 +31,9 @@ SUBJECTS: list[tuple[Algorithm, Architecture]] = [
     (PredSim(), Airbench(width=8)),
     (DistanceForward(), MLP(width=32, depth=4)),
 ]
+WAYS = ("plain", "together", "captured", "compiled")
 _AT_ONCE = 3  # steps that are timed together: clocks of processes are coarse
+_BEFORE = 5  # steps after which all optimizer state is there, and a captured step is a repetition
 
 
 def main() -> None:
@@ -39,27 +44,30 @@ def main() -> None:
 
 
 def _row(algorithm: Algorithm, net: Architecture, order: Order) -> dict[str, object]:
-    sides = (algorithm, Backprop(of=algorithm))
-    steps = [repeated(own, net, order.device) for own in sides]
-    if not isinstance(algorithm, DistanceForward):  # its pairs of blocks overlap: the second update needs the first
-        steps += [repeated(own, net, order.device, TrainerSettings(step_together=True)) for own in sides]
-    counted = [operations(step) for step in steps]
+    sides, ways = (algorithm, Backprop(of=algorithm)), _ways(algorithm, order)
+    steps = [repeated(own, net, order.device, settings) for settings in ways.values() for own in sides]
     timed = interleave([lambda step=step: _seconds(step) for step in steps], order.steps)
-    greedy, backprop, *together = (median(times) for times in timed)
-    return {
-        "method": type(algorithm).__name__,
-        "net": type(net).__name__,
-        "batch": BATCH,
-        "greedy_operations": counted[0].total(),
-        "backprop_operations": counted[1].total(),
-        "ratio_of_operations": counted[0].total() / counted[1].total(),
-        "greedy_ms": 1000 * greedy,
-        "backprop_ms": 1000 * backprop,
-        "ratio": greedy / backprop,
-        "together_operations": counted[2].total() if together else None,
-        "together_ms": 1000 * together[0] if together else None,
-        "together_ratio": together[0] / together[1] if together else None,
-    }
+    milliseconds = {name: [1000 * median(times) for times in timed[2 * k : 2 * k + 2]] for k, name in enumerate(ways)}
+    row: dict[str, object] = {"method": type(algorithm).__name__, "net": type(net).__name__, "batch": BATCH}
+    for k, way in enumerate(("plain", "together")):
+        counts = [operations(step).total() for step in steps[2 * k : 2 * k + 2]] if way in ways else (None, None)
+        row |= {f"{way}_operations": counts[0], f"{way}_operations_backprop": counts[1]}
+    for way in WAYS:
+        own, control = milliseconds.get(way, (None, None))
+        ratio = own / control if own and control else None
+        row |= {f"{way}_ms": own, f"{way}_backprop_ms": control, f"{way}_ratio": ratio}
+    return row
+
+
+def _ways(algorithm: Algorithm, order: Order) -> dict[str, TrainerSettings]:
+    joined = not isinstance(algorithm, DistanceForward)  # its pairs of blocks overlap: each update needs the one before
+    ways = {"plain": TrainerSettings()}
+    if joined:
+        ways["together"] = TrainerSettings(step_together=True)
+    ways["captured"] = TrainerSettings(step_together=joined, capture="auto")
+    if order.whole and order.device.type == "cpu":
+        ways["compiled"] = TrainerSettings(step_together=joined, compile=True)
+    return ways
 
 
 def repeated(
@@ -69,9 +77,9 @@ def repeated(
     torch.manual_seed(0)
     settings = settings or TrainerSettings()
     learner = algorithm(net(SHAPE, CLASSES), CLASSES).laid_out(settings, device).train()
-    trainer = LocalTrainer(learner, settings)
+    trainer = stepper(LocalTrainer(learner, settings))
     batch = torch.rand(BATCH, *SHAPE, device=device), torch.arange(BATCH, device=device)
-    for step in range(2 * len(learner.turns)):
+    for step in range(_BEFORE * len(learner.turns)):
         trainer.step(*batch, step=step)
     return lambda: trainer.step(*batch, step=0)
 

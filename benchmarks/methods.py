@@ -1,4 +1,4 @@
-"""Memory and time of a step of every method, beside backprop through the same network with the same batches.
+"""Memory, operations and time of a step of every method, beside backprop through the same network and batches.
 
 On a CPU with a recipe's own batch, in the process's own time on one thread; on a CUDA device with 128 and 512 images,
 and a second time as CUDA graphs.
@@ -15,7 +15,7 @@ from sides import both, seconds_of
 
 
 def main() -> None:
-    order = begin(__doc__ or "", steps=5)
+    order = begin(__doc__ or "", steps=20)
     finish(
         "methods",
         order,
@@ -47,6 +47,7 @@ def _row(recipe: Recipe, order: Order) -> dict[str, object]:
     sides = both(recipe, data, order)
     on_one_thread(sides, order)
     memory = [benchmark.memory().peak for benchmark in sides]
+    operations = [benchmark.flops().total for benchmark in sides]
     seconds = seconds_of(sides, recipe, data, order)
     return {
         "method": type(recipe.algorithm).__name__,
@@ -57,6 +58,7 @@ def _row(recipe: Recipe, order: Order) -> dict[str, object]:
         "parameters_M": sum(p.numel() for p in sides[0].learner.parameters()) / 1e6,
         "memory_MB": memory[0] / 1e6,
         "memory_of_backprop": memory[0] / memory[1],
+        "operations_of_backprop": operations[0] / operations[1],
         "step_s": seconds.pop("greedy_s"),
         "step_of_backprop": seconds.pop("ratio"),
         **{name: value for name, value in seconds.items() if "captured" in name},

@@ -9,6 +9,10 @@ from onward.core import rectify_, unrectified
 from onward.nets.pool import MaxPool
 from onward.nets.relu import InPlaceReLU
 from onward.parts.goodness.means import ClassMean, MeanSquare, MeanSquareByPosition
+from onward.parts.goodness.spatial import SpatialGoodness
+
+READERS = [MeanSquare(), MeanSquareByPosition(), SpatialGoodness(3, 16, 4), MaxPool(2)]
+"""Of which a gradient is zero at silent units."""
 
 
 def _gradient(relu: nn.Module, read: nn.Module, x: Tensor) -> Tensor:
@@ -20,7 +24,9 @@ def _gradient(relu: nn.Module, read: nn.Module, x: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("read", [MeanSquare(), MeanSquareByPosition(), ClassMean(2, 16), MaxPool(2), nn.MaxPool2d(2)])
+@pytest.mark.parametrize(
+    "read", [*READERS, ClassMean(2, 16), SpatialGoodness(3, 16, 4, power=1), nn.MaxPool2d(2)], ids=str
+)
 def test_every_reader_has_torchs_gradient_bit_for_bit(read, dtype):
     x = torch.randn(8, 16, 12, 14).to(dtype)
     x[0], x[1, :, :4] = -1, 0  # windows that are silent as a whole
@@ -66,7 +72,7 @@ class _LargestMasked(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("read", [MeanSquare(), MeanSquareByPosition(), MaxPool(2)])
+@pytest.mark.parametrize("read", READERS, ids=str)
 def test_no_masked_copy_of_the_gradient_is_made(read):
     x = torch.randn(8, 16, 12, 14)
     with _LargestMasked() as masked:

@@ -72,6 +72,11 @@ def test_a_value_outside_its_range_is_refused_by_name(field, value):
         TrainerSettings(**{field: value})
 
 
+def test_steps_are_captured_or_compiled():
+    with pytest.raises(ValueError, match="captured or compiled, not both"):
+        TrainerSettings(capture="auto", compile=True)
+
+
 def test_activities_can_be_cached_when_earlier_blocks_are_frozen():
     assert TrainerSettings(order="cascade", cache_activations=True).cache_activations
 

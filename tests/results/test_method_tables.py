@@ -123,12 +123,13 @@ def test_a_row_without_a_published_number_of_its_own_has_the_highest_of_its_meth
 
 
 def test_what_a_step_costs_stands_beside_where_it_was_measured():
-    costs = {"ASGE": {"parameters_M": 1.234, "memory_of_backprop": 0.345, "step_of_backprop": 0.678}}
+    shares = {"memory_of_backprop": 0.345, "operations_of_backprop": 0.567, "step_of_backprop": 0.678}
+    costs = {"ASGE": {"parameters_M": 1.234, **shares}}
     lines = overview(_records(_runs("ASGE", 0.9), _runs("CaFo", 0.8)), costs)
-    assert "| method | locality | MNIST | weights | memory | step |" in lines
+    assert "| method | locality | MNIST | weights | memory | operations | step |" in lines
     assert _rows(lines) == [
-        "| `ASGE` | one layer | 90.00 / – / – | 1.23 M | 0.34 | 0.68 |",
-        "| `CaFo` | read-outs alone | 80.00 / – / – |  |  |  |",
+        "| `ASGE` | one layer | 90.00 / – / – | 1.23 M | 0.34 | 0.57 | 0.68 |",
+        "| `CaFo` | read-outs alone | 80.00 / – / – |  |  |  |  |",
     ]
     assert len({line.count("|") for line in lines if line.startswith("|")}) == 1
 

@@ -179,11 +179,12 @@ def test_seeds_that_were_trained_in_different_ways_are_no_mean(tmp_path: Path):
 
 def test_costs_of_a_step_are_taken_from_the_benchmark(tmp_path: Path):
     record(tmp_path, _result("a", 0, 0.9))
-    assert "weights | memory | step" not in results_page(tmp_path)
-    costs = {"method": "DeeperForward", "parameters_M": 2.5, "memory_of_backprop": 0.4, "step_of_backprop": 0.7}
+    assert "weights | memory | operations | step" not in results_page(tmp_path)
+    shares = {"memory_of_backprop": 0.4, "operations_of_backprop": 0.6, "step_of_backprop": 0.7}
+    costs = {"method": "DeeperForward", "parameters_M": 2.5, **shares}
     (tmp_path / "benchmarks").mkdir()
     (tmp_path / "benchmarks" / "methods.json").write_text(json.dumps({"rows": [costs]}))
-    assert "| 2.50 M | 0.40 | 0.70 |" in results_page(tmp_path)
+    assert "| 2.50 M | 0.40 | 0.60 | 0.70 |" in results_page(tmp_path)
 
 
 def test_every_data_set_has_a_table_of_its_own(tmp_path: Path):

@@ -69,6 +69,10 @@ class TrainerSettings:
         check_fields(self)
         if self.cache_activations and self.order != "cascade":
             raise ValueError("cache_activations needs order cascade: jointly trained blocks change at every step")
+        if self.compile and self.capture == "auto":
+            raise ValueError(
+                "steps are captured or compiled, not both: take capture 'never' with compile, or leave it out"
+            )
 
     def learning_rate_at(self, step: int, steps_per_epoch: int, epochs: int) -> float:
         """Return the learning rate of a step, counted from 0 within one schedule of `epochs` epochs."""

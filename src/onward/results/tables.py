@@ -23,7 +23,7 @@ Costs = Mapping[str, Mapping[str, Any]]
 
 _KNOWN = {recipe.name: recipe for recipe in RECIPES}
 _CONTROLS = ("Backprop", "DeepSupervision")
-_COST_COLUMNS = ("weights", "memory", "step")
+_COST_COLUMNS = {"memory": "memory_of_backprop", "operations": "operations_of_backprop", "step": "step_of_backprop"}
 _OVERVIEW = (
     "Each cell is test % / published % / backprop % on the same network and budget; of several recipes the one that is",
     "best on its validation split. A recipe without a published number of its own, and a set without a run, have the",
@@ -31,8 +31,8 @@ _OVERVIEW = (
     "measured on their networks; `docs/concepts.md` defines the words. Backprop's reaches all.",
 )
 _COSTS = (
-    "Weights, and peak memory and time of a training step as a fraction of backprop's on the same network, both in one",
-    "run: of the short row on MNIST that `results/benchmarks/methods.json` names, with its machine.",
+    "Weights, and peak memory, counted operations and time of a training step as a fraction of backprop's on the same",
+    "network, all in one run: of the short row on MNIST that `results/benchmarks/methods.json` names, and its machine.",
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
@@ -100,7 +100,9 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
         ]
     if costs:
         cells = [_cost_cells(costs.get(method)) for method in methods]
-        texts |= {name: list(each) for name, each in zip(_COST_COLUMNS, zip(*cells, strict=True), strict=True)}
+        texts |= {
+            name: list(each) for name, each in zip(("weights", *_COST_COLUMNS), zip(*cells, strict=True), strict=True)
+        }
     return ["## Methods", "", *_OVERVIEW, *(_COSTS if costs else ()), "", *markdown(DataFrame(texts))]
 
 
@@ -198,8 +200,8 @@ def _locality(rows: Sequence[Sequence[Record]]) -> str:
 
 def _cost_cells(cost: Mapping[str, Any] | None) -> list[str]:
     if cost is None:
-        return ["", "", ""]
-    return [f"{cost['parameters_M']:.2f} M", f"{cost['memory_of_backprop']:.2f}", f"{cost['step_of_backprop']:.2f}"]
+        return [""] * (1 + len(_COST_COLUMNS))
+    return [f"{cost['parameters_M']:.2f} M", *[f"{cost[name]:.2f}" for name in _COST_COLUMNS.values()]]
 
 
 def _validation(runs: Sequence[Record]) -> float:

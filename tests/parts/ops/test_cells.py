@@ -6,7 +6,15 @@ import torch.nn.functional as F
 
 from onward.parts.ops.cells import cell_means, spread_over_cells
 
-MAPS = [((8, 8), (4, 4)), ((15, 15), (8, 4)), ((13, 7), (4, 2)), ((3, 3), (4, 4)), ((5, 7), (1, 1)), ((1, 1), (2, 2)), ((4, 3), (4, 3))]
+MAPS = [
+    ((8, 8), (4, 4)),
+    ((15, 15), (8, 4)),
+    ((13, 7), (4, 2)),
+    ((3, 3), (4, 4)),
+    ((5, 7), (1, 1)),
+    ((1, 1), (2, 2)),
+    ((4, 3), (4, 3)),
+]
 
 
 def _map(sides: tuple[int, int], dtype: torch.dtype, layout: torch.memory_format) -> torch.Tensor:

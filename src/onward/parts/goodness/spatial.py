@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Goodness
+from onward.core import Goodness, unrectified
 from onward.parts.ops.activity import widen
 from onward.parts.ops.cells import spread_over_cells
 from onward.parts.ops.feature_maps import as_map
@@ -80,7 +80,7 @@ def encode_cells(activity: Float[Tensor, "B D ..."], grid: int, power: Literal[1
 
     Raises ValueError for a map smaller than the grid.
     """
-    activity = as_map(activity)
+    activity = as_map(unrectified(activity) if power == 2 else activity)  # a square's gradient is 0 at silent units
     if min(activity.shape[2:]) < grid:
         height, width = activity.shape[2:]
         raise ValueError(
