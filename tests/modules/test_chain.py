@@ -3,7 +3,7 @@
 import pytest
 import torch
 from kinds import KINDS, Kind, Reader, UNet, ViT, Writer, counting, images, pixels, texts
-from torch import Tensor
+from torch import Tensor, nn
 
 from onward.algorithms import Backprop, DeepSupervision, DistanceForward, MonoForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
@@ -51,6 +51,24 @@ def test_dropout_and_wide_spans_are_the_same_too():
         trainer = LocalTrainer(other.as_learner(x[:5]), SETTINGS, seed=3)
         for step in range(3):
             assert torch.equal(own.step((x, y)), trainer.step(x, y, step=step))
+
+
+def test_frozen_batch_norms_stay_so_in_a_step_and_in_a_learner():
+    def make() -> nn.Module:
+        model = KINDS[0].make().train()
+        for module in model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
+        return model
+
+    own, other, x, y = pair(make, images(), MonoForward())
+    trainer = LocalTrainer(other.as_learner(x[:5]), SETTINGS, seed=3)
+    for step in range(3):
+        assert torch.equal(own.step((x, y)), trainer.step(x, y, step=step))
+    for model in (own.model, other.model):
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert norms and not any(norm.training for norm in norms) and model.training
+        assert all(norm.running_mean is not None and not norm.running_mean.any() for norm in norms)
 
 
 def test_one_label_per_token_in_a_chain():

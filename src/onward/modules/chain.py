@@ -15,7 +15,7 @@ from onward.modules.plan import Plan
 from onward.modules.reading import Reading
 from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor, mapped, read
-from onward.nets.recorded_pass import Feed, batch_rows, hookable, state_kept
+from onward.nets.recorded_pass import Feed, batch_rows, hookable, modes_kept, state_kept
 from onward.parts.inference.scores import LastGoodness
 from onward.parts.supervision.labels import LabelInLoss
 
@@ -81,7 +81,8 @@ def make_learner(
         )
     learner = Learner(blocks, supervision=LabelInLoss(), spans=spans, rules={"last_block": LastGoodness()})
     _check_same(model, learner, feed, example)
-    return learner.train(model.training)
+    with modes_kept(model):  # frozen norms stay in evaluation mode, as in a step of the model itself
+        return learner.train(model.training)
 
 
 class Seen:

@@ -17,7 +17,7 @@ from onward.modules.output import check_others, read_output
 from onward.modules.rows import check_rows, time_is_first
 from onward.nets.cuts import cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
-from onward.nets.recorded_pass import Call, Feed, Pass, check_initialized, feed_module, watch
+from onward.nets.recorded_pass import Call, Feed, Pass, check_initialized, feed_module, modes_kept, watch
 
 CutAt = Any
 """Where to cut: "auto", a number of blocks, or the names of modules."""
@@ -125,7 +125,8 @@ def check_model(model: Any) -> None:
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a scripted model cannot be cut: give the module that it was made from")
     try:
-        model.train(model.training)
+        with modes_kept(model):  # norms that the user put into evaluation mode stay there
+            model.train(model.training)
     except NotImplementedError:
         raise ValueError("an exported program has no modes: give the module that it was exported from") from None
     for name, module in model.named_modules():
