@@ -17,7 +17,7 @@ def main() -> None:
         augmentation = Augmentation(crop=4, flip=True, cutout=8)
         recipe = replace(recipe, data=replace(recipe.data, augmentation=augmentation))
         data = shapes_like(recipe, None)
-        benchmark = StepBenchmark(variants(recipe)[0], recipe, data, order.device)
+        benchmark = StepBenchmark.of(variants(recipe)[0], recipe, data, order.device)
         benchmark.step()
         shares = benchmark.phases(order.steps)
         whole, reading = (

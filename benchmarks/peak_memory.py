@@ -29,7 +29,7 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     own, *controls = variants(recipe)
     pieces = Variant(f"{own.name}, 4 micro-batches", own.algorithm, replace(own.trainer, micro_batches=4))
     for variant in (own, pieces, *controls):
-        benchmark = StepBenchmark(variant, recipe, data, order.device)
+        benchmark = StepBenchmark.of(variant, recipe, data, order.device)
         memory_of[variant.name] = benchmark.memory()
     moving = {name: _moving(memory) for name, memory in memory_of.items()}
     return [

@@ -21,7 +21,7 @@ def main() -> None:
 def measured(recipe: Recipe, order: Order) -> list[dict[str, Any]]:
     data, rows = random_like(recipe), []
     for variant in variants(recipe)[:2]:
-        benchmark = StepBenchmark(variant, recipe, data, order.device)
+        benchmark = StepBenchmark.of(variant, recipe, data, order.device)
         benchmark.step()
         phases = benchmark.phases(order.steps)
         seconds = {phase: sum(row.seconds for row in phases if row.phase == phase) for phase in PHASES}

@@ -73,7 +73,7 @@ def _forward_forward(order: Order) -> list[Row]:
 def _by_step(method: str, recipes: Sequence[Recipe], loops: dict[str, Step], order: Order) -> list[Row]:
     """Time one step of each loop and of each recipe in turn, on the batches of the last recipe."""
     data, batch_size = random_like(recipes[0]), recipes[0].batch_size
-    benchmarks = [StepBenchmark(variants(recipe)[0], recipe, data, order.device) for recipe in recipes]
+    benchmarks = [StepBenchmark.of(variants(recipe)[0], recipe, data, order.device) for recipe in recipes]
     on_one_thread(benchmarks, order)
     last = benchmarks[-1]
 

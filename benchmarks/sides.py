@@ -14,7 +14,7 @@ from report import Order
 
 def both(recipe: Recipe, data: Splits, order: Order) -> list[StepBenchmark]:
     """Return the method's and backprop's benchmark."""
-    return [StepBenchmark(variant, recipe, data, order.device) for variant in variants(recipe)[:2]]
+    return [StepBenchmark.of(variant, recipe, data, order.device) for variant in variants(recipe)[:2]]
 
 
 def seconds_of(sides: Sequence[StepBenchmark], recipe: Recipe, data: Splits, order: Order) -> dict[str, Any]:

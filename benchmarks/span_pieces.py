@@ -22,7 +22,7 @@ def measured(recipe: Recipe, order: Order) -> list[dict[str, object]]:
     data = random_like(recipe)
     own, control = variants(recipe)[:2]
     ways = [Variant(f"{k} pieces", own.algorithm, replace(own.trainer, micro_batches=k)) for k in (1, 2, 3, 4)]
-    benchmarks = [StepBenchmark(variant, recipe, data, order.device) for variant in (control, *ways)]
+    benchmarks = [StepBenchmark.of(variant, recipe, data, order.device) for variant in (control, *ways)]
     seconds = [median(times) for times in interleave([benchmark.seconds for benchmark in benchmarks], order.steps)]
     peaks = [benchmark.memory().peak for benchmark in benchmarks]
     return [

@@ -77,7 +77,7 @@ def test_timed_steps_alternate_and_the_first_ones_do_not_count():
 def test_memory_is_that_of_a_training_in_its_midst(recipe: Recipe):
     """In the very first step there is no optimizer state yet while the first blocks are at work."""
     recipe = replace(recipe, trainer=TrainerSettings(optimizer="adamw"))
-    benchmark = StepBenchmark(variants(recipe)[0], recipe, shapes_like(recipe, None), CPU)
+    benchmark = StepBenchmark.of(variants(recipe)[0], recipe, shapes_like(recipe, None), CPU)
     first, weights = benchmark.memory(), sum(p.nbytes for p in benchmark.learner.parameters())
     assert first.by_category["optimizer"] >= 2 * weights
     assert benchmark.memory().peak == first.peak

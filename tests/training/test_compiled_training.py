@@ -83,7 +83,7 @@ def test_a_training_of_recorded_steps_goes_on_as_it_would_have(make_training):
 
 def test_a_step_that_is_measured_is_a_plain_one(toy_recipe: Recipe):
     recipe = replace(toy_recipe, trainer=replace(toy_recipe.trainer, capture="auto"))
-    benchmark = StepBenchmark(variants(recipe)[0], recipe, shapes_like(recipe, None), torch.device("cpu"))
+    benchmark = StepBenchmark.of(variants(recipe)[0], recipe, shapes_like(recipe, None), torch.device("cpu"))
     assert benchmark.stepper is benchmark.trainer
 
 

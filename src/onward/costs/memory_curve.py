@@ -84,7 +84,27 @@ def memory_curve(
         raise ValueError(f"{recipe.name} is trained by backprop: measure the curve of a recipe with a local method")
     data = shapes_like(recipe, data_dir)
     recipe = fitting(recipe, data)
-    sides = [StepBenchmark(variant, recipe, data, device) for variant in (own, controls[0])]
+    sides = [StepBenchmark.of(variant, recipe, data, device) for variant in (own, controls[0])]
+    return curve_of(*sides, recipe=recipe.name, data=data.name, steps=steps, watch=watch, read=read)
+
+
+@gradients_on()
+def curve_of(
+    own: StepBenchmark,
+    control: StepBenchmark,
+    *,
+    recipe: str,
+    data: str,
+    steps: int = 5,
+    watch: Watch = unwatched,
+    read: Callable[[], float] | None = None,
+) -> MemoryCurve:
+    """Measure a trainer beside one that trains the same network by backprop, as `memory_curve` does.
+
+    `recipe` and `data` are the names of what is trained. Raises ValueError if no step of one of them fits into the
+    device's memory.
+    """
+    sides = (own, control)
     if read is not None:
         for side in sides:
             side.read = read
@@ -93,14 +113,14 @@ def memory_curve(
         if not points[side.name]:
             raise ValueError(f"no step of {side.name} fits into the device's memory; choose a smaller --batch-size")
     return MemoryCurve(
-        recipe=recipe.name,
+        recipe=recipe,
         method=own.name,
-        batch_size=recipe.batch_size,
-        precision=recipe.trainer.precision,
-        data=data.name,
-        environment=environment(device),
+        batch_size=own.batch_size,
+        precision=own.trainer.settings.precision,
+        data=data,
+        environment=environment(own.learner.device),
         own=tuple(points[own.name]),
-        backprop=tuple(points["backprop"]),
+        backprop=tuple(points[control.name]),
     )
 
 

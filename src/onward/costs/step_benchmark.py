@@ -73,18 +73,23 @@ class MeasuredVariant(NamedTuple):
 
 
 class StepBenchmark:
-    """A variant, built and ready to train step after step; plain on a CPU, as no meter can look into a program."""
+    """A trainer and its batches, ready to take steps; plain ones on a CPU, as no meter can look into a program."""
 
-    def __init__(self, variant: Variant, recipe: Recipe, data: Splits, device: torch.device):
-        self.name, self.batch_size = variant.name, recipe.batch_size
-        own = replace(recipe, algorithm=variant.algorithm, trainer=variant.trainer)
-        self.learner = prepared(own, data, device)
-        self.trainer = LocalTrainer(self.learner, own.trainer, seed=recipe.seed)
-        self.stepper = stepper(self.trainer) if device.type == "cuda" else self.trainer
+    def __init__(self, name: str, trainer: LocalTrainer, batches: Iterator[Batch], batch_size: int):
+        self.name, self.trainer, self.batches, self.batch_size = name, trainer, batches, batch_size
+        self.learner = trainer.learner
+        device = self.learner.device
+        self.stepper = stepper(trainer) if device.type == "cuda" else trainer
         self.read = clock(device)
         self.taken = 0
         self.turns = range(len(self.learner.turns))
-        self.batches = _batches(recipe, data, device)
+
+    @classmethod
+    def of(cls, variant: Variant, recipe: Recipe, data: Splits, device: torch.device) -> "StepBenchmark":
+        """Build the network of a recipe, to be trained as a variant says."""
+        own = replace(recipe, algorithm=variant.algorithm, trainer=variant.trainer)
+        trainer = LocalTrainer(prepared(own, data, device), own.trainer, seed=recipe.seed)
+        return cls(variant.name, trainer, _batches(recipe, data, device), recipe.batch_size)
 
     def step(self) -> None:
         self._take(next(self.batches))
@@ -227,7 +232,7 @@ def side_by_side(
     watch: Watch = unwatched,
 ) -> list[StepCost]:
     """Return the cost of a step of every variant; timed steps alternate. `watch` is called as in `interleave`."""
-    benchmarks = [StepBenchmark(*each, device) for each in measured]
+    benchmarks = [StepBenchmark.of(*each, device) for each in measured]
     counted: list[tuple[StepOperations, StepMemory]] = []
     for k, benchmark in enumerate(benchmarks):
         watch("counting operations and memory", k, len(benchmarks))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -180,7 +180,7 @@ class Floor(NamedTuple):
         return sum(self)
 
 
-def memory_floor(trainer: LocalTrainer, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Floor:
+def memory_floor(trainer: LocalTrainer, x: Shaped[Tensor, "B ..."], y: Shaped[Tensor, "B *K"]) -> Floor:
     """Add up the floor of a step on this batch; optimizers that have not stepped yet have no state to count."""
     learner, needs, entered = trainer.learner, [], []
 
