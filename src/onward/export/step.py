@@ -6,6 +6,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -93,7 +95,8 @@ def trace_step(model: Model, learning: Learning) -> Step:
     images = torch.rand(size, *model.spec.shape, generator=torch.Generator().manual_seed(0))
     example = (images, torch.arange(size) % len(model.spec.class_names), torch.tensor(1.0), torch.tensor(1e-3))
     pure = _PureStep(learner.train(), learning, list(weights), list(buffers))
-    with quiet():
+    # One mode describes all values; without it torch makes a new one for each, with a listing of the whole call stack.
+    with quiet(), tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
         graph, draws = _traced(pure, state, example, type(model.spec.algorithm).__name__)
     example = (*example, *(torch.ones(draw.shape) for draw in draws))
     return Step(graph, state, example, len(learner.turns[0]), learning, draws)
