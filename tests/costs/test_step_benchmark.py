@@ -106,6 +106,7 @@ def test_what_a_cache_of_activations_stores_is_counted(recipe: Recipe, monkeypat
     import onward.costs.step_benchmark as measuring
 
     monkeypatch.setattr(measuring, "fresh_process", lambda *_, **__: ProcessMemory(0, 1))
+    monkeypatch.setattr(measuring, "peak_rate", lambda *_: PeakRate(1.0, 1.0))
     trainer = TrainerSettings(order="cascade", cache_activations=True)
     settings = DataSettings(augmentation=Augmentation())
     recipe = replace(recipe, algorithm=CaFo(), net=CaFoCNN(width=2), data=settings, trainer=trainer)
@@ -123,7 +124,8 @@ def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkey
         measuring, "fresh_process", lambda *_, batch, **__: asked.append(batch[0]) or ProcessMemory(0, 1)
     )
     monkeypatch.setattr(measuring, "peak_rate", lambda *_: PeakRate(1.0, 1.0))
-    found = measure(replace(recipe, batch_size=10**6), CPU, steps=1)
+    recipe = replace(recipe, net=MLP(width=10, depth=1), trainer=TrainerSettings(), batch_size=10**6)
+    found = measure(recipe, CPU, steps=1)
     images = len(shapes_like(recipe, None).train)
     assert found.batch_size == images and set(asked) == {images}
     own = found.contenders[0]

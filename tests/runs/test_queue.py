@@ -199,19 +199,18 @@ def test_the_command_trains_what_is_missing_and_says_what_is_left(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     monkeypatch.chdir(tmp_path)
-    Path("plan.txt").write_text("backprop-forward_forward-digits 0-1\n")
-    folder = _begun(Path("runs"), replace(DIGITS, seed=1))
+    Path("plan.txt").write_text("backprop-mono_forward-digits 0-1\n")
+    folder = _begun(Path("runs"), replace(find_recipe("backprop-mono_forward-digits"), seed=1))
     (folder / "environment.json").unlink()  # cannot be gone on with
     assert main(["queue", "plan.txt", "--dry"]) == 0
     assert capsys.readouterr().out == (
-        "backprop-forward_forward-digits 0\nbackprop-forward_forward-digits 1\n"
-        "2 left, of unknown length on this machine\n"
+        "backprop-mono_forward-digits 0\nbackprop-mono_forward-digits 1\n2 left, of unknown length on this machine\n"
     )
     assert main(["queue", "plan.txt"]) == 2
     told = capsys.readouterr()
     assert "0 of 2 on record" in told.out and "seed 0: on record after" in told.out and "1 left" in told.out
-    assert told.err.strip() == "onward: 1 failed: backprop-forward_forward-digits 1"
-    filed = json.loads(Path("results/runs/backprop-forward_forward-digits/seed-0.json").read_text())
+    assert told.err.strip() == "onward: 1 failed: backprop-mono_forward-digits 1"
+    filed = json.loads(Path("results/runs/backprop-mono_forward-digits/seed-0.json").read_text())
     assert filed["test_accuracy"] > 0.9
 
 
