@@ -58,7 +58,7 @@ def _ready(
     variant: Variant, settings: TrainerSettings, recipe: Recipe, data: Splits, order: Order
 ) -> tuple[StepBenchmark, float]:
     """Return a benchmark whose next step is a repetition, and the seconds until then."""
-    benchmark = StepBenchmark(replace(variant, trainer=settings), recipe, data, order.device)
+    benchmark = StepBenchmark.of(replace(variant, trainer=settings), recipe, data, order.device)
     on_one_thread([benchmark], order)
     benchmark.stepper = stepper(benchmark.trainer)
     before = time.process_time()
