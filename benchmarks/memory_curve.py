@@ -104,6 +104,7 @@ def rows(curve: MemoryCurve) -> list[dict[str, object]]:
             "images": curve.batch_size,
             "micro_batches": point.micro_batches,
             "recompute": point.recompute,
+            "step_together": point.step_together,
             "peak_mb": point.peak / 1e6,
             "seconds": point.seconds,
             "of_backprops_memory": point.peak / whole.peak,

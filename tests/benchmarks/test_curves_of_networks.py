@@ -32,7 +32,7 @@ def test_a_quick_look_measures_both_kinds_of_networks_and_files_nothing(memory_c
     before = FILED.read_bytes()
     _run(memory_curve, monkeypatch, "--quick", "--only", "mlp", "mlp_wine")
     told = capsys.readouterr().out
-    assert told.count("DistanceForward") == 6 and told.count("MonoForward") == 3 and told.count("backprop ") >= 12
+    assert told.count("DistanceForward") == 6 and told.count("MonoForward") == 5 and told.count("backprop ") >= 12
     assert FILED.read_bytes() == before
 
 
@@ -46,8 +46,9 @@ def test_networks_are_filed_beside_those_that_are_there(memory_curve, monkeypatc
     rows = json.loads((tmp_path / FILED.name).read_text())["rows"]
     ways = [(row["trained_by"], row["micro_batches"], row["recompute"]) for row in rows]
     pieces = (1, 2, 4, 8)
-    assert ways[:4] == [("MonoForward", count, False) for count in pieces]
-    assert ways[4:] == [("backprop", count, again) for again in (False, True) for count in pieces]
+    assert ways[:7] == [("MonoForward", count, False) for count in (*pieces, *pieces[1:])]
+    assert [row["step_together"] for row in rows[:7]] == [False] * 4 + [True] * 3
+    assert ways[7:] == [("backprop", count, again) for again in (False, True) for count in pieces]
     assert {row["images"] for row in rows} == {wine.measured_rows} and rows[0]["of_backprops_memory"] < 1
     _run(memory_curve, monkeypatch, "--into", str(tmp_path))
     after = json.loads((tmp_path / FILED.name).read_text())["rows"]

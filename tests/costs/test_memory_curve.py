@@ -39,7 +39,11 @@ def _clock() -> Iterator[float]:
 def test_both_sides_are_measured_with_pieces_and_backprop_with_recomputing_too():
     ticks = _clock()
     found = memory_curve(_recipe(batch_size=256), CPU, steps=1, read=lambda: next(ticks))
-    assert [(p.micro_batches, p.recompute) for p in found.own] == [(1, False), (2, False), (4, False), (8, False)]
+    assert not any(p.recompute for p in found.own)
+    assert [(p.micro_batches, p.step_together) for p in found.own] == [
+        *((pieces, False) for pieces in (1, 2, 4, 8)),
+        *((pieces, True) for pieces in (2, 4, 8)),
+    ]
     assert [(p.micro_batches, p.recompute) for p in found.backprop] == [
         (pieces, again) for again in (False, True) for pieces in (1, 2, 4, 8)
     ]
@@ -54,6 +58,7 @@ def test_a_method_whose_spans_have_several_blocks_recomputes_too_and_no_piece_ha
     recipe = _recipe(algorithm=DistanceForward(collaboration="alternating"), net=MLP(width=20, depth=3), batch_size=6)
     found = memory_curve(recipe, CPU, steps=1)
     assert [(p.micro_batches, p.recompute) for p in found.own] == [(1, False), (2, False), (1, True), (2, True)]
+    assert not any(p.step_together for p in found.own)  # in one of the turns there is a single span
 
 
 def test_backprop_has_no_curve_beside_itself():
@@ -72,7 +77,7 @@ def test_what_runs_out_of_memory_is_left_out(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(LocalTrainer, "step", small)
     least = 4
     found = memory_curve(_recipe(), CPU, steps=1)
-    assert [point.micro_batches for point in found.own] == [4, 8]
+    assert [point.micro_batches for point in found.own] == [4, 8, 4, 8]
     least = 16
     with pytest.raises(ValueError, match="no step of DeeperForward fits into the device's memory"):
         memory_curve(_recipe(), CPU, steps=1)

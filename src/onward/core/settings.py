@@ -53,7 +53,8 @@ class TrainerSettings:
     """Inside a span, keep only what enters each block and compute the rest again: activation checkpointing."""
     step_together: bool = False
     """One optimizer step over all blocks at the end of a step, in fewer operations: the same updates, but the gradients
-    of all weights stay in memory until then."""
+    of all weights stay in memory until then. A micro-batch goes through all spans before the next one: no activity of
+    the whole batch is held."""
     order: Literal["joint", "cascade"] = "joint"
     """joint: every block on every batch; cascade: span after span, `epochs` each."""
     cache_activations: bool = False

@@ -52,7 +52,7 @@ class LocalTrainer:
         """Update every span on one batch of prepared or raw images and return the loss of each, without a graph."""
         pieces = split(*self._enter(x, y, step), self.settings.micro_batches)
         spans = self.learner.turns[step % len(self.learner.turns)]
-        return torch.stack(self._update(pieces, spans, step, 0, None))
+        return torch.stack(self._update(pieces, spans, step, 0, None, keep=False))
 
     @gradients_on()
     def enter(self, x: Images, y: Label, *, step: int) -> tuple[Stream, Target]:
@@ -74,7 +74,7 @@ class LocalTrainer:
         """Update `spans` from a stream that enters block `at`; blocks before a span's first are only computed."""
         pieces = split(stream, target, self.settings.micro_batches)
         del stream
-        return torch.stack(self._update(pieces, spans, step, at, None))
+        return torch.stack(self._update(pieces, spans, step, at, None, keep=False))
 
     @gradients_on()
     def update_pieces(
@@ -98,20 +98,40 @@ class LocalTrainer:
 
     @batch_norm_remedies()
     def _update(
-        self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None
+        self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None, *, keep: bool = True
     ) -> list[Float[Tensor, ""]]:
+        """Update spans; unless `keep`, the streams that the last one hands on are dropped."""
         pieces[:] = [_ordinary(piece) for piece in pieces]
+        if not self.settings.step_together:
+            return self._train(pieces, spans, step, at, stop)
+        losses: list[Tensor] = []
+        for number, piece in enumerate(
+            pieces
+        ):  # all gradients are held anyway: no stream of the whole batch beside them
+            alone, pieces[number] = [piece], piece._replace(stream=())
+            del piece
+            own = self._train(alone, spans, step, at, stop, first=number)
+            losses = [sum(terms) for terms in zip(losses, own, strict=True)] if losses else own
+            if keep:
+                pieces[number] = alone[0]
+        self.joint.step([optimizer for span in spans for optimizer in self.optimizers[span.blocks]])
+        return losses
+
+    def _train(
+        self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None, *, first: int = 0
+    ) -> list[Float[Tensor, ""]]:
+        """Add up the gradients of pieces, numbered from `first`; each span steps after its own, unless together."""
         target = pieces[0].target  # on the device of the batch
         blocks = list(self.learner.blocks)
         losses, computed = [], 0  # blocks before `computed` have seen this batch
         for span, following in zip(spans, [*spans[1:], None], strict=True):
-            self._advance(pieces, at, span.first, step=step)
+            self._advance(pieces, at, span.first, step=step, first=first)
             at, left = span.first, span.last + 1 if following is None else min(following.first, span.last + 1)
             loss = update_span(
                 blocks[span.blocks],
                 pieces,
                 (),
-                [self._context(k, target, step, again=k < computed) for k in range(at, span.last + 1)],
+                [self._context(k, target, step, first, again=k < computed) for k in range(at, span.last + 1)],
                 handoff_from=left - at if left <= span.last else None,
                 deep=span.deep,
                 recompute=self.settings.recompute,
@@ -120,10 +140,8 @@ class LocalTrainer:
             at, computed = left, span.last + 1
             if not self.settings.step_together:
                 self.joint.step(self.optimizers[span.blocks])
-        if self.settings.step_together:
-            self.joint.step([optimizer for span in spans for optimizer in self.optimizers[span.blocks]])
         if stop is not None:
-            self._advance(pieces, at, stop, step=step)
+            self._advance(pieces, at, stop, step=step, first=first)
         return losses
 
     @torch.no_grad()
@@ -132,16 +150,16 @@ class LocalTrainer:
         """Run blocks start..stop-1 on a stream without training them; return the stream that they hand on."""
         for k in range(start, stop):
             block, (x, *skips) = self.learner.blocks[k], stream
-            with self._open(k, step, x.device, False, piece):
+            with self._open(k, step, x.device, False, 0, piece):
                 activity = block.run_body(x, *skips)
             stream = block.handoff(activity, *skips)  # in the activity's own precision, as after an update
         return stream
 
-    def _advance(self, pieces: list[Piece], start: int, stop: int, *, step: int) -> None:
+    def _advance(self, pieces: list[Piece], start: int, stop: int, *, step: int, first: int) -> None:
         if start >= stop:
             return
         for number, piece in enumerate(pieces):
-            stream = self.advance(piece.stream, start, stop, step=step, piece=number)
+            stream = self.advance(piece.stream, start, stop, step=step, piece=first + number)
             pieces[number] = piece._replace(stream=stream)
 
     def set_learning_rate(self, value: float) -> None:
@@ -162,12 +180,12 @@ class LocalTrainer:
             if optimizer.average is not None:
                 optimizer.block.load_state_dict(optimizer.average.module.state_dict())
 
-    def _context(self, block: int, target: Target, step: int, *, again: bool = False) -> Context:
-        return partial(self._open, block, step, target.label.device, again)
+    def _context(self, block: int, target: Target, step: int, first: int = 0, *, again: bool = False) -> Context:
+        return partial(self._open, block, step, target.label.device, again, first)
 
     @contextmanager
-    def _open(self, block: int, step: int, device: torch.device, again: bool, piece: int) -> Iterator[None]:
-        piece += self.first_piece
+    def _open(self, block: int, step: int, device: torch.device, again: bool, first: int, piece: int) -> Iterator[None]:
+        piece += self.first_piece + first
         draws = self.draws.open(device, step, block, *([piece] if piece else []))
         counted = statistics_kept(self.learner.blocks[block]) if again else nullcontext()
         with draws, self.settings.arithmetic(device), counted:

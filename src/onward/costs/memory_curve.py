@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from statistics import median
 
@@ -21,16 +22,22 @@ PIECES = (1, 2, 4, 8)
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """One way to take a step: bytes of tensors at its peak, and the median of its seconds."""
+    """One way to take a step: bytes of tensors at its peak, and the median of its seconds.
+
+    `step_together`: a micro-batch goes through all spans before the next one, and all gradients are held until then.
+    """
 
     micro_batches: int
     recompute: bool
     peak: int
     seconds: float
+    step_together: bool = False
 
     def __str__(self) -> str:
         pieces = "whole batch" if self.micro_batches == 1 else f"{self.micro_batches} micro-batches"
-        return pieces + (", recomputing" if self.recompute else "")
+        return (
+            pieces + (" through all spans" if self.step_together else "") + (", recomputing" if self.recompute else "")
+        )
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,9 @@ def memory_curve(
     read: Callable[[], float] | None = None,
 ) -> MemoryCurve:
     """Measure the step of a recipe and of backprop with 1, 2, 4 and 8 micro-batches, without and with recomputing.
+
+    A method whose spans share no block is also measured with `step_together`, where a micro-batch goes through all
+    spans before the next one.
 
     Left out are recomputing if each span has one block, pieces of one image, and settings for which the device has too
     little memory. The timed steps of all settings alternate; `read` returns the seconds of a clock, by default that of
@@ -138,7 +148,8 @@ def _measured(
     timed = interleave([partial(_seconds, *way) for way in fitting_ways], steps, partial(watch, "timing steps"))
     points: dict[str, list[CurvePoint]] = {side.name: [] for side, _ in every}
     for (side, settings), peak, seconds in zip(fitting_ways, peaks, timed, strict=True):
-        points[side.name].append(CurvePoint(settings.micro_batches, settings.recompute, peak, median(seconds)))
+        way = (settings.micro_batches, settings.recompute, peak, median(seconds), settings.step_together)
+        points[side.name].append(CurvePoint(*way))
     return points
 
 
@@ -152,12 +163,16 @@ def front(points: Sequence[CurvePoint]) -> list[CurvePoint]:
 
 
 def _ways(side: StepBenchmark) -> Iterator[TrainerSettings]:
-    """List a side's settings, which differ in pieces and recomputing alone."""
-    deep = any(span.last > span.first for turn in side.learner.turns for span in turn)
+    """List a side's settings, which differ in pieces, their order and recomputing alone."""
+    turns = side.learner.turns
+    deep = any(span.last > span.first for turn in turns for span in turn)
+    several = all(len(turn) > 1 and all(a.last < b.first for a, b in pairwise(turn)) for turn in turns)
     for recompute in (False, True) if deep else (False,):
-        for count in PIECES:
-            if count == 1 or 2 * count <= side.batch_size:
-                yield replace(side.trainer.settings, micro_batches=count, recompute=recompute)
+        for together in (False, True) if several else (False,):
+            for count in PIECES:
+                if (count == 1 and not together) or 1 < count <= side.batch_size // 2:
+                    own = side.trainer.settings
+                    yield replace(own, micro_batches=count, recompute=recompute, step_together=together)
 
 
 def _seconds(side: StepBenchmark, settings: TrainerSettings) -> float:
