@@ -105,9 +105,7 @@ class LocalTrainer:
         if not self.settings.step_together:
             return self._train(pieces, spans, step, at, stop)
         losses: list[Tensor] = []
-        for number, piece in enumerate(
-            pieces
-        ):  # all gradients are held anyway: no stream of the whole batch beside them
+        for number, piece in enumerate(pieces):  # all gradients are held: not the stream of the whole batch beside them
             alone, pieces[number] = [piece], piece._replace(stream=())
             del piece
             own = self._train(alone, spans, step, at, stop, first=number)
