@@ -109,7 +109,7 @@ class LocalTrainer:
             alone, pieces[number] = [piece], piece._replace(stream=())
             del piece
             own = self._train(alone, spans, step, at, stop, first=number)
-            losses = [sum(terms) for terms in zip(losses, own, strict=True)] if losses else own
+            losses = [before + loss for before, loss in zip(losses, own, strict=True)] if losses else own
             if keep:
                 pieces[number] = alone[0]
         self.joint.step([optimizer for span in spans for optimizer in self.optimizers[span.blocks]])

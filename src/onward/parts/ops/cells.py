@@ -55,9 +55,9 @@ class _CellMeans(torch.autograd.Function):
     def forward(ctx, activity: Tensor, grid: tuple[int, int]) -> Tensor:
         ctx.sides, ctx.dtype, ctx.channels_last = activity.shape[2:], activity.dtype, activity.stride(1) == 1
         if activity.device.type == "cpu" and activity.dtype == torch.float32 and not ctx.channels_last:
-            sides = tuple(ctx.sides)
-            if _even(sides, grid) and sides[0] * sides[1] in (2 * grid[0] * grid[1], 4 * grid[0] * grid[1]):
-                return _mean_of_few(activity, sides[0] // grid[0], sides[1] // grid[1])
+            height, width = ctx.sides
+            if _even((height, width), grid) and height * width in (2 * grid[0] * grid[1], 4 * grid[0] * grid[1]):
+                return _mean_of_few(activity, height // grid[0], width // grid[1])
         return F.adaptive_avg_pool2d(activity, grid)
 
     @staticmethod
