@@ -79,12 +79,9 @@ class _Started(TorchDispatchMode):
 )
 def test_cells_of_one_size_are_the_same_bits_without_a_product(sides, grid, layout):
     x = _map(sides, torch.float32, layout).requires_grad_()
-    with _Started() as forward:
-        means = cell_means(x, grid)
+    means = cell_means(x, grid)
     expected = F.adaptive_avg_pool2d(x, grid)
     assert torch.equal(means, expected)
-    few = sides[0] * sides[1] <= 4 * grid[0] * grid[1] and layout is torch.contiguous_format
-    assert not few or "_adaptive_avg_pool2d" not in forward.names
     weight = torch.randn(means.shape, generator=torch.Generator().manual_seed(1))
     with _Started() as backward:
         (ours,) = torch.autograd.grad(means, x, weight)
