@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from onward.parts.ops.cells import cell_means, spread_over_cells
 
@@ -61,31 +60,3 @@ def test_times_is_a_factor_of_the_gradient(sides: tuple[int, int], grid: tuple[i
     gradient = torch.randn(3, 2, *grid)
     once, twice = (spread_over_cells(gradient, sides, dtype=torch.float32, channels_last=True, times=n) for n in (1, 2))
     assert torch.equal(2 * once, twice)
-
-
-class _Started(TorchDispatchMode):
-    def __init__(self) -> None:
-        super().__init__()
-        self.names: set[str] = set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        self.names.add(func.overloadpacket.__name__)
-        return func(*args, **(kwargs or {}))
-
-
-@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
-@pytest.mark.parametrize(
-    ("sides", "grid"), [((1, 16), (1, 8)), ((8, 8), (4, 4)), ((8, 4), (2, 4)), ((16, 16), (4, 4)), ((4, 4), (1, 1))]
-)
-def test_cells_of_one_size_are_the_same_bits_without_a_product(sides, grid, layout):
-    x = _map(sides, torch.float32, layout).requires_grad_()
-    means = cell_means(x, grid)
-    expected = F.adaptive_avg_pool2d(x, grid)
-    assert torch.equal(means, expected)
-    weight = torch.randn(means.shape, generator=torch.Generator().manual_seed(1))
-    with _Started() as backward:
-        (ours,) = torch.autograd.grad(means, x, weight)
-    (theirs,) = torch.autograd.grad(expected, x, weight)
-    assert torch.equal(ours, theirs) and ours.is_contiguous(memory_format=layout)
-    assert ours.untyped_storage().nbytes() == x.nbytes  # may be changed in place
-    assert not {"bmm", "mm"} & backward.names

@@ -30,13 +30,10 @@ def spread_over_cells(
 ) -> Float[Tensor, "B D H W"]:
     """Return `times` the gradient of a map of `sides` pixels from that of its cells' means.
 
-    A product with a matrix of zeros and ones, channels last, so that overlapping cells are as fast. Cells of one size,
-    a power of two, are filled in one pass, with the same bits.
+    Computed as a product with a matrix of zeros and ones, channels last, so that overlapping cells are as fast.
     """
     wide, grid = torch.promote_types(gradient.dtype, torch.float32), (gradient.shape[2], gradient.shape[3])
     shares = gradient.flatten(2).transpose(1, 2)
-    if gradient.dtype == dtype == wide and _even(sides, grid) and times & (times - 1) == 0:
-        return _filled(gradient * (times * grid[0] * grid[1] / (sides[0] * sides[1])), sides, channels_last)
     if gradient.dtype == dtype == wide and _even(sides, grid):  # cells of one size: the product divides as well
         spread = torch.matmul(constant(_means, tuple(sides), grid, times, dtype, gradient.device), shares)
     else:
@@ -60,19 +57,6 @@ class _CellMeans(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         spread = spread_over_cells(gradient, ctx.sides, dtype=ctx.dtype, channels_last=ctx.channels_last)
         return spread, None
-
-
-def _filled(values: Float[Tensor, "B D P Q"], sides: tuple[int, int], channels_last: bool) -> Float[Tensor, "B D H W"]:
-    """Return a map in whose cells, all of one size, every pixel has the cell's value."""
-    rows, columns = sides[0] // values.shape[2], sides[1] // values.shape[3]
-    values = values.permute(0, 2, 3, 1) if channels_last else values
-    first = 1 if channels_last else 2  # the axis of the grid's rows
-    filled = values.unsqueeze(first + 2).unsqueeze(first + 1)
-    form = [*filled.shape]
-    form[first + 1], form[first + 3] = rows, columns
-    filled = filled.expand(form).clone(memory_format=torch.contiguous_format)  # a map of its own, also of a single cell
-    filled = filled.flatten(first + 2, first + 3).flatten(first, first + 1)
-    return filled.permute(0, 3, 1, 2) if channels_last else filled
 
 
 def _members(
