@@ -63,7 +63,7 @@ class TrainerSettings:
     """auto: repeat steps, where that is possible, as CUDA graphs, or on a CPU as recorded programs: the same steps with
     less work for Python between operations, for narrow networks and small batches."""
     compile: bool = False
-    """On a CPU, make a program of the steps, where that is possible: the same up to rounding. It takes 20 to 50 seconds
+    """On a CPU, make a program of the steps, where that is possible: the same up to rounding. It takes 3 to 50 seconds
     and a C++ compiler, and pays for narrow networks, in trainings of some ten thousand steps."""
 
     def __post_init__(self):
