@@ -35,9 +35,8 @@ class CurvePoint:
 
     def __str__(self) -> str:
         pieces = "whole batch" if self.micro_batches == 1 else f"{self.micro_batches} micro-batches"
-        return (
-            pieces + (" through all spans" if self.step_together else "") + (", recomputing" if self.recompute else "")
-        )
+        order = " through all spans" if self.step_together else ""
+        return pieces + order + (", recomputing" if self.recompute else "")
 
 
 @dataclass(frozen=True)
