@@ -1,13 +1,16 @@
 """Obstacles to a graph: each kind is found and named, and a plain step has none."""
 
+import random
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from core_toys import FEATURES, WIDTH, batch, make_learner
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from onward.core import LocalTrainer, TrainerSettings, current_seed
 from onward.core.obstacles import obstacles
@@ -22,6 +25,9 @@ class Body(nn.Module):
         self.act = act
         self.counter = 0
         self.kept = torch.zeros(1)
+        self.counts = {"steps": 0}
+        self.means = [torch.zeros(1)]
+        self.draw = np.random.default_rng(0)
 
     def forward(self, x: Tensor) -> Tensor:
         self.act(self, x)
@@ -34,6 +40,29 @@ def _count(body: Any, x: Tensor) -> None:
 
 def _exchange(body: Any, x: Tensor) -> None:
     body.kept = body.kept + 1
+
+
+def _count_inside(body: Any, x: Tensor) -> None:
+    body.counts["steps"] += 1
+
+
+def _exchange_inside(body: Any, x: Tensor) -> None:
+    body.means[0] = body.means[0] + 1
+
+
+def _fill(body: Any, x: Tensor) -> None:
+    x.clone().data = torch.zeros(1)
+
+
+def _drawn_twice(body: Any, x: Tensor) -> None:
+    state = torch.get_rng_state()
+    torch.rand(2)
+    torch.set_rng_state(state)
+
+
+def _recomputed(body: Any, x: Tensor) -> None:
+    own = x.clone().requires_grad_()
+    checkpoint(nn.functional.dropout, own, use_reentrant=False).sum().backward()
 
 
 KINDS = {
@@ -49,6 +78,18 @@ KINDS = {
     "seed": (lambda body, x: current_seed(), "reads the seed of the step"),
     "counter": (_count, "blocks.0.body.counter changes in Python"),
     "exchanged": (_exchange, "blocks.0.body.kept changes in Python"),
+    "counter in a dict": (_count_inside, "blocks.0.body.counts changes in Python"),
+    "exchanged in a list": (_exchange_inside, "blocks.0.body.means changes in Python"),
+    "generator of numpy": (lambda body, x: body.draw.random(), "blocks.0.body.draw changes in Python"),
+    "numpy draws": (lambda body, x: np.random.rand(), "draws from numpy's random numbers"),
+    "Python draws": (lambda body, x: random.choice([1, 2]), "draws from Python's random module"),
+    "list": (lambda body, x: x.tolist(), "reads a value on the host"),
+    "array": (lambda body, x: x.numpy(), "reads a value on the host"),
+    "memory": (_fill, "exchanges the memory of a tensor"),
+    "state": (_drawn_twice, "sets the state of random numbers"),
+    "same state": (lambda body, x: torch.set_rng_state(torch.get_rng_state()), None),
+    "dropout computed again": (_recomputed, "sets the state of random numbers"),
+    "draw": (lambda body, x: torch.rand(2), None),
 }
 
 
@@ -63,7 +104,7 @@ def test_each_kind_is_named(kind: str):
         assert found == []
     else:
         assert len(found) == 1 and found[0].startswith(expected)
-        assert "changes" in found[0] or "> in tests/core/test_obstacles.py" in found[0]
+        assert "changes" in found[0] or "numpy's" in found[0] or " in tests/core/test_obstacles.py" in found[0]
     assert torch.Generator().device.type == "cpu"  # torch's own again
 
 
@@ -74,6 +115,20 @@ def test_hooks_are_named_with_their_module():
     trainer.step(*batch(), step=0)
     found = obstacles(partial(trainer.step, *batch(), step=1), learner)
     assert found == ["blocks.1.body has hooks, which Python runs"]
+
+
+def test_hooks_of_weights_and_optimizers_are_named():
+    learner = make_learner(depth=2)
+    learner.blocks[1].body.get_parameter("0.weight").register_hook(lambda gradient: None)
+    trainer = LocalTrainer(learner, TrainerSettings())
+    (part,) = trainer.optimizers[0].parts
+    part.optimizer.register_step_pre_hook(lambda optimizer, args, kwargs: None)
+    trainer.step(*batch(), step=0)
+    found = obstacles(partial(trainer.step, *batch(), step=1), learner, [part.optimizer])
+    assert found == [
+        "blocks.1.body.0.weight has hooks, which Python runs",
+        "optimizers have hooks, which Python runs",
+    ]
 
 
 def test_a_watched_step_is_an_ordinary_step():

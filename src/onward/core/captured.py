@@ -197,7 +197,8 @@ class CapturedTrainer:
             if recorded.count < _WARM_UPS:
                 self.graphs.warm(once)
                 return
-            reasons = obstacles(lambda: self.graphs.warm(once), self.trainer.learner)
+            stepped = [part.optimizer for optimizer in self._optimizers(spans) for part in optimizer.parts]
+            reasons = obstacles(lambda: self.graphs.warm(once), self.trainer.learner, stepped)
         if reasons:
             self._give_up("; ".join(reasons))
 

@@ -1,65 +1,82 @@
 """Obstacles: operations of a step that a CUDA graph cannot repeat, each with the function that calls it.
 
 A graph repeats kernels on the same addresses. It cannot read a value on the host, choose a shape by a value, copy from
-the host, create a random generator or run Python; such a step would fail in the capture, or repeat old numbers.
+the host, create or reset a random generator or run Python; such a step would fail in the capture, or repeat old
+numbers.
 """
 
+import contextlib
+import random
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
 from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
-from torch.utils._python_dispatch import TorchDispatchMode
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from onward.core import seeds
 from onward.core.learner import Learner
+from onward.core.python_state import numpys_state, python_state
 
 _READS = {"is_nonzero", "equal", "allclose"}  # in addition to those that torch tags as data-dependent
+_HOST_READS = {Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.__dlpack__}  # that are no operations on tensors
 _TORCH, _LAYERS = str(Path(torch.__file__).parent), Path(nn.modules.__file__).parent
-_OWN = (__file__, seeds.__file__)
-_NOT_TENSORS = (bool, int, float, str, type(None))
+_OWN = (__file__, seeds.__file__, random.__file__, contextlib.__file__)
 
 
-def obstacles(work: Callable[[], object], learner: Learner) -> list[str]:
-    """Do work of a learner on its device and return the reasons why no graph can repeat it; empty if there are none."""
-    reasons = _hooks(learner)
-    before = _python_state(learner)
-    with _Watch(learner.device) as watch, _generators_watched(watch), seeds.seed_readers(watch.note_seed):
+def obstacles(
+    work: Callable[[], object], learner: Learner, optimizers: Iterable[torch.optim.Optimizer] = ()
+) -> list[str]:
+    """Do work of a learner on its device and return the reasons why no graph can repeat it; empty if there are none.
+
+    `optimizers`: those that the work steps.
+    """
+    reasons = _hooks(learner, optimizers)
+    before, drawn = python_state(learner), numpys_state()
+    with ExitStack() as stack:
+        watch = stack.enter_context(_Watch(learner.device))
+        for watching in (
+            _Calls(watch),
+            _generators_watched(watch),
+            _random_watched(watch),
+            seeds.seed_readers(watch.note_seed),
+        ):
+            stack.enter_context(watching)
         work()
-    after = _python_state(learner)
+    after = python_state(learner)
     changed = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
     reasons += [f"{name} changes in Python" for name in sorted(changed)]
+    if numpys_state() != drawn:
+        reasons.append("draws from numpy's random numbers")
     return list(dict.fromkeys(reasons + watch.reasons))
 
 
-def _hooks(learner: Learner) -> list[str]:
-    """Name the modules with hooks, which Python runs; those of optimizers apply to every one in the process."""
+def _hooks(learner: Learner, optimizers: Iterable[torch.optim.Optimizer]) -> list[str]:
+    """Name the modules and weights with hooks, which Python runs; global ones apply to every one in the process."""
     hooked = [
         f"{name or 'the learner'} has hooks, which Python runs"
         for name, module in learner.named_modules()
         if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks or module._backward_pre_hooks
     ]
-    if _global_optimizer_pre_hooks or _global_optimizer_post_hooks:
+    hooked += [f"{name} has hooks, which Python runs" for name, p in learner.named_parameters() if has_hooks(p)]
+    if _has_any_global_hook():
+        hooked.append("modules have hooks, which Python runs")
+    own = any(one._optimizer_step_pre_hooks or one._optimizer_step_post_hooks for one in optimizers)
+    if own or _global_optimizer_pre_hooks or _global_optimizer_post_hooks:
         hooked.append("optimizers have hooks, which Python runs")
     return hooked
 
 
-def _python_state(learner: nn.Module) -> dict[str, Any]:
-    """Return the plain values that modules hold, and the addresses of their tensors."""
-    state = {}
-    for path, module in learner.named_modules():
-        held = {**module.__dict__, **module._parameters, **module._buffers}
-        for name, value in held.items():
-            where = ".".join(part for part in (path, name) if part)
-            if isinstance(value, Tensor):
-                state[where] = value.data_ptr()
-            elif isinstance(value, _NOT_TENSORS) and name != "training":
-                state[where] = value
-    return state
+def has_hooks(weight: Tensor) -> bool:
+    """Whether Python runs something whenever a weight gets its gradient."""
+    return bool(weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None))
 
 
 class _Watch(TorchDispatchMode):
@@ -104,9 +121,45 @@ class _Watch(TorchDispatchMode):
         return len(devices - {"meta"}) > 1  # meta: shapes alone
 
 
+class _Calls(TorchFunctionMode):
+    """Notes calls that are no operations on tensors, and that a graph would not repeat."""
+
+    def __init__(self, watch: _Watch):
+        super().__init__()
+        self.watch = watch
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in _HOST_READS:
+            self.watch.note("reads a value on the host")
+        elif func == Tensor.data.__set__:
+            self.watch.note("exchanges the memory of a tensor")
+        return func(*args, **(kwargs or {}))
+
+
+class _Reset:
+    """Stands for torch's own generator and notes where its state is set to another one, as if draws had not been."""
+
+    def __init__(self, generator: torch.Generator, watch: _Watch):
+        self.generator, self.watch = generator, watch
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.generator, name)
+
+    def set_state(self, state: Tensor) -> torch.Generator:
+        with _disable_current_modes():
+            same = torch.equal(state, self.generator.get_state())
+        if not same:
+            self.watch.note("sets the state of random numbers")
+        return self.generator.set_state(state)
+
+    def manual_seed(self, seed: int) -> torch.Generator:
+        self.watch.note("sets the seed of random numbers")
+        return self.generator.manual_seed(seed)
+
+
 @contextmanager
 def _generators_watched(watch: _Watch) -> Iterator[None]:
-    """Note each generator that is made inside the `with`."""
+    """Note each generator that is made inside the `with`, and where the state of torch's own is set."""
     real = torch.Generator
 
     class Watched(real):
@@ -117,7 +170,30 @@ def _generators_watched(watch: _Watch) -> Iterator[None]:
     with ExitStack() as stack:
         stack.callback(setattr, torch, "Generator", real)
         torch.Generator = Watched  # pyright: ignore[reportAttributeAccessIssue]
+        own = torch.random.default_generator
+        stack.callback(setattr, torch.random, "default_generator", own)
+        torch.random.default_generator = _Reset(own, watch)  # pyright: ignore[reportAttributeAccessIssue]
         yield
+
+
+@contextmanager
+def _random_watched(watch: _Watch) -> Iterator[None]:
+    """Note each draw by Python's own generator in this thread; beartype's checks draw which item they look at."""
+    own, before = random.random.__self__, sys.getprofile()
+
+    def look(frame: FrameType, event: str, called: Any) -> None:
+        if (
+            event == "c_call"
+            and getattr(called, "__self__", None) is own
+            and "beartype" not in frame.f_code.co_filename
+        ):
+            watch.note("draws from Python's random module")
+
+    sys.setprofile(look)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
 
 
 def _where() -> str:

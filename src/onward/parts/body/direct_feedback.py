@@ -16,6 +16,10 @@ class ErrorChannel:
     def __init__(self):
         self.error: Tensor | None = None
 
+    def __getstate__(self) -> dict[str, None]:
+        """The error is that of one step: copies have none."""
+        return {"error": None}
+
 
 class TopError(Auxiliary):
     """The cross-entropy of a linear read-out of the last activity; its error is put into the error channel.
