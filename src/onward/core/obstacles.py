@@ -26,6 +26,7 @@ from onward.core.learner import Learner
 from onward.core.python_state import numpys_state, python_state
 
 _READS = {"is_nonzero", "equal", "allclose"}  # in addition to those that torch tags as data-dependent
+_DATA_SET = vars(torch._C.TensorBase)["data"].__set__
 _HOST_READS = {Tensor.numpy, Tensor.tolist, Tensor.__array__, Tensor.__dlpack__}  # that are no operations on tensors
 _TORCH, _LAYERS = str(Path(torch.__file__).parent), Path(nn.modules.__file__).parent
 _OWN = (__file__, seeds.__file__, random.__file__, contextlib.__file__)
@@ -131,7 +132,7 @@ class _Calls(TorchFunctionMode):
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in _HOST_READS:
             self.watch.note("reads a value on the host")
-        elif func == Tensor.data.__set__:
+        elif func == _DATA_SET:
             self.watch.note("exchanges the memory of a tensor")
         return func(*args, **(kwargs or {}))
 
@@ -170,9 +171,8 @@ def _generators_watched(watch: _Watch) -> Iterator[None]:
     with ExitStack() as stack:
         stack.callback(setattr, torch, "Generator", real)
         torch.Generator = Watched  # pyright: ignore[reportAttributeAccessIssue]
-        own = torch.random.default_generator
-        stack.callback(setattr, torch.random, "default_generator", own)
-        torch.random.default_generator = _Reset(own, watch)  # pyright: ignore[reportAttributeAccessIssue]
+        stack.callback(setattr, torch.random, "default_generator", torch.default_generator)
+        torch.random.__dict__["default_generator"] = _Reset(torch.default_generator, watch)
         yield
 
 
