@@ -14,6 +14,7 @@ from onward.parts.goodness.spatial import SpatialGoodness
 from onward.parts.inference.scores import BestBlock
 
 RGB, CLASSES = (3, 16, 16), 10
+RULES = ("fusion", "best", "last", "sum")
 SMALL = VGG8(width=4)
 
 
@@ -74,6 +75,14 @@ def test_fusion_best_last_and_sum_equal_a_loop():
     assert learner.default_rule == "fusion" and list(learner.rules) == list(expected)
     for rule, wanted in expected.items():
         torch.testing.assert_close(learner.predict_scores(images, rule=rule), wanted, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_rule_that_predicts_is_a_setting(rule):
+    fusion, own = (_learner(ASGE(predict=name)).eval() for name in ("fusion", rule))
+    images, names = torch.rand(4, *RGB), sorted(RULES)
+    assert own.default_rule == rule and sorted(own.rules) == sorted(fusion.rules) == names
+    assert torch.equal(own.predict_scores(images), fusion.predict_scores(images, rule=rule))
 
 
 def test_best_never_chooses_fusion():

@@ -7,13 +7,14 @@ negative data. A last block, trained beside the others, classifies what they han
 Built from the released code. Differs from it: fusion reads features before dropout; the last epoch's weights count.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal
 
 from torch import nn
 
 from onward.algorithms.algorithm import Algorithm
-from onward.core import Learner, LocalBlock, Range, Whole, each
+from onward.core import InferenceRule, Learner, LocalBlock, Range, Whole, each
 from onward.nets.net import Net
 from onward.parts.body.frozen import frozen
 from onward.parts.goodness.spatial import SpatialGoodness, grid_for
@@ -47,6 +48,8 @@ class ASGE(Algorithm):
     """Whether a class is read from an image and its mirror image together."""
     shifted: Shift = 0
     """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
+    predict: Literal["fusion", "best", "last", "sum"] = "fusion"
+    """Rule that predicts: fusion, the best block on validation images, the last one, or the sum of fused blocks."""
 
     @property
     def passes_gradients(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -70,9 +73,12 @@ class ASGE(Algorithm):
         ]
         blocks.append(fusion_block(num_classes, net.widths[self.fuse_from :]))
         spans = each(len(blocks))[-1 if self.random_features else 0 :]
+        return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=self._rules())
+
+    def _rules(self) -> Mapping[str, InferenceRule]:
         rules = {"fusion": HeadGoodness(), "best": BestBlock(), "last": LastGoodness()}
         rules = from_views({**rules, "sum": SumGoodness(self.fuse_from)}, mirrored=self.mirrored, shifted=self.shifted)
-        return Learner(blocks, supervision=LabelInLoss(), spans=spans, rules=rules)
+        return {self.predict: rules[self.predict], **rules}  # the first one is the learner's own
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:
         deviation = (num_classes if self.map_scale == "classes" else width * grid**2) ** -0.5
