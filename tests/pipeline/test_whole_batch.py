@@ -108,7 +108,7 @@ def test_gradients_and_statistics_of_shares_are_those_of_the_whole_batch(
     algorithm: Algorithm, net: Architecture, monkeypatch: pytest.MonkeyPatch
 ):
     # Replicas are processes; here they are threads, which wait for each other while they draw.
-    monkeypatch.setattr("onward.core.seeds._DRAWING", nullcontext())
+    monkeypatch.setattr("onward.core.seeds.DRAWING", nullcontext())
     torch.manual_seed(0)
     whole = algorithm(net(SHAPE, 10), 10).double().train()
     check_replicas(whole, REPLICAS, BATCH, 1)

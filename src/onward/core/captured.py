@@ -11,9 +11,11 @@ from torch import Tensor
 
 from onward.core.constants import constants_held
 from onward.core.draws import GraphDraws, ObservedDraws, SeededDraws
+from onward.core.gradients import gradients_on
 from onward.core.micro_batches import Piece, split
 from onward.core.obstacles import obstacles
 from onward.core.optimizer import BlockOptimizer, Rate
+from onward.core.recorded_state import RecordedState
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
 from onward.core.trainer import Images, LocalTrainer
@@ -92,6 +94,7 @@ class _Recorded:
         self.repeat: Callable[[], list[Tensor]] | None = None
         self.form: Any = None
         self.held: list[Tensor] = []
+        self.state: RecordedState | None = None
 
 
 class CapturedTrainer:
@@ -99,9 +102,9 @@ class CapturedTrainer:
 
     Work of each kind runs three times without a graph. The third run is checked: if a graph could not repeat it, no
     work is captured and `reason` names the obstacle. A batch smaller than an earlier one never becomes a graph. Random
-    numbers are those of the plain step, and so is the order of operations, except in compiled programs. What `enter`
-    and `update_pieces` return is valid until the next step. `forget` must be called after state was replaced from
-    outside, such as by loading a checkpoint.
+    numbers are those of the plain step, and so is the order of operations, except in compiled programs. Where modules,
+    weights or settings were exchanged, work is captured anew (see `RecordedState`). What `enter` and `update_pieces`
+    return is valid until the next step.
     """
 
     def __init__(self, trainer: LocalTrainer, graphs: Graphs):
@@ -121,12 +124,14 @@ class CapturedTrainer:
         """Discard all graphs, as state was replaced."""
         self._recorded.clear()
 
+    @gradients_on()
     def step(self, x: Images, y: Tensor, *, step: int) -> Float[Tensor, "S"]:
         """Do what `LocalTrainer.step` does."""
         pieces = split(*self.enter(x, y, step=step), self.trainer.settings.micro_batches)
         turns = self.trainer.learner.turns
         return torch.stack(self.update_pieces(pieces, turns[step % len(turns)], step=step))
 
+    @gradients_on()
     def enter(self, x: Images, y: Tensor, *, step: int) -> tuple[Stream, Target]:
         """Return what `LocalTrainer.enter` does."""
 
@@ -138,6 +143,7 @@ class CapturedTrainer:
         (piece,) = _pieces(leaving, form)
         return piece.stream, piece.target
 
+    @gradients_on()
     def update_pieces(
         self, pieces: list[Piece], spans: Sequence[Span], *, step: int, at: int = 0, stop: int | None = None
     ) -> list[Float[Tensor, ""]]:
@@ -166,6 +172,11 @@ class CapturedTrainer:
         if self.reason is not None or images < self.images or not full:
             return work(entering)
         recorded = self._recorded.setdefault(key, _Recorded())
+        if recorded.state is not None:
+            if recorded.state.has_gradients():  # of a step that was interrupted, or the caller's own
+                return work(entering)
+            if not recorded.state.is_current(self._optimizers(spans)):
+                recorded = self._recorded[key] = _Recorded()
         if recorded.repeat is None and recorded.count == _WARM_UPS:
             self._record(recorded, entering, work, spans)
             if self.reason is not None:
@@ -193,7 +204,7 @@ class CapturedTrainer:
 
         draws = self.plain_draws if recorded.count > 1 else recorded.observed
         assert draws is not None
-        with self._inside(spans, draws):
+        with self._inside(spans, draws), _begun_again(recorded):
             if recorded.count < _WARM_UPS:
                 self.graphs.warm(once)
                 return
@@ -201,6 +212,7 @@ class CapturedTrainer:
             reasons = obstacles(lambda: self.graphs.warm(once), self.trainer.learner, stepped)
         if reasons:
             self._give_up("; ".join(reasons))
+        recorded.state = self._state(spans)
 
     def _record(self, recorded: _Recorded, entering: list[Tensor], work: Work, spans: Sequence[Span]) -> None:
         assert recorded.observed is not None
@@ -216,10 +228,13 @@ class CapturedTrainer:
         try:
             with constants_held() as recorded.held:
                 recorded.repeat = self.graphs.record(again, recorded.draws.generators)
-        except RuntimeError as error:
+        except BaseException as error:
             for optimizer in self._optimizers(spans):
                 optimizer.drop_gradients()
-            self._give_up(f"the recording failed: {str(error).splitlines()[0]}")
+            if not isinstance(error, Exception):  # whatever a compiler raises, the plain step goes on without it
+                raise
+            reason = (str(error).splitlines() or [""])[0]
+            self._give_up(f"the recording failed: {reason or type(error).__name__}")
 
     def _give_up(self, reason: str) -> None:
         self.reason = reason
@@ -240,8 +255,26 @@ class CapturedTrainer:
             for optimizer in optimizers:
                 optimizer.average_later = False
 
+    def _state(self, spans: Sequence[Span]) -> RecordedState:
+        """Return what work takes for granted: of spans, or of what comes before the blocks."""
+        trainer, learner = self.trainer, self.trainer.learner
+        modules = learner.blocks if spans else [learner.prepare]
+        tables = [vars(trainer), vars(self.plain_draws), vars(learner)["_modules"]]
+        tables += [learner.blocks.__dict__["_modules"]] if spans else [vars(learner)]
+        return RecordedState(modules, self._optimizers(spans), tables)
+
     def _optimizers(self, spans: Sequence[Span]) -> list[BlockOptimizer]:
         return [optimizer for span in spans for optimizer in self.trainer.optimizers[span.blocks]]
+
+
+@contextmanager
+def _begun_again(recorded: _Recorded) -> Iterator[None]:
+    """Begin again with the first run where one was interrupted: not all of its draws were observed."""
+    try:
+        yield
+    except BaseException:
+        recorded.count = 0
+        raise
 
 
 def _overlap(spans: Sequence[Span]) -> bool:

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from onward.core.seeds import derive_seed, seeded
+from onward.core.seeds import DRAWING, derive_seed, seeded
 
 Part = tuple[int | str, ...]
 """A part of a step that draws: a block's number, with that of the micro-batch, or the name of an earlier phase."""
@@ -116,10 +116,11 @@ def _drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[
         finally:
             default.graphsafe_set_state(own)
         return
-    state = default.get_state()
-    default.set_state(generator.get_state())
-    try:
-        yield
-    finally:
-        generator.set_state(default.get_state())
-        default.set_state(state)
+    with DRAWING:
+        state = default.get_state()
+        default.set_state(generator.get_state())
+        try:
+            yield
+        finally:
+            generator.set_state(default.get_state())
+            default.set_state(state)

@@ -12,7 +12,7 @@ _OPEN: ContextVar[int | None] = ContextVar("seed of the innermost `seeded`", def
 
 _READERS: ContextVar[Callable[[], None] | None] = ContextVar("called for each read of the seed", default=None)
 
-_DRAWING = RLock()  # all threads of a process share torch's generators: only one training at a time draws from them
+DRAWING = RLock()  # all threads of a process share torch's generators: only one training at a time draws from them
 
 
 def derive_seed(*parts: int | str) -> int:
@@ -31,7 +31,7 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
     Only one thread at a time may enter, so that several trainings in one process draw what each would draw alone.
     """
     generators = _generators(device)
-    with _DRAWING:
+    with DRAWING:
         states = list(map(torch.Generator.get_state, generators))
         token = _OPEN.set(seed)
         try:

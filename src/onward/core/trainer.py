@@ -102,8 +102,14 @@ class LocalTrainer:
     ) -> list[Float[Tensor, ""]]:
         """Update spans; unless `keep`, the streams that the last one hands on are dropped."""
         pieces[:] = [_ordinary(piece) for piece in pieces]
-        if not self.settings.step_together:
-            return self._train(pieces, spans, step, at, stop)
+        with self._gradients_dropped(spans):
+            if not self.settings.step_together:
+                return self._train(pieces, spans, step, at, stop)
+            return self._train_together(pieces, spans, step, at, stop, keep)
+
+    def _train_together(
+        self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None, keep: bool
+    ) -> list[Float[Tensor, ""]]:
         losses: list[Tensor] = []
         for number, piece in enumerate(pieces):  # all gradients are held: not the stream of the whole batch beside them
             alone, pieces[number] = [piece], piece._replace(stream=())
@@ -114,6 +120,17 @@ class LocalTrainer:
                 pieces[number] = alone[0]
         self.joint.step([optimizer for span in spans for optimizer in self.optimizers[span.blocks]])
         return losses
+
+    @contextmanager
+    def _gradients_dropped(self, spans: Sequence[Span]) -> Iterator[None]:
+        """Drop the gradients of a step that does not come to its end: the next one would add them to its own."""
+        try:
+            yield
+        except BaseException:
+            for span in spans:
+                for block in self.learner.blocks[span.blocks]:
+                    block.zero_grad()
+            raise
 
     def _train(
         self, pieces: list[Piece], spans: Sequence[Span], step: int, at: int, stop: int | None, *, first: int = 0
