@@ -103,7 +103,7 @@ class CapturedTrainer:
     Work of each kind runs three times without a graph. The third run is checked: if a graph could not repeat it, no
     work is captured and `reason` names the obstacle. A batch smaller than an earlier one never becomes a graph. Random
     numbers are those of the plain step, and so is the order of operations, except in compiled programs. Where modules,
-    weights or settings were exchanged, work is captured anew (see `RecordedState`). What `enter` and `update_pieces`
+    weights or settings were exchanged, work is captured again (see `RecordedState`). What `enter` and `update_pieces`
     return is valid until the next step.
     """
 
