@@ -87,3 +87,12 @@ def test_a_program_of_a_body_has_plain_relu():
     body = nn.Sequential(nn.Conv2d(1, 8, 1), InPlaceReLU())
     program = torch.export.export(body, (torch.randn(8, 1, 64, 64),))
     assert any("relu" in str(node.target) for node in program.graph.nodes)
+
+
+@pytest.mark.parametrize("read", READERS, ids=str)
+def test_activities_of_inference_mode_are_read_too(read):
+    x = torch.randn(8, 16, 12, 14)
+    with torch.inference_mode():
+        activity = InPlaceReLU()(x.clone())
+        found = read(activity)
+    assert torch.equal(found, read(x.relu()))

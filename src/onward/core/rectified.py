@@ -31,7 +31,10 @@ def unrectified(activity: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
 
     Only for an operation whose gradient is zero wherever the activity is zero.
     """
-    x, version = getattr(activity, _IN_FRONT, (activity, None))
+    made = getattr(activity, _IN_FRONT, None)
+    if made is None:  # also in inference mode, whose tensors have no version
+        return activity
+    x, version = made
     return x if version == activity._version else activity  # written since: silent units may be others
 
 
