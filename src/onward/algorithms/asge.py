@@ -19,7 +19,7 @@ from onward.nets.net import Net
 from onward.parts.body.frozen import frozen
 from onward.parts.goodness.spatial import SpatialGoodness, grid_for
 from onward.parts.handoff.fusion import fusion_block, gather_from
-from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.handoff.norms import Handoff, UnitInput, UnitLength
 from onward.parts.inference.scores import BestBlock, HeadGoodness, LastGoodness, SumGoodness
 from onward.parts.inference.views import Shift, from_views
 from onward.parts.objective.class_scores import CrossEntropy
@@ -64,7 +64,7 @@ class ASGE(Algorithm):
         bodies = [frozen(body) if self.random_features else body for body in net.bodies]
         blocks = [
             LocalBlock(
-                body if k else nn.Sequential(UnitLength(), body),
+                body if k else nn.Sequential(UnitInput(), body),
                 goodness=self._goodness(num_classes, width, grid_for(width, net.widths[-1], self.alpha)),
                 objective=CrossEntropy(),
                 handoff=Handoff(UnitLength(), join, pool),

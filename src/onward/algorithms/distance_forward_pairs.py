@@ -18,7 +18,7 @@ from onward.core import Count, Learner, LocalBlock, NonNegative, Positive
 from onward.nets.net import Net
 from onward.parts.body.collaboration import Collaboration, collaborate, scored, with_feedback
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.handoff.norms import Handoff, UnitInput, UnitLength
 from onward.parts.inference.scores import LastGoodness, LinearReadout, SumGoodness
 from onward.parts.objective.margins import Form, NPairMargin, ViewMargin
 from onward.parts.supervision.label_pattern import LabelPattern
@@ -58,7 +58,7 @@ class DistanceForwardPairs(Algorithm):
         objective = ViewMargin(NPairMargin(self.margin, self.penalty, self.form, self.sharpness))
         blocks = [
             LocalBlock(
-                body if k or not self.unit_length else nn.Sequential(UnitLength(), body),
+                body if k or not self.unit_length else nn.Sequential(UnitInput(), body),
                 goodness=MeanSquare() if k in scored(turns) else None,
                 objective=objective if k in scored(turns) else None,
                 handoff=Handoff(UnitLength() if self.unit_length else nn.Identity(), join, pool),

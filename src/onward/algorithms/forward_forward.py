@@ -16,7 +16,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.handoff.norms import Handoff, UnitInput, UnitLength
 from onward.parts.inference.scores import LinearReadout, SumGoodness
 from onward.parts.objective.class_scores import Threshold
 from onward.parts.supervision.labels import LabelInInput
@@ -41,7 +41,7 @@ class ForwardForward(Algorithm):
             )
         blocks = [
             LocalBlock(
-                body if k else nn.Sequential(UnitLength(), body),
+                body if k else nn.Sequential(UnitInput(), body),
                 goodness=MeanSquare(),
                 objective=Threshold(self.threshold, self.sharpness),
                 handoff=Handoff(UnitLength(), join, pool),

@@ -17,7 +17,7 @@ from onward.algorithms.algorithm import Algorithm
 from onward.core import Finite, Learner, LocalBlock, Positive, each
 from onward.nets.net import Net
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.handoff.norms import Handoff, UnitInput, UnitLength
 from onward.parts.inference.scores import LinearReadout, SumGoodness
 from onward.parts.objective.class_scores import Threshold
 from onward.parts.objective.layer_collaboration import AddEarlierGoodness, CarryGoodness
@@ -44,7 +44,7 @@ class LayerCollaboration(Algorithm):
             goodness = MeanSquare()
             threshold = self.threshold * (1 + self.weight * k)  # of its own goodness and that of k layers before it
             block = LocalBlock(
-                body if k else nn.Sequential(UnitLength(), body),
+                body if k else nn.Sequential(UnitInput(), body),
                 goodness=goodness,
                 objective=AddEarlierGoodness(Threshold(threshold, self.sharpness), self.weight),
                 handoff=CarryGoodness(Handoff(UnitLength(), join, pool), goodness, first=k == 0),

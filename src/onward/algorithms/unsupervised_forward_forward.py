@@ -18,7 +18,7 @@ from onward.core import Finite, Learner, LocalBlock, NonNegative, Positive, Rang
 from onward.nets.net import Net
 from onward.parts.auxiliary.peer_norm import PeerNormalization
 from onward.parts.goodness.means import MeanSquare
-from onward.parts.handoff.norms import Handoff, UnitLength
+from onward.parts.handoff.norms import Handoff, UnitInput, UnitLength
 from onward.parts.inference.scores import LinearReadout
 from onward.parts.objective.class_scores import Threshold
 from onward.parts.supervision.other_images import Blurs, HybridImages
@@ -47,7 +47,7 @@ class UnsupervisedForwardForward(Algorithm):
         """Fill the slots of a network."""
         blocks = [
             LocalBlock(
-                body if k else nn.Sequential(UnitLength(), body),
+                body if k else nn.Sequential(UnitInput(), body),
                 goodness=MeanSquare(),
                 objective=Threshold(self.threshold, self.sharpness),
                 auxiliary=PeerNormalization(width, weight=self.peer_weight) if self.peer_weight else None,

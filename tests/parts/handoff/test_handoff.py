@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from onward.nets.net import Carry
 from onward.parts.goodness.means import ClassMean, MeanSquare
-from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm, UnitLength
+from onward.parts.handoff.norms import ClassNorm, Handoff, SampleNorm, UnitInput, UnitLength
 
 SHAPES = [(3, 12), (3, 12, 4, 5)]
 
@@ -163,3 +163,25 @@ def test_one_value_to_normalize_becomes_zero_with_a_graph_or_without(normalize: 
     shape = (1, 4) if isinstance(normalize, ClassNorm) else (1, 1)
     for x in (torch.ones(shape), torch.ones(shape, requires_grad=True)):
         assert not normalize(x).any()
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("layer", [nn.Conv2d(3, 5, 3), nn.Sequential(nn.Flatten(), nn.Linear(3 * 12 * 12, 5))], ids=str)
+def test_a_unit_input_is_rounded_as_the_layer_behind_it_would_do(monkeypatch, layer, memory_format):
+    monkeypatch.setattr("onward.parts.handoff.norms.rows_at_once", lambda batch: 3)  # of eight: a smaller last piece
+    x = torch.randn(8, 3, 12, 12).contiguous(memory_format=memory_format)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        unit, plain = UnitInput()(x), UnitLength()(x)
+        assert unit.dtype == torch.bfloat16 and plain.dtype == torch.float32 and unit.stride() == plain.stride()
+        assert torch.equal(layer(unit), layer(plain))
+    assert torch.equal(UnitInput()(x), UnitLength()(x))
+
+
+def test_a_unit_input_that_needs_a_gradient_has_the_one_of_unit_length():
+    gradients = []
+    for kind in (UnitInput, UnitLength):
+        x = torch.linspace(-1, 2, 24).view(2, 12).requires_grad_()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            (kind()(x) * torch.arange(12)).sum().backward()
+        gradients.append(x.grad)
+    assert torch.equal(*gradients)

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from onward.core import Stream
+from onward.core import Stream, rows_at_once
 from onward.parts.ops.class_groups import check_groups, group_norm
 from onward.parts.ops.unit import unit_length, unit_scale
 
@@ -50,6 +50,30 @@ class UnitLength(nn.Module):
         if overwrite:
             return activity.mul_(unit_scale(activity, self.eps, count).to(activity.dtype))
         return unit_length(activity, self.eps, count=count)
+
+
+class UnitInput(nn.Module):
+    """Divides each image by its root mean square, in front of the layer that reads it, a convolution or a product.
+
+    Under autocast it gives the precision in which that layer computes, which rounds the same numbers: the image exists
+    once in fp32, not twice.
+    """
+
+    def __init__(self, eps: float = 1e-8):
+        super().__init__()
+        self.eps = eps
+
+    def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
+        count, kind = x[0].numel(), x.device.type
+        if x.dtype != torch.float32 or not torch.is_autocast_enabled(kind) or torch.compiler.is_exporting():
+            return unit_length(x, self.eps, count=count)
+        if torch.is_grad_enabled() and x.requires_grad:
+            return unit_length(x, self.eps, count=count)
+        rounded = torch.empty_like(x, dtype=torch.get_autocast_dtype(kind))
+        scale, rows = unit_scale(x, self.eps, count), rows_at_once(x)
+        for images, scales, into in zip(x.split(rows), scale.split(rows), rounded.split(rows), strict=True):
+            into.copy_(images * scales)
+        return rounded
 
 
 class ClassNorm(nn.Module):
