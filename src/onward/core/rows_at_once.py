@@ -10,6 +10,9 @@ _NUMBERS = {"cuda": 2**26}  # few launches
 _OTHERWISE = 2**18  # a copy in fp32 fits a processor's cache
 
 
-def rows_at_once(batch: Shaped[Tensor, "B ..."]) -> int:
-    """Return how many inputs of a batch, at least one, to compute at once, so that copies of them stay small."""
-    return max(1, _NUMBERS.get(batch.device.type, _OTHERWISE) // max(1, math.prod(batch.shape[1:])))
+def rows_at_once(batch: Shaped[Tensor, "B ..."], numbers: int = _OTHERWISE) -> int:
+    """Return how many inputs of a batch, at least one, to compute at once, so that copies of them stay small.
+
+    Together they have at most so many numbers; on CUDA more.
+    """
+    return max(1, _NUMBERS.get(batch.device.type, numbers) // max(1, math.prod(batch.shape[1:])))

@@ -9,6 +9,7 @@ from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Carry, Net, Shape
 from onward.nets.pool import MaxPool
+from onward.nets.pooled_convolution import PooledConvolution
 
 _GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halves the map
 
@@ -50,5 +51,5 @@ class Airbench(Architecture):
 
 def _body(inputs: int, outputs: int, window: tuple[int, int]) -> nn.Module:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
-    pool = [MaxPool(window)] if max(window) > 1 else []
-    return nn.Sequential(conv, *pool, nn.BatchNorm2d(outputs), nn.GELU())
+    rest = nn.BatchNorm2d(outputs), nn.GELU()
+    return PooledConvolution(conv, MaxPool(window), *rest) if max(window) > 1 else nn.Sequential(conv, *rest)

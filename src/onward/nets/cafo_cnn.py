@@ -10,6 +10,7 @@ from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, plain
 from onward.nets.pool import MaxPool
+from onward.nets.pooled_convolution import PooledConvolution
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class CaFoCNN(Architecture):
         return plain([_body(*sizes) for sizes in pairwise([shape[0], *widths])], widths)
 
 
-def _body(inputs: int, outputs: int) -> nn.Sequential:
+def _body(inputs: int, outputs: int) -> nn.Module:
     pool = MaxPool(2, ceil_mode=True)
     conv = nn.Conv2d(inputs, outputs, 3, padding=1)
-    return nn.Sequential(conv, pool, nn.ReLU(inplace=True), nn.BatchNorm2d(outputs, eps=1e-4))
+    return PooledConvolution(conv, pool, nn.ReLU(inplace=True), nn.BatchNorm2d(outputs, eps=1e-4))

@@ -10,6 +10,7 @@ from onward.core import Size
 from onward.nets.layout import Layout
 from onward.nets.net import Architecture, Net, Shape, plain
 from onward.nets.pool import MaxPool
+from onward.nets.pooled_convolution import PooledConvolution
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ def _build(channels: int, widths: Sequence[int], groups: Sequence[int]) -> Net:
     return plain([_body(*size, pool=k % 2 == 1) for k, size in enumerate(sizes)], widths)
 
 
-def _body(inputs: int, outputs: int, groups: int, *, pool: bool) -> nn.Sequential:
+def _body(inputs: int, outputs: int, groups: int, *, pool: bool) -> nn.Module:
     conv = nn.Conv2d(inputs, outputs, 3, padding=1, groups=groups)
-    shrink = [MaxPool(2, ceil_mode=True)] if pool else []
-    return nn.Sequential(conv, *shrink, nn.ReLU(inplace=True), nn.BatchNorm2d(outputs, eps=1e-4))
+    rest = nn.ReLU(inplace=True), nn.BatchNorm2d(outputs, eps=1e-4)
+    return PooledConvolution(conv, MaxPool(2, ceil_mode=True), *rest) if pool else nn.Sequential(conv, *rest)

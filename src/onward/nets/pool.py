@@ -37,15 +37,26 @@ class MaxPool(nn.MaxPool2d):
         super().__init__(window, ceil_mode=ceil_mode)
 
     def forward(self, input: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D H2 W2"]:
-        rows, columns = (self.kernel_size,) * 2 if isinstance(self.kernel_size, int) else self.kernel_size
+        window = self.window
         if torch.compiler.is_exporting() or input.numel() <= _SMALL:  # a program is for batches of any size
-            return F.max_pool2d(input, (rows, columns), ceil_mode=self.ceil_mode)
+            return F.max_pool2d(input, window, ceil_mode=self.ceil_mode)
         if not (torch.is_grad_enabled() and input.requires_grad):
-            return _pooled(input, [rows, columns], self.ceil_mode)
-        if (rows - 1) * input.shape[3] + columns > _BYTE:
-            return F.max_pool2d(input, (rows, columns), ceil_mode=self.ceil_mode)
+            return _pooled(input, window, self.ceil_mode)
+        if not spans_a_byte(self, input.shape[3]):
+            return F.max_pool2d(input, window, ceil_mode=self.ceil_mode)
         source = unrectified(input)
-        return _MaxPool.apply(source, [rows, columns], self.ceil_mode, source is not input)
+        return _MaxPool.apply(source, window, self.ceil_mode, source is not input)
+
+    @property
+    def window(self) -> list[int]:
+        """Rows and columns of a window."""
+        return [self.kernel_size] * 2 if isinstance(self.kernel_size, int) else list(self.kernel_size)
+
+
+def spans_a_byte(pool: MaxPool, columns: int) -> bool:
+    """Whether places in a window differ by less than 256 in a map with so many columns: their lowest bytes differ."""
+    down, across = pool.window
+    return (down - 1) * columns + across <= _BYTE
 
 
 _SMALL = 2**14  # up to so many numbers, the overhead of each operation dominates
@@ -58,11 +69,9 @@ class _MaxPool(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, window: list[int], ceil: bool, rectified: bool) -> Tensor:
         ctx.window, ctx.ceil, ctx.like = window, ceil, torch.empty_like(x, device="meta")
-        pooled = _empty_pooled(x, window, ceil)
+        pooled = empty_pooled(x, window, ceil, x.device)
         bytes = torch.empty_like(pooled, dtype=torch.uint8)
-        rows = rows_at_once(x)
-        for piece, largest, low in zip(x.split(rows), pooled.split(rows), bytes.split(rows), strict=True):
-            low.copy_(_largest(piece, window, ceil, largest))
+        pool_into(pooled, bytes, x, window, ceil)
         ctx.save_for_backward(bytes, *([pooled] if rectified else []))
         return pooled
 
@@ -71,26 +80,39 @@ class _MaxPool(torch.autograd.Function):
         bytes, *pooled = ctx.saved_tensors
         if pooled:  # a window that is silent as a whole; its first unit would get the gradient
             gradient = torch.ops.aten.threshold_backward(gradient, pooled[0], 0)
-        spread, window = torch.empty_like(ctx.like, device=gradient.device), ctx.window
-        rows = rows_at_once(spread)
-        for piece, low, above in zip(spread.split(rows), bytes.split(rows), gradient.split(rows), strict=True):
-            torch.ops.aten.max_pool2d_with_indices_backward.grad_input(
-                above, piece, window, window, [0, 0], [1, 1], ctx.ceil, _places(low, window, piece), grad_input=piece
-            )
+        spread = torch.empty_like(ctx.like, device=gradient.device)
+        spread_into(spread, gradient, bytes, ctx.window, ctx.ceil)
         return spread, None, None, None
+
+
+def pool_into(pooled: Tensor, bytes: Tensor, x: Tensor, window: list[int], ceil: bool) -> None:
+    """Write the maxima of windows into `pooled`, and the lowest bytes of their places into `bytes`."""
+    rows = rows_at_once(x)
+    for piece, maxima, low in zip(x.split(rows), pooled.split(rows), bytes.split(rows), strict=True):
+        low.copy_(_largest(piece, window, ceil, maxima))
+
+
+def spread_into(spread: Tensor, gradient: Tensor, bytes: Tensor, window: list[int], ceil: bool) -> None:
+    """Write the gradient of the map in front of the pool into `spread`: zero but at the maxima."""
+    rows = rows_at_once(spread)
+    for piece, low, above in zip(spread.split(rows), bytes.split(rows), gradient.split(rows), strict=True):
+        torch.ops.aten.max_pool2d_with_indices_backward.grad_input(
+            above, piece, window, window, [0, 0], [1, 1], ceil, _places(low, window, piece), grad_input=piece
+        )
 
 
 def _pooled(x: Tensor, window: list[int], ceil: bool) -> Tensor:
     """Pool without a graph: eight bytes for each maximum of a piece, in place of the batch."""
-    pooled, rows = _empty_pooled(x, window, ceil), rows_at_once(x)
-    for piece, largest in zip(x.split(rows), pooled.split(rows), strict=True):
-        _largest(piece, window, ceil, largest)
+    pooled, rows = empty_pooled(x, window, ceil, x.device), rows_at_once(x)
+    for piece, maxima in zip(x.split(rows), pooled.split(rows), strict=True):
+        _largest(piece, window, ceil, maxima)
     return pooled
 
 
-def _empty_pooled(x: Tensor, window: list[int], ceil: bool) -> Tensor:
+def empty_pooled(x: Tensor, window: list[int], ceil: bool, device: torch.device) -> Tensor:
+    """Return a tensor for the pooled map of x, which may be without memory."""
     small = F.max_pool2d(torch.empty_like(x, device="meta"), window, ceil_mode=ceil)
-    return torch.empty_like(small, device=x.device)
+    return torch.empty_like(small, device=device)
 
 
 def _largest(x: Tensor, window: list[int], ceil: bool, out: Tensor) -> Int64[Tensor, "B D H2 W2"]:

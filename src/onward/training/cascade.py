@@ -10,6 +10,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from onward.core import Learner, LocalBlock, LocalTrainer, Span, Stream, TrainerSettings
 from onward.data import Augmentation, Source, TrainLoader, batches
+from onward.nets.pooled_convolution import PooledConvolution
 from onward.parts.body.frozen import begin_statistics, norms_with_statistics
 
 MOST_BYTES = 8 * 2**30
@@ -168,9 +169,11 @@ def _read(block: LocalBlock, activity: Tensor) -> Tensor:
 
 def _halves(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     """Cut a body in front of its first module with running statistics; a body that is no sequence stays whole."""
-    modules = list(body) if type(body) is nn.Sequential else []
+    kind = type(body)
+    plain = isinstance(body, nn.Sequential) and kind in (nn.Sequential, PooledConvolution)
+    modules = list(body) if plain else []
     first = next((k for k, module in enumerate(modules) if norms_with_statistics(module)), 0)
-    return (nn.Sequential(*modules[:first]), nn.Sequential(*modules[first:])) if first else (nn.Identity(), body)
+    return (kind(*modules[:first]), nn.Sequential(*modules[first:])) if first else (nn.Identity(), body)
 
 
 def stored_per_image(learner: Learner, settings: TrainerSettings, images: Source) -> float:
