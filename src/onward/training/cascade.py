@@ -170,8 +170,7 @@ def _read(block: LocalBlock, activity: Tensor) -> Tensor:
 def _halves(body: nn.Module) -> tuple[nn.Module, nn.Module]:
     """Cut a body in front of its first module with running statistics; a body that is no sequence stays whole."""
     kind = type(body)
-    plain = isinstance(body, nn.Sequential) and kind in (nn.Sequential, PooledConvolution)
-    modules = list(body) if plain else []
+    modules = list(body.children()) if kind in (nn.Sequential, PooledConvolution) else []
     first = next((k for k, module in enumerate(modules) if norms_with_statistics(module)), 0)
     return (kind(*modules[:first]), nn.Sequential(*modules[first:])) if first else (nn.Identity(), body)
 
