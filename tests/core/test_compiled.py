@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from core_toys import WIDTH, batch, make_learner
 from test_captured import CASES, SETTINGS, _assert_same, _images, _learner, _step
 from torch import Tensor, fx
 from torch._inductor import config as inductor_config
@@ -22,7 +23,14 @@ from onward.algorithms import (
     MonoForward,
     PredSim,
 )
-from onward.core import CapturedTrainer, CompiledPrograms, LocalTrainer, TrainerSettings, check_compilable
+from onward.core import (
+    CapturedTrainer,
+    CompiledPrograms,
+    LocalTrainer,
+    TrainerSettings,
+    check_compilable,
+    recorded_programs,
+)
 from onward.core.tape import Tape
 from onward.nets import MLP, VGG8, Architecture, TinyCNN
 
@@ -213,3 +221,51 @@ def test_where_nothing_can_be_compiled_the_way_out_is_named():
     found_none = pytest.raises(ValueError, match="needs a C\\+\\+ compiler and found none: install g")
     with inductor_config.patch({"cpp.cxx": ("no-such-compiler",)}), found_none:
         check_compilable(torch.device("cpu"))
+
+
+def test_a_program_is_tried_once_and_undone():
+    generator, weight = torch.Generator(), torch.ones(3)
+
+    def work() -> list[Tensor]:
+        weight.add_(torch.rand(3, generator=generator))
+        return [weight * 2]
+
+    def aside() -> list[Tensor]:
+        made = weight * 2
+        made.numpy()[:] += 1  # no operation of torch
+        return [made]
+
+    def failing(graph: fx.GraphModule, inputs: list[Tensor]) -> Any:
+        def program(*inputs: Tensor) -> list[Tensor]:
+            graph(*inputs)
+            raise TypeError("expected a tensor")
+
+        return program
+
+    assert len(recorded_programs().record(work, [generator])()) == 1
+    weight.fill_(1)
+    with pytest.raises(RuntimeError, match="give other numbers when they are repeated"):
+        recorded_programs().record(aside, [])
+    with pytest.raises(TypeError, match="expected a tensor"):
+        CompiledPrograms(failing).record(work, [generator])
+    assert torch.equal(weight, torch.ones(3))
+
+
+class Recurrent(torch.nn.Module):
+    """An LSTM, which keeps what its gradient needs only where gradients are on."""
+
+    def __init__(self, index: int):
+        super().__init__()
+        self.lstm = torch.nn.LSTM(1, WIDTH, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.lstm(x.unsqueeze(2))[0][:, -1]
+
+
+def test_recorded_steps_of_an_lstm_are_the_plain_ones():
+    plain, other = (LocalTrainer(make_learner(depth=2, body=Recurrent), SETTINGS, seed=3) for _ in range(2))
+    captured = CapturedTrainer(other, recorded_programs())
+    for step in range(6):
+        expected = plain.step(*batch(seed=step), step=step)
+        assert torch.equal(captured.step(*batch(seed=step), step=step), expected), step
+    assert captured.reason is None

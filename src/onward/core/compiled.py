@@ -8,10 +8,7 @@ from torch import Tensor, fx
 
 from onward.core.captured import Graphs
 from onward.core.fused import FORMULAS
-from onward.core.tape import Tape
-
-Program = Callable[..., Sequence[Tensor]]
-"""Computes what a graph does from the graph's inputs, some of which it writes to, and returns the graph's outputs."""
+from onward.core.tape import Program, Tape
 
 Compiler = Callable[[fx.GraphModule, list[Tensor]], Program]
 
@@ -28,9 +25,11 @@ class CompiledPrograms(Graphs):
         formulas: Mapping[Any, Callable[..., None]] = FORMULAS,
         *,
         name: str = "compiled programs",
+        exact: bool = False,
     ):
+        """`exact`: a program must give the results of the recorded work bit for bit."""
         self.compiler = _inductor if compiler is None else compiler
-        self.formulas, self.name = formulas, name
+        self.formulas, self.name, self.exact = formulas, name, exact
 
     def warm(self, work: Callable[[], object]) -> None:
         work()
@@ -38,12 +37,14 @@ class CompiledPrograms(Graphs):
     def record(
         self, work: Callable[[], list[Tensor]], generators: Sequence[torch.Generator]
     ) -> Callable[[], list[Tensor]]:
-        taped = Tape(generators, self.formulas).record(work)
-        with torch.no_grad():
+        tape = Tape(generators, self.formulas)
+        taped = tape.record(work)
+        with torch.enable_grad():  # as recorded: without, torch's LSTM does not keep what its gradient needs
             program = self.compiler(taped.graph, taped.inputs())
+            tape.check(taped, program, exact=self.exact)
 
         def repeat() -> list[Tensor]:
-            with torch.no_grad():
+            with torch.enable_grad():
                 made = iter(program(*taped.inputs()))
             return [next(made) if tensor is None else tensor for tensor in taped.leaving]
 
@@ -55,7 +56,7 @@ def recorded_programs() -> CompiledPrograms:
 
     The results are those of the plain step bit for bit, but for learning rates, which are rounded to fp32.
     """
-    return CompiledPrograms(lambda graph, inputs: graph, formulas={}, name="recorded programs")
+    return CompiledPrograms(lambda graph, inputs: graph, formulas={}, name="recorded programs", exact=True)
 
 
 def check_compilable(device: torch.device) -> None:

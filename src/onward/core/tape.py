@@ -11,6 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
 
+Program = Callable[..., Sequence[Tensor]]
+"""Computes what a graph does from the graph's inputs, some of which it writes to, and returns the graph's outputs."""
+
 _FIRST_SEED = 1 << 62  # the first generator of a tape has it, the second the next: the seed tells which one draws
 
 
@@ -43,8 +46,7 @@ class Tape(TorchDispatchMode):
         super().__init__()
         self.formulas = formulas
         self.generators = generators
-        for number, generator in enumerate(generators):
-            generator.manual_seed(_FIRST_SEED + number)
+        self._seed()
         self._graph = fx.Graph()
         self._first = self._graph.call_function(tuple)  # inputs stand before it; it is removed at the end
         self._nodes: Any = WeakTensorKeyDictionary()  # of the tensors that the work made
@@ -52,6 +54,8 @@ class Tape(TorchDispatchMode):
         self._memory: dict[int, torch.UntypedStorage] = {}  # of the tensors from outside, by address
         self._before: dict[int, torch.UntypedStorage] = {}  # copies of those that were written to
         self._sources: dict[fx.Node, Callable[[], Tensor]] = {}
+        self._made: list[Tensor] = []  # outputs of the graph, as the recorded work gave them
+        self._written: list[int] = []  # sums of the memory that it wrote to
 
     def record(self, work: Callable[[], Sequence[Tensor]]) -> Taped:
         """Do the work, which returns the tensors that leave it, and return its graph."""
@@ -60,13 +64,40 @@ class Tape(TorchDispatchMode):
                 leaving = work()
             self._check_memory()
             outside = [None if tensor in self._nodes else tensor for tensor in leaving]
-            self._graph.output(tuple(self._nodes[tensor] for tensor in leaving if tensor in self._nodes))
+            self._made = [tensor for tensor in leaving if tensor in self._nodes]
+            self._graph.output(tuple(self._nodes[tensor] for tensor in self._made))
+            self._written = self._sums()
         finally:
-            for address, values in self._before.items():
-                self._memory[address].copy_(values)
+            self._restore()
         self._graph.eliminate_dead_code()
-        placeholders = [node for node in self._graph.nodes if node.op == "placeholder"]
-        return Taped(fx.GraphModule({}, self._graph), [self._sources[node] for node in placeholders], outside)
+        sources = [self._sources[node] for node in self._graph.nodes if node.op == "placeholder"]
+        return Taped(fx.GraphModule({}, self._graph), sources, outside)
+
+    def check(self, taped: Taped, program: Program, *, exact: bool) -> None:
+        """Run a program of the recorded graph once, from the numbers of the recording, and undo it.
+
+        Raises what the program raises, and RuntimeError where an exact one gives other results than the work.
+        """
+        self._seed()
+        try:
+            made = program(*taped.inputs())
+            if exact and not (all(map(_same, made, self._made)) and self._sums() == self._written):
+                raise RuntimeError("its operations give other numbers when they are repeated")
+        finally:
+            self._restore()
+
+    def _seed(self) -> None:
+        for number, generator in enumerate(self.generators):
+            generator.manual_seed(_FIRST_SEED + number)
+
+    def _restore(self) -> None:
+        for address, values in self._before.items():
+            self._memory[address].copy_(values)
+
+    def _sums(self) -> list[int]:
+        """Return the sum of the bytes of each storage that was written to: other values hardly ever have the same."""
+        memory = [torch.empty(0, dtype=torch.uint8).set_(self._memory[address]) for address in self._before]  # pyright: ignore[reportArgumentType]
+        return [int(values.sum(dtype=torch.int64)) for values in memory]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -158,6 +189,10 @@ def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
     given = {argument.name: value for argument, value in zip(formal, args, strict=False)} | kwargs
     written = [given.get(a.name) for a in formal if a.alias_info is not None and a.alias_info.is_write]
     return [leaf for leaf in tree_iter(written) if isinstance(leaf, Tensor)]
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one.nan_to_num(0.5), other.nan_to_num(0.5))
 
 
 def _place(tensor: Tensor) -> Hashable:
