@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from core_toys import batch, make_learner
+from core_toys import WIDTH, batch, linear_body, make_learner
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from onward.core import LocalTrainer, TrainerSettings, pairs, whole
+from onward.core import Learner, LocalTrainer, TrainerSettings, pairs, whole
 from onward.measure import MemoryMeter
 
 TOGETHER = TrainerSettings(step_together=True)
@@ -157,3 +157,16 @@ def test_optimizers_of_another_kind_step_as_they_do():
 def test_a_block_that_two_spans_train_in_one_step_needs_its_first_update():
     with pytest.raises(ValueError, match=r"two spans train block 1 in one step.*leave it off"):
         LocalTrainer(make_learner(pairs), TOGETHER)
+
+
+def test_blocks_with_the_same_weight_are_refused_and_those_of_one_span_are_not():
+    shared = torch.nn.Linear(WIDTH, WIDTH)
+
+    def made(**spans: Any) -> Learner:
+        return make_learner(body=lambda index: torch.nn.Sequential(shared) if index else linear_body(0), **spans)
+
+    with pytest.raises(ValueError, match=r"two spans train the weight blocks\.2\.body\.0\.weight in one step"):
+        LocalTrainer(made(), TOGETHER)
+    LocalTrainer(made(spans=whole), TOGETHER)
+    shared.requires_grad_(False)
+    LocalTrainer(made(), TOGETHER)

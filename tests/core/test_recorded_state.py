@@ -161,3 +161,30 @@ def test_other_threads_wait_while_a_recording_draws():
         other.start()
         other.join()
     assert entered == [False]
+
+
+class Complex(nn.Module):
+    def __init__(self, index: int):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(12 if index else 10, 12, dtype=torch.complex64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.to(torch.complex64) @ self.weight).real
+
+
+def test_complex_weights_take_plain_steps():
+    plain, captured = _trainers(Complex)
+    with pytest.warns(UserWarning, match="reads a value on the host"):
+        captured.step(*batch(seed=0), step=0)
+        captured.step(*batch(seed=1), step=1)
+        captured.step(*batch(seed=2), step=2)
+    expected = torch.stack([plain.step(*batch(seed=step), step=step) for step in range(6)])
+    found = torch.stack([captured.step(*batch(seed=step), step=step) for step in range(3, 6)])
+    torch.testing.assert_close(found, expected[3:])  # rates on the device are rounded to fp32
+
+
+def test_averages_of_shared_weights_are_not_recorded():
+    shared = nn.Linear(12, 12)
+    learner = make_learner(body=lambda index: nn.Sequential(shared) if index else body(0))
+    with pytest.warns(UserWarning, match="blocks with the same weights, make two in a step"):
+        CapturedTrainer(LocalTrainer(learner, replace(SETTINGS, ema_decay=0.9)), recorded_programs())

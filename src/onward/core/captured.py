@@ -12,6 +12,7 @@ from torch import Tensor
 from onward.core.constants import constants_held
 from onward.core.draws import GraphDraws, ObservedDraws, SeededDraws
 from onward.core.gradients import gradients_on
+from onward.core.joint_step import weight_of_two
 from onward.core.micro_batches import Piece, split
 from onward.core.obstacles import obstacles
 from onward.core.optimizer import BlockOptimizer, Rate
@@ -117,8 +118,11 @@ class CapturedTrainer:
         alike = all((span.begin, span.end) == (0.0, 1.0) for span in trainer.learner.spans)
         for optimizer in trainer.optimizers:  # in spans with windows each block has a learning rate of its own
             optimizer.make_capturable(rates if alike else {})
-        if trainer.settings.ema_decay is not None and any(_overlap(turn) for turn in trainer.learner.turns):
-            self._give_up("averages of weights follow each update of a block, and overlapping spans make two in a step")
+        if trainer.settings.ema_decay is not None and any(map(self._moves_twice, trainer.learner.turns)):
+            self._give_up(
+                "averages of weights follow each update of a block, and overlapping spans, or blocks with the same "
+                "weights, make two in a step"
+            )
 
     def forget(self) -> None:
         """Discard all graphs, as state was replaced."""
@@ -255,6 +259,11 @@ class CapturedTrainer:
             for optimizer in optimizers:
                 optimizer.average_later = False
 
+    def _moves_twice(self, spans: Sequence[Span]) -> bool:
+        """Whether a weight is updated twice in a step of these spans."""
+        trained = [k for span in spans for k in range(span.first, span.last + 1)]
+        return len(set(trained)) < len(trained) or weight_of_two(spans, self.trainer.learner) is not None
+
     def _state(self, spans: Sequence[Span]) -> RecordedState:
         """Return what work takes for granted: of spans, or of what comes before the blocks."""
         trainer, learner = self.trainer, self.trainer.learner
@@ -275,11 +284,6 @@ def _begun_again(recorded: _Recorded) -> Iterator[None]:
     except BaseException:
         recorded.count = 0
         raise
-
-
-def _overlap(spans: Sequence[Span]) -> bool:
-    trained = [k for span in spans for k in range(span.first, span.last + 1)]
-    return len(set(trained)) < len(trained)
 
 
 _Form = tuple[int, bool, int, float]

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from onward.core.learner import Learner
 from onward.core.muon import Muon
 from onward.core.optimizer import BlockOptimizer, OptimizerPart
 from onward.core.span import Span
@@ -99,18 +100,38 @@ class HeldSteps:
             self._waiting, self._bytes, self.moved = [], 0, True
 
 
-def check_joint_step(turns: Sequence[Sequence[Span]]) -> None:
-    """Raise ValueError for spans of which two train the same block in one step: its second update needs the first."""
-    for spans in turns:
+def check_joint_step(learner: Learner) -> None:
+    """Raise ValueError for spans of which two train the same block or weight in one step: the second needs the first.
+
+    Its update is computed with weights that the first has moved.
+    """
+    for spans in learner.turns:
         trained: set[int] = set()
         for span in spans:
-            blocks = set(range(span.first, span.last + 1))
-            if trained & blocks:
+            own = set(range(span.first, span.last + 1))
+            if trained & own:
                 raise ValueError(
                     f"step_together holds all updates until the end of a step, but two spans train block "
-                    f"{min(trained & blocks)} in one step, the second with its new weights: leave it off"
+                    f"{min(trained & own)} in one step, the second with its new weights: leave it off"
                 )
-            trained |= blocks
+            trained |= own
+        name = weight_of_two(spans, learner)
+        if name is not None:
+            raise ValueError(
+                f"step_together holds all updates until the end of a step, but two spans train the weight {name} in "
+                "one step, the second with its new value: leave it off"
+            )
+
+
+def weight_of_two(spans: Sequence[Span], learner: Learner) -> str | None:
+    """Return the name, in a later block, of a weight that blocks of two spans train; None if there is none."""
+    span_of: dict[int, Span] = {}
+    for span in spans:
+        for k in range(span.first, span.last + 1):
+            for name, weight in learner.blocks[k].named_parameters():
+                if weight.requires_grad and span_of.setdefault(id(weight), span) is not span:
+                    return f"blocks.{k}.{name}"
+    return None
 
 
 def _numbers(part: OptimizerPart) -> Hashable:

@@ -47,10 +47,12 @@ class BlockOptimizer:
         They are rounded to fp32. Gradients, state and weights keep their addresses from step to step.
         """
         for part in self.parts:
-            part.rate = rates.setdefault(part.share, Rate(part.parameters[0].device))
+            device = part.parameters[0].device
+            part.rate = rates.setdefault(part.share, Rate(device))
             for group in part.optimizer.param_groups:
                 group["lr"] = part.rate.filled(float(group["lr"]))
-                group |= {"capturable": True} if "capturable" in group else {}
+                if "capturable" in group and device.type == "cuda":  # refused elsewhere, but by fused ones
+                    group["capturable"] = True
 
     def step(self) -> None:
         """Apply the gradients and drop them at once, so that only one span's gradients are ever alive."""

@@ -45,7 +45,7 @@ class LocalTrainer:
         self.optimizers = [BlockOptimizer(block, settings) for block in learner.blocks]
         self.joint = JointStep()
         if settings.step_together:
-            check_joint_step(learner.turns)
+            check_joint_step(learner)
 
     @gradients_on()
     def step(self, x: Images, y: Label, *, step: int) -> Float[Tensor, "S"]:
