@@ -9,6 +9,8 @@ import pytest
 import torch
 from core_toys import batch, make_learner
 from torch import Tensor, fx, nn
+from torch.nn.modules.module import register_module_forward_hook
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from onward.core import CapturedTrainer, CompiledPrograms, LocalTrainer, TrainerSettings, recorded_programs, seeds
 from onward.core.draws import _drawing_from
@@ -99,6 +101,21 @@ def test_the_same_state_is_recorded_once():
         trainer.learner.load_state_dict({name: value * 1 for name, value in trainer.learner.state_dict().items()})
     _assert_same_steps(plain, captured, range(5, 8))
     assert recorded == [work.repeat for work in captured._recorded.values()] and all(recorded)
+
+
+@pytest.mark.filterwarnings("ignore:steps run without")
+@pytest.mark.parametrize("register", [register_module_forward_hook, register_optimizer_step_pre_hook])
+def test_hooks_of_all_modules_and_optimizers_run(register: Callable[[Any], Any]):
+    _, captured = _trainers()
+    for step in range(6):
+        captured.step(*batch(seed=step), step=step)
+    ran: list[int] = []
+    hook = register(lambda *args: ran.append(1) and None)
+    try:
+        captured.step(*batch(seed=6), step=6)
+    finally:
+        hook.remove()
+    assert ran
 
 
 class Stopping(nn.Module):

@@ -6,12 +6,22 @@ from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 from torch import Tensor, nn
+from torch.nn.modules import module as of_modules
+from torch.optim.optimizer import _global_optimizer_post_hooks, _global_optimizer_pre_hooks
 
 from onward.core.optimizer import BlockOptimizer
 
 _OF_TORCH = vars(nn.Module()).keys() - {"training"}  # what torch keeps in every module, and is looked at by itself
 _INNER = attrgetter("_modules", "_parameters", "_buffers")
 _HOOKS = attrgetter("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+_OF_ALL = (
+    of_modules._global_forward_hooks,
+    of_modules._global_forward_pre_hooks,
+    of_modules._global_backward_hooks,
+    of_modules._global_backward_pre_hooks,
+    _global_optimizer_pre_hooks,
+    _global_optimizer_post_hooks,
+)
 _TRAINED, _WEIGHT_HOOKS = attrgetter("requires_grad"), attrgetter("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
@@ -35,7 +45,7 @@ class RecordedState:
             held += [own._optimizer_step_pre_hooks, own._optimizer_step_post_hooks]
         plain = [vars(module) for module in inner]
         self.tables = [table for table in held if table]
-        self.sized = [*held, *plain, *chain.from_iterable(map(_HOOKS, inner))]
+        self.sized = [*_OF_ALL, *held, *plain, *chain.from_iterable(map(_HOOKS, inner))]
         self.plain = [(itemgetter(*(values.keys() - _OF_TORCH), "_modules"), values) for values in plain]
         self.weights = [weight for module in inner for weight in module._parameters.values() if weight is not None]
         self.tensors = self.weights + [b for module in inner for b in module._buffers.values() if b is not None]
