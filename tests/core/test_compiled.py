@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from core_toys import WIDTH, batch, make_learner
+from core_toys import FEATURES, WIDTH, batch, make_learner
 from test_captured import CASES, SETTINGS, _assert_same, _images, _learner, _step
 from torch import Tensor, fx
 from torch._inductor import config as inductor_config
@@ -264,6 +264,27 @@ class Recurrent(torch.nn.Module):
 
 def test_recorded_steps_of_an_lstm_are_the_plain_ones():
     plain, other = (LocalTrainer(make_learner(depth=2, body=Recurrent), SETTINGS, seed=3) for _ in range(2))
+    captured = CapturedTrainer(other, recorded_programs())
+    for step in range(6):
+        expected = plain.step(*batch(seed=step), step=step)
+        assert torch.equal(captured.step(*batch(seed=step), step=step), expected), step
+    assert captured.reason is None
+
+
+class Noisy(torch.nn.Module):
+    """Adds noise by operations that take no generator."""
+
+    def __init__(self, index: int):
+        super().__init__()
+        self.linear = torch.nn.Linear(WIDTH if index else FEATURES, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.linear(x)
+        return torch.relu(h + torch.randn_like(h)) + torch.rand_like(h) * h[torch.randperm(len(h))]
+
+
+def test_operations_that_take_no_generator_draw_what_they_draw_in_plain_steps():
+    plain, other = (LocalTrainer(make_learner(depth=2, body=Noisy), SETTINGS, seed=3) for _ in range(2))
     captured = CapturedTrainer(other, recorded_programs())
     for step in range(6):
         expected = plain.step(*batch(seed=step), step=step)

@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from onward.core import CapturedTrainer, CompiledPrograms, LocalTrainer, TrainerSettings, recorded_programs, seeds
-from onward.core.draws import _drawing_from
+from onward.core.draws import drawing_from
 from onward.parts.objective.class_scores import CrossEntropy
 
 SETTINGS = TrainerSettings(learning_rate=0.0078125, clip_norm=1.0)
@@ -173,7 +173,7 @@ def test_whatever_a_compiler_raises_steps_go_on():
 
 def test_other_threads_wait_while_a_recording_draws():
     entered: list[bool] = []
-    with _drawing_from(torch.Generator(), torch.device("cpu")):
+    with drawing_from(torch.Generator(), torch.device("cpu")):
         other = Thread(target=lambda: entered.append(seeds.DRAWING.acquire(blocking=False)))
         other.start()
         other.join()

@@ -89,7 +89,7 @@ class GraphDraws(Draws):
             generator.manual_seed(derive_seed(self.seed, step, *part))
 
     def open(self, device: torch.device, step: int, *part: int | str) -> AbstractContextManager[None]:
-        return _drawing_from(self._next(part), device) if part in self.drawn else nullcontext()
+        return drawing_from(self._next(part), device) if part in self.drawn else nullcontext()
 
     def generator(self, device: torch.device, step: int, *part: int | str) -> torch.Generator:
         return self._next(part)
@@ -105,7 +105,7 @@ def default_generator(device: torch.device) -> torch.Generator:
 
 
 @contextmanager
-def _drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[None]:
+def drawing_from(generator: torch.Generator, device: torch.device) -> Iterator[None]:
     """Replace torch's default generator by this one inside the `with`."""
     default = default_generator(device)
     if device.type == "cuda":  # allowed in a capture, for generators that are registered with the graph

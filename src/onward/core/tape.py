@@ -3,6 +3,7 @@
 import operator
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor, fx
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter, tree_map_only
 from torch.utils.weak import WeakTensorKeyDictionary
+
+from onward.core.draws import drawing_from
 
 Program = Callable[..., Sequence[Tensor]]
 """Computes what a graph does from the graph's inputs, some of which it writes to, and returns the graph's outputs."""
@@ -123,13 +126,13 @@ class Tape(TorchDispatchMode):
         number = (kwargs.get("generator") or torch.default_generator).initial_seed() - _FIRST_SEED
         if not 0 <= number < len(self.generators):
             raise RuntimeError(f"{func} draws from a generator that is none of the step's")
-        named = {**kwargs, "generator": self.generators[number]}
+        drawn = partial(_drawn, func, self.generators[number], kwargs)
         overwritten = args[0] if _written(func, args, kwargs) else None
         if overwritten is not None or func.overloadpacket.__name__.endswith("_like"):
             layout, args = _layout(args[0]), args[1:]  # its values do not matter
-            draw = lambda: func(torch.empty_strided(**layout), *args, **named)  # noqa: E731
+            draw = lambda: drawn(torch.empty_strided(**layout), *args)  # noqa: E731
         else:
-            draw = lambda: func(*args, **named)  # noqa: E731
+            draw = partial(drawn, *args)
         for tensor in tree_iter((args, kwargs)):
             if isinstance(tensor, Tensor) and (tensor in self._nodes or _address(tensor) in self._before):
                 raise RuntimeError(f"{func} draws by values that the step computes")
@@ -181,6 +184,14 @@ class Tape(TorchDispatchMode):
             if address in self._before and address in seen:
                 raise RuntimeError(f"a tensor of shape {tuple(tensor.shape)} is a part of another that is written to")
             seen.add(address)
+
+
+def _drawn(func: Any, generator: torch.Generator, named: dict[str, Any], *args: Any) -> Tensor:
+    """Draw from a generator, also by an operation that takes none, such as `randperm`."""
+    if any(argument.name == "generator" for argument in func._schema.arguments):
+        return func(*args, **{**named, "generator": generator})
+    with drawing_from(generator, generator.device):
+        return func(*args, **named)
 
 
 def _written(func: Any, args: Any, kwargs: Any) -> list[Tensor]:
