@@ -5,7 +5,7 @@ methods on a network that they are made for: with maps, batch norm, groups of ch
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from itertools import product
 from typing import Any
@@ -129,8 +129,15 @@ def _same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
     return left.keys() == right.keys() and all(torch.equal(value, right[name]) for name, value in left.items())
 
 
-@every_algorithm
-@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def _without_gradients() -> Iterator[Any]:
+    """Yield every case with both modes; one of them is slow, in turn."""
+    for number, case in enumerate(CASES):
+        for mode in (torch.no_grad, torch.inference_mode):
+            marks = [pytest.mark.slow] if (mode is torch.no_grad) == bool(number % 2) else []
+            yield pytest.param(*case.values, mode, marks=marks, id=f"{case.id}-{mode.__name__}")
+
+
+@pytest.mark.parametrize(("algorithm", "net", "off"), [*_without_gradients()])
 def test_a_step_learns_where_gradients_are_switched_off(algorithm: Algorithm, net: Architecture, off: Callable):
     plain, other = (LocalTrainer(Case(algorithm, net).build(), SETTINGS, seed=5) for _ in range(2))
     for step in range(2):
