@@ -1,6 +1,7 @@
 """The memory limit: the fastest way that fits, and a clear word when nothing does."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -52,6 +53,13 @@ def test_what_is_no_size_is_named(text: str):
 def test_a_generous_limit_changes_nothing(digits: Splits):
     recipe = _recipe(micro_batches=2)
     assert fit_memory(recipe, digits, 10**9, CPU).settings == recipe.trainer
+
+
+@pytest.mark.parametrize("settings", [{"capture": "auto"}, {"compile": True}])
+def test_captured_and_compiled_steps_which_need_more_are_refused(settings: dict[str, Any], digits: Splits):
+    (name,) = settings
+    with pytest.raises(ValueError, match=rf"a memory limit is that of plain steps.*leave {name} or the limit out"):
+        fit_memory(_recipe(**settings), digits, 10**9, CPU)
 
 
 def _take_seconds(monkeypatch: pytest.MonkeyPatch, seconds: dict[tuple[int, bool], float]) -> None:

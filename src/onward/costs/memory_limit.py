@@ -66,8 +66,15 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     blocks. With and without it, the two settings with the fewest pieces that fit are timed alternately; a gain below 5
     % does not count. The memory of libraries and of the data set comes on top of the limit. The order `cascade` would
     save nothing: weights and optimizer state of all blocks exist at its end too. Micro-batches change no gradient, but
-    batch normalization gets smaller batches. Raises ValueError if nothing fits.
+    batch normalization gets smaller batches. Raises ValueError if nothing fits, and for captured or compiled steps.
     """
+    given = recipe.trainer
+    if given.compile or given.capture == "auto":
+        name = "compile" if given.compile else "capture"
+        raise ValueError(
+            f"a memory limit is that of plain steps, and {name} {getattr(given, name)!r} holds the random numbers of a "
+            f"whole step at once, besides a copy of all weights while it records: leave {name} or the limit out"
+        )
     learner = prepared(recipe, data, device)
     images = data.train.subset(torch.arange(recipe.batch_size) % len(data.train))
     batch = as_floats(images.pixels.to(device)), images.labels.to(device)
