@@ -96,7 +96,7 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         toy(DeeperForward(), ResNet17(width=10, dropout=0.2), precision="bf16", optimizer="sgd"),
         toy(DistanceForward(collaboration="none"), Trifecta6(width=8, dropout=0.2), micro_batches=2),
         toy(DistanceForwardPairs(collaboration="disjoint", wrong_labels=2), NETS[0], micro_batches=3, ema_decay=None),
-        toy(SCFF(grid=1), NETS[0]),
+        pytest.param(toy(SCFF(grid=1), NETS[0]), marks=pytest.mark.slow),
         pytest.param(toy(UnsupervisedForwardForward(grid=1), NETS[0]), marks=pytest.mark.slow),
         toy(CwComp(), CFSE(width=1)),
         toy(HCLFF(tree=class_trees.MNIST), NETS[0]),
