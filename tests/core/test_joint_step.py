@@ -1,12 +1,13 @@
 """One optimizer step over all blocks: the updates of each block alone, gradients held until then, state as ever."""
 
+import copy
 from collections import Counter
 from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
-from core_toys import WIDTH, batch, linear_body, make_learner
+from core_toys import WIDTH, batch, head, linear_body, make_learner
 from torch import Tensor
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -170,3 +171,25 @@ def test_blocks_with_the_same_weight_are_refused_and_those_of_one_span_are_not()
     LocalTrainer(made(spans=whole), TOGETHER)
     shared.requires_grad_(False)
     LocalTrainer(made(), TOGETHER)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+@pytest.mark.parametrize("pieces", [1, 2])
+def test_a_weight_that_blocks_of_a_span_share_moves_once_as_in_a_plain_loop(kind: type, pieces: int):
+    def body(k: int) -> torch.nn.Module:
+        return torch.nn.Sequential(shared if k else begin, torch.nn.Tanh())
+
+    torch.manual_seed(0)
+    begin, shared = linear_body(0), torch.nn.Linear(WIDTH, WIDTH)
+    learner, (x, y) = make_learner(body=body, spans=whole), batch()
+    before, twin, twins_head = copy.deepcopy((begin, shared, head(learner.blocks[-1])))
+    settings = TrainerSettings(optimizer=kind.__name__.lower(), learning_rate=0.1, momentum=0.0, micro_batches=pieces)
+    LocalTrainer(learner, settings).step(x, y, step=0)
+    plain = kind([*before.parameters(), *twin.parameters(), *twins_head.parameters()], lr=0.1)
+    activity = before(x).tanh()
+    for _ in range(2):
+        activity = twin(activity).tanh()
+    torch.nn.functional.cross_entropy(twins_head(activity), y).backward()
+    plain.step()
+    torch.testing.assert_close(shared.weight, twin.weight)
+    torch.testing.assert_close(head(learner.blocks[-1]).weight, twins_head.weight)

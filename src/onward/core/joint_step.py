@@ -18,19 +18,21 @@ class JointStep:
     """Steps the optimizers of several blocks at once where kind, learning rate and other numbers agree.
 
     State stays in the blocks' own optimizers, which save and load it. The updates equal those of each block alone, bit
-    for bit, as they are computed weight by weight.
+    for bit, as they are computed weight by weight. A weight that two blocks share moves once, by the optimizer of the
+    first.
     """
 
     def __init__(self) -> None:
         self._joined: dict[Hashable, torch.optim.Optimizer] = {}
+        self._sharing: dict[Hashable, bool] = {}
 
     def step(self, optimizers: Sequence[Any]) -> None:
         """Clip the gradients of each block, apply all, drop them, and move the averages of the weights.
 
         Other optimizers, such as those of replicas in a pipeline, step one after the other.
         """
-        if len(optimizers) == 1 or not all(isinstance(optimizer, BlockOptimizer) for optimizer in optimizers):
-            for optimizer in optimizers:
+        if len(optimizers) == 1 or not self._may_join(optimizers):
+            for optimizer in optimizers:  # the first one of a weight drops its gradient
                 optimizer.step()
             return
         alike: dict[Hashable, list[OptimizerPart]] = defaultdict(list)
@@ -46,6 +48,16 @@ class JointStep:
                 parameter.grad = None
             if not optimizer.average_later:
                 optimizer.follow_average()
+
+    def _may_join(self, optimizers: Sequence[Any]) -> bool:
+        """Whether these are optimizers of blocks that share no weight."""
+        if not all(isinstance(optimizer, BlockOptimizer) for optimizer in optimizers):
+            return False
+        key = tuple(map(id, optimizers))
+        if key not in self._sharing:
+            weights = [id(parameter) for optimizer in optimizers for parameter in optimizer.parameters]
+            self._sharing[key] = len(set(weights)) < len(weights)
+        return not self._sharing[key]
 
     def _of(self, parts: Sequence[OptimizerPart]) -> torch.optim.Optimizer:
         """Return one optimizer of the weights of all parts, which uses the state of their own optimizers."""
