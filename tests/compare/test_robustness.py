@@ -195,6 +195,8 @@ def test_a_stream_keeps_of_a_recipe_what_it_can():
     settings = TrainerSettings(order="cascade", cache_activations=True, ema_decay=0.9, micro_batches=4, recompute=True)
     found = online_settings(settings, 0.5)
     assert found == TrainerSettings(learning_rate=5e-4, recompute=True)
+    for steps in (TrainerSettings(capture="auto"), TrainerSettings(compile=True)):
+        assert online_settings(steps, 1.0) == TrainerSettings()
 
 
 @pytest.mark.parametrize(

@@ -100,3 +100,12 @@ def test_modules_without_weights_may_be_exchanged():
     model.module().add_module("1", nn.Tanh())
     assert model.step(rows()).isfinite().all()
     assert model.step(rows()).isfinite().all()
+
+
+def test_captured_steps_are_not_those_of_a_model_of_the_user(tmp_path):
+    says = "^capture 'auto' has no effect, steps run as they are: .* own forward pass.* leave capture out$"
+    with pytest.warns(UserWarning, match=says):
+        model = local(table(), rows(), MonoForward(), settings=TrainerSettings(capture="auto"))
+    model.save(tmp_path / "model.safetensors")
+    with pytest.warns(UserWarning, match=says):
+        LocalModel.load(tmp_path / "model.safetensors", table())

@@ -14,11 +14,20 @@ from onward.data import Augmentation
 from onward.recipes import Recipe
 from onward.runs import RunOptions, load_model, train
 from onward.training import OnlineLearning, StepDone, Training, loop
+from onward.training.neighbors import Alone
 from toy_trainings import same_tensors
 
 
 def _as_it_is(graph: fx.GraphModule, inputs: list[Tensor]) -> fx.GraphModule:
     return graph
+
+
+class _Stage(Alone):
+    """A stage of a pipeline, as far as its steps are made."""
+
+    def __init__(self, *, first: bool = True, replica: int = 0):
+        self.owned: range | None = range(1)
+        self.first, self.replica, self.replicas = first, replica, 2
 
 
 @pytest.fixture
@@ -92,6 +101,28 @@ def test_compile_is_refused_where_it_cannot_be(make_training):
     training = make_training()
     settings = TrainerSettings(compile=True)
     with pytest.raises(ValueError, match="leave it out, or train without a pipeline"):
-        loop.stepper(LocalTrainer(training.learner, settings), alone=False)
+        loop.stepper(LocalTrainer(training.learner, settings), _Stage())
     with pytest.raises(ValueError, match="those of a stream have any; leave compile out"):
         OnlineLearning(training.learner, settings)
+
+
+def test_what_does_not_capture_its_steps_says_so(make_training):
+    learner, settings = make_training().learner, TrainerSettings(capture="auto")
+    says = "^capture 'auto' has no effect, steps run as they are: "
+    with pytest.warns(UserWarning, match=f"{says}.* those of a stream have any; leave capture out$"):
+        online = OnlineLearning(learner, settings)
+    assert isinstance(online.trainer, LocalTrainer)
+    trainer = LocalTrainer(learner, settings)
+    with pytest.warns(UserWarning, match=f"{says}those of a pipeline wait for messages; leave capture out$"):
+        assert loop.stepper(trainer, _Stage()) is trainer
+    trainer.learner.to("meta")
+    with pytest.warns(UserWarning, match=f"{says}meta devices have no graphs here; leave capture out$"):
+        assert loop.stepper(trainer) is trainer
+
+
+@pytest.mark.filterwarnings("error")
+def test_one_process_of_a_pipeline_alone_says_so(make_training):
+    trainer = LocalTrainer(make_training().learner, TrainerSettings(capture="auto"))
+    for stage in (_Stage(first=False), _Stage(replica=1)):
+        assert loop.stepper(trainer, stage) is trainer
+    OnlineLearning(trainer.learner, TrainerSettings())

@@ -95,7 +95,10 @@ def recover(
 
 
 def online_settings(settings: TrainerSettings, rate: float) -> TrainerSettings:
-    """Return a recipe's settings without those that need the end of a training, at a share of its learning rate."""
+    """Return a recipe's settings for a stream, at a share of its learning rate.
+
+    Left out are those that need the end of a training or batches of one size.
+    """
     return replace(
         settings,
         learning_rate=rate * settings.learning_rate,
@@ -103,6 +106,8 @@ def online_settings(settings: TrainerSettings, rate: float) -> TrainerSettings:
         cache_activations=False,
         ema_decay=None,
         micro_batches=1,
+        capture="never",
+        compile=False,
     )
 
 

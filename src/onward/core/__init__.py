@@ -2,7 +2,7 @@
 
 from onward.core.batch_norm_error import batch_norm_remedies
 from onward.core.block import LocalBlock, detach
-from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs
+from onward.core.captured import CapturedTrainer, CudaGraphs, Graphs, warn_uncaptured
 from onward.core.columns import Column, is_frame
 from onward.core.compiled import CompiledPrograms, check_compilable, recorded_programs
 from onward.core.constants import constant, numbers
@@ -153,6 +153,7 @@ __all__ = [
     "split",
     "unrectified",
     "update_span",
+    "warn_uncaptured",
     "whole",
 ]
 

@@ -17,6 +17,7 @@ from onward.core.micro_batches import Piece, split
 from onward.core.obstacles import obstacles
 from onward.core.optimizer import BlockOptimizer, Rate
 from onward.core.recorded_state import RecordedState
+from onward.core.settings import TrainerSettings
 from onward.core.slots import Stream, Target
 from onward.core.span import Span
 from onward.core.trainer import Images, LocalTrainer
@@ -274,6 +275,17 @@ class CapturedTrainer:
 
     def _optimizers(self, spans: Sequence[Span]) -> list[BlockOptimizer]:
         return [optimizer for span in spans for optimizer in self.trainer.optimizers[span.blocks]]
+
+
+def warn_uncaptured(settings: TrainerSettings, reason: str, *, stacklevel: int = 2) -> None:
+    """Warn, where settings ask for captured steps, that steps run as they are, and why.
+
+    `stacklevel` is that of a `warnings.warn` in the caller's place.
+    """
+    if settings.capture != "never":
+        warnings.warn(
+            f"capture {settings.capture!r} has no effect, steps run as they are: {reason}", stacklevel=stacklevel + 1
+        )
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from onward.algorithms.algorithm import Algorithm
 from onward.algorithms.backprop import Backprop
-from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, check_value, gradients_on
+from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, check_value, gradients_on, warn_uncaptured
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
 from onward.modules.advice import advise
@@ -374,10 +374,12 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
     for name, given, wanted in wrong:
         if given:
             raise ValueError(
-                f"{name} {getattr(settings, name)!r} does not fit the model's own forward pass: take {wanted!r}, "
-                f"or "
+                f"{name} {getattr(settings, name)!r} does not fit the model's own forward pass: take {wanted!r}, or "
                 "train as_learner(example) with LocalTrainer"
             )
+    warn_uncaptured(
+        settings, "they go through the model's own forward pass, which is not recorded; leave capture out", stacklevel=5
+    )
     return settings
 
 

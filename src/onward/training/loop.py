@@ -24,6 +24,7 @@ from onward.core import (
     gradients_on,
     recorded_programs,
     split,
+    warn_uncaptured,
 )
 from onward.data import Augmentation, Splits, TrainLoader
 from onward.measure import peak_memory
@@ -100,7 +101,7 @@ class Training:
         self.own_pieces = slice(first_piece, first_piece + settings.micro_batches)
         self.trainer = LocalTrainer(learner, settings, seed=seed, first_piece=first_piece)
         neighbors.attach(self.trainer)
-        self.stepper = stepper(self.trainer, alone=isinstance(neighbors, Alone))
+        self.stepper = stepper(self.trainer, neighbors)
         through = neighbors.through(learner)
         self.evaluator = Evaluator(learner, settings, batch_size=batch_size, through=through)
         self.loader = TrainLoader(
@@ -292,19 +293,27 @@ class Training:
         )
 
 
-def stepper(trainer: LocalTrainer, *, alone: bool = True) -> LocalTrainer | CapturedTrainer:
+def stepper(trainer: LocalTrainer, neighbors: Neighbors | None = None) -> LocalTrainer | CapturedTrainer:
     """Return the trainer of a training's steps: captured, or compiled, if settings and device allow it.
 
-    `alone`: no other process trains a part of the learner. Raises ValueError where the settings ask for compiled steps
-    and none can be made.
+    `neighbors` are the other processes that train a part of the learner, if any. Raises ValueError where the settings
+    ask for compiled steps and none can be made; warns where captured ones cannot be.
     """
-    device = trainer.learner.device
+    device, neighbors = trainer.learner.device, neighbors or Alone()
+    alone = neighbors.owned is None and neighbors.replicas == 1
     if trainer.settings.compile:
         check_compilable(device)
         if not alone:
             raise ValueError("compile makes the whole step of one process: leave it out, or train without a pipeline")
         return CapturedTrainer(trainer, CompiledPrograms())
-    if trainer.settings.capture == "never" or device.type not in ("cpu", "cuda") or not alone:
+    if trainer.settings.capture == "never":
+        return trainer
+    if not alone:
+        if neighbors.first and neighbors.replica == 0:  # once in a pipeline
+            warn_uncaptured(trainer.settings, "those of a pipeline wait for messages; leave capture out")
+        return trainer
+    if device.type not in ("cpu", "cuda"):
+        warn_uncaptured(trainer.settings, f"{device.type} devices have no graphs here; leave capture out")
         return trainer
     return CapturedTrainer(trainer, CudaGraphs(device) if device.type == "cuda" else recorded_programs())
 

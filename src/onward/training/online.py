@@ -7,7 +7,16 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
-from onward.core import InferenceRule, Learner, LocalTrainer, Snapshot, TrainerSettings, check_labels, check_pairs
+from onward.core import (
+    InferenceRule,
+    Learner,
+    LocalTrainer,
+    Snapshot,
+    TrainerSettings,
+    check_labels,
+    check_pairs,
+    warn_uncaptured,
+)
 
 
 class OnlineLearning:
@@ -29,6 +38,9 @@ class OnlineLearning:
             )
         if settings.ema_decay is not None:
             raise ValueError("weight averaging ends with a training, a stream does not; leave ema_decay out")
+        warn_uncaptured(
+            settings, "a recording is of batches of one size, and those of a stream have any; leave capture out"
+        )
         self.trainer = LocalTrainer(learner, settings, seed=seed)
         self.step = step
         self._num_classes: int | None = None
