@@ -62,3 +62,25 @@ def test_it_is_said_where_backprop_is_the_better_choice(
 def test_a_figure_needs_curves_and_is_svg(words: list[str], says: str, capsys: pytest.CaptureFixture[str]):
     assert main(["measure", "deeper_forward-digits", *words]) == 2
     assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["--trainer.capture", "auto"], "capture has no effect, plain steps are measured"),
+        (["--curve", "--trainer.compile"], "compile has no effect, plain steps are measured"),
+        (["--curve", "--trainer.micro-batches", "2", "--trainer.recompute"], "micro_batches, recompute of the recipe:"),
+        (["--trainer.micro-batches", "2"], ""),
+    ],
+)
+def test_a_setting_that_changes_nothing_is_named(
+    words: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def ended(*_: object, **__: object) -> None:
+        raise ValueError("measured")
+
+    monkeypatch.setattr("onward.cli.measure.measure", ended)
+    monkeypatch.setattr("onward.cli.measure.memory_curve", ended)
+    assert main(["measure", "deeper_forward-digits", "--device", "cpu", *words]) == 2
+    told = capsys.readouterr().err
+    assert f"onward: warning: {says}" in told if says else "warning" not in told

@@ -14,6 +14,7 @@ from onward.cli.memory_curve import check_figure, show_curve, write_figure
 from onward.cli.positional import first_recipe
 from onward.cli.tables import show_table
 from onward.cli.usage import fitted
+from onward.core import TrainerSettings
 from onward.costs.memory_curve import memory_curve
 from onward.costs.step import MeasuredSteps, ProcessMemory, StepCost
 from onward.costs.step_benchmark import measure
@@ -80,6 +81,8 @@ def run(words: Sequence[str]) -> None:
             raise ValueError("--figure draws the curves of --curve: add it")
         check_figure(order.figure)
     device = choose_device(order.device)
+    for line in _without_effect(order.recipe.applied(recipe).trainer, device, curve=order.curve):
+        say(f"onward: warning: {line}", error=True)
     if order.curve:
         return _curve(replace(order.recipe.applied(recipe), epochs=1), device, order)
     with stages() as watch:
@@ -95,6 +98,19 @@ def run(words: Sequence[str]) -> None:
     _show(steps)
     if order.json is not None:
         write_json(order.json, to_json(steps))
+
+
+def _without_effect(settings: TrainerSettings, device: torch.device, *, curve: bool) -> list[str]:
+    """Return a line for each setting that changes nothing in what is measured."""
+    lines = []
+    if device.type == "cpu" and (settings.compile or settings.capture != "never"):
+        name = "compile" if settings.compile else "capture"
+        lines.append(f"{name} has no effect, plain steps are measured: no meter can look into a program")
+    if curve:
+        ways = {"micro_batches": 1, "recompute": False, "step_together": False}
+        given = ", ".join(name for name, plain in ways.items() if getattr(settings, name) != plain)
+        lines += [f"{given} of the recipe: no effect on --curve, which measures all ways"] if given else []
+    return lines
 
 
 def _curve(recipe: Recipe, device: torch.device, order: MeasureArguments) -> None:
