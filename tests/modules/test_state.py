@@ -103,9 +103,26 @@ def test_modules_without_weights_may_be_exchanged():
 
 
 def test_captured_steps_are_not_those_of_a_model_of_the_user(tmp_path):
-    says = "^capture 'auto' has no effect, steps run as they are: .* own forward pass.* leave capture out$"
+    says = (
+        "^capture .auto. has no effect, .* own forward pass, .* leave capture out, or .* with onward.training.Training$"
+    )
     with pytest.warns(UserWarning, match=says):
         model = local(table(), rows(), MonoForward(), settings=TrainerSettings(capture="auto"))
     model.save(tmp_path / "model.safetensors")
     with pytest.warns(UserWarning, match=says):
         LocalModel.load(tmp_path / "model.safetensors", table())
+
+
+@pytest.mark.parametrize(
+    ("settings", "trainer"),
+    [
+        ({"micro_batches": 2}, "LocalTrainer"),
+        ({"recompute": True}, "LocalTrainer"),
+        ({"compile": True}, "onward.training.Training"),
+        ({"order": "cascade"}, "onward.training.Training"),
+        ({"ema_decay": 0.9}, "onward.training.Training"),
+    ],
+)
+def test_a_setting_that_does_not_fit_is_refused_with_the_trainer_that_follows_it(settings: dict, trainer: str):
+    with pytest.raises(ValueError, match=f"or train as_learner\\(example\\) with {trainer}$"):
+        trained(**settings)

@@ -29,6 +29,8 @@ from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor
 from onward.nets.recorded_pass import Feed, feed_module, modes_kept, state_kept
 
+_TRAINING = "onward.training.Training"  # a LocalTrainer takes plain steps, whatever these settings are
+
 
 @gradients_on()
 def local(
@@ -365,20 +367,21 @@ def _check_settings(settings: TrainerSettings) -> TrainerSettings:
     if not isinstance(settings, TrainerSettings):
         raise ValueError(f"settings are onward.TrainerSettings(learning_rate=...), got {type(settings).__name__}")
     wrong = [
-        ("order", settings.order != "joint", "joint"),
-        ("micro_batches", settings.micro_batches > 1, 1),
-        ("recompute", settings.recompute, False),
-        ("compile", settings.compile, False),
-        ("ema_decay", settings.ema_decay is not None, None),
+        ("order", settings.order != "joint", "joint", _TRAINING),
+        ("micro_batches", settings.micro_batches > 1, 1, "LocalTrainer"),
+        ("recompute", settings.recompute, False, "LocalTrainer"),
+        ("compile", settings.compile, False, _TRAINING),
+        ("ema_decay", settings.ema_decay is not None, None, _TRAINING),
     ]
-    for name, given, wanted in wrong:
+    for name, given, wanted, trainer in wrong:
         if given:
             raise ValueError(
                 f"{name} {getattr(settings, name)!r} does not fit the model's own forward pass: take {wanted!r}, or "
-                "train as_learner(example) with LocalTrainer"
+                f"train as_learner(example) with {trainer}"
             )
+    reason = "they go through the model's own forward pass, which is not recorded"
     warn_uncaptured(
-        settings, "they go through the model's own forward pass, which is not recorded; leave capture out", stacklevel=5
+        settings, f"{reason}; leave capture out, or train as_learner(example) with {_TRAINING}", stacklevel=5
     )
     return settings
 
