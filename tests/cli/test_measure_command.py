@@ -104,3 +104,13 @@ def test_a_network_that_spikes_shows_what_its_spikes_cost(
     own, *controls = read_json(Path("step.json"))["contenders"]
     assert own["spikes"]["spikes_per_neuron"] > 0 and len(own["spikes"]["layers"]) == 4
     assert all(row["spikes"] is None for row in controls)
+
+
+@pytest.mark.parametrize("flag", ["json", "figure"])
+def test_a_file_that_could_not_be_written_is_refused_before_anything_is_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, flag: str
+):
+    for name in ("measure", "_curve"):
+        monkeypatch.setattr(f"onward.cli.measure.{name}", lambda *_, **__: pytest.fail("measured"))
+    words = ["measure", "deeper_forward-digits", *_QUICK, "--curve", f"--{flag}", "nowhere/file.svg"]
+    assert f"--{flag} nowhere/file.svg cannot be written: name a file in a folder" in _error(capsys, *words)

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from onward.cli.arguments import check_place
 from onward.cli.tables import show_table
 from onward.core import Task
 from onward.screen import say
@@ -89,8 +90,7 @@ class Answers:
 
 def check_writable(path: Path, inputs: Sequence[str]) -> None:
     """Raise ValueError for a file that could not be written at the end, and for one that holds something else."""
-    if path.is_dir() or not path.parent.is_dir():
-        raise ValueError(f"--csv {path} cannot be written: name a file in a folder that is there")
+    check_place("csv", path)
     if not path.exists():
         return
     read = any(Path(name).expanduser().exists() and path.samefile(Path(name).expanduser()) for name in inputs)

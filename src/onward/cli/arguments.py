@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import tyro
@@ -223,3 +224,9 @@ def _one_line(boxed: str) -> str:
         if section.strip().startswith("Perhaps you meant"):
             message.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")
     return "".join(message)
+
+
+def check_place(flag: str, path: Path | None) -> None:
+    """Raise ValueError, before the work, for a file that could not be written at its end."""
+    if path is not None and (path.is_dir() or not path.parent.is_dir()):
+        raise ValueError(f"--{flag} {path} cannot be written: name a file in a folder that is there")

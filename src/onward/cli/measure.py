@@ -8,7 +8,7 @@ from typing import Annotated
 import torch
 import tyro
 
-from onward.cli.arguments import parse
+from onward.cli.arguments import check_place, parse
 from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.memory_curve import check_figure, show_curve, write_figure
 from onward.cli.positional import first_recipe
@@ -80,6 +80,8 @@ def run(words: Sequence[str]) -> None:
         if not order.curve:
             raise ValueError("--figure draws the curves of --curve: add it")
         check_figure(order.figure)
+    check_place("figure", order.figure)
+    check_place("json", order.json)
     device = choose_device(order.device)
     for line in _without_effect(order.recipe.applied(recipe).trainer, device, curve=order.curve):
         say(f"onward: warning: {line}", error=True)
