@@ -106,11 +106,11 @@ def test_a_network_that_spikes_shows_what_its_spikes_cost(
     assert all(row["spikes"] is None for row in controls)
 
 
-@pytest.mark.parametrize("flag", ["json", "figure"])
+@pytest.mark.parametrize("way", [["--curve"], []])
 def test_a_file_that_could_not_be_written_is_refused_before_anything_is_measured(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, flag: str
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, way: list[str]
 ):
     for name in ("measure", "_curve"):
         monkeypatch.setattr(f"onward.cli.measure.{name}", lambda *_, **__: pytest.fail("measured"))
-    words = ["measure", "deeper_forward-digits", *_QUICK, "--curve", f"--{flag}", "nowhere/file.svg"]
-    assert f"--{flag} nowhere/file.svg cannot be written: name a file in a folder" in _error(capsys, *words)
+    words = ["measure", "deeper_forward-digits", *_QUICK, *way, "--json", "nowhere/file.json"]
+    assert "--json nowhere/file.json cannot be written: name a file in a folder" in _error(capsys, *words)

@@ -80,7 +80,6 @@ def run(words: Sequence[str]) -> None:
         if not order.curve:
             raise ValueError("--figure draws the curves of --curve: add it")
         check_figure(order.figure)
-    check_place("figure", order.figure)
     check_place("json", order.json)
     device = choose_device(order.device)
     for line in _without_effect(order.recipe.applied(recipe).trainer, device, curve=order.curve):
