@@ -3,7 +3,7 @@
 import copy
 from collections import Counter
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -173,9 +173,11 @@ def test_blocks_with_the_same_weight_are_refused_and_those_of_one_span_are_not()
     LocalTrainer(made(), TOGETHER)
 
 
-@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.Adam])
+@pytest.mark.parametrize(("name", "kind"), [("sgd", torch.optim.SGD), ("adam", torch.optim.Adam)])
 @pytest.mark.parametrize("pieces", [1, 2])
-def test_a_weight_that_blocks_of_a_span_share_moves_once_as_in_a_plain_loop(kind: type, pieces: int):
+def test_a_weight_that_blocks_of_a_span_share_moves_once_as_in_a_plain_loop(
+    name: Literal["sgd", "adam"], kind: Any, pieces: int
+):
     def body(k: int) -> torch.nn.Module:
         return torch.nn.Sequential(shared if k else begin, torch.nn.Tanh())
 
@@ -183,7 +185,7 @@ def test_a_weight_that_blocks_of_a_span_share_moves_once_as_in_a_plain_loop(kind
     begin, shared = linear_body(0), torch.nn.Linear(WIDTH, WIDTH)
     learner, (x, y) = make_learner(body=body, spans=whole), batch()
     before, twin, twins_head = copy.deepcopy((begin, shared, head(learner.blocks[-1])))
-    settings = TrainerSettings(optimizer=kind.__name__.lower(), learning_rate=0.1, momentum=0.0, micro_batches=pieces)
+    settings = TrainerSettings(optimizer=name, learning_rate=0.1, momentum=0.0, micro_batches=pieces)
     LocalTrainer(learner, settings).step(x, y, step=0)
     plain = kind([*before.parameters(), *twin.parameters(), *twins_head.parameters()], lr=0.1)
     activity = before(x).tanh()
