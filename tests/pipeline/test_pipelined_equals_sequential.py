@@ -12,6 +12,7 @@ from launcher import Launcher
 
 from onward.algorithms import (
     ALGORITHMS,
+    FFGAFSNN,
     HCLFF,
     SCFF,
     Algorithm,
@@ -20,7 +21,9 @@ from onward.algorithms import (
     DistanceForward,
     DistanceForwardPairs,
     EarlyExits,
+    LayerCollaboration,
     MonoForward,
+    SymBa,
     UnsupervisedForwardForward,
 )
 from onward.core import Learner, TrainerSettings
@@ -33,6 +36,8 @@ from onward.runs import RunOptions, train
 
 SHAPE, CLASSES = (1, 8, 8), 10
 NETS = (TinyCNN(width=10, dropout=0.3), MLP(width=30, depth=4))
+LONG = (FFGAFSNN, LayerCollaboration, SymBa)
+"""Algorithms of many passes, which take long in most processes."""
 
 
 def toy(algorithm: Algorithm, net: Architecture, **settings) -> Recipe:
@@ -60,10 +65,10 @@ def _learner(algorithm: type[Algorithm]) -> tuple[Architecture, Learner]:
 
 
 def _each_in_two_processes_or_in_most() -> Iterator[Any]:
-    """Yield every algorithm with both; of each one is slow, in turn."""
+    """Yield every algorithm with both; of each one is slow, in turn, or the longer one."""
     for number, algorithm in enumerate(ALGORITHMS):
         for most in (False, True):
-            marks = [pytest.mark.slow] if most == bool(number % 2) else []
+            marks = [pytest.mark.slow] if most == (bool(number % 2) or algorithm in LONG) else []
             yield pytest.param(algorithm, most, marks=marks, id=f"{algorithm.__name__}-{'most' if most else 'two'}")
 
 
@@ -100,7 +105,10 @@ def test_every_algorithm_gives_the_same_bits_or_says_why_it_cannot_be_cut(
         pytest.param(toy(UnsupervisedForwardForward(grid=1), NETS[0]), marks=pytest.mark.slow),
         toy(CwComp(), CFSE(width=1)),
         toy(HCLFF(tree=class_trees.MNIST), NETS[0]),
-        toy(EarlyExits(of=MonoForward(features=64), heads="trained"), MLP(width=30, depth=2)),
+        pytest.param(
+            toy(EarlyExits(of=MonoForward(features=64), heads="trained"), MLP(width=30, depth=2)),
+            marks=pytest.mark.slow,
+        ),
         toy(MonoForward(features=64), MLP(width=30, depth=4), step_together=True),
     ],
     ids=[
