@@ -262,15 +262,6 @@ class Recurrent(torch.nn.Module):
         return self.lstm(x.unsqueeze(2))[0][:, -1]
 
 
-def test_recorded_steps_of_an_lstm_are_the_plain_ones():
-    plain, other = (LocalTrainer(make_learner(depth=2, body=Recurrent), SETTINGS, seed=3) for _ in range(2))
-    captured = CapturedTrainer(other, recorded_programs())
-    for step in range(6):
-        expected = plain.step(*batch(seed=step), step=step)
-        assert torch.equal(captured.step(*batch(seed=step), step=step), expected), step
-    assert captured.reason is None
-
-
 class Noisy(torch.nn.Module):
     """Adds noise by operations that take no generator."""
 
@@ -283,8 +274,9 @@ class Noisy(torch.nn.Module):
         return torch.relu(h + torch.randn_like(h)) + torch.rand_like(h) * h[torch.randperm(len(h))]
 
 
-def test_operations_that_take_no_generator_draw_what_they_draw_in_plain_steps():
-    plain, other = (LocalTrainer(make_learner(depth=2, body=Noisy), SETTINGS, seed=3) for _ in range(2))
+@pytest.mark.parametrize("body", [Recurrent, Noisy])
+def test_recorded_steps_of_such_bodies_are_the_plain_ones(body: type[torch.nn.Module]):
+    plain, other = (LocalTrainer(make_learner(depth=2, body=body), SETTINGS, seed=3) for _ in range(2))
     captured = CapturedTrainer(other, recorded_programs())
     for step in range(6):
         expected = plain.step(*batch(seed=step), step=step)

@@ -38,7 +38,7 @@ class MaxPool(nn.MaxPool2d):
 
     def forward(self, input: Float[Tensor, "B D H W"]) -> Float[Tensor, "B D H2 W2"]:
         window = self.window
-        if torch.compiler.is_exporting() or input.numel() <= _SMALL:  # a program is for batches of any size
+        if torch.compiler.is_exporting() or input.numel() <= SMALL:  # a program is for batches of any size
             return F.max_pool2d(input, window, ceil_mode=self.ceil_mode)
         if not (torch.is_grad_enabled() and input.requires_grad):
             return _pooled(input, window, self.ceil_mode)
@@ -59,7 +59,7 @@ def spans_a_byte(pool: MaxPool, columns: int) -> bool:
     return (down - 1) * columns + across <= _BYTE
 
 
-_SMALL = 2**14  # up to so many numbers, the overhead of each operation dominates
+SMALL = 2**14  # up to so many numbers, the overhead of each operation dominates
 _BYTE = 256
 
 

@@ -9,10 +9,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import rows_at_once
-from onward.nets.pool import MaxPool, empty_pooled, pool_into, spans_a_byte, spread_into
+from onward.nets.pool import SMALL, MaxPool, empty_pooled, pool_into, spans_a_byte, spread_into
 
 _NUMBERS = 2**22  # of the map in front of the pool: products of fewer rows are slower on a processor
-_SMALL = 2**14  # up to so many numbers, the overhead of each operation dominates
 
 
 class PooledConvolution(nn.Sequential):
@@ -61,7 +60,7 @@ def _is_plain(conv: nn.Conv2d, pool: MaxPool) -> bool:
 
 
 def _is_large(pool: MaxPool, x: Tensor) -> bool:
-    plain = torch.compiler.is_exporting() or x.is_meta or x.ndim != 4 or x.numel() <= _SMALL
+    plain = torch.compiler.is_exporting() or x.is_meta or x.ndim != 4 or x.numel() <= SMALL
     return not plain and spans_a_byte(pool, x.shape[3])
 
 

@@ -65,9 +65,8 @@ class UnitInput(nn.Module):
 
     def forward(self, x: Float[Tensor, "B ..."]) -> Float[Tensor, "B ..."]:
         count, kind = x[0].numel(), x.device.type
-        if x.dtype != torch.float32 or not torch.is_autocast_enabled(kind) or torch.compiler.is_exporting():
-            return unit_length(x, self.eps, count=count)
-        if torch.is_grad_enabled() and x.requires_grad:
+        rounds = x.dtype == torch.float32 and torch.is_autocast_enabled(kind) and not torch.compiler.is_exporting()
+        if not rounds or (torch.is_grad_enabled() and x.requires_grad):
             return unit_length(x, self.eps, count=count)
         rounded = torch.empty_like(x, dtype=torch.get_autocast_dtype(kind))
         scale, rows = unit_scale(x, self.eps, count), rows_at_once(x)
