@@ -31,7 +31,19 @@ from onward.algorithms import (
 from onward.core import LocalTrainer, TrainerSettings
 from onward.core.obstacles import obstacles
 from onward.nets import CFSE, MLP, Airbench, Architecture, LocalFields, TinyCNN, Trifecta6
-from onward.testing import CHECKS, CLASSES, NETS, SETTINGS, TEST, Case, accuracy, check_learning, check_seed, images
+from onward.testing import (
+    CHECKS,
+    CLASSES,
+    NETS,
+    SETTINGS,
+    TEST,
+    Case,
+    accuracy,
+    check_chance,
+    check_learning,
+    check_seed,
+    images,
+)
 from onward.training import OnlineLearning
 
 VARIANTS = {
@@ -101,7 +113,7 @@ def _checked() -> list[Any]:
 def test_every_algorithm(
     check: Callable[[Case], None], algorithm: Algorithm, net: Architecture, request: pytest.FixtureRequest
 ):
-    if check in (check_learning, check_seed):  # many steps, whose shapes the other checks have checked
+    if check in (check_chance, check_learning, check_seed):  # many steps, whose shapes the other checks have checked
         request.getfixturevalue("types_unchecked")
     check(_case(algorithm, net))
 
