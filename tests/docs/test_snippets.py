@@ -40,7 +40,7 @@ _STOPS = {
     "onward.cli.simulate": ("shapes_like",),
     "onward.cli.compare": ("compare", "describe"),
     "onward.cli.reproduce": ("_recorded",),
-    "onward.cli.queue": ("read_records", "load"),
+    "onward.cli.queue": ("readable_records", "load"),
 }
 """Where a command stops: the functions, as their command knows them, that begin what takes long."""
 

@@ -18,11 +18,12 @@ from onward.recipes import RECIPES, Recipe
 from onward.recipes.lookup import find_recipe
 from onward.runs import RunFolder
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command
-from onward.runs.records import Record, Row, record
+from onward.runs.records import Record, record
 from onward.storage.files import write_json
 from toy_trainings import toy_environment, toy_result
 
 DIGITS = find_recipe("backprop-forward_forward-digits")
+DATA = toy_environment().data_checksum
 _TRAIN = """
 import signal, sys, time
 name, seconds = sys.argv[1], float(sys.argv[2])
@@ -51,11 +52,14 @@ def _queue(tmp_path: Path, seconds: dict[int, float], said: list[str], **setting
     return Queue(
         [replace(DIGITS, seed=seed) for seed in range(4)],
         tmp_path / "runs",
-        command=command,
-        done=lambda recipe: (tmp_path / f"{recipe.seed}.done").exists(),
-        remaining=remaining,
-        say=said.append,
-        **settings,
+        **{
+            "command": command,
+            "stopped": lambda recipe: None,
+            "done": lambda recipe: (tmp_path / f"{recipe.seed}.done").exists(),
+            "remaining": remaining,
+            "say": said.append,
+            **settings,
+        },
     )
 
 
@@ -149,8 +153,8 @@ def test_a_record_counts_for_its_own_images_and_settings(tmp_path: Path):
 
 
 def test_the_time_left_comes_from_records_of_the_device():
-    def records(recipe: Recipe, **more: Any) -> dict[Row, list[Record]]:
-        return {Row(recipe.name, "digits"): [Record(recipe, toy_result(recipe, **more))]}
+    def records(recipe: Recipe, **more: Any) -> list[Record]:
+        return [Record(recipe, toy_result(recipe, **more))]
 
     assert expected_seconds(DIGITS, records(replace(DIGITS, seed=3)), "a machine") == 90.0
     assert expected_seconds(DIGITS, records(DIGITS), "elsewhere") is None
@@ -159,18 +163,20 @@ def test_the_time_left_comes_from_records_of_the_device():
     assert expected_seconds(RECIPES[0], records(DIGITS), "a machine") is None
 
 
-def _begun(runs: Path, recipe: Recipe) -> Path:
-    return RunFolder.create(runs, recipe, toy_environment()).path
+def _begun(runs: Path, recipe: Recipe, **more: Any) -> Path:
+    return RunFolder.create(runs, recipe, replace(toy_environment(), **more)).path
 
 
 def test_the_latest_run_of_the_same_training_is_gone_on_with(tmp_path: Path):
-    assert stopped_run(DIGITS, tmp_path) is None
+    assert stopped_run(DIGITS, tmp_path, DATA) is None
     _begun(tmp_path, DIGITS)
     other = _begun(tmp_path, replace(DIGITS, epochs=99))
-    assert stopped_run(DIGITS, tmp_path) == tmp_path / DIGITS.name / "seed-0"
+    assert stopped_run(DIGITS, tmp_path, DATA) == tmp_path / DIGITS.name / "seed-0"
     paths = [_begun(tmp_path, DIGITS) for _ in range(9)]
-    assert stopped_run(DIGITS, tmp_path) == paths[-1] and paths[-1].name == "seed-0-11" and other.name == "seed-0-2"
-    assert stopped_run(replace(DIGITS, seed=1), tmp_path) is None
+    assert (
+        stopped_run(DIGITS, tmp_path, DATA) == paths[-1] and paths[-1].name == "seed-0-11" and other.name == "seed-0-2"
+    )
+    assert stopped_run(replace(DIGITS, seed=1), tmp_path, DATA) is None
     assert train_command(DIGITS, None, ["--device", "cpu"])[3:] == [
         "train",
         DIGITS.name,
@@ -185,10 +191,10 @@ def test_the_latest_run_of_the_same_training_is_gone_on_with(tmp_path: Path):
 def test_what_was_begun_or_filed_under_a_name_of_before_counts(tmp_path: Path):
     old = replace(DIGITS, name="backprop-digits-mlp")
     begun = _begun(tmp_path, old)
-    assert begun.parent.name == "backprop-digits-mlp" and stopped_run(DIGITS, tmp_path) == begun
-    assert stopped_run(DIGITS, tmp_path / "elsewhere") is None
+    assert begun.parent.name == "backprop-digits-mlp" and stopped_run(DIGITS, tmp_path, DATA) == begun
+    assert stopped_run(DIGITS, tmp_path / "elsewhere", DATA) is None
     again = _begun(tmp_path, DIGITS)
-    assert stopped_run(DIGITS, tmp_path) == again
+    assert stopped_run(DIGITS, tmp_path, DATA) == again
     path = tmp_path / "runs" / "backprop-digits-mlp" / "seed-0.json"
     path.parent.mkdir(parents=True)
     write_json(path, toy_result(old).to_json())
@@ -200,8 +206,7 @@ def test_the_command_trains_what_is_missing_and_says_what_is_left(
 ):
     monkeypatch.chdir(tmp_path)
     Path("plan.txt").write_text("backprop-mono_forward-digits 0-1\n")
-    folder = _begun(Path("runs"), replace(find_recipe("backprop-mono_forward-digits"), seed=1))
-    (folder / "environment.json").unlink()  # cannot be gone on with
+    Path("runs/queue/backprop-mono_forward-digits-1.log").mkdir(parents=True)  # cannot be written
     assert main(["queue", "plan.txt", "--dry"]) == 0
     assert capsys.readouterr().out == (
         "backprop-mono_forward-digits 0\nbackprop-mono_forward-digits 1\n2 left, of unknown length on this machine\n"

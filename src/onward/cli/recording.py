@@ -32,6 +32,11 @@ def report(folder: RunFolder, result: RunResult) -> None:
     say_fitted(f"run           {folder.path}", indent=_TEXT)
 
 
+def listed(recipe: Recipe) -> Recipe | None:
+    """Return the recipe in the list, or the retired one, that has this name; None: results of it are not recorded."""
+    return find(recipe.name, known_recipes()) or find_retired(recipe.name)
+
+
 def file_result(recipe: Recipe, result: RunResult, how: Pipelining) -> None:
     """File a result, unless it is not that of a recipe in the list; `how` was asked for now, if not at the start."""
     other = foreign_result(recipe, result)
@@ -41,7 +46,7 @@ def file_result(recipe: Recipe, result: RunResult, how: Pipelining) -> None:
     if result.init is not None:
         say("not recorded: it began from the weights of another run")
         return
-    known = find(recipe.name, known_recipes()) or find_retired(recipe.name)
+    known = listed(recipe)
     if known is None:
         say_fitted(f"not recorded: `onward list` shows no recipe {recipe.name!r}")
         return

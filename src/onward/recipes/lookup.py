@@ -10,7 +10,7 @@ from onward import registry
 from onward.recipes import CONTROLS, RECIPES, ROWS, Recipe, find, find_retired, nearest
 from onward.screen import likely, say
 
-__all__ = ["RECIPES", "find_recipe", "import_file", "known_recipes"]
+__all__ = ["RECIPES", "find_recipe", "import_file", "imported_files", "known_recipes"]
 
 
 def find_recipe(name: str) -> Recipe:
@@ -75,6 +75,12 @@ def import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise ValueError(f"{path} cannot be imported ({type(error).__name__}: {error})") from error
     return module
+
+
+def imported_files() -> list[Path]:
+    """Return the Python files that were imported by `import_file`, in their order."""
+    named = (module.__file__ for name, module in sys.modules.items() if name.startswith(registry.FILE_PREFIX))
+    return [Path(file) for file in named if file]
 
 
 def _row(module: ModuleType, name: str) -> Recipe:

@@ -1,9 +1,12 @@
 """A queue of recipes and seeds: jobs without a record are trained in order, each in a process of its own.
 
 The queue itself keeps nothing: finished trainings are in the records, stopped ones in their run folders. So it can be
-killed at any moment and started again.
+killed at any moment and started again. A training holds the lock on its log while it lives, so that neither a second
+queue nor one after a kill trains it beside.
 """
 
+import contextlib
+import os
 import re
 import signal
 import statistics
@@ -17,9 +20,12 @@ from pathlib import Path
 
 from onward.recipes import Recipe, former
 from onward.runs.folder import RunFolder
-from onward.runs.records import Records, filed, read_record
+from onward.runs.records import Record, filed, read_record
+from onward.screen import say
+from onward.storage.locks import held_while_open, is_trained
 
 GRACE = 45.0  # seconds before a time limit in which trainings write their checkpoints and leave
+_KILLED = 5 / 45  # share of them that is left when those that did not leave are killed
 _SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
 Print = Callable[[str], object]
 
@@ -59,12 +65,12 @@ def is_recorded(recipe: Recipe, results: Path, note: str) -> bool:
     return path is not None and read_record(path).recipe.identity() == recipe.identity()
 
 
-def expected_seconds(recipe: Recipe, records: Records, device: str) -> float | None:
+def expected_seconds(recipe: Recipe, records: Iterable[Record], device: str) -> float | None:
     """Return how long a training takes by what was recorded on a device; None without a comparable record.
 
     Records of the recipe go before those of the same method and network on the same images, an image's time each.
     """
-    runs = [run for seeds in records.values() for run in seeds if run.result.device == device]
+    runs = [run for run in records if run.result.device == device]
     same = [run.result.train_seconds for run in runs if run.recipe.identity() == recipe.identity()]
     if same:
         return statistics.fmean(same)
@@ -82,6 +88,8 @@ class _Child:
     recipe: Recipe
     process: subprocess.Popen[bytes]
     log: Path
+    said_before: int
+    """Bytes of the log that earlier attempts have left."""
     began: float
 
 
@@ -89,12 +97,14 @@ class _Child:
 class Queue:
     """Carries out jobs side by side, in processes that `command` starts, until a time limit (seconds) if there is one.
 
-    `done` returns whether a job's result is on record.
+    `done` returns whether a job's result is on record, and raises ValueError or OSError for a job that cannot be
+    trained; `stopped` returns the run folder to go on with, if there is one.
     """
 
     jobs: Sequence[Recipe]
     runs_dir: Path
     command: Callable[[Recipe, Path | None], Sequence[str]]
+    stopped: Callable[[Recipe], Path | None]
     done: Callable[[Recipe], bool]
     remaining: Callable[[Iterable[Recipe]], str]
     parallel: int = 1
@@ -102,7 +112,8 @@ class Queue:
     say: Print = print
     failed: list[Recipe] = field(default_factory=list)
     _children: list[_Child] = field(default_factory=list)
-    _asked: int | None = None
+    _elsewhere: set[Recipe] = field(default_factory=set)
+    _noted: list[int] = field(default_factory=list)
 
     def __post_init__(self):
         if self.parallel < 1:
@@ -110,61 +121,120 @@ class Queue:
         if self.limit is not None and not GRACE < self.limit < float("inf"):
             raise ValueError(f"--hours must leave more than {GRACE:.0f} seconds, got {self.limit / 3600:g}")
 
+    def missing(self) -> list[Recipe]:
+        """Return the jobs that are not on record; those that cannot be trained are said, and are in `failed`."""
+        return [job for job in self.jobs if self._is_missing(job)]
+
     def carry_out(self) -> int | None:
         """Train what is missing; return the signal that ended it early, or None.
 
-        Jobs that failed are in `failed`; stopped ones have a checkpoint.
+        Jobs that failed are in `failed`; stopped ones have a checkpoint. However it ends, no training is left behind.
         """
-        began = time.monotonic()
-        waiting = [job for job in self.jobs if not self.done(job)]
-        self.say(f"{len(self.jobs) - len(waiting)} of {len(self.jobs)} on record; {self.remaining(waiting)}")
+        end = float("inf") if self.limit is None else time.monotonic() + self.limit
+        waiting = self.missing()
+        recorded = len(self.jobs) - len(waiting) - len(self.failed)
+        self.say(f"{recorded} of {len(self.jobs)} on record; {self.remaining(waiting)}")
         with self._signals():
-            while (waiting or self._children) and self._asked is None:
-                if self.limit is not None and time.monotonic() - began > self.limit - GRACE:
-                    self.say("the time limit is near: trainings write their checkpoints and stop")
-                    break
-                while waiting and len(self._children) < self.parallel:
-                    self._start(waiting.pop(0))
-                time.sleep(0.2)
-                if self._collect():
-                    self.say(self.remaining([*(child.recipe for child in self._children), *waiting]))
-            self._stop()
-        return self._asked
+            try:
+                self._work(waiting, end - GRACE)
+            finally:
+                stopped = self._stop(end - _KILLED * GRACE)
+        if stopped or waiting:
+            self.say(self.remaining([*stopped, *waiting]))
+        return self._noted[0] if self._noted else None
 
-    def _start(self, recipe: Recipe) -> None:
-        log = self.runs_dir / "queue" / f"{recipe.name}-{recipe.seed}.log"
-        log.parent.mkdir(parents=True, exist_ok=True)
-        stopped = stopped_run(recipe, self.runs_dir)
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                self.command(recipe, stopped), stdout=output, stderr=output, start_new_session=True
-            )
-        self._children.append(_Child(recipe, process, log, time.monotonic()))
-        self.say(f"{_now()}  {recipe.name} seed {recipe.seed}: {'gone on with' if stopped else 'begun'}")
+    def _work(self, waiting: list[Recipe], end: float) -> None:
+        """Start and collect trainings until nothing waits, a signal comes, or the end is there."""
+        while (waiting or self._children) and not self._noted:
+            if time.monotonic() > end:
+                self.say("the time limit is near: trainings write their checkpoints and stop")
+                return
+            held = []
+            while waiting and len(self._children) < self.parallel:
+                job = waiting.pop(0)
+                if not self._start(job):
+                    held.append(job)
+            waiting[:0] = held
+            time.sleep(0.2)
+            if self._collect():
+                self.say(self.remaining([*(child.recipe for child in self._children), *waiting]))
+
+    def _start(self, job: Recipe) -> bool:
+        """Start a training; return False, for it to be tried again, where another process is at it."""
+        log = self.runs_dir / "queue" / f"{job.name}-{job.seed}.log"
+        try:
+            log.parent.mkdir(parents=True, exist_ok=True)
+            with log.open("ab") as output:
+                free = held_while_open(output)
+                if free and not self._is_missing(job):
+                    if job not in self.failed:
+                        self._tell(job, "on record, by another queue")
+                    return True
+                stopped = self.stopped(job) if free else None
+                if not free or (stopped is not None and is_trained(stopped)):
+                    self._leave(job)
+                    return False
+                before, begun = output.tell(), time.monotonic()
+                process = subprocess.Popen(
+                    self.command(job, stopped), stdout=output, stderr=output, start_new_session=True
+                )
+        except OSError as error:
+            self._fail(job, str(error))
+            return True
+        self._children.append(_Child(job, process, log, before, begun))
+        self._tell(job, "gone on with" if stopped else "begun")
+        return True
 
     def _collect(self) -> bool:
         """Drop the processes that have ended; return whether there was one."""
         ended = [child for child in self._children if child.process.poll() is not None]
         for child in ended:
             self._children.remove(child)
-            minutes = (time.monotonic() - child.began) / 60
-            name = f"{_now()}  {child.recipe.name} seed {child.recipe.seed}"
-            if self.done(child.recipe):
-                self.say(f"{name}: on record after {minutes:.1f} minutes")
-            else:
-                self.failed.append(child.recipe)
-                self.say(f"{name}: failed, exit code {child.process.returncode}: {_last_line(child.log)}")
+            if self._is_missing(child.recipe):
+                self._fail(child.recipe, f"exit code {child.process.returncode}: {_last_line(child)}")
+            elif child.recipe not in self.failed:
+                self._tell(child.recipe, f"on record after {(time.monotonic() - child.began) / 60:.1f} minutes")
         return bool(ended)
 
-    def _stop(self) -> None:
-        """Signal running trainings to write a checkpoint and end; wait for them."""
+    def _stop(self, end: float) -> list[Recipe]:
+        """Signal running trainings to write a checkpoint and end; wait for them, and return those without a record.
+
+        Those that are still there at the end, or when a further signal comes, are killed.
+        """
         for child in self._children:
             child.process.send_signal(signal.SIGTERM)
+        noted, stopped = len(self._noted), []
+        while any(child.process.poll() is None for child in self._children):
+            if len(self._noted) > noted or time.monotonic() > end:
+                for child in self._children:
+                    _kill(child.process)
+            time.sleep(0.05)
         for child in self._children:
-            child.process.wait()
-            what = "on record" if self.done(child.recipe) else "stopped after a checkpoint"
-            self.say(f"{_now()}  {child.recipe.name} seed {child.recipe.seed}: {what}")
+            missing = self._is_missing(child.recipe)
+            self._tell(child.recipe, _how_stopped(child.process.returncode) if missing else "on record")
+            stopped += [child.recipe] if missing else []
         self._children.clear()
+        return stopped
+
+    def _is_missing(self, job: Recipe) -> bool:
+        """Return whether a job is still to be trained; one that cannot be is said once, and is not."""
+        try:
+            return not self.done(job)
+        except (ValueError, OSError) as error:
+            self._fail(job, str(error))
+            return False
+
+    def _fail(self, job: Recipe, reason: str) -> None:
+        self.failed.append(job)
+        self._tell(job, f"failed, {reason}")
+
+    def _leave(self, job: Recipe) -> None:
+        if job not in self._elsewhere:
+            self._elsewhere.add(job)
+            self._tell(job, "another process trains it: left to that one")
+
+    def _tell(self, job: Recipe, what: str) -> None:
+        self.say(f"{time.strftime('%H:%M')}  {job.name} seed {job.seed}: {what}")
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -179,31 +249,44 @@ class Queue:
                 signal.signal(number, handler)
 
     def _note(self, number: int, frame: object) -> None:
-        self._asked = number
+        self._noted.append(number)
 
 
-def stopped_run(recipe: Recipe, runs_dir: Path) -> Path | None:
-    """Return the run folder of a recipe and seed that was begun, the latest one; None if there is none.
+def stopped_run(recipe: Recipe, runs_dir: Path, checksum: str) -> Path | None:
+    """Return the run folder of a recipe and seed that was begun on data of a checksum, the latest; None without one.
 
     A finished one whose result was not recorded counts as well: going on with it records it. So does one under a name
-    that the recipe had before.
+    that the recipe had before. One that is not to be recorded does not, nor a damaged one, which is said.
     """
     stopped = None
     folders = [runs_dir / name for name in (*reversed(former(recipe.name)), recipe.name)]
     for path in (path for folder in folders for path in sorted(folder.glob(f"seed-{recipe.seed}*"), key=_number)):
         try:
-            begun = RunFolder.open(path).recipe()
-        except ValueError:
-            continue
-        if begun.identity() == recipe.identity() and begun.seed == recipe.seed:
-            stopped = path
+            if _is_of(recipe, RunFolder.open(path), checksum):
+                stopped = path
+        except ValueError as error:
+            say(f"passed over {path}: {error}", error=True)
     return stopped
 
 
-def train_command(recipe: Recipe, stopped: Path | None, options: Sequence[str]) -> list[str]:
-    """Return the command line that trains a recipe, or goes on with its run."""
+def _is_of(recipe: Recipe, folder: RunFolder, checksum: str) -> bool:
+    """Whether a run is one of a recipe and seed on these data that goes on record. ValueError if it is damaged."""
+    begun = folder.recipe()
+    if begun.identity() != recipe.identity() or begun.seed != recipe.seed:
+        return False
+    environment = folder.environment()
+    folder.result()  # to raise the error of a damaged one
+    rounded = environment.pipeline is not None and environment.pipeline.messages == "bf16"
+    return environment.data_checksum == checksum and environment.record is not False and not rounded
+
+
+def train_command(
+    recipe: Recipe, stopped: Path | None, options: Sequence[str], files: Sequence[Path] = ()
+) -> list[str]:
+    """Return the command line that trains a recipe, or goes on with its run; `files` are imported first."""
     what = ["--resume", str(stopped)] if stopped else [recipe.name, "--seed", str(recipe.seed)]
-    return [sys.executable, "-m", "onward", "train", *what, *options]
+    imported = [word for file in files for word in ("--with", str(file))]
+    return [sys.executable, "-m", "onward", *imported, "train", *what, *options]
 
 
 def _seeds(word: str) -> range:
@@ -222,10 +305,25 @@ def _number(path: Path) -> int:
     return int(last) if path.name.count("-") > 1 and last.isdigit() else 1
 
 
-def _last_line(log: Path) -> str:
-    lines = [line for line in re.split(r"[\r\n]", log.read_text(errors="replace")) if line.strip()]
+def _last_line(child: _Child) -> str:
+    """Return the last line that a training printed, in this attempt."""
+    try:
+        said = child.log.read_bytes()[child.said_before :].decode(errors="replace")
+    except OSError as error:
+        return str(error)
+    lines = [line for line in re.split(r"[\r\n]", said) if line.strip()]
     return lines[-1].strip() if lines else "nothing was printed"
 
 
-def _now() -> str:
-    return time.strftime("%H:%M")
+def _how_stopped(code: int) -> str:
+    """Return how a training ended, that was asked to stop."""
+    if code == 128 + signal.SIGTERM:
+        return "stopped after a checkpoint"
+    return "stopped" if code == -signal.SIGTERM else f"ended without a new checkpoint, exit code {code}"
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a training and the processes that it started: its checkpoint is whole, as it is written aside."""
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)

@@ -1,5 +1,6 @@
 """Records of finished runs: one checksummed JSON file each, written and read here."""
 
+import contextlib
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -208,6 +209,15 @@ def _check_consistent(result: RunResult, recipe: Recipe) -> None:
     for name, value in accuracies.items():
         if not (value <= 1 if result.task == "values" else 0 <= value <= 1):
             raise ValueError(f"{name} is {value!r}, which is not a fraction")
+
+
+def readable_records(folder: Path) -> list[Record]:
+    """Return every record below a folder that can be read, those that do not fit together too: for estimates."""
+    records = []
+    for path in sorted((folder / "runs").rglob("seed-*.json")):
+        with contextlib.suppress(ValueError, OSError):
+            records.append(read_record(path))
+    return records
 
 
 def read_records(folder: Path) -> dict[Row, list[Record]]:

@@ -29,6 +29,20 @@ def trained_here(run: Path) -> Iterator[None]:
         yield
 
 
+def is_trained(run: Path) -> bool:
+    """Whether a process holds the lock of a run."""
+    with _to_lock(run / "config.json") as file:
+        return not _hold(file, wait=False)
+
+
+def held_while_open(file: BinaryIO) -> bool:
+    """Lock an open file until the last process that has it open, a child that got it too, has closed it.
+
+    Returns False if another one holds it. On Windows nothing is locked: a child could not write to it.
+    """
+    return _SHUTS_OUT_READERS or _hold(file, wait=False)
+
+
 @contextmanager
 def appended_here(path: Path) -> Iterator[BinaryIO]:
     """Open a file to append to it, and wait for other processes that do. Raises as `open_to_append` does."""
