@@ -199,7 +199,7 @@ def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.Cap
         (["predict", "nowhere"], "no image"),
         (["reproduce", "nothing"], "unknown recipe"),
         (["reproduce", "deeper_forward-digits", "--seeds", "0"], "--seeds"),
-        (["results"], "does not exist"),
+        (["results"], "has no records"),
         (["train", "--runs-dir", ""], "--runs-dir is empty: give it a value"),
         (["train", "--runs-dir="], "--runs-dir is empty: give it a value"),
         (["train", "--runs-dir", "a\0b"], r"--runs-dir 'a\x00b' has a zero byte"),

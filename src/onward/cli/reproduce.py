@@ -15,6 +15,7 @@ from onward.recipes.lookup import find_recipe
 from onward.results.pages import spread
 from onward.runs import RunOptions, RunResult, train
 from onward.runs.records import filed_on_any_images, foreign_result, read_record
+from onward.runs.start_messages import images_of
 from onward.screen import say
 
 
@@ -33,9 +34,10 @@ def run(words: Sequence[str]) -> None:
     if order.seeds < 1:
         raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
     recipe = find_recipe(order.recipe)
-    runs = [_recorded(replace(recipe, seed=seed), order.options) for seed in range(order.seeds)]
+    runs = _recorded([replace(recipe, seed=seed) for seed in range(order.seeds)], order.options)
     ours = [run.test_accuracy for run in runs]
-    say(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds")
+    copy = f" on {runs[0].data_note}" if runs[0].data_note else ""
+    say(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds{copy}")
     if recipe.published and not any(foreign_result(recipe, run) for run in runs):
         target = recipe.published.test_accuracy
         gap = sum(ours) / len(ours) - target
@@ -44,14 +46,31 @@ def run(words: Sequence[str]) -> None:
         say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 
 
-def _recorded(recipe: Recipe, options: RunOptions) -> RunResult:
-    """Return the result on record for this recipe and seed, or train it and put it on record.
+def _recorded(jobs: Sequence[Recipe], options: RunOptions) -> list[RunResult]:
+    """Return the results of a recipe's seeds, all on one copy of its images; what is not on record is trained.
 
-    A record of the public images is preferred to one of another copy of them.
+    If all seeds are on record that copy is the public one, or else the first that has them all; otherwise the one that
+    would be trained on.
     """
-    for path in filed_on_any_images(RESULTS, recipe.name, recipe.seed):
-        if (record := read_record(path)).recipe.identity() == recipe.identity():
-            return record.result
+    filed = [_filed(job) for job in jobs]
+    complete = [note for note in filed[0] if all(note in results for results in filed)]
+    note = complete[0] if complete else images_of(jobs[0], options.data_dir, options.workers).note
+    return [results.get(note) or _trained(job, options) for job, results in zip(jobs, filed, strict=True)]
+
+
+def _filed(recipe: Recipe) -> dict[str, RunResult]:
+    """Return the results on record for a recipe and seed, by the note on the copy of the images; the public one first.
+
+    Those of a recipe that had other settings are left out.
+    """
+    records = [read_record(path) for path in filed_on_any_images(RESULTS, recipe.name, recipe.seed)]
+    return {
+        record.result.data_note: record.result for record in records if record.recipe.identity() == recipe.identity()
+    }
+
+
+def _trained(recipe: Recipe, options: RunOptions) -> RunResult:
+    """Train a recipe and put its result on record."""
     folder, result = train(recipe, options)
     report(folder, result)
     file_result(recipe, result, Pipelining())

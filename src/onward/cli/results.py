@@ -27,8 +27,8 @@ class ResultsArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward results`. Raises ValueError for a user's error."""
     order = parse(ResultsArguments, "results", words)
-    if not (order.folder / "runs").is_dir():
-        raise ValueError(f"{order.folder / 'runs'} does not exist; `onward train RECIPE` records finished runs there")
+    if not any((order.folder / "runs").rglob("seed-*.json")):
+        raise ValueError(f"{order.folder / 'runs'} has no records; `onward train RECIPE` records finished runs there")
     page = write_results(order.folder)
     say(page)
     if order.into is not None:

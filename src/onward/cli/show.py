@@ -44,11 +44,11 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         published = recipe.published
         spread = "" if published.deviation is None else f" ± {100 * published.deviation:.2f}"
         yield "published", f"{100 * published.test_accuracy:.2f} %{spread}  {published.source}"
-    for text in _recorded(recipe.name, known):
+    for text in _recorded(recipe, known):
         yield "recorded", text
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
-        names = [f"backprop-{row.name}" for row in (recipe, *_with_the_same_control(recipe))]
-        recorded = next((texts for name in names if (texts := _recorded(name, known, label=name))), None)
+        controls = [control(row, "backprop") for row in (recipe, *_with_the_same_control(recipe))]
+        recorded = next((texts for each in controls if (texts := _recorded(each, known, label=each.name))), None)
         for text in recorded or [f"not trained yet: onward train {recipe.name} --control backprop"]:
             yield "backprop", text
     if reach := kept(recipe):
@@ -57,16 +57,26 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         yield "before", ", ".join(old)
 
 
-def _recorded(name: str, known: Mapping[str, Summary], label: str = "") -> list[str]:
-    """Return the results of a recipe, a line for each set of images: of the records here, or those of the index."""
-    by_data: dict[str, list[Record]] = defaultdict(list)
+def _recorded(recipe: Recipe, known: Mapping[str, Summary], label: str = "") -> list[str]:
+    """Return the results of a recipe, a line for each set of images: of the records here, or those of the index.
+
+    Records of other settings than the recipe has today are never averaged with others: they have a line of their own.
+    """
+    name, today = recipe.name, recipe.identity()
+    groups: dict[tuple[str, Recipe], list[Record]] = defaultdict(list)
     for folder in (name, *former(name)):
         for path in sorted((RESULTS / "runs" / folder).rglob("seed-*.json")):
             record = read_record(path)
-            by_data[record.data].append(record)
+            groups[record.data, record.recipe.identity()].append(record)
     parts = [
-        (_reached(runs), data, _cost(len(runs), fmean(run.result.train_seconds for run in runs) / 60), label)
-        for data, runs in by_data.items()
+        (
+            _reached(runs),
+            data,
+            _cost(len(runs), fmean(run.result.train_seconds for run in runs) / 60),
+            label,
+            "" if settings == today else f"(trained with {'; '.join(settings.differences(today))})",
+        )
+        for (data, settings), runs in groups.items()
     ]
     if not parts and name in known:
         summary = known[name]
