@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from onward.algorithms import Backprop, DeeperForward
+from onward.algorithms import Backprop, CwComp, DeeperForward
 from onward.core import TrainerSettings
 from onward.costs import operations
 from onward.costs.operations import Operations, count, count_missing, kept, key, of_record
@@ -35,6 +35,13 @@ def test_an_image_costs_the_same_in_every_batch(algorithm, monkeypatch: pytest.M
     few = count(muon)
     monkeypatch.setattr(operations, "_BATCH", 40)
     assert count(muon) == few and few.per_step > 0, "Muon's own products are those of a step"
+
+
+def test_a_block_that_stops_learning_costs_no_gradient_from_then_on():
+    always, half, quarter = (
+        count(replace(_RECIPE, algorithm=CwComp(first_end=end, last_end=end))).per_image for end in (1.0, 0.5, 0.25)
+    )
+    assert quarter < half < always and 2 * (always - quarter) == pytest.approx(3 * (always - half), rel=1e-3)
 
 
 def test_a_training_is_its_whole_batches_epoch_after_epoch():

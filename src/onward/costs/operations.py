@@ -2,18 +2,19 @@
 
 Products of convolutions and linear layers are counted, two operations for a multiply-add: forward passes, gradients,
 auxiliary networks, and the products of an optimizer. Augmentation, validation, evaluation and solving linear systems
-are not.
+are not. Where spans learn in windows of the training, such as CwComp's, it is the mean of its steps.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import torch
 
-from onward.core import LocalTrainer, derive_seed, seeded
+from onward.core import LocalTrainer, Turns, derive_seed, seeded
 from onward.measure import step_flops
 from onward.recipes import Recipe
 from onward.runs.codec import encode, with_first_names
@@ -49,11 +50,26 @@ def count(recipe: Recipe) -> Operations:
     spec = ModelSpec(recipe.algorithm, recipe.net, shape, names, (0.5,) * shape[0], (0.5,) * shape[0])
     settings = replace(recipe.trainer, precision="fp32", channels_last=False, micro_batches=1)
     batch = min(_BATCH, recipe.batch_size)
+    whole = per_step = 0.0
     with seeded(derive_seed(0, "operations"), torch.device("cpu")):
-        trainer = LocalTrainer(spec.build(), settings)
-        flops = step_flops(trainer, torch.rand(batch, *shape), torch.arange(batch) % classes)
-    per_step = sum(share for (_, phase), share in flops.shares.items() if phase == "optimizer")
-    return Operations(round((flops.total - per_step) / batch), round(per_step))
+        images, labels = torch.rand(batch, *shape), torch.arange(batch) % classes
+        for share, turns in _windows(spec.build().turns):
+            learner = spec.build()
+            learner.turns = turns
+            flops = step_flops(LocalTrainer(learner, settings), images, labels)
+            whole += share * flops.total
+            per_step += share * sum(count for (_, phase), count in flops.shares.items() if phase == "optimizer")
+    return Operations(round((whole - per_step) / batch), round(per_step))
+
+
+def _windows(turns: Turns) -> Iterator[tuple[float, Turns]]:
+    """Yield shares of a training with the spans that learn in them: one, unless spans have windows of their own."""
+    ends = {end for turn in turns for span in turn for end in (span.begin, span.end)}
+    for begin, end in pairwise(sorted({0.0, 1.0, *ends})):
+        yield (
+            end - begin,
+            tuple(tuple(span for span in turn if span.begin <= begin and end <= span.end) for turn in turns),
+        )
 
 
 def kept(folder: Path) -> dict[str, Operations]:
