@@ -56,6 +56,15 @@ def test_the_table_has_mean_interval_seeds_control_gap_and_published(tmp_path: P
     ) in row
 
 
+def test_other_rules_are_those_that_every_seed_was_read_with(tmp_path: Path):
+    record(
+        tmp_path, _result("local", 0, 0.9, test_accuracy_by_rule={"best_range": 0.9, "fusion": 0.7, "last_block": 0.8})
+    )
+    record(tmp_path, _result("local", 1, 0.9))
+    row = next(line for line in results_page(tmp_path).splitlines() if line.startswith("| `local`"))
+    assert "| last_block 80.00 ± 0.00 |" in row
+
+
 def test_what_has_a_published_number_and_no_run_is_listed(tmp_path: Path):
     record(tmp_path, _result("asge-mnist", 0, 0.9))
     _, _, missing = results_page(tmp_path).partition("## Not run yet")

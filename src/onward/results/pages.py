@@ -148,7 +148,8 @@ def _row(row: Row, records: Records) -> dict[str, str]:
     first = runs[0].result
     accuracies, task = [run.accuracy for run in runs], first.task_or_default
     control = control_of(row, records)
-    others = list(first.test_accuracy_by_rule)[1:]
+    by_rule = [run.result.test_accuracy_by_rule for run in runs]
+    others = [rule for rule in list(by_rule[0])[1:] if all(rule in each for each in by_rule)]
     published, shown = _published(runs)
     return {
         "recipe": f"`{row.recipe}`",
@@ -160,9 +161,7 @@ def _row(row: Row, records: Records) -> dict[str, str]:
         "gap": _gap(runs, control),
         "published %": published,
         "shown": shown,
-        "other %": ", ".join(
-            f"{rule} {spread([run.result.test_accuracy_by_rule[rule] for run in runs], task)}" for rule in others
-        ),
+        "other %": ", ".join(f"{rule} {spread([each[rule] for each in by_rule], task)}" for rule in others),
         "weights": f"{first.parameters / 1e6:.2f} M",
         "epochs": str(first.epochs),
         **_time(runs),
