@@ -199,6 +199,7 @@ def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.Cap
         (["predict", "nowhere"], "no image"),
         (["reproduce", "nothing"], "unknown recipe"),
         (["reproduce", "deeper_forward-digits", "--seeds", "0"], "--seeds"),
+        (["reproduce", "deeper_forward-digits", "--seeds", "999999999"], "at most 10000, got 999999999"),
         (["results"], "has no records"),
         (["train", "--runs-dir", ""], "--runs-dir is empty: give it a value"),
         (["train", "--runs-dir="], "--runs-dir is empty: give it a value"),

@@ -17,6 +17,7 @@ from onward.algorithms import Backprop
 from onward.cli import main
 from onward.cli.index import summarized
 from onward.cli.listing import _numbers
+from onward.recipes import ROWS
 from onward.results import results
 from onward.results.leaderboard import slug, table, write_leaderboard
 from onward.results.pages import results_page
@@ -69,6 +70,13 @@ def test_a_frame_has_a_row_for_each_run(folder: Path):
     means = {data: statistics.fmean(values) for data, values in accuracies.items()}
     assert means == {"another copy": 0.5, "digits": pytest.approx(0.92)}
     assert set(found["method"]) == {"DeeperForward", "Backprop"} and list(found["seed"]) == [0, 0, 0, 1, 2]
+
+
+def test_a_frame_has_the_published_number_of_today(tmp_path: Path):
+    row = ROWS["asge-mnist-cpu"]
+    assert row.published is not None
+    record(tmp_path, _result(row.name, 0, 0.9, replace(row, published=replace(row.published, test_accuracy=0.1))))
+    assert list(results(tmp_path)["published_accuracy"]) == [row.published.test_accuracy]
 
 
 def test_a_summary_has_interval_and_gap_where_there_are_seeds(folder: Path):

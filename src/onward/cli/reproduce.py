@@ -14,6 +14,7 @@ from onward.recipes import Recipe
 from onward.recipes.lookup import find_recipe
 from onward.results.pages import spread
 from onward.runs import RunOptions, RunResult, train
+from onward.runs.queue import MOST_SEEDS
 from onward.runs.records import filed_on_any_images, foreign_result, read_record
 from onward.runs.start_messages import images_of
 from onward.screen import say
@@ -31,8 +32,8 @@ class ReproduceArguments:
 def run(words: Sequence[str]) -> None:
     """Carry out `onward reproduce`. Raises ValueError for a user's error."""
     order = parse(ReproduceArguments, "reproduce", words)
-    if order.seeds < 1:
-        raise ValueError(f"--seeds must be at least 1, got {order.seeds}")
+    if not 1 <= order.seeds <= MOST_SEEDS:
+        raise ValueError(f"--seeds must be at least 1 and at most {MOST_SEEDS}, got {order.seeds}")
     recipe = find_recipe(order.recipe)
     runs = _recorded([replace(recipe, seed=seed) for seed in range(order.seeds)], order.options)
     ours = [run.test_accuracy for run in runs]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas
 
-from onward.results.tables import control_of
+from onward.results.tables import control_of, published_of
 from onward.runs.records import Record, read_records
 
 _COLUMNS: dict[str, Callable[[Record, Sequence[Record]], Any]] = {
@@ -16,7 +16,7 @@ _COLUMNS: dict[str, Callable[[Record, Sequence[Record]], Any]] = {
     "data": lambda run, _: run.data,
     "locality": lambda run, _: run.locality,
     "test_accuracy": lambda run, _: run.accuracy,
-    "published_accuracy": lambda run, _: None if (number := run.recipe.published) is None else number.test_accuracy,
+    "published_accuracy": lambda run, _: None if (number := published_of(run)) is None else number.test_accuracy,
     "backprop_recipe": lambda _, controls: controls[0].recipe.name if controls else None,
     "validation_accuracy": lambda run, _: run.result.validation_accuracy,
     "epochs": lambda run, _: run.result.epochs,

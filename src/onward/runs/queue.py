@@ -26,7 +26,7 @@ from onward.storage.locks import held_while_open, is_trained
 
 GRACE = 45.0  # seconds before a time limit in which trainings write their checkpoints and leave
 _KILLED = 5 / 45  # share of them that is left when those that did not leave are killed
-_SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
+MOST_SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
 Print = Callable[[str], object]
 
 
@@ -294,8 +294,8 @@ def _seeds(word: str) -> range:
     if match is None or int(match[2] or match[1]) < int(match[1]):
         raise ValueError(f"{word!r} names no seeds; write 0 or 0-4")
     seeds = range(int(match[1]), int(match[2] or match[1]) + 1)
-    if len(seeds) > _SEEDS:
-        raise ValueError(f"{word!r} names {len(seeds)} seeds: name {_SEEDS} at most at once")
+    if len(seeds) > MOST_SEEDS:
+        raise ValueError(f"{word!r} names {len(seeds)} seeds: name {MOST_SEEDS} at most at once")
     return seeds
 
 
@@ -316,7 +316,7 @@ def _last_line(child: _Child) -> str:
 
 
 def _how_stopped(code: int) -> str:
-    """Return how a training ended, that was asked to stop."""
+    """Return how a training ended that was asked to stop."""
     if code == 128 + signal.SIGTERM:
         return "stopped after a checkpoint"
     return "stopped" if code == -signal.SIGTERM else f"ended without a new checkpoint, exit code {code}"
@@ -324,6 +324,10 @@ def _how_stopped(code: int) -> str:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """Kill a training and the processes that it started: its checkpoint is whole, as it is written aside."""
-    if process.poll() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+    if process.poll() is not None:
+        return
+    if not hasattr(os, "killpg"):  # on Windows
+        process.kill()
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
