@@ -29,9 +29,11 @@ from onward.hardware import Mismatch, Offset, conditions
 from onward.measure import PeakRate
 from onward.nets import MLP, TinyCNN
 from onward.recipes import Recipe
-from onward.runs import RunOptions, fit
+from onward.recipes.lookup import find_recipe
+from onward.runs import RunFolder, RunOptions, fit
 from onward.runs.finished import obtain, open_run
 from onward.storage.locks import trained_here
+from toy_trainings import toy_environment, toy_result
 
 CPU = torch.device("cpu")
 
@@ -78,6 +80,16 @@ def test_a_finished_run_is_used_again_and_nothing_else(
     assert "passed over" in capsys.readouterr().err
     with pytest.raises(ValueError, match="not readable JSON"):
         open_run(made.folder.path)
+
+
+def test_a_run_under_a_name_of_before_goes_on(place: RunOptions, monkeypatch: pytest.MonkeyPatch):
+    row = find_recipe("backprop-forward_forward-digits")
+    data = load(row.data)
+    begun = RunFolder.create(
+        place.runs_dir, replace(row, name="backprop-digits-mlp"), toy_environment(data.checksum)
+    ).path
+    monkeypatch.setattr("onward.runs.finished.resume", lambda path, _: (RunFolder(path), toy_result(row)))
+    assert obtain(row, data, place).path == begun
 
 
 def test_a_stopped_run_goes_on(quick: Recipe, place: RunOptions):

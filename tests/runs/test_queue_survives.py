@@ -168,8 +168,11 @@ def test_only_runs_that_go_on_record_are_gone_on_with(tmp_path: Path, capsys: py
     RunFolder.create(tmp_path, DIGITS, replace(environment, pipeline=rounded))
     damaged = RunFolder.create(tmp_path, DIGITS, environment).path
     (damaged / "environment.json").write_text("{}")
+    cut_off = RunFolder.create(tmp_path, DIGITS, environment).path
+    (cut_off / "checkpoint.safetensors").write_text("{}")
     assert stopped_run(DIGITS, tmp_path, DATA) == good
-    assert f"passed over {damaged}: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert f"passed over {damaged}: " in told and f"passed over {cut_off}: " in told
     assert stopped_run(DIGITS, tmp_path, "2" * 64) is None
 
 

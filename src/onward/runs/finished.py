@@ -7,7 +7,7 @@ from pathlib import Path
 from onward.core import EpochDone, Learner
 from onward.data import Splits
 from onward.recipes import Recipe
-from onward.runs.folder import RunFolder
+from onward.runs.folder import RunFolder, runs_of
 from onward.runs.loading import load
 from onward.runs.result import RunResult
 from onward.runs.train import RunOptions, resume, train
@@ -91,7 +91,7 @@ def obtain(recipe: Recipe, data: Splits, options: RunOptions) -> Run:
 
 def _same(recipe: Recipe, data: Splits, options: RunOptions) -> Iterator[RunFolder]:
     """Find the runs of this recipe and seed on these data; unreadable ones are skipped with a message."""
-    for path in sorted((options.runs_dir / recipe.name).glob(f"seed-{recipe.seed}*")):
+    for path in runs_of(recipe, options.runs_dir):
         try:
             folder = RunFolder.open(path)
             fits = _asked(recipe, folder.recipe()) and folder.environment().data_checksum == data.checksum

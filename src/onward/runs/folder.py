@@ -1,5 +1,6 @@
 """The run folder: the files of a run, and how they are written and read."""
 
+import re
 import secrets
 import shutil
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from onward.core import EpochDone, Learner
-from onward.recipes import Recipe
+from onward.recipes import Recipe, former
 from onward.runs import checkpoints
 from onward.runs.codec import decode, encode
 from onward.runs.identity import Identity, identity_of
@@ -192,6 +193,19 @@ class RunFolder:
 def _unsealed_digest(result: Mapping[str, Any]) -> str:
     """Return the digest of a result's file without its seals, which are made after it."""
     return json_digest({name: value for name, value in result.items() if name != "seals"})
+
+
+def runs_of(recipe: Recipe, parent: Path) -> list[Path]:
+    """Return the paths of the runs below `parent` that have a recipe's name, or one that it had before, and its seed.
+
+    The latest is the last.
+    """
+    paths: list[tuple[int, int, Path]] = []
+    for rank, name in enumerate((*reversed(former(recipe.name)), recipe.name)):
+        for path in (parent / name).glob(f"seed-{recipe.seed}*"):
+            if match := re.fullmatch(rf"seed-{recipe.seed}(?:-(\d+))?", path.name):
+                paths.append((rank, int(match[1] or 1), path))
+    return [path for _, _, path in sorted(paths)]
 
 
 def epoch_of(row: Mapping[str, Any]) -> EpochDone:

@@ -18,8 +18,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from onward.recipes import Recipe, former
-from onward.runs.folder import RunFolder
+from onward.recipes import Recipe
+from onward.runs.folder import RunFolder, runs_of
 from onward.runs.records import Record, filed, read_record
 from onward.screen import say
 from onward.storage.locks import held_while_open, is_trained
@@ -259,8 +259,7 @@ def stopped_run(recipe: Recipe, runs_dir: Path, checksum: str) -> Path | None:
     that the recipe had before. One that is not to be recorded does not, nor a damaged one, which is said.
     """
     stopped = None
-    folders = [runs_dir / name for name in (*reversed(former(recipe.name)), recipe.name)]
-    for path in (path for folder in folders for path in sorted(folder.glob(f"seed-{recipe.seed}*"), key=_number)):
+    for path in runs_of(recipe, runs_dir):
         try:
             if _is_of(recipe, RunFolder.open(path), checksum):
                 stopped = path
@@ -275,7 +274,8 @@ def _is_of(recipe: Recipe, folder: RunFolder, checksum: str) -> bool:
     if begun.identity() != recipe.identity() or begun.seed != recipe.seed:
         return False
     environment = folder.environment()
-    folder.result()  # to raise the error of a damaged one
+    if folder.result() is None:
+        folder.load_checkpoint()  # to raise the error of a damaged one now, and not in every attempt
     rounded = environment.pipeline is not None and environment.pipeline.messages == "bf16"
     return environment.data_checksum == checksum and environment.record is not False and not rounded
 
@@ -297,12 +297,6 @@ def _seeds(word: str) -> range:
     if len(seeds) > MOST_SEEDS:
         raise ValueError(f"{word!r} names {len(seeds)} seeds: name {MOST_SEEDS} at most at once")
     return seeds
-
-
-def _number(path: Path) -> int:
-    """Return K of seed-N-K, the K-th run of a recipe and seed."""
-    last = path.name.split("-")[-1]
-    return int(last) if path.name.count("-") > 1 and last.isdigit() else 1
 
 
 def _last_line(child: _Child) -> str:
