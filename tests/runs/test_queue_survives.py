@@ -91,6 +91,23 @@ def test_an_error_of_its_own_leaves_no_training_behind(tmp_path: Path):
     assert said[-1].endswith("seed 1: stopped")
 
 
+def test_a_record_that_is_damaged_while_it_trains_is_not_told_as_one(tmp_path: Path):
+    asked: list[Recipe] = []
+
+    def done(recipe: Recipe) -> bool:
+        asked.append(recipe)
+        if len(asked) > 2:  # asked for the list and before the start
+            raise ValueError("the record is damaged")
+        return False
+
+    thread = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+    thread.start()
+    said: list[str] = []
+    queue = _queue(tmp_path, lambda seed: "import time; time.sleep(60)", said, seeds=1, done=done)
+    assert queue.carry_out() == signal.SIGINT
+    assert said[-1].endswith("seed 0: failed, the record is damaged") and len(queue.failed) == 1
+
+
 def test_a_training_that_another_queue_has_is_left_to_it(tmp_path: Path):
     said: list[str] = []
     with _log(tmp_path, 0).open("ab") as output:

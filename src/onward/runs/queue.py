@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from onward.recipes import Recipe
 from onward.runs.folder import RunFolder, runs_of
@@ -123,7 +124,7 @@ class Queue:
 
     def missing(self) -> list[Recipe]:
         """Return the jobs that are not on record; those that cannot be trained are said, and are in `failed`."""
-        return [job for job in self.jobs if self._is_missing(job)]
+        return [job for job in self.jobs if self._standing(job) == "missing"]
 
     def carry_out(self) -> int | None:
         """Train what is missing; return the signal that ended it early, or None.
@@ -166,8 +167,9 @@ class Queue:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
                 free = held_while_open(output)
-                if free and not self._is_missing(job):
-                    if job not in self.failed:
+                standing = self._standing(job) if free else "missing"
+                if standing != "missing":
+                    if standing == "recorded":
                         self._tell(job, "on record, by another queue")
                     return True
                 stopped = self.stopped(job) if free else None
@@ -190,9 +192,10 @@ class Queue:
         ended = [child for child in self._children if child.process.poll() is not None]
         for child in ended:
             self._children.remove(child)
-            if self._is_missing(child.recipe):
+            standing = self._standing(child.recipe)
+            if standing == "missing":
                 self._fail(child.recipe, f"exit code {child.process.returncode}: {_last_line(child)}")
-            elif child.recipe not in self.failed:
+            elif standing == "recorded":
                 self._tell(child.recipe, f"on record after {(time.monotonic() - child.began) / 60:.1f} minutes")
         return bool(ended)
 
@@ -210,19 +213,22 @@ class Queue:
                     _kill(child.process)
             time.sleep(0.05)
         for child in self._children:
-            missing = self._is_missing(child.recipe)
-            self._tell(child.recipe, _how_stopped(child.process.returncode) if missing else "on record")
-            stopped += [child.recipe] if missing else []
+            standing = self._standing(child.recipe)
+            if standing == "missing":
+                self._tell(child.recipe, _how_stopped(child.process.returncode))
+                stopped.append(child.recipe)
+            elif standing == "recorded":
+                self._tell(child.recipe, "on record")
         self._children.clear()
         return stopped
 
-    def _is_missing(self, job: Recipe) -> bool:
-        """Return whether a job is still to be trained; one that cannot be is said once, and is not."""
+    def _standing(self, job: Recipe) -> Literal["recorded", "missing", "untrainable"]:
+        """Return whether a job is on record, still to be trained, or cannot be, which is said and in `failed`."""
         try:
-            return not self.done(job)
+            return "recorded" if self.done(job) else "missing"
         except (ValueError, OSError) as error:
             self._fail(job, str(error))
-            return False
+            return "untrainable"
 
     def _fail(self, job: Recipe, reason: str) -> None:
         self.failed.append(job)
