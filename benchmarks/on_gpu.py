@@ -110,11 +110,17 @@ def _carry_out(part: str, command: list[str], into: Path, seconds: float) -> Out
             stdout=file,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            preexec_fn=_heeds_sigint,
         )
         timely = _ended(process, seconds + (_PATIENCE if part == "queue" else 0))
     lines = log.read_text(errors="replace").strip().splitlines() or [f"it ended with {process.returncode}"]
     outcome = "out of time" if not timely else "done" if process.returncode == 0 else f"failed: {lines[-1]}"
     return Outcome(part, time.monotonic() - begun, outcome)
+
+
+def _heeds_sigint() -> None:
+    """Let a part be asked to end by SIGINT, also where this command runs in the background of a shell, without it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _ended(process: subprocess.Popen, seconds: float) -> bool:

@@ -1,6 +1,7 @@
 """What runs on a GPU in one command: every part begins, ends in time and is reported; rows are filed as they come."""
 
 import json
+import signal
 import sys
 from pathlib import Path
 
@@ -48,6 +49,18 @@ def test_every_part_is_told_of_whatever_becomes_of_the_others(on_gpu, monkeypatc
         "queue": "out of time",
     }
     assert (tmp_path / "tests.log").read_text() == "fine\n" and (tmp_path / "rows.json").exists()
+
+
+def test_a_part_is_asked_to_end_also_from_the_background_of_a_shell(on_gpu, monkeypatch, tmp_path):
+    asked = "import time\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('asked to end')"
+    monkeypatch.setitem(PROGRAMS, "step_time", asked)
+    monkeypatch.setattr(on_gpu, "SHARES", {**on_gpu.SHARES, "step_time": 0.1})
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell starts a command with & behind it
+    try:
+        _outcomes(on_gpu, monkeypatch, tmp_path, "--only", "step_time", "peak_memory", "--minutes", "0.5")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert (tmp_path / "step_time.log").read_text() == "asked to end\n"
 
 
 def test_parts_can_be_chosen(on_gpu, monkeypatch, tmp_path):
