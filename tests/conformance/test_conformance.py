@@ -98,12 +98,12 @@ def test_every_algorithm_accepts_a_network_of_this_test(algorithm: Algorithm):
 
 
 def _checked() -> list[Any]:
-    """Every check of every case; a seed is checked by two trainings, by default on one network of a method."""
+    """Every check of every case; those with trainings of their own by default on one network of a method."""
     small = {repr(case.values[0]) for case in CASES if isinstance(case.values[1], MLP)}
     found = []
     for check, case in product(CHECKS, CASES):
         algorithm, net = case.values
-        slow = check is check_seed and not isinstance(net, MLP) and repr(algorithm) in small
+        slow = check in (check_chance, check_seed) and not isinstance(net, MLP) and repr(algorithm) in small
         marks = [pytest.mark.slow] if slow else []
         found.append(pytest.param(check, algorithm, net, id=f"{check.__name__}-{case.id}", marks=marks))
     return found

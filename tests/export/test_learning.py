@@ -264,10 +264,16 @@ def test_a_method_that_draws_views_is_refused_by_name(algorithm):
         trace_step(trained(algorithm, NETS["MLP"], DATA), Learning())
 
 
+@pytest.fixture(scope="module")
+def drawing() -> Model:
+    """A model whose method draws views, so that its step cannot be exported."""
+    return trained(ForwardForward(), NETS["MLP"], DATA)
+
+
 @pytest.mark.parametrize("format", ["torch", "onnx", "c", "js", "page"])
-def test_a_refusal_comes_before_any_file_and_names_what_works(format, tmp_path: Path):
+def test_a_refusal_comes_before_any_file_and_names_what_works(format, drawing: Model, tmp_path: Path):
     pytest.importorskip("onnx", reason="needs onnx")
-    model = trained(ForwardForward(), NETS["MLP"], DATA)
+    model = drawing
     with pytest.raises(ValueError, match=r"export without --learning, and in place of a page.* take --format js, or"):
         written(model, tmp_path / "refused", format, Learning())
     assert list((tmp_path / "refused").iterdir()) == []
