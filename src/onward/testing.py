@@ -17,11 +17,11 @@ from onward.measure import reached_blocks
 from onward.nets import MLP, Architecture, TinyCNN
 from onward.parts.inference import LinearReadout
 
-SHAPE, CLASSES, EPOCHS, BATCH = (1, 8, 8), 4, 12, 32
+SHAPE, CLASSES, EPOCHS, BATCH = (1, 8, 8), 4, 8, 32
 TRAIN, VALIDATION, TEST = slice(0, 384), slice(384, 512), slice(512, 1024)
 READOUT_STEPS = 200  # the few images here need no more
 NETS: tuple[Architecture, ...] = (MLP(width=64, depth=3), TinyCNN(width=8))
-SETTINGS = TrainerSettings(learning_rate=0.005)
+SETTINGS = TrainerSettings(learning_rate=0.008)
 
 
 class Case:
