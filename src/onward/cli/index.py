@@ -167,7 +167,7 @@ def localities(folder: Path) -> dict[str, str]:
     from onward.runs.localities import kept, write
     from onward.runs.records import read_records
 
-    recorded = [run.recipe for runs in read_records(folder).values() for run in runs if run.result.locality is None]
+    recorded = [runs[0].recipe for runs in read_records(folder).values()]
     write(recorded, RECIPES)
     return {recipe.name: kept(recipe) for recipe in RECIPES if kept(recipe)}
 
