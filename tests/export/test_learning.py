@@ -273,12 +273,11 @@ def drawing() -> Model:
 @pytest.mark.parametrize("format", ["torch", "onnx", "c", "js", "page"])
 def test_a_refusal_comes_before_any_file_and_names_what_works(format, drawing: Model, tmp_path: Path):
     pytest.importorskip("onnx", reason="needs onnx")
-    model = drawing
     with pytest.raises(ValueError, match=r"export without --learning, and in place of a page.* take --format js, or"):
-        written(model, tmp_path / "refused", format, Learning())
+        written(drawing, tmp_path / "refused", format, Learning())
     assert list((tmp_path / "refused").iterdir()) == []
     if format == "page":
-        assert (written(model, tmp_path / "works", "js") / "model.mjs").exists()
+        assert (written(drawing, tmp_path / "works", "js") / "model.mjs").exists()
 
 
 class _Dropouts:

@@ -167,8 +167,7 @@ class Queue:
             log.parent.mkdir(parents=True, exist_ok=True)
             with log.open("ab") as output:
                 free = held_while_open(output)
-                standing = self._standing(job) if free else "missing"
-                if standing != "missing":
+                if free and (standing := self._standing(job)) != "missing":
                     if standing == "recorded":
                         self._tell(job, "on record, by another queue")
                     return True
