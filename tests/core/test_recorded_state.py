@@ -1,6 +1,6 @@
 """What is exchanged between two recorded steps counts in the next one, as in plain steps; and what an error leaves."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Thread
 from typing import Any
@@ -81,9 +81,16 @@ EXCHANGES: dict[str, Callable[[LocalTrainer], object]] = {
 }
 
 
+def _while_it_records_or_replays() -> Iterator[Any]:
+    """Yield every exchange after three steps and after six; one of them is slow, in turn."""
+    for number, exchange in enumerate(EXCHANGES):
+        for turn, before in enumerate((3, 6)):
+            marks = [pytest.mark.slow] if turn == number % 2 else []
+            yield pytest.param(exchange, before, marks=marks, id=f"{exchange}-{before}")
+
+
 @pytest.mark.filterwarnings("ignore:steps run without")
-@pytest.mark.parametrize("before", [3, 6])
-@pytest.mark.parametrize("exchange", EXCHANGES)
+@pytest.mark.parametrize(("exchange", "before"), [*_while_it_records_or_replays()])
 def test_what_is_exchanged_counts(exchange: str, before: int):
     plain, captured = _trainers()
     _assert_same_steps(plain, captured, range(before))

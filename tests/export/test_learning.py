@@ -144,7 +144,9 @@ def test_c_learns(algorithm, net, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "algorithm", [PredSim(), HCLFF(tree="[[0, 1], 2]"), CwComp(superclasses=3)], ids=lambda each: type(each).__name__
+    "algorithm",
+    [PredSim(), pytest.param(HCLFF(tree="[[0, 1], 2]"), marks=pytest.mark.slow), CwComp(superclasses=3)],
+    ids=lambda each: type(each).__name__,
 )
 def test_c_learns_by_scaled_products_and_scores_of_superclasses(algorithm, tmp_path: Path):
     _assert_c_learns(algorithm, NETS["MLP"], tmp_path)
@@ -184,6 +186,7 @@ def test_onnxruntime_learns(algorithm, net, tmp_path: Path):
     )
 
 
+@pytest.mark.slow  # the code of the card does the same, below
 def test_torch_learns_and_scores(tmp_path: Path):
     model, learning = trained(MonoForward(), NETS["MLP"], DATA), Learning(batch_size=6)
     folder = written(model, tmp_path, "torch", learning)

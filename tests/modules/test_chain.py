@@ -106,7 +106,9 @@ def _stepped(algorithm, x: Tensor, y: Tensor, **settings) -> tuple[Tensor, dict[
     [MonoForward(), PredSim(beta=0.0), Backprop(), DeepSupervision(of=MonoForward())],
     ids=lambda algorithm: type(algorithm).__name__,
 )
-@pytest.mark.parametrize("left_out", [slice(0, 5), slice(4, 8), slice(1, None)], ids=str)
+@pytest.mark.parametrize(
+    "left_out", [pytest.param(slice(0, 5), marks=pytest.mark.slow), slice(4, 8), slice(1, None)], ids=str
+)
 def test_a_micro_batch_without_a_label_that_counts_adds_nothing(algorithm, left_out: slice):
     _, _, x, y = pair(lambda: Writer(tied=False), counting(), MonoForward(), "next_token")
     y[left_out] = -100

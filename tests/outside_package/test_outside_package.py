@@ -86,6 +86,7 @@ def test_it_stands_beside_backprop(installed: Path, run: Path, onward: _Outside)
     assert (installed / "page.html").is_file()
 
 
+@pytest.mark.slow  # a launcher and two processes that import torch
 def test_it_is_pipelined_over_two_processes(installed: Path, run: Path, onward: _Outside):
     path = os.pathsep.join([str(installed / "site"), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

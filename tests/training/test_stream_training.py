@@ -46,7 +46,7 @@ def training_of(recipe: Recipe, data: Splits) -> Training:
     )
 
 
-@pytest.mark.parametrize("step", [3, 8, 13])
+@pytest.mark.parametrize("step", [pytest.param(3, marks=pytest.mark.slow), 8, 13])
 def test_a_run_stopped_at_any_step_resumes_to_the_same_weights(recipe: Recipe, place: RunOptions, step, monkeypatch):
     whole, result = train(recipe, place)
     assert result.n_train == 260 and result.n_validation == 30 and active_children() == []

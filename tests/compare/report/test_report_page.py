@@ -5,6 +5,7 @@ import hashlib
 import html as entities
 import json
 import re
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -45,6 +46,11 @@ class _Structure(HTMLParser):
         assert self.open.pop() == tag
 
 
+@cache
+def _whole() -> str:
+    return page(read(comparison()))
+
+
 def _parsed(html: str) -> _Structure:
     found = _Structure()
     found.feed(html)
@@ -75,7 +81,7 @@ def _lines(chart: dict) -> dict[int, list[dict]]:
 
 
 def test_a_page_is_whole_and_loads_nothing():
-    html = page(read(comparison()))
+    html = _whole()
     found = _parsed(html)
     assert html.lstrip().startswith("<!doctype html>")
     assert found.loads == ["data:,"]
@@ -104,7 +110,7 @@ def test_a_page_is_whole_and_loads_nothing():
 
 
 def test_no_other_script_can_run():
-    html = page(read(comparison()))
+    html = _whole()
     (allowed,) = re.findall(
         r"default-src 'none'; style-src 'unsafe-inline'; script-src ([^;]*);", entities.unescape(html)
     )
@@ -124,7 +130,7 @@ def test_every_chart_is_valid_and_names_its_methods():
 
 
 def test_accuracy_comes_first_then_robustness():
-    html = page(read(comparison()))
+    html = _whole()
     order = re.findall(r'<section id="([\w-]+)">', html)
     first = ["summary", "curves", "blocks", "block-curves", "claims", "noise", "devices", "recovery"]
     assert order[: len(first)] == first, order
@@ -165,7 +171,7 @@ def test_text_is_text():
 
 
 def test_numbers_are_where_they_belong():
-    html = page(read(comparison()))
+    html = _whole()
     assert "95.00" in html and "epochs 5" in html and "not reached" in html
     assert "preliminary: fewer than five seeds" in html
     chart = _section(html, "noise")[0]
@@ -323,7 +329,7 @@ def test_controls_are_named_by_the_whole_network_and_what_differs():
     assert all(text in html for text in (*names, *legend))
     names, legend = control_names(costs(controls[:1] * 2))
     assert names == ["backprop", "backprop"] and legend == ["backprop trains MLP(width=1000)"]
-    assert control_names(costs([])) == ([], []) and "backprop [1]" not in page(read(comparison()))
+    assert control_names(costs([])) == ([], []) and "backprop [1]" not in _whole()
 
 
 def test_infinitely_many_photons_are_drawn():
