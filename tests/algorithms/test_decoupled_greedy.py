@@ -124,6 +124,23 @@ def test_the_control_has_the_read_out_of_the_last_block_its_smoothing_and_its_mi
     assert "label_smoothing=0.2" in repr(control.blocks[-1].objective)
 
 
+@pytest.mark.parametrize("rule", ["last_block", "all_blocks", "best_range"])
+def test_the_rule_that_predicts_is_a_setting(rule):
+    torch.manual_seed(0)
+    last, own = (
+        DecoupledGreedy(hidden=6, mirrored=True, predict=name)(TinyCNN(width=8)(SHAPE, CLASSES), CLASSES).eval()
+        for name in ("last_block", rule)
+    )
+    for head in last.modules():
+        if isinstance(head, LinearHead):  # which begins at zero
+            nn.init.normal_(head.linear.weight)
+    own.load_state_dict(last.state_dict())
+    images = torch.rand(4, *SHAPE)
+    assert own.default_rule == rule and own.rules.keys() == last.rules.keys()
+    assert torch.equal(own.predict_scores(images), last.predict_scores(images, rule=rule))
+    assert rule == "last_block" or not torch.equal(own.predict_scores(images), last.predict_scores(images))
+
+
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"hidden.*0"):
         DecoupledGreedy(hidden=0)

@@ -11,6 +11,7 @@ has the linear read-out alone, where theirs has two hidden linear layers.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from torch import nn
 
@@ -43,6 +44,8 @@ class DecoupledGreedy(Algorithm):
     """Whether a class is read from an image and its mirror image together."""
     shifted: Shift = 0
     """Pixels by which an image is moved along its diagonals, a class being read from all five; 0: the image alone."""
+    predict: Literal["last_block", "all_blocks", "best_range"] = "last_block"
+    """Rule that predicts: the last block, the sum of all, or of the range that is best on validation images."""
 
     def __call__(self, net: Net, num_classes: int) -> Learner:
         """Fill the slots of a network."""
@@ -57,11 +60,12 @@ class DecoupledGreedy(Algorithm):
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
         rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "best_range": BestRange()}
+        rules = from_views(rules, mirrored=self.mirrored, shifted=self.shifted)
         return Learner(
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules=from_views(rules, mirrored=self.mirrored, shifted=self.shifted),
+            rules={self.predict: rules[self.predict], **rules},  # the first one is the learner's own
         )
 
     def _classifier(self, body: nn.Module, width: int, num_classes: int, *, last: bool) -> Goodness:

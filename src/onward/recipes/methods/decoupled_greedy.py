@@ -39,6 +39,19 @@ ROWS = (
         algorithm=DecoupledGreedy(decoder_features=4096, label_smoothing=0.1, mirrored=True), net=Airbench(),
         trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
     ),
+    Recipe(
+        method="decoupled_greedy", variant="all_blocks", scale="cpu",
+        description="airbench network, read from all blocks",
+        data=DataSettings(
+            name="cifar100", validation_fraction=0.05,
+            augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
+        ),
+        algorithm=DecoupledGreedy(
+            decoder_features=4096, label_smoothing=0.1, mirrored=True, predict="all_blocks",
+        ),
+        net=Airbench(),
+        trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
+    ),
     # One GPU.
     Recipe(
         method="decoupled_greedy", scale="gpu", description="airbench network of twice the width",
