@@ -186,7 +186,7 @@ def test_onnxruntime_learns(algorithm, net, tmp_path: Path):
     )
 
 
-@pytest.mark.slow  # the code of the card does the same, below
+@pytest.mark.slow  # the code of the card takes the same step, below
 def test_torch_learns_and_scores(tmp_path: Path):
     model, learning = trained(MonoForward(), NETS["MLP"], DATA), Learning(batch_size=6)
     folder = written(model, tmp_path, "torch", learning)

@@ -67,9 +67,9 @@ def _learner(algorithm: type[Algorithm]) -> tuple[Architecture, Learner]:
 def _each_in_two_processes_or_in_most() -> Iterator[Any]:
     """Yield every algorithm with both; of each one is slow, in turn, and of those that take long both."""
     for number, algorithm in enumerate(ALGORITHMS):
-        by_default = algorithm is FFGAFSNN or bool(number % 2)
+        two_by_default = algorithm is FFGAFSNN or bool(number % 2)
         for most in (False, True):
-            marks = [pytest.mark.slow] if most == by_default or algorithm in LONG else []
+            marks = [pytest.mark.slow] if most == two_by_default or algorithm in LONG else []
             yield pytest.param(algorithm, most, marks=marks, id=f"{algorithm.__name__}-{'most' if most else 'two'}")
 
 

@@ -77,8 +77,8 @@ class ASGE(Algorithm):
 
     def _rules(self) -> Mapping[str, InferenceRule]:
         rules = {"fusion": HeadGoodness(), "best": BestBlock(), "last": LastGoodness()}
-        rules = from_views({**rules, "sum": SumGoodness(self.fuse_from)}, mirrored=self.mirrored, shifted=self.shifted)
-        return {self.predict: rules[self.predict], **rules}  # the first one is the learner's own
+        rules = {**rules, "sum": SumGoodness(self.fuse_from)}
+        return from_views(rules, mirrored=self.mirrored, shifted=self.shifted, predict=self.predict)
 
     def _goodness(self, num_classes: int, width: int, grid: int) -> SpatialGoodness:
         deviation = (num_classes if self.map_scale == "classes" else width * grid**2) ** -0.5

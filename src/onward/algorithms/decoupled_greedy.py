@@ -60,12 +60,11 @@ class DecoupledGreedy(Algorithm):
             for k, (body, join, width, pool) in enumerate(zip(*net, strict=True))
         ]
         rules = {"last_block": LastGoodness(), "all_blocks": SumGoodness(), "best_range": BestRange()}
-        rules = from_views(rules, mirrored=self.mirrored, shifted=self.shifted)
         return Learner(
             blocks,
             supervision=LabelInLoss(),
             spans=each(len(blocks)),
-            rules={self.predict: rules[self.predict], **rules},  # the first one is the learner's own
+            rules=from_views(rules, mirrored=self.mirrored, shifted=self.shifted, predict=self.predict),
         )
 
     def _classifier(self, body: nn.Module, width: int, num_classes: int, *, last: bool) -> Goodness:

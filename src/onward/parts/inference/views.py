@@ -84,7 +84,13 @@ class Shifted(Views):
         return Shifted(self.rule.same_views(rule), self.pixels)
 
 
-def from_views(rules: Mapping[str, InferenceRule], *, mirrored: bool, shifted: int = 0) -> dict[str, InferenceRule]:
-    """Return the rules, wrapped so that they read mirror images and images shifted by some pixels too, if wanted."""
+def from_views(
+    rules: Mapping[str, InferenceRule], *, mirrored: bool, shifted: int = 0, predict: str | None = None
+) -> dict[str, InferenceRule]:
+    """Return the rules, wrapped so that they read mirror images and images shifted by some pixels too, if wanted.
+
+    `predict`: name of the rule that comes first, a learner's default; None: the order stays.
+    """
     wrapped = {name: Mirrored(rule) if mirrored else rule for name, rule in rules.items()}
-    return {name: Shifted(rule, shifted) if shifted else rule for name, rule in wrapped.items()}
+    wrapped = {name: Shifted(rule, shifted) if shifted else rule for name, rule in wrapped.items()}
+    return wrapped if predict is None else {predict: wrapped[predict], **wrapped}
