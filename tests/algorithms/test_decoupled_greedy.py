@@ -69,6 +69,26 @@ def test_larger_maps_are_averaged_in_cells_first():
     assert classifier.read_out.cells == (2, 2)  # 5 channels in 4 cells are 20 values
 
 
+@pytest.mark.parametrize(("shape", "windows"), [((7, 9), [(2, 2), (1, 2)]), ((20, 6), [(2, 2), (2, 1)])])
+def test_further_convolutions_read_maxima_of_sides_of_four_pixels_and_more(shape, windows):
+    torch.manual_seed(0)
+    classifier = AuxiliaryClassifier(CLASSES, 3, hidden=5, layers=3, maps=True, features=20).eval()
+    nn.init.normal_(classifier.read_out.linear.weight)
+    activity = torch.rand(2, 3, *shape)
+    maps = F.adaptive_avg_pool2d(activity, [min(8, side) for side in shape])
+    kernels = [part.weight for part in classifier.hidden if isinstance(part, nn.Conv2d)]
+    for kernel, window in zip(kernels, [*windows, (1, 1)], strict=True):
+        maps = F.max_pool2d(F.conv2d(maps, kernel, padding=1), window)
+        maps = F.gelu(maps / (1 + 1e-5) ** 0.5)  # what batch normalization does before it has seen a batch
+    torch.testing.assert_close(classifier(activity), classifier.read_out(maps))
+
+
+def test_a_network_without_maps_has_as_many_hidden_linear_layers():
+    learner = DecoupledGreedy(hidden=6, layers=2)(MLP(width=8, depth=2)(SHAPE, CLASSES), CLASSES)
+    layers = [part for part in _classifier(learner, 0).hidden if isinstance(part, nn.Linear)]
+    assert [tuple(part.weight.shape) for part in layers] == [(6, 8), (6, 6)]
+
+
 def test_only_the_last_block_has_a_linear_read_out():
     learner = DecoupledGreedy(hidden=16, decoder_features=64)(Airbench(width=8)((3, 32, 32), CLASSES), CLASSES)
     kinds = [type(block.goodness) for block in learner.blocks]
@@ -144,6 +164,8 @@ def test_the_rule_that_predicts_is_a_setting(rule):
 def test_settings_out_of_range_are_refused():
     with pytest.raises(ValueError, match=r"hidden.*0"):
         DecoupledGreedy(hidden=0)
+    with pytest.raises(ValueError, match=r"layers.*0"):
+        DecoupledGreedy(layers=0)
     with pytest.raises(ValueError, match=r"side.*0"):
         DecoupledGreedy(side=0)
     with pytest.raises(ValueError, match=r"decoder_features.*0"):

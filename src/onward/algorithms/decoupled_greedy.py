@@ -1,13 +1,13 @@
 """Decoupled greedy learning (Belilovsky, Eickenberg, Oyallon, ICML 2020): a small classifier in every block.
 
-Goodness: the scores of a convolution and a linear read-out of the activity, used in training only, except in the last
-block. Objective: softmax cross-entropy. Handoff: the activity as it is, pooled. All blocks learn at once, each from its
-own loss (Algorithm 1; the replay buffer of Algorithm 2 is not implemented).
+Goodness: the scores of one or more convolutions and a linear read-out of the activity; in the last block of the linear
+read-out alone. Objective: softmax cross-entropy. Handoff: the activity as it is, pooled. All blocks learn at once, each
+from its own loss (Algorithm 1; the replay buffer of Algorithm 2 is not implemented).
 
 Differs from the paper: a block's classifier is one 3 x 3 convolution with batch normalization and GELU on a map of at
-most 8 x 8 cells and a linear read-out of a coarse grid. Theirs are two such convolutions with ReLU, or three of 1 x 1
-and three hidden linear layers on a map of a quarter of the side, both averaged to 2 x 2 (released code). The last block
-has the linear read-out alone, where theirs has two hidden linear layers.
+most 8 x 8 cells, or several with 2 x 2 max pools between them, and a linear read-out of a coarse grid. Theirs are two
+such convolutions with ReLU and no pool, or three of 1 x 1 and three hidden linear layers on a map of a quarter of the
+side, both averaged to 2 x 2 (released code). The last block of theirs has two hidden linear layers.
 """
 
 from dataclasses import dataclass
@@ -33,9 +33,11 @@ class DecoupledGreedy(Algorithm):
     """A small convolutional classifier and cross-entropy in every block (Belilovsky, Eickenberg, Oyallon 2020)."""
 
     hidden: Count = 128
-    """Channels of the convolution between a block's activity and its scores."""
+    """Channels of each convolution between a block's activity and its scores."""
+    layers: Count = 1
+    """Convolutions between a block's activity and its scores; each but the last is followed by a 2 x 2 max pool."""
     side: Count = 8
-    """Largest side of the map that the convolution reads; larger ones are averaged in cells."""
+    """Largest side of the map that the first convolution reads; larger ones are averaged in cells."""
     decoder_features: Count = 2048
     """Largest number of input features of a block's linear read-out."""
     label_smoothing: ShareBelowOne = 0.0
@@ -74,6 +76,7 @@ class DecoupledGreedy(Algorithm):
             num_classes,
             width,
             hidden=self.hidden,
+            layers=self.layers,
             maps=outputs_feature_maps(body),
             side=self.side,
             features=self.decoder_features,

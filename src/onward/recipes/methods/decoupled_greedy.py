@@ -40,14 +40,14 @@ ROWS = (
         trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
     ),
     Recipe(
-        method="decoupled_greedy", variant="all_blocks", scale="cpu",
-        description="airbench network, read from all blocks",
+        method="decoupled_greedy", variant="two_layers", scale="cpu",
+        description="airbench network, two convolutions in each classifier, read from all blocks",
         data=DataSettings(
             name="cifar100", validation_fraction=0.05,
             augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
         ),
         algorithm=DecoupledGreedy(
-            decoder_features=4096, label_smoothing=0.1, mirrored=True, predict="all_blocks",
+            hidden=256, layers=2, decoder_features=4096, label_smoothing=0.1, mirrored=True, predict="all_blocks",
         ),
         net=Airbench(),
         trainer=MUON, epochs=16, batch_size=256, backprop_rate=0.1,
