@@ -75,7 +75,7 @@ def test_further_convolutions_read_maxima_of_sides_of_four_pixels_and_more(shape
     classifier = AuxiliaryClassifier(CLASSES, 3, hidden=5, layers=3, maps=True, features=20).eval()
     nn.init.normal_(classifier.read_out.linear.weight)
     activity = torch.rand(2, 3, *shape)
-    maps = F.adaptive_avg_pool2d(activity, [min(8, side) for side in shape])
+    maps = F.adaptive_avg_pool2d(activity, (min(8, shape[0]), min(8, shape[1])))
     kernels = [part.weight for part in classifier.hidden if isinstance(part, nn.Conv2d)]
     for kernel, window in zip(kernels, [*windows, (1, 1)], strict=True):
         maps = F.max_pool2d(F.conv2d(maps, kernel, padding=1), window)
