@@ -56,6 +56,16 @@ def test_the_table_has_mean_interval_seeds_control_gap_and_published(tmp_path: P
     ) in row
 
 
+def test_a_copy_with_another_test_split_shows_nothing_of_a_published_number(tmp_path: Path):
+    listed = next(row for row in ROWS if row.data.name == "cifar10" and row.published)
+    note = "CIFAR-10, 40k train, batch 5 as test"
+    for seed, accuracy in enumerate((0.970, 0.971)):
+        record(tmp_path, toy_result(replace(listed, seed=seed), accuracy))
+        record(tmp_path, toy_result(replace(listed, seed=seed), accuracy, data_note=note))
+    copy, public = (line for line in results_page(tmp_path).splitlines() if line.startswith(f"| `{listed.name}`"))
+    assert "| met, +" in public and "| not shown, +" in copy
+
+
 def test_other_rules_are_those_that_every_seed_was_read_with(tmp_path: Path):
     record(
         tmp_path, _result("local", 0, 0.9, test_accuracy_by_rule={"best_range": 0.9, "fusion": 0.7, "last_block": 0.8})
@@ -223,9 +233,9 @@ def test_the_short_table_goes_between_the_marks_and_nowhere_else(tmp_path: Path)
     for _ in range(2):
         insert(readme, short_table(tmp_path, "digits"))
         text = readme.read_text()
-        assert text.startswith("above\n<!-- results -->\n\n| method | locality |")
+        assert text.startswith("above\n<!-- results -->\n\n| images | method |")
         assert text.endswith("|\n\n<!-- /results -->\nbelow\n") and "old" not in text
-        assert text.count("| 90.00 | – | standard split | `local` |") == 1
+        assert text.count("| one layer | 90.00 | 1 | – | `local` |") == 1
 
 
 def test_a_short_table_of_a_set_without_records_is_refused(tmp_path: Path):

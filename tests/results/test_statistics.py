@@ -53,8 +53,21 @@ def _verdict(above: float, below: float) -> str:
 def test_the_three_verdicts_and_their_edges():
     number = Published(test_accuracy=0.9, source="")
     assert verdict([0.95], number) == "not shown"  # one seed shows nothing
-    assert verdict([0.9, 0.9], number) == "met" and verdict([0.89, 0.89], number) == "short"
+    assert verdict([0.9, 0.901], number) == "not shown" and verdict([0.95, 0.951], number) == "met"
+    assert verdict([0.89, 0.889], number) == "short"
     assert verdict([0.85, 0.97], number) == "not shown"
+
+
+def test_seeds_that_all_agree_show_nothing_of_others():
+    assert (estimate([0.9, 0.9]).deviation, estimate([0.9, 0.9]).margin) == (0.0, None)
+    for published in (
+        Published(test_accuracy=0.8, source=""),
+        Published(test_accuracy=0.8, source="", deviation=0.0, seeds=3),
+        Published(test_accuracy=0.99, source="", deviation=0.001, seeds=3),
+    ):
+        assert verdict([0.9, 0.9, 0.9], published) == "not shown"
+    found = difference({0: 0.9957, 1: 0.9954}, {0: 0.9968, 1: 0.9965})  # equal but for rounding
+    assert found is not None and found.mean == pytest.approx(-0.0011) and found.margin is None
 
 
 def test_backprop_is_compared_at_equal_seeds_only():

@@ -144,6 +144,14 @@ def test_a_line_that_cannot_be_understood_is_named(tmp_path: Path, line: str, sa
         read_plan(plan, find_recipe)
 
 
+@pytest.mark.parametrize("text", ["", "\n# mono_forward-digits 0\n"])
+def test_a_plan_without_a_job_is_not_one_that_is_done(tmp_path: Path, text: str):
+    plan = tmp_path / "plan.txt"
+    plan.write_text(text)
+    with pytest.raises(ValueError, match=r"plan\.txt names no recipe: write one and its seeds on each line"):
+        read_plan(plan, find_recipe)
+
+
 def test_a_record_counts_for_its_own_images_and_settings(tmp_path: Path):
     record(tmp_path, toy_result(DIGITS, data_note="half"))
     assert is_recorded(DIGITS, tmp_path, "half")

@@ -22,12 +22,13 @@ _MARKS = ("<!-- results -->", "<!-- /results -->")
 
 _PREFACE = (
     "Made from `results/runs/` by `make results`; do not edit. Test accuracy in percent: mean, standard deviation and",
-    "95 % interval over seeds; a run reads the test split once, with the weights of the last epoch; where a recipe was",
-    "changed after one, the page of its method notes it. `backprop` is the same network on the same budget, `gap` what",
-    "the row has more at equal seeds, paired, with its 95 % interval; both are empty where backprop was not trained on",
-    "that. `shown` is met or short where a one-sided test against the published number shows it at a risk of 5 %",
-    "(Welch's if that was printed with a deviation). With fewer than 5 seeds a row is preliminary. `locality`: how far",
-    "the gradient of an objective reaches, measured; docs/concepts.md defines the words.",
+    "95 % interval over seeds, which seeds that all agree do not have; a run reads the test split once, with the",
+    "weights of the last epoch; where a recipe was changed after one, the page of its method notes it. `backprop` is",
+    "the same network on the same budget, `gap` what the row has more at equal seeds, paired, with its 95 % interval;",
+    "both are empty where backprop was not trained on that. `shown` is met or short where a one-sided test against",
+    "the published number shows it at a risk of 5 % (Welch's if its deviation over trials is known), on the public",
+    "test split alone. With fewer than 5 seeds a row is preliminary. `locality`: how far the gradient of an objective",
+    "reaches, measured; docs/concepts.md defines the words.",
 )
 
 
@@ -44,7 +45,7 @@ def results_page(folder: Path) -> str:
 
 
 def short_table(folder: Path, data: str = "cifar10") -> str:
-    """Return a table with the best row of each local method on a public set, for a text such as a README.
+    """Return a table with each local method's best row on a public set and its copies, for a text such as a README.
 
     Raises ValueError as `read_records` does, and if nothing was recorded on that set.
     """
@@ -100,7 +101,7 @@ def spread(values: Sequence[float], task: Task = "classes") -> str:
 
 
 def interval(values: Sequence[float], task: Task = "classes") -> str:
-    """Write the 95 % interval of the mean over seeds as percentages, of R2 as it is; nothing with one seed."""
+    """Write the 95 % interval of the mean over seeds as percentages, of R2 as it is; nothing where there is none."""
     estimated = estimate(values)
     if estimated.margin is None:
         return ""
@@ -199,4 +200,6 @@ def _published(runs: Sequence[Record]) -> tuple[str, str]:
     if published.deviation is not None:
         printed += f" ± {100 * published.deviation:.2f}"
     gap = 100 * (statistics.fmean(ours) - published.test_accuracy)
-    return f"{printed} ({published.source})", f"{verdict(ours, published)}, {gap:+.2f}"
+    # A published number was read on the public test split: a copy with another one shows nothing of it.
+    shown = "not shown" if runs[0].result.data_note else verdict(ours, published)
+    return f"{printed} ({published.source})", f"{shown}, {gap:+.2f}"

@@ -9,12 +9,16 @@ from typing import Literal
 from onward.recipes import Published
 
 LEVEL = 0.95  # of intervals; a test takes the rest as its risk
+_EQUAL = 1e-9  # deviation below which seeds agree: far below one image, and above the rounding of a difference
 Shown = Literal["met", "short", "not shown"]
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds, its standard deviation and the half width of its 95 % interval: None with one seed."""
+    """A mean over seeds, its standard deviation and the half width of its 95 % interval.
+
+    Both are None with one seed. Where all seeds agree there is no half width: nothing says how far others would be.
+    """
 
     mean: float
     deviation: float | None
@@ -30,6 +34,8 @@ def estimate(values: Sequence[float]) -> Estimate:
     if seeds < 2:
         return Estimate(mean, None, None, seeds)
     deviation = statistics.stdev(values)
+    if deviation < _EQUAL:
+        return Estimate(mean, 0.0, None, seeds)
     return Estimate(mean, deviation, _quantile(0.5 + LEVEL / 2, float(seeds - 1)) * deviation / math.sqrt(seeds), seeds)
 
 
@@ -37,10 +43,11 @@ def verdict(values: Sequence[float], published: Published) -> Shown:
     """Tell whether the mean over seeds is above a published number, below it, or neither at a risk of 5 %.
 
     A one-sided test each way: Student's against a bare number, Welch's where that was printed with a deviation over
-    trials. One seed is no evidence. The published number counts as rounded: half of its last digit is allowed below it.
+    trials. One seed is no evidence, nor are seeds that all agree, as two of a small test split often do. The published
+    number counts as rounded: half of its last digit is allowed below it.
     """
     ours = estimate(values)
-    if ours.deviation is None:
+    if ours.margin is None:
         return "not shown"
     number = published.test_accuracy - 0.5 * 10.0 ** -_decimals(published.test_accuracy)
     error, freedom = _error(ours, published)
@@ -64,8 +71,6 @@ def _error(ours: Estimate, published: Published) -> tuple[float, float]:
     if published.deviation is None or published.seeds is None or published.seeds < 2:
         return math.sqrt(own), float(ours.seeds - 1)
     other = published.deviation**2 / published.seeds
-    if own + other == 0:
-        return 0.0, float(ours.seeds - 1)
     freedom = (own + other) ** 2 / (own**2 / (ours.seeds - 1) + other**2 / (published.seeds - 1))
     return math.sqrt(own + other), freedom
 

@@ -36,8 +36,9 @@ _COSTS = (
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
-    "the rate of a method's own read-out may differ. Test %, the seeds' mean. Backprop trains with the method's input",
-    "and handoffs, at a learning rate of its own.",
+    "the rate of a method's own read-out may differ. Test % and backprop %, the mean of their seeds. Backprop trains",
+    "with the method's input and handoffs, at a learning rate of its own. Rows of one seed that are a few tenths of a",
+    "point apart are in no order.",
 )
 
 
@@ -109,15 +110,17 @@ def overview(records: Records, costs: Costs | None = None, published: Printed | 
 def best_rows(records: Records, data: str) -> list[str]:
     """Return the lines of a short table: each local method's row of a data set that is best on its validation split.
 
-    `data` is the name of a public set; the column `images` names which of its images the row was trained on.
+    `data` is the name of a public set. The column `images` names which of its images a row was trained on: rows of
+    other images cannot be compared, so that those of the standard split come first, and then those of each copy.
     """
-    rows = _rows(records)
-    best = _best(rows.query("set == @data"), ["method"]).sort_values("test", ascending=False, kind="stable")
+    rows = _rows(records).query("set == @data")
+    rows = rows.assign(copy=["" if name == data else name for name in rows["data"]])
+    best = _best(rows, ["copy", "method"]).sort_values(["copy", "test"], ascending=[True, False], kind="stable")
     if best.empty:
         return []
-    named = {row: "standard split" if row.data == data else row.data.partition(", ")[2] for row in best["row"]}
-    shown = _shown(best, records, without="–").assign(images=[named[row] for row in best["row"]])
-    return markdown(shown.reindex(columns=["method", "locality", "test %", "backprop %", "images", "recipe"]))
+    named = [copy.partition(", ")[2] if copy else "standard split" for copy in best["copy"]]
+    shown = _shown(best, records, without="–").assign(images=named)
+    return markdown(shown.reindex(columns=["images", "method", "locality", "test %", "seeds", "backprop %", "recipe"]))
 
 
 def shared(records: Records) -> list[str]:
@@ -171,6 +174,7 @@ def _shown(rows: DataFrame, records: Records, *, without: str = "") -> DataFrame
             "test %": [
                 in_percent(_task(records[row]), test) for row, test in zip(rows["row"], rows["test"], strict=True)
             ],
+            "seeds": [str(len(records[row])) for row in rows["row"]],
             "backprop %": [in_percent(_task(of), _test(of)) if of else without for of in controls],
             "recipe": [f"`{row.recipe}`" for row in rows["row"]],
         }

@@ -34,7 +34,7 @@ Print = Callable[[str], object]
 def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
     """Read a plan, a recipe and its seeds per line: `asge-mnist-cpu 0-4`; a `#` begins a comment.
 
-    Raises ValueError for a file that is no plan, and naming the line that cannot be understood.
+    Raises ValueError for a file that is no plan or an empty one, and naming the line that cannot be understood.
     """
     jobs: list[Recipe] = []
     for number, line in enumerate(_text(path).splitlines(), 1):
@@ -48,6 +48,8 @@ def read_plan(path: Path, find: Callable[[str], Recipe]) -> list[Recipe]:
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from None
         jobs += [replace(recipe, seed=seed) for seed in seeds]
+    if not jobs:
+        raise ValueError(f"{path} names no recipe: write one and its seeds on each line, such as `asge-mnist-cpu 0-4`")
     return list(dict.fromkeys(jobs))
 
 
