@@ -13,6 +13,7 @@ import pytest
 from onward.algorithms import ALGORITHMS
 from onward.cli import completion, index, listing, main
 from onward.recipes import CONTROLS, RECIPES
+from onward.storage.strict_json import json_digest
 
 _HEAVY = ("torch", "datasets", "kornia", "pandas", "numpy", "sklearn")
 _LIMIT = 0.5  # seconds of a processor
@@ -216,7 +217,17 @@ def test_a_script_asks_for_words_and_names_the_command(shell: str, capsys: pytes
 def _file(results: Path, folder: str, accuracy: float, note: str) -> None:
     path = results / "runs" / folder / "seed-0.json"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"test_accuracy": accuracy, "train_seconds": 60, "data_note": note}))
+    content = {"test_accuracy": accuracy, "train_seconds": 60, "data_note": note}
+    path.write_text(json.dumps({**content, "sha256": json_digest(content)}))
+
+
+@pytest.mark.parametrize("damage", ["", "[]", "{}", '{"test_accuracy": 0.9, "train_seconds": 60, "data_note": ""}'])
+def test_a_record_that_was_edited_or_damaged_is_not_listed(tmp_path: Path, damage: str):
+    for name in ("whole", "edited"):
+        _file(tmp_path, name, 0.5, "")
+    path = tmp_path / "runs" / "edited" / "seed-0.json"
+    path.write_text(damage or path.read_text().replace("0.5", "0.9"))
+    assert index.summarized(tmp_path, {}) == {"whole": index.Summary(0.5, 1.0, 1)}
 
 
 def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_others(

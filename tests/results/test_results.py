@@ -10,6 +10,7 @@ import pytest
 from onward.algorithms import ASGE
 from onward.core import TrainerSettings
 from onward.data import Augmentation, DataSettings
+from onward.data.public import COPIES
 from onward.nets import TinyCNN
 from onward.recipes import RECIPES, ROWS, Published, Recipe, find
 from onward.results.pages import insert, method_pages, results_page, short_table, spread, write_results
@@ -194,6 +195,22 @@ def test_seeds_that_were_trained_in_different_ways_are_no_mean(tmp_path: Path):
     said = r"seed-1.json was trained with other settings than seed 0 of a \(epochs 3, not 2\): train it again"
     with pytest.raises(ValueError, match=said):
         results_page(tmp_path)
+
+
+def test_seeds_that_were_trained_on_different_images_are_no_mean(tmp_path: Path):
+    record(tmp_path, _result("local", 0, 0.9, data_checksum="1" * 64))
+    record(tmp_path, _result("local", 1, 0.8))  # an older record, which did not note it
+    read_records(tmp_path)
+    path = record(tmp_path, _result("local", 2, 0.7, data_checksum="2" * 64))
+    with pytest.raises(ValueError, match=rf"{path.name} was trained on other images than seed 0 of local, as their"):
+        read_records(tmp_path)
+
+
+def test_a_copy_with_another_test_image_is_the_public_set(tmp_path: Path):
+    public = next(copy.digest for copy in COPIES if copy.left_out is not None)
+    for seed, checksum in enumerate((public, "1" * 64)):
+        record(tmp_path, _result("local", seed, 0.9, data_checksum=checksum))
+    assert [len(runs) for runs in read_records(tmp_path).values()] == [2]
 
 
 def test_costs_of_a_step_are_taken_from_the_benchmark(tmp_path: Path):

@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from onward.storage.strict_json import json_digest
+
 _SOURCE = Path(__file__).parent.parent
 _FILE = Path(__file__).with_name("index.json")
 _MADE_FROM = ("algorithms/*.py", "recipes/*.py", "recipes/*/*.py", "data/named.py", "data/sources.py")
@@ -131,7 +133,7 @@ def _first_line(described: Any) -> str:
 
 
 def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]:
-    """Return by recipe, under its current name, the summary of the records below a folder; unreadable ones are skipped.
+    """Return by recipe, under its current name, the summary of the records below a folder; damaged ones are skipped.
 
     Records of a copy of a data set that is not the public one count, with its name, where there are no others.
     """
@@ -139,11 +141,13 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
     for path in sorted(folder.glob("runs/**/seed-*.json")):
         try:
             result = json.loads(path.read_bytes())
+            if result.pop("sha256") != json_digest(result):
+                continue
             accuracy, seconds = float(result["test_accuracy"]), float(result["train_seconds"])  # not in every JSON file
             numbers = accuracy, seconds, str(result.get("task") or "classes")
             name = path.relative_to(folder).parts[1]
             copies[old_names.get(name, name)][str(result.get("data_note", ""))].append(numbers)
-        except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
             continue
     return {name: _summary(*min(notes.items())) for name, notes in copies.items()}  # no note comes first
 

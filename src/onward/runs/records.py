@@ -9,6 +9,7 @@ from pathlib import Path
 
 from onward.core import Learner
 from onward.data import KNOWN_NOTES, NAMED_SETS, Splits, note_on_counts
+from onward.data.public import COPIES
 from onward.measure import peak_memory
 from onward.recipes import Recipe, current, find, former
 from onward.runs.codec import decode, encode
@@ -56,6 +57,7 @@ class Row:
 
 
 _FEW_CLASSES = 100  # whose recalls a result lists
+_COMPARED = frozenset(copy.digest for copy in COPIES)
 
 Records = Mapping[Row, list[Record]]
 """A record for each seed, in their order."""
@@ -225,7 +227,7 @@ def read_records(folder: Path) -> dict[Row, list[Record]]:
 
     A recipe has its current name, even if filed under a former one. Raises ValueError for a damaged record,
     for one that lies elsewhere than where it is filed, as a copy does, for two of one seed, and for seeds of a row that
-    were trained in different ways.
+    were trained in different ways or on different images.
     """
     rows: dict[Row, list[Record]] = defaultdict(list)
     for path in sorted((folder / "runs").rglob("seed-*.json")):
@@ -241,10 +243,27 @@ def read_records(folder: Path) -> dict[Row, list[Record]]:
                 f"{path} is the second record of {this.recipe.name}, seed {this.recipe.seed}, beside "
                 f"{filed(folder, *identity)}: delete one of them"
             )
-        if seeds and seeds[0].recipe.identity() != this.recipe.identity():
-            raise ValueError(
-                f"{path} was trained with other settings than seed {seeds[0].recipe.seed} of {this.recipe.name} "
-                f"({'; '.join(this.recipe.differences(seeds[0].recipe))}): train it again, or delete the record"
-            )
+        for other in seeds:
+            _check_alike(path, this, other)
         seeds.append(this)
     return {row: sorted(seeds, key=lambda this: this.recipe.seed) for row, seeds in sorted(rows.items())}
+
+
+def _check_alike(path: Path, this: Record, other: Record) -> None:
+    """Raise ValueError for two seeds of a row that were trained in different ways, or on different images.
+
+    Images of a set whose public checksum is known were compared with it when they were read; that takes a copy of them
+    with one other test image too.
+    """
+    named = f"seed {other.recipe.seed} of {this.recipe.name}"
+    if other.recipe.identity() != this.recipe.identity():
+        raise ValueError(
+            f"{path} was trained with other settings than {named} "
+            f"({'; '.join(this.recipe.differences(other.recipe))}): train it again, or delete the record"
+        )
+    checksums = {this.result.data_checksum, other.result.data_checksum} - {None}
+    if len(checksums) > 1 and checksums.isdisjoint(_COMPARED):
+        raise ValueError(
+            f"{path} was trained on other images than {named}, as their checksums tell: train it again, or delete the "
+            "record"
+        )

@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from onward.storage.disk import open_plain, read_plain, replace
-from onward.storage.strict_json import parse
+from onward.storage.strict_json import json_digest, parse
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -104,10 +104,6 @@ def _check_there(path: Path) -> None:
         open_plain(path).close()
     except (FileNotFoundError, NotADirectoryError):
         raise ValueError(f"{path} does not exist") from None
-
-
-def json_digest(content: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()
 
 
 def _tensor_digest(tensors: Mapping[str, Tensor], notes: str) -> str:

@@ -1,8 +1,10 @@
-"""JSON by RFC 8259: no NaN, no duplicate names, bounded nesting; errors name the violation."""
+"""JSON by RFC 8259: no NaN, no duplicate names, bounded nesting; errors name the violation. And its checksum."""
 
+import hashlib
 import json
 import math
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 _DEEPEST = 64  # far deeper than any file of onward
@@ -25,6 +27,11 @@ def parse(text: bytes, where: str, *, infinite: bool = False) -> Any:
     except ValueError as error:
         raise ValueError(f"{where} is not readable JSON ({error}): it is damaged or not from onward") from None
     return content
+
+
+def json_digest(content: Mapping[str, Any]) -> str:
+    """Return the checksum of a JSON object, whatever the order of its names."""
+    return hashlib.sha256(json.dumps(dict(content), sort_keys=True).encode()).hexdigest()
 
 
 def _constant(word: str) -> float:
