@@ -220,7 +220,7 @@ def test_targets_that_are_none():
 def test_a_loss_that_is_not_finite_is_refused():
     trained = local(table(), rows(), MonoForward())
     x, y = rows()
-    with pytest.raises(ValueError, match=r"block 0 .* not finite"):
+    with pytest.raises(ValueError, match=r"block 0 .* not finite: the inputs hold NaN or infinite numbers"):
         trained.step((x * float("inf"), y))
 
 

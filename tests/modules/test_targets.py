@@ -3,13 +3,14 @@
 import json
 import math
 import re
+from collections.abc import Iterable
 
 import pytest
 import torch
 from kinds import KINDS, Reader, Writer, counting, images, rows, texts
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset
 
 from onward.algorithms import ALGORITHMS, HFF, Backprop, DeeperForward, DeepSupervision, MonoForward, PredSim
 from onward.core import IGNORED, Target, TrainerSettings, seeded
@@ -20,6 +21,7 @@ from onward.parts.objective.numbers import EachLabel, SquaredDistance
 from onward.parts.objective.targets import ClassWeights, PerPosition, PerToken
 
 FAST = TrainerSettings(learning_rate=0.02)
+LINEAR = TrainerSettings(learning_rate=0.02, schedule="linear")
 
 
 def net(outputs: int) -> nn.Module:
@@ -213,15 +215,47 @@ def test_loaders_tuples_and_dicts_are_the_same_batches():
     named = [{"x": a, "labels": b} for a, b in pairs]
     made[1].feed = lambda model, inputs: model(inputs["x"])
 
-    class Endless:
-        def __iter__(self):
-            return iter(pairs)
-
     histories = [made[0].fit(pairs, 2), made[1].fit(named, 2), made[2].fit([[a, b.tolist()] for a, b in pairs], 2)]
     assert histories[0] == histories[1] == histories[2]
-    assert made[3].fit(Endless(), 2) != []
+    assert made[3].fit(Again(pairs), 2) != []
     with pytest.raises(ValueError, match="not a generator"):
         made[0].fit((batch for batch in pairs), epochs=2)
+
+
+class Stream(IterableDataset):
+    """Rows one after the other: a DataLoader over it has `__len__`, and raises TypeError when it is called."""
+
+    def __iter__(self):
+        return iter(zip(*rows(), strict=True))
+
+
+class Again:
+    """Batches that can be gone through again, without a length."""
+
+    def __init__(self, batches: Iterable):
+        self.batches = batches
+
+    def __iter__(self):
+        return iter(self.batches)
+
+
+class TooShort(list):
+    """A loader that gives more batches than it says."""
+
+    def __len__(self):
+        return 1
+
+
+def test_a_loader_whose_length_is_unknown_or_wrong():
+    x, y = rows()
+    streamed, listed, short = (local(net(4), (x, y), MonoForward(), settings=LINEAR) for _ in range(3))
+    pairs = [*zip(x.split(8), y.split(8), strict=True)]
+    stream = DataLoader(Stream(), batch_size=8)
+    history = streamed.fit(stream, 2, validation=stream)
+    assert history[1]["validation"] == streamed.evaluate(pairs)
+    listed.fit(Again(pairs), 2)
+    assert all(torch.equal(p, q) for p, q in zip(streamed.model.parameters(), listed.model.parameters(), strict=True))
+    assert len(short.fit(TooShort(pairs * 3), 2)) == 2  # the rate stays above 0
 
 
 def test_a_mask_leaves_padding_out():

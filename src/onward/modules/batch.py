@@ -54,6 +54,22 @@ def as_batch(batch: Any) -> Batch:
     )
 
 
+def batches_in(loader: Any) -> int | None:
+    """Return how many batches a loader says that it has; None where it cannot, as over an IterableDataset.
+
+    Raises ValueError for what cannot be iterated over.
+    """
+    if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
+        raise ValueError(
+            f"a loader gives batches when it is iterated over, such as a DataLoader or a list of pairs (inputs, "
+            f"targets), got {type(loader).__name__}"
+        )
+    try:
+        return len(loader)
+    except (TypeError, NotImplementedError):  # TypeError also of a DataLoader, which has the method but asks its dataset
+        return None
+
+
 def to_device(tree: Any, device: torch.device) -> Any:
     """Return inputs on a device, as tensors that a graph may hold."""
     if isinstance(tree, Tensor):

@@ -17,7 +17,7 @@ from onward.core.joint_step import HeldSteps
 from onward.core.seeds import reseed
 from onward.modules.heads import Head
 from onward.modules.plan import Plan
-from onward.nets.outputs import exchanged, leading_tensor, read
+from onward.nets.outputs import exchanged, leading_tensor, read, tensors_in
 from onward.nets.recorded_pass import Feed, saved_tensor_hooks
 
 _ROOM = 2.0**20
@@ -59,7 +59,7 @@ class LocalStep:
 
         Raises ValueError where a cut is not reached, or reached twice, and where a loss is not finite.
         """
-        walk = _Pass(self, target, mask, seed, step)
+        walk = _Pass(self, inputs, target, mask, seed, step)
         self._drop_gradients()
         self.held.begin()
         with ExitStack() as stack:
@@ -78,14 +78,17 @@ class LocalStep:
             self.held.flush()
         return torch.stack([loss.to(walk.losses[0].device) for loss in walk.losses])
 
-    def learn(self, k: int, losses: list[Tensor]) -> Tensor:
+    def learn(self, k: int, losses: list[Tensor], inputs: Any) -> Tensor:
         """Train the span that ends at block k on one batch, and return its loss."""
         span = self.span_of[k]
         loss = sum(losses[:-1], losses[-1])  # in the order of `local_update`, to the last bit
         if not math.isfinite(loss.item()):
+            remedy = "lower the learning rate (TrainerSettings.learning_rate), or clip gradients (clip_norm=1)"
+            dense = [tensor for tensor in tensors_in(inputs) if tensor.layout == torch.strided]
+            if not all(bool(tensor.isfinite().all()) for tensor in dense):  # infinite ones may be those of a mask
+                remedy = f"the inputs hold NaN or infinite numbers: fill them, or leave these rows out; else {remedy}"
             raise ValueError(
-                f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: lower the learning rate "
-                "(TrainerSettings.learning_rate), or clip gradients (clip_norm=1)"
+                f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: {remedy}"
                 + ("; weights of the blocks before it have moved" if self.held.moved else "")
             )
         trained = self.trained[span]
@@ -114,8 +117,9 @@ class LocalStep:
 class _Pass:
     """One pass through the model: the current block, and the losses so far."""
 
-    def __init__(self, step: LocalStep, target: Tensor, mask: Tensor | None, seed: int, number: int):
-        self.step, self.target, self.mask, self.seed, self.number = step, target, mask, seed, number
+    def __init__(self, step: LocalStep, inputs: Any, target: Tensor, mask: Tensor | None, seed: int, number: int):
+        self.step, self.inputs, self.target, self.mask = step, inputs, target, mask
+        self.seed, self.number = seed, number
         self.guard = saved_tensor_hooks()
         self.at = 0
         self.losses: list[Tensor] = []
@@ -190,7 +194,7 @@ class _Pass:
                 self.pending.append(block.loss(reading(activity, mask, positions), Target(target)))
         if not ends:
             return output
-        self.losses.append(self.step.learn(k, self.pending))
+        self.losses.append(self.step.learn(k, self.pending, self.inputs))
         self.pending = []
         leading = leading_tensor(output)
         assert leading is not None

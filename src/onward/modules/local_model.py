@@ -1,7 +1,7 @@
 """A user's own model, trained layer by layer in place."""
 # B batch, C classes, S spans
 
-from collections.abc import Iterable, Mapping, Sequence, Sized
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, ch
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
 from onward.modules.advice import advise
-from onward.modules.batch import as_batch, check_target, mask_of, to_device
+from onward.modules.batch import as_batch, batches_in, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, check_read_out, make_heads, per_position
@@ -188,13 +188,11 @@ class LocalModel:
         loader that gives nothing, such as a generator that was used up.
         """
         epochs = check_value("epochs", epochs, Count)
-        length = len(loader) if isinstance(loader, Sized) else None
-        history = []
-        _check_loader(loader)
+        length, history = batches_in(loader), []
         for epoch in range(epochs):
             total, count = torch.zeros(len(self.spans)), 0
             for batch in loader:
-                at, each = (epoch, 1) if not length else (epoch * length + count, length)
+                at, each = (epoch, 1) if not length else (epoch * length + min(count, length - 1), length)
                 self.set_learning_rate(self.settings.learning_rate_at(at, each, epochs))
                 total, count = total + self.step(batch).cpu(), count + 1
             if not count:
@@ -236,7 +234,7 @@ class LocalModel:
     def evaluate(self, loader: Iterable[Any]) -> dict[str, Any]:
         """Return the metrics of the model's own output over a loader's batches; see `Metrics` for each task's."""
         metrics = Metrics(self.plan.task, self.plan.outputs)
-        _check_loader(loader)
+        batches_in(loader)
         for batch in loader:
             _, target, _ = self._given(batch)
             scores = self.predict_scores(batch)
@@ -342,14 +340,6 @@ class LocalModel:
             if names
         )
         return f"LocalModel({type(self.model).__name__}, {self.algorithm}, task={self.plan.task!r}\n{parts}{rest}\n)"
-
-
-def _check_loader(loader: Any) -> None:
-    if not hasattr(loader, "__iter__") and not hasattr(loader, "__getitem__"):
-        raise ValueError(
-            f"a loader gives batches when it is iterated over, such as a DataLoader or a list of pairs (inputs, "
-            f"targets), got {type(loader).__name__}"
-        )
 
 
 def _numbers(class_weights: Sequence[float]) -> tuple[float, ...]:
