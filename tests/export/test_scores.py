@@ -5,14 +5,17 @@ import json
 import subprocess
 from pathlib import Path
 
+import pandas
 import pytest
 import torch
 from exports import NETS, compiled, each, in_node, needs, toy_images, trained, written
 from torch import nn
 
 from onward.algorithms import ASGE, DeeperForward, DistanceForward, ForwardForward, MonoForward
-from onward.export import Model, export, model_of, open_model
+from onward.data import from_arrays
+from onward.export import Learning, Model, export, model_of, open_model
 from onward.hardware import Mismatch, noisy
+from onward.nets import Dense
 from onward.runs import save_model
 
 DATA = toy_images()
@@ -124,6 +127,34 @@ def test_a_folder_says_what_it_is(tmp_path: Path):
     assert described["class_names"] == list(DATA.class_names) and described["rule"] == model.rule
     assert done.memory["working"] > 0 and done.memory["constants"] > 0
     assert "onward_scores" in (tmp_path / "out/README.md").read_text()
+
+
+def test_a_table_says_what_its_numbers_are(tmp_path: Path):
+    frame = pandas.DataFrame({"age": [20.0, 40.0, 60.0] * 20, "town": ["Oslo", "Rome"] * 30})
+    data = from_arrays(frame, ["old" if age > 30 else "young" for age in frame["age"]])
+    model = trained(MonoForward(), Dense(hidden=(8,)), data)
+    library = compiled(written(model, tmp_path / "c", "c", Learning("sgd", momentum=0.0)), 2)
+    rows = data.test.pixels[:5].float()
+    torch.testing.assert_close(library.scores(rows), model.learner.predict_scores(rows), **CLOSE)
+    card, header = ((tmp_path / "c" / name).read_text() for name in ("README.md", "model.h"))
+    assert "A classifier of rows" in card and "Features, in order: age, town = Oslo (0 or 1), town = Rome" in card
+    assert "[0, 1]" not in card + header and "int8_t" not in header
+    assert json.loads((tmp_path / "c/export.json").read_text())["features"] == model.features
+    with pytest.raises(ValueError, match=r"a page draws images .* this model takes rows: take --format js"):
+        written(model, tmp_path / "page", "page")
+
+
+def test_numbers_in_another_unit_are_no_pixels(tmp_path: Path):
+    pixels = DATA.train.pixels.float()  # up to 255
+    images = trained(MonoForward(), NETS["MLP"], from_arrays(pixels, DATA.train.labels))
+    assert (
+        "numbers in the unit of the training" in (written(images, tmp_path / "images", "c") / "README.md").read_text()
+    )
+    ages = trained(MonoForward(), Dense(hidden=(8,)), from_arrays(torch.rand(60, 3), torch.rand(60), task="values"))
+    card = (written(ages, tmp_path / "numbers", "js") / "README.md").read_text()
+    assert "A regression of rows" in card and "1 numbers in the unit of the training" in card
+    with pytest.raises(ValueError, match="a step that learns values is not exported, only one that learns classes"):
+        written(ages, tmp_path / "step", "torch", Learning())
 
 
 @pytest.mark.usefixtures("types_unchecked")

@@ -18,24 +18,29 @@ def _literal(value: float) -> str:
 
 C = Dialect(counter="int", local="float", literal=_literal)
 
-_HEADER = """/* {name}: class scores of images{learns}, written by onward. See README.md beside it. */
+_HEADER = """/* {name}: scores of {noun}{learns}, written by onward. See README.md beside it. */
 #ifndef ONWARD_MODEL_H
 #define ONWARD_MODEL_H
 #include <stdint.h>
 
 #define ONWARD_CLASSES {classes}
-#define ONWARD_IMAGE {image} /* numbers of an image: {shape} as channels, height, width */
+#define ONWARD_IMAGE {image} /* numbers of an input: {layout} */
 
 extern const char *const onward_class_names[ONWARD_CLASSES];
 
-/* Scores of one image, the higher the likelier. Pixels in [0, 1]; uint8: 0 to 255; int8 q: pixel (q + 128) / 255. */
+/* {scores} of one input. {numbers} */
 void onward_scores(const float *image, float *scores);
-void onward_scores_uint8(const uint8_t *image, float *scores);
-void onward_scores_int8(const int8_t *image, float *scores);
-int onward_best(const float *scores);
+{bytes}int onward_best(const float *scores);
 {learning}
 #endif
 """
+_BYTES_HEADER = """void onward_scores_uint8(const uint8_t *image, float *scores);
+void onward_scores_int8(const int8_t *image, float *scores);
+"""
+_NUMBERS = {
+    True: "Pixels in [0, 1]; uint8: 0 to 255; int8 q: pixel (q + 128) / 255.",
+    False: "Numbers in the unit of the training, in the order of README.md.",
+}
 _LEARNING_HEADER = """
 #define ONWARD_BATCH {batch} /* images of a training step */
 #define ONWARD_WEIGHTS {weights}
@@ -47,7 +52,8 @@ extern float onward_weights[ONWARD_WEIGHTS];
 {seed_line}
 /* One training step on ONWARD_BATCH images and labels (0 to ONWARD_CLASSES - 1); returns the sum of all losses. */
 float onward_learn(const float *images, const int32_t *labels, float learning_rate);
-float onward_learn_uint8(const uint8_t *images, const int32_t *labels, float learning_rate);
+"""
+_LEARNING_BYTES_HEADER = """float onward_learn_uint8(const uint8_t *images, const int32_t *labels, float learning_rate);
 float onward_learn_int8(const int8_t *images, const int32_t *labels, float learning_rate);
 """
 _SEED_LINE = "/* The units that dropout keeps are drawn from this seed and the step. */\nextern uint32_t onward_seed;\n"
@@ -101,7 +107,8 @@ int onward_best(const float *scores) {
   for (int k = 1; k < ONWARD_CLASSES; k++) if (scores[k] > scores[best]) best = k;
   return best;
 }
-
+"""
+_BYTES_END = """
 static float input[ONWARD_IMAGE * INPUTS];
 static void take_uint8(const uint8_t *image, int count) {
   for (int k = 0; k < count; k++) input[k] = image[k] / 255.0f;
@@ -118,7 +125,7 @@ void onward_scores_int8(const int8_t *image, float *scores) {
   onward_scores(input, scores);
 }
 """
-_LEARNING_END = """
+_LEARNING_BYTES_END = """
 float onward_learn_uint8(const uint8_t *images, const int32_t *labels, float learning_rate) {
   take_uint8(images, ONWARD_IMAGE * ONWARD_BATCH);
   return onward_learn(input, labels, learning_rate);
@@ -140,7 +147,7 @@ def c_files(model: Model, learning: Learning | None = None) -> tuple[dict[str, s
 
 
 def _header(result: Plain) -> str:
-    spec, learning = result.model.spec, result.learning
+    model, learning = result.model, result.learning
     learning_header = ""
     if learning is not None:
         moments = sum(result.moments.values())
@@ -151,12 +158,17 @@ def _header(result: Plain) -> str:
             moments_line="extern float onward_moments[ONWARD_MOMENTS];\n" if moments else "",
             seed_line=_SEED_LINE if result.draws else "",
         )
+        learning_header += _LEARNING_BYTES_HEADER if model.form.unit else ""
     return _HEADER.format(
-        name=result.model.name.replace("*/", ""),
+        name=model.name.replace("*/", ""),
+        noun=model.form.noun,
         learns="" if learning is None else ", and their training step",
-        classes=len(spec.class_names),
+        classes=len(model.spec.class_names),
         image=result.image_size,
-        shape=" x ".join(map(str, spec.shape)),
+        layout=model.layout,
+        scores="Numbers" if model.task == "values" else "Scores, the higher the likelier,",
+        numbers=_NUMBERS[model.form.unit],
+        bytes=_BYTES_HEADER if model.form.unit else "",
         learning=learning_header,
     )
 
@@ -166,9 +178,12 @@ def _source(result: Plain) -> str:
     parts.append(_function("void onward_scores(const float *image, float *scores)", result.scores))
     if result.step is not None:
         parts += [_DRAWS, _learn(result)] if result.draws else [_learn(result)]
-    batch = result.learning.batch_size if result.learning is not None else 1
-    parts.append(_END.replace("INPUTS", str(batch)))
-    return "\n".join([*parts, _LEARNING_END if result.step is not None else ""])
+    parts.append(_END)
+    if result.model.form.unit:
+        batch = result.learning.batch_size if result.learning is not None else 1
+        parts.append(_BYTES_END.replace("INPUTS", str(batch)))
+        parts += [_LEARNING_BYTES_END] if result.step is not None else []
+    return "\n".join([*parts, ""])
 
 
 def _names(names: tuple[str, ...]) -> str:

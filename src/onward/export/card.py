@@ -24,13 +24,13 @@ scores = Model()(images)
 #include "model.h" /* compile model.c with -O2, link with -lm */
 
 float scores[ONWARD_CLASSES];
-onward_scores(image, scores); /* one image; onward_scores_uint8 and _int8 take bytes */
+onward_scores(image, scores); /* one input; model.h says how one of bytes is given */
 ```""",
     "page": "Open `index.html` in a browser: no server and no network are needed.",
     "js": """```js
 import { scores, classNames } from "./model.mjs";
 
-const found = scores(image); // one image, a Float32Array
+const found = scores(image); // one input, a Float32Array
 ```""",
 }
 _STEPS = {
@@ -82,17 +82,26 @@ const losses = learn(images, labels, 1e-3); // `batch` images; weights change in
 }
 
 
+_KINDS = {"classes": "classifier", "values": "regression", "labels": "classifier by several labels at once,"}
+_OUTPUTS = {
+    "classes": "{} scores, the higher the likelier. They are no probabilities.\n- Classes, in order",
+    "values": "{} numbers in the unit of the training.\n- Numbers, in order",
+    "labels": "{} scores, above 0 for a label that is given.\n- Labels, in order",
+}
+
+
 def card(model: Model, format: str, learning: Learning | None, memory: dict[str, int]) -> str:
     """Return the card of an export, in Markdown."""
-    spec = model.spec
-    shape = " x ".join(map(str, spec.shape))
+    spec, form = model.spec, model.form
+    numbers = "values in [0, 1]" if form.unit else "numbers in the unit of the training"
+    features = f"\n- Features, in order: {', '.join(model.features)}" if model.features else ""
     parts = [
         f"# {model.name}",
-        f"An image classifier that was trained layer by layer by onward ({type(spec.algorithm).__name__} on "
-        f"{type(spec.net).__name__}, {len(model.learner.blocks)} blocks), read by the rule `{model.rule}`.",
-        f"- Input: images {shape} (channels, height, width), values in [0, 1]; all preparation is inside.\n"
-        f"- Output: {len(spec.class_names)} scores, the higher the likelier. They are no probabilities.\n"
-        f"- Classes, in order: {', '.join(spec.class_names)}",
+        f"A {_KINDS[model.task]} of {form.noun} that was trained layer by layer by onward "
+        f"({type(spec.algorithm).__name__} on {type(spec.net).__name__}, {len(model.learner.blocks)} blocks), "
+        f"read by the rule `{model.rule}`.",
+        f"- Input: {form.noun} of {model.layout}, {numbers}; all preparation is inside.{features}\n"
+        f"- Output: {_OUTPUTS[model.task].format(len(spec.class_names))}: {', '.join(spec.class_names)}",
         _CALLS[format],
     ]
     if learning is not None:

@@ -20,7 +20,7 @@ def _literal(value: float) -> str:
 
 JAVASCRIPT = Dialect(counter="let", local="let", literal=_literal)
 
-_BEGIN = """// {name}: class scores of images{learns}, written by onward. See README.md beside it.
+_BEGIN = """// {name}: scores of {noun}{learns}, written by onward. See README.md beside it.
 const ZERO = 0, ONE = 1, BIG = 3.402823466e38;
 const {{exp: EXP, log: LOG, log1p: LOG1P, expm1: EXPM1, sqrt: SQRT, abs: ABS, tanh: TANH, sin: SIN, cos: COS}} = Math;
 const {{floor: FLOOR, trunc: TRUNC, trunc: INT, pow: POW, sign: SIGN}} = Math;
@@ -40,7 +40,7 @@ function numbers(text) {{
 }}
 
 export const classNames = {names};
-export const shape = {shape}; // channels, height, width
+export const shape = {shape}; // {layout}
 """
 _LEARNING = """export const batch = {batch}; // images of a training step
 export const weights = numbers("{weights}");
@@ -95,6 +95,8 @@ def javascript(result: Plain) -> str:
     parts = [
         _BEGIN.format(
             name=result.model.name.replace("\n", " "),
+            noun=result.model.form.noun,
+            layout=result.model.layout,
             learns="" if learning is None else ", and their training step",
             names=json.dumps(spec.class_names),
             shape=json.dumps(spec.shape),

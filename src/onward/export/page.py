@@ -26,8 +26,12 @@ REHEARSED = 200
 def page(model: Model, learning: Learning, kept: tuple[Tensor, Tensor] | None) -> tuple[str, Plain]:
     """Return the text of a page, and the program in it; `kept`: images (uint8) and labels that it trains on again.
 
-    Raises ValueError naming an unsupported operator, and for a page of more than 300 kB.
+    Raises ValueError naming an unsupported operator, for inputs that cannot be drawn, and for a page of more than
+    300 kB.
     """
+    if not (model.form.kind == "images" and model.form.unit):
+        what = "images of another unit" if model.form.kind == "images" else model.form.noun
+        raise ValueError(f"a page draws images with values in [0, 1], and this model takes {what}: take --format js")
     written = plain(model, JAVASCRIPT, learning, blocks=True)
     images, labels = kept if kept is not None else (torch.zeros(0, dtype=torch.uint8), torch.zeros(0))
     _, height, width = model.spec.shape

@@ -132,7 +132,7 @@ def _operator_of(error: BaseException | None) -> str:
     return "this program" if name is None else f"the operator {name[1]}"
 
 
-_MODULE = '''"""{name}: class scores of images, written by onward. Needs torch and safetensors alone."""
+_MODULE = '''"""{name}: scores of {noun}, written by onward. Needs torch and safetensors alone."""
 
 from math import inf, nan
 from pathlib import Path
@@ -143,7 +143,7 @@ from torch import device
 
 
 class Model(torch.nn.Module):
-    """Takes images [B, {shape}] with values in [0, 1]; returns scores [B, {count}], the higher the likelier."""
+    """Takes {noun} [B, {shape}], {numbers}; returns {scores} [B, {count}]."""
 
     classes = {classes}
 
@@ -179,6 +179,9 @@ def write_module(model: Model, folder: Path) -> None:
         lines = [re.sub(rf"\b{name}\b", short, line) for line in lines]
     text = _MODULE.format(
         name=model.name.replace('"', "'"),
+        noun=model.form.noun,
+        numbers="values in [0, 1]" if model.form.unit else "numbers in the unit of the training",
+        scores="numbers" if model.task == "values" else "scores, the higher the likelier,",
         shape=", ".join(map(str, model.spec.shape)),
         count=len(model.spec.class_names),
         classes=repr(list(model.spec.class_names)),

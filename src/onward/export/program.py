@@ -1,4 +1,4 @@
-"""The program of a model: from images in [0, 1] to class scores, with everything else as constants."""
+"""The program of a model: from its inputs to its scores, with everything else as constants."""
 # B batch, C classes
 
 import copy
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from onward.core import Learner, ObservedEvidence
+from onward.core import InputForm, Learner, ObservedEvidence, Task
 from onward.hardware.injection import is_noisy
 from onward.runs import ModelSpec, load_model
 from onward.runs.model import model_folder
@@ -35,6 +35,29 @@ class Model:
     def rule(self) -> str:
         return self.learner.default_rule
 
+    @property
+    def form(self) -> InputForm:
+        return self.spec.form or InputForm("images", self.spec.shape, unit=True)
+
+    @property
+    def task(self) -> Task:
+        return "classes" if self.spec.target is None else self.spec.target.task
+
+    @property
+    def features(self) -> list[str]:
+        """What the numbers of a table's row are, in order: columns, and for each category whether it is that one."""
+        return [
+            column.name if text is None else f"{column.name} = {text} (0 or 1)"
+            for column in self.form.columns
+            for text in column.categories or (None,)
+        ]
+
+    @property
+    def layout(self) -> str:
+        """The shape of an input in words."""
+        shape = " x ".join(map(str, self.spec.shape))
+        return f"{shape} as channels, height, width" if self.form.kind == "images" else shape
+
 
 def open_model(run: Path | str, rule: str | None = None) -> Model:
     """Read the model of a run folder or model folder for one rule, the default rule unless named.
@@ -49,9 +72,11 @@ def open_model(run: Path | str, rule: str | None = None) -> Model:
 
 
 def model_of(learner: Learner, spec: ModelSpec, rule: str | None = None, *, name: str = "") -> Model:
-    """Return a learner for one rule. Raises ValueError for an unknown rule, and for a learner on a noisy chip."""
+    """Return a learner for one rule. Raises ValueError for an unknown rule, a learner on a noisy chip, and tokens."""
     if is_noisy(learner):
         raise ValueError("this learner computes on a noisy or quantized chip, which cannot be exported: leave `noisy`")
+    if spec.form is not None and spec.form.kind == "tokens":
+        raise ValueError("models of tokens are not exported: take learner.module() and torch.export")
     whole = learner.shortened(len(learner.blocks), rule=rule)
     count = whole.blocks_needed()
     short = (whole if count is None else whole.shortened(count)).eval()

@@ -125,6 +125,10 @@ def _writes(node: Node) -> bool:
 def check_learnable(model: Model) -> None:
     """Raise ValueError naming a method whose step draws views, or differs from step to step."""
     method, learner = type(model.spec.algorithm).__name__, model.learner
+    if model.task != "classes":
+        raise ValueError(
+            f"a step that learns {model.task} is not exported, only one that learns classes: {WITHOUT_STEP}"
+        )
     if learner.supervision.signed:
         raise ValueError(
             f"{method} cannot learn outside of onward: {type(learner.supervision).__name__} draws new views in every "

@@ -66,7 +66,7 @@ def batches_in(loader: Any) -> int | None:
         )
     try:
         return len(loader)
-    except (TypeError, NotImplementedError):  # TypeError also of a DataLoader, which has the method but asks its dataset
+    except (TypeError, NotImplementedError):  # a DataLoader has the method, and asks its dataset
         return None
 
 
