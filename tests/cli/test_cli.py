@@ -369,7 +369,7 @@ def test_a_long_reading_of_images_is_said(capsys: pytest.CaptureFixture[str], mo
     monkeypatch.setattr(start_messages, "_SOON", 0.05)
     monkeypatch.setattr(start_messages, "load", slow)
     assert start_messages.images_of(RECIPES[0], None, None) is loaded
-    assert capsys.readouterr().err == "reading the images of digits\n"
+    assert capsys.readouterr().err == "reading digits\n"
     monkeypatch.setattr(start_messages, "load", lambda *_, **__: loaded)
     start_messages.images_of(RECIPES[0], None, None)
     time.sleep(0.1)

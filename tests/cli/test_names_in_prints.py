@@ -198,7 +198,7 @@ def test_too_little_memory_is_one_line_wherever_it_is_found(
 def test_a_network_that_no_memory_holds_is_one_line(capsys: pytest.CaptureFixture[str]):
     assert main(["train", "deeper_forward-digits", "--net.width", str(10**6), "--device", "cpu"]) == 2
     *before, line = capsys.readouterr().err.splitlines()
-    assert before in ([], ["reading the images of digits"]) and "there is too little memory" in line
+    assert before in ([], ["reading digits"]) and "there is too little memory" in line
 
 
 def test_a_full_disk_behind_standard_output_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch):

@@ -206,6 +206,7 @@ def test_advice_without_a_cut_was_tried():
     for make, batch, match in (
         (Both, (x, x.flip(0), y), r"several times in a pass \(encoder.*onward\.local\(model\.encoder"),
         (Weights, (x, y), "belong to no module that is called"),
+        (lambda: nn.Linear(6, 4), (x, y), "a single layer of weights: ask for that block"),
         (Modulated, (x, x[:, :3], y), r"these work: cut=\['layers.0'"),
     ):
         with pytest.raises(ValueError, match=match) as told:

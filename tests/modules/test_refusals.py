@@ -207,7 +207,7 @@ def test_targets_that_are_none():
         ((x, y[:3]), "3 targets for 16 rows"),
         ((x[:0], y[:0]), "empty"),
         ((x, y[:, None].expand(-1, 2)), "task='tokens'"),
-        ({"x": x, "labels": y, "label": y}, "labels and label"),
+        ({"x": x, "labels": y, "label": y}, r"labels and label: .* by position, \(\(a, b\), targets\)"),
         ("text", "pair"),
     ):
         with pytest.raises(ValueError, match=match):

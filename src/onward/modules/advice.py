@@ -13,6 +13,8 @@ _TRIES = 16
 
 def advise(model: nn.Module, inputs: Any, *, num_classes: int | None, task: str | None, feed: Feed) -> str:
     """Return what to do where no cut was found; every name in it was tried."""
+    if sum(weight.ndim > 1 for weight in model.parameters()) < 2:
+        return "it has a single layer of weights: ask for that block with cut=1"
     calls = [call for call in watch(model, inputs, feed).calls if call.name and _weighs(call)]
     times = Counter(call.name for call in calls)
     chosen: list[str] = []

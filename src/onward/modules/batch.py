@@ -44,7 +44,10 @@ def as_batch(batch: Any) -> Batch:
         inputs = dict(batch)
         labels = [name for name in _LABEL_NAMES if name in inputs]
         if len(labels) > 1:
-            raise ValueError(f"a batch has the entries {' and '.join(labels)}; keep the one that holds the targets")
+            raise ValueError(
+                f"a batch has the entries {' and '.join(labels)}: keep the one that holds the targets, and give "
+                "inputs of such names by position, ((a, b), targets)"
+            )
         return Batch(inputs, _target(inputs.pop(labels[0])) if labels else None)
     if isinstance(batch, tuple | list) and len(batch) >= 2:
         *inputs, target = batch

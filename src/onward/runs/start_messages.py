@@ -24,7 +24,7 @@ def images_of(
 
     Raises ValueError as `load` and `load_again` do.
     """
-    with _said_later(f"reading the images of {recipe.data.name}") if verbose else nullcontext():
+    with _said_later(f"reading {recipe.data.name}") if verbose else nullcontext():
         read = load_again if begun else load
         return read(recipe.data, data_dir=data_dir, workers=workers)
 
