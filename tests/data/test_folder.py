@@ -52,6 +52,16 @@ def test_a_validation_folder_without_a_test_folder_is_no_test_split(class_folder
     assert len(read_labeled(root, ("cat", "dog"), channels=3, size=(8, 8))) == 5
 
 
+def test_images_of_one_class_are_evaluated_whatever_the_form_of_its_name(class_folders):
+    composed = "gr\u00fcn"
+    root = class_folders({"gru\u0308n": 3})
+    assert read_labeled(root, ("blau", composed), channels=3, size=(8, 8)).labels.tolist() == [1, 1, 1]
+    (root / "metadata.csv").write_text("file_name,label\n" + f"gru\u0308n/{next(root.rglob('*.png')).name},blau\n")
+    assert read_labeled(root, ("blau", composed), channels=3, size=(8, 8)).labels.tolist() == [0]
+    with pytest.raises(ValueError, match="1 classes to learn: a classifier needs two or more"):
+        read(root)
+
+
 def test_listed_images_of_validation_are_not_tested_on(class_folders):
     root = class_folders({"cat": 10, "dog": 10})
     files = sorted(root.rglob("*.png"))

@@ -138,7 +138,7 @@ def test_trainings_in_threads_give_each_what_it_gives_alone(toy_data: Splits):
         ({"net": TinyCNN}, r"net is the class TinyCNN: give an object, TinyCNN\(\)"),
         (
             {"net": nn.Sequential(nn.Linear(2, 2))},
-            "net is a torch module, Sequential, .*: give one of onward's networks",
+            "net is a torch module, Sequential, which onward.local trains in place: give one of onward's networks",
         ),
         (
             {"data": (np.zeros((3, 8, 8)), [0, 1, 2])},

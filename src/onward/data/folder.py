@@ -47,12 +47,15 @@ class ClassFolders:
         return [(split, name, *stamp(file)) for split, name, file in files]
 
 
-def scan(root: Path) -> ClassFolders:
-    """Find the classes and their files; raises ValueError naming the folder that is missing, empty or alone."""
+def scan(root: Path, *, least: int = 2) -> ClassFolders:
+    """Find the classes and their files; `least`: how many classes there have to be without folders of splits.
+
+    Raises ValueError naming the folder that is missing, empty or alone.
+    """
     if not root.is_dir():
         raise ValueError(_no_folder(root))
     if (root / "metadata.csv").is_file():
-        return _listed_splits(root)
+        return _listed_splits(root, least)
     inside = {folder.name for folder in _subfolders(root)}
     if "train" not in inside or not _is_split(root / "train"):
         for name in sorted(inside):
@@ -63,7 +66,7 @@ def scan(root: Path) -> ClassFolders:
                 f"{root / 'train'} holds images that are not sorted into classes: put them into a sub-folder for each "
                 "class, or list them in train/metadata.csv with the columns file_name and label"
             )
-        return ClassFolders(root, _classes(root), None)
+        return ClassFolders(root, _classes(root, least), None)
     here = [name for name in TEST_NAMES if name in inside]
     if not here:
         others = ", ".join(sorted(inside - {"train"}))
@@ -115,18 +118,20 @@ def read_folder(folders: ClassFolders, *, size: int | None) -> Decoded:
 def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size: tuple[int, int]) -> Samples:
     """Return the labeled images of a folder for evaluation: those of test/, or of val/, where there is one, else all.
 
-    Raises ValueError for a class that the training did not have, and for unreadable files.
+    A single class is enough, and names may be written in another Unicode form, as copies between systems make. Raises
+    ValueError for a class that the training did not have, and for unreadable files.
     """
-    folders = scan(root)
+    folders = scan(root, least=1)
     files = folders.test or folders.validation or folders.train
-    new = next((name for name in files if name not in class_names), None)
+    index_of = {unicodedata.normalize("NFC", name): k for k, name in enumerate(class_names)}
+    new = next((name for name in files if unicodedata.normalize("NFC", name) not in index_of), None)
     if new is not None:
         shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
         raise ValueError(f"{root} has the class {new!r}, but the model was trained on {shown}: rename or remove it")
     buffer = PixelBuffer(channels=channels, size=size, deep=True)
     for name, images in files.items():
         for file in images:
-            buffer.append(file, list(class_names).index(name), where=str(file))
+            buffer.append(file, index_of[unicodedata.normalize("NFC", name)], where=str(file))
     return buffer.images()
 
 
@@ -150,13 +155,13 @@ def _files_by_class(folder: Path) -> Files:
     files = _listed(folder)
     if len(files) > 1:
         raise ValueError(f"{folder / 'metadata.csv'} has a column split: put it beside the folders of the splits")
-    return _two_classes(files["train"], folder / "metadata.csv")
+    return _enough_classes(files["train"], folder / "metadata.csv")
 
 
-def _listed_splits(root: Path) -> ClassFolders:
+def _listed_splits(root: Path, least: int) -> ClassFolders:
     """Return what metadata.csv lists, by the splits of its column split, where it has one."""
     files, table = _listed(root), root / "metadata.csv"
-    train = _two_classes(files.get("train", {}), table)
+    train = _enough_classes(files.get("train", {}), table, least)
     for split, classes in files.items():
         strange = next((name for name in classes if name not in train), None)
         if strange is not None:
@@ -190,8 +195,8 @@ def _listed(root: Path) -> dict[str, Files]:
     return classes
 
 
-def _two_classes(classes: Files, table: Path) -> Files:
-    if len(classes) < 2:
+def _enough_classes(classes: Files, table: Path, least: int = 2) -> Files:
+    if len(classes) < least:
         raise ValueError(f"{table} has {len(classes)} classes to learn: a classifier needs two or more")
     check_names_apart(classes, str(table))
     return dict(sorted(classes.items()))
@@ -209,9 +214,9 @@ def _is_split(folder: Path) -> bool:
     return listed or bool(_subfolders(folder)) or not any(folder.iterdir())
 
 
-def _classes(root: Path) -> Files:
+def _classes(root: Path, least: int = 2) -> Files:
     folders = _subfolders(root)
-    if len(folders) < 2:
+    if len(folders) < least:
         contents = f"only the class folder '{folders[0].name}'" if folders else "no class folders"
         raise ValueError(f"{root} has {contents}{_instead(root)}: a classifier needs two or more sub-folders of images")
     check_names_apart((folder.name for folder in folders), str(root))

@@ -108,7 +108,10 @@ def check_target(
     if target is None and task == "next_token":
         target = _tokens_of(inputs)
     if target is None:
-        raise ValueError("the batch has no targets: give pairs (inputs, targets), or a dict with the entry labels")
+        raise ValueError(
+            "the batch has no targets: give pairs (inputs, targets), a loader of one is [(inputs, targets)], or a dict "
+            "with the entry labels"
+        )
     if not target.ndim:
         raise ValueError(
             "this is a single row, and a batch has several: give what joins them, DataLoader(dataset, batch_size=32)"

@@ -16,7 +16,7 @@ def check_kinds(algorithm: object, net: object, data: object) -> None:
         raise ValueError(f"algorithm is a {type(algorithm).__name__}: give one of onward's, such as DeeperForward()")
     if isinstance(net, nn.Module):
         raise ValueError(
-            f"net is a torch module, {type(net).__name__}, which cannot be cut into blocks: give one of onward's "
+            f"net is a torch module, {type(net).__name__}, which onward.local trains in place: give one of onward's "
             "networks, such as TinyCNN(width=50), or an Architecture of your own"
         )
     if not isinstance(net, Architecture):
