@@ -30,6 +30,13 @@ def test_reproduce_keeps_copies_of_a_set_apart(capsys: pytest.CaptureFixture[str
     assert f"{CIFAR10.name}: 85.00 ± 7.07 % over 2 seeds\n" in capsys.readouterr().out
 
 
+def test_reproduce_takes_no_mean_over_different_images(capsys: pytest.CaptureFixture[str]):
+    for seed in range(2):
+        record(Path("results"), toy_result(replace(DIGITS, seed=seed), data_checksum=str(seed) * 64))
+    assert main(["reproduce", DIGITS.name, "--seeds", "2"]) == 2
+    assert f"{DIGITS.name}: seed 1 was trained on other images than seed 0, as their" in capsys.readouterr().err
+
+
 def test_reproduce_trains_what_is_missing_on_the_copy_that_is_there(monkeypatch: pytest.MonkeyPatch, capsys):
     record(Path("results"), toy_result(DIGITS, 0.5, data_note=COPY))
     record(Path("results"), toy_result(replace(DIGITS, seed=1), 0.7))

@@ -117,6 +117,14 @@ def test_impossible_settings_are_refused(tmp_path: Path, setting: dict[str, Any]
         _queue(tmp_path, {}, [], **setting)
 
 
+def test_a_folder_of_runs_that_is_none_is_named_once_and_not_by_every_job(tmp_path: Path):
+    (tmp_path / "runs").write_text("no folder")
+    queue = _queue(tmp_path, {}, [])
+    with pytest.raises(ValueError, match=r"no log can be written in .*queue: .*; name another --runs-dir"):
+        queue.carry_out()
+    assert not queue.failed
+
+
 def test_a_plan_is_read_line_by_line(tmp_path: Path):
     plan = tmp_path / "plan.txt"
     plan.write_text("# first\nbackprop-digits-mlp 0-2  # three\n\nmono_forward-digits 4 7\nbackprop-digits-mlp 1\n")

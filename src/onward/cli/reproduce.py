@@ -15,7 +15,7 @@ from onward.recipes.lookup import find_recipe
 from onward.results.pages import spread
 from onward.runs import RunOptions, RunResult, train
 from onward.runs.queue import MOST_SEEDS
-from onward.runs.records import filed_on_any_images, foreign_result, read_record
+from onward.runs.records import filed_on_any_images, foreign_result, on_same_images, read_record
 from onward.runs.start_messages import images_of
 from onward.screen import say
 
@@ -51,12 +51,19 @@ def _recorded(jobs: Sequence[Recipe], options: RunOptions) -> list[RunResult]:
     """Return the results of a recipe's seeds, all on one copy of its images; what is not on record is trained.
 
     If all seeds are on record that copy is the public one, or else the first that has them all; otherwise the one that
-    would be trained on.
+    would be trained on. Raises ValueError for seeds whose images have different checksums.
     """
     filed = [_filed(job) for job in jobs]
     complete = [note for note in filed[0] if all(note in results for results in filed)]
     note = complete[0] if complete else images_of(jobs[0], options.data_dir, options.workers).note
-    return [results.get(note) or _trained(job, options) for job, results in zip(jobs, filed, strict=True)]
+    runs = [results.get(note) or _trained(job, options) for job, results in zip(jobs, filed, strict=True)]
+    others = [run.seed for run in runs if not on_same_images(run, runs[0])]
+    if others:
+        raise ValueError(
+            f"{jobs[0].name}: seed {others[0]} was trained on other images than seed {runs[0].seed}, as their "
+            "checksums tell: delete the record of one of them, and train it again"
+        )
+    return runs
 
 
 def _filed(recipe: Recipe) -> dict[str, RunResult]:

@@ -132,11 +132,14 @@ class Queue:
         """Train what is missing; return the signal that ended it early, or None.
 
         Jobs that failed are in `failed`; stopped ones have a checkpoint. However it ends, no training is left behind.
+        Raises ValueError if the folder of the runs cannot be written to.
         """
         end = float("inf") if self.limit is None else time.monotonic() + self.limit
         waiting = self.missing()
         recorded = len(self.jobs) - len(waiting) - len(self.failed)
         self.say(f"{recorded} of {len(self.jobs)} on record; {self.remaining(waiting)}")
+        if waiting:
+            self._make_folder()
         with self._signals():
             try:
                 self._work(waiting, end - GRACE)
@@ -145,6 +148,13 @@ class Queue:
         if stopped or waiting:
             self.say(self.remaining([*stopped, *waiting]))
         return self._noted[0] if self._noted else None
+
+    def _make_folder(self) -> None:
+        logs = self.runs_dir / "queue"
+        try:
+            logs.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"no log can be written in {logs}: {error.strerror}; name another --runs-dir") from None
 
     def _work(self, waiting: list[Recipe], end: float) -> None:
         """Start and collect trainings until nothing waits, a signal comes, or the end is there."""

@@ -250,20 +250,25 @@ def read_records(folder: Path) -> dict[Row, list[Record]]:
 
 
 def _check_alike(path: Path, this: Record, other: Record) -> None:
-    """Raise ValueError for two seeds of a row that were trained in different ways, or on different images.
-
-    Images of a set whose public checksum is known were compared with it when they were read; that takes a copy of them
-    with one other test image too.
-    """
+    """Raise ValueError for two seeds of a row that were trained in different ways, or on different images."""
     named = f"seed {other.recipe.seed} of {this.recipe.name}"
     if other.recipe.identity() != this.recipe.identity():
         raise ValueError(
             f"{path} was trained with other settings than {named} "
             f"({'; '.join(this.recipe.differences(other.recipe))}): train it again, or delete the record"
         )
-    checksums = {this.result.data_checksum, other.result.data_checksum} - {None}
-    if len(checksums) > 1 and checksums.isdisjoint(_COMPARED):
+    if not on_same_images(this.result, other.result):
         raise ValueError(
             f"{path} was trained on other images than {named}, as their checksums tell: train it again, or delete the "
             "record"
         )
+
+
+def on_same_images(one: RunResult, other: RunResult) -> bool:
+    """Whether two results of a row are of the same images, by their checksums; True where one did not note it.
+
+    Images of a set whose public checksum is known were compared with it when they were read; that takes a copy of them
+    with one other test image too.
+    """
+    checksums = {one.data_checksum, other.data_checksum} - {None}
+    return len(checksums) < 2 or not checksums.isdisjoint(_COMPARED)
