@@ -133,7 +133,7 @@ def test_a_table_says_what_its_numbers_are(tmp_path: Path):
     frame = pandas.DataFrame({"age": [20.0, 40.0, 60.0] * 20, "town": ["Oslo", "Rome"] * 30})
     data = from_arrays(frame, ["old" if age > 30 else "young" for age in frame["age"]])
     model = trained(MonoForward(), Dense(hidden=(8,)), data)
-    library = compiled(written(model, tmp_path / "c", "c", Learning("sgd", momentum=0.0)), 2)
+    library = compiled(written(model, tmp_path / "c", "c"), 2)
     rows = data.test.pixels[:5].float()
     torch.testing.assert_close(library.scores(rows), model.learner.predict_scores(rows), **CLOSE)
     card, header = ((tmp_path / "c" / name).read_text() for name in ("README.md", "model.h"))

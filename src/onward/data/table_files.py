@@ -162,16 +162,24 @@ def _read(file: Path, texts: Collection[str] = ()) -> Any:
             frame = pandas.read_csv(
                 file, sep=separator, dtype=kinds, index_col=False, low_memory=False, encoding="utf-8-sig"
             )
-    except (Warning, ValueError, OSError, ImportError) as error:
+    except (Warning, ValueError, OSError, ImportError, csv.Error) as error:
         if str(error).startswith(str(file)):
             raise
-        raise ValueError(f"{file} cannot be read as a table ({cause(error)}): save it again as UTF-8 text") from None
+        raise ValueError(f"{file} cannot be read as a table ({cause(error)}): {_remedy(file, error)}") from None
     if names[0]:
         return frame
     first = frame.iloc[:, 0]  # what pandas writes before the columns: numbers of rows
     if first.dtype.kind not in "iu" or first.duplicated().any():
         raise ValueError(f"{file} has a column without a name, number 1: give it a name, or remove it")
     return frame.iloc[:, 1:]
+
+
+def _remedy(file: Path, error: Exception) -> str:
+    if file.suffix.lower() == ".parquet":
+        return "copy it again, or save it as .csv"
+    if isinstance(error, UnicodeError | OSError):
+        return "save it again as UTF-8 text"
+    return "give each row one entry for each column; a text that holds what separates columns goes in quotes"
 
 
 def _head(file: Path) -> tuple[str, list[str]]:
