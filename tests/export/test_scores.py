@@ -14,6 +14,7 @@ from torch import nn
 from onward.algorithms import ASGE, DeeperForward, DistanceForward, ForwardForward, MonoForward
 from onward.data import from_arrays
 from onward.export import Learning, Model, export, model_of, open_model
+from onward.export.card import card
 from onward.hardware import Mismatch, noisy
 from onward.nets import Dense
 from onward.runs import save_model
@@ -136,9 +137,9 @@ def test_a_table_says_what_its_numbers_are(tmp_path: Path):
     library = compiled(written(model, tmp_path / "c", "c"), 2)
     rows = data.test.pixels[:5].float()
     torch.testing.assert_close(library.scores(rows), model.learner.predict_scores(rows), **CLOSE)
-    card, header = ((tmp_path / "c" / name).read_text() for name in ("README.md", "model.h"))
-    assert "A classifier of rows" in card and "Features, in order: age, town = Oslo (0 or 1), town = Rome" in card
-    assert "[0, 1]" not in card + header and "int8_t" not in header
+    said, header = ((tmp_path / "c" / name).read_text() for name in ("README.md", "model.h"))
+    assert "A classifier of rows" in said and "Features, in order: age, town = Oslo (0 or 1), town = Rome" in said
+    assert "[0, 1]" not in said + header and "int8_t" not in header
     assert json.loads((tmp_path / "c/export.json").read_text())["features"] == model.features
     with pytest.raises(ValueError, match=r"a page draws images .* this model takes rows: take --format js"):
         written(model, tmp_path / "page", "page")
@@ -147,12 +148,10 @@ def test_a_table_says_what_its_numbers_are(tmp_path: Path):
 def test_numbers_in_another_unit_are_no_pixels(tmp_path: Path):
     pixels = DATA.train.pixels.float()  # up to 255
     images = trained(MonoForward(), NETS["MLP"], from_arrays(pixels, DATA.train.labels))
-    assert (
-        "numbers in the unit of the training" in (written(images, tmp_path / "images", "c") / "README.md").read_text()
-    )
+    assert "numbers in the unit of the training" in card(images, "c", None, {})
     ages = trained(MonoForward(), Dense(hidden=(8,)), from_arrays(torch.rand(60, 3), torch.rand(60), task="values"))
-    card = (written(ages, tmp_path / "numbers", "js") / "README.md").read_text()
-    assert "A regression of rows" in card and "1 numbers in the unit of the training" in card
+    said = card(ages, "js", None, {})
+    assert "A regression of rows" in said and "1 numbers in the unit of the training" in said
     with pytest.raises(ValueError, match="a step that learns values is not exported, only one that learns classes"):
         written(ages, tmp_path / "step", "torch", Learning())
 
