@@ -38,6 +38,12 @@ def test_an_unknown_flag_names_those_that_may_be_meant(flag: str, hint: str):
         parse(RecipeFlags, "train", [flag, "3"], default=default)
 
 
+def test_of_many_near_flags_few_are_named():
+    with pytest.raises(CommandLineError, match="did you mean") as told:
+        parse(RecipeFlags, "train", ["--dat", "3"], default=flags_of(ROWS["deeper_forward-digits"]))
+    assert str(told.value).count("--") == 4  # the unknown one, and three
+
+
 def test_weights_of_classes_are_a_word_or_numbers():
     default = flags_of(ROWS["deeper_forward-digits"])
     assert parse(RecipeFlags, "train", ["--class-weights", "balanced"], default=default).class_weights == "balanced"

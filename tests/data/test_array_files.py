@@ -152,6 +152,11 @@ def test_an_array_beside_them_is_warned_about(tmp_path):
         ({"x": np.array([{}, None]), "y": LABELS}, "holds Python objects"),
         ({"x": IMAGES, "y": LABELS[:3]}, r"inputs of shape \(40, 6, 6\) and labels of shape \(3,\)"),
         ({"x": IMAGES, "y": np.eye(4)[LABELS]}, "one-hot"),
+        (
+            {"x": IMAGES, "y": LABELS / 3},
+            "set.npz holds numbers, and files of arrays .*: save rows of one number as .csv",
+        ),
+        ({"x": IMAGES, "y": 1 - np.eye(4)[LABELS]}, "set.npz holds several labels of a row, .* train in Python"),
     ],
 )
 def test_archives_that_are_not_understood_are_refused(tmp_path, arrays, message):

@@ -222,7 +222,8 @@ def _one_line(boxed: str) -> str:
     message = [_plainly(" ".join(sections[0].split()))]
     for section in sections[1:]:
         if section.strip().startswith("Perhaps you meant"):
-            message.append("; did you mean " + " or ".join(re.findall(r"--[\w.-]+", section)) + "?")
+            near = sorted(re.findall(r"--[\w.-]+", section), key=len)[:_FEW]  # of many, those of a whole group
+            message.append("; did you mean " + " or ".join(near) + "?")
     return "".join(message)
 
 

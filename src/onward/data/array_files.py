@@ -101,6 +101,7 @@ def splits_of(files: ArrayFiles, *, size: int | None, fraction: float, seed: int
     Raises ValueError as `from_arrays` does.
     """
     parts = files.read()
+    _check_classes(parts["train"][1], files.root)
     names = names_of(parts["train"][1], "classes", None)
     if "test" not in parts:
         if "validation" in parts:
@@ -257,6 +258,18 @@ def _keys_by_split(keys: list[str], file: Path) -> dict[Split, tuple[str, str]]:
     if unknown:
         warnings.warn(f"{', '.join(unknown)[:200]} in {file} is not used", stacklevel=5)
     return {split: (pair["inputs"], pair["labels"]) for split, pair in keys_of.items()}
+
+
+def _check_classes(labels: np.ndarray, root: Path) -> None:
+    """Raise ValueError, with the ways to learn them, for labels that are numbers or several in a row."""
+    numbers = labels.dtype.kind == "f" and bool((labels % 1 != 0).any())
+    several = labels.ndim == 2 and not bool(((labels != 0).sum(axis=1) == 1).all())
+    if numbers or several:
+        raise ValueError(
+            f"{root} holds {'numbers' if numbers else 'several labels of a row'}, and files of arrays are learned as "
+            "one class of each: save rows of one number as .csv, or train in Python, onward.fit on "
+            "onward.from_arrays(inputs, labels, task='values' or 'labels')"
+        )
 
 
 def _flat(labels: np.ndarray) -> np.ndarray:
