@@ -1,4 +1,4 @@
-"""Numbers that a page states by hand: an interval over seeds, and how many seeds, are those of the tables today."""
+"""Numbers that a page states by hand: intervals and means over seeds, and how many seeds, are those of the tables."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,13 @@ import pytest
 _PROJECT = Path(__file__).parents[2]
 _SEEDS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10}
 _INTERVAL = re.compile(r"\d\d\.\d\d to \d\d\.\d\d")
-_COUNT = re.compile(rf"\b({'|'.join(_SEEDS)}) (?:seeds?|of the row)\b", re.IGNORECASE)
+_WORDS = "|".join(_SEEDS)
+_MEAN = re.compile(
+    rf"(?P<before>\d\d\.\d+) % \((?P<n>{_WORDS}) seeds?\b(?!')|"
+    rf"\b(?P<m>{_WORDS}) seeds?(?: of it)? reach(?:es)? (?P<after>\d\d\.\d+) %",
+    re.IGNORECASE,
+)
+_COUNT = re.compile(rf"\b({_WORDS}) (?:seeds?|of the row)\b", re.IGNORECASE)
 
 
 def _pages() -> list[Path]:
@@ -34,6 +40,36 @@ def _stale(text: str, known: set[tuple[str, int]]) -> list[str]:
         if not counts or (said and said[-1] not in counts):
             found.append(text[max(0, interval.start() - 60) : interval.end()])
     return found
+
+
+def _rows() -> set[tuple[str, int]]:
+    """Means, as they are printed, and numbers of seeds in the tables of RESULTS.md."""
+    text = (_PROJECT / "results" / "RESULTS.md").read_text(encoding="utf-8")
+    row = r"^\| `[^`]+` \| [^|]* \| (\d+\.\d\d)(?: ± [\d.]+)? \| [^|]* \| (\d+) \|"
+    return {(found[1], int(found[2])) for found in re.finditer(row, text, re.MULTILINE)}
+
+
+def _stale_means(text: str, rows: set[tuple[str, int]]) -> list[str]:
+    """Return the means of a text that no row of so many seeds has, to the decimals that are stated."""
+    found = []
+    for said in _MEAN.finditer(" ".join(text.split())):
+        mean, seeds = said["before"] or said["after"], _SEEDS[(said["n"] or said["m"]).lower()]
+        decimals = len(mean.partition(".")[2])
+        if not any(each == seeds and f"{float(value):.{decimals}f}" == mean for value, each in rows):
+            found.append(said[0])
+    return found
+
+
+@pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
+def test_a_mean_by_hand_is_one_of_the_tables(page: Path):
+    assert _stale_means(page.read_text(encoding="utf-8"), _rows()) == [], "a record was added: state its row anew"
+
+
+def test_a_stale_mean_is_found():
+    rows = {("74.72", 2), ("56.98", 1)}
+    assert _stale_means("74.7 % (two seeds) after an hour, and one\nseed reaches 56.98 %", rows) == []
+    assert _stale_means("91.36 % (two seeds' mean)", rows) == []  # of settings that a recipe had before
+    assert _stale_means("74.7 % (three seeds)", rows) and _stale_means("one seed reaches 56.97 %", rows)
 
 
 @pytest.mark.parametrize("page", _pages(), ids=lambda page: page.stem)
