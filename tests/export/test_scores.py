@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pandas
@@ -12,6 +13,7 @@ from exports import NETS, compiled, each, in_node, needs, toy_images, trained, w
 from torch import nn
 
 from onward.algorithms import ASGE, DeeperForward, DistanceForward, ForwardForward, MonoForward
+from onward.core import InputForm
 from onward.data import from_arrays
 from onward.export import Learning, Model, export, model_of, open_model
 from onward.export.card import card
@@ -149,11 +151,20 @@ def test_numbers_in_another_unit_are_no_pixels(tmp_path: Path):
     pixels = DATA.train.pixels.float()  # up to 255
     images = trained(MonoForward(), NETS["MLP"], from_arrays(pixels, DATA.train.labels))
     assert "numbers in the unit of the training" in card(images, "c", None, {})
+    with pytest.raises(ValueError, match=r"a page draws images with .* takes images of another unit"):
+        written(images, tmp_path / "page", "page", Learning())
     ages = trained(MonoForward(), Dense(hidden=(8,)), from_arrays(torch.rand(60, 3), torch.rand(60), task="values"))
     said = card(ages, "js", None, {})
-    assert "A regression of rows" in said and "1 numbers in the unit of the training" in said
+    assert "A regression of rows" in said and "1 number in the unit of the training" in said
     with pytest.raises(ValueError, match="a step that learns values is not exported, only one that learns classes"):
         written(ages, tmp_path / "step", "torch", Learning())
+
+
+def test_models_of_tokens_are_refused():
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    spec = replace(model.spec, form=InputForm("tokens", model.spec.shape))
+    with pytest.raises(ValueError, match=r"models of tokens are not exported: take learner.module\(\)"):
+        model_of(model.learner, spec)
 
 
 @pytest.mark.usefixtures("types_unchecked")

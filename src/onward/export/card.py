@@ -84,15 +84,15 @@ const losses = learn(images, labels, 1e-3); // `batch` images; weights change in
 
 _KINDS = {"classes": "classifier", "values": "regression", "labels": "classifier by several labels at once,"}
 _OUTPUTS = {
-    "classes": "{} scores, the higher the likelier. They are no probabilities.\n- Classes, in order",
-    "values": "{} numbers in the unit of the training.\n- Numbers, in order",
-    "labels": "{} scores, above 0 for a label that is given.\n- Labels, in order",
+    "classes": "{} score{}, the higher the likelier. They are no probabilities.\n- Classes, in order",
+    "values": "{} number{} in the unit of the training.\n- Numbers, in order",
+    "labels": "{} score{}, above 0 for a label that is given.\n- Labels, in order",
 }
 
 
 def card(model: Model, format: str, learning: Learning | None, memory: dict[str, int]) -> str:
     """Return the card of an export, in Markdown."""
-    spec, form = model.spec, model.form
+    spec, form, count = model.spec, model.form, len(model.spec.class_names)
     numbers = "values in [0, 1]" if form.unit else "numbers in the unit of the training"
     features = f"\n- Features, in order: {', '.join(model.features)}" if model.features else ""
     parts = [
@@ -101,7 +101,7 @@ def card(model: Model, format: str, learning: Learning | None, memory: dict[str,
         f"({type(spec.algorithm).__name__} on {type(spec.net).__name__}, {len(model.learner.blocks)} blocks), "
         f"read by the rule `{model.rule}`.",
         f"- Input: {form.noun} of {model.layout}, {numbers}; all preparation is inside.{features}\n"
-        f"- Output: {_OUTPUTS[model.task].format(len(spec.class_names))}: {', '.join(spec.class_names)}",
+        f"- Output: {_OUTPUTS[model.task].format(count, 's' * (count > 1))}: {', '.join(spec.class_names)}",
         _CALLS[format],
     ]
     if learning is not None:
