@@ -130,12 +130,16 @@ def test_what_is_not_listed_is_one_line(words: list[str], says: str, capsys: pyt
     assert line.startswith("onward: ") and says in line
 
 
+def _record(accuracy: float, seconds: float) -> str:
+    record = {"test_accuracy": accuracy, "train_seconds": seconds}
+    return json.dumps({**record, "sha256": json_digest(record)})
+
+
 def test_records_of_this_folder_count_before_those_that_came_along(capsys: pytest.CaptureFixture[str]):
     folder = Path("results/runs/deeper_forward-digits")
     folder.mkdir(parents=True)
     for seed, accuracy in enumerate((0.125, 0.375)):
-        record = {"test_accuracy": accuracy, "train_seconds": 6 * 60}
-        (folder / f"seed-{seed}.json").write_text(json.dumps(record))
+        (folder / f"seed-{seed}.json").write_text(_record(accuracy, 6 * 60))
     for name, text in {"seed-2": "{", "seed-3": "[]", "seed-4": '{"test_accuracy": null, "train_seconds": 1}'}.items():
         (folder / f"{name}.json").write_text(text)
     lines = _list(capsys, "deeper_forward-digits")
@@ -145,7 +149,7 @@ def test_records_of_this_folder_count_before_those_that_came_along(capsys: pytes
 def test_records_under_a_name_of_before_are_those_of_today(capsys: pytest.CaptureFixture[str]):
     folder = Path("results/runs/asge-mnist-fast")
     folder.mkdir(parents=True)
-    (folder / "seed-0.json").write_text(json.dumps({"test_accuracy": 0.125, "train_seconds": 60}))
+    (folder / "seed-0.json").write_text(_record(0.125, 60))
     lines = _list(capsys, "asge-mnist-cpu")
     assert next(line for line in lines if "asge-mnist-cpu" in line).split()[:2] == ["12.50", "1.0"]
 
