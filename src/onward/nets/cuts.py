@@ -3,10 +3,13 @@
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.utils.parametrize import ParametrizationList
 
 from onward.core.graph import below
 from onward.nets.layout import Layout, features_of, infer_layout
@@ -141,14 +144,14 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
     spots: list[Cut] = []
     ends: dict[Any, str] = {}
     known: set[Any] = set()
-    tables = {id(p) for call in seen.calls if isinstance(call.module, nn.Embedding) for p in call.module.parameters()}
-    weights = matrices = 0  # neither an embedding table nor a learned token counts as a matrix
+    modules = [call.module for call in seen.calls]
+    tables = {id(p) for module in modules if isinstance(module, nn.Embedding) for p in module.parameters()}
+    matrix_ids = {id(p) for p in _matrices(modules)} - tables
+    weights = matrices = 0
     for node in waists:
         leaves = [leaf.variable for leaf in _new_leaves(node, known)]
         weights += sum(p.numel() for p in leaves if isinstance(p, nn.Parameter))
-        matrices += sum(
-            p.ndim > 1 and len(p) > 1 and id(p) not in tables for p in leaves if isinstance(p, nn.Parameter)
-        )
+        matrices += sum(id(p) in matrix_ids for p in leaves)
         if node is seen.output.grad_fn:
             break
         spot = _spot(named.get(node), seen, weights, matrices)
@@ -166,6 +169,20 @@ def _spots(seen: Pass, what: str) -> tuple[list[Cut], Cut, dict[Any, str]]:
             ends[node] = spot.name
             weights = matrices = 0
     return *_with_a_matrix_behind(spots, Cut("", (), "vector", weights, matrices)), ends
+
+
+def _matrices(modules: Iterable[nn.Module]) -> Iterator[nn.Parameter]:
+    """Yield the weights that make a layer: neither embedding tables, nor learned tokens, nor lengths of a weight norm.
+
+    Tokens and lengths have a single row or column, but so has a linear layer with one output or input.
+    """
+    for module in {id(each): each for called in modules for each in called.modules()}.values():
+        own = dict(module.named_parameters(recurse=False))
+        if isinstance(module, ParametrizationList):  # original0, original1, ...: one weight in parts
+            yield from sorted(own.values(), key=torch.numel)[-1:]
+        else:
+            names = {"weight"} if isinstance(module, nn.Linear | _ConvNd) else set()
+            yield from (p for name, p in own.items() if name in names or (len(p) > 1 and p.squeeze().ndim > 1))
 
 
 def _no_path(seen: Pass, what: str) -> ValueError:
