@@ -3,9 +3,10 @@
 import csv
 import unicodedata
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from .carve import carve_test
 from .decode import PixelBuffer
@@ -22,6 +23,7 @@ LITTER_NAMES = ("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r")
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm")
 LITTER_SUFFIXES = (".txt", ".csv", ".json", ".xml", ".md")
 
+T = TypeVar("T")
 Files = dict[str, list[Path]]
 
 
@@ -122,17 +124,22 @@ def read_labeled(root: Path, class_names: Sequence[str], *, channels: int, size:
     ValueError for a class that the training did not have, and for unreadable files.
     """
     folders = scan(root, least=1)
-    files = folders.test or folders.validation or folders.train
-    index_of = {unicodedata.normalize("NFC", name): k for k, name in enumerate(class_names)}
-    new = next((name for name in files if unicodedata.normalize("NFC", name) not in index_of), None)
+    files = _in_one_form(folders.test or folders.validation or folders.train)
+    index_of = _in_one_form({name: k for k, name in enumerate(class_names)})
+    new = next((name for name in files if name not in index_of), None)
     if new is not None:
         shown = ", ".join(class_names[:8]) + (", ..." if len(class_names) > 8 else "")
         raise ValueError(f"{root} has the class {new!r}, but the model was trained on {shown}: rename or remove it")
     buffer = PixelBuffer(channels=channels, size=size, deep=True)
     for name, images in files.items():
         for file in images:
-            buffer.append(file, index_of[unicodedata.normalize("NFC", name)], where=str(file))
+            buffer.append(file, index_of[name], where=str(file))
     return buffer.images()
+
+
+def _in_one_form(of_names: Mapping[str, T]) -> dict[str, T]:
+    """Return what belongs to each class name by the name's composed Unicode form."""
+    return {unicodedata.normalize("NFC", name): value for name, value in of_names.items()}
 
 
 def image_files(root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import rows_at_once
+from onward.core.autocast import apply_in_autocast
 from onward.nets.pool import SMALL, MaxPool, empty_pooled, pool_into, spans_a_byte, spread_into
 
 _NUMBERS = 2**22  # of the map in front of the pool: products of fewer rows are slower on a processor
@@ -67,11 +68,7 @@ def _is_large(pool: MaxPool, x: Tensor) -> bool:
 def _pooled(conv: nn.Conv2d, pool: MaxPool, x: Tensor) -> Tensor:
     assert not isinstance(conv.padding, str)
     geometry = _Geometry((conv.stride, conv.padding, conv.dilation, conv.groups), (pool.window, pool.ceil_mode))
-    tensors, device = [x, conv.weight, conv.bias], x.device.type
-    if torch.is_autocast_enabled(device):  # autograd functions do not take part in autocast
-        tensors = [t if t is None else t.to(torch.get_autocast_dtype(device)) for t in tensors]
-    with torch.autocast(device, enabled=False):
-        return _ConvolutionAndPool.apply(*tensors, geometry)
+    return apply_in_autocast(_ConvolutionAndPool, [x, conv.weight, conv.bias], x.device.type, geometry)
 
 
 class _ConvolutionAndPool(torch.autograd.Function):

@@ -6,6 +6,8 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from onward.core.autocast import apply_in_autocast
+
 
 class RandomFeedback(nn.Module):
     """A linear or convolutional layer whose input gets its gradient through a fixed random weight.
@@ -33,12 +35,10 @@ class RandomFeedback(nn.Module):
     def forward(self, x: Float[Tensor, "B I ..."]) -> Float[Tensor, "B O ..."]:
         layer, device = self.layer, x.device.type
         tensors = [x, layer.weight, layer.bias, self.feedback]
-        if torch.is_autocast_enabled(device):  # autograd functions do not take part in autocast
-            tensors = [t if t is None else t.to(torch.get_autocast_dtype(device)) for t in tensors]
-        with torch.autocast(device, enabled=False):
-            if isinstance(layer, nn.Linear):
-                return _Linear.apply(*tensors)
-            return _Conv2d.apply(*tensors, layer.stride, layer.padding, layer.dilation, layer.groups)
+        if isinstance(layer, nn.Linear):
+            return apply_in_autocast(_Linear, tensors, device)
+        geometry = layer.stride, layer.padding, layer.dilation, layer.groups
+        return apply_in_autocast(_Conv2d, tensors, device, *geometry)
 
 
 def with_random_feedback(body: nn.Module) -> nn.Module:
