@@ -103,17 +103,20 @@ def test_numbers_at_each_place_are_those_of_a_naive_loss():
         trained.as_learner((x, y))
 
 
+class PerStep(nn.Module):
+    """Layers that see one step of a sequence at a time."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(inputs, 8), nn.Linear(8, 8), nn.Linear(8, outputs)])
+
+    def forward(self, x, attention_mask=None):
+        for layer in self.layers[:-1]:
+            x = layer(x).relu()
+        return self.layers[-1](x)
+
+
 def test_padding_has_no_numbers_to_learn():
-    class Forecaster(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.layers = nn.ModuleList([nn.Linear(2, 8), nn.Linear(8, 8), nn.Linear(8, 2)])
-
-        def forward(self, x, attention_mask=None):
-            for layer in self.layers[:-1]:
-                x = layer(x).relu()
-            return self.layers[-1](x)
-
     x, mask = torch.randn(4, 6, 2), torch.ones(4, 6, dtype=torch.long)
     mask[:2, 3:] = 0
     losses = []
@@ -121,8 +124,56 @@ def test_padding_has_no_numbers_to_learn():
         torch.manual_seed(0)
         y = torch.where(mask[..., None] > 0, x.flip(1), beyond)
         batch = {"x": x, "attention_mask": mask, "labels": y}
-        losses.append(local(Forecaster(), batch, MonoForward(), task="values").step(batch))
+        losses.append(local(PerStep(2, 2), batch, MonoForward(), task="values").step(batch))
     assert torch.equal(*losses)
+
+
+@pytest.mark.parametrize("axes", [(6, 1, 16, 16), (6, 16, 16)], ids=["as the output", "without its channel"])
+@pytest.mark.parametrize("kind", [torch.float32, torch.int64])
+def test_labels_at_each_place_are_those_of_a_naive_loss(axes, kind):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 1, 1))
+    x = torch.randn(6, 3, 16, 16)
+    y = (x.mean(dim=1, keepdim=True) > 0).to(kind)
+    y[:2, :, :4] = 255
+    told = y != 255
+    trained = local(model, (x, y.view(axes)), MonoForward(), task="labels", ignore_index=255, settings=_SETTINGS)
+    scores, labels = output(trained.model, x)[told], y[told].float()
+    expected = -(labels * scores.sigmoid().log() + (1 - labels) * (1 - scores.sigmoid()).log()).mean()
+    first = trained.step((x, y.view(axes)))
+    assert first[-1].item() == pytest.approx(expected.item(), abs=1e-5)
+    for _ in range(60):
+        last = trained.step((x, y.view(axes)))
+    assert (last < 0.7 * first).all()
+    predicted, measured = trained.predict(x), trained.evaluate([(x, y.view(axes))])
+    right = (predicted == y)[told]
+    assert predicted.shape == y.shape and set(predicted.unique().tolist()) == {0, 1}
+    assert measured["accuracy"] == measured["exact"] == pytest.approx(right.float().mean().item()) and right.sum() > 800
+    hits = 2 * (predicted[told] * y[told]).sum() / (predicted[told].sum() + y[told].sum())
+    assert measured["f1"] == pytest.approx(hits.item())
+    for wrong, match in (
+        (y.view(axes) * 2, "targets of task labels are 0 or 1"),
+        (y[:3], r"targets must be \[6, 1, H, W\]"),
+        (torch.full_like(y, 255), "every target of this batch is NaN"),
+    ):
+        with pytest.raises(ValueError, match=match):
+            trained.step((x, wrong))
+    with pytest.raises(ValueError, match="numbers or labels for each example"):
+        trained.as_learner((x, y))
+
+
+def test_several_labels_of_each_token_are_learned_but_at_padding():
+    torch.manual_seed(0)
+    x, mask = torch.randn(4, 6, 5), torch.ones(4, 6, dtype=torch.long)
+    mask[:2, 3:] = 0
+    y = (x[..., :3] > 0).float()
+    model = PerStep(5, 3)
+    batch = {"x": x, "attention_mask": mask, "labels": y}
+    trained = local(model, batch, MonoForward(), task="labels")
+    told = mask.bool()
+    expected = nn.functional.binary_cross_entropy_with_logits(output(model, x)[told], y[told])
+    assert trained.evaluate([batch])["loss"] == pytest.approx(expected.item(), abs=1e-5)
+    assert trained.step(batch)[-1].item() == pytest.approx(expected.item(), abs=1e-5)
 
 
 def test_a_map_smaller_than_its_labels_is_evaluated_as_it_is_trained():

@@ -16,11 +16,18 @@ from onward.nets.recorded_pass import batch_rows
 
 Task = Literal["classes", "tokens", "next_token", "pixels", "labels", "values"]
 """classes: one of them [B]; tokens, pixels: one per token [B, T] or pixel [B, H, W]; next_token: the following token;
-labels: any number of them [B, C], 0 or 1; values: numbers [B], [B, C], or as many at each place of a sequence or map,
-in the form of the model's output."""
+labels: any number of them [B], [B, C], 0 or 1; values: numbers [B], [B, C]; both also at each place of a sequence or
+map, in the form of the model's output."""
 
 TASKS: tuple[Task, ...] = get_args(Task)
-RANKS = {"classes": (2,), "labels": (2,), "values": (2, 3, 4, 5), "tokens": (3,), "next_token": (3,), "pixels": (4, 5)}
+RANKS = {
+    "classes": (2,),
+    "labels": (2, 3, 4, 5),
+    "values": (2, 3, 4, 5),
+    "tokens": (3,),
+    "next_token": (3,),
+    "pixels": (4, 5),
+}
 """Axes that the output of a model has for each task."""
 _AXES = {"map": "BDHW", "map_last": "BHWD", "tokens": "BTD", "windows": "BDT", "time_first": "TBD", "volume": "BDXYZ"}
 _LABEL_NAMES = ("labels", "label", "targets", "target", "y")
@@ -103,7 +110,8 @@ def check_target(
 ) -> Tensor:
     """Return targets as objectives take them. Raises ValueError with the value and the remedy.
 
-    `layout` is that of the model's output; numbers at each place come back with their features last, NaN at padding.
+    `layout` is that of the model's output; numbers and labels at each place come back with their features last, as
+    floats, NaN at padding.
     """
     if target is None and task == "next_token":
         target = _tokens_of(inputs)
@@ -119,9 +127,10 @@ def check_target(
     if not len(target):
         raise ValueError("the batch is empty: give one row or more")
     rows = batch_rows(inputs, target)
-    if task == "values" and layout != "vector":
-        return _check_positions(target, rows, outputs, layout, mask_of(inputs))
     if task in ("labels", "values"):
+        if layout != "vector":
+            numbers = target if task == "values" else _as_labels(target, ignore_index)
+            return _check_positions(numbers, rows, outputs, layout, mask_of(inputs))
         single = target.ndim == 1 and outputs == 1
         return _check_numbers(target.unsqueeze(1) if single else target, rows, outputs, binary=task == "labels")
     _check_whole(target, task)
@@ -180,9 +189,15 @@ def _check_numbers(target: Tensor, rows: int, outputs: int, *, binary: bool) -> 
     target = target if target.is_floating_point() else target.float()
     if not target.isfinite().all():
         raise ValueError("targets are not finite: leave out rows that have none")
-    if binary and not ((target == 0) | (target == 1)).all():
+    return _as_labels(target) if binary else target
+
+
+def _as_labels(target: Tensor, ignore_index: int | None = None) -> Tensor:
+    """Return labels as floats, NaN where they are ignored."""
+    ignored = target.isnan() if ignore_index is None else target.isnan() | (target == ignore_index)
+    if not ((target == 0) | (target == 1) | ignored).all():
         raise ValueError("targets of task labels are 0 or 1; for other numbers give task='values'")
-    return target
+    return (target if target.is_floating_point() else target.float()).masked_fill(ignored, torch.nan)
 
 
 def _check_positions(target: Tensor, rows: int, outputs: int, layout: Layout, mask: Tensor | None) -> Tensor:

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from onward.core import Auxiliary, Goodness, Learner, LocalBlock, Span, Target, WrappedGoodness, seeded
-from onward.modules.heads import Head
+from onward.modules.heads import Head, numbers_per_position
 from onward.modules.plan import Plan
 from onward.modules.reading import Reading
 from onward.nets.layout import channels_first
@@ -49,9 +49,9 @@ def make_learner(
             "a learner takes one tensor, and this model takes several: train it by step and fit, or give "
             "onward.local a feed that takes a single tensor apart"
         )
-    if plan.task == "values" and len(plan.parts[-1].shape) > 2:
+    if numbers_per_position(plan):
         raise ValueError(
-            f"a learner's targets are one row of numbers for each example, and this model gives "
+            f"a learner's targets are one row of numbers or labels for each example, and this model gives "
             f"{list(plan.parts[-1].shape)}: train it by step and fit"
         )
     if plan.tied:

@@ -56,7 +56,12 @@ class Weights(nn.Module):
 
 def per_position(plan: Plan) -> bool:
     """Whether the task has a target for each token or pixel."""
-    return plan.task in _PER_POSITION or (plan.task == "values" and len(plan.parts[-1].shape) > 2)
+    return plan.task in _PER_POSITION or numbers_per_position(plan)
+
+
+def numbers_per_position(plan: Plan) -> bool:
+    """Whether the task has numbers, or several labels, for each token or pixel."""
+    return plan.task in ("labels", "values") and len(plan.parts[-1].shape) > 2
 
 
 def make_heads(

@@ -19,7 +19,7 @@ from onward.modules.advice import advise
 from onward.modules.batch import as_batch, batches_in, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
-from onward.modules.heads import Weights, check_read_out, make_heads, per_position
+from onward.modules.heads import Weights, check_read_out, make_heads, numbers_per_position, per_position
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
 from onward.modules.planned_model import PlannedModel
@@ -240,7 +240,7 @@ class LocalModel:
             scores = self.predict_scores(batch)
             scores = scores.unsqueeze(1) if scores.ndim == 1 else scores
             if per_position(self.plan):
-                numbers = self.plan.task == "values"
+                numbers = numbers_per_position(self.plan)
                 positions = target.shape[1:-1] if numbers else target.shape[1:]
                 scores = self.heads[-1].reading(scores, None, tuple(positions))
                 target = target.flatten(0, -2) if numbers else target

@@ -17,8 +17,8 @@ class Metrics:
     """Accumulates the sums that metrics need; single rows are not kept.
 
     classes, pixels: loss, accuracy, balanced_accuracy, class_recall, and up to 100 classes confusion (rows are the
-    truth); tokens also perplexity and bits (per token); labels: loss, accuracy (per label), exact (rows that are right
-    in all), f1 (over all labels); values: mse, mae, r2.
+    truth); tokens also perplexity and bits (per token); labels: loss, accuracy (per label), exact (rows, or places,
+    that are right in all), f1 (over all labels); values: mse, mae, r2.
     """
 
     def __init__(self, task: Task, outputs: int):
@@ -71,6 +71,8 @@ class Metrics:
         self.count += len(target)
 
     def _add_labels(self, scores: Tensor, target: Tensor) -> None:
+        labeled = ~target.isnan().any(dim=1)
+        scores, target = scores[labeled], target[labeled]
         loss = torch.nn.functional.binary_cross_entropy_with_logits(scores, target.float(), reduction="none")
         self._count("loss", loss.mean(dim=1).sum())
         self.labels.add(target > 0.5, scores > 0)

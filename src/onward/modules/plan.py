@@ -251,7 +251,7 @@ def _weights_between(seen: Pass, before: int, index: int) -> bool:
 
 def _misfit(part: Part, last: Part, task: Task) -> str | None:
     """Return why a block cannot learn the labels of the output's positions, such as an encoder's of other tokens."""
-    if task in ("classes", "labels") or len(last.shape) < 3:
+    if task == "classes" or len(last.shape) < 3:
         return None
     positions, own = _positions_of(last), _positions_of(part)
     if own == positions or (len(own) == len(positions) and part.layout not in ("tokens", "time_first")):
