@@ -203,7 +203,7 @@ def test_torch_learns_and_scores(tmp_path: Path):
 
 @pytest.mark.parametrize("format", ["torch", "onnx"])
 def test_the_code_of_the_card_takes_a_step(format, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    model, learning = trained(MonoForward(), NETS["MLP"], DATA), Learning(batch_size=6)
+    model, learning = trained(MonoForward(), MLP(width=12, depth=2), DATA), Learning(batch_size=6)
     folder = written(model, tmp_path, format, learning)
     monkeypatch.chdir(folder)
     images, labels = (IMAGES, LABELS) if format == "torch" else (IMAGES.numpy(), LABELS.numpy())

@@ -113,19 +113,7 @@ def check_target(
     `layout` is that of the model's output; numbers and labels at each place come back with their features last, as
     floats, NaN at padding.
     """
-    if target is None and task == "next_token":
-        target = _tokens_of(inputs)
-    if target is None:
-        raise ValueError(
-            "the batch has no targets: give pairs (inputs, targets), a loader of one is [(inputs, targets)], or a dict "
-            "with the entry labels"
-        )
-    if not target.ndim:
-        raise ValueError(
-            "this is a single row, and a batch has several: give what joins them, DataLoader(dataset, batch_size=32)"
-        )
-    if not len(target):
-        raise ValueError("the batch is empty: give one row or more")
+    target = _given(target, task, inputs)
     rows = batch_rows(inputs, target)
     if task in ("labels", "values"):
         if layout != "vector":
@@ -152,6 +140,24 @@ def check_target(
     if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < outputs):
         bad = int(counted.min()) if int(counted.min()) < 0 else int(counted.max())
         raise ValueError(f"target {bad} is no class of 0..{outputs - 1}: give class indices, and num_classes of them")
+    return target
+
+
+def _given(target: Tensor | None, task: Task, inputs: Any) -> Tensor:
+    """Return the targets of a batch. Raises ValueError where there are none, or a single row."""
+    if target is None and task == "next_token":
+        target = _tokens_of(inputs)
+    if target is None:
+        raise ValueError(
+            "the batch has no targets: give pairs (inputs, targets), a loader of one is [(inputs, targets)], or a dict "
+            "with the entry labels"
+        )
+    if not target.ndim:
+        raise ValueError(
+            "this is a single row, and a batch has several: give what joins them, DataLoader(dataset, batch_size=32)"
+        )
+    if not len(target):
+        raise ValueError("the batch is empty: give one row or more")
     return target
 
 
