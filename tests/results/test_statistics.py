@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from onward.recipes import Published
-from onward.results.statistics import difference, estimate, verdict
+from onward.results.statistics import bounds, difference, estimate, verdict
 
 OURS = (0.9958, 0.9961, 0.9964, 0.9959, 0.9968)
 
@@ -17,6 +17,17 @@ def test_the_interval_is_students():
     low, high = stats.t.interval(0.95, 4, loc=found.mean, scale=stats.sem(OURS))
     assert found.mean == pytest.approx(sum(OURS) / 5) and found.seeds == 5
     assert found.margin == pytest.approx((high - low) / 2)
+
+
+def test_an_interval_ends_where_no_value_can_be():
+    margin = stats.t.ppf(0.975, 1) * 0.005  # of two values a hundredth apart
+    low, high = bounds([0.98, 0.99]) or (0, 0)
+    assert high == 1.0 and low == pytest.approx(0.985 - margin, abs=1e-5)
+    low, high = bounds([0.01, 0.02], "labels") or (1, 1)
+    assert low == 0.0 and high == pytest.approx(0.015 + margin, abs=1e-5)
+    assert bounds([0.01, 0.02], "values") == pytest.approx((0.015 - margin, 0.015 + margin), abs=1e-5)
+    assert (bounds([0.98, 0.99], "values") or (0, 0))[1] == 1.0
+    assert bounds([0.9]) is None and bounds([0.9, 0.9]) is None
 
 
 def test_one_seed_has_neither_deviation_nor_interval():

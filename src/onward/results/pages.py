@@ -12,7 +12,7 @@ from onward.core import Task
 from onward.data import title_of
 from onward.recipes import RECIPES
 from onward.results.markdown import markdown
-from onward.results.statistics import difference, estimate, verdict
+from onward.results.statistics import bounds, difference, estimate, verdict
 from onward.results.tables import best_rows, control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
 from onward.screen import gap_in_points, in_percent
@@ -102,11 +102,8 @@ def spread(values: Sequence[float], task: Task = "classes") -> str:
 
 def interval(values: Sequence[float], task: Task = "classes") -> str:
     """Write the 95 % interval of the mean over seeds as percentages, of R2 as it is; nothing where there is none."""
-    estimated = estimate(values)
-    if estimated.margin is None:
-        return ""
-    low, high = estimated.mean - estimated.margin, estimated.mean + estimated.margin
-    return f"{in_percent(task, low)} to {_size(task, high)}"
+    ends = bounds(values, task)
+    return "" if ends is None else f"{in_percent(task, ends[0])} to {_size(task, ends[1])}"
 
 
 def _size(task: Task, value: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from onward.core import Task
 from onward.recipes import Published
 
 LEVEL = 0.95  # of intervals; a test takes the rest as its risk
@@ -37,6 +38,17 @@ def estimate(values: Sequence[float]) -> Estimate:
     if deviation < _EQUAL:
         return Estimate(mean, 0.0, None, seeds)
     return Estimate(mean, deviation, _quantile(0.5 + LEVEL / 2, float(seeds - 1)) * deviation / math.sqrt(seeds), seeds)
+
+
+def bounds(values: Sequence[float], task: Task = "classes") -> tuple[float, float] | None:
+    """Return the ends of the 95 % interval of a mean over seeds; None where there is none.
+
+    It ends where no value can be: shares are from 0 to 1, R2 is at most 1.
+    """
+    mean, margin = (found := estimate(values)).mean, found.margin
+    if margin is None:
+        return None
+    return mean - margin if task == "values" else max(0.0, mean - margin), min(1.0, mean + margin)
 
 
 def verdict(values: Sequence[float], published: Published) -> Shown:

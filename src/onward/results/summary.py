@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from pandas import DataFrame
 
-from onward.results.statistics import difference, estimate
+from onward.results.statistics import bounds, difference, estimate
 from onward.results.tables import control_of
 from onward.runs.records import Records, Row
 
@@ -20,7 +20,8 @@ def summary(records: Records, operations: Mapping[Row, int] | None = None) -> Da
 
 def _row(row: Row, records: Records, operations: int | None) -> dict[str, object]:
     runs, control = records[row], control_of(row, records)
-    mean = estimate([run.accuracy for run in runs])
+    accuracies, task = [run.accuracy for run in runs], runs[0].result.task_or_default
+    mean, ends = estimate(accuracies), bounds(accuracies, task)
     ours, theirs = ({run.recipe.seed: run.accuracy for run in each} for each in (runs, control))
     gap = difference(ours, theirs)
     return {
@@ -28,10 +29,10 @@ def _row(row: Row, records: Records, operations: int | None) -> dict[str, object
         "data": row.data,
         "method": runs[0].method,
         "locality": runs[0].locality,
-        "task": runs[0].result.task_or_default,
+        "task": task,
         "accuracy": mean.mean,
-        "low": None if mean.margin is None else mean.mean - mean.margin,
-        "high": None if mean.margin is None else mean.mean + mean.margin,
+        "low": None if ends is None else ends[0],
+        "high": None if ends is None else ends[1],
         "seeds": mean.seeds,
         "gap": None if gap is None else gap.mean,
         "parameters": runs[0].result.parameters,
