@@ -45,10 +45,11 @@ def bounds(values: Sequence[float], task: Task = "classes") -> tuple[float, floa
 
     It ends where no value can be: shares are from 0 to 1, R2 is at most 1.
     """
-    mean, margin = (found := estimate(values)).mean, found.margin
-    if margin is None:
+    own = estimate(values)
+    if own.margin is None:
         return None
-    return mean - margin if task == "values" else max(0.0, mean - margin), min(1.0, mean + margin)
+    low, high = own.mean - own.margin, own.mean + own.margin
+    return low if task == "values" else max(0.0, low), min(1.0, high)
 
 
 def verdict(values: Sequence[float], published: Published) -> Shown:
