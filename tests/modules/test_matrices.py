@@ -26,17 +26,18 @@ def _former(layer: nn.Linear) -> nn.Module:
 
 
 class Tokens(nn.Module):
-    """Positions and a class token are learned."""
+    """Positions, a class token and a single factor are learned."""
 
     def __init__(self):
         super().__init__()
         self.positions, self.token = nn.Parameter(torch.zeros(1, 6, 8)), nn.Parameter(torch.zeros(1, 1, 8))
+        self.factor = nn.Parameter(torch.tensor(1.0))
         self.layers = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU())
         self.head = nn.Linear(8, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         x = torch.cat([self.token.expand(len(x), -1, -1), x], dim=1)
-        return self.head(self.layers(x + self.positions).mean(dim=1))
+        return self.head(self.layers(x * self.factor + self.positions).mean(dim=1))
 
 
 @pytest.mark.parametrize(

@@ -182,7 +182,7 @@ def _matrices(modules: Iterable[nn.Module]) -> Iterator[nn.Parameter]:
             yield from sorted(own.values(), key=torch.numel)[-1:]
         else:
             names = {"weight"} if isinstance(module, nn.Linear | _ConvNd) else set()
-            yield from (p for name, p in own.items() if name in names or (len(p) > 1 and p.squeeze().ndim > 1))
+            yield from (p for name, p in own.items() if name in names or (p.squeeze().ndim > 1 and len(p) > 1))
 
 
 def _no_path(seen: Pass, what: str) -> ValueError:
