@@ -68,7 +68,7 @@ def _is_large(pool: MaxPool, x: Tensor) -> bool:
 def _pooled(conv: nn.Conv2d, pool: MaxPool, x: Tensor) -> Tensor:
     assert not isinstance(conv.padding, str)
     geometry = _Geometry((conv.stride, conv.padding, conv.dilation, conv.groups), (pool.window, pool.ceil_mode))
-    return apply_in_autocast(_ConvolutionAndPool, [x, conv.weight, conv.bias], x.device.type, geometry)
+    return apply_in_autocast(_ConvolutionAndPool, x, [conv.weight, conv.bias], geometry)
 
 
 class _ConvolutionAndPool(torch.autograd.Function):

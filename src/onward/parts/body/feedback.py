@@ -33,12 +33,12 @@ class RandomFeedback(nn.Module):
         return self.layer
 
     def forward(self, x: Float[Tensor, "B I ..."]) -> Float[Tensor, "B O ..."]:
-        layer, device = self.layer, x.device.type
-        tensors = [x, layer.weight, layer.bias, self.feedback]
+        layer = self.layer
+        weights = [layer.weight, layer.bias, self.feedback]
         if isinstance(layer, nn.Linear):
-            return apply_in_autocast(_Linear, tensors, device)
+            return apply_in_autocast(_Linear, x, weights)
         geometry = layer.stride, layer.padding, layer.dilation, layer.groups
-        return apply_in_autocast(_Conv2d, tensors, device, *geometry)
+        return apply_in_autocast(_Conv2d, x, weights, *geometry)
 
 
 def with_random_feedback(body: nn.Module) -> nn.Module:
