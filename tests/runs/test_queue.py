@@ -20,6 +20,7 @@ from onward.runs import RunFolder
 from onward.runs.queue import Queue, expected_seconds, is_recorded, read_plan, stopped_run, train_command
 from onward.runs.records import Record, record
 from onward.storage.files import write_json
+from onward.storage.locks import trained_here
 from toy_trainings import toy_environment, toy_result
 
 DIGITS = find_recipe("backprop-forward_forward-digits")
@@ -202,6 +203,14 @@ def test_the_latest_run_of_the_same_training_is_gone_on_with(tmp_path: Path):
         "cpu",
     ]
     assert train_command(DIGITS, other, [])[3:] == ["train", "--resume", str(other)]
+
+
+def test_a_run_in_training_is_not_read_while_it_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    begun, read = _begun(tmp_path, DIGITS), list[Path]()
+    monkeypatch.setattr(RunFolder, "load_checkpoint", lambda folder: read.append(folder.path))
+    with trained_here(begun):
+        assert stopped_run(DIGITS, tmp_path, DATA) == begun and not read
+    assert stopped_run(DIGITS, tmp_path, DATA) == begun and read == [begun]
 
 
 def test_what_was_begun_or_filed_under_a_name_of_before_counts(tmp_path: Path):

@@ -291,7 +291,7 @@ def _is_of(recipe: Recipe, folder: RunFolder, checksum: str) -> bool:
     if begun.identity() != recipe.identity() or begun.seed != recipe.seed:
         return False
     environment = folder.environment()
-    if folder.result() is None:
+    if folder.result() is None and not is_trained(folder.path):  # a run in training is asked for many times a second
         folder.load_checkpoint()  # to raise the error of a damaged one now, and not in every attempt
     rounded = environment.pipeline is not None and environment.pipeline.messages == "bf16"
     return environment.data_checksum == checksum and environment.record is not False and not rounded
