@@ -1,6 +1,7 @@
 """Families of networks that nobody tried before: each is cut, learns in its blocks, and stays its owner's."""
 
 import copy
+import re
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 from onward.algorithms import MonoForward, PredSim
 from onward.core import LocalTrainer, TrainerSettings
 from onward.modules import LocalModel, local
-from onward.modules.batch import as_batch
+from onward.modules.batch import as_batch, check_target
 from onward.nets.outputs import leading_tensor
 from onward.nets.recorded_pass import feed_module
 
@@ -160,6 +161,19 @@ def test_labels_at_each_place_are_those_of_a_naive_loss(axes, kind):
             trained.step((x, wrong))
     with pytest.raises(ValueError, match="numbers or labels for each example"):
         trained.as_learner((x, y))
+
+
+@pytest.mark.parametrize(
+    ("task", "x", "y", "remedy"),
+    [
+        ("classes", [4, 3, 8, 8], [4, 1], "give targets[:, 0]"),
+        ("classes", [4, 3, 8, 8], [4, 5], "give task='tokens'"),
+        ("pixels", [4, 3, 8, 8], [4, 1, 8, 8], "give targets[:, 0]"),
+    ],
+)
+def test_targets_with_an_axis_too_many_are_refused_with_the_remedy(task: str, x: list[int], y: list[int], remedy: str):
+    with pytest.raises(ValueError, match=re.escape(remedy)):
+        check_target(torch.zeros(y).long(), task, 2, torch.zeros(x), -100)  # pyright: ignore[reportArgumentType]
 
 
 def test_several_labels_of_each_token_are_learned_but_at_padding():

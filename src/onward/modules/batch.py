@@ -128,9 +128,10 @@ def check_target(
     wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if layout == "volume" else 3}[task]
     if target.ndim != wanted:
         hint = ""
-        if task == "classes" and target.ndim == 2:
+        if target.ndim == wanted + 1:
             single = target.shape[1] == 1
-            hint = ": give targets[:, 0]" if single else "; for one label per token give task='tokens'"
+            several = "; for one label per token give task='tokens'" if task == "classes" else ""
+            hint = ": give targets[:, 0]" if single else several
         raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
     if task != "classes":
         target = torch.where(target == ignore_index, IGNORED, target)
