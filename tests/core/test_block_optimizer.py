@@ -70,6 +70,33 @@ def test_a_restored_optimizer_goes_on_from_a_file_that_keeps_no_memory_layout(ki
     assert same(kept, restored)
 
 
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adafactor", "muon"])
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_bf16_weights_move_and_their_optimizer_goes_on_bit_for_bit(name: str, momentum: float):
+    settings = TrainerSettings(optimizer=name, momentum=momentum, learning_rate=0.1)  # pyright: ignore[reportArgumentType]
+    generator = torch.Generator().manual_seed(0)
+    body = nn.Linear(16, 16).bfloat16()
+    other = copy.deepcopy(body)
+    first, second = (BlockOptimizer(LocalBlock(layer), settings) for layer in (body, other))
+    gradients = [[torch.randn(p.shape, generator=generator).bfloat16() for p in body.parameters()] for _ in range(4)]
+
+    def step(layer: nn.Module, optimizer: BlockOptimizer, number: int) -> None:
+        for p, gradient in zip(layer.parameters(), gradients[number], strict=True):
+            p.grad = gradient.clone()
+        optimizer.step()
+
+    before = [p.detach().clone() for p in body.parameters()]
+    for number in (0, 1):
+        step(body, first, number)
+    assert all((p != old).float().mean() > 0.2 for p, old in zip(body.parameters(), before, strict=True))
+    other.load_state_dict(body.state_dict())
+    second.load_state(first.state())
+    for number in (2, 3):
+        step(body, first, number)
+        step(other, second, number)
+    assert same(weights(body), weights(other))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_state_is_copied_when_it_is_restored(kind: str):
     block, other = _conv_block(), _conv_block()

@@ -3,6 +3,7 @@
 
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
@@ -99,3 +100,21 @@ def test_norms_that_are_called_as_a_function_learn_with_channels_last():
         losses.append([trainer.step(x, y, step=0), own.step((given, y)), own.step((given, y))])
     for pair in zip(*losses, strict=True):
         assert torch.allclose(*pair, rtol=1e-4)
+
+
+head = np.zeros(3)  # a name of this module that the layer's forward has as an attribute
+
+
+class _Named(nn.Module):
+    scale = np.ones(2)
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x) * float(self.scale.sum())
+
+
+def test_arrays_named_like_what_a_forward_names_are_looked_at():
+    assert not calls_group_norm(_Named())

@@ -36,6 +36,9 @@ def assert_refused(match: str, model=None, example=None, algorithm=None, **optio
 def test_wrappers_and_what_is_no_module():
     assert_refused("give model.module", nn.DataParallel(table()))
     assert_refused("_orig_mod", torch.compile(table()))
+    in_place = table()
+    in_place.compile()
+    assert_refused("compiled in place", in_place)
     with pytest.raises(ValueError, match=r"torch\.nn\.Module, got str"):
         check_model("resnet18")
     assert_refused("no weights", nn.Sequential(nn.ReLU()))
@@ -173,6 +176,35 @@ def test_gradient_checkpointing_inside_a_block_is_fine_and_around_a_cut_is_not()
     first, second = (local(m, images(), MonoForward(), cut=["wrap.0"]) for m in (inside, plain))
     for _ in range(2):
         assert torch.allclose(first.step(images()), second.step(images()), atol=1e-6)
+
+
+class Hidden(nn.Module):
+    """A layer inside reentrant checkpointing: always, or in training mode alone."""
+
+    def __init__(self, *, always: bool):
+        super().__init__()
+        self.always = always
+        self.enter, self.inside, self.head = nn.Linear(6, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.enter(x).relu()
+        if self.always or self.training:
+            return self.head(checkpoint(lambda y: self.inside(y).relu(), x, use_reentrant=True))
+        return self.head(self.inside(x).relu())
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_reentrant_checkpointing_inside_a_block_is_refused(always: bool):
+    assert_refused("use_reentrant=False", Hidden(always=always), cut=["enter"])
+
+
+def test_reentrant_checkpointing_that_comes_later_is_refused_by_the_step():
+    model = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 8), Hidden(always=False))
+    model[2].enter = nn.Linear(8, 8)
+    trained = local(model.eval(), rows(), MonoForward(), cut=["0"])
+    model.train()
+    with pytest.raises(ValueError, match="use_reentrant=False"):
+        trained.step(rows())
 
 
 def test_a_batch_that_does_not_come_by_a_cut_is_refused_and_the_model_is_usable():

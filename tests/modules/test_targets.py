@@ -268,6 +268,30 @@ def test_a_mask_leaves_padding_out():
     assert torch.allclose(model.step(batch), copied.step(other), atol=1e-5)
 
 
+class _Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words, self.own, self.head = nn.Embedding(20, 16), nn.Linear(16, 16), nn.Linear(16, 5)
+
+    def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> torch.Tensor:
+        return self.head(self.own(self.words(input_ids).relu()).relu())
+
+
+def test_labels_of_padding_do_not_count_whatever_they_are():
+    generator = torch.Generator().manual_seed(0)
+    ids, labels = torch.randint(20, (6, 7), generator=generator), torch.randint(5, (6, 7), generator=generator)
+    mask = torch.ones(6, 7).long()
+    mask[:, 3:] = 0
+    seen = []
+    for given in (labels, labels.masked_fill(mask == 0, 0), labels.masked_fill(mask == 0, -100)):
+        torch.manual_seed(1)
+        batch = {"input_ids": ids, "attention_mask": mask, "labels": given}
+        model = local(_Tagger(), batch, MonoForward(), task="tokens", cut=["words"])
+        seen.append((model.step(batch).tolist(), model.evaluate([batch])))
+    assert seen[0] == seen[1] == seen[2]
+    assert sum(map(sum, seen[0][1]["confusion"])) == int(mask.sum())
+
+
 def test_heads_that_were_trained_alone_go_on_with_the_model():
     x, y = rows()
     model = net(4)

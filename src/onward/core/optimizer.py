@@ -16,6 +16,7 @@ from onward.core.settings import TrainerSettings
 Shapes = dict[str, tuple[int, ...]]
 """Shapes of an optimizer's state for a parameter, by name; () is a number."""
 
+_HALVES = (torch.bfloat16, torch.float16)  # torch's fused sgd leaves them as they are on a CPU
 _FOREIGN = "optimizer state %d does not fit this block; were network or optimizer changed?"
 
 
@@ -166,6 +167,9 @@ class OptimizerPart:
         """Restore state by the parameters' positions in this part, whose first is the block's `first`."""
         known = {index: self._laid_out(index, kept, first) for index, kept in entries.items()}
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": known})
+        for index, kept in known.items():  # torch has rounded what is wider than the parameter: bf16 weights' momentum
+            own = self.optimizer.state[self.parameters[index]]
+            own |= {name: value for name, value in kept.items() if own[name].dtype != value.dtype}
 
     def begin(self) -> None:
         """Set the momentum of a parameter to zero before its first gradient: fused sgd needs all momenta, or none.
@@ -184,8 +188,11 @@ class OptimizerPart:
         parameter = self.parameters[index]
         if {name: tuple(tensor.shape) for name, tensor in tensors.items()} != self.keeps(parameter):
             raise ValueError(_FOREIGN % (first + index))
-        alike = torch.empty_like(parameter, requires_grad=False)
-        return {name: alike.clone().copy_(t) if t.shape == alike.shape else t.clone() for name, t in tensors.items()}
+
+        def alike(tensor: Tensor) -> Tensor:
+            return torch.empty_like(parameter, dtype=tensor.dtype, requires_grad=False).copy_(tensor)
+
+        return {name: alike(t) if t.shape == parameter.shape else t.clone() for name, t in tensors.items()}
 
 
 def _adam(parameter: nn.Parameter) -> Shapes:
@@ -229,6 +236,7 @@ def _part(name: str, parameters: list[nn.Parameter], settings: TrainerSettings, 
     if name == "muon":
         return OptimizerPart(Muon(parameters, lr, momentum=momentum), parameters, _momentum, share)
     if name == "sgd":
+        fused = fused and not any(p.dtype in _HALVES for p in parameters)
         sgd = torch.optim.SGD(parameters, lr=lr, weight_decay=decay, momentum=momentum, fused=fused)
         return OptimizerPart(sgd, parameters, _momentum if momentum else _nothing, share)
     if name == "adafactor":

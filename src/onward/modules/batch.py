@@ -135,8 +135,11 @@ def check_target(
         raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
     if task != "classes":
         target = torch.where(target == ignore_index, IGNORED, target)
+        mask = mask_of(inputs)
+        if mask is not None and mask.shape == target.shape:
+            target = target.masked_fill(~mask.to(target.device), IGNORED)
         if task == "next_token":
-            target = _following(target, mask_of(inputs))
+            target = _following(target)
     counted = target[target != IGNORED] if task != "classes" else target
     if counted.numel() and not (int(counted.min()) >= 0 and int(counted.max()) < outputs):
         bad = int(counted.min()) if int(counted.min()) < 0 else int(counted.max())
@@ -176,10 +179,8 @@ def _check_whole(target: Tensor, task: Task) -> None:
     )
 
 
-def _following(target: Tensor, mask: Tensor | None) -> Tensor:
-    """Return for each token the one behind it; the last one has none, nor has one whose follower is padding."""
-    if mask is not None and mask.shape == target.shape:
-        target = target.masked_fill(~mask.to(target.device), IGNORED)
+def _following(target: Tensor) -> Tensor:
+    """Return for each token the one behind it; the last one has none."""
     return torch.cat([target[:, 1:], target.new_full((len(target), 1), IGNORED)], dim=1)
 
 

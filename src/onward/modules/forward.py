@@ -16,6 +16,7 @@ from onward.core.group_norm import calls_group_norm, group_norms, trainable_norm
 from onward.core.joint_step import HeldSteps
 from onward.core.seeds import reseed
 from onward.modules.heads import Head
+from onward.modules.output import REENTRANT
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read, tensors_in
 from onward.nets.recorded_pass import Feed, saved_tensor_hooks
@@ -204,11 +205,13 @@ class _Pass:
 def _backward(loss: Tensor, trained: Sequence[Tensor]) -> None:
     """Compute these gradients and no others: a skip connection leads into blocks that are already trained.
 
-    Raises ValueError where the graph of an earlier step is part of this one's.
+    Raises ValueError where the graph of an earlier step is part of this one's, and where one was not kept.
     """
     try:
         loss.backward(inputs=trained)
     except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            raise ValueError(REENTRANT) from None
         if "graph a second time" not in str(error):
             raise
         raise ValueError(

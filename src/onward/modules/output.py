@@ -10,6 +10,12 @@ from onward.modules.batch import RANKS, Task
 from onward.nets.layout import Layout, features_of, infer_layout
 from onward.nets.recorded_pass import Pass
 
+REENTRANT = (
+    "a part of the model is checkpointed with use_reentrant=True, which hides its weights: give "
+    "checkpoint(..., use_reentrant=False), of transformers "
+    "model.gradient_checkpointing_enable({'use_reentrant': False}), or switch it off"
+)
+
 
 def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[Task, int, tuple[int, ...], Layout]:
     """Return the task, the number of scores, shape and layout. Raises ValueError for an output that fits no task."""
@@ -57,6 +63,12 @@ def _check_scores(seen: Pass, task: Task) -> None:
                 f"itself: take the {name.lower()} out of the model, or give what enters it by feed=...; predictions "
                 "are the same without it"
             )
+
+
+def check_checkpointing(seen: Pass) -> None:
+    """Raise ValueError for checkpointing of the kind whose weights are in no graph, so that no block has them."""
+    if any(node.name() == "CheckpointFunctionBackward" for node in below(seen.output.grad_fn)):
+        raise ValueError(REENTRANT)
 
 
 def check_others(seen: Pass) -> None:

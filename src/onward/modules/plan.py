@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from onward.core.graph import below
 from onward.modules.batch import Task
-from onward.modules.output import check_others, read_output
+from onward.modules.output import check_checkpointing, check_others, read_output
 from onward.modules.rows import check_rows, time_is_first
 from onward.nets.cuts import cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
@@ -72,6 +72,7 @@ def make_plan(
     if unknown:
         raise ValueError(f"layouts names {unknown[0]!r}, which is no cut of this model; cuts are {', '.join(names)}")
     seen = watch(model, inputs, feed)
+    check_checkpointing(seen)
     at = _positions(model, seen, names)
     of_task, outputs, shape, layout = read_output(seen, num_classes, task)
     check_rows(model, inputs, feed, seen, of_task, outputs)
@@ -122,6 +123,11 @@ def check_model(model: Any) -> None:
         raise ValueError(f"{kind} wraps the model, and copies of it see no block: give model.module")
     if hasattr(model, "_orig_mod"):
         raise ValueError("a compiled model hides its modules: give model._orig_mod, the one that was compiled")
+    if getattr(model, "_compiled_call_impl", None) is not None:
+        raise ValueError(
+            "the model was compiled in place, model.compile(), and its graph ends at every cut: leave that out, or "
+            "compile the modules between the cuts"
+        )
     if isinstance(model, torch.jit.ScriptModule):
         raise ValueError("a scripted model cannot be cut: give the module that it was made from")
     try:
@@ -315,6 +321,7 @@ def _add_trained_only(
         more, _ = _owners(model, seen, at)
     except (ValueError, RuntimeError):  # a single row in batch norm, a layer that is left out at random
         return
+    check_checkpointing(seen)
     check_others(seen)
     known = {name for names in (*owned, *tied) for name in names}
     for mine, names_of_block in zip(owned, more, strict=True):
