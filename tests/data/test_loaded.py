@@ -2,13 +2,14 @@
 
 import datasets
 import numpy as np
+import pandas
 import PIL.Image
 import pytest
 import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from onward.algorithms import MonoForward
-from onward.data import TrainLoader, as_data, from_dataset, from_loader
+from onward.data import TrainLoader, as_data, from_arrays, from_dataset, from_loader, read_image
 from onward.nets import MLP
 from onward.runs import fit
 from onward.runs.evaluating import evaluate
@@ -187,3 +188,87 @@ def test_what_is_trained_on_can_be_evaluated_on():
         evaluate(learner, whole.remove_columns("b"))
     with pytest.raises(ValueError, match="the splits train, but no test"):
         evaluate(learner, {"train": whole})
+
+
+def _texts(rows: range) -> datasets.Dataset:
+    table = {"x": TABLE[rows.start : rows.stop].tolist(), "label": np.array(NAMES)[LABELS[rows.start : rows.stop]]}
+    return datasets.Dataset.from_dict(table)
+
+
+def _numbered(names: list[str], rows: range) -> datasets.Dataset:
+    return _texts(rows).cast_column("label", datasets.ClassLabel(names=names))
+
+
+@pytest.mark.parametrize("train", [_texts, lambda rows: _numbered(NAMES, rows)])
+@pytest.mark.parametrize("test", [_texts, lambda rows: _numbered(["dog", "cat", "cow"], rows)])
+def test_classes_of_a_dataset_are_those_of_their_names(train, test):
+    data = from_dataset({"train": train(range(40)), "test": test(range(40, 60))})
+    assert data.class_names == tuple(NAMES) and data.test.labels.tolist() == LABELS[40:].tolist()
+    learner = fit(MonoForward(), MLP(width=20), train(range(60)), epochs=40, batch_size=8)
+    assert evaluate(learner, test(range(60))) == evaluate(learner, _texts(range(60)))
+
+
+def test_numbers_of_a_dataset_stay_numbers_where_classes_have_no_names():
+    learner = fit(MonoForward(), MLP(width=8), (TABLE, LABELS), epochs=1)
+    seen = evaluate(learner, _numbered(NAMES, range(60))).classes
+    assert seen is not None and seen.confusion.sum(1).tolist() == [20, 20, 20]
+    data = from_dataset(_numbered(NAMES, range(60)), "x", "label", task="values")
+    assert sorted(data.train.labels.flatten().unique().tolist()) == [0.0, 1.0, 2.0]
+
+
+def test_a_split_without_labels_is_named():
+    with pytest.raises(ValueError, match=r"the split test has no column 'label'.*leave it out \(dataset\.pop\)"):
+        from_dataset({"train": _texts(range(60)), "test": _texts(range(9)).remove_columns("label")})
+
+
+def test_images_of_a_dataset_are_read_as_those_of_files(tmp_path):
+    icon = np.zeros((8, 8, 4), np.uint8)
+    icon[2:6, 2:6, 3] = 255  # a black square on nothing
+    PIL.Image.fromarray(icon).save(tmp_path / "icon.png")
+    made = datasets.Dataset.from_dict({"image": [str(tmp_path / "icon.png")] * 40, "label": [0, 1] * 20})
+    pixels = from_dataset(made.cast_column("image", datasets.Image())).train.sample.pixels
+    assert torch.equal(pixels[0], read_image(tmp_path / "icon.png", channels=3, size=(8, 8))) and pixels.max() == 255
+    for row in (0, 7):
+        files: list[str | None] = [str(tmp_path / "icon.png")] * 40
+        files[row] = None
+        gone = datasets.Dataset.from_dict({"image": files, "label": [0, 1] * 20})
+        with pytest.raises(ValueError, match=f"row {row} has no image in column 'image'"):
+            from_dataset(gone.cast_column("image", datasets.Image()), size=8)
+
+
+def test_classes_of_a_loader_are_those_of_all_its_samples():
+    labels = LABELS % 2
+    labels[5] = 2
+    rows = TensorDataset(torch.from_numpy(TABLE), torch.from_numpy(labels))
+    refused = 0
+    for seed in range(30):
+        try:
+            assert from_loader(DataLoader(rows, batch_size=8), seed=seed).class_names == ("0", "1", "2")
+        except ValueError as error:
+            assert "all samples of class '2' are among those set aside" in str(error)
+            refused += 1
+    assert 0 < refused < 15
+    batches = [(TABLE[:10], np.full(10, k)) for k in range(4)]
+    with pytest.raises(ValueError, match="set aside for validation: give validation, another loader, or batches"):
+        from_loader(batches)
+    assert from_loader(batches, batches).class_names == ("0", "1", "2", "3")
+
+
+def test_whole_numbers_are_the_classes_of_that_name_where_they_cannot_be_indices():
+    names = np.array(["1", "2", "3"])
+    learner = fit(MonoForward(), MLP(width=20), (TABLE, names[LABELS]), epochs=40, batch_size=8)
+    score = learner.score(TABLE, names[LABELS])
+    assert score > 0.6
+    for labels in (LABELS, LABELS + 1):
+        assert learner.score(TABLE, labels) == score
+        assert evaluate(learner, (TABLE, labels)) == evaluate(learner, (TABLE, names[LABELS]))
+    few = LABELS < 2
+    with pytest.raises(ValueError, match=r"the classes called 1, 2, 3 or their indices 0\.\.2: give them as texts"):
+        learner.score(TABLE[few], LABELS[few] + 1)
+    with pytest.raises(ValueError, match=r"is 7: classes are numbered 0\.\.2"):
+        learner.score(TABLE, LABELS + 5)
+
+
+def test_a_table_of_one_column_is_no_column_of_labels():
+    with pytest.raises(ValueError, match=r"labels is a table of one column: give the column, labels\['t'\]"):
+        from_arrays(TABLE, pandas.DataFrame({"t": np.array(NAMES)[LABELS]}))

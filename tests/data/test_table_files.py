@@ -138,7 +138,10 @@ def test_texts_that_look_like_numbers_are_predicted_as_they_were_learned(tmp_pat
         ("a,label\n", "has no rows"),
         ("a,b,label\n1,2,x,9\n3,4,y,9\n", "cannot be read as a table .*: give each row one entry .* in quotes"),
         ("a,b,label\n" + "1,2,x\n" * 9 + "1,2,x,9\n", "line 11, saw 4.*: give each row one entry for each column"),
-        ("a,b,label\n1,,x\n,2,y\n3,,y\n", r"no value in a \(1 of 3 rows\), b \(2 of 3 rows\): fill them in"),
+        (
+            "a,b,label\n1,,x\n,2,y\n3,,y\n",
+            r"no value in a \(1 of 3 rows\), b \(2 of 3 rows\); NA, None, .*: fill them in",
+        ),
         ("a,label\n1,x\n2,\n", r"no value in label \(1 of 2 rows\)"),
         ("a,label\n1,x\n2,x\n3,y\n4,y\n5,z\n", "class 'z' has a single"),
     ],

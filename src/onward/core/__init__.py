@@ -17,6 +17,7 @@ from onward.core.labels import (
     check_several,
     check_values,
     class_indices,
+    named_indices,
     names_in,
     numbered_names,
 )
@@ -142,6 +143,7 @@ __all__ = [
     "levels",
     "local_update",
     "measured",
+    "named_indices",
     "names_in",
     "numbered_names",
     "numbers",

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from onward.core.columns import is_frame
-from onward.core.inputs import check_finite, check_labels
+from onward.core.inputs import as_numbers, check_finite, check_labels
 
 Task = Literal["classes", "values", "labels"]
 """One class per row; one number or several (regression); or any of several labels (multi-label)."""
@@ -22,6 +22,8 @@ def names_in(labels: Any, what: str = "labels") -> tuple[str, ...] | None:
 
     Truth values have the names False and True. Raises ValueError for an entry that is missing.
     """
+    if is_frame(labels) and labels.shape[1] == 1:
+        raise ValueError(f"{what} is a table of one column: give the column, {what}[{labels.columns[0]!r}]")
     categories = getattr(getattr(labels, "dtype", None), "categories", None)
     if categories is not None:
         return tuple(str(category) for category in categories)
@@ -50,6 +52,33 @@ def class_indices(labels: Any, names: Sequence[str], what: str = "labels") -> In
             raise ValueError(f"{what}[{k}] is {value!r}, which is none of the classes {known}")
         indices.append(index_of[str(value)])
     return torch.tensor(indices, dtype=torch.int64)
+
+
+def named_indices(labels: Any, names: Sequence[str], what: str = "labels") -> Int64[Tensor, "N"]:
+    """Return the class index of each label of rows to score, given as an index or as one of `names`.
+
+    Where the names themselves are whole numbers, such as 1 to 5, so may the labels be. Raises ValueError for other
+    labels, and for numbers that fit both ways.
+    """
+    if all(name == str(k) for k, name in enumerate(names)) or not all(map(_is_whole, names)):
+        return class_indices(labels, names, what)
+    if names_in(labels, what) is not None:
+        return class_indices(labels, names, what)
+    numbers = as_numbers(labels, what)
+    written = [str(number) for number in numbers.tolist()] if numbers.ndim == 1 else [""]
+    if not {*written} <= {*names}:
+        return check_labels(labels, what, num_classes=len(names))
+    if len(numbers) and int(numbers.min()) >= 0 and int(numbers.max()) < len(names):
+        raise ValueError(
+            f"{what} are numbers from {int(numbers.min())} to {int(numbers.max())}, which may be the classes called "
+            f"{', '.join(names[:8])} or their indices 0..{len(names) - 1}: give them as texts, "
+            f"numpy.array({what}).astype(str)"
+        )
+    return class_indices(written, names, what)
+
+
+def _is_whole(name: str) -> bool:
+    return name.removeprefix("-").isdecimal()
 
 
 def numbered_names(targets: Int64[Tensor, "N"], what: str = "labels") -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from onward.core.former_names import with_current_names
 from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
-from onward.core.labels import Task, check_several, check_values, class_indices
+from onward.core.labels import Task, check_several, check_values, named_indices
 from onward.core.metrics import RunningError, are_right
 from onward.core.ranges import LARGEST, Count, check_value
 from onward.core.renamed import Renamed
@@ -293,7 +293,7 @@ class Learner(nn.Module):
         """
         task, names = self._rule(rule).task, self.class_names
         if task == "classes":
-            return class_indices(labels, names) if names else check_labels(labels)
+            return named_indices(labels, names) if names else check_labels(labels)
         return (check_values if task == "values" else check_several)(labels, width=len(names) or None)
 
     @torch.no_grad()

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from onward.core import InputForm, Task, check_finite, check_names, check_value
+from onward.core import InputForm, Task, check_finite, check_names, check_value, named_indices
 
 from .arrays import from_arrays, read_rows, targets_of
 from .dataset import from_dataset, is_dataset, rows_of_dataset
@@ -184,7 +184,8 @@ def rows_of(data: Any, like: tuple[InputForm, Task, tuple[str, ...]]) -> Samples
     if isinstance(data, Samples):
         return data
     if isinstance(data, tuple) and len(data) == 2:
-        return read_rows(*data, form, task, names)
+        inputs, labels = data
+        return read_rows(inputs, named_indices(labels, names) if task == "classes" else labels, form, task, names)
     if is_dataset(data):
         return rows_of_dataset(data, form, task, names)
     samples = [read_rows(*pair_of(batch, "data"), form, task, names) for batch in data]

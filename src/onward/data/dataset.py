@@ -8,7 +8,7 @@ import numpy as np
 from onward.core import InputForm, Kind, Task, check_value, common_defaults, is_frame
 
 from .arrays import from_arrays, read_rows
-from .decode import DEEP_MODES, as_fractions, to_array
+from .decode import DEEP_MODES, as_fractions, opaque, to_array
 from .images import Splits
 from .samples import Samples
 
@@ -52,10 +52,14 @@ def from_dataset(
     for split, called in (("test", _TEST), ("validation", _VALIDATION)):
         part = next((parts[each] for each in called if each in parts), None)
         if part is not None:
-            given |= {f"{split}_images": _read(part, taken, size), f"{split}_labels": _labels(part, wanted)}
+            _check_split(part, [*taken, *wanted], split)
+            given |= {
+                f"{split}_images": _read(part, taken, size),
+                f"{split}_labels": _labels(part, wanted, task, names),
+            }
     return from_arrays(
         _read(train, taken, size),
-        _labels(train, wanted),
+        _labels(train, wanted, task, names),
         kind=kind,
         task=task,
         class_names=names,
@@ -82,7 +86,7 @@ def rows_of_dataset(dataset: Any, form: InputForm, task: Task, names: Sequence[s
     inputs = _read(part, taken or _inputs(part, None, wanted), form.shape[-1] if form.kind == "images" else None)
     if form.columns and not is_frame(inputs):
         inputs = part.with_format(None).select_columns(taken).to_pandas()
-    return read_rows(inputs, _labels(part, wanted), form, task, names)
+    return read_rows(inputs, _labels(part, wanted, task, names), form, task, names)
 
 
 def is_dataset(data: Any) -> bool:
@@ -123,9 +127,30 @@ def _class_names(dataset: Any, target: list[str]) -> tuple[str, ...] | None:
     return tuple(names) if names else None
 
 
-def _labels(dataset: Any, target: list[str]) -> Any:
+def _check_split(dataset: Any, columns: list[str], split: str) -> None:
+    missing = next((name for name in columns if name not in dataset.column_names), None)
+    if missing is not None:
+        raise ValueError(
+            f"the split {split} has no column {missing!r}, which train has: leave it out (dataset.pop), and a share of "
+            "train is set aside in its place"
+        )
+
+
+def _labels(dataset: Any, target: list[str], task: Task, names: Sequence[str] | None) -> Any:
+    """Return the entries of the target columns, [N] or [N, K].
+
+    Class labels are numbered as `names` are, whose order may be another than that of the dataset's own ones. Numbers
+    that the dataset has no names for, and names for which `names` are mere numbers, stay as they are.
+    """
     columns = [dataset.with_format(None)[name][:] for name in target]
-    return columns[0] if len(columns) == 1 else np.stack([np.asarray(column) for column in columns], axis=1)
+    if len(columns) > 1:
+        return np.stack([np.asarray(column) for column in columns], axis=1)
+    own, values = _class_names(dataset, target), columns[0]
+    if own is None or task != "classes" or (names is not None and own[: len(names)] == tuple(names)):
+        return values
+    if names is not None and all(name.isdecimal() for name in names) and not set(own) & set(names):
+        return values
+    return [own[value] if isinstance(value, int) and 0 <= value < len(own) else value for value in values]
 
 
 def _read(dataset: Any, inputs: list[str], size: int | None) -> Any:
@@ -148,11 +173,13 @@ def _read(dataset: Any, inputs: list[str], size: int | None) -> Any:
 
 
 def _images(dataset: Any, column: str, size: int | None) -> np.ndarray:
-    first = dataset[0][column]
-    sides = (size, size) if size else (first.height, first.width)
+    sides = (size, size) if size else None
     gray, arrays = True, []
     for row in range(len(dataset)):
         image = dataset[row][column]
+        if image is None:
+            raise ValueError(f"row {row} has no image in column {column!r}: leave such rows out, dataset.filter(...)")
+        sides = sides or (image.height, image.width)
         if size is None and (image.height, image.width) != sides:
             raise ValueError(
                 f"image {row} has {image.width}x{image.height} pixels, image 0 {sides[1]}x{sides[0]}: choose one size "
@@ -160,6 +187,7 @@ def _images(dataset: Any, column: str, size: int | None) -> np.ndarray:
             )
         if image.mode in DEEP_MODES:
             image = as_fractions(image, f"image {row}")
+        image = opaque(image)
         gray = gray and image.mode in ("1", "L", "F")
         arrays.append(to_array(image, channels=3, size=sides))
     if any(array.dtype == np.float32 for array in arrays):  # 16 bits of some, 8 of others

@@ -84,10 +84,10 @@ def open_image(content: Path | bytes, *, where: str, deep: bool = False) -> Imag
         kind = f"mode {image.mode} with {bits} bits" if upright is None else f"mode {upright.mode}, not 8 bits"
         gray = "8-bit RGB, or gray of up to 16 bits" if deep else "8-bit gray or RGB"
         raise ValueError(f"{where} has {kind} per channel: convert it to {gray}")
-    return _opaque(upright)
+    return opaque(upright)
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def opaque(image: Image.Image) -> Image.Image:
     """Return an image whose transparent parts are white behind dark strokes and black behind light ones.
 
     Their colors are not seen, and often all alike: icons may differ in transparency alone.

@@ -68,12 +68,14 @@ def from_loader(
     check_value("seed", seed, Seed)
     _check_again(train, "train")
     notes = [] if test is not None else ["without a test split of its own"]
+    aside = None
     if validation is None:
-        train, validation = _set_aside(train, validation_fraction, seed)
-        if validation is None:
+        train, aside = _set_aside(train, validation_fraction, seed)
+        validation = aside
+        if aside is None:
             notes.insert(0, "validated on training samples")
             warnings.warn(_ON_TRAINING, stacklevel=3)
-    first = _first_pass(train, kind, task, class_names)
+    first = _first_pass(train, kind, task, class_names, [] if aside is None else _labels_in(aside))
     held = [first.held] if validation is None else [_held(first, validation, "validation")]
     held += [] if test is None else [_held(first, test, "test")]
     digest = hashlib.sha256(repr((name, len(first.labels), checksum(*held))).encode()).hexdigest()
@@ -165,7 +167,14 @@ def _batches(loader: Any, seed: int) -> Iterator[Any]:
             batch = next(batches, _batches)
 
 
-def _first_pass(loader: Any, kind: Kind | None, task: Task, class_names: Sequence[str] | None) -> Loaded:
+def _labels_in(loader: Any) -> list[Any]:
+    return [pair_of(batch, "train")[1] for batch in _batches(loader, 0)]
+
+
+def _first_pass(
+    loader: Any, kind: Kind | None, task: Task, class_names: Sequence[str] | None, aside: list[Any]
+) -> Loaded:
+    """Go through a loader once; `aside` are the labels of batches that were set aside of it."""
     inputs, labels, sizes, kept = [], [], [], 0
     for number, batch in enumerate(_batches(loader, 0)):
         x, y = pair_of(batch, "train")
@@ -188,13 +197,26 @@ def _first_pass(loader: Any, kind: Kind | None, task: Task, class_names: Sequenc
     if form.unit and tensor.dtype != torch.uint8:  # what a loader makes of images may leave [0, 1] at any time
         form = replace(form, unit=False, level=float(tensor.abs().max()))
     together = _joined(labels)
-    names = names_of(together, task, None if class_names is None else check_names(class_names))
+    every = _joined([*labels, *aside])
+    names = names_of(every, task, None if class_names is None else check_names(class_names))
     targets = targets_of(together, task, names, "the labels of train")
+    if aside and task == "classes":
+        _check_left(targets, targets_of(every, task, names, "the labels of train"), names)
     if len(targets) != sum(sizes):
         raise ValueError(f"train yields {sum(sizes)} inputs but {len(targets)} labels: give one label each")
     whole = form.unit or form.kind == "tokens"
     held = Samples(tensor if whole else narrowed(tensor), targets[: len(tensor)])
     return Loaded(loader, form, task, names, targets, held, tuple(sizes))
+
+
+def _check_left(kept: Tensor, every: Tensor, names: Sequence[str]) -> None:
+    """Raise ValueError for a class of which nothing is left to train on."""
+    gone = (every.bincount(minlength=len(names)) > 0) & (kept.bincount(minlength=len(names)) == 0)
+    if gone.any():
+        raise ValueError(
+            f"all samples of class {names[int(gone.int().argmax())]!r} are among those set aside for validation: give "
+            "validation, another loader, or batches in which the classes are mixed"
+        )
 
 
 def _held(first: Loaded, loader: Any, what: str) -> Samples:

@@ -50,15 +50,17 @@ def read_own(files: Shards, *, size: int | None) -> Decoded:
     """
     labels: list[Any] = []
     buffer = PixelBuffer(channels=None, size=(size, size) if size else None, deep=True)
-    names: tuple[str, ...] | None = None
+    named: list[tuple[tuple[str, ...] | None, int]] = []
     counts = []
     for split in files:
         for file in split:
-            names = _append(buffer, labels, file) or names
+            names, before = _append(buffer, labels, file), len(named) and named[-1][1]
+            if len(labels) > before:
+                named.append((names, len(labels)))
         counts.append(len(labels))
     if not counts[0]:
         raise ValueError(f"{files[0][0]} has no rows: copy it again")
-    names, indices = _numbered(labels, names, files[0][0])
+    names, indices = _numbered(*_of_one_order(labels, named), files[0][0])
     buffer.labels[:] = indices
     both = buffer.images(gray=buffer.all_gray)
     first, second = counts[0], counts[1]
@@ -104,6 +106,28 @@ def encoded_images(files: Shards) -> Iterator[tuple[str, bytes]]:
             row += len(cells)
         if not row:
             raise ValueError(f"{file} has no rows: copy it again")
+
+
+def _of_one_order(
+    labels: list[Any], named: list[tuple[tuple[str, ...] | None, int]]
+) -> tuple[list[Any], tuple[str, ...] | None]:
+    """Return labels and the names of their numbers; `named` has those of each file, and where its labels end.
+
+    Files whose names differ, or that hold texts beside numbers with names, have their labels as texts.
+    """
+    orders = list(dict.fromkeys(names for names, _ in named if names is not None))
+    texts = any(isinstance(label, str) for label in labels)
+    if len(orders) < 2 and not (orders and texts):
+        return labels, orders[0] if orders else None
+    written, begin = list[Any](), 0
+    for names, end in named:
+        written += [_name(label, names) for label in labels[begin:end]]
+        begin = end
+    return written, None
+
+
+def _name(label: Any, names: tuple[str, ...] | None) -> Any:
+    return names[label] if names is not None and type(label) is int and 0 <= label < len(names) else label
 
 
 def _append(buffer: PixelBuffer, labels: list[Any], file: Path) -> tuple[str, ...] | None:

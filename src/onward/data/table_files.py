@@ -16,6 +16,7 @@ from .carve import carve, warn_without_test
 from .images import Splits
 from .samples import Samples, narrowed
 from .source_files import cause, stamp
+from .table_numbers import check_plain, with_decimal_commas
 
 TABLE_SUFFIXES = (".csv", ".tsv", ".parquet")
 TEST_FRACTION = 0.2
@@ -80,8 +81,11 @@ def splits_of_table(files: TableFiles, columns: Columns, *, fraction: float, see
         _note(files.root, columns)
     columns = Columns(columns.label, columns.task or files.settled(columns).task, columns.ignore)
     label, task = str(columns.label), columns.task or "classes"
-    read = {split: _labeled(_read(file), file, columns) for split, file in files.parts.items()}
+    frames = _read_alike(files.parts)
+    read = {"train": _labeled(frames["train"], files.parts["train"], columns)}
+    check_plain(read["train"][0], files.parts["train"])
     names = (label,) if task == "values" else _classes(read["train"][1])
+    read |= {split: _labeled(frames[split], file, columns, names) for split, file in files.parts.items()}
     if "test" not in read:
         if "validation" in read:
             warn_without_test(files.root)
@@ -114,16 +118,19 @@ def splits_of_table(files: TableFiles, columns: Columns, *, fraction: float, see
 def labeled_rows(files: TableFiles, form: InputForm, task: Task, names: Sequence[str], columns: Columns) -> Samples:
     """Return the rows to evaluate on, as the training had them: those of a test file where there is one, else all."""
     file = files.parts.get("test", files.parts["train"])
-    frame = _read(file, texts=_categorical(form))
+    frame = _read(file, *_columns_of(form))
     label = names[0] if columns.label is None and task == "values" else _label(frame, columns.label, file)
-    inputs, labels = _labeled(frame, file, Columns(label, task, columns.ignore))
+    if task == "classes" and not all(map(_is_written_number, names)):
+        texts, numbers = _columns_of(form)
+        frame = _read(file, [*texts, label], numbers)  # this file may have numbers there alone
+    inputs, labels = _labeled(frame, file, Columns(label, task, columns.ignore), names)
     return read_rows(_as_trained(inputs, form), labels, form, task, names, str(file))
 
 
 def rows_to_predict(files: TableFiles, form: InputForm, columns: Columns) -> Samples:
     """Return the rows of a table as the training had them, with or without the column that is predicted."""
     file = files.parts.get("test", files.parts["train"])
-    frame = _read(file, texts=_categorical(form))
+    frame = _read(file, *_columns_of(form))
     if not len(frame):
         raise ValueError(f"{file} has no rows: give at least one")
     known = {column.name for column in form.columns}
@@ -147,8 +154,21 @@ def _is_table(file: Path) -> bool:
     return not any(types.is_binary(kind) or types.is_large_binary(kind) or types.is_struct(kind) for kind in kinds)
 
 
-def _read(file: Path, texts: Collection[str] = ()) -> Any:
-    """Return a table of a file; the columns `texts` are read as texts. Raises ValueError naming what is wrong."""
+def _read_alike(parts: dict[Split, Path]) -> dict[Split, Any]:
+    """Return the tables of a set; what is text in one of them is text in all, such as 01 beside A1."""
+    frames = {split: _read(file) for split, file in parts.items()}
+    texts = {name for frame in frames.values() for name in frame.columns if frame[name].dtype.kind not in "biufmM"}
+    for split, file in parts.items():
+        if any(frames[split][name].dtype.kind in "biuf" for name in texts & {*frames[split].columns}):
+            frames[split] = _read(file, texts)
+    return frames
+
+
+def _read(file: Path, texts: Collection[str] = (), numbers: Collection[str] = ()) -> Any:
+    """Return a table of a file; columns that are known to hold texts, or numbers, are read as such.
+
+    Raises ValueError naming what is wrong.
+    """
     import pandas  # which takes half a second
 
     stamp(file)
@@ -160,12 +180,20 @@ def _read(file: Path, texts: Collection[str] = ()) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error", pandas.errors.ParserWarning)  # rows longer than the first would be cut
             frame = pandas.read_csv(
-                file, sep=separator, dtype=kinds, index_col=False, low_memory=False, encoding="utf-8-sig"
+                file,
+                sep=separator,
+                dtype=kinds,
+                index_col=False,
+                low_memory=False,
+                encoding="utf-8-sig",
+                skipinitialspace=True,
             )
     except (Warning, ValueError, OSError, ImportError, csv.Error) as error:
         if str(error).startswith(str(file)):
             raise
         raise ValueError(f"{file} cannot be read as a table ({cause(error)}): {_remedy(file, error)}") from None
+    if separator != ",":
+        frame = with_decimal_commas(frame, texts=texts, numbers=numbers)
     if names[0]:
         return frame
     first = frame.iloc[:, 0]  # what pandas writes before the columns: numbers of rows
@@ -186,9 +214,9 @@ def _head(file: Path) -> tuple[str, list[str]]:
     """Return what separates the columns of a file of texts, and their names. Raises ValueError for other names."""
     with open(file, newline="", encoding="utf-8-sig") as content:
         first = content.readline()
-        separator = max(",;\t", key=first.count)
+        separator = max(",;\t|", key=first.count)
         content.seek(0)
-        names = next(csv.reader(content, delimiter=separator), [])
+        names = next(csv.reader(content, delimiter=separator, skipinitialspace=True), [])
     if not names:
         raise ValueError(f"{file} is empty: give it a line of names, and a line for each row")
     if all(_is_number(name) for name in names):
@@ -210,6 +238,11 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_written_number(text: str) -> bool:
+    """Whether a text is a number as `_labeled` writes it, which 01 is not."""
+    return _is_number(text) and text in (str(float(text)), f"{float(text):.0f}")
 
 
 def _label(frame: Any, label: str | None, file: Path) -> str:
@@ -238,8 +271,11 @@ def _note(root: Path, columns: Columns) -> None:
     warnings.warn(f"the column {columns.label!r} of {root} is predicted, as {what}: label names another", stacklevel=6)
 
 
-def _labeled(frame: Any, file: Path, columns: Columns) -> tuple[Any, np.ndarray]:
-    """Return the columns that are learned from, and the labels: texts of classes, or numbers."""
+def _labeled(frame: Any, file: Path, columns: Columns, names: Sequence[str] = ()) -> tuple[Any, np.ndarray]:
+    """Return the columns that are learned from, and the labels: texts of classes, or numbers.
+
+    Numbers are written as those of `names` are, the classes of a training, which may have had 1.5 beside 1.0.
+    """
     label = _label(frame, columns.label, file)
     strange = next((name for name in columns.ignore if name not in frame.columns), None)
     if strange is not None:
@@ -251,7 +287,11 @@ def _labeled(frame: Any, file: Path, columns: Columns) -> tuple[Any, np.ndarray]
     labels, inputs = inputs[label], inputs.drop(columns=[label])
     if columns.task != "values":
         whole = labels.dtype.kind in "iuf" and bool((labels % 1 == 0).all())
-        return inputs, np.array([str(int(each)) if whole else str(each) for each in labels], dtype=object)
+        texts = [str(int(each)) if whole else str(each) for each in labels]
+        if labels.dtype.kind in "iuf":
+            written = {float(name): name for name in names if _is_number(name)}
+            texts = [written.get(float(each), text) for each, text in zip(labels, texts, strict=True)]
+        return inputs, np.array(texts, dtype=object)
     if labels.dtype.kind not in "biuf":
         odd = next((each for each in labels if not _is_number(str(each))), labels.iloc[0])
         raise ValueError(f"the column {label!r} of {file} holds {odd!r}, which is no number: give task classes")
@@ -264,8 +304,13 @@ def _check_present(frame: Any, file: Path) -> None:
     gone = [f"{name} ({count} of {len(frame)} rows)" for name, count in counts.items() if count]
     if gone:
         raise ValueError(
-            f"{file} has no value in {_listed(gone)}: fill them in, remove these rows, or leave columns out (ignore)"
+            f"{file} has no value in {_listed(gone)}{_as_none(file)}: fill them in, remove these rows, or leave "
+            "columns out (ignore)"
         )
+
+
+def _as_none(file: Path) -> str:
+    return "" if file.suffix.lower() == ".parquet" else "; NA, None, null and nan count as none"
 
 
 def _classes(labels: np.ndarray) -> tuple[str, ...]:
@@ -292,8 +337,10 @@ def _whole_categories(frames: list[Any]) -> list[Any]:
     return changed
 
 
-def _categorical(form: InputForm) -> list[str]:
-    return [column.name for column in form.columns if column.categories is not None]
+def _columns_of(form: InputForm) -> tuple[list[str], list[str]]:
+    """Return the columns of a training that held texts, and those that held numbers."""
+    texts = [column.name for column in form.columns if column.categories is not None]
+    return texts, [column.name for column in form.columns if column.categories is None]
 
 
 def _as_trained(inputs: Any, form: InputForm) -> Any:
