@@ -234,6 +234,17 @@ def test_a_record_that_was_edited_or_damaged_is_not_listed(tmp_path: Path, damag
     assert index.summarized(tmp_path, {}) == {"whole": index.Summary(0.5, 1.0, 1)}
 
 
+def test_a_control_that_several_rows_share_is_listed_beside_each(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setenv("COLUMNS", "250")
+    kept = index.read_index()
+    name, other = "asge-fashion_mnist-sum-cpu", "backprop-asge-fashion_mnist-cpu"
+    assert kept.shared_controls[name] == other and f"backprop-{name}" not in kept.records
+    shown = f"; backprop {100 * kept.records[other].test:.2f}"
+    assert any(name in line and line.endswith(shown) for line in _list(capsys, name))
+
+
 def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):

@@ -43,6 +43,8 @@ def _changed(name: str) -> list[str]:
         return [f"{name} is not found"]
     published = _THEN["recipes"][name][6]
     found = now.published and [now.published.test_accuracy, now.published.deviation, now.published.seeds]
+    if found and published and published[1] is None:
+        found[1:] = published[1:3]  # a deviation may have become known since
     printed = [] if found == (published and published[:3]) else [f"published {found}, not {published}"]
     return [f"{name}: {each}" for each in (*then.differences(now), *printed)]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from onward.algorithms import ASGE, HFF, Algorithm, Backprop, CaFo
+from onward.algorithms import ASGE, HFF, Algorithm, Backprop, CaFo, PredSim
 from onward.core import TrainerSettings
 from onward.data import DataSettings
 from onward.nets import MLP, TinyCNN
@@ -89,6 +89,25 @@ def test_a_control_of_another_network_does_not_stand_beside_a_row():
     assert _rows(overview(records)) == ["| `ASGE` | one layer | 90.00 / – / – |"]
 
 
+@pytest.mark.parametrize(
+    ("row", "other", "same"),
+    [
+        (ASGE(shifted=1), ASGE(), False),
+        (ASGE(shifted=1), ASGE(shifted=2), False),
+        (ASGE(mirrored=True), ASGE(), False),
+        (ASGE(mirrored=True), ASGE(mirrored=True, power=1), True),
+        (PredSim(label_smoothing=0.1), PredSim(), False),
+        (PredSim(beta=0.5), PredSim(), True),
+    ],
+)
+def test_a_control_that_is_read_or_taught_otherwise_does_not_stand_beside_a_row(row, other, same: bool):
+    records = _records(
+        _runs("ASGE", 0.9, algorithm=row), _runs("Backprop", 0.97, name="c", algorithm=Backprop(of=other))
+    )
+    (line,) = _rows(overview(records))
+    assert line.endswith(f"| one layer | 90.00 / – / {'97.00' if same else '–'} |")
+
+
 def test_a_noted_copy_of_the_images_has_a_column_and_a_control_of_its_own():
     records = _records(
         _runs("ASGE", 0.9, name="a", note="MNIST, half"),
@@ -156,12 +175,18 @@ def _alike(**changed: Any) -> dict[Row, list[Record]]:
 
 def test_three_methods_trained_alike_are_listed_best_first_beside_their_controls():
     lines = shared(_alike(trainer=TrainerSettings(adamw_lr_scale=0.1)))  # which a method's own read-out needs
-    assert "| method | locality | test % | seeds | backprop % | recipe |" in lines
+    assert "| method | locality | views | test % | seeds | backprop % | recipe |" in lines
     assert _rows(lines) == [
-        "| `CaFo` | read-outs alone | 90.00 | 1 | 95.00 | `b` |",
-        "| `HFF` | one layer | 80.00 | 1 |  | `c` |",
-        "| `ASGE` | one layer | 70.00 | 1 |  | `a` |",
+        "| `CaFo` | read-outs alone | 1 | 90.00 | 1 | 95.00 | `b` |",
+        "| `HFF` | one layer | 1 | 80.00 | 1 |  | `c` |",
+        "| `ASGE` | one layer | 1 | 70.00 | 1 |  | `a` |",
     ]
+
+
+def test_a_table_of_equal_trainings_tells_as_how_many_images_each_is_read():
+    both = ASGE(mirrored=True, shifted=1)
+    lines = shared(_alike() | _records(_runs("ASGE", 0.6, name="e", algorithm=both)))
+    assert "| `ASGE` | one layer | 10 | 60.00 | 1 |  | `e` |" in lines
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,8 @@ class Listed(NamedTuple):
     data_sets: Sequence[Sequence[str]]
     records: Mapping[str, Summary]
     locality: Mapping[str, str]
+    shared_controls: Mapping[str, str]
+    """By recipe, the control by backprop of another one that is its own too."""
 
 
 def read_index() -> Listed:
@@ -65,6 +67,7 @@ def read_index() -> Listed:
         descriptions["data_sets"],
         {name: Summary(**summary) for name, summary in kept["records"].items()},
         kept["locality"],
+        kept["shared_controls"],
     )
     announced = any(metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes"))
     return _with_packages(own) if announced else own
@@ -176,11 +179,23 @@ def localities(folder: Path) -> dict[str, str]:
     return {recipe.name: kept(recipe) for recipe in RECIPES if kept(recipe)}
 
 
+def shared_controls(folder: Path) -> dict[str, str]:
+    """Return by recipe the control that stands beside its records below a folder, where that has another's name."""
+    from onward.results.tables import control_of
+    from onward.runs.records import read_records
+
+    records = read_records(folder)
+    beside = {row.recipe: control_of(row, records) for row in records}
+    names = {name: runs[0].recipe.name for name, runs in beside.items() if runs}
+    return {name: other for name, other in sorted(names.items()) if other != f"backprop-{name}"}
+
+
 def write_index(records: Path) -> None:
     """Make the file from the recipes and the records of a folder."""
     descriptions = described()
     summaries = summarized(records, descriptions["old_names"])
     filed = {"records": {name: _written(each) for name, each in summaries.items()}, "locality": localities(records)}
+    filed["shared_controls"] = shared_controls(records)
     content = {"sources": sources(), **descriptions, **filed}
     _FILE.write_text(_lines(content), encoding="utf-8", newline="\n")
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from onward.cli.index import RecipeRow, Summary, read_index, summarized, with_own
+from onward.cli.index import Listed, RecipeRow, Summary, read_index, summarized, with_own
 from onward.cli.usage import CommandLineError, fitted
 from onward.screen import in_percent, likely, shown
 
@@ -40,7 +40,7 @@ def run(words: Sequence[str]) -> None:
         _print_columns("algorithms", index.algorithms, width)
         print("recipes")
     print(_HEAD)
-    _print_recipes(rows, index.locality, records, width, detailed=_filtered(order))
+    _print_recipes(rows, index, records, width, detailed=_filtered(order))
     if not _filtered(order):
         _print_columns("controls of every RECIPE: onward train RECIPE --control NAME", index.controls, width)
         _print_columns("data sets", index.data_sets, width)
@@ -89,9 +89,10 @@ def _plain(name: str) -> str:
 
 
 def _print_recipes(
-    rows: Sequence[RecipeRow], reach: Mapping[str, str], records: Mapping[str, Summary], width: int, *, detailed: bool
+    rows: Sequence[RecipeRow], index: Listed, records: Mapping[str, Summary], width: int, *, detailed: bool
 ) -> None:
     """Print the recipes method by method."""
+    reach = index.locality
     methods: dict[str, list[RecipeRow]] = {}
     for row in rows:
         methods.setdefault(row.method, []).append(row)
@@ -101,7 +102,7 @@ def _print_recipes(
         reaches = max(len(reach.get(row.name, "")) for row in group)
         apart = reaches > 0 and width - len(_numbers(None)) - names - reaches - 4 >= _LEAST
         for row in group:
-            control, about = records.get(f"backprop-{row.name}"), row.description
+            control, about = _control(row.name, index, records), row.description
             about += f"; backprop {in_percent(control.task, control.test)}" if detailed and control else ""
             name, beside, summary, reached = row.name, names, records.get(row.name), reach.get(row.name, "")
             about += f"; numbers on {summary.data}" if summary and summary.data else ""
@@ -110,6 +111,13 @@ def _print_recipes(
             elif reached:
                 about = f"{reached}; {about}"
             _print_row(_numbers(summary), name, beside, about, width)
+
+
+def _control(name: str, index: Listed, records: Mapping[str, Summary]) -> Summary | None:
+    """Return the summary of a recipe's control by backprop on the same images: its own, or one that it shares."""
+    control = records.get(f"backprop-{name}") or records.get(index.shared_controls.get(name, ""))
+    own = records.get(name)
+    return control if control is None or own is None or control.data == own.data else None
 
 
 def _numbers(record: Summary | None) -> str:

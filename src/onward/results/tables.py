@@ -36,8 +36,9 @@ _COSTS = (
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
-    "the rate of a method's own read-out may differ. Test % and backprop %, the mean of their seeds. Backprop trains",
-    "with the method's input and handoffs, at a learning rate of its own. Rows of one seed that are a few tenths of a",
+    "the rate of a method's own read-out may differ. `views`: as how many images each one is read, where mirrored or",
+    "shifted ones count too. Test % and backprop %, the mean of their seeds. Backprop trains with the method's input",
+    "and handoffs and is read as it is, at a learning rate of its own. Rows of one seed that are a few tenths of a",
     "point apart are in no order.",
 )
 
@@ -137,7 +138,10 @@ def shared(records: Records) -> list[str]:
         first = records[group["row"].iloc[0]][0].recipe
         title = f"{title_of(group['data'].iloc[0])}, {type(first.net).__name__}, {first.epochs} epochs:"
         best_first = group.sort_values("test", ascending=False, kind="stable")
-        lines += ["", title, "", *markdown(_shown(best_first, records))]
+        shown = _shown(best_first, records)
+        views = [str(_views(records[row][0].recipe.algorithm)) for row in best_first["row"]]
+        shown.insert(2, "views", views)
+        lines += ["", title, "", *markdown(shown)]
     return ["## The same training", "", *_SHARED, *lines] if lines else []
 
 
@@ -185,6 +189,12 @@ def _but_method(recipe: Recipe) -> tuple[Any, ...]:
     """Return the settings of a training without its method and the method's read-out."""
     same = replace(recipe.trainer, adamw_lr_scale=TrainerSettings.adamw_lr_scale)
     return recipe.net, recipe.data, recipe.epochs, recipe.batch_size, same
+
+
+def _views(algorithm: Any) -> int:
+    """Return as how many images an algorithm reads one."""
+    own = getattr(algorithm, "of", algorithm)
+    return (2 if getattr(own, "mirrored", False) else 1) * (5 if getattr(own, "shifted", 0) else 1)
 
 
 def _cell(row: Row | None, records: Records, known: float | None) -> str:

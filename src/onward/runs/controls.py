@@ -15,7 +15,7 @@ from onward.runs.localities import Sizes, sizes_of
 
 
 def equal(one: Recipe, other: Recipe) -> bool:
-    """Whether two recipes train one network by backprop, in one way on one budget.
+    """Whether two recipes train one network by backprop, in one way on one budget, and read it alike.
 
     The learning rate of adamw beside muon may differ: a row sets it for a read-out that its control does not have.
     """
@@ -32,10 +32,11 @@ def equal(one: Recipe, other: Recipe) -> bool:
 
 @cache
 def _computed(algorithm: Algorithm, net: Architecture, sizes: Sizes) -> tuple[str, ...]:
-    """Return the operations of a network on an image, from the first to the last."""
+    """Return the operations of a network on an image, from the first to the last, its loss, and how it is read."""
     shape, classes = sizes
     with torch.device("meta"):
         learner = algorithm(net(shape, classes), classes)
     passing = (nn.Identity, Carry, PassOn)
     leaves = [module for module in learner.modules() if not any(module.children())]
-    return tuple(repr(module) for module in leaves if not isinstance(module, passing))
+    operations = [repr(module) for module in leaves if not isinstance(module, passing)]
+    return *operations, repr(learner.blocks[-1].objective), repr(learner.rules)

@@ -74,6 +74,9 @@ class Shifted(Views):
         assert pixels > 0
         self.pixels = pixels
 
+    def extra_repr(self) -> str:
+        return f"pixels={self.pixels}"
+
     def views(self, evidence: Evidence) -> Iterable[Evidence]:
         yield evidence
         for down in (-self.pixels, self.pixels):
