@@ -13,7 +13,7 @@ from exports import EVERY, NETS, compiled, each, in_node, toy_images, trained, w
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from onward.algorithms import HCLFF, CwComp, DeeperForward, ForwardForward, MonoForward, PredSim, Trifecta
+from onward.algorithms import HCLFF, CaFo, CwComp, DeeperForward, ForwardForward, MonoForward, PredSim, Trifecta
 from onward.core import LocalTrainer
 from onward.data import DataSettings, load
 from onward.export import Learning, Model, Step, export, model_of, trace_step
@@ -271,6 +271,11 @@ def test_a_method_that_draws_views_is_refused_by_name(algorithm):
 def drawing() -> Model:
     """A model whose method draws views, so that its step cannot be exported."""
     return trained(ForwardForward(), NETS["MLP"], DATA)
+
+
+def test_a_batch_norm_that_averages_over_all_steps_is_refused_by_name():
+    with pytest.raises(ValueError, match=r"^CaFo cannot learn outside of onward: its batch norm averages over all"):
+        trace_step(trained(CaFo(), CaFoCNN(width=4), DATA), Learning())
 
 
 @pytest.mark.parametrize("format", ["torch", "onnx", "c", "js", "page"])

@@ -12,11 +12,12 @@ import torch
 from exports import NETS, compiled, each, in_node, needs, toy_images, trained, written
 from torch import nn
 
-from onward.algorithms import ASGE, DeeperForward, DistanceForward, ForwardForward, MonoForward
+from onward.algorithms import ASGE, CaFo, DeeperForward, DistanceForward, ForwardForward, MonoForward
 from onward.core import InputForm
 from onward.data import from_arrays
 from onward.export import Learning, Model, export, model_of, open_model
 from onward.export.card import card
+from onward.export.exporting import Format
 from onward.hardware import Mismatch, noisy
 from onward.nets import Dense
 from onward.runs import save_model
@@ -145,6 +146,33 @@ def test_a_table_says_what_its_numbers_are(tmp_path: Path):
     assert json.loads((tmp_path / "c/export.json").read_text())["features"] == model.features
     with pytest.raises(ValueError, match=r"a page draws images .* this model takes rows: take --format js"):
         written(model, tmp_path / "page", "page")
+
+
+def test_numbers_that_32_bits_do_not_tell_apart_are_refused(tmp_path: Path):
+    generator = torch.Generator().manual_seed(0)
+    days, other = 1e9 + torch.arange(60.0).double() % 7, torch.rand(60, generator=generator).double()
+    for name, column, refused in (("times", days, True), ("days", days - 1e9, False)):
+        frame = pandas.DataFrame({"when": column.numpy(), "other": other.numpy()})
+        model = trained(MonoForward(), Dense(hidden=(8,)), from_arrays(frame, (days % 2).long()))
+        model.learner.description = model.spec
+        for format in ("torch", "c", "module"):
+            if refused:
+                with pytest.raises(ValueError, match=r"column 'when' are near 100000000[\d.]+ and differ by [12]"):
+                    export(model.learner, tmp_path / name / format, format=format)
+            else:
+                export(model.learner, tmp_path / name / format, format=format)
+        export(model.learner, tmp_path / name / "onward")
+    assert sorted(path.name for path in (tmp_path / "times").iterdir()) == ["onward"]
+
+
+@pytest.mark.parametrize("format", ["onnx", "c", "js"])
+def test_least_squares_are_solved_before_the_export(format: Format, tmp_path: Path):
+    model = trained(CaFo(predictor="least_squares"), NETS["CNN"], DATA)
+    again = model_of(model.learner, model.spec)  # whose read-outs are not solved
+    written(again, tmp_path, format)
+    assert again.learner.predict_scores(IMAGES).abs().max() > 0
+    if format == "c":
+        torch.testing.assert_close(compiled(tmp_path, 3).scores(IMAGES), _expected(model), **CLOSE)
 
 
 def test_numbers_in_another_unit_are_no_pixels(tmp_path: Path):

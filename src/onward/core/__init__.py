@@ -10,7 +10,7 @@ from onward.core.evidence import ObservedEvidence
 from onward.core.form import KINDS, InputForm, Kind, kind_of, levels, measured
 from onward.core.gradients import common_defaults, gradients_on
 from onward.core.history import Description, EpochDone, Origin
-from onward.core.inputs import as_numbers, check_finite, check_images, check_labels, check_pairs
+from onward.core.inputs import LOST_SHARE, as_numbers, check_finite, check_images, check_labels, check_pairs
 from onward.core.labels import (
     Task,
     check_names,
@@ -69,6 +69,7 @@ from onward.core.update import local_update, update_span
 __all__ = [
     "IGNORED",
     "KINDS",
+    "LOST_SHARE",
     "Auxiliary",
     "BlockOptimizer",
     "CapturedTrainer",

@@ -14,6 +14,7 @@ Shape = tuple[int, ...]
 
 _CLASSES = "give class indices 0, 1, 2, ..."
 _NUMBERED = f"{_CLASSES}, for example numpy.unique(labels, return_inverse=True)[1]"
+LOST_SHARE = 1e-4  # of a deviation: what float32 may round away
 _FEW_BITS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 

@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
+from onward.core import LOST_SHARE
+
 Gathered = tuple[Shaped[Tensor, "B ..."], Shaped[Tensor, "B *K"]]
 """Inputs and targets of some samples."""
-
-_LOST = 1e-4  # of a deviation: what float32 may round away
 
 
 class Source(ABC):
@@ -142,7 +142,7 @@ def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
         return wide.float()
     columns = wide.reshape(len(wide), -1)
     largest, deviation = columns.abs().amax(0), columns.std(0, correction=0)
-    lost = (largest * 2.0**-24 > _LOST * deviation) & (deviation > 0)
+    lost = (largest * 2.0**-24 > LOST_SHARE * deviation) & (deviation > 0)
     if lost.any() and not torch.equal(columns.float().double(), columns):
         return wide
     if float(largest.max()) > torch.finfo(torch.float32).max:

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor
 
-from onward.core import Learner, common_defaults, gradients_on
+from onward.core import LOST_SHARE, Learner, common_defaults, gradients_on
 from onward.data import load
 from onward.export.c import c_files
 from onward.export.card import card
@@ -20,6 +20,7 @@ from onward.export.plain import Plain
 from onward.export.portable import write_module, write_onnx, write_torch
 from onward.export.program import Model, open_model
 from onward.export.step import Learning
+from onward.parts.prepare import StandardizeValues
 from onward.runs import RunFolder, export_model
 from onward.runs.model import model_folder
 from onward.storage.files import write_json
@@ -70,6 +71,7 @@ def export(
     out, model = Path(out), open_model(run, rule)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ValueError(f"{out} exists and is not an empty folder; name a new one with --out")
+    _check_width(model)
     out.parent.mkdir(parents=True, exist_ok=True)
     draft = out.parent / f".{out.name}-{secrets.token_hex(4)}"
     draft.mkdir()
@@ -88,6 +90,23 @@ def _kept(run: Path | str, model: Model) -> tuple[Tensor, Tensor] | None:
     if not (folder / "config.json").exists():
         return None
     return rehearsal(load(RunFolder.open(folder).recipe().data), model.spec.shape)
+
+
+def _check_width(model: Model) -> None:
+    """Raise ValueError for a model of numbers whose differences are lost in 32 bits, such as times in seconds."""
+    prepare = model.learner.prepare
+    if not isinstance(prepare, StandardizeValues) or model.form.kind == "tokens":
+        return
+    mean, deviation = prepare.mean.flatten(), prepare.deviation.flatten().double()
+    lost = mean.abs() * 2.0**-24 > LOST_SHARE * deviation
+    if lost.any():
+        k = int(lost.int().argmax())
+        name = f"column {model.features[k]!r}" if model.features else f"channel {k}"
+        raise ValueError(
+            f"the numbers of {name} are near {float(mean[k]):.10g} and differ by {float(deviation[k]):g}, which is "
+            "lost in the 32 bits that an exported model takes: subtract a constant from them before the training, "
+            "or take --format onward"
+        )
 
 
 @common_defaults()

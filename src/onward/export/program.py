@@ -93,6 +93,7 @@ def trace(model: Model, *, batch: int | None = None, blocks: bool = False) -> Ex
     sizes = {"images": {0: Dim("batch", min=1, max=MOST_IMAGES)}} if batch is None else None
     with torch.no_grad(), quiet():
         frozen = copy.deepcopy(model.learner).requires_grad_(False)  # some operators refuse trainable weights
+        frozen(example)  # a read-out that is solved at its first evaluation is solved now, not by the program
         if blocks:
             return torch.export.export(_WithBlocks(frozen), (example,), dynamic_shapes=sizes)
         return torch.export.export(frozen, (example,), dynamic_shapes=sizes)

@@ -134,6 +134,11 @@ def check_learnable(model: Model) -> None:
             f"{method} cannot learn outside of onward: {type(learner.supervision).__name__} draws new views in every "
             f"step: {WITHOUT_STEP}, or train a method whose label enters the loss alone, such as MonoForward"
         )
+    if any(getattr(module, "momentum", 0) is None for module in learner.modules()):
+        raise ValueError(
+            f"{method} cannot learn outside of onward: its batch norm averages over all steps so far (momentum=None): "
+            f"{WITHOUT_STEP}"
+        )
     if len(learner.turns) > 1:
         raise ValueError(
             f"{method} trains other spans in every other step, and only one step can be exported: {WITHOUT_STEP}"
