@@ -161,8 +161,7 @@ def test_numbers_that_32_bits_do_not_tell_apart_are_refused(tmp_path: Path):
                     export(model.learner, tmp_path / name / format, format=format)
             else:
                 export(model.learner, tmp_path / name / format, format=format)
-        export(model.learner, tmp_path / name / "onward")
-    assert sorted(path.name for path in (tmp_path / "times").iterdir()) == ["onward"]
+    assert not (tmp_path / "times").exists()
 
 
 @pytest.mark.parametrize("format", ["onnx", "c", "js"])

@@ -105,7 +105,7 @@ def _check_width(model: Model) -> None:
         raise ValueError(
             f"the numbers of {name} are near {float(mean[k]):.10g} and differ by {float(deviation[k]):g}, which is "
             "lost in the 32 bits that an exported model takes: subtract a constant from them before the training, "
-            "or take --format onward"
+            "or use the run itself (onward.load)"
         )
 
 
