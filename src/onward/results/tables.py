@@ -32,7 +32,8 @@ _OVERVIEW = (
 )
 _COSTS = (
     "Weights, and peak memory, counted operations and time of a training step as a fraction of backprop's on the same",
-    "network, all in one run: of the short row on MNIST that `results/benchmarks/methods.json` names, and its machine.",
+    "network, all in one run: of the row that `results/benchmarks/methods.json` names, on MNIST where there is a short",
+    "one, and its machine.",
 )
 _SHARED = (
     "Every row of a table has the same network, images, augmentation, epochs, batches, optimizer and learning rate;",
