@@ -353,3 +353,44 @@ def test_group_norms_of_channels_last_learn():
     assert torch.equal(first, chain.step(*batch, step=0))
     assert trained.step(batch).sum() < first.sum()
     assert not any("forward" in vars(module) for module in model.modules())
+
+
+class _Graphs(nn.Module):
+    """A label for each of several graphs, whose nodes lie one behind the other."""
+
+    def __init__(self):
+        super().__init__()
+        self.node, self.graph, self.head = nn.Linear(6, 16), nn.Linear(16, 16), nn.Linear(16, 3)
+
+    def forward(self, x: torch.Tensor, edges: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        x = self.node(x)
+        x = x.index_add(0, edges[1], x[edges[0]]).relu()
+        x = x.new_zeros(int(batch.max()) + 1, 16).index_add(0, batch, x)
+        return self.head(self.graph(x).relu())
+
+
+def _graphs(graphs: int, nodes: int) -> dict[str, torch.Tensor]:
+    generator = torch.Generator().manual_seed(nodes)
+    labels = torch.randint(3, (graphs,), generator=generator)
+    batch = torch.arange(nodes) * graphs // nodes
+    x = torch.randn(nodes, 6, generator=generator) + 2 * labels[batch, None]
+    return {
+        "x": x,
+        "edges": torch.randint(nodes, (2, 2 * nodes), generator=generator),
+        "batch": batch,
+        "labels": labels,
+    }
+
+
+def test_graphs_have_a_label_each():
+    torch.manual_seed(0)
+    batches = [_graphs(graphs, 6 * graphs) for graphs in (8, 11, 9)]
+    trained = local(_Graphs(), batches[0], MonoForward(), settings=_SETTINGS)
+    assert trained.cuts == ["graph"]
+    trained.fit(batches, epochs=40)
+    assert trained.evaluate(batches)["accuracy"] > 0.8 and trained.predict(batches[1]).shape == (11,)
+    wrong = {**batches[0], "labels": batches[0]["labels"][:7]}
+    with pytest.raises(ValueError, match="7 targets for 48 rows of inputs"):
+        trained.step(wrong)
+    with pytest.raises(ValueError, match=r"cut node gives \[48, 16\] for a batch of 8: parts of a row"):
+        local(_Graphs(), batches[0], MonoForward(), cut=["node"])

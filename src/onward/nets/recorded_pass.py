@@ -56,7 +56,8 @@ def feed_module(model: nn.Module, inputs: Any) -> Any:
 def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
     """Return the number of rows of a batch: the length of its first tensor.
 
-    If inputs have several lengths, such as the words and the offsets of an embedding bag, the output decides.
+    If inputs have several lengths, such as the words and the offsets of an embedding bag, the output decides, also
+    where a vector of whole numbers says to which of its rows each entry belongs, such as the nodes of several graphs.
     Raises ValueError if there is no tensor.
     """
     lengths = lengths_in(inputs)
@@ -64,7 +65,15 @@ def batch_rows(inputs: Any, output: Tensor | None = None) -> int:
         raise ValueError(
             "the inputs hold no tensor: give a tensor, a tuple of arguments or a dict of keyword arguments"
         )
-    return len(output) if output is not None and output.ndim and len(output) in lengths else lengths[0]
+    if output is None or not output.ndim:
+        return lengths[0]
+    return len(output) if len(output) in lengths or _are_counted(inputs, len(output)) else lengths[0]
+
+
+def _are_counted(inputs: Any, rows: int) -> bool:
+    """Whether a vector of whole numbers has the rows 0 to rows - 1 as its entries."""
+    vectors = [t for t in tensors_in(inputs) if t.ndim == 1 and t.dtype in (torch.int64, torch.int32) and t.numel()]
+    return any((int(vector.min()), int(vector.max())) == (0, rows - 1) for vector in vectors)
 
 
 @gradients_on()
