@@ -16,7 +16,8 @@ KINDS = np.where(NUMBERS > 0, "up", "down")
 
 
 def _load(path, **said: Any) -> Splits:
-    return load(DataSettings(name=str(path), **({"label": "kind"} | said)))
+    said = {"label": "kind"} | said
+    return load(DataSettings(name=str(path), **said))
 
 
 def _files(path):
@@ -26,8 +27,7 @@ def _files(path):
 
 
 def _names(data: Splits) -> list[Any]:
-    assert data.form is not None
-    return [column.categories for column in data.form.columns]
+    return [column.categories for column in data.inputs.columns]
 
 
 def test_decimal_commas_are_numbers(tmp_path):
@@ -37,7 +37,7 @@ def test_decimal_commas_are_numbers(tmp_path):
     ours, plain = _load(tmp_path / "comma.csv"), _load(tmp_path / "dot.csv")
     assert torch.equal(ours.train.sample.pixels, plain.train.sample.pixels) and _names(ours) == [None, None]
     (tmp_path / "one.csv").write_text("a;b\n1,250;-2\n")  # may be 1250 for itself, but a was learned with decimals
-    assert rows_to_predict(_files(tmp_path / "one.csv"), ours.form, Columns()).pixels.tolist() == [[1.25, -2.0]]
+    assert rows_to_predict(_files(tmp_path / "one.csv"), ours.inputs, Columns()).pixels.tolist() == [[1.25, -2.0]]
 
 
 @pytest.mark.parametrize(
@@ -56,7 +56,7 @@ def test_numbers_and_dates_as_texts_are_no_categories(tmp_path, written, separat
     with pytest.raises(ValueError, match=rf"column 'b' of .*t\.csv holds {noun} as texts"):
         _load(tmp_path / "t.csv")
     assert _load(tmp_path / "t.csv", ignore=("b",)).shape == (1,)
-    few = frame.assign(b=np.resize(frame["b"].unique()[:2], COUNT))
+    few = frame.assign(b=np.resize(list(dict.fromkeys(frame["b"]))[:2], COUNT))
     few.to_csv(tmp_path / "few.csv", index=False, sep=separator)
     assert _load(tmp_path / "few.csv").shape == (3,)  # two texts may be categories, whatever they look like
 
@@ -74,7 +74,7 @@ def test_labels_are_those_of_the_training_whatever_a_file_holds(tmp_path):
         data = _load(path, task="classes")
         other = tmp_path / f"other{number}.csv"
         pandas.DataFrame({"a": NUMBERS[:2], "kind": later}).to_csv(other, index=False)
-        seen = labeled_rows(_files(other), data.form, "classes", data.class_names, Columns("kind"))
+        seen = labeled_rows(_files(other), data.inputs, "classes", data.class_names, Columns("kind"))
         assert seen.labels.tolist() == expected
 
 

@@ -156,7 +156,7 @@ def _is_table(file: Path) -> bool:
 
 def _read_alike(parts: dict[Split, Path]) -> dict[Split, Any]:
     """Return the tables of a set; what is text in one of them is text in all, such as 01 beside A1."""
-    frames = {split: _read(file) for split, file in parts.items()}
+    frames: dict[Split, Any] = {split: _read(file) for split, file in parts.items()}
     texts = {name for frame in frames.values() for name in frame.columns if frame[name].dtype.kind not in "biufmM"}
     for split, file in parts.items():
         if any(frames[split][name].dtype.kind in "biuf" for name in texts & {*frames[split].columns}):
