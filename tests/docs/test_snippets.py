@@ -78,7 +78,8 @@ def folder(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         shutil.copytree(finished / _DEFAULT, tmp_path / place)
     shutil.copy(ROOT / "constraints.txt", tmp_path)
     shutil.copytree(ROOT / "results" / "runs" / "backprop-digits", tmp_path / "results" / "runs" / "backprop-digits")
-    shutil.copy(ROOT / "results" / "queue.txt", tmp_path / "results")
+    for plan in ("queue.txt", "queue-gpu.txt"):
+        shutil.copy(ROOT / "results" / plan, tmp_path / "results")
     draw = np.random.default_rng(0)
     names = ("IMAGE.png", "a.png", "b.png", *[f"DIR/{name}/{k}.png" for name in ("one", "two") for k in range(6)])
     for name in names:

@@ -180,7 +180,7 @@ def localities(folder: Path) -> dict[str, str]:
 
 
 def shared_controls(folder: Path) -> dict[str, str]:
-    """Return by recipe the control that stands beside its records below a folder, where that has another's name."""
+    """Return by recipe the control of its records below a folder, where that has another recipe's name."""
     from onward.results.tables import control_of
     from onward.runs.records import read_records
 
