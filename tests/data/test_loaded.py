@@ -9,10 +9,12 @@ import torch
 from torch.utils.data import DataLoader, TensorDataset
 
 from onward.algorithms import MonoForward
+from onward.core import TrainerSettings
 from onward.data import TrainLoader, as_data, from_arrays, from_dataset, from_loader, read_image
 from onward.nets import MLP
 from onward.runs import fit
 from onward.runs.evaluating import evaluate
+from onward.training import OnlineLearning
 
 NAMES = ["cat", "cow", "dog"]
 DRAW = np.random.default_rng(0)
@@ -267,6 +269,8 @@ def test_whole_numbers_are_the_classes_of_that_name_where_they_cannot_be_indices
         learner.score(TABLE[few], LABELS[few] + 1)
     with pytest.raises(ValueError, match=r"is 7: classes are numbered 0\.\.2"):
         learner.score(TABLE, LABELS + 5)
+    online = OnlineLearning(learner, TrainerSettings())
+    assert online.partial_fit(TABLE[1:2], LABELS[1:2]).isfinite().all()  # batches of a stream have indices
 
 
 def test_a_table_of_one_column_is_no_column_of_labels():

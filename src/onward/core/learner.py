@@ -18,7 +18,7 @@ from onward.core.former_names import with_current_names
 from onward.core.gradients import common_defaults
 from onward.core.history import Description, EpochDone, Origin
 from onward.core.inputs import check_finite, check_labels, check_pairs
-from onward.core.labels import Task, check_several, check_values, named_indices
+from onward.core.labels import Task, check_several, check_values, class_indices, named_indices
 from onward.core.metrics import RunningError, are_right
 from onward.core.ranges import LARGEST, Count, check_value
 from onward.core.renamed import Renamed
@@ -274,6 +274,8 @@ class Learner(nn.Module):
         constant numbers 1 if all are predicted exactly, else 0.
         Raises ValueError for a label that is no class, unless there is one label per input, and without any input.
         """
+        if self._rule(rule).task == "classes" and self.class_names:
+            labels = named_indices(labels, self.class_names)
         x, y = self.check_inputs(images), self.check_targets(labels, rule=rule)
         check_pairs(x, y)
         if not len(y):
@@ -293,7 +295,7 @@ class Learner(nn.Module):
         """
         task, names = self._rule(rule).task, self.class_names
         if task == "classes":
-            return named_indices(labels, names) if names else check_labels(labels)
+            return class_indices(labels, names) if names else check_labels(labels)
         return (check_values if task == "values" else check_several)(labels, width=len(names) or None)
 
     @torch.no_grad()
