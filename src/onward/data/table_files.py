@@ -120,7 +120,8 @@ def labeled_rows(files: TableFiles, form: InputForm, task: Task, names: Sequence
     file = files.parts.get("test", files.parts["train"])
     frame = _read(file, *_columns_of(form))
     label = names[0] if columns.label is None and task == "values" else _label(frame, columns.label, file)
-    if task == "classes" and not all(map(_is_written_number, names)):
+    written = task != "classes" or all(map(_is_written_number, names))
+    if not written and frame[label].dtype.kind in "biuf":
         texts, numbers = _columns_of(form)
         frame = _read(file, [*texts, label], numbers)  # this file may have numbers there alone
     inputs, labels = _labeled(frame, file, Columns(label, task, columns.ignore), names)
