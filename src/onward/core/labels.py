@@ -60,9 +60,8 @@ def named_indices(labels: Any, names: Sequence[str], what: str = "labels") -> In
     Where the names themselves are whole numbers, such as 1 to 5, so may the labels be. Raises ValueError for other
     labels, and for numbers that fit both ways.
     """
-    if all(name == str(k) for k, name in enumerate(names)) or not all(map(_is_whole, names)):
-        return class_indices(labels, names, what)
-    if names_in(labels, what) is not None:
+    own_indices = all(name == str(k) for k, name in enumerate(names))
+    if own_indices or not all(map(_is_whole, names)) or names_in(labels, what) is not None:
         return class_indices(labels, names, what)
     numbers = as_numbers(labels, what)
     written = [str(number) for number in numbers.tolist()] if numbers.ndim == 1 else [""]
