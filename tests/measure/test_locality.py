@@ -154,3 +154,81 @@ def test_measuring_locality_leaves_the_learner_as_it_is():
     locality_of(learner, X, Y)
     assert all(torch.equal(p, q) and p.grad is None for p, q in zip(learner.parameters(), before, strict=True))
     assert "loss" not in vars(learner.blocks[0])
+
+
+class _Named(nn.Module):
+    """A linear layer whose matrix has a name of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.W = nn.Parameter(torch.randn(5, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x @ self.W
+
+
+class _Recurrent(nn.Module):
+    """Reads five numbers one after another."""
+
+    def __init__(self, kind: type[nn.RNNBase]):
+        super().__init__()
+        self.inner = kind(1, 5, batch_first=True)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.inner(x[:, :, None])[0][:, -1]
+
+
+class _Masked(nn.Linear):
+    """A linear layer with some of its weights left out."""
+
+    def __init__(self):
+        super().__init__(5, 5)
+        self.register_buffer("mask", (torch.rand(5, 5) > 0.2).float())
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return nn.functional.linear(x, self.weight * self.mask / self.weight.norm(), self.bias)
+
+
+class _Placed(nn.Module):
+    """A linear layer behind a learned number for each place, which is no layer."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.place = nn.Linear(5, 5), nn.Parameter(torch.zeros(2, 5))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.linear(x + self.place.repeat(len(x) // 2, 1))
+
+
+_KINDS = {
+    "a name of its own": _Named,
+    "weight norm": lambda: nn.utils.parametrizations.weight_norm(nn.Linear(5, 5)),
+    "spectral norm": lambda: nn.utils.parametrizations.spectral_norm(nn.Linear(5, 5)),
+    "spectral norm by a hook": lambda: nn.utils.spectral_norm(nn.Linear(5, 5)),
+    "mask": _Masked,
+    "GRU": lambda: _Recurrent(nn.GRU),
+    "LSTM": lambda: _Recurrent(nn.LSTM),
+    "places": _Placed,
+}
+
+
+@pytest.mark.parametrize("kind", _KINDS)
+def test_a_layer_is_told_whatever_its_weight_is_called(kind: str):
+    bodies = [_KINDS[kind]() for _ in range(3)]
+    for spans, words, layers in ((each, "one layer", 1), (pairs, "two layers", 2), (whole, "all", 3)):
+        found = locality_of(_learner(spans, list(bodies)), X, Y)
+        assert (str(found), found.layers, found.network) == (words, layers, 3)
+
+
+def test_a_leak_through_a_closure_is_seen():
+    learner = _learner(each, _linear(2))
+    below = learner.blocks[0].body
+
+    class TopDown(Auxiliary):
+        def forward(self, activity: torch.Tensor, target: Target) -> torch.Tensor:
+            return next(below.parameters()).square().sum().expand(1)
+
+    learner.blocks[1].auxiliary = TopDown()
+    assert reached_blocks(learner, X, Y) == [[0], [0, 1]]
+    assert str(locality_of(learner, X, Y)) == "all"
+    assert all(p.grad is None for p in learner.parameters())
