@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from onward.core import Learner
 from onward.data import DataSettings
 from onward.nets import MLP, NETS, Net
 from onward.recipes import RECIPES
+from onward.recipes.lookup import import_file
 from onward.registry import Registry
 
 
@@ -141,3 +143,25 @@ def test_an_unknown_name_says_what_to_do(fresh: Registry):
         ValueError, match="it came with 'onward-example': install that package, or import it where it c"
     ):
         fresh.find("Nowhere", package="onward-example")
+
+
+def test_a_name_with_underscores_is_known_in_every_spelling(fresh: Registry):
+    onward.register(Mine, name="my_own")
+    assert [fresh.spelled(name) for name in ("my_own", "My-Own", "myown", "own")] == ["my_own"] * 3 + [None]
+    onward.register(type("Other", (Mine,), {}), name="MyOwn")
+    assert [fresh.spelled(name) for name in ("my_own", "MyOwn", "myown")] == ["my_own", "MyOwn", None]
+
+
+def test_files_of_one_name_do_not_replace_each_others_classes(fresh: Registry, tmp_path: Path):
+    source = "import onward\n\n@onward.register\nclass Same(onward.algorithms.MonoForward): ...\n"
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "twice.py").write_text(source)
+    import_file(tmp_path / "a/twice.py")
+    held = fresh.find("Same")
+    with pytest.raises(
+        ValueError, match=r"the name 'Same' is taken by Same of .*a/twice\.py: register Same of .*b/twi"
+    ):
+        import_file(tmp_path / "b/twice.py")
+    assert fresh.find("Same") is held and fresh.package_of(held) == "twice.py"
+    assert import_file(tmp_path / "a/twice.py").Same is held

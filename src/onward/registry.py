@@ -6,8 +6,10 @@ A file holds a name, never the path of a module. A name is known because onward 
 """
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 Kind = Literal["algorithms", "nets", "data", "recipes"]
@@ -60,7 +62,7 @@ class Registry:
         if top == "onward":
             return None
         if top.startswith(FILE_PREFIX):
-            return f"{top.removeprefix(FILE_PREFIX)}.py"
+            return Path(sys.modules[top].__file__ or top).name
         return next(iter(metadata.packages_distributions().get(top, ())), top)
 
     def values(self) -> Mapping[str, Any]:
@@ -71,6 +73,15 @@ class Registry:
     def names(self) -> list[str]:
         """Return all names, those of entry points too, which are not imported for it."""
         return sorted({*self._values, *(point.name for point in self._points())})
+
+    def spelled(self, name: str) -> str | None:
+        """Return the name that is meant by one in another spelling: mono_forward is MonoForward. None if there is none.
+
+        Case, "_" and "-" do not count, unless names differ in these alone.
+        """
+        names = self.names()
+        alike = [known for known in names if _letters(known) == _letters(name)]
+        return name if name in names else alike[0] if len(alike) == 1 else None
 
     def _known(self, name: str) -> Any:
         if self._aliases.get(name, name) not in self._values:
@@ -108,6 +119,10 @@ DATA = Registry("data")
 RECIPES = Registry("recipes")
 
 
+def _letters(name: str) -> str:
+    return name.replace("_", "").replace("-", "").lower()
+
+
 def _reloaded(one: Any, other: Any) -> bool:
     """Whether two classes are one, made twice: a notebook runs a cell again, a module is reloaded."""
     names = [(getattr(value, "__module__", 1), getattr(value, "__qualname__", 2)) for value in (one, other)]
@@ -116,6 +131,9 @@ def _reloaded(one: Any, other: Any) -> bool:
 
 def _called(value: Any) -> str:
     name = getattr(value, "__qualname__", None)
+    module = sys.modules.get(getattr(value, "__module__", ""))
+    if name and module is not None and module.__name__.startswith(FILE_PREFIX):
+        return f"{name} of {module.__file__}"
     return f"{value.__module__}.{name}" if name else repr(value)
 
 

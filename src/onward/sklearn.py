@@ -324,10 +324,10 @@ def algorithm_called(name: str | Algorithm) -> Algorithm:
     """Return a method by its name, as in "mono_forward" or "MonoForward". Raises ValueError naming those there are."""
     if isinstance(name, Algorithm):
         return name
-    known = {each.lower(): each for each in registry.ALGORITHMS.names()}
-    wanted = known.get(name.replace("_", "").replace("-", "").lower()) if isinstance(name, str) else None
+    wanted = registry.ALGORITHMS.spelled(name) if isinstance(name, str) else None
     if wanted is None:
-        raise ValueError(f"algorithm is {name!r}: give one of {', '.join(sorted(known.values()))}, or an object of one")
+        there = ", ".join(registry.ALGORITHMS.names())
+        raise ValueError(f"algorithm is {name!r}: give one of {there}, or an object of one")
     if wanted in ("Backprop", "DeepSupervision"):  # controls of another method
         return registry.ALGORITHMS.find(wanted)(of=registry.ALGORITHMS.find("MonoForward")())
     return registry.ALGORITHMS.find(wanted)()

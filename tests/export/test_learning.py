@@ -407,6 +407,20 @@ def test_another_draw_than_dropout_is_refused_by_name():
         trace_step(model, Learning())
 
 
+class _Measured(nn.Module):
+    """Divides by a number that it reads from the batch, so that a step is not the same operations for every batch."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x / max(float(x.detach().abs().max()), 1.0)
+
+
+def test_a_step_that_depends_on_values_is_refused_by_name():
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    _body(model, 1).append(_Measured())
+    with pytest.raises(ValueError, match=r"^MonoForward cannot learn outside of onward: its step is not the same oper"):
+        trace_step(model, Learning())
+
+
 @pytest.mark.slow
 def test_dropout_as_a_function_is_an_input_too():
     model = trained(MonoForward(), NETS["MLP"], DATA)

@@ -159,19 +159,18 @@ def _flag(words: Sequence[str], flag: str) -> str | None:
 
 
 def _method(name: str) -> Algorithm:
-    known = {each.lower(): each for each in registry.ALGORITHMS.names()}
-    class_name = known.get(name.replace("_", "").replace("-", "").lower())
+    class_name = registry.ALGORITHMS.spelled(name)
     if class_name is None:
-        raise ValueError(f"unknown method {name!r}{likely(name, known.values())}; `onward list` shows the methods")
+        near = likely(name, registry.ALGORITHMS.names())
+        raise ValueError(f"unknown method {name!r}{near}; `onward list` shows the methods")
     if class_name in ("Backprop", "DeepSupervision"):  # controls of a local method
         return (Backprop if class_name == "Backprop" else DeepSupervision)(of=MonoForward())
     return PredSim() if class_name == "PredSim" else registry.ALGORITHMS.find(class_name)()
 
 
 def _net(name: str) -> Architecture:
-    known = {each.lower(): each for each in registry.NETS.names()}
-    class_name = known.get(name.replace("_", "").replace("-", "").lower())
+    class_name = registry.NETS.spelled(name)
     if class_name is None:
-        there = ", ".join(sorted(known.values()))
-        raise ValueError(f"unknown network {name!r}{likely(name, known.values())}; there are {there}")
+        there = ", ".join(registry.NETS.names())
+        raise ValueError(f"unknown network {name!r}{likely(name, registry.NETS.names())}; there are {there}")
     return TinyCNN(width=_WIDTH, dropout=0.1) if class_name == "TinyCNN" else registry.NETS.find(class_name)()

@@ -107,7 +107,14 @@ def _traced(
 ) -> tuple[GraphModule, tuple[Draw, ...]]:
     """Return the step without a backward pass, without writes and with its draws as inputs."""
     inputs = (*(value.clone() for value in state.values()), *example)
-    graph = make_fx(pure)(*inputs)
+    try:
+        graph = make_fx(pure)(*inputs)
+    except RuntimeError as error:  # a number of a tensor is asked for, a shape depends on values
+        reason = str(error).strip().partition("\n")[0]
+        raise ValueError(
+            f"{method} cannot learn outside of onward: its step is not the same operations for every batch "
+            f"({reason}): {WITHOUT_STEP}"
+        ) from error
     draws = take_draws(graph, method)
     inputs = (*inputs, *(torch.ones(draw.shape) for draw in draws))
     graph = make_fx(functionalize(graph, remove="mutations"), decomposition_table=decompositions())(*inputs)

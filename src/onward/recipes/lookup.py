@@ -1,6 +1,7 @@
 """Recipes by name: onward's own, those of installed packages, and rows of a file."""
 
 import importlib.util
+import itertools
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -61,10 +62,14 @@ def import_file(path: Path) -> ModuleType:
     """
     if not path.is_file():
         raise ValueError(f"{path} does not exist; name a Python file with recipes")
-    name = f"{registry.FILE_PREFIX}{path.resolve().stem}"
-    known = sys.modules.get(name)
-    if known is not None and known.__file__ == str(path.resolve()):
-        return known
+    name = first = f"{registry.FILE_PREFIX}{path.resolve().stem}"
+    for count in itertools.count(2):  # files of other folders may have this name
+        known = sys.modules.get(name)
+        if known is None:
+            break
+        if known.__file__ == str(path.resolve()):
+            return known
+        name = f"{first}_{count}"
     spec = importlib.util.spec_from_file_location(name, path.resolve())
     assert spec is not None and spec.loader is not None, path
     module = importlib.util.module_from_spec(spec)
