@@ -159,9 +159,7 @@ def test_files_of_one_name_do_not_replace_each_others_classes(fresh: Registry, t
         (tmp_path / folder / "twice.py").write_text(source)
     import_file(tmp_path / "a/twice.py")
     held = fresh.find("Same")
-    with pytest.raises(
-        ValueError, match=r"the name 'Same' is taken by Same of .*a/twice\.py: register Same of .*b/twi"
-    ):
+    with pytest.raises(ValueError, match=r"taken by Same of .*a/twice\.py: register Same of .*b/twice"):
         import_file(tmp_path / "b/twice.py")
     assert fresh.find("Same") is held and fresh.package_of(held) == "twice.py"
     assert import_file(tmp_path / "a/twice.py").Same is held

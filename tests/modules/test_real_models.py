@@ -178,12 +178,28 @@ def test_encoders_and_decoders_of_transformers(library):
         local(writer, batch, MonoForward(), task="tokens", cut=["decoder.block.0"])
 
 
+def test_a_decoder_reads_the_labels_moved_on_and_its_own_mask(library):
+    transformers, texts = library("transformers"), _texts()
+    labels = texts["input_ids"].clone().masked_fill(torch.arange(12) > 7, -100)
+    sizes = {"vocab_size": 99, "d_model": 16, "encoder_layers": 2, "decoder_layers": 2, "encoder_ffn_dim": 32}
+    sizes |= {"decoder_ffn_dim": 32, "encoder_attention_heads": 2, "decoder_attention_heads": 2, "dropout": 0.0}
+    bart = transformers.BartForConditionalGeneration(transformers.BartConfig(**sizes, max_position_embeddings=32))
+    batch = {**texts, "labels": labels}
+    trained = local(bart, batch, MonoForward(), task="tokens", cut=1)
+    torch.testing.assert_close(trained.predict_scores(batch), bart.eval()(**batch).logits)
+    loss = bart(**batch).loss  # the mean over targets that count, whatever the encoder's mask says
+    torch.testing.assert_close(trained.step(batch)[-1], loss.detach())
+
+
 @pytest.mark.slow
 def test_what_transformers_has_several_outputs_of_is_refused(library):
     transformers, texts = library("transformers"), _texts()
     bert = transformers.BertForPreTraining(transformers.BertConfig(**_SIZES))
     with pytest.raises(ValueError, match="several outputs"):
         local(bert, {**texts, "labels": texts["input_ids"]}, MonoForward(), task="tokens")
+    reader = transformers.BertForQuestionAnswering(transformers.BertConfig(**{**_SIZES, "num_labels": 2}))
+    with pytest.raises(ValueError, match=r"several outputs.*parts of one tensor"):
+        local(reader, {**texts, "labels": torch.arange(6) % 3}, MonoForward())
     towers = {name: {**_SIZES, "image_size": 32, "patch_size": 8} for name in ("text_config", "vision_config")}
     clip = transformers.CLIPModel(transformers.CLIPConfig(**towers, projection_dim=8))
     batch = {"input_ids": texts["input_ids"], "pixel_values": torch.randn(6, 3, 32, 32)}

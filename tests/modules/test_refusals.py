@@ -429,3 +429,59 @@ def test_targets_are_turned_into_classes_by_the_remedy():
     ):
         with pytest.raises(ValueError, match=remedy):
             model.step((x, targets))
+
+
+class _Ends(nn.Module):
+    """A table whose scores are changed at the end."""
+
+    def __init__(self, end):
+        super().__init__()
+        self.table, self.end = table(), end
+
+    def forward(self, x: Tensor) -> Any:
+        return self.end(self.table(x))
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        lambda scores: scores.chunk(2, 1),
+        lambda scores: (scores[:, :2], scores[:, 2:]),
+        lambda scores: {"logits": scores.split(2, 1)[0], "ends": scores.split(2, 1)[1].squeeze(-1)},
+        lambda scores: scores.view(-1, 2, 2).unbind(1),
+    ],
+)
+def test_parts_of_one_tensor_are_several_outputs(end):
+    x = rows()[0]
+    assert_refused("several outputs, .* parts of one tensor", _Ends(end), (x, torch.arange(len(x)) % 2))
+
+
+def test_a_part_of_the_scores_alone_and_the_same_scores_twice_are_one_output():
+    x = rows()[0]
+    for end in (lambda scores: scores[:, :2], lambda scores: (scores, scores.view(scores.shape))):
+        batch = (x, torch.arange(len(x)) % 2)
+        assert local(_Ends(end), batch, MonoForward()).step(batch).isfinite().all()
+
+
+@pytest.mark.parametrize("change", [lambda p: p[:, :1], lambda p: p[:, 0], lambda p: p.clamp(0.01, 0.99), Tensor.clone])
+def test_a_sigmoid_or_softmax_in_another_form_is_seen(change):
+    x, y = rows()
+    assert_refused("gone through a softmax", _Ends(lambda s: s.softmax(1).clamp(1e-6)), (x, y))
+    shape = change(torch.zeros(len(x), 4)).shape
+    several = _Ends(lambda scores: change(scores.sigmoid()))
+    assert_refused("gone through a sigmoid", several, (x, torch.zeros(shape)), task="labels")
+
+
+def test_a_head_of_training_mode_is_seen_in_an_example_of_one_row():
+    class Helped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.norm, self.beside = table(), nn.BatchNorm1d(6), nn.Linear(6, 4)
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.norm(x)
+            return (self.table(x), self.beside(x)) if self.training else self.table(x)
+
+    x, y = rows()
+    for count in (1, 2):
+        assert_refused("several outputs", Helped().train(), (x[:count], y[:count]), num_classes=4)

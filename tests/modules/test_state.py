@@ -126,3 +126,35 @@ def test_captured_steps_are_not_those_of_a_model_of_the_user(tmp_path):
 def test_a_setting_that_does_not_fit_is_refused_with_the_trainer_that_follows_it(settings: dict, trainer: str):
     with pytest.raises(ValueError, match=f"or train as_learner\\(example\\) with {trainer}$"):
         trained(**settings)
+
+
+def test_the_learning_rate_is_part_of_the_state_and_fit_leaves_it(tmp_path):
+    model = trained()
+    batch = (torch.randn(8, 6), torch.arange(8) % 4)
+    model.set_learning_rate(1e-5)
+    model.fit([batch], epochs=3)
+    assert model.learning_rate == 1e-5
+    model.save(tmp_path / "model.safetensors")
+    again = LocalModel.load(tmp_path / "model.safetensors", table())
+    assert again.learning_rate == 1e-5
+    assert torch.equal(model.step(batch), again.step(batch))
+    assert all(map(torch.equal, model.module().state_dict().values(), again.module().state_dict().values()))
+    older = {name: value for name, value in model.state_dict().items() if name != "learning_rate"}
+    again.load_state_dict(older)
+    assert again.learning_rate == 1e-5
+
+
+def test_several_inputs_without_targets():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table = table()
+
+        def forward(self, x: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+            return self.table(x) + bias
+
+    x, bias = torch.randn(8, 6), torch.randn(8, 4)
+    model = local(Two(), (x, bias, torch.arange(8) % 4), MonoForward(), cut=["table.1"])
+    expected = model.module().eval()(x, bias)
+    for batch in (((x, bias), None), (x, bias, torch.arange(8)), {"x": x, "bias": bias}):
+        torch.testing.assert_close(model.predict_scores(batch), expected)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, get_args
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from onward.core import IGNORED
@@ -43,7 +43,7 @@ class Batch(NamedTuple):
 def as_batch(batch: Any) -> Batch:
     """Split a loader's batch: a pair (inputs, targets), (a, b, ..., targets), a dict with `labels`, or inputs alone.
 
-    Raises ValueError for anything else.
+    Several inputs without targets are ((a, b), None). Raises ValueError for anything else.
     """
     if isinstance(batch, Tensor):
         return Batch(batch, None)
@@ -58,10 +58,29 @@ def as_batch(batch: Any) -> Batch:
         return Batch(inputs, _target(inputs.pop(labels[0])) if labels else None)
     if isinstance(batch, tuple | list) and len(batch) >= 2:
         *inputs, target = batch
-        return Batch(inputs[0] if len(inputs) == 1 else tuple(inputs), _target(target))
+        given = inputs[0] if len(inputs) == 1 else tuple(inputs)
+        return Batch(given, None if target is None else _target(target))
     raise ValueError(
         f"a batch is a pair (inputs, targets), a dict of tensors with the entry labels, or a tensor; got {_said(batch)}"
     )
+
+
+def batch_for(model: nn.Module, batch: Any) -> Batch:
+    """Split a batch as `as_batch` does, with what a model of transformers makes of its labels: the decoder's inputs.
+
+    They are the labels moved on by a token, as when the model is called with its labels to make its own loss.
+    """
+    inputs, target = as_batch(batch)
+    make = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    decodes = getattr(getattr(model, "config", None), "is_encoder_decoder", False)
+    if make is None or not decodes or target is None or not isinstance(inputs, Mapping) or _decoded(inputs):
+        return Batch(inputs, target)
+    return Batch({**inputs, "decoder_input_ids": make(labels=target)}, target)
+
+
+def _decoded(inputs: Mapping) -> bool:
+    """Whether a batch has inputs of a decoder, whose output has the targets."""
+    return any(inputs.get(name) is not None for name in ("decoder_input_ids", "decoder_inputs_embeds"))
 
 
 def batches_in(loader: Any) -> int | None:
@@ -95,10 +114,11 @@ def to_device(tree: Any, device: torch.device) -> Any:
 
 
 def mask_of(inputs: Any) -> Tensor | None:
-    """Return which tokens [B, T] of a batch count, by `attention_mask` or `key_padding_mask`."""
+    """Return which tokens [B, T] of a batch count, by `attention_mask` or `key_padding_mask`; those of a decoder."""
     if not isinstance(inputs, Mapping):
         return None
-    for name, inverted in (("attention_mask", False), ("src_key_padding_mask", True), ("key_padding_mask", True)):
+    encoded = (("attention_mask", False), ("src_key_padding_mask", True), ("key_padding_mask", True))
+    for name, inverted in (("decoder_attention_mask", False),) if _decoded(inputs) else encoded:
         mask = inputs.get(name)
         if isinstance(mask, Tensor) and mask.ndim == 2:
             return ~mask.bool() if inverted else mask.bool()

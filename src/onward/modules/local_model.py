@@ -16,7 +16,7 @@ from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, ch
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
 from onward.modules.advice import advise
-from onward.modules.batch import as_batch, batches_in, check_target, mask_of, to_device
+from onward.modules.batch import batch_for, batches_in, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
 from onward.modules.heads import Weights, check_read_out, make_heads, numbers_per_position, per_position
@@ -68,7 +68,7 @@ def local(
         raise ValueError(
             f"{type(model).__name__} has no weights (those of a quantized one are fixed): there is nothing to train"
         )
-    inputs = to_device(as_batch(example).inputs, parameter.device)
+    inputs = to_device(batch_for(model, example).inputs, parameter.device)
     asked: dict[str, Any] = {"num_classes": num_classes, "task": task, "feed": feed}
     try:
         plan = make_plan(model, inputs, cut=cut, layouts=layouts, **asked)
@@ -141,7 +141,7 @@ class LocalModel:
         blocks = [head.block for head in self.heads]
         blocks += [LocalBlock(Weights([tied[name] for name in plan.tied]))] if plan.tied else []
         self.optimizers = [BlockOptimizer(block, self.settings) for block in blocks]
-        self.steps = 0
+        self.steps, self.learning_rate = 0, self.settings.learning_rate
         self._observes = True  # whether a pass in evaluation mode changes buffers; found out by the first one
         self._planned = PlannedModel(model)
         self._step = LocalStep(model, plan, self.heads, self.spans, self.optimizers, self.settings)
@@ -162,7 +162,7 @@ class LocalModel:
         It shares all weights with the model; optimizers are those of its trainer. Its step gives the losses of `step`,
         bit for bit. `example` is a batch as in `onward.local`. Raises ValueError where the cuts form no chain.
         """
-        inputs = to_device(as_batch(example).inputs, self._device)
+        inputs = to_device(batch_for(self.model, example).inputs, self._device)
         return make_learner(self.model, self.plan, self.heads, self.spans, self.feed, inputs)
 
     @gradients_on()
@@ -184,10 +184,10 @@ class LocalModel:
         """Train on a loader's batches `epochs` times; return a row of losses, and of validation metrics, for each.
 
         `loader` is anything that can be iterated over again: a DataLoader, a list of batches. The learning rate follows
-        the settings' schedule over all steps; without `len(loader)` it moves every epoch. Raises ValueError for a
-        loader that gives nothing, such as a generator that was used up.
+        the settings' schedule over all steps, and is what it was when they end; without `len(loader)` it moves every
+        epoch. Raises ValueError for a loader that gives nothing, such as a generator that was used up.
         """
-        epochs = check_value("epochs", epochs, Count)
+        epochs, rate = check_value("epochs", epochs, Count), self.learning_rate
         length, history = batches_in(loader), []
         for epoch in range(epochs):
             total, count = torch.zeros(len(self.spans)), 0
@@ -202,17 +202,23 @@ class LocalModel:
                 )
             row: dict[str, Any] = {"epoch": epoch, "losses": (total / count).tolist()}
             history.append(row if validation is None else {**row, "validation": self.evaluate(validation)})
+        self.set_learning_rate(rate)
         return history
 
     def set_learning_rate(self, value: float) -> None:
+        """Set the learning rate of the next steps. Raises ValueError for a rate that is negative or not finite."""
         for optimizer in self.optimizers:
             optimizer.set_learning_rate(value)
+        self.learning_rate = value
 
     @torch.no_grad()
     @common_defaults()
     def predict_scores(self, batch: Any) -> Float[Tensor, "..."]:
-        """Return the scores of the model's own output, computed in evaluation mode; targets are ignored."""
-        inputs = to_device(as_batch(batch).inputs, self._device)
+        """Return the scores of the model's own output, computed in evaluation mode; targets are ignored.
+
+        The last entry of a tuple counts as targets: several inputs alone are ((a, b), None).
+        """
+        inputs = to_device(batch_for(self.model, batch).inputs, self._device)
         with self._evaluating():
             output = leading_tensor(self.feed(self.model, inputs))
         assert output is not None
@@ -249,7 +255,10 @@ class LocalModel:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the model's weights, those of the heads, and the optimizers' state, as one flat dict of tensors."""
-        return state_of(self.model, self.heads, self.optimizers) | {"steps": torch.tensor(self.steps)}
+        return state_of(self.model, self.heads, self.optimizers) | {
+            "steps": torch.tensor(self.steps),
+            "learning_rate": torch.tensor(self.learning_rate, dtype=torch.float64),
+        }
 
     def load_state_dict(self, tensors: Mapping[str, Tensor]) -> None:
         """Restore what `state_dict` returned.
@@ -257,11 +266,12 @@ class LocalModel:
         Raises ValueError, and changes nothing, where it belongs to another model or algorithm.
         """
         try:
-            steps = int(tensors["steps"])
+            steps, rate = int(tensors["steps"]), float(tensors.get("learning_rate", self.learning_rate))
             restore(tensors, self.model, self.heads, self.optimizers)
         except (ValueError, LookupError) as error:
             raise ValueError(f"this state belongs to another model, algorithm or cut: {error}") from None
         self.steps = steps
+        self.set_learning_rate(rate)
 
     def copy_heads(self, other: "LocalModel") -> None:
         """Take over what the heads of another training have learned, such as one that trained heads alone.
@@ -305,7 +315,7 @@ class LocalModel:
         return load(Path(path), model, feed=feed)
 
     def _given(self, batch: Any) -> tuple[Any, Tensor, Tensor | None]:
-        given = as_batch(batch)
+        given = batch_for(self.model, batch)
         inputs = to_device(given.inputs, self._device)
         target = check_target(
             to_device(given.target, self._device),

@@ -1,14 +1,21 @@
 """The output of a model: its task, its number of scores, and checks that the loss can be applied to it."""
 # B batch
 
-from typing import cast
+from typing import Any, cast
 
-from torch import nn
+from torch import Tensor, nn
 
 from onward.core.graph import below
 from onward.modules.batch import RANKS, Task
 from onward.nets.layout import Layout, features_of, infer_layout
 from onward.nets.recorded_pass import Pass
+
+_PARTS = ("Split", "Chunk", "Unbind", "Slice", "Select", "Narrow", "Index", "Gather")
+_FORMS = (
+    *("View", "Reshape", "UnsafeView", "Squeeze", "Unsqueeze", "Permute", "Transpose", "TBackward", "Alias", "Expand"),
+    *("Clone", "ToCopy", "Clamp"),
+)
+"""How the names of operations begin that give a part of a tensor, and its values in another form."""
 
 REENTRANT = (
     "a part of the model is checkpointed with use_reentrant=True, which hides its weights: give "
@@ -55,14 +62,25 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
 
 def _check_scores(seen: Pass, task: Task) -> None:
     """Raise ValueError for an output with a softmax or sigmoid, which the loss applies itself."""
-    made = "" if seen.output.grad_fn is None else seen.output.grad_fn.name()
+    made = [node.name() for node in _made_by(seen.output)][-1:]
     for name, tasks in (("Softmax", ("classes", "tokens", "next_token", "pixels")), ("Sigmoid", ("labels",))):
-        if made == f"{name}Backward0" and task in tasks:
+        if made == [f"{name}Backward0"] and task in tasks:
             raise ValueError(
                 f"the model's output has gone through a {name.lower()}, which the loss of task {task} applies by "
                 f"itself: take the {name.lower()} out of the model, or give what enters it by feed=...; predictions "
                 "are the same without it"
             )
+
+
+def _made_by(output: Tensor) -> list[Any]:
+    """Return the operations that gave an output, the last first: changes of its form, and the one before these."""
+    nodes = [output.grad_fn] if output.grad_fn is not None else []
+    while nodes and nodes[-1].name().startswith((*_PARTS, *_FORMS)):
+        before = [node for node, _ in nodes[-1].next_functions if node is not None]
+        if len(before) != 1:
+            break
+        nodes += before
+    return nodes
 
 
 def check_checkpointing(seen: Pass) -> None:
@@ -80,6 +98,15 @@ def check_others(seen: Pass) -> None:
             f"the model gives a single number with a gradient beside its scores, {list(seen.output.shape)}, such as a "
             "loss that balances experts: no block learns from it. Leave it out with feed=lambda model, inputs: ..., "
             "which returns the scores alone"
+        )
+    own = _made_by(seen.output)
+    parts = {node for node in own if node.name().startswith(_PARTS)}
+    halves = [other for other in seen.others if parts and own[-1] in _made_by(other)]
+    if any(_made_by(other) != own or other.output_nr != seen.output.output_nr for other in halves):
+        shapes = " and ".join(str(list(part.shape)) for part in (seen.output, *halves))
+        raise ValueError(
+            f"the model gives several outputs, {shapes}, which are parts of one tensor, and one loss trains the first "
+            "alone: choose one, or join them in one tensor, with feed=lambda model, inputs: ..."
         )
     reached = _weights(seen.output.grad_fn)
     for other in seen.others:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from onward.core.graph import below
 from onward.modules.batch import Task
 from onward.modules.output import check_checkpointing, check_others, read_output
-from onward.modules.rows import check_rows, time_is_first
+from onward.modules.rows import check_rows, time_is_first, twice
 from onward.nets.cuts import cuts, default_cuts
 from onward.nets.layout import Layout, channels_first, check_layout, infer_layout
 from onward.nets.recorded_pass import Call, Feed, Pass, check_initialized, feed_module, modes_kept, watch
@@ -92,7 +92,7 @@ def make_plan(
         raise ValueError(next(iter(misfits.values())))
     owned, tied = _owners(model, seen, at)
     if model.training:
-        _add_trained_only(model, inputs, names, feed, owned, tied)
+        _add_trained_only(model, twice(inputs) if seen.rows == 1 else inputs, names, feed, owned, tied)
     owned, unreached = _with_siblings(model, owned, {name for names in tied for name in names})
     parts = [
         replace(part, weights=tuple(weights), tied=tuple(names))
@@ -319,7 +319,7 @@ def _add_trained_only(
         seen = watch(model, inputs, feed, own_modes=True)
         at = _positions(model, seen, names)
         more, _ = _owners(model, seen, at)
-    except (ValueError, RuntimeError):  # a single row in batch norm, a layer that is left out at random
+    except (ValueError, RuntimeError):  # a layer that is left out at random
         return
     check_checkpointing(seen)
     check_others(seen)

@@ -41,6 +41,11 @@ def time_is_first(model: nn.Module, inputs: Any, feed: Feed, seen: Pass, index: 
     return first == seen.rows > second
 
 
+def twice(inputs: Any) -> Any:
+    """Return a batch of one row with that row twice: norms over a batch in training mode need two."""
+    return tree_map_only(Tensor, lambda t: t.repeat_interleave(2, 0) if t.ndim and len(t) == 1 else t, inputs)
+
+
 def _with_a_row_less(model: nn.Module, inputs: Any, feed: Feed, seen: Pass) -> Pass | None:
     """Return the pass of a batch without its last row; None where the model does not take it."""
     fewer = tree_map_only(Tensor, lambda t: t[:-1] if t.ndim and len(t) == seen.rows else t, inputs)
