@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from onward.algorithms import ASGE, Backprop, DecoupledGreedy, ForwardForward, MonoForward
-from onward.core import LocalTrainer, TrainerSettings
+from onward.algorithms import ASGE, HCLFF, Backprop, DecoupledGreedy, ForwardForward, MonoForward, PredSim
+from onward.core import Auxiliary, Goodness, Learner, LocalTrainer, Target, TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.modules import local
 from onward.nets import MLP, VGG8, TinyCNN, VGG8b
@@ -93,3 +93,76 @@ def test_images_of_any_unit_are_tried_out_in_that_unit(reach: float):
     data = from_arrays(inputs, torch.arange(40) % 2)
     learner = fit(MonoForward(), TinyCNN(width=4, dropout=0.0), data, epochs=1)
     assert learner.input_form == data.inputs and not data.inputs.unit
+
+
+class _Scores(Goodness):
+    """Scores of another form than they have to be."""
+
+    per_class = True
+
+    def __init__(self, form):
+        super().__init__()
+        self.form, self.weight = form, nn.Parameter(torch.ones(()))
+
+    def forward(self, activity: torch.Tensor) -> torch.Tensor:
+        return self.form(self.weight * activity.flatten(1))
+
+
+class _Extra(Auxiliary):
+    """A loss of its own on the activity."""
+
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, activity: torch.Tensor, target: Target) -> torch.Tensor:
+        return self.loss(activity)
+
+
+def _changed(**slots) -> Learner:
+    """Return a learner whose blocks have other slots."""
+    learner = _spec(MonoForward(), MLP(width=20, depth=2)).build()
+    for block in learner.blocks:
+        for name, part in slots.items():
+            setattr(block, name, part)
+    return learner
+
+
+_UNREGISTERED = torch.zeros(20, requires_grad=True)
+
+
+@pytest.mark.parametrize(
+    ("slots", "says"),
+    [
+        ({"goodness": _Scores(lambda a: a[:, :15])}, "give 15 scores for 10 classes"),
+        ({"goodness": _Scores(lambda a: a[:, 0])}, r"_Scores of block 0 gives scores \[2\], and .* one per class"),
+        ({"auxiliary": _Extra(lambda a: (a - a).sum(1).log())}, r"loss of block 0 is -?(inf|nan) before .* _Extra"),
+        ({"auxiliary": _Extra(lambda a: a @ _UNREGISTERED)}, r"gradient to a tensor \[20\] that no module .* _Extra"),
+    ],
+)
+def test_parts_of_ones_own_that_cannot_be_meant_are_refused(slots, says: str):
+    with pytest.raises(ValueError, match=says):
+        try_out(_changed(**slots), TrainerSettings(), batch_size=8)
+
+
+def test_a_trial_leaves_no_gradient_behind_a_closure():
+    learner = _changed()
+    below = learner.blocks[0].body
+    learner.blocks[1].auxiliary = _Extra(lambda a: next(below.parameters()).square().sum().expand(1))
+    try_out(learner, TrainerSettings(), batch_size=8)
+    assert all(p.grad is None for p in learner.parameters())
+
+
+@pytest.mark.parametrize("algorithm", [PredSim(), HCLFF(tree="")])
+def test_losses_that_compare_images_are_told_where_settings_change_them(algorithm):
+    plain, settings = _spec(algorithm, MLP(width=20, depth=2)), TrainerSettings()
+    try_out(plain.build(), settings, batch_size=8)
+    with pytest.warns(
+        UserWarning, match=r"compares the images of a batch, and in 4 micro-batches those of each alone, 2"
+    ):
+        try_out(plain.build(), replace(settings, micro_batches=4), batch_size=8)
+    weighed = replace(plain, class_weights=(1.0,) * 10)
+    with pytest.warns(UserWarning, match="class_weights weigh the loss of the scores alone, not S"):
+        try_out(weighed.build(), settings, batch_size=8)
+    alone = _spec(MonoForward(), MLP(width=20, depth=2))
+    try_out(replace(alone, class_weights=(1.0,) * 10).build(), replace(settings, micro_batches=4), batch_size=8)

@@ -1,11 +1,12 @@
 """Micro-batches: a batch that goes through the network in pieces, so that only one piece's graph exists at a time."""
 # V views of an image, B images
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch import Tensor
 
-from onward.core.block import detach
+from onward.core.block import LocalBlock, detach
 from onward.core.slots import IGNORED, Stream, Target
 
 
@@ -25,6 +26,12 @@ def split(stream: Stream, target: Target, count: int) -> list[Piece]:
     images = len(target.label) // target.views
     size = -(-images // count)
     return [_piece(stream, target, slice(start, start + size)) for start in range(0, images, size)]
+
+
+def compared(blocks: Iterable[LocalBlock]) -> list[str]:
+    """Name the parts of blocks whose loss compares the images of a batch; in micro-batches, those of a piece alone."""
+    parts = (part for block in blocks for part in (block.objective, block.auxiliary) if part is not None)
+    return sorted({type(part).__name__ for part in parts if part.couples_samples})
 
 
 def _piece(stream: Stream, target: Target, images: slice) -> Piece:

@@ -1,12 +1,19 @@
 """A trial step on a copy of a learner, which raises before a run begins if the learner cannot be trained."""
 
 import copy
+import warnings
+from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from onward.core import InferenceRule, Learner, LocalTrainer, ObservedEvidence, TrainerSettings
+from onward.core import InferenceRule, Learner, LocalBlock, LocalTrainer, ObservedEvidence, TrainerSettings
+from onward.core.graph import below
+from onward.core.micro_batches import compared
+from onward.parts.objective.targets import ClassWeights
 
 
 def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> None:
@@ -14,19 +21,88 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
 
     The views of an image that its inference rules read are made too.
 
-    Raises ValueError where algorithm, network, images and batch do not fit each other.
+    Raises ValueError where algorithm, network, images and batch do not fit each other. Warns of losses that settings
+    change or leave out, as they are not those of single samples.
     """
     copied = copy.deepcopy(learner).train()
     # What is learned here is thrown away: the optimizer that keeps nothing will do, at a rate that ruins nothing.
     brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, ema_decay=None)
     trainer = LocalTrainer(copied, replace(brief, learning_rate=1e-6, final_learning_rate=0.0))
     images, labels = _example(learner, min(2, _smallest_piece(batch_size, settings.micro_batches)))
+    known, before = (
+        {id(p) for each in (learner, copied) for p in each.parameters()},
+        [p.grad for p in learner.parameters()],
+    )
+    for k, block in enumerate(copied.blocks):
+        block.__dict__["loss"] = partial(_checked_loss, block.loss, block, k, known)
     for step in range(len(copied.turns)):
         trainer.step(images, labels, step=step)
-    copied.eval().score_blocks(images)  # rules may have to be fitted first
+    for parameter, gradient in zip(learner.parameters(), before, strict=True):
+        parameter.grad = gradient  # a part that is no module may refer to the learner itself
+    _check_scores(copied.eval().score_blocks(images), learner)  # rules may have to be fitted first
     for rule in copied.rules.values():
         assert isinstance(rule, InferenceRule)
         list(rule.views(ObservedEvidence(copied, images)))
+    _warn(learner.blocks, settings, batch_size)
+
+
+def _checked_loss(loss: Any, block: LocalBlock, k: int, known: set[int], activity: Tensor, target: Any) -> Tensor:
+    """Return a block's loss. Raises ValueError where it cannot be trained as its author meant."""
+    assert block.goodness is not None
+    kind = type(block.goodness).__name__
+    scores = block.goodness(activity.detach())
+    axes, form = (2, "[B, C], one per class") if block.goodness.per_class else (1, "[B], one per sample")
+    if scores.ndim != axes:
+        raise ValueError(f"{kind} of block {k} gives scores {list(scores.shape)}, and they have to be {form}")
+    value = loss(activity, target)
+    if not value.isfinite():
+        raise ValueError(
+            f"the loss of block {k} is {float(value.detach())} before anything is learned, on two images of arbitrary pixels: "
+            f"look for a division by zero, or the logarithm or root of one, in {', '.join(_parts_of(block))}"
+        )
+    for node in below(value.grad_fn):
+        leaf = getattr(node, "variable", None)
+        if isinstance(leaf, Tensor) and leaf.requires_grad and id(leaf) not in known:
+            raise ValueError(
+                f"the loss of block {k} has a gradient to a tensor {list(leaf.shape)} that no module of the learner "
+                f"holds, so that it would never be trained: make it an nn.Parameter of {', '.join(_parts_of(block))}"
+            )
+    return value
+
+
+def _parts_of(block: LocalBlock) -> list[str]:
+    """Return the names of the parts that a block's loss is made of."""
+    parts = (block.body, block.goodness, block.objective, block.auxiliary)
+    return [type(part).__name__ for part in parts if part is not None]
+
+
+def _check_scores(scores: Tensor, learner: Learner) -> None:
+    classes = len(learner.class_names)
+    if scores.shape[-1] != classes:
+        raise ValueError(
+            f"the blocks give {scores.shape[-1]} scores for {classes} classes: a goodness gives one for each class, "
+            "[B, C], or one per sample, [B]"
+        )
+
+
+def _warn(blocks: Iterable[LocalBlock], settings: TrainerSettings, batch_size: int) -> None:
+    blocks = list(blocks)
+    others = sorted(
+        {type(b.auxiliary).__name__ for b in blocks if isinstance(b.objective, ClassWeights) and b.auxiliary}
+    )
+    if others:
+        warnings.warn(
+            f"class_weights weigh the loss of the scores alone, not {' and '.join(others)}, which trains the same "
+            "layers: a method without it, such as MonoForward, is weighed as a whole",
+            stacklevel=4,
+        )
+    names, pieces = compared(blocks), settings.micro_batches
+    if pieces > 1 and names:
+        warnings.warn(
+            f"{' and '.join(names)} compares the images of a batch, and in {pieces} micro-batches those of each alone, "
+            f"{-(-batch_size // pieces)}: another loss than that of {batch_size} at once",
+            stacklevel=4,
+        )
 
 
 def _example(learner: Learner, count: int) -> tuple[Tensor, Tensor]:
