@@ -27,9 +27,10 @@ SETTINGS = TrainerSettings(learning_rate=0.008)
 class Case:
     """An algorithm on a network, trained once for all checks that need it."""
 
-    def __init__(self, algorithm: Algorithm, net: Architecture):
+    def __init__(self, algorithm: Algorithm, net: Architecture, settings: TrainerSettings = SETTINGS):
         self.algorithm = algorithm
         self.net = net
+        self.settings = settings
 
     def build(self) -> Learner:
         """Return the learner with fresh weights. Raises ValueError if the method cannot train the network."""
@@ -53,14 +54,14 @@ class Case:
         """Train on the first images and fit the inference rules, as a run does."""
         learner, pixels, labels = self.build().to(device), images()[0].to(device), labels.to(device)
         torch.manual_seed(global_seed)  # nothing below may depend on it
-        trainer = LocalTrainer(learner, SETTINGS, seed=5)
+        trainer = LocalTrainer(learner, self.settings, seed=5)
         generator = torch.Generator().manual_seed(2)
         steps, order = TRAIN.stop // BATCH, torch.arange(TRAIN.stop)
         for step in range(steps * epochs):
             if step % steps == 0:
                 order = torch.randperm(TRAIN.stop, generator=generator)
             chosen = order[step % steps * BATCH :][:BATCH]
-            trainer.set_learning_rate(SETTINGS.learning_rate_at(step, steps, epochs))
+            trainer.set_learning_rate(self.settings.learning_rate_at(step, steps, epochs))
             trainer.step(pixels[chosen], labels[chosen], step=step)
         learner.eval()
         for rule in learner.rules.values():
@@ -147,7 +148,7 @@ def check_parameters(case: Case) -> None:
     trained = {name: parameter for name, parameter in learner.named_parameters() if parameter.requires_grad}
     for name, parameter in trained.items():
         parameter.register_post_accumulate_grad_hook(lambda _, name=name: reached.add(name))
-    trainer = LocalTrainer(learner, SETTINGS)
+    trainer = LocalTrainer(learner, case.settings)
     for step in range(len(learner.turns)):  # where spans alternate, a block may wait for its turn
         trainer.step(pixels[:BATCH], labels[:BATCH], step=step)
     missing = set(trained) - reached
@@ -195,20 +196,25 @@ CHECKS: tuple[Callable[[Case], None], ...] = (
 """All of them, the quick ones first."""
 
 
-def check_algorithm(algorithm: Algorithm, nets: Sequence[Architecture] = NETS) -> None:
+def check_algorithm(
+    algorithm: Algorithm, nets: Sequence[Architecture] = NETS, settings: TrainerSettings = SETTINGS
+) -> None:
     """Run all checks on an algorithm, on each of the networks that it can train; seconds for each network.
+
+    `settings` are those of the trainer, with which eight epochs have to be enough to learn.
 
     Raises AssertionError naming the check, the network and what was found, and ValueError if it can train none of them
     or if Python leaves out assertions.
     """
     if not __debug__:
         raise ValueError("python -O leaves out all checks: run this without -O, and without PYTHONOPTIMIZE")
-    cases = [case for case in (Case(algorithm, net) for net in nets) if case.accepted()]
+    cases = [case for case in (Case(algorithm, net, settings) for net in nets) if case.accepted()]
     if not cases:
         raise ValueError(f"{algorithm} can train none of {', '.join(map(str, nets))}: name a network that it can train")
     for case in cases:
         for check in CHECKS:
             try:
                 check(case)
-            except AssertionError as error:
-                raise AssertionError(f"{check.__name__}, {case}: {check.__doc__} {error}") from error
+            except (AssertionError, RuntimeError, IndexError, TypeError, AttributeError) as error:
+                what = "" if isinstance(error, AssertionError) else f"{type(error).__name__}: "
+                raise AssertionError(f"{check.__name__}, {case}: {check.__doc__} {what}{error}") from error

@@ -57,8 +57,8 @@ def _checked_loss(loss: Any, block: LocalBlock, k: int, known: set[int], activit
     value = loss(activity, target)
     if not value.isfinite():
         raise ValueError(
-            f"the loss of block {k} is {float(value.detach())} before anything is learned, on two images of arbitrary pixels: "
-            f"look for a division by zero, or the logarithm or root of one, in {', '.join(_parts_of(block))}"
+            f"the loss of block {k} is {float(value.detach())} before anything is learned, on images of arbitrary "
+            f"pixels: look for a division by zero, or the logarithm or root of one, in {', '.join(_parts_of(block))}"
         )
     for node in below(value.grad_fn):
         leaf = getattr(node, "variable", None)
