@@ -1,8 +1,12 @@
 """Reading a command line: flags that were renamed or removed."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from onward.cli.arguments import parse
+from onward.cli.answers import check_writable
+from onward.cli.arguments import check_place, parse
 from onward.cli.flags import RecipeFlags, flags_of
 from onward.cli.usage import CommandLineError
 from onward.recipes import ROWS
@@ -50,3 +54,12 @@ def test_weights_of_classes_are_a_word_or_numbers():
     assert parse(RecipeFlags, "train", ["--class-weights", "1", "2.5"], default=default).class_weights == (1, 2.5)
     with pytest.raises(CommandLineError, match="--class-weights takes balanced or numbers, not 'heavy'"):
         parse(RecipeFlags, "train", ["--class-weights", "heavy"], default=default)
+
+
+def test_a_device_or_a_pipe_is_no_place_for_a_file(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, Path("/dev/null"), Path("/dev/full")):
+        with pytest.raises(ValueError, match=rf"^--csv {path} is a device or a pipe, which a file would replace"):
+            check_writable(path, [])
+    check_place("csv", tmp_path / "new.csv")

@@ -189,3 +189,19 @@ def test_rows_to_evaluate_on_are_those_of_the_test_split(tmp_path):
     assert rows_in(files, InputForm("images", (1, 3, 3), unit=True), "classes", names).shape == (1, 3, 3)
     with pytest.raises(ValueError, match="is 3: classes are numbered"):
         rows_in(files, InputForm("images", (1, 6, 6), unit=True), "classes", names[:3])
+
+
+def test_classes_called_by_numbers_are_meant_by_numbers_in_every_split(tmp_path: Path):
+    names, later = np.array(list("1234"))[LABELS], tmp_path / "later.npz"
+    np.savez(tmp_path / "a.npz", x_train=IMAGES, y_train=names, x_test=IMAGES[:4], y_test=LABELS[:4] + 1)
+    data = _load(tmp_path / "a.npz")
+    assert data.test.labels.tolist() == LABELS[:4].tolist()
+    np.savez(later, x=IMAGES[:4], y=LABELS[:4] + 1)
+    files = array_files(later)
+    assert files is not None
+    assert rows_in(files, data.inputs, "classes", data.class_names).labels.tolist() == LABELS[:4].tolist()
+    np.savez(later, x=IMAGES[:3], y=LABELS[:3] + 1)
+    files = array_files(later)
+    assert files is not None
+    with pytest.raises(ValueError, match="which may be the classes called 1, 2, 3, 4 or their indices"):
+        rows_in(files, data.inputs, "classes", data.class_names)

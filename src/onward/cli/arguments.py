@@ -231,3 +231,5 @@ def check_place(flag: str, path: Path | None) -> None:
     """Raise ValueError, before the work, for a file that could not be written at its end."""
     if path is not None and (path.is_dir() or not path.parent.is_dir()):
         raise ValueError(f"--{flag} {path} cannot be written: name a file in a folder that is there")
+    if path is not None and path.exists() and not path.is_file():
+        raise ValueError(f"--{flag} {path} is a device or a pipe, which a file would replace: name a file")

@@ -88,7 +88,7 @@ class InputForm:
             remedy = f"give a DataFrame with the columns {', '.join(column.name for column in self.columns)[:200]}"
         if tuple(tensor.shape) == self.shape:
             remedy = f"a single one is {what}[None]"
-        elif not self.columns and math.prod(shape) == math.prod(self.shape):
+        elif not self.columns and math.prod(shape) == math.prod(self.shape) and len(shape) != len(self.shape):
             remedy = f"reshape them, {what}.reshape(-1, {', '.join(str(size) for size in self.shape)})"
         return f"{what} of shape {shape} given, but this network takes {self.shape} ({_WRITTEN[self.kind]}); {remedy}"
 

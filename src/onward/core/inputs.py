@@ -154,7 +154,7 @@ def channels_first(images: Tensor, shape: Shape | None) -> Tensor:
     """Return images [N, H, W] or [N, H, W, C] as [N, C, H, W], if that has the given shape; others unchanged."""
     if shape is not None and tuple(images.shape[1:]) == shape:
         return images
-    moved = _moved(images)
+    moved = _moved(images, shape)
     return images if moved is None or (shape is not None and tuple(moved.shape[1:]) != shape) else moved
 
 
@@ -171,7 +171,7 @@ def _channels_first(images: Tensor, what: str) -> Tensor:
 def _of_shape(images: Tensor, what: str, shape: Shape) -> Tensor:
     if tuple(images.shape[1:]) == shape:
         return images
-    moved = _moved(images)
+    moved = _moved(images, shape)
     if moved is not None and tuple(moved.shape[1:]) == shape:
         return moved
     remedy = "resize or convert them first"
@@ -185,7 +185,10 @@ def _of_shape(images: Tensor, what: str, shape: Shape) -> Tensor:
     )
 
 
-def _moved(images: Tensor) -> Tensor | None:
+def _moved(images: Tensor, shape: Shape | None = None) -> Tensor | None:
+    """Return images with their channels first: 1 or 3 of them, or those of `shape`; None if they have neither."""
+    if images.ndim == 4 and shape is not None and (images.shape[3], *images.shape[1:3]) == tuple(shape):
+        return images.permute(0, 3, 1, 2).contiguous()
     if images.ndim == 3:
         return images[:, None]
     if images.ndim == 4 and images.shape[1] in (1, 3):

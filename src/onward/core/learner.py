@@ -290,8 +290,8 @@ class Learner(nn.Module):
     def check_targets(self, labels: Any, *, rule: str | None = None) -> Shaped[Tensor, "B *K"]:
         """Return labels as the training had them, given as `onward.from_arrays` takes them.
 
-        Class indices or names of classes [B]; numbers [B] or [B, K]; zeros and ones [B, K]. Raises ValueError for all
-        others with the value and the remedy.
+        Class indices or names of classes [B], of which a number is always an index; numbers [B] or [B, K]; zeros and
+        ones [B, K]. Raises ValueError for all others with the value and the remedy.
         """
         task, names = self._rule(rule).task, self.class_names
         if task == "classes":

@@ -17,13 +17,13 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from onward.core import InputForm, Task, class_indices
+from onward.core import InputForm, Task, class_indices, named_indices
 
 from .arrays import from_arrays, names_of, read_rows
 from .carve import carve, warn_without_test
 from .decode import resize
 from .images import Splits
-from .samples import Samples, images_of, narrowed
+from .samples import Samples, exact, images_of
 from .source_files import cause, stamp
 
 Split = Literal["train", "test", "validation"]
@@ -131,6 +131,7 @@ def rows_in(files: ArrayFiles, form: InputForm, task: Task, names: Sequence[str]
     """Return the samples to evaluate on, of the form that others have: the test split where there is one, else all."""
     parts = files.read()
     inputs, labels = parts.get("test", parts["train"])
+    labels = named_indices(labels, names) if task == "classes" else labels
     return read_rows(_fitted(inputs, form, files.root), labels, form, task, names)
 
 
@@ -147,7 +148,7 @@ def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
         inputs = next(iter(stored.values()))
     checked = form.check(_fitted(inputs, form, files.root), str(files.root))
     levels = form.unit and checked.dtype == torch.uint8
-    rows = checked if form.kind == "tokens" or levels else narrowed(checked)
+    rows = checked if form.kind == "tokens" or levels else exact(checked)
     return images_of(rows, torch.zeros(len(rows)).long()) if form.unit else Samples(rows, torch.zeros(len(rows)).long())
 
 

@@ -25,6 +25,7 @@ from onward.core import (
     common_defaults,
     is_frame,
     measured,
+    named_indices,
     names_in,
     numbered_names,
 )
@@ -32,7 +33,7 @@ from onward.core import (
 from .carve import carve
 from .folder import check_names_apart
 from .images import Splits, checksum
-from .samples import Images, Samples, narrowed
+from .samples import Images, Samples, exact, narrowed
 
 
 @common_defaults()
@@ -70,6 +71,11 @@ def from_arrays(
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"name is {name!r}: give the data set a name, such as 'leaves'")
     names = names_of(labels, check_value("task", task, Task), class_names)
+    if task == "classes" and names_in(labels) is not None:  # where a class is given by its name, 1 may be one
+        test_labels, validation_labels = (
+            None if given is None else named_indices(given, names, f"{split}_labels")
+            for split, given in (("test", test_labels), ("validation", validation_labels))
+        )
     targets = targets_of(labels, task, names, "labels")
     form, tensor = measured(images, kind, "images")
     train = _samples(form, tensor, targets, "images")
@@ -112,7 +118,7 @@ def read_rows(
     Raises ValueError for inputs of another form, and for labels of other classes.
     """
     targets = targets_of(labels, task, names, what.replace("images", "labels"))
-    return _samples(form, form.check(images, what), targets, what)
+    return _samples(form, form.check(images, what), targets, what, evaluated=True)
 
 
 def targets_of(labels: Any, task: Task, names: Sequence[str], what: str) -> Shaped[Tensor, "N *K"]:
@@ -124,7 +130,7 @@ def targets_of(labels: Any, task: Task, names: Sequence[str], what: str) -> Shap
     return class_indices(labels, names, what)
 
 
-def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str) -> Samples:
+def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str, *, evaluated: bool = False) -> Samples:
     if inputs.numel() == 0:
         raise ValueError(f"{what} of shape {tuple(inputs.shape)} is empty: give at least two images of each class")
     check_pairs(inputs, targets, what)
@@ -132,7 +138,9 @@ def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str) -> Sam
     inputs, targets = inputs.cpu(), targets.cpu().clone()
     if form.unit and inputs.dtype == torch.uint8:
         return Images(inputs.clone(), targets) if targets.ndim == 1 else Samples(inputs.clone(), targets)
-    return Samples(inputs.clone() if form.kind == "tokens" else narrowed(inputs).clone(), targets)
+    if form.kind == "tokens":
+        return Samples(inputs.clone(), targets)
+    return Samples((exact if evaluated else narrowed)(inputs).clone(), targets)
 
 
 def strata(labels: Shaped[Tensor, "N *K"]) -> Int64[Tensor, "N"]:

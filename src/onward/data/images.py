@@ -140,6 +140,7 @@ def _moments(inputs: Tensor, what: str) -> tuple[Float64[Tensor, "C"], Float64[T
     variance = torch.stack([(_channels(part) - mean).square().sum(0) for part in parts]).sum(0) / count
     # Below the rounding of the numbers themselves a channel is constant.
     constant = variance.sqrt() <= (1e-13 if inputs.dtype == torch.float64 else 1e-7) * largest
+    mean = torch.where(constant, _channels(inputs[:1])[0], mean)  # the very number, which a sum has rounded
     return mean, torch.where(constant, 1.0, variance.sqrt())
 
 

@@ -134,20 +134,26 @@ def images_of(pixels: Shaped[Tensor, "N C H W"], labels: Int64[Tensor, "N"]) -> 
 
 
 def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
-    """Return numbers as float32; as float64 where float32 would lose differences, as between times in seconds."""
-    if inputs.dtype in (torch.float32, torch.int8, torch.uint8, torch.int16, torch.bool):
-        return inputs.float()
-    wide = inputs.double()
-    if inputs.dtype in (torch.float16, torch.bfloat16):
-        return wide.float()
+    """Return numbers to learn from as float32; as float64 where that loses differences, as between times in seconds."""
+    wide = exact(inputs)
+    if wide.dtype == torch.float32:
+        return wide
     columns = wide.reshape(len(wide), -1)
     largest, deviation = columns.abs().amax(0), columns.std(0, correction=0)
-    lost = (largest * 2.0**-24 > LOST_SHARE * deviation) & (deviation > 0)
-    if lost.any() and not torch.equal(columns.float().double(), columns):
-        return wide
-    if float(largest.max()) > torch.finfo(torch.float32).max:
-        return wide
-    return wide.float()
+    scale = torch.where(deviation > 0, deviation, 1.0)  # that of a constant column, which has to become 0
+    lost = largest * 2.0**-24 > LOST_SHARE * scale
+    return wide if lost.any() or float(largest.max()) > torch.finfo(torch.float32).max else wide.float()
+
+
+def exact(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
+    """Return numbers as float32 if it has all of them, else as float64.
+
+    So a row is the same whatever rows stand beside it, and one of those that were learned from.
+    """
+    if inputs.dtype in (torch.float32, torch.int8, torch.uint8, torch.int16, torch.bool, torch.float16, torch.bfloat16):
+        return inputs.float()
+    wide = inputs.double()
+    return wide.float() if torch.equal(wide.float().double(), wide) else wide
 
 
 def _drawn(weights: Float[Tensor, "N"], generator: torch.Generator) -> Int64[Tensor, "N"]:

@@ -14,6 +14,7 @@ from onward.core import InferenceRule, Learner, LocalBlock, LocalTrainer, Observ
 from onward.core.graph import below
 from onward.core.micro_batches import compared
 from onward.parts.objective.targets import ClassWeights
+from onward.parts.prepare import StandardizeValues
 
 
 def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> None:
@@ -112,6 +113,10 @@ def _example(learner: Learner, count: int) -> tuple[Tensor, Tensor]:
     values = torch.arange(count * torch.Size(form.shape).numel()).view(count, *form.shape) * 37 % 256
     reach = form.level / 255 if form.level else 1.0  # images of another unit than that of the training are refused
     inputs = values.to(torch.uint8) if form.unit else values % 2 if form.kind == "tokens" else values * reach
+    if (
+        isinstance(learner.prepare, StandardizeValues) and form.kind != "tokens"
+    ):  # numbers of the size of the training's
+        inputs = learner.prepare.mean + (values % 7 - 3) * learner.prepare.deviation
     classes = len(learner.class_names)
     return inputs, torch.arange(count) % classes if learner.task == "classes" else torch.zeros(count, classes)
 
