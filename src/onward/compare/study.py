@@ -17,6 +17,7 @@ from onward.compare.comparison import (
     TrainingEnergy,
     UnderNoise,
 )
+from onward.compare.pixel_noise import without_pixels
 from onward.compare.recovery import ChipTraining
 from onward.compare.robustness import CleanAccuracy, Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
@@ -93,7 +94,8 @@ def describe(
     tasks = dict.fromkeys(method.data.task for method in methods)
     if len(tasks) > 1:
         raise ValueError(f"these runs predict {' and '.join(tasks)}, which have no metric in common: report them apart")
-    question = _without_pixels(question, methods, say)
+    forms = [method.data.inputs for method in methods]
+    question = replace(question, conditions=without_pixels(question.conditions, forms, say))
     device = choose_device(options.device)
     tests = [[RunEvaluator(run, m.data, device, images=question.test_images) for run in m.runs] for m in methods]
     labels = labels_of([method.recipe for method in methods])
@@ -117,22 +119,6 @@ def describe(
         return comparison
     say("measuring memory, time and energy of a step")
     return _with_costs(comparison, methods, question, device)
-
-
-def _without_pixels(question: ComparisonSettings, methods: Sequence[Method], say: Print) -> ComparisonSettings:
-    """Leave out noise on pixels where inputs are no images in [0, 1]. Raises ValueError where nothing would be left."""
-    forms = [method.data.inputs for method in methods]
-    odd = next((form for form in forms if form.kind != "images" or not form.unit), None)
-    on_pixels = [c for c in question.conditions if any(noise.site == "pixels" for noise in c.noises)]
-    if odd is None or not on_pixels:
-        return question
-    names = ", ".join(dict.fromkeys(condition.sweep for condition in on_pixels))
-    if len(on_pixels) == len(question.conditions):
-        raise ValueError(
-            f"{names} is noise on pixels in [0, 1], which these inputs are not: take --noise mismatch bits"
-        )
-    say(f"left out: {names}, noise on pixels in [0, 1], which these inputs are not")
-    return replace(question, conditions=tuple(c for c in question.conditions if c not in on_pixels))
 
 
 def by_recipe(runs: Sequence[Run]) -> list[list[Run]]:

@@ -152,6 +152,8 @@ def check_target(
             single = target.shape[1] == 1
             several = "; for one label per token give task='tokens'" if task == "classes" else ""
             hint = ": give targets[:, 0]" if single else several
+        elif target.ndim == 1 and task == "pixels":
+            hint = ": for one class per row let the model give [B, C], its output .flatten(1)"
         raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
     if task != "classes":
         target = torch.where(target == ignore_index, IGNORED, target)
