@@ -15,7 +15,7 @@ def test_noise_on_pixels_is_left_out_of_other_inputs_and_named(other: InputForm)
     asked = conditions(("mismatch", "shot", "impulse", "bits"))
     left = without_pixels(asked, [IMAGES, other], said.append)
     assert {condition.sweep for condition in left} == {"mismatch", "bits"}
-    assert said == ["left out: shot, impulse, noise on pixels in [0, 1], which these inputs are not"]
+    assert said == ["left out: shot, impulse, which is noise on pixels in [0, 1], and these inputs are none"]
     with pytest.raises(ValueError, match=r"^shot is noise on pixels .*: take --noise mismatch bits"):
         without_pixels(conditions(("shot",)), [other], said.append)
 

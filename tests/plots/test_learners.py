@@ -104,10 +104,11 @@ def test_what_cannot_be_drawn_is_refused(learner: Learner, toy_data: Splits):
         plots.goodness(learner)
     with pytest.raises(ValueError, match="give images and labels, or neither"):
         plots.mistakes(learner, images)
-    flat = onward.from_arrays(np.random.default_rng(0).normal(size=(40, 5)), np.arange(40) % 2)
-    table = onward.runs.spec_for(onward.algorithms.MonoForward(), onward.nets.MLP(width=6, depth=2), flat).build()
-    with pytest.raises(ValueError, match="no filters to show"):
-        plots.filters(table)
+    for columns in (1, 5):
+        flat = onward.from_arrays(np.random.default_rng(0).normal(size=(40, columns)), np.arange(40) % 2)
+        table = onward.runs.spec_for(onward.algorithms.MonoForward(), onward.nets.MLP(width=6, depth=2), flat).build()
+        with pytest.raises(ValueError, match="no filters to show"):
+            plots.filters(table)
 
 
 def test_the_gallery_of_the_documentation_has_a_picture_for_every_chart(toy_data: Splits):

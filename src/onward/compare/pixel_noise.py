@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from onward.core import InputForm
 from onward.hardware.sweeps import Condition
 
+_WHY = "is noise on pixels in [0, 1], and these inputs are none"
+
 
 def without_pixels(
     conditions: Sequence[Condition], forms: Sequence[InputForm], say: Callable[[str], None]
@@ -15,8 +17,6 @@ def without_pixels(
         return tuple(conditions)
     names = ", ".join(dict.fromkeys(condition.sweep for condition in on_pixels))
     if len(on_pixels) == len(conditions):
-        raise ValueError(
-            f"{names} is noise on pixels in [0, 1], which these inputs are not: take --noise mismatch bits"
-        )
-    say(f"left out: {names}, noise on pixels in [0, 1], which these inputs are not")
+        raise ValueError(f"{names} {_WHY}: take --noise mismatch bits")
+    say(f"left out: {names}, which {_WHY}")
     return tuple(each for each in conditions if each not in on_pixels)

@@ -115,7 +115,8 @@ def filters(learner: Trained, *, count: int = 32) -> Chart:
     weights = None if first is None else first.weight.detach().cpu().double()
     if weights is not None and isinstance(first, nn.Linear):
         pixels = shape if shape is not None and len(shape) == 3 else ()
-        weights = weights.reshape(-1, *pixels) if torch.Size(pixels).numel() == weights.shape[1] else None
+        fits = pixels and torch.Size(pixels).numel() == weights.shape[1]
+        weights = weights.reshape(-1, *pixels) if fits else None
     if weights is None:
         raise ValueError("the first block has neither a convolution nor a linear layer on images: no filters to show")
     if weights.shape[1] not in (1, 3):
