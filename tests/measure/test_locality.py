@@ -170,9 +170,9 @@ class _Named(nn.Module):
 class _Recurrent(nn.Module):
     """Reads five numbers one after another."""
 
-    def __init__(self, kind: type[nn.RNNBase]):
+    def __init__(self, kind: type[nn.GRU] | type[nn.LSTM]):
         super().__init__()
-        self.inner = kind(1, 5, batch_first=True)
+        self.inner = kind(input_size=1, hidden_size=5, batch_first=True)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.inner(x[:, :, None])[0][:, -1]
@@ -183,6 +183,7 @@ class _Masked(nn.Linear):
 
     def __init__(self):
         super().__init__(5, 5)
+        self.mask: torch.Tensor
         self.register_buffer("mask", (torch.rand(5, 5) > 0.2).float())
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

@@ -148,7 +148,7 @@ def narrowed(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
 def exact(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
     """Return numbers as float32 if it has all of them, else as float64.
 
-    So a row is the same whatever rows stand beside it, and one of those that were learned from.
+    So a row is the same whatever others are read with it, and one of those that were learned from.
     """
     if inputs.dtype in (torch.float32, torch.int8, torch.uint8, torch.int16, torch.bool, torch.float16, torch.bfloat16):
         return inputs.float()
