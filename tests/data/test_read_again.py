@@ -72,3 +72,11 @@ def test_channels_may_come_last_whatever_their_number(channels: int):
     learner = fit(MonoForward(), TinyCNN(width=6), data, epochs=1)
     assert torch.equal(learner.predict_scores(images), learner.predict_scores(images.transpose(0, 3, 1, 2).copy()))
     assert 0 <= learner.score(images, Y) <= 1
+
+
+def test_images_of_64_bits_are_evaluated_as_those_of_32():
+    images = DRAW.random((60, 5, 5))
+    data = from_arrays(images, Y, test_images=images[:6], test_labels=Y[:6])
+    assert data.train.pixels.dtype == data.test.pixels.dtype == torch.float32
+    learner = fit(MonoForward(), TinyCNN(width=6), data, epochs=1)
+    assert evaluate(learner, (images, Y)).of_default_rule == learner.score(images.astype(np.float32), Y)

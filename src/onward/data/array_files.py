@@ -148,6 +148,8 @@ def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
         inputs = next(iter(stored.values()))
     checked = form.check(_fitted(inputs, form, files.root), str(files.root))
     levels = form.unit and checked.dtype == torch.uint8
+    if form.unit and not levels:
+        checked = checked.float()
     rows = checked if form.kind == "tokens" or levels else exact(checked)
     return images_of(rows, torch.zeros(len(rows)).long()) if form.unit else Samples(rows, torch.zeros(len(rows)).long())
 

@@ -140,6 +140,8 @@ def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str, *, eva
         return Images(inputs.clone(), targets) if targets.ndim == 1 else Samples(inputs.clone(), targets)
     if form.kind == "tokens":
         return Samples(inputs.clone(), targets)
+    if form.unit:  # in [0, 1] float32 has enough digits
+        return Samples(inputs.float().clone(), targets)
     return Samples((exact if evaluated else narrowed)(inputs).clone(), targets)
 
 
