@@ -23,7 +23,7 @@ from .arrays import from_arrays, names_of, read_rows
 from .carve import carve, warn_without_test
 from .decode import resize
 from .images import Splits
-from .samples import Samples, exact, images_of
+from .samples import Samples, as_read, images_of
 from .source_files import cause, stamp
 
 Split = Literal["train", "test", "validation"]
@@ -147,10 +147,7 @@ def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:
         stored = _arrays(files.archive, lambda keys: _inputs_of(keys, files.root))
         inputs = next(iter(stored.values()))
     checked = form.check(_fitted(inputs, form, files.root), str(files.root))
-    levels = form.unit and checked.dtype == torch.uint8
-    if form.unit and not levels:
-        checked = checked.float()
-    rows = checked if form.kind == "tokens" or levels else exact(checked)
+    rows = as_read(checked, form)
     return images_of(rows, torch.zeros(len(rows)).long()) if form.unit else Samples(rows, torch.zeros(len(rows)).long())
 
 

@@ -33,7 +33,7 @@ from onward.core import (
 from .carve import carve
 from .folder import check_names_apart
 from .images import Splits, checksum
-from .samples import Images, Samples, exact, narrowed
+from .samples import Images, Samples, as_read, narrowed
 
 
 @common_defaults()
@@ -138,11 +138,8 @@ def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str, *, eva
     inputs, targets = inputs.cpu(), targets.cpu().clone()
     if form.unit and inputs.dtype == torch.uint8:
         return Images(inputs.clone(), targets) if targets.ndim == 1 else Samples(inputs.clone(), targets)
-    if form.kind == "tokens":
-        return Samples(inputs.clone(), targets)
-    if form.unit:  # in [0, 1] float32 has enough digits
-        return Samples(inputs.float().clone(), targets)
-    return Samples((exact if evaluated else narrowed)(inputs).clone(), targets)
+    chosen = not (evaluated or form.unit or form.kind == "tokens")  # rows to learn from decide on their precision
+    return Samples((narrowed(inputs) if chosen else as_read(inputs, form)).clone(), targets)
 
 
 def strata(labels: Shaped[Tensor, "N *K"]) -> Int64[Tensor, "N"]:

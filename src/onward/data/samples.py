@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped, UInt8
 from torch import Tensor
 
-from onward.core import LOST_SHARE
+from onward.core import LOST_SHARE, InputForm
 
 Gathered = tuple[Shaped[Tensor, "B ..."], Shaped[Tensor, "B *K"]]
 """Inputs and targets of some samples."""
@@ -154,6 +154,13 @@ def exact(inputs: Shaped[Tensor, "N ..."]) -> Shaped[Tensor, "N ..."]:
         return inputs.float()
     wide = inputs.double()
     return wide.float() if torch.equal(wide.float().double(), wide) else wide
+
+
+def as_read(inputs: Shaped[Tensor, "N ..."], form: InputForm) -> Shaped[Tensor, "N ..."]:
+    """Return inputs to evaluate: token ids and 8-bit images as they are, images in [0, 1] as float32, others exact."""
+    if form.kind == "tokens" or (form.unit and inputs.dtype == torch.uint8):
+        return inputs
+    return inputs.float() if form.unit else exact(inputs)
 
 
 def _drawn(weights: Float[Tensor, "N"], generator: torch.Generator) -> Int64[Tensor, "N"]:

@@ -14,7 +14,7 @@ from onward.core import InputForm, Task, measured
 from .arrays import from_arrays, read_rows, targets_of
 from .carve import carve, warn_without_test
 from .images import Splits
-from .samples import Samples, exact
+from .samples import Samples, as_read
 from .source_files import cause, stamp
 from .table_numbers import check_plain, with_decimal_commas
 
@@ -138,7 +138,7 @@ def rows_to_predict(files: TableFiles, form: InputForm, columns: Columns) -> Sam
     left_out = [name for name in (columns.label, *columns.ignore) if name in frame.columns and name not in known]
     inputs = frame.drop(columns=left_out)
     _check_present(inputs, file)
-    rows = exact(form.check(_as_trained(inputs, form), str(file)))
+    rows = as_read(form.check(_as_trained(inputs, form), str(file)), form)
     return Samples(rows, rows.new_zeros(len(rows)).long())
 
 
