@@ -63,11 +63,11 @@ def fit_memory(recipe: Recipe, data: Splits, limit: int, device: torch.device) -
     """Return the fastest settings whose step holds at most `limit` bytes of tensors; the recipe's own if they fit.
 
     Else two, four, eight, ... times as many micro-batches are measured, with recomputing too if a span has several
-    blocks. With and without it, the two settings with the fewest pieces that fit are timed alternately; a gain
-    below 5 % does not count. The memory of libraries and of the data set comes on top of the limit. The order
-    `cascade` would save nothing: weights and optimizer state of all blocks exist at its end too. Micro-batches
-    change no gradient, but batch normalization, and losses that compare images, get smaller batches. Raises
-    ValueError if nothing fits, and for captured or compiled steps.
+    blocks. With and without it, the two settings with the fewest pieces that fit are timed alternately; a gain below 5
+    % does not count. The memory of libraries and of the data set comes on top of the limit. The order `cascade` would
+    save nothing: weights and optimizer state of all blocks exist at its end too. Micro-batches change no gradient, but
+    batch normalization, and losses that compare images, get smaller batches. Raises ValueError if nothing fits, and for
+    captured or compiled steps.
     """
     given = recipe.trainer
     if given.compile or given.capture == "auto":

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from onward.core import InputForm, Task, check_finite, check_names, check_value, named_indices
+from onward.core import InputForm, Task, check_finite, check_names, check_value
 
 from .arrays import from_arrays, read_rows, targets_of
 from .dataset import from_dataset, is_dataset, rows_of_dataset
@@ -185,7 +185,7 @@ def rows_of(data: Any, like: tuple[InputForm, Task, tuple[str, ...]]) -> Samples
         return data
     if isinstance(data, tuple) and len(data) == 2:
         inputs, labels = data
-        return read_rows(inputs, named_indices(labels, names) if task == "classes" else labels, form, task, names)
+        return read_rows(inputs, labels, form, task, names, by_name=True)
     if is_dataset(data):
         return rows_of_dataset(data, form, task, names)
     samples = [read_rows(*pair_of(batch, "data"), form, task, names) for batch in data]

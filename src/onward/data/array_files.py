@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from onward.core import InputForm, Task, class_indices, named_indices
+from onward.core import InputForm, Task, class_indices
 
 from .arrays import from_arrays, names_of, read_rows
 from .carve import carve, warn_without_test
@@ -131,8 +131,7 @@ def rows_in(files: ArrayFiles, form: InputForm, task: Task, names: Sequence[str]
     """Return the samples to evaluate on, of the form that others have: the test split where there is one, else all."""
     parts = files.read()
     inputs, labels = parts.get("test", parts["train"])
-    labels = named_indices(labels, names) if task == "classes" else labels
-    return read_rows(_fitted(inputs, form, files.root), labels, form, task, names)
+    return read_rows(_fitted(inputs, form, files.root), labels, form, task, names, by_name=True)
 
 
 def inputs_to_predict(files: ArrayFiles, form: InputForm) -> Samples:

@@ -3,6 +3,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -71,26 +72,21 @@ def from_arrays(
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"name is {name!r}: give the data set a name, such as 'leaves'")
     names = names_of(labels, check_value("task", task, Task), class_names)
-    if task == "classes" and names_in(labels) is not None:  # where a class is given by its name, 1 may be one
-        test_labels, validation_labels = (
-            None if given is None else named_indices(given, names, f"{split}_labels")
-            for split, given in (("test", test_labels), ("validation", validation_labels))
-        )
     targets = targets_of(labels, task, names, "labels")
     form, tensor = measured(images, kind, "images")
+    evaluated = partial(read_rows, form=form, task=task, names=names, by_name=_are_names(labels, task))
     train = _samples(form, tensor, targets, "images")
-    if weights is not None:
-        train = replace(train, weights=_weights(weights, train))
+    train = train if weights is None else replace(train, weights=_weights(weights, train))
     if test_images is None:
         rest, held_out = carve(strata(train.labels), test_fraction, seed, class_names=names, what="test_fraction")
         train, test = train.subset(rest), train.subset(held_out)
     else:
-        test = read_rows(test_images, test_labels, form, task, names, "test_images")
+        test = evaluated(test_images, test_labels, what="test_images")
     if validation_images is None:
         kept, carved = carve(strata(train.labels), validation_fraction, seed, class_names=names)
         parts, known = (train.subset(kept), train.subset(carved)), (train, test)
     else:
-        parts = train, read_rows(validation_images, validation_labels, form, task, names, "validation_images")
+        parts = train, evaluated(validation_images, validation_labels, what="validation_images")
         known = (*parts, test)
     return Splits(
         name=name,
@@ -104,6 +100,11 @@ def from_arrays(
     )
 
 
+def _are_names(labels: Any, task: Task) -> bool:
+    """Whether labels call classes by their names."""
+    return task == "classes" and names_in(labels) is not None
+
+
 def _check_whole(split: str, images: Any, labels: Any) -> None:
     if (images is None) != (labels is None):
         lacking = f"{split}_{'images' if images is None else 'labels'}"
@@ -111,23 +112,35 @@ def _check_whole(split: str, images: Any, labels: Any) -> None:
 
 
 def read_rows(
-    images: Any, labels: Any, form: InputForm, task: Task, names: Sequence[str], what: str = "images"
+    images: Any,
+    labels: Any,
+    form: InputForm,
+    task: Task,
+    names: Sequence[str],
+    what: str = "images",
+    *,
+    by_name: bool = False,
 ) -> Samples:
-    """Return inputs and labels in the form of other samples, for evaluation.
+    """Return inputs and labels in the form of other samples, for evaluation; `by_name` as in `targets_of`.
 
     Raises ValueError for inputs of another form, and for labels of other classes.
     """
-    targets = targets_of(labels, task, names, what.replace("images", "labels"))
+    targets = targets_of(labels, task, names, what.replace("images", "labels"), by_name=by_name)
     return _samples(form, form.check(images, what), targets, what, evaluated=True)
 
 
-def targets_of(labels: Any, task: Task, names: Sequence[str], what: str) -> Shaped[Tensor, "N *K"]:
-    """Return class indices, numbers or several labels. Raises ValueError for other targets."""
+def targets_of(
+    labels: Any, task: Task, names: Sequence[str], what: str, *, by_name: bool = False
+) -> Shaped[Tensor, "N *K"]:
+    """Return class indices, numbers or several labels; `by_name`: a class may be called by a whole number.
+
+    Raises ValueError for other targets.
+    """
     if task == "values":
         return check_values(labels, what, width=len(names))
     if task == "labels":
         return check_several(labels, what, width=len(names))
-    return class_indices(labels, names, what)
+    return (named_indices if by_name else class_indices)(labels, names, what)
 
 
 def _samples(form: InputForm, inputs: Tensor, targets: Tensor, what: str, *, evaluated: bool = False) -> Samples:

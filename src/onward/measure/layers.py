@@ -1,6 +1,6 @@
 """Layers: the weights of a body whose applications are counted, and how many of them follow one another."""
 
-from collections.abc import Collection, Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from typing import Any
 
 from torch import nn
@@ -32,8 +32,8 @@ def _layer(module: nn.Module, name: str) -> Hashable:
     return ("recurrent", id(module)) if isinstance(module, nn.RNNCellBase) else None
 
 
-def layers_in_series(root: Any, weights: Mapping[int, Hashable], arrived: Collection[int]) -> int:
-    """Return the largest number of applications of these weights on one path through a graph, of those that arrived.
+def layers_in_series(root: Any, weights: Mapping[int, Hashable]) -> int:
+    """Return the largest number of applications of these weights on one path through a graph.
 
     Data have to have a gradient in the graph. What is computed from parameters alone, a weight that is transposed,
     cast, masked or divided by its norm, is a weight. Applied to data, it comes after all weights on the paths of these;
@@ -46,7 +46,7 @@ def layers_in_series(root: Any, weights: Mapping[int, Hashable], arrived: Collec
     for node in below(root):
         if hasattr(node, "variable"):
             key, given = id(node.variable), isinstance(node.variable, nn.Parameter)
-            own = frozenset([weights[key]] if key in weights and key in arrived else [])
+            own = frozenset([weights[key]] if key in weights else [])
             length[node], alone[node], recurrent[node] = 0, own if given else None, frozenset()
             continue
         inputs = [before for before, _ in node.next_functions if before is not None]

@@ -22,13 +22,13 @@ READ_OUTS, ONE, TWO, ALL = "read-outs alone", "one layer", "two layers", "all"
 class Locality:
     """How far the gradient of an objective reaches: that of the objective which reaches farthest.
 
-    A layer is a trained weight of two or more dimensions in a body, and all those of a recurrent module's layer.
-    Layers in series are counted: two whose outputs are added are one layer. A linear read-out of scores (a
-    classifier, a projection to the classes, prototypes, anchors) is no auxiliary network, though it is trained with
-    its layer: a single matrix is between layer and loss. An auxiliary network is more: a trained weight in the
-    auxiliary slot, whose outputs are no scores of classes (the projection of similarity matching or of a supervised
-    contrastive loss), or two trained weights in a goodness. An error that is sent to a layer directly, as in direct
-    feedback alignment, reaches that layer.
+    A layer is a trained weight of two or more dimensions in a body, and all those of a recurrent module's layer. Layers
+    in series are counted: two whose outputs are added are one layer. A linear read-out of scores (a classifier, a
+    projection to the classes, prototypes, anchors) is no auxiliary network, though it is trained with its layer: a
+    single matrix is between layer and loss. An auxiliary network is more: a trained weight in the auxiliary slot, whose
+    outputs are no scores of classes (the projection of similarity matching or of a supervised contrastive loss), or two
+    trained weights in a goodness. An error that is sent to a layer directly, as in direct feedback alignment, reaches
+    that layer.
     """
 
     layers: int
@@ -74,15 +74,15 @@ def locality_of(learner: Learner, x: Float[Tensor, "B ..."], y: Shaped[Tensor, "
     beside = [_beside(block) for block in copied.learner.blocks]
     farthest, auxiliary, own = (0, 0), False, [0] * len(layers)
     for arrived, losses, activities in _updates(copied, x, y):
-        at = {*arrived, *(given for given, twin in copied.twins.items() if twin in arrived)}
+        trained = {weight: layer for weight, layer in every.items() if copied.twins.get(weight, weight) in arrived}
         for k, loss in losses:
             leaves = {copied.twins.get(id(p), id(p)) for p in weights_below(loss)} & arrived
             within = sum(bool(leaves & block.keys()) for block in layers)
-            farthest = max(farthest, (max(layers_in_series(loss, every, at), within), within))
+            farthest = max(farthest, (max(layers_in_series(loss, trained), within), within))
             goodness, extra = (of & leaves for of in beside[k])
             auxiliary |= bool(extra) or len(goodness) > 1
         for k, activity in activities:
-            own[k] = max(own[k], layers_in_series(activity, layers[k], arrived))
+            own[k] = max(own[k], layers_in_series(activity, {w: trained[w] for w in layers[k].keys() & trained.keys()}))
     return Locality(*farthest, network=sum(own), auxiliary=auxiliary)
 
 
@@ -135,12 +135,12 @@ def _updates(copied: _Copy, x: Tensor, y: Tensor) -> Iterator[_Update]:
         block.body.register_forward_pre_hook(lambda _, inputs: tuple(map(_in_graph, inputs)))
         block.body.register_forward_hook(partial(_keep_graph, activities, k))
     stream, target = trainer.enter(x, y, step=0)
-    for span in learner.spans:
-        for kept in (arrived, losses, activities):
-            kept.clear()
-        with copied.watched(arrived):
+    with copied.watched(arrived):
+        for span in learner.spans:
+            for kept in (arrived, losses, activities):
+                kept.clear()
             trainer.update(stream, target, [Span(span.first, span.last, span.deep)], step=0)
-        yield _Update(arrived, losses, activities)
+            yield _Update(arrived, losses, activities)
 
 
 def _in_graph(value: Any) -> Any:

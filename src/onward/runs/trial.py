@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -30,10 +30,8 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
     brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, ema_decay=None)
     trainer = LocalTrainer(copied, replace(brief, learning_rate=1e-6, final_learning_rate=0.0))
     images, labels = _example(learner, min(2, _smallest_piece(batch_size, settings.micro_batches)))
-    known, before = (
-        {id(p) for each in (learner, copied) for p in each.parameters()},
-        [p.grad for p in learner.parameters()],
-    )
+    known = {id(p) for each in (learner, copied) for p in each.parameters()}
+    before = [p.grad for p in learner.parameters()]
     for k, block in enumerate(copied.blocks):
         block.__dict__["loss"] = partial(_checked_loss, block.loss, block, k, known)
     for step in range(len(copied.turns)):
@@ -44,7 +42,7 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
     for rule in copied.rules.values():
         assert isinstance(rule, InferenceRule)
         list(rule.views(ObservedEvidence(copied, images)))
-    _warn(learner.blocks, settings, batch_size)
+    _warn(list(learner.blocks), settings, batch_size)
 
 
 def _checked_loss(loss: Any, block: LocalBlock, k: int, known: set[int], activity: Tensor, target: Any) -> Tensor:
@@ -86,11 +84,9 @@ def _check_scores(scores: Tensor, learner: Learner) -> None:
         )
 
 
-def _warn(blocks: Iterable[LocalBlock], settings: TrainerSettings, batch_size: int) -> None:
-    blocks = list(blocks)
-    others = sorted(
-        {type(b.auxiliary).__name__ for b in blocks if isinstance(b.objective, ClassWeights) and b.auxiliary}
-    )
+def _warn(blocks: Sequence[LocalBlock], settings: TrainerSettings, batch_size: int) -> None:
+    weighed = [block for block in blocks if isinstance(block.objective, ClassWeights)]
+    others = sorted({type(block.auxiliary).__name__ for block in weighed if block.auxiliary is not None})
     if others:
         warnings.warn(
             f"class_weights weigh the loss of the scores alone, not {' and '.join(others)}, which trains the same "
@@ -113,9 +109,7 @@ def _example(learner: Learner, count: int) -> tuple[Tensor, Tensor]:
     values = torch.arange(count * torch.Size(form.shape).numel()).view(count, *form.shape) * 37 % 256
     reach = form.level / 255 if form.level else 1.0  # images of another unit than that of the training are refused
     inputs = values.to(torch.uint8) if form.unit else values % 2 if form.kind == "tokens" else values * reach
-    if (
-        isinstance(learner.prepare, StandardizeValues) and form.kind != "tokens"
-    ):  # numbers of the size of the training's
+    if isinstance(learner.prepare, StandardizeValues) and form.kind != "tokens":  # of the training's size
         inputs = learner.prepare.mean + (values % 7 - 3) * learner.prepare.deviation
     classes = len(learner.class_names)
     return inputs, torch.arange(count) % classes if learner.task == "classes" else torch.zeros(count, classes)

@@ -52,10 +52,10 @@ class OnlineLearning:
     def partial_fit(self, images: Any, labels: Any) -> Float[Tensor, "S"]:
         """Learn from inputs and their labels, both as `from_arrays` takes them; return each span's loss.
 
-        Labels are class indices or names of classes [B], a number being an index, or the learner's other
-        targets. After an error the learner, its optimizers and `step` are unchanged, bit for bit. Raises
-        ValueError for inputs or labels of another form, for an empty batch, for another number of labels than
-        of inputs, and where losses or weights would become infinite or NaN.
+        Labels are class indices or names of classes [B], a number being an index, or the learner's other targets. After
+        an error the learner, its optimizers and `step` are unchanged, bit for bit. Raises ValueError for inputs or
+        labels of another form, for an empty batch, for another number of labels than of inputs, and where losses or
+        weights would become infinite or NaN.
         """
         x, y = self._checked(images, labels)
         before = Snapshot(self.learner, self.trainer.optimizers)
