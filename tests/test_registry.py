@@ -13,7 +13,7 @@ from onward.core import Learner
 from onward.data import DataSettings
 from onward.nets import MLP, NETS, Net
 from onward.recipes import RECIPES
-from onward.recipes.lookup import import_file
+from onward.recipes.lookup import find_recipe, import_file
 from onward.registry import Registry
 
 
@@ -163,3 +163,13 @@ def test_files_of_one_name_do_not_replace_each_others_classes(fresh: Registry, t
         import_file(tmp_path / "b/twice.py")
     assert fresh.find("Same") is held and fresh.package_of(held) == "twice.py"
     assert import_file(tmp_path / "a/twice.py").Same is held
+
+
+def test_a_recipe_of_an_imported_file_is_known_by_its_name(tmp_path: Path):
+    row = "replace(recipe('mono_forward-digits'), name='mono_forward-of_a_file', epochs=1)"
+    (tmp_path / "my_rows.py").write_text(f"from dataclasses import replace\nfrom onward import recipe\nMINE = {row}\n")
+    with pytest.raises(ValueError, match="unknown recipe"):
+        find_recipe("mono_forward-of_a_file")
+    import_file(tmp_path / "my_rows.py")
+    assert find_recipe("mono_forward-of_a_file") == find_recipe(f"{tmp_path / 'my_rows.py'}:MINE")
+    assert find_recipe("backprop-mono_forward-of_a_file").name == "backprop-mono_forward-of_a_file"

@@ -131,6 +131,9 @@ def test_texts_that_look_like_numbers_are_predicted_as_they_were_learned(tmp_pat
     [
         ("", "is empty: give it a line of names"),
         ("1,2,0\n3,4,1\n", "begins with numbers"),
+        ("5,5,x\n3,4,y\n", "begins with numbers, '5,5,x': write the names"),
+        ("5,3,x\n3,4,y\n4,4,x\n", "begins with a row, 'x' is an entry of others too: write the names"),
+        ("p,q,x\np,p,y\nq,q,x\n", "begins with a row, 'p' is an entry"),
         ("a,a,label\n1,2,x\n", "two columns called 'a'"),
         ("a,,label\n1,2,x\n", "a column without a name, number 2"),
         ("a,b\n1,2\n", "no column 'label' to predict: it has a, b"),
@@ -150,6 +153,20 @@ def test_what_is_no_table_to_learn_from_is_refused(tmp_path, text, message):
     (tmp_path / "x.csv").write_text(text)
     with pytest.raises(ValueError, match=message):
         _load(tmp_path / "x.csv")
+
+
+def test_names_that_are_also_entries_are_names(tmp_path):
+    rows = "".join(f"{k},{'spam' if k % 2 else 'other'}\n" for k in range(COUNT))
+    (tmp_path / "x.csv").write_text(f"length,spam\n{rows}")
+    assert _load(tmp_path / "x.csv", label="spam").class_names == ("other", "spam")
+
+
+def test_files_in_capitals_and_an_index_with_a_name_are_read(tmp_path):
+    _write(_frame(), tmp_path / "Train.csv").rename(tmp_path / "Train.CSV")
+    _write(_frame(), tmp_path / "Test.csv")
+    assert len(_load(tmp_path).test) == COUNT
+    _write(_frame().set_index("age"), tmp_path / "x.parquet")
+    assert _load(tmp_path / "x.parquet").inputs.columns[0].name == "age"
 
 
 def test_settings_of_columns_need_a_table(tmp_path):

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from onward.algorithms import DeeperForward, MonoForward
+from onward.algorithms import Algorithm, DeeperForward, MonoForward
 from onward.algorithms import ForwardForward as BuiltIn
-from onward.core import TrainerSettings
-from onward.nets import MLP, Architecture
+from onward.core import Learner, TrainerSettings
+from onward.nets import MLP, Architecture, Net
 from onward.recipes import ROWS, Recipe
 from onward.runs.codec import decode, encode, with_first_names
 
@@ -21,6 +21,18 @@ class OwnNet(MLP):
 @dataclass(frozen=True)
 class ForwardForward(BuiltIn):
     """A method that has the name of one of onward's."""
+
+
+class Plain(Algorithm):
+    """A method that is no dataclass."""
+
+    def __call__(self, net: Net, num_classes: int) -> Learner:
+        return MonoForward()(net, num_classes)
+
+
+def test_a_method_without_fields_is_not_written():
+    with pytest.raises(ValueError, match=r"Plain is no dataclass.*write @dataclass\(frozen=True, kw_only=True\)"):
+        encode(Plain())
 
 
 _MISSING = object()

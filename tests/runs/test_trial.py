@@ -1,14 +1,16 @@
 """The trial before a run: what cannot be trained is refused with a remedy, and nothing is drawn for it."""
 
-from dataclasses import replace
+import warnings
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
 from torch import nn
 
 from onward.algorithms import ASGE, HCLFF, Backprop, DecoupledGreedy, ForwardForward, MonoForward, PredSim
-from onward.core import Auxiliary, Goodness, Learner, LocalTrainer, Target, TrainerSettings
+from onward.core import Auxiliary, Goodness, Learner, LocalTrainer, Span, Target, TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.modules import local
 from onward.nets import MLP, VGG8, TinyCNN, VGG8b
@@ -93,6 +95,50 @@ def test_images_of_any_unit_are_tried_out_in_that_unit(reach: float):
     data = from_arrays(inputs, torch.arange(40) % 2)
     learner = fit(MonoForward(), TinyCNN(width=4, dropout=0.0), data, epochs=1)
     assert learner.input_form == data.inputs and not data.inputs.unit
+
+
+class _Undecorated(MonoForward):
+    features: int = 3
+
+
+@dataclass(frozen=True)
+class _Untyped(MonoForward):
+    features = 3
+
+
+@dataclass(frozen=True)
+class _Typed(MonoForward):
+    features: int = 3
+    standardize: ClassVar[bool] = False
+
+
+def test_another_default_that_has_no_effect_is_refused(toy_data: Splits):
+    for algorithm in (_Undecorated(), _Untyped()):
+        with pytest.raises(ValueError, match=r"gives features another default, which has no effect .*: TYPE = VALUE"):
+            fit(algorithm, MLP(width=6), toy_data, epochs=1)
+    assert fit(_Typed(), MLP(width=6), toy_data, epochs=1).blocks
+
+
+def test_blocks_that_no_span_has_are_told():
+    learner = _spec(MonoForward(), MLP(width=20, depth=3)).build()
+    learner.turns = ((Span(0, 0), Span(2, 2)),)
+    with pytest.warns(UserWarning, match="no span has the blocks 1, which stay as they were drawn"):
+        try_out(learner, TrainerSettings(), batch_size=8)
+    learner.blocks[1].requires_grad_(False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try_out(learner, TrainerSettings(), batch_size=8)
+
+
+def test_a_module_that_cannot_be_copied_is_named_a_successor():
+    learner = _spec(MonoForward(), MLP(width=20, depth=2)).build()
+    layer = next(part for part in learner.blocks[0].modules() if isinstance(part, nn.Linear))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        nn.utils.weight_norm(layer)
+    layer(torch.zeros(1, layer.in_features))
+    with pytest.raises(ValueError, match=r"cannot be copied .*successor in torch\.nn\.utils\.parametrizations"):
+        try_out(learner, TrainerSettings(), batch_size=8)
 
 
 class _Scores(Goodness):

@@ -49,6 +49,7 @@ def test_weights_of_classes_are_a_sequence_or_a_mapping_of_names_or_indices():
         ("heavy", "'heavy': give 'balanced'"),
         ({"rare": 1}, "lacks 'common': give a weight to each of common, rare"),
         ({"rare": 1, "common": 1, "other": 1}, "has 'other', which is no class"),
+        ({0: 1, "rare": 2, 1: 1}, "has 'rare' twice, by its name and by its index: give one"),
         ([1, 2, 3], r"shape \(3,\): give one number for each of common, rare"),
         ([1, -2], "down to -2"),
         ([0, 0], "not all of them 0"),

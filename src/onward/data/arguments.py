@@ -155,7 +155,11 @@ def weights_of(class_weights: Any, data: Splits) -> tuple[float, ...]:
         counts = data.train.labels.cpu().bincount(minlength=len(names)).double()
         return tuple((counts.sum() / (len(names) * counts.clamp_min(1))).tolist())
     if isinstance(class_weights, Mapping):
-        given = {names[key] if _is_index(key, names) else key: value for key, value in class_weights.items()}
+        called = [names[key] if _is_index(key, names) else key for key in class_weights]
+        given = dict(zip(called, class_weights.values(), strict=True))
+        twice = next((key for key in called if called.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"class_weights has {twice!r} twice, by its name and by its index: give one of them")
         strange = next((key for key in given if key not in names), None)
         missing = next((name for name in names if name not in given), None)
         if strange is not None or missing is not None:

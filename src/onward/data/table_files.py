@@ -61,8 +61,9 @@ def table_files(path: Path) -> TableFiles | None:
         return TableFiles(path, {"train": path}) if _is_table(path) else None
     parts: dict[Split, Path] = {}
     for split, names in _NAMES.items():
-        candidates = [path / f"{name}{suffix}" for name in names for suffix in TABLE_SUFFIXES]
-        here = [file for file in candidates if file.is_file() and _is_table(file)]
+        called = {f"{name}{suffix}" for name in names for suffix in TABLE_SUFFIXES}
+        files = sorted(path.iterdir()) if path.is_dir() else []
+        here = [file for file in files if file.name.lower() in called and file.is_file() and _is_table(file)]
         if len(here) > 1:
             raise ValueError(f"{path} has {here[0].name} and {here[1].name}, both of {split}: keep one of them")
         if here:
@@ -175,7 +176,8 @@ def _read(file: Path, texts: Collection[str] = (), numbers: Collection[str] = ()
     stamp(file)
     try:
         if file.suffix.lower() == ".parquet":
-            return pandas.read_parquet(file)
+            frame = pandas.read_parquet(file)
+            return frame.reset_index() if any(frame.index.names) else frame
         separator, names = _head(file)
         kinds: Any = {name: str for name in texts if name in names}
         with warnings.catch_warnings():
@@ -193,6 +195,7 @@ def _read(file: Path, texts: Collection[str] = (), numbers: Collection[str] = ()
         if str(error).startswith(str(file)):
             raise
         raise ValueError(f"{file} cannot be read as a table ({cause(error)}): {_remedy(file, error)}") from None
+    _check_names(frame, file)
     if separator != ",":
         frame = with_decimal_commas(frame, texts=texts, numbers=numbers)
     if names[0]:
@@ -220,17 +223,29 @@ def _head(file: Path) -> tuple[str, list[str]]:
         names = next(csv.reader(content, delimiter=separator, skipinitialspace=True), [])
     if not names:
         raise ValueError(f"{file} is empty: give it a line of names, and a line for each row")
-    if all(_is_number(name) for name in names):
+    empty, doubled = ("" in names[1:]), next((name for name in names if names.count(name) > 1), None)
+    if all(_is_number(name) for name in names) or (doubled and _is_number(doubled)):
         raise ValueError(
             f"{file} begins with numbers, {first.strip()[:60]!r}: write the names of the columns above them"
         )
-    empty, doubled = ("" in names[1:]), next((name for name in names if names.count(name) > 1), None)
     if empty or doubled is not None:
         fault = (
             f"a column without a name, number {names.index('', 1) + 1}" if empty else f"two columns called {doubled!r}"
         )
         raise ValueError(f"{file} has {fault}: give each a name of its own, or remove it")
     return separator, names
+
+
+def _check_names(frame: Any, file: Path) -> None:
+    """Raise ValueError where the first line is a row: numbers above numbers, and a text above texts that recurs."""
+    texts = [name for name in frame.columns if frame[name].dtype.kind not in "biufmM"]
+    recurring = [name for name in texts if (frame[name] == name).any()]
+    above_numbers = [_is_number(name) for name in frame.columns if name not in texts]
+    if recurring and all(above_numbers) and (above_numbers or recurring == texts):
+        raise ValueError(
+            f"{file} begins with a row, {recurring[0]!r} is an entry of others too: write the names of the columns "
+            "above it"
+        )
 
 
 def _is_number(text: str) -> bool:

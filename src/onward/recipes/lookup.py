@@ -25,7 +25,7 @@ def find_recipe(name: str) -> Recipe:
     if colon and file.endswith(".py"):
         return _row(import_file(Path(file)), row)
     recipes = known_recipes()
-    recipe = find(name, recipes)
+    recipe = find(name, recipes) or _of_files(name)
     if recipe is None and (recipe := find_retired(name)) is not None:
         about = "retired: it was never trained, is in no published table, and `onward list` does not show it"
         say(f"recipe {name!r} is {about}; the nearest that is listed is {nearest(name)}", error=True)
@@ -90,14 +90,25 @@ def imported_files() -> list[Path]:
 
 def _row(module: ModuleType, name: str) -> Recipe:
     """Return a recipe of a module by its name or that of its variable."""
-    rows = (recipe for value in vars(module).values() for recipe in _rows(value))
-    recipes = {recipe.name: recipe for recipe in rows if recipe.name not in ROWS}
-    recipes |= {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
+    recipes = _recipes_of(module)
     recipe = find(name, recipes)
     if recipe is None:
         names = ", ".join(sorted(recipes)) or "none at all"
         raise ValueError(f"{module.__file__} has no recipe {name!r}{likely(name, recipes)}; it has {names}")
     return recipe
+
+
+def _of_files(name: str) -> Recipe | None:
+    """Return a recipe that an imported file has and did not register; None if there is none."""
+    modules = [module for key, module in sys.modules.items() if key.startswith(registry.FILE_PREFIX)]
+    return next((row for module in modules if (row := find(name, _recipes_of(module))) is not None), None)
+
+
+def _recipes_of(module: ModuleType) -> dict[str, Recipe]:
+    """Return the recipes of a module by their names and those of their variables."""
+    rows = (recipe for value in vars(module).values() for recipe in _rows(value))
+    recipes = {recipe.name: recipe for recipe in rows if recipe.name not in ROWS}
+    return recipes | {key: value for key, value in vars(module).items() if isinstance(value, Recipe)}
 
 
 def _rows(value: object) -> Iterable[Recipe]:

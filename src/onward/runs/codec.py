@@ -38,6 +38,11 @@ def encode(value: Any, where: str = "settings") -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError(f"{where} is {value}, which no file of a run can hold: give a finite number")
     if value is not None and not isinstance(value, bool | int | float | str):
+        if isinstance(value, Algorithm | Architecture):
+            raise ValueError(
+                f"{type(value).__name__} is no dataclass, so that its settings cannot be saved: write "
+                f"@dataclass(frozen=True, kw_only=True) above class {type(value).__name__}"
+            )
         kind = "the class" if isinstance(value, type) else type(value).__name__
         raise ValueError(f"{where} is {kind} {shown(value)}: give an object of onward, or a plain number or text")
     return value

@@ -266,10 +266,12 @@ def save_model(
 
 
 def _new_folder(folder: object) -> Path:
-    if not isinstance(folder, str | Path):
-        raise ValueError(f"folder is a {type(folder).__name__}: give the path of a folder to save the model in")
-    if Path(folder).is_file():
-        raise ValueError(f"{folder} is a file: a model is saved into a folder: name another path")
+    if not isinstance(folder, str | Path) or folder == "":
+        shown = f"a {type(folder).__name__}" if folder != "" else "empty"
+        raise ValueError(f"folder is {shown}: give the path of a folder to save the model in")
+    file = next((path for path in (Path(folder), *Path(folder).parents) if path.is_file()), None)
+    if file is not None:
+        raise ValueError(f"{file} is a file: a model is saved into a folder: name another path")
     return Path(folder)
 
 

@@ -25,7 +25,7 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
     Raises ValueError where algorithm, network, images and batch do not fit each other. Warns of losses that settings
     change or leave out, as they are not those of single samples.
     """
-    copied = copy.deepcopy(learner).train()
+    copied = _copied(learner).train()
     # What is learned here is thrown away: the optimizer that keeps nothing will do, at a rate that ruins nothing.
     brief = replace(settings, optimizer="sgd", momentum=0.0, micro_batches=1, ema_decay=None)
     trainer = LocalTrainer(copied, replace(brief, learning_rate=1e-6, final_learning_rate=0.0))
@@ -42,7 +42,18 @@ def try_out(learner: Learner, settings: TrainerSettings, *, batch_size: int) -> 
     for rule in copied.rules.values():
         assert isinstance(rule, InferenceRule)
         list(rule.views(ObservedEvidence(copied, images)))
+    _warn_of_untrained(learner)
     _warn(list(learner.blocks), settings, batch_size)
+
+
+def _copied(learner: Learner) -> Learner:
+    try:
+        return copy.deepcopy(learner)
+    except RuntimeError as error:
+        raise ValueError(
+            f"the learner cannot be copied ({error}): a module that keeps what it computed, such as "
+            "torch.nn.utils.weight_norm, has a successor in torch.nn.utils.parametrizations"
+        ) from None
 
 
 def _checked_loss(loss: Any, block: LocalBlock, k: int, known: set[int], activity: Tensor, target: Any) -> Tensor:
@@ -81,6 +92,18 @@ def _check_scores(scores: Tensor, learner: Learner) -> None:
         raise ValueError(
             f"the blocks give {scores.shape[-1]} scores for {classes} classes: a goodness gives one for each class, "
             "[B, C], or one per sample, [B]"
+        )
+
+
+def _warn_of_untrained(learner: Learner) -> None:
+    trained = {k for span in learner.spans for k in range(span.first, span.last + 1)}
+    weights = [any(p.requires_grad for p in block.body.parameters()) for block in learner.blocks]
+    left = [str(k) for k, some in enumerate(weights) if some and k not in trained]
+    if left:
+        warnings.warn(
+            f"no span has the blocks {', '.join(left)}, which stay as they were drawn and are read by rules all the "
+            "same: give spans that have them, or freeze them by requires_grad_(False)",
+            stacklevel=4,
         )
 
 
