@@ -188,9 +188,7 @@ ROWS = (
         method="deeper_forward", scale="cpu", description="4-layer CNN",
         data=DataSettings(name="cifar100", validation_fraction=0.05, augmentation=Augmentation(alternate_flip=True)),
         algorithm=DeeperForward(temperature=0.03, mirrored=True), net=TinyCNN(dropout=0.0),
-        trainer=TrainerSettings(
-            optimizer="muon", learning_rate=0.15, schedule="linear", warmup=0.1, momentum=0.6, precision="bf16"
-        ), epochs=12, batch_size=128, backprop_rate=0.1,
+        trainer=_MUON, epochs=12, batch_size=128, backprop_rate=0.1,
         published=Published(
             test_accuracy=0.5309, source="Sun et al. 2025, table 2 (ResNet17, 150 epochs)", deviation=0.0079, seeds=5,
         ),
