@@ -1,5 +1,6 @@
 """Registered names: whose they are, what is refused, and what is said of a name that nobody has."""
 
+import sys
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -165,7 +166,8 @@ def test_files_of_one_name_do_not_replace_each_others_classes(fresh: Registry, t
     assert import_file(tmp_path / "a/twice.py").Same is held
 
 
-def test_a_recipe_of_an_imported_file_is_known_by_its_name(tmp_path: Path):
+def test_a_recipe_of_an_imported_file_is_known_by_its_name(tmp_path: Path, request: pytest.FixtureRequest):
+    request.addfinalizer(lambda: sys.modules.pop(f"{registry.FILE_PREFIX}my_rows", None))
     row = "replace(recipe('mono_forward-digits'), name='mono_forward-of_a_file', epochs=1)"
     (tmp_path / "my_rows.py").write_text(f"from dataclasses import replace\nfrom onward import recipe\nMINE = {row}\n")
     with pytest.raises(ValueError, match="unknown recipe"):

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import onward
+from onward import registry
 from onward.algorithms import MonoForward
 from onward.cli import main
 from onward.nets import Dense
@@ -181,3 +183,30 @@ def test_a_finished_run_is_trained_on_with_the_same_data_alone(table, command, t
     table[1:].to_csv(tmp_path / "people.csv", index=False)
     code, said = command("train", "--resume", run, "--epochs", 4)
     assert code == 2 and "began on data with checksum" in said
+
+
+def test_a_registered_recipe_on_a_relative_path_is_listed_and_recorded(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    request: pytest.FixtureRequest,
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(registry.RECIPES, "_values", dict(registry.RECIPES._values))
+    request.addfinalizer(lambda: sys.modules.pop(f"{registry.FILE_PREFIX}rows_of_people", None))
+    rows = "".join(f"{k},{'ab'[k % 2]}\n" for k in range(60))
+    (tmp_path / "people.csv").write_text(f"x,label\n{rows}")
+    (tmp_path / "rows_of_people.py").write_text(
+        "from onward import DataSettings, TrainerSettings, register\n"
+        "from onward.recipes import Recipe\n"
+        "from onward.algorithms import MonoForward\n"
+        "from onward.nets import Dense\n"
+        "data = DataSettings(name='people.csv', label='label')\n"
+        "register(Recipe(name='of-people', description='a row', data=data, algorithm=MonoForward(), "
+        "net=Dense(hidden=(4,)), trainer=TrainerSettings(), epochs=1))\n"
+    )
+    mine = ["--with", "rows_of_people.py"]
+    assert main([*mine, "train", "of-people"]) == 0
+    assert Path("results/runs/of-people/seed-0.json").is_file() and "not recorded" not in capsys.readouterr().out
+    assert main([*mine, "list", "of-people"]) == 0
+    assert "of-people" in capsys.readouterr().out

@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from onward.cli import main
+from onward.cli.index import summarized
+from onward.recipes import Published
 from onward.recipes.lookup import find_recipe
+from onward.runs.queue import is_recorded
 from onward.runs.records import record
 from toy_trainings import toy_result
 
@@ -35,6 +38,55 @@ def test_reproduce_takes_no_mean_over_different_images(capsys: pytest.CaptureFix
         record(Path("results"), toy_result(replace(DIGITS, seed=seed), data_checksum=str(seed) * 64))
     assert main(["reproduce", DIGITS.name, "--seeds", "2"]) == 2
     assert f"{DIGITS.name}: seed 1 was trained on other images than seed 0, as their" in capsys.readouterr().err
+
+
+def test_reproduce_trains_nothing_where_the_images_have_changed(capsys: pytest.CaptureFixture[str]):
+    record(Path("results"), toy_result(DIGITS, 0.5, data_checksum="0" * 64))
+    assert main(["reproduce", DIGITS.name, "--seeds", "2"]) == 2
+    said = capsys.readouterr().err
+    assert f"seed 0 of {DIGITS.name} was trained on other images than those of digits now" in said
+    assert not Path("runs").exists()
+
+
+def test_a_copy_of_a_record_is_no_seed_for_any_command(capsys: pytest.CaptureFixture[str]):
+    path = record(Path("results"), toy_result(DIGITS, 0.5))
+    path.with_name("seed-1.json").write_bytes(path.read_bytes())
+    for words in (["reproduce", DIGITS.name, "--seeds", "2"], ["show", DIGITS.name], ["results"]):
+        assert main(words) == 2
+        assert "seed-1.json holds the record of " in capsys.readouterr().err
+    assert summarized(Path("results"), {})[DIGITS.name].seeds == 1
+    with pytest.raises(ValueError, match=r"seed-1\.json holds the record"):
+        is_recorded(replace(DIGITS, seed=1), Path("results"), "")
+
+
+def test_numbers_beside_published_ones_have_their_unit(monkeypatch: pytest.MonkeyPatch, capsys):
+    published = Published(test_accuracy=0.3, source="somebody", deviation=0.02)
+    recipe = replace(DIGITS, name="numbers-of_digits", published=published)
+    monkeypatch.setattr("onward.cli.reproduce.find_recipe", lambda name: recipe)
+    for seed, r2 in enumerate((-0.5, 0.5)):
+        record(Path("results"), toy_result(replace(recipe, seed=seed), r2, task="values", test_accuracy_by_rule={}))
+    assert main(["reproduce", recipe.name, "--seeds", "2"]) == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        f"{recipe.name}: R2 0.0000 ± 0.7071 over 2 seeds",
+        "published: 0.3000 (somebody); ours -0.3000",
+    ]
+    assert main(["results"]) == 0
+    assert "| R2 0.3000 ± 0.0200 (somebody) | not shown, -0.3000 |" in Path("results/RESULTS.md").read_text()
+
+
+def test_files_for_tables_are_checked_before_anything_is_written(capsys: pytest.CaptureFixture[str]):
+    record(Path("results"), toy_result(DIGITS, 0.5))
+    for words, says in (
+        (["--into", "none.md"], "--into none.md does not exist: give a text file"),
+        (["--leaderboard", "."], "--leaderboard . is a folder: give the path of a Markdown file"),
+        (["--leaderboard", "none/page.md"], "--leaderboard none/page.md: there is no folder none: make it first"),
+    ):
+        assert main(["results", *words]) == 2
+        assert says in capsys.readouterr().err and not Path("results/RESULTS.md").exists()
+    Path("results/benchmarks").mkdir()
+    Path("results/benchmarks/methods.json").write_text("{}")
+    assert main(["results"]) == 2
+    assert "methods.json is not what benchmarks/methods.py writes (KeyError: 'rows')" in capsys.readouterr().err
 
 
 def test_reproduce_trains_what_is_missing_on_the_copy_that_is_there(monkeypatch: pytest.MonkeyPatch, capsys):

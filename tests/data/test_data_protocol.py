@@ -141,3 +141,11 @@ def test_what_lacks_a_member_is_told_which(types_unchecked):
         fit(MonoForward(), Dense(hidden=(8,)), Half(), epochs=1)
     with pytest.raises(ValueError, match="inputs is a ndarray: give a tensor"):
         Samples(_rows(4, 0).pixels.numpy(), torch.zeros(4))  # pyright: ignore[reportArgumentType]
+
+
+def test_registered_sets_of_arrays_have_the_names_they_are_registered_by(monkeypatch):
+    made = onward.from_arrays(torch.rand(40, 3), torch.arange(40) % 2)
+    named = replace(made, name="mine")
+    found = {"easy": lambda settings, folder: made, "hard": lambda settings, folder: named}
+    monkeypatch.setattr(DATA, "_values", found)
+    assert [onward.load_data(DataSettings(name=name)).name for name in found] == ["easy", "mine"]

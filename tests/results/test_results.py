@@ -57,6 +57,21 @@ def test_the_table_has_mean_interval_seeds_control_gap_and_published(tmp_path: P
     ) in row
 
 
+def test_a_control_on_other_images_is_no_control(tmp_path: Path):
+    for name, checksum in (("local", "a" * 64), ("backprop-local", "b" * 64)):
+        record(tmp_path, _result(name, 0, 0.9, data_checksum=checksum))
+    row = next(line for line in results_page(tmp_path).splitlines() if line.startswith("| `local`"))
+    assert "| one layer | 90.00 |  | 1 |  |  |" in row
+    record(tmp_path, _result("backprop-local", 0, 0.95, data_checksum="a" * 64))
+    row = next(line for line in results_page(tmp_path).splitlines() if line.startswith("| `local`"))
+    assert "| one layer | 90.00 |  | 1 | 95.00 | -5.00 |" in row
+
+
+def test_a_bar_in_a_source_is_no_cell(tmp_path: Path):
+    record(tmp_path, _result("local", 0, 0.9, replace(_RECIPE, published=Published(test_accuracy=0.9, source="a|b"))))
+    assert "90.00 (a&#124;b)" in results_page(tmp_path)
+
+
 def test_a_copy_with_another_test_split_shows_nothing_of_a_published_number(tmp_path: Path):
     listed = ROWS["mono_forward-cifar10-cpu"]
     note = "CIFAR-10, 40k train, batch 5 as test"

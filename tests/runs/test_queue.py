@@ -77,7 +77,7 @@ def test_what_is_on_record_is_passed_over_and_what_fails_does_not_stop_the_rest(
     assert [job.seed for job in queue.failed] == [2]
     assert said[0] == "1 of 4 on record; left: [0, 2, 3]"
     assert any("seed 2: failed, exit code 1: no such data" in line for line in said)
-    assert said[-1] == "left: []"
+    assert said[-1] == "left: []; 1 failed"
     log = tmp_path / "runs" / "queue" / f"{DIGITS.name}-2.log"
     assert log.read_text().split() == ["begin", "no", "such", "data"]
 
@@ -144,6 +144,7 @@ def test_a_plan_is_read_line_by_line(tmp_path: Path):
         ("backprop-forward_forward-digits 3-1", "line 2: '3-1' names no seeds"),
         ("backprop-forward_forward-digits -1", "line 2: '-1' names no seeds"),
         ("backprop-forward_forward-digits 0,1", "line 2: '0,1' names no seeds"),
+        (f"backprop-forward_forward-digits {2**63}", "names no seeds; write 0 or 0-4, up to 9223372036854775807"),
     ],
 )
 def test_a_line_that_cannot_be_understood_is_named(tmp_path: Path, line: str, said: str):

@@ -6,6 +6,7 @@ takes seconds and is never out of date. `python -m onward.cli.index` writes it a
 
 import json
 import statistics
+import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from onward.registry import FILE_PREFIX
 from onward.storage.strict_json import json_digest
 
 _SOURCE = Path(__file__).parent.parent
@@ -56,7 +58,7 @@ class Listed(NamedTuple):
 
 
 def read_index() -> Listed:
-    """Return what the file has, and the entries of installed packages."""
+    """Return what the file has, and the entries of installed packages and of files given by --with."""
     kept = json.loads(_FILE.read_text(encoding="utf-8"))
     descriptions = kept if kept["sources"] == sources() else described()
     own = Listed(
@@ -69,7 +71,10 @@ def read_index() -> Listed:
         kept["locality"],
         kept["shared_controls"],
     )
-    announced = any(metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes"))
+    imported = any(name.startswith(FILE_PREFIX) for name in sys.modules)  # by --with
+    announced = imported or any(
+        metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes")
+    )
     return _with_packages(own) if announced else own
 
 
@@ -115,7 +120,7 @@ def _recipe_row(recipe: Any) -> RecipeRow:
 
 
 def _with_packages(index: Listed) -> Listed:
-    """Add the entries of installed packages, which are imported for this, and torch with them."""
+    """Add the entries of installed packages and of imported files, which are imported for this, and torch with them."""
     from onward import registry
     from onward.recipes.lookup import known_recipes
 
@@ -146,6 +151,8 @@ def summarized(folder: Path, old_names: Mapping[str, str]) -> dict[str, Summary]
             result = json.loads(path.read_bytes())
             if result.pop("sha256") != json_digest(result):
                 continue
+            if path.name != f"seed-{result.get('seed', path.stem[5:])}.json":
+                continue  # a copy
             accuracy, seconds = float(result["test_accuracy"]), float(result["train_seconds"])  # not in every JSON file
             numbers = accuracy, seconds, str(result.get("task") or "classes")
             name = path.relative_to(folder).parts[1]

@@ -26,7 +26,7 @@ def report(folder: RunFolder, result: RunResult) -> None:
         say_fitted(f"{'also':{_TEXT}}{also}", indent=_TEXT)
     if result.published and not foreign_result(folder.recipe(), result):
         published = decode(result.published, Published, f"published in the result of {folder.path}")
-        say_fitted(f"published     {published.test_accuracy:.2%}  {published.source}", indent=_TEXT)
+        say_fitted(f"published     {format_metric(task, published.test_accuracy)}  {published.source}", indent=_TEXT)
     if result.data_note:
         say_fitted(f"data          {result.data_note}", indent=_TEXT)
     say_fitted(f"run           {folder.path}", indent=_TEXT)

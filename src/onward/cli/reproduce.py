@@ -1,6 +1,6 @@
 """The command `onward reproduce`: a recipe with several seeds beside the published number."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated
 
@@ -9,15 +9,16 @@ import tyro
 from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS, file_result, report
+from onward.core.metrics import format_metric
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.recipes.lookup import find_recipe
 from onward.results.pages import spread
 from onward.runs import RunOptions, RunResult, train
 from onward.runs.queue import MOST_SEEDS
-from onward.runs.records import filed_on_any_images, foreign_result, on_same_images, read_record
+from onward.runs.records import are_same_images, filed_on_any_images, foreign_result, on_same_images, read_record
 from onward.runs.start_messages import images_of
-from onward.screen import say
+from onward.screen import gap_in_points, say
 
 
 @dataclass(frozen=True)
@@ -38,11 +39,14 @@ def run(words: Sequence[str]) -> None:
     runs = _recorded([replace(recipe, seed=seed) for seed in range(order.seeds)], order.options)
     ours = [run.test_accuracy for run in runs]
     copy = f" on {runs[0].data_note}" if runs[0].data_note else ""
-    say(f"{recipe.name}: {spread(ours)} % over {len(ours)} seeds{copy}")
+    task = runs[0].task_or_default
+    mean = spread(ours, task) + ("" if task == "values" else " %")
+    say(f"{recipe.name}: {mean} over {len(ours)} seeds{copy}")
     if recipe.published and not any(foreign_result(recipe, run) for run in runs):
         target = recipe.published.test_accuracy
         gap = sum(ours) / len(ours) - target
-        say(f"published: {100 * target:.2f} % ({recipe.published.source}); ours {100 * gap:+.2f}")
+        printed = format_metric(task, target)
+        say(f"published: {printed} ({recipe.published.source}); ours {gap_in_points(task, gap)}")
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
         say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 
@@ -55,7 +59,7 @@ def _recorded(jobs: Sequence[Recipe], options: RunOptions) -> list[RunResult]:
     """
     filed = [_filed(job) for job in jobs]
     complete = [note for note in filed[0] if all(note in results for results in filed)]
-    note = complete[0] if complete else images_of(jobs[0], options.data_dir, options.workers).note
+    note = complete[0] if complete else _note_of_images(jobs[0], filed, options)
     runs = [results.get(note) or _trained(job, options) for job, results in zip(jobs, filed, strict=True)]
     others = [run.seed for run in runs if not on_same_images(run, runs[0])]
     if others:
@@ -64,6 +68,18 @@ def _recorded(jobs: Sequence[Recipe], options: RunOptions) -> list[RunResult]:
             "checksums tell: delete the record of one of them, and train it again"
         )
     return runs
+
+
+def _note_of_images(job: Recipe, filed: Sequence[Mapping[str, RunResult]], options: RunOptions) -> str:
+    """Return the note on the images that would be trained on. Raises ValueError if a record is of other ones."""
+    data = images_of(job, options.data_dir, options.workers)
+    before = next((results[data.note] for results in filed if data.note in results), None)
+    if before is not None and not are_same_images(before.data_checksum, data.checksum):
+        raise ValueError(
+            f"seed {before.seed} of {job.name} was trained on other images than those of {data.name} now, as their "
+            "checksums tell, and nothing was trained: give those images, or delete the record of that seed"
+        )
+    return data.note
 
 
 def _filed(recipe: Recipe) -> dict[str, RunResult]:

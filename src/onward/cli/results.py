@@ -29,6 +29,8 @@ def run(words: Sequence[str]) -> None:
     order = parse(ResultsArguments, "results", words)
     if not any((order.folder / "runs").rglob("seed-*.json")):
         raise ValueError(f"{order.folder / 'runs'} has no records; `onward train RECIPE` records finished runs there")
+    for flag, path in (("--into", order.into), ("--leaderboard", order.leaderboard)):
+        _check_file(flag, path)
     page = write_results(order.folder)
     say(page)
     if order.into is not None:
@@ -36,6 +38,18 @@ def run(words: Sequence[str]) -> None:
         say(order.into)
     if order.leaderboard is not None:
         _lead(order.folder, order.leaderboard)
+
+
+def _check_file(flag: str, path: Path | None) -> None:
+    """Raise ValueError for a file that cannot be written, before anything is."""
+    if path is None:
+        return
+    if path.is_dir():
+        raise ValueError(f"{flag} {path} is a folder: give the path of a Markdown file")
+    if flag == "--into" and not path.is_file():
+        raise ValueError(f"{flag} {path} does not exist: give a text file with lines to put the table between")
+    if not path.parent.is_dir():
+        raise ValueError(f"{flag} {path}: there is no folder {path.parent}: make it first")
 
 
 def _lead(folder: Path, page: Path) -> None:

@@ -42,8 +42,12 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
     """Yield sections about a recipe, a title and a text each; `known` are the records of the index."""
     if recipe.published:
         published = recipe.published
-        spread = "" if published.deviation is None else f" ± {100 * published.deviation:.2f}"
-        yield "published", f"{100 * published.test_accuracy:.2f} %{spread}  {published.source}"
+        task = recipe.data.task
+        spread = (
+            "" if published.deviation is None else f" ± {in_percent(task, published.deviation).removeprefix('R2 ')}"
+        )
+        unit = "" if task == "values" else " %"
+        yield "published", f"{in_percent(task, published.test_accuracy)}{unit}{spread}  {published.source}"
     for text in _recorded(recipe, known):
         yield "recorded", text
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):

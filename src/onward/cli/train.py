@@ -233,7 +233,7 @@ def _check_processes(pipeline: bool) -> None:
 def _titled(ordered: Recipe, listed: Recipe) -> Recipe:
     """Return the ordered recipe under a name of its own where it has other images than the listed one."""
     data = located(ordered.data)
-    if data.name == listed.data.name:
+    if data.name == located(listed.data).name:
         return ordered
     return replace(ordered, data=listed.data).on_other_images(data, label_of(data.name))
 

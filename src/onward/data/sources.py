@@ -243,7 +243,10 @@ def _registered(settings: DataSettings, data_dir: Path | None) -> Splits:
             f"the function registered for the data set {settings.name!r} returned {type(splits).__name__}: it must "
             "return Splits, for example those of onward.from_arrays, or another onward.data.Data"
         )
-    return as_splits(splits)
+    made = as_splits(splits)
+    return (
+        replace(made, name=settings.name) if made.name in ("arrays", "dataset") else made
+    )  # without a name of its own
 
 
 def local_folder(named: NamedSet, data_dir: Path | None) -> Path | None:

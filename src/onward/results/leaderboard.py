@@ -23,9 +23,9 @@ hide: [navigation, toc]
 # Leaderboard
 
 Made from `results/runs/` by `make results`; do not edit. Every recorded recipe on its images: click the head of a
-column to sort by it. Test accuracy is the mean over seeds, with its 95 % interval where there are two or more. `gap` is
-the accuracy above that of backprop on the same network and budget at equal seeds, in points. `locality` is how far the
-gradient of an objective reaches ([Concepts](concepts.md#locality)).
+column to sort by it. Test accuracy is the mean over seeds, with its 95 % interval where there are two or more that
+differ. `gap` is the accuracy above that of backprop on the same network and budget at equal seeds, in points.
+`locality` is how far the gradient of an objective reaches ([Concepts](concepts.md#locality)).
 
 `operations` are those of the whole training, counted and not timed: products of convolutions and linear layers, two for
 a multiply-add, of forward passes, gradients, auxiliary networks and the optimizer, for all epochs. Augmentation,

@@ -85,7 +85,10 @@ def insert(path: Path, tables: str) -> None:
     """Put tables between the marks of a text file. Raises ValueError if it has no such marks."""
     if path.is_symlink():
         raise ValueError(f"{path} is a link; name the file that it leads to")
-    text = path.read_text()
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no text in UTF-8 (byte {error.start}): save it as UTF-8") from None
     before, opening, rest = text.partition(_MARKS[0])
     _, closing, after = rest.partition(_MARKS[1])
     if not (opening and closing):
@@ -119,14 +122,25 @@ def _methods(records: Records, folder: Path) -> list[str]:
 def _costs(folder: Path) -> dict[str, Any]:
     """Return the measured costs of a step of each method."""
     path = folder / "benchmarks" / "methods.json"
-    return {row["method"]: row for row in json.loads(path.read_text())["rows"]} if path.exists() else {}
+    if not path.exists():
+        return {}
+    try:
+        return {row["method"]: row for row in json.loads(path.read_text())["rows"]}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path} is not what benchmarks/methods.py writes ({type(error).__name__}: {error}): make it "
+            "again, or delete it"
+        ) from None
 
 
 def _not_run(records: Records) -> list[str]:
     """List the recipes with a published number that have no record."""
     known = {row.recipe for row in records}
     rows = [
-        (f"`{recipe.name}`", f"{100 * recipe.published.test_accuracy:.2f} ({recipe.published.source})")
+        (
+            f"`{recipe.name}`",
+            f"{in_percent(recipe.data.task, recipe.published.test_accuracy)} ({recipe.published.source})",
+        )
         for recipe in RECIPES
         if recipe.published and recipe.name not in known
     ]
@@ -193,10 +207,11 @@ def _published(runs: Sequence[Record]) -> tuple[str, str]:
     if published is None:
         return "", ""
     ours = [run.accuracy for run in runs]
-    printed = f"{100 * published.test_accuracy:.2f}"
+    task = runs[0].result.task_or_default
+    printed = in_percent(task, published.test_accuracy)
     if published.deviation is not None:
-        printed += f" ± {100 * published.deviation:.2f}"
-    gap = 100 * (statistics.fmean(ours) - published.test_accuracy)
+        printed += f" ± {_size(task, published.deviation)}"
+    gap = gap_in_points(task, statistics.fmean(ours) - published.test_accuracy)
     # A published number was read on the public test split: a copy with another one shows nothing of it.
     shown = "not shown" if runs[0].result.data_note else verdict(ours, published)
-    return f"{printed} ({published.source})", f"{shown}, {gap:+.2f}"
+    return f"{printed} ({published.source})", f"{shown}, {gap}"

@@ -13,7 +13,7 @@ from onward.data import title_of
 from onward.recipes import RECIPES, Published, Recipe, control, find
 from onward.results.markdown import markdown
 from onward.runs.controls import equal
-from onward.runs.records import Record, Records, Row, foreign_result
+from onward.runs.records import Record, Records, Row, foreign_result, on_same_images
 from onward.screen import in_percent
 
 Printed = Mapping[str, Mapping[str, float]]
@@ -45,7 +45,7 @@ _SHARED = (
 
 
 def control_of(row: Row, records: Records) -> list[Record]:
-    """Return the records of a row's control by backprop on the same images and budget.
+    """Return the records of a row's control by backprop on the same images, by their checksums, and budget.
 
     If the control of the row's own name was not trained, any control of the same network and training is used.
     """
@@ -55,13 +55,15 @@ def control_of(row: Row, records: Records) -> list[Record]:
     wanted = control(find(row.recipe, _KNOWN) or run.recipe, "backprop")
     named = records.get(Row(wanted.name, row.data))
     if named is not None:
-        return [runs_of for runs_of in named if runs_of.recipe.budget() == run.recipe.budget()]
+        same = [each for each in named if each.recipe.budget() == run.recipe.budget()]
+        return [each for each in same if on_same_images(each.result, run.result)]
     if wanted.budget() != run.recipe.budget():
         return []
     others = (
         runs_of for other, runs_of in records.items() if other.data == row.data and runs_of[0].method == "Backprop"
     )
-    return next((runs_of for runs_of in others if equal(runs_of[0].recipe, wanted)), [])
+    fitting = (each for each in others if equal(each[0].recipe, wanted))
+    return next((each for each in fitting if on_same_images(each[0].result, run.result)), [])
 
 
 def published_of(run: Record) -> Published | None:

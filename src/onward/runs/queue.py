@@ -28,6 +28,7 @@ from onward.storage.locks import held_while_open, is_trained
 GRACE = 45.0  # seconds before a time limit in which trainings write their checkpoints and leave
 _KILLED = 5 / 45  # share of them that is left when those that did not leave are killed
 MOST_SEEDS = 10_000  # of one word of a plan: more is a slip of the finger, and memory
+_LAST_SEED = 2**63 - 1
 Print = Callable[[str], object]
 
 
@@ -170,7 +171,8 @@ class Queue:
             waiting[:0] = held
             time.sleep(0.2)
             if self._collect():
-                self.say(self.remaining([*(child.recipe for child in self._children), *waiting]))
+                left = self.remaining([*(child.recipe for child in self._children), *waiting])
+                self.say(f"{left}; {len(self.failed)} failed" if self.failed else left)
 
     def _start(self, job: Recipe) -> bool:
         """Start a training; return False, for it to be tried again, where another process is at it."""
@@ -307,9 +309,9 @@ def train_command(
 
 
 def _seeds(word: str) -> range:
-    match = re.fullmatch(r"(\d{1,9})(?:-(\d{1,9}))?", word)
-    if match is None or int(match[2] or match[1]) < int(match[1]):
-        raise ValueError(f"{word!r} names no seeds; write 0 or 0-4")
+    match = re.fullmatch(r"(\d{1,19})(?:-(\d{1,19}))?", word)
+    if match is None or not int(match[1]) <= int(match[2] or match[1]) <= _LAST_SEED:
+        raise ValueError(f"{word!r} names no seeds; write 0 or 0-4, up to {_LAST_SEED}")
     seeds = range(int(match[1]), int(match[2] or match[1]) + 1)
     if len(seeds) > MOST_SEEDS:
         raise ValueError(f"{word!r} names {len(seeds)} seeds: name {MOST_SEEDS} at most at once")

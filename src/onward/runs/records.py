@@ -189,7 +189,11 @@ def _path(folder: Path, name: str, seed: int, note: str) -> Path:
 
 
 def read_record(path: Path) -> Record:
-    """Read a filed run. Raises ValueError naming the file if it is damaged or of settings that are not known."""
+    """Read a filed run.
+
+    Raises ValueError naming the file if it is damaged, of settings that are not known, or of another seed than it is
+    filed under, as a copy is.
+    """
     content = read_json(path)
     try:
         result = result_of(content, str(path))
@@ -197,6 +201,11 @@ def read_record(path: Path) -> Record:
         _check_consistent(result, recipe)
     except ValueError as error:
         raise ValueError(f"{path} cannot be read ({error}): delete the record and train its recipe again") from None
+    if path.name != f"seed-{recipe.seed}.json":
+        raise ValueError(
+            f"{path} holds the record of {path.with_name(f'seed-{recipe.seed}.json')}: move it there, or delete it if "
+            "it is a copy"
+        )
     device = re.sub(r"\b1 threads$", "1 thread", result.device)  # as older versions wrote it
     return Record(replace(recipe, name=current(recipe.name)), replace(result, device=device))
 
@@ -270,5 +279,10 @@ def on_same_images(one: RunResult, other: RunResult) -> bool:
     Images of a set whose public checksum is known were compared with it when they were read; that takes a copy of them
     with one other test image too.
     """
-    checksums = {one.data_checksum, other.data_checksum} - {None}
+    return are_same_images(one.data_checksum, other.data_checksum)
+
+
+def are_same_images(one: str | None, other: str | None) -> bool:
+    """Whether two checksums are of the same images, as `on_same_images` has it of two results."""
+    checksums = {one, other} - {None}
     return len(checksums) < 2 or not checksums.isdisjoint(_COMPARED)

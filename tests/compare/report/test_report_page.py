@@ -246,6 +246,17 @@ def test_verdicts_are_those_of_the_numbers():
     assert summary([]) == "" and verdicts(read(comparison(methods=1))) == []
 
 
+def test_seeds_that_differ_more_than_chips_make_the_error_larger():
+    found = comparison(methods=2)
+    for method in found["methods"]:
+        method["clean"] |= {"values": [[0.9], [0.9]]}
+        for row in method["noise"]:
+            row |= {"values": [[0.8] * 5, [0.7] * 5] if not method["backprop"] else [[0.9] * 5] * 2}
+    first = verdicts(read(found))[0]
+    assert first.lost == pytest.approx(0.15) and first.control_lost == pytest.approx(0)
+    assert first.error == pytest.approx((0.05**2 + (0.15 + 1e-4) / 10_000) ** 0.5)
+
+
 def test_a_verdict_can_be_for_a_method_or_open():
     found = comparison(methods=2)
     control, method = found["methods"]

@@ -1,5 +1,6 @@
 """Verdicts: whether a method loses less to a noise than backprop does, with the numbers."""
 
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -151,18 +152,27 @@ def _share(lost: float, method: MethodResult, chance: float) -> float:
 def _lost(sweep: ComparedSweep, method: MethodResult, images: int) -> tuple[float, float]:
     """Return the mean accuracy lost over the levels, and its standard error.
 
-    A chip is the same chip at every level, so what it loses is averaged over levels first. Other images would give
-    other losses: a share p of images that turn wrong has a variance of p over their number.
+    A chip is the same chip at every level, so what it loses is averaged over levels first. Chips of one seed have its
+    weights in common: where seeds differ more than chips do, their number counts, not that of all chips. Other
+    images would give other losses: a share p of images that turn wrong has a variance of p over their number.
     """
     rows, clean = method.under(sweep.name), [seed[0] for seed in method.clean.values]
-    losses = [
-        clean[seed] - sum(row.values[seed][chip] for row in rows) / len(rows)
+    by_seed = [
+        [
+            clean[seed] - sum(row.values[seed][chip] for row in rows) / len(rows)
+            for chip in range(len(rows[0].values[seed]))
+        ]
         for seed in range(len(clean))
-        for chip in range(len(rows[0].values[seed]))
     ]
+    losses = [loss for chips in by_seed for loss in chips]
     mean = sum(losses) / len(losses)
-    chips = sum((loss - mean) ** 2 for loss in losses) / max(1, len(losses) - 1) / len(losses)
-    return mean, (chips + max(abs(mean), 1 / images) / images) ** 0.5
+    spread = max(_squared_error(losses), _squared_error([statistics.fmean(chips) for chips in by_seed]))
+    return mean, (spread + max(abs(mean), 1 / images) / images) ** 0.5
+
+
+def _squared_error(values: Sequence[float]) -> float:
+    """Return the squared standard error of a mean; 0 for a single value."""
+    return statistics.variance(values) / len(values) if len(values) > 1 else 0.0
 
 
 def points(fraction: float) -> str:
