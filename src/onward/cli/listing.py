@@ -131,7 +131,7 @@ def _print_row(numbers: str, name: str, names: int, about: str, width: int) -> N
     """Print numbers, name and description: on one line, below each other where that is too narrow."""
     indent = len(numbers) + names + 2
     if width - indent >= max(_LEAST, *map(len, about.split())):  # a name in a description stays whole
-        first, *rest = _wrapped(about, width - indent) or [""]
+        first, *rest = _wrapped(about, width - indent)
         print(f"{numbers}{name:<{names}}  {first}".rstrip())
         _print_indented(rest, indent)
         return
@@ -143,7 +143,7 @@ def _print_row(numbers: str, name: str, names: int, about: str, width: int) -> N
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    return textwrap.wrap(shown(text), width, break_on_hyphens=False)
+    return textwrap.wrap(shown(text), width, break_on_hyphens=False) or [""]
 
 
 def _print_indented(lines: Sequence[str], indent: int) -> None:
