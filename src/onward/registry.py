@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal, TypeVar, cast
 
 Kind = Literal["algorithms", "nets", "data", "recipes"]
@@ -117,6 +118,11 @@ ALGORITHMS = Registry("algorithms")
 NETS = Registry("nets")
 DATA = Registry("data")
 RECIPES = Registry("recipes")
+
+
+def imported_modules() -> list[ModuleType]:
+    """Return the modules that the command line made of Python files, in the order of their import."""
+    return [module for name, module in sys.modules.items() if name.startswith(FILE_PREFIX)]
 
 
 def _letters(name: str) -> str:

@@ -6,7 +6,6 @@ takes seconds and is never out of date. `python -m onward.cli.index` writes it a
 
 import json
 import statistics
-import sys
 import zlib
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -14,7 +13,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from onward.registry import FILE_PREFIX
+from onward.registry import imported_modules
 from onward.storage.strict_json import json_digest
 
 _SOURCE = Path(__file__).parent.parent
@@ -71,8 +70,7 @@ def read_index() -> Listed:
         kept["locality"],
         kept["shared_controls"],
     )
-    imported = any(name.startswith(FILE_PREFIX) for name in sys.modules)  # by --with
-    announced = imported or any(
+    announced = bool(imported_modules()) or any(
         metadata.entry_points(group=f"onward.{kind}") for kind in ("algorithms", "data", "recipes")
     )
     return _with_packages(own) if announced else own

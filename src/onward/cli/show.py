@@ -46,8 +46,7 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         spread = (
             "" if published.deviation is None else f" ± {in_percent(task, published.deviation).removeprefix('R2 ')}"
         )
-        unit = "" if task == "values" else " %"
-        yield "published", f"{in_percent(task, published.test_accuracy)}{unit}{spread}  {published.source}"
+        yield "published", f"{_in_unit(task, published.test_accuracy)}{spread}  {published.source}"
     for text in _recorded(recipe, known):
         yield "recorded", text
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
@@ -95,7 +94,7 @@ def _reached(runs: Sequence[Record]) -> str:
     return ", ".join([_in_unit(task, mean), *(f"{name} {value}" for name, value in also)])
 
 
-def _in_unit(task: str, value: float) -> str:
+def _in_unit(task: str | None, value: float) -> str:
     return in_percent(task, value) + ("" if task == "values" else " %")
 
 

@@ -84,7 +84,7 @@ def import_file(path: Path) -> ModuleType:
 
 def imported_files() -> list[Path]:
     """Return the Python files that were imported by `import_file`, in their order."""
-    named = (module.__file__ for name, module in sys.modules.items() if name.startswith(registry.FILE_PREFIX))
+    named = (module.__file__ for module in registry.imported_modules())
     return [Path(file) for file in named if file]
 
 
@@ -100,7 +100,7 @@ def _row(module: ModuleType, name: str) -> Recipe:
 
 def _of_files(name: str) -> Recipe | None:
     """Return a recipe that an imported file has and did not register; None if there is none."""
-    modules = [module for key, module in sys.modules.items() if key.startswith(registry.FILE_PREFIX)]
+    modules = registry.imported_modules()
     return next((row for module in modules if (row := find(name, _recipes_of(module))) is not None), None)
 
 

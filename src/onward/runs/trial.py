@@ -96,7 +96,7 @@ def _check_scores(scores: Tensor, learner: Learner) -> None:
 
 
 def _warn_of_untrained(learner: Learner) -> None:
-    trained = {k for span in learner.spans for k in range(span.first, span.last + 1)}
+    trained = {k for span in learner.spans for k in range(len(learner.blocks))[span.blocks]}
     weights = [any(p.requires_grad for p in block.body.parameters()) for block in learner.blocks]
     left = [str(k) for k, some in enumerate(weights) if some and k not in trained]
     if left:
