@@ -194,7 +194,7 @@ ROWS = (
             test_accuracy=0.5309, source="Sun et al. 2025, table 2 (ResNet17, 150 epochs)", deviation=0.0079, seeds=5,
         ),
     ),
-    # The network and the optimizer of the airbench speed runs; 100 classes need a channel each in its first two layers.
+    # The network and the optimizer of the airbench speed runs.
     Recipe(
         method="deeper_forward", variant="airbench", scale="cpu",
         description="airbench network, read from five positions",
@@ -229,19 +229,6 @@ ROWS = (
         trainer=MUON, epochs=12, batch_size=256, backprop_rate=0.1,
         published=Published(
             test_accuracy=0.8622, source="Sun et al. 2025, table 1 (ResNet17, 150 epochs)", deviation=0.0017, seeds=5,
-        ),
-    ),
-    Recipe(
-        method="deeper_forward", variant="airbench", scale="cpu",
-        description="airbench network, read from five positions",
-        data=DataSettings(
-            name="cifar100", validation_fraction=0.05,
-            augmentation=Augmentation(crop=2, padding="reflect", alternate_flip=True),
-        ),
-        algorithm=DeeperForward(temperature=0.03, mirrored=True, shifted=1), net=Airbench(width=100),
-        trainer=MUON, epochs=8, batch_size=256, backprop_rate=0.1,
-        published=Published(
-            test_accuracy=0.5309, source="Sun et al. 2025, table 2 (ResNet17, 150 epochs)", deviation=0.0079, seeds=5,
         ),
     ),
     # One GPU.
