@@ -149,3 +149,106 @@ def test_time_first_inputs_with_as_many_rows_as_steps_are_refused_by_name():
 
     with pytest.raises(ValueError, match=r"the cut cell reads time along its first axis .* as many rows as steps, 6"):
         local(model, (STEPS[:, :6], torch.arange(6) % 4), MonoForward(), cut=["cell"], feed=feed)
+
+
+class Pixels(nn.Module):
+    """Scores of each pixel [B, H, W, C], channels last."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(1, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.first(x).relu()).relu().permute(0, 2, 3, 1))
+
+
+TURNED = {
+    "as it is": (lambda model, x: model(x), "map_last", 3),
+    "turned": (lambda model, x: model(x).permute(0, 3, 1, 2), "map", 3),
+    "two joined": (lambda model, x: model(x)[..., [0, 1, 2, 2, 1, 0]], "map_last", 6),
+}
+
+
+@pytest.mark.parametrize("name", TURNED)
+def test_the_layout_of_an_output_is_what_feed_makes_of_it(name: str):
+    feed, layout, outputs = TURNED[name]
+    x = torch.randn(6, 1, 8, 8)
+    batch = (x, (x[:, 0] > 0).long())
+    trained = local(Pixels(), batch, MonoForward(), cut=["first"], feed=feed)
+    assert (trained.plan.parts[-1].layout, trained.plan.outputs) == (layout, outputs)
+    trained.step(batch)
+    assert trained.predict(x).shape == batch[1].shape
+
+
+def test_an_output_that_feed_stacks_has_its_own_axes():
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Linear(8, 4))
+    trained = local(
+        model, (STEPS, torch.randn(6, 4, 8, 4)), MonoForward(), cut=1, task="values",
+        feed=lambda model, x: torch.stack([model(x)] * 4, 1),
+    )  # fmt: skip
+    assert (trained.plan.parts[-1].layout, trained.plan.outputs) == ("map_last", 4)
+
+
+class Video(nn.Module):
+    """Volumes [B, T, H, W, C], channels last: Video Swin's kind."""
+
+    def __init__(self, *, pooled: bool):
+        super().__init__()
+        self.first, self.second, self.head = nn.Linear(8, 8), nn.Linear(8, 8), nn.Linear(8, 3)
+        self.pooled = pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.second(self.first(x).relu()).relu()
+        return self.head(y.mean((1, 2, 3)) if self.pooled else y)
+
+
+@pytest.mark.parametrize("sides", [(8, 8, 8), (3, 4, 5)])
+def test_volumes_with_channels_last_are_read_so(sides: tuple[int, ...]):
+    x, y = torch.randn(6, *sides, 8), torch.randint(3, (6, *sides))
+    for pooled, target in ((True, torch.arange(6) % 3), (False, y)):
+        trained = local(Video(pooled=pooled), (x, target), MonoForward(), cut=["first"])
+        assert trained.plan.parts[0].layout == "volume_last"
+        trained.step((x, target))
+        scores = trained.predict_scores(x)
+        assert torch.equal(trained.predict(x), scores.argmax(-1)) and scores.shape == (*target.shape, 3)
+        assert trained.evaluate([(x, target)])["accuracy"] == pytest.approx(
+            (scores.argmax(-1) == target).float().mean().item()
+        )
+
+
+def test_volumes_of_convolutions_have_them_first():
+    model = nn.Sequential(nn.Conv3d(1, 8, 3, 1, 1), nn.ReLU(), nn.Conv3d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv3d(8, 3, 1))
+    x = torch.randn(4, 1, 8, 8, 8)
+    trained = local(model, (x, torch.randint(3, (4, 8, 8, 8))), MonoForward(), cut=["1"])
+    assert [part.layout for part in trained.plan.parts] == ["volume", "volume"] and trained.plan.outputs == 3
+
+
+@pytest.mark.parametrize(
+    ("output", "labels"),
+    [((12, 12), (12, 12)), ((6, 6), (12, 12)), ((6, 8), (24, 32)), ((2, 2), (9, 9)), ((7, 5), (13, 9))],
+)
+def test_an_output_may_stand_for_several_labels(output: tuple[int, int], labels: tuple[int, int]):
+    model, x = _segments(), torch.randn(4, 1, *output)
+    y = torch.randint(3, (4, *labels))
+    trained = local(model, (x, y), MonoForward(), cut=["1"])
+    trained.step((x, y))
+    nearest = nn.functional.interpolate(trained.predict(x)[:, None].float(), labels)[:, 0].long()
+    assert trained.evaluate([(x, y)])["accuracy"] == pytest.approx((nearest == y).float().mean().item())
+
+
+@pytest.mark.parametrize("labels", [(3, 12), (12, 10), (1, 1), (13, 12), (6, 6), (24, 12)])
+def test_labels_of_another_form_than_the_output_are_refused_and_move_nothing(labels: tuple[int, int]):
+    model, x = _segments(), torch.randn(4, 1, 12, 12)
+    trained = local(model, (x, torch.randint(3, (4, 12, 12))), MonoForward(), cut=["1"])
+    before = [weight.clone() for weight in model.parameters()]
+    wrong = (x, torch.randint(3, (4, *labels)))
+    with pytest.raises(ValueError, match=rf"labels have the positions \[{labels[0]}, {labels[1]}\], .*\[12, 12\]"):
+        trained.step(wrong)
+    with pytest.raises(ValueError, match=r"labels have the positions"):
+        trained.evaluate([wrong])
+    assert all(torch.equal(one, other) for one, other in zip(before, model.parameters(), strict=True))
+
+
+def _segments() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(1, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv2d(8, 3, 1))

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import torch
@@ -183,13 +184,37 @@ def test_a_single_block_of_a_large_vocabulary_builds_no_head():
     assert alone.step(words).isfinite().all()
 
 
+def test_labels_that_are_the_tokens_themselves_are_refused_without_a_task():
+    model, ids = nn.Sequential(nn.Embedding(9, 8), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 9)), torch.arange(18) % 9
+    ids = ids.view(3, 6)
+    padded = ids.masked_fill(torch.arange(6) > 3, -100)
+    for labels in (ids, padded):
+        with pytest.raises(ValueError, match=r"would learn to copy: give task='next_token'"):
+            local(model, (ids, labels), MonoForward())
+    local(model, (ids, ids), MonoForward(), task="next_token").step((ids, ids))
+    local(model, (ids, ids), MonoForward(), task="tokens").step((ids, ids))
+    local(model, (ids, ids.flip(1)), MonoForward()).step((ids, ids))
+    local(model, (ids, torch.full_like(ids, -100)), MonoForward())
+
+
+def test_one_hot_rows_of_whole_numbers_name_their_remedy():
+    x, y = torch.zeros(8, 6), torch.eye(2).long().repeat(4, 1)
+    model = local(net(2), (x, y.argmax(1)), MonoForward())
+    with pytest.raises(ValueError, match=r"have 1 axes, got \[8, 2\]: from one-hot rows give targets\.argmax\(1\)"):
+        model.step((x, y))
+
+
 def test_class_weights_move_what_is_told():
     x, y = torch.zeros(8, 6), torch.tensor([0] * 6 + [1] * 2)
     even, odd = (local(net(2), (x, y), MonoForward(), settings=FAST, class_weights=w) for w in (None, (1.0, 9.0)))
     for model in (even, odd):
         model.fit([(x, y)] * 10, epochs=5)
     assert even.predict(x).tolist() == [0] * 8 and odd.predict(x).tolist() == [1] * 8
-    for weights, match in (((1.0,), "1 entries for 2"), ((1.0, -1.0), "finite number >= 0")):
+    by_index = local(net(2), (x, y), MonoForward(), class_weights={1: 9.0, 0: 1.0})
+    assert by_index.class_weights == odd.class_weights == (1.0, 9.0)
+    wrong: list[tuple[Any, str]] = [((1.0,), "1 entries for 2"), ((1.0, -1.0), "finite number >= 0")]
+    wrong += [({0: 1.0}, "none for class 1"), ({0: 1.0, 1: 2.0, 2: 3.0}, r"beyond class 1: .* each of 0\.\.1")]
+    for weights, match in wrong:
         with pytest.raises(ValueError, match=match):
             local(net(2), (x, y), MonoForward(), class_weights=weights)
 

@@ -29,7 +29,15 @@ RANKS = {
     "pixels": (4, 5),
 }
 """Axes that the output of a model has for each task."""
-_AXES = {"map": "BDHW", "map_last": "BHWD", "tokens": "BTD", "windows": "BDT", "time_first": "TBD", "volume": "BDXYZ"}
+_AXES = {
+    "map": "BDHW",
+    "map_last": "BHWD",
+    "tokens": "BTD",
+    "windows": "BDT",
+    "time_first": "TBD",
+    "volume": "BDXYZ",
+    "volume_last": "BXYZD",
+}
 _LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 
 
@@ -78,9 +86,23 @@ def batch_for(model: nn.Module, batch: Any) -> Batch:
     return Batch({**inputs, "decoder_input_ids": make(labels=target)}, target)
 
 
-def _decoded(inputs: Mapping) -> bool:
+def check_not_copied(batch: Batch, ignore_index: int) -> None:
+    """Raise ValueError for labels that are the batch's own tokens: a model would learn to copy them."""
+    tokens, target = _tokens_of(batch.inputs), batch.target
+    if tokens is None or target is None or tokens.ndim != 2 or tokens.shape != target.shape or _decoded(batch.inputs):
+        return
+    counted = target != ignore_index
+    if counted.any() and torch.equal(tokens[counted], target[counted].to(tokens)):
+        raise ValueError(
+            "the labels are the batch's own tokens, which task 'tokens' would learn to copy: give task='next_token' "
+            "for a model of the following token, or task='tokens' if each label is that of its own token"
+        )
+
+
+def _decoded(inputs: Any) -> bool:
     """Whether a batch has inputs of a decoder, whose output has the targets."""
-    return any(inputs.get(name) is not None for name in ("decoder_input_ids", "decoder_inputs_embeds"))
+    named = inputs if isinstance(inputs, Mapping) else {}
+    return any(named.get(name) is not None for name in ("decoder_input_ids", "decoder_inputs_embeds"))
 
 
 def batches_in(loader: Any) -> int | None:
@@ -145,13 +167,14 @@ def check_target(
     target = target.long()
     if len(target) != rows:
         raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
-    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if layout == "volume" else 3}[task]
+    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if layout.startswith("volume") else 3}[task]
     if target.ndim != wanted:
         hint = ""
         if target.ndim == wanted + 1:
             single = target.shape[1] == 1
             several = "; for one label per token give task='tokens'" if task == "classes" else ""
             hint = ": give targets[:, 0]" if single else several
+            hint = ": from one-hot rows give targets.argmax(1)" if task == "classes" and _one_hot(target) else hint
         elif target.ndim == 1 and task == "pixels":
             hint = ": for one class per row let the model give [B, C], its output .flatten(1)"
         raise ValueError(f"targets of task {task} have {wanted} axes, got {list(target.shape)}{hint}")
@@ -193,12 +216,15 @@ def _check_whole(target: Tensor, task: Task) -> None:
         return
     if task == "classes" and target.dtype == torch.bool:
         raise ValueError("targets of task classes are whole numbers, got torch.bool: give targets.long()")
-    one_hot = task == "classes" and target.ndim == 2 and bool((target.ne(0).sum(1) == 1).all())
-    hint = "from one-hot rows give targets.argmax(1); " if one_hot else ""
+    hint = "from one-hot rows give targets.argmax(1); " if task == "classes" and _one_hot(target) else ""
     raise ValueError(
         f"targets of task {task} are whole numbers, got {target.dtype}: {hint}for numbers give task='values', for "
         "several labels at once task='labels'"
     )
+
+
+def _one_hot(target: Tensor) -> bool:
+    return target.ndim == 2 and target.shape[1] > 1 and bool((target.ne(0).sum(1) == 1).all())
 
 
 def _following(target: Tensor) -> Tensor:

@@ -3,8 +3,8 @@ graph is dropped."""
 # B batch, S spans
 
 import math
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -58,12 +58,14 @@ class LocalStep:
     ) -> Float[Tensor, "S"]:
         """Return the loss of every span, without a graph; blocks' outputs are computed with the old weights.
 
-        Raises ValueError where a cut is not reached, or reached twice, and where a loss is not finite.
+        Raises ValueError where a cut is not reached, or reached twice, where labels do not fit the output, and where
+        a loss is not finite.
         """
         walk = _Pass(self, inputs, target, mask, seed, step)
         self._drop_gradients()
         self.held.begin()
         with ExitStack() as stack:
+            stack.enter_context(_moves_told(self.held))
             stack.callback(self._drop_gradients)
             stack.callback(walk.close)
             for k, part in enumerate(self.plan.parts[:-1]):
@@ -88,10 +90,7 @@ class LocalStep:
             dense = [tensor for tensor in tensors_in(inputs) if tensor.layout == torch.strided]
             if not all(bool(tensor.isfinite().all()) for tensor in dense):  # infinite ones may be those of a mask
                 remedy = f"the inputs hold NaN or infinite numbers: fill them, or leave these rows out; else {remedy}"
-            raise ValueError(
-                f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: {remedy}"
-                + ("; weights of the blocks before it have moved" if self.held.moved else "")
-            )
+            raise ValueError(f"the loss of block {k} ({self.plan.parts[k].cut or 'output'}) is not finite: {remedy}")
         trained = self.trained[span]
         with _plain_arithmetic(loss.device):
             if loss.requires_grad and trained:
@@ -170,9 +169,8 @@ class _Pass:
         last = len(self.step.plan.parts) - 1
         if self.at != last:
             raise ValueError(
-                f"the cut {self.step.plan.parts[self.at].cut} was not reached by this batch"
-                + ("; weights of the blocks before it have moved" if self.step.held.moved else "")
-                + ": cut where every batch passes"
+                f"the cut {self.step.plan.parts[self.at].cut} was not reached by this batch: cut where every batch "
+                "passes"
             )
         self._read(last, output)
 
@@ -218,6 +216,17 @@ def _backward(loss: Tensor, trained: Sequence[Tensor]) -> None:
             "the model keeps a tensor of an earlier pass together with its graph, such as a hidden state: let its "
             "forward keep a detached one (state.detach())"
         ) from None
+
+
+@contextmanager
+def _moves_told(held: HeldSteps) -> Iterator[None]:
+    """Add to an error that blocks have been trained before it."""
+    try:
+        yield
+    except ValueError as error:
+        if not held.moved:
+            raise
+        raise ValueError(f"{error}; weights of the blocks before it have moved") from error
 
 
 def _plain_arithmetic(device: torch.device) -> AbstractContextManager:

@@ -1,7 +1,7 @@
 """The heads of a user's model under an algorithm: goodness, objective and auxiliary of each block, and the spans."""
 # B batch, C classes, D features
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,6 +64,32 @@ def numbers_per_position(plan: Plan) -> bool:
     return plan.task in ("labels", "values") and len(plan.parts[-1].shape) > 2
 
 
+def weights_of_classes(given: Sequence[float] | Mapping[int, float], plan: Plan) -> tuple[float, ...]:
+    """Return the weight of each class, from a sequence or by index.
+
+    Raises ValueError for other than one for each, and for a task without classes.
+    """
+    classes = plan.outputs
+    if plan.task in ("labels", "values"):
+        raise ValueError(f"class_weights weigh classes, and task {plan.task} has none")
+    if isinstance(given, Mapping):
+        missing = [k for k in range(classes) if k not in given]
+        if missing or len(given) != classes:
+            odd = f"none for class {missing[0]}" if missing else f"some beyond class {classes - 1}"
+            raise ValueError(f"class_weights has {odd}: by index, give one for each of 0..{classes - 1}")
+        given = [given[k] for k in range(classes)]
+    try:
+        weights = tuple(float(weight) for weight in given)
+    except (TypeError, ValueError):
+        raise ValueError(
+            f"class_weights are numbers, one for each class, got {given!r}: to balance classes, give 1 / count "
+            "of each, divided by their mean"
+        ) from None
+    if len(weights) != classes:
+        raise ValueError(f"class_weights has {len(weights)} entries for {classes} classes; give one for each")
+    return weights
+
+
 def make_heads(
     model: nn.Module,
     plan: Plan,
@@ -78,7 +104,7 @@ def make_heads(
 
     The last block is trained on the model's own output by the task's loss, for every algorithm.
     """
-    readings = [Reading(part.layout, per_position(plan)) for part in plan.parts]
+    readings = [Reading(part.layout, per_position(plan), part is plan.parts[-1]) for part in plan.parts]
     shapes = [reading.shape(part.shape) for reading, part in zip(readings, plan.parts, strict=True)]
     seen = shapes[:-1] + (shapes[-2:-1] or shapes[-1:])  # the last one's own head reads; the algorithm gets a stand-in
     stretches = [Stretch(shape) for shape in seen]
@@ -160,8 +186,6 @@ def _objective(
     objective: Objective, goodness: Goodness, plan: Plan, class_weights: Sequence[float] | None, name: str
 ) -> Objective:
     if plan.task in ("labels", "values"):
-        if class_weights is not None:
-            raise ValueError(f"class_weights weigh classes, and task {plan.task} has none")
         of_task = EachLabel() if plan.task == "labels" else SquaredDistance()
         of_task = PerPosition(of_task) if per_position(plan) else of_task
         inner = objective.objective if isinstance(objective, Weighted) else objective
@@ -174,11 +198,7 @@ def _objective(
         return Weighted(of_task, objective.weight) if isinstance(objective, Weighted) else of_task
     if class_weights is None:
         return objective
-    if len(class_weights) != plan.outputs:
-        raise ValueError(
-            f"class_weights has {len(class_weights)} entries for {plan.outputs} classes; give one for each"
-        )
-    return ClassWeights(objective, tuple(float(weight) for weight in class_weights))
+    return ClassWeights(objective, tuple(class_weights))
 
 
 def _shared(head: nn.Linear, shape: tuple[int, ...], part: Part, *, sampled: bool) -> Goodness:

@@ -16,10 +16,17 @@ from onward.core import BlockOptimizer, Learner, LocalBlock, TrainerSettings, ch
 from onward.core.gradients import common_defaults
 from onward.core.ranges import Count, Seed
 from onward.modules.advice import advise
-from onward.modules.batch import batch_for, batches_in, check_target, mask_of, to_device
+from onward.modules.batch import batch_for, batches_in, check_not_copied, check_target, mask_of, to_device
 from onward.modules.chain import make_learner
 from onward.modules.forward import LocalStep
-from onward.modules.heads import Weights, check_read_out, make_heads, numbers_per_position, per_position
+from onward.modules.heads import (
+    Weights,
+    check_read_out,
+    make_heads,
+    numbers_per_position,
+    per_position,
+    weights_of_classes,
+)
 from onward.modules.metrics import Metrics
 from onward.modules.plan import CutAt, Plan, check_model, make_plan
 from onward.modules.planned_model import PlannedModel
@@ -45,20 +52,20 @@ def local(
     settings: TrainerSettings | None = None,
     seed: int = 0,
     layouts: Mapping[str, str] | None = None,
-    class_weights: Sequence[float] | None = None,
+    class_weights: Sequence[float] | Mapping[int, float] | None = None,
     ignore_index: int = -100,
     feed: Feed = feed_module,
 ) -> "LocalModel":
     """Return a model prepared for layer-local training: no gradient crosses a cut, and it is trained in place.
 
-    `example` is a batch of the loader, read for its shapes; targets may be missing. `cut`: "auto", a number
-    of blocks, or the names of modules behind whose output a block ends; see `onward.cuts`. The last block is trained on
-    the model's own output, every other one on a head of the algorithm, which `module()` leaves out. For large
-    vocabularies: with `heads` "shared" all are read by the model's output head, which learns in the last block, with
-    "sampled" by it for the classes of the batch and 256 drawn ones alone.
+    `example` is a batch of the loader, read for its shapes; targets may be missing. `cut`: "auto", a number of blocks,
+    or the names of modules behind whose output a block ends; see `onward.cuts`. The last block is trained on the
+    model's own output, every other one on a head of the algorithm, which `module()` leaves out. For large vocabularies:
+    with `heads` "shared" all are read by the model's output head, which learns in the last block, with "sampled" by it
+    for the classes of the batch and 256 drawn ones alone.
     `task` (see `onward.modules.Task`) is inferred from the output's axes by default. `layouts` declares by cut what
-    cannot be inferred. `feed(model, inputs)` calls the model where `model(inputs)`, `model(*inputs)` or
-    `model(**inputs)` does not fit.
+    cannot be inferred. `class_weights`: a number for each class, also by its index. `feed(model, inputs)` calls the
+    model where `model(inputs)`, `model(*inputs)` or `model(**inputs)` does not fit.
 
     Raises ValueError, with the remedy, for what cannot be trained in blocks.
     """
@@ -68,12 +75,15 @@ def local(
         raise ValueError(
             f"{type(model).__name__} has no weights (those of a quantized one are fixed): there is nothing to train"
         )
-    inputs = to_device(batch_for(model, example).inputs, parameter.device)
+    batch = batch_for(model, example)
+    inputs = to_device(batch.inputs, parameter.device)
     asked: dict[str, Any] = {"num_classes": num_classes, "task": task, "feed": feed}
     try:
         plan = make_plan(model, inputs, cut=cut, layouts=layouts, **asked)
     except NoPathError as error:
         raise ValueError(f"{error}; {advise(model, inputs, **asked)}") from None
+    if task is None and plan.task == "tokens":
+        check_not_copied(batch, ignore_index)
     if cut == "auto" and len(plan.parts) == 1 and not isinstance(algorithm, Backprop):
         raise ValueError(
             f"no module was found at which {type(model).__name__} may be cut, and a single block is trained by "
@@ -111,7 +121,7 @@ class LocalModel:
         heads: str = "own",
         settings: TrainerSettings | None = None,
         seed: int = 0,
-        class_weights: Sequence[float] | None = None,
+        class_weights: Sequence[float] | Mapping[int, float] | None = None,
         ignore_index: int = -100,
         feed: Feed = feed_module,
     ):
@@ -126,7 +136,7 @@ class LocalModel:
         self.settings = _check_settings(TrainerSettings() if settings is None else settings)
         self.seed = check_value("seed", seed, Seed)
         self.head_kind, self.ignore_index = heads, ignore_index
-        self.class_weights = None if class_weights is None else _numbers(class_weights)
+        self.class_weights = None if class_weights is None else weights_of_classes(class_weights, plan)
         shared = None if heads == "own" else _output_head(model, plan, heads)
         self.heads, self.spans = make_heads(
             model,
@@ -350,16 +360,6 @@ class LocalModel:
             if names
         )
         return f"LocalModel({type(self.model).__name__}, {self.algorithm}, task={self.plan.task!r}\n{parts}{rest}\n)"
-
-
-def _numbers(class_weights: Sequence[float]) -> tuple[float, ...]:
-    try:
-        return tuple(float(weight) for weight in class_weights)
-    except (TypeError, ValueError):
-        raise ValueError(
-            f"class_weights are numbers, one for each class, got {class_weights!r}: to balance classes, give 1 / count "
-            "of each, divided by their mean"
-        ) from None
 
 
 def _check_settings(settings: TrainerSettings) -> TrainerSettings:

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from onward.core.graph import below
 from onward.modules.batch import RANKS, Task
-from onward.nets.layout import Layout, features_of, infer_layout
+from onward.nets.layout import Layout, features_of, infer_layout, other_axis
 from onward.nets.recorded_pass import Pass
 
 _PARTS = ("Split", "Chunk", "Unbind", "Slice", "Select", "Narrow", "Index", "Gather")
@@ -42,10 +42,10 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
         )
     if not seen.output.requires_grad and any(p.requires_grad for c in seen.calls[-1:] for p in c.module.parameters()):
         raise ValueError("the model's output has no gradient: is it detached, or computed under no_grad?")
-    layout = infer_layout(shape, seen.rows, seen.calls, "the model's output")
+    layout = infer_layout(shape, seen.rows, seen.calls, "the model's output", seen.output.grad_fn)
     if num_classes is not None and features_of(shape, layout) != num_classes and len(shape) > 2:
-        layout = {"tokens": "windows", "windows": "tokens", "map": "map_last", "map_last": "map"}.get(layout, layout)
-    outputs = features_of(shape, cast(Layout, layout))
+        layout = other_axis(layout)
+    outputs = features_of(shape, layout)
     if num_classes is not None and outputs != num_classes:
         raise ValueError(
             f"the model gives {list(shape)}: {outputs} scores, but num_classes is {num_classes}; exchange its output "
@@ -57,7 +57,7 @@ def read_output(seen: Pass, num_classes: int | None, task: str | None) -> tuple[
         )
     _check_scores(seen, cast(Task, resolved))
     check_others(seen)
-    return cast(Task, resolved), outputs, shape, cast(Layout, layout)
+    return cast(Task, resolved), outputs, shape, layout
 
 
 def _check_scores(seen: Pass, task: Task) -> None:

@@ -20,6 +20,8 @@ class Reading:
     layout: Layout
     per_token: bool
     """Whether there is a label for each position."""
+    is_output: bool = False
+    """Whether it reads the model's own output, whose positions are those of the labels, or each one of several."""
 
     def shape(self, activity: tuple[int, ...]) -> tuple[int, ...]:
         """Return what is seen of an activity of this shape, without the rows: (D,) or (D, H, W)."""
@@ -34,7 +36,8 @@ class Reading:
         """Return what parts see, in fp32 or wider. Tokens are averaged, those that the mask leaves out do not count.
 
         `positions` are the axes of the label behind the batch: a map of another size is brought to theirs.
-        Raises ValueError for a sequence of another length than its labels.
+        Raises ValueError for a sequence of another length than its labels, and for an output whose positions they
+        do not divide.
         """
         seen = channels_first(widen(activity), self.layout)
         if self.per_token:
@@ -55,5 +58,22 @@ class Reading:
                     f"an activity has the positions {list(seen.shape[2:])}, its labels have "
                     f"{list(positions)}: give one label for each, -100 where none counts"
                 )
+            if self.is_output and not _covers(positions, tuple(seen.shape[2:])):
+                raise ValueError(
+                    f"labels have the positions {list(positions)}, the model's output {list(seen.shape[2:])}: give one "
+                    "label for each, or as many for each along every axis (an output of a quarter of the labels' size)"
+                )
             seen = F.interpolate(seen, size=positions, mode="nearest")
         return seen.flatten(2).transpose(1, 2).flatten(0, 1)
+
+
+def _covers(labels: tuple[int, ...], output: tuple[int, ...]) -> bool:
+    """Return whether each position of an output stands for the same number of labels along every axis.
+
+    The last one may stand for fewer or for more, as behind a convolution of stride 8 over 513 pixels.
+    """
+    times = {times for times in (labels[0] // output[0], -(-labels[0] // output[0])) if times}
+    return any(
+        all(size in (label // factor, -(-label // factor)) for label, size in zip(labels, output, strict=True))
+        for factor in times
+    )

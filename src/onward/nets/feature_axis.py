@@ -16,10 +16,14 @@ Axes = tuple[int | None, ...]
 
 
 def feature_axis(node: Any, axes: int) -> int | None:
-    """Return the axis of features of what a node of the graph gave, a tensor of so many axes; None if none is found.
+    """Return the axis of features of what a node of the graph gave, a tensor of so many axes.
+
+    None if none is found, as where the activity is no longer what the node gave.
 
     Followed back from there through transposes, reshapes and sums, it is the axis that the nearest layer made.
     """
+    if len(_shape(node) or ()) != axes:
+        return None
     waiting: deque[tuple[Any, Axes]] = deque([(node, tuple(range(axes)))])
     seen: set[Any] = set()
     while waiting and len(seen) < _NODES:

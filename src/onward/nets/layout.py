@@ -10,24 +10,39 @@ from torch import Tensor, nn
 from onward.nets.feature_axis import feature_axis
 from onward.nets.recorded_pass import Call
 
-Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume"]
+Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume", "volume_last"]
 """vector [B, D], map [B, D, H, W], map_last [B, H, W, D], tokens [B, T, D], windows [B, D, T], time_first [T, B, D],
-volume [B, D, ...]."""
+volume [B, D, X, Y, Z], volume_last [B, X, Y, Z, D]."""
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-_RANKS = {"vector": 2, "map": 4, "map_last": 4, "tokens": 3, "windows": 3, "time_first": 3, "volume": 5}
+_RANKS = {
+    "vector": 2,
+    "map": 4,
+    "map_last": 4,
+    "tokens": 3,
+    "windows": 3,
+    "time_first": 3,
+    "volume": 5,
+    "volume_last": 5,
+}
+_FIRST_OR_LAST: dict[int, tuple[Layout, Layout]] = {
+    3: ("windows", "tokens"),
+    4: ("map", "map_last"),
+    5: ("volume", "volume_last"),
+}
+"""By number of axes, the layouts whose features are on axis 1, and on the last one."""
 
 
 def channels_first(activity: Float[Tensor, "..."], layout: Layout) -> Float[Tensor, "B D ..."]:
     """Return an activity as [B, D], [B, D, T], [B, D, H, W] or [B, D, ...]: batch first, then features; a view."""
     if layout == "time_first":
         return activity.permute(1, 2, 0)
-    return activity.movedim(-1, 1) if layout in ("tokens", "map_last") else activity
+    return activity.movedim(-1, 1) if layout in ("tokens", "map_last", "volume_last") else activity
 
 
 def features_of(shape: torch.Size | tuple[int, ...], layout: Layout) -> int:
     """Return the number of features of an activity of this shape."""
-    return shape[-1] if layout in ("tokens", "map_last", "time_first") else shape[1]
+    return shape[-1] if layout in ("tokens", "map_last", "volume_last", "time_first") else shape[1]
 
 
 def check_layout(layout: str, shape: tuple[int, ...], what: str) -> Layout:
@@ -39,8 +54,18 @@ def check_layout(layout: str, shape: tuple[int, ...], what: str) -> Layout:
     return layout
 
 
-def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str) -> Layout:
+def other_axis(layout: Layout) -> Layout:
+    """Return the layout of as many axes whose features are on the other one, the last or axis 1; itself if none is."""
+    for first, last in _FIRST_OR_LAST.values():
+        if layout in (first, last):
+            return last if layout == first else first
+    return layout
+
+
+def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str, node: Any = None) -> Layout:
     """Return the layout of an activity from its shape and from the calls up to it, the last one last.
+
+    `node` is its own node of the autograd graph, by default that of the last call's output.
 
     The axis of the features is that of the last module with weights: axis 1 of a convolution, the last axis of a linear
     layer. Where that does not decide, as with channels = height = width, the axis is followed through the autograd
@@ -60,12 +85,10 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
         )
     if len(shape) == 2:
         return "vector"
-    if len(shape) == 5:
-        return "volume"
-    if len(shape) not in (3, 4):
+    if len(shape) not in _FIRST_OR_LAST:
         raise ValueError(f"{what} gives {list(shape)}; an activity has 2 to 5 axes: cut elsewhere")
-    first, last = ("windows", "tokens") if len(shape) == 3 else ("map", "map_last")
-    on_last = _features_last(shape, calls)
+    first, last = _FIRST_OR_LAST[len(shape)]
+    on_last = _features_last(shape, calls, node)
     if on_last is None:
         raise ValueError(
             f"{what} gives {list(shape)}, in which {first} and {last} look alike: give its layout, "
@@ -74,7 +97,7 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
     return last if on_last else first
 
 
-def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
+def _features_last(shape: tuple[int, ...], calls: list[Call], node: Any) -> bool | None:
     """Return whether features are on the last axis, and not on axis 1; None where nothing decides."""
     for call in reversed(calls):
         made = _made(call.module)
@@ -84,7 +107,7 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
         if size == shape[-1 if last else 1] and shape[1] != shape[-1]:
             return last
         if size in (shape[1], shape[-1]):
-            axis = _followed(shape, calls)
+            axis = _followed(shape, calls, node)
             if axis is not None:
                 return axis
             if shape[1] != shape[-1]:
@@ -93,15 +116,17 @@ def _features_last(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
                 return last  # both axes are equally long: the kind of layer decides; batch norm follows either
         elif _joined(call.activity.shape, shape, len(shape) - 1 if last else 1):
             return last
-    axis = _followed(shape, calls)
-    if axis is None and shape[1] == shape[-1] and len(shape) == 4:
+    axis = _followed(shape, calls, node)
+    if axis is None and shape[1] == shape[-1] and len(shape) > 3:
         return None
     return len(shape) == 3 if axis is None else axis  # no layer decides: most sequence models return [B, T, D]
 
 
-def _followed(shape: tuple[int, ...], calls: list[Call]) -> bool | None:
+def _followed(shape: tuple[int, ...], calls: list[Call], node: Any) -> bool | None:
     """Return the same by the autograd graph; None if it does not decide, or for an axis between the two."""
-    axis = feature_axis(calls[-1].nodes[0], len(shape)) if calls and calls[-1].nodes else None
+    if node is None and calls and calls[-1].nodes:
+        node = calls[-1].nodes[0]
+    axis = None if node is None else feature_axis(node, len(shape))
     return axis == len(shape) - 1 if axis in (1, len(shape) - 1) else None
 
 
