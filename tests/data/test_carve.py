@@ -60,6 +60,8 @@ def test_a_single_image_is_named():
         carve(torch.tensor([0, 0, 1]), 0.5, 0)
     with pytest.raises(ValueError, match="class 'dog' has a single sample"):
         carve(torch.tensor([0, 0, 1]), 0.5, 0, class_names=("cat", "dog"))
+    with pytest.raises(ValueError, match="single sample is left to split"):
+        carve(torch.tensor([0]), 0.5, 0, class_names=("value",))
 
 
 @pytest.mark.parametrize(("labels", "found"), [([0, -2], "label -2"), ([], "no labels")])

@@ -143,6 +143,7 @@ def test_several_columns_are_a_table():
         ("z", "label", "no column 'z': it has t, label"),
         ("t", "w", "no column 'w'"),
         ("t", "label", "holds texts"),
+        (["t", "label"], "label", "'label' is the target, and cannot be learned from"),
         ("t", None, "which of the columns t, other is to be predicted"),
     ],
 )

@@ -100,3 +100,19 @@ def test_texts_that_count_as_none_are_told(tmp_path):
     frame.to_csv(tmp_path / "t.csv", index=False)
     with pytest.raises(ValueError, match=r"no value in b .*NA, None, null and nan count as none: fill them in"):
         _load(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("mark", ["?", "-", "unknown"])
+def test_a_mark_for_missing_numbers_makes_no_categories_of_them(tmp_path, mark: str):
+    numbers = [str(value) for value in NUMBERS]
+    frame = pandas.DataFrame({"a": NUMBERS, "b": [*numbers[:-1], mark], "kind": KINDS})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    with pytest.raises(
+        ValueError, match=r"column 'b' of .*t\.csv holds numbers, and '.*' beside them: leave the entry"
+    ):
+        _load(tmp_path / "t.csv")
+    assert _load(tmp_path / "t.csv", ignore=("b",)).shape == (1,)
+    frame.assign(b=[f"{value}?" if k % 2 else value for k, value in enumerate(numbers)]).to_csv(
+        tmp_path / "tickets.csv", index=False
+    )
+    assert _load(tmp_path / "tickets.csv").shape[0] > 20  # as many texts as numbers are names of something

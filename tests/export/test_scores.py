@@ -5,6 +5,7 @@ import json
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas
 import pytest
@@ -56,14 +57,25 @@ def test_module_needs_no_onward(algorithm, net, tmp_path: Path):
     model = trained(algorithm, net, DATA)
     text = (written(model, tmp_path, "module") / "model.py").read_text()
     assert "import onward" not in text and "from onward" not in text
-    spec = importlib.util.spec_from_file_location("exported_model", tmp_path / "model.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    own = module.Model()
+    own = _module(tmp_path).Model()
     assert own.classes == list(DATA.class_names)
     for count in (1, 5):
         torch.testing.assert_close(own(IMAGES[:count]), _expected(model)[:count], **CLOSE)
+
+
+def test_module_takes_images_in_any_order_of_memory(tmp_path: Path):
+    model = trained(MonoForward(), NETS["MLP"], DATA)
+    own = _module(written(model, tmp_path, "module")).Model()
+    turned = IMAGES.transpose(-1, -2).contiguous().transpose(-1, -2)  # as permuted rows of a file are
+    torch.testing.assert_close(own(turned), _expected(model), **CLOSE)
+
+
+def _module(folder: Path) -> Any:
+    spec = importlib.util.spec_from_file_location("exported_model", folder / "model.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize(("algorithm", "net"), each(DeeperForward, ForwardForward, ASGE))

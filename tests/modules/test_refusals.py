@@ -418,6 +418,8 @@ def test_what_gives_no_batches():
             use(5)
         with pytest.raises(ValueError, match="a single row"):
             use(torch.utils.data.TensorDataset(*rows()))
+    with pytest.raises(ValueError, match="a list, not a generator"):
+        model.fit([rows()], epochs=2, validation=iter([rows()]))
 
 
 def test_targets_are_turned_into_classes_by_the_remedy():

@@ -24,14 +24,16 @@ def carve(
 ) -> tuple[Int64[Tensor, "K"], Int64[Tensor, "V"]]:
     """Sorted indices (kept, carved): of each class a `fraction`, at least one sample on each side.
 
-    Raises ValueError for a fraction outside (0, 1), which is called `what`, for a seed outside [0, 2**63) and for a
-    class with a single sample.
+    Raises ValueError for a fraction outside (0, 1), which is called `what`, for a seed outside [0, 2**63), for a
+    single sample and for a class with a single one.
     """
     check_value("seed", seed, Seed)
     fraction = check_value(what, fraction, Annotated[float, Range(0, 1, above=True, below=True)])
     if len(labels) == 0 or int(labels.min()) < 0:
         problem = f"label {int(labels.min())}" if len(labels) else "no labels"
         raise ValueError(f"carving needs class indices from 0 upwards, found {problem}: renumber the classes")
+    if len(labels) == 1:
+        raise ValueError("a single sample is left to split: add samples")
     counts = labels.bincount()
     if (counts == 1).any():
         alone = int((counts == 1).nonzero()[0])

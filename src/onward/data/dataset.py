@@ -34,7 +34,7 @@ def from_dataset(
     `inputs` names one column of images, arrays or tokens, or several columns of a table; `target` the label, or several
     columns of numbers. Left out, the target is the only column of class labels, or the one called label, and the
     inputs are all others. Images are brought to `size` pixels, which is needed where they differ. Raises ValueError for
-    columns that are not there, and as `from_arrays` does.
+    columns that are not there, for a target among the inputs, and as `from_arrays` does.
     """
     parts = dict(dataset) if isinstance(dataset, Mapping) else {"train": dataset}
     if "train" not in parts:
@@ -109,6 +109,9 @@ def _target(dataset: Any, target: str | Sequence[str] | None) -> list[str]:
 def _inputs(dataset: Any, inputs: str | Sequence[str] | None, target: list[str]) -> list[str]:
     columns = list(dataset.column_names)
     chosen = [name for name in columns if name not in target] if inputs is None else _there(columns, inputs)
+    both = next((name for name in chosen if name in target), None)
+    if both is not None:
+        raise ValueError(f"the column {both!r} is the target, and cannot be learned from: leave it out of inputs")
     if not chosen:
         raise ValueError(f"no column is left to learn from beside {', '.join(target)}")
     return chosen

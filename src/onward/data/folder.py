@@ -275,7 +275,8 @@ def _no_folder(root: Path) -> str:
     if root.exists():
         return (
             f"{root} is a file, not a folder: images are read from a folder with a sub-folder for each class, or of "
-            "idx files; of files, .npz is read; all other arrays go through onward.from_arrays"
+            "idx files; of files, .npz of arrays is read, and .csv, .tsv and .parquet of tables; all other arrays go "
+            "through onward.from_arrays"
         )
     looked = "" if root.is_absolute() else f" in {Path.cwd()}"
     return f"{root} is not a folder{looked}: give one that holds a sub-folder of images for each class"

@@ -9,6 +9,8 @@ _COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # 1,234: more than a thousand, or a bit more than one
 _MARKED = re.compile(r"[$€£]?[+-]?\d{1,3}([., ]?\d{3})*([.,]\d+)?\s?[%$€£]?")
 _DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_MARKS = 3  # different texts beside numbers, which stand for what is missing
 _FEW = 20  # different texts, which may be categories
 
 
@@ -30,11 +32,20 @@ def with_decimal_commas(frame: Any, *, texts: Collection[str], numbers: Collecti
 
 
 def check_plain(frame: Any, file: Path) -> None:
-    """Raise ValueError for a column of many texts that all are numbers or dates: categories would mean nothing."""
+    """Raise ValueError for a column of many texts that all are numbers or dates: categories would mean nothing.
+
+    Also where all but a few are, as with ? for what is missing.
+    """
     for name in frame.columns:
         different = set(_texts(frame[name]))
         if len(different) <= _FEW:
             continue
+        odd = sorted(text for text in different if not _NUMBER.fullmatch(text))
+        if 0 < len(odd) <= _MARKS:
+            raise ValueError(
+                f"the column {name!r} of {file} holds numbers, and {_joined(odd)} beside them: leave the entry empty "
+                "where a number is missing, and fill or leave out such rows, or leave the column out (ignore)"
+            )
         for pattern, noun, remedy in (
             (_MARKED, "numbers", "write them as plain numbers, such as 1234.5"),
             (_DATE, "dates", "write them as numbers, such as days since a first one"),
@@ -52,3 +63,7 @@ def _texts(column: Any) -> list[str]:
         return []
     texts = [entry for entry in column if isinstance(entry, str)]
     return [text.strip() for text in texts] if len(texts) == int(column.notna().sum()) else []
+
+
+def _joined(texts: Collection[str]) -> str:
+    return " and ".join(map(repr, texts))

@@ -153,7 +153,7 @@ class Model(torch.nn.Module):
             self.register_buffer(name, value)
 
     def forward(self, images):
-        return _scores({values}images)[0]
+        return _scores({values}images.contiguous())[0]
 
 
 def _scores({arguments}images):

@@ -43,7 +43,10 @@ class Metrics:
     def result(self) -> dict[str, Any]:
         """Return all metrics by name. Raises ValueError where nothing was counted."""
         if not self.count:
-            raise ValueError("there is nothing to evaluate: the loader gave no row that counts")
+            raise ValueError(
+                "there is nothing to evaluate: the loader gave no row that counts; give what can be gone through "
+                "again, such as a DataLoader or a list, not a generator, with labels that are not all ignored"
+            )
         if self.task == "values":
             return {"mse": self.errors.mse, "mae": self.errors.mae, "r2": self.errors.r2}
         loss = self.sums["loss"] / self.count
