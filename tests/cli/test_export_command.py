@@ -72,7 +72,6 @@ def test_a_mistake_is_one_line_and_nothing_is_written(run: str, capsys: pytest.C
     before = read_json(Path(run) / "model.json")
     mistakes = {
         "nowhere does not exist; name the folder of a run or of a saved model": ["nowhere", "--out", "small"],
-        "all_blocks reads all blocks": [run, "--out", "small", "--rule", "all_blocks"],
         "unknown inference rule 'best'; this learner has best_range": [run, "--out", "small", "--rule", "best"],
         "not an empty folder": [run, "--out", run],
         "--out": [run],

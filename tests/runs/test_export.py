@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from onward.algorithms import DeeperForward, ForwardForward
+from onward.algorithms import Backprop, DeeperForward, ForwardForward, MonoForward, PredSim
 from onward.core import Learner
 from onward.data import Splits
 from onward.nets import MLP, ResNet17, TinyCNN
@@ -86,18 +86,32 @@ def test_a_folder_that_is_not_empty_is_left_alone(toy_data, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "rule", "says"),
+    ("algorithm", "rule"),
     [
-        (DeeperForward(), "last_block", "last_block reads all blocks.*that end at a block: best_range$"),
-        (ForwardForward(), None, "every_label reads all blocks.*that end at a block: none$"),
-        (DeeperForward(), "nothing", "unknown inference rule 'nothing'"),
+        (DeeperForward(), "last_block"),
+        (DeeperForward(), "all_blocks"),
+        (ForwardForward(), None),
+        (MonoForward(), None),
+        (PredSim(), None),
+        (Backprop(), None),
     ],
 )
-def test_a_rule_without_a_range_is_refused_and_nothing_is_written(algorithm, rule, says: str, toy_data, tmp_path: Path):
+def test_a_rule_that_reads_all_blocks_keeps_them(algorithm, rule: str | None, toy_data, tmp_path: Path):
     spec = spec_for(algorithm, MLP(width=6, depth=3), toy_data)
+    whole = spec.build(seed=3)
+    save_model(tmp_path, whole, spec)
+    done = export_model(tmp_path, tmp_path / "out", rule=rule)
+    kept, _ = load_model(tmp_path / "out")
+    assert done.after.blocks == done.before.blocks == len(kept.blocks) and list(kept.rules) == [done.rule]
+    images = toy_data.test.pixels[:5].float() / 255
+    assert torch.equal(kept.eval().predict_scores(images), whole.eval().predict_scores(images, rule=done.rule))
+
+
+def test_an_unknown_rule_is_refused_and_nothing_is_written(toy_data, tmp_path: Path):
+    spec = spec_for(DeeperForward(), MLP(width=6, depth=3), toy_data)
     save_model(tmp_path, spec.build(), spec)
-    with pytest.raises(ValueError, match=says):
-        export_model(tmp_path, tmp_path / "out", rule=rule)
+    with pytest.raises(ValueError, match="unknown inference rule 'nothing'"):
+        export_model(tmp_path, tmp_path / "out", rule="nothing")
     assert not (tmp_path / "out").exists()
 
 

@@ -232,10 +232,11 @@ def _target(data: Splits) -> TargetForm | None:
 def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tuple[Learner, ModelSpec]:
     """Leave out the blocks that an inference rule does not read; return the shorter learner and its description.
 
-    With this rule it predicts exactly what the whole learner does; it has no other. Raises ValueError as
-    `Learner.truncated` does.
+    With this rule it predicts exactly what the whole learner does; it has no other. A rule that reads all blocks keeps
+    them. Raises ValueError for an unknown rule.
     """
-    shorter = learner.truncated(rule)
+    needed = learner.blocks_needed(rule)
+    shorter = learner.shortened(len(learner.blocks) if needed is None else needed, rule=rule)
     return shorter, spec.shortened(len(shorter.blocks), shorter.default_rule)
 
 
