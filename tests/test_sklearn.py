@@ -158,3 +158,20 @@ def test_columns_of_numbers_may_be_of_any_type():
     table = table.astype({"a": "Int64", "c": object})
     model = LocalClassifier(epochs=1).fit(table, [0, 1, 0, 1])
     assert model.predict(table).shape == (4,)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([None, "a"], r"of the types NoneType, str: leave out rows without a label, and give labels of one type"),
+        (["a", 1], r"of the types int, str: give labels of one type, such as y\.astype\(str\)"),
+        ([True, 2], r"of the types bool, int: give labels of one type"),
+    ],
+)
+def test_labels_of_several_types_are_told_with_their_types(labels: list[Any], message: str):
+    x, y = np.random.default_rng(0).normal(size=(40, 3)), np.array(labels * 20, dtype=object)
+    for learn in (LocalClassifier(epochs=1).fit, LocalClassifier(epochs=1).partial_fit):
+        with pytest.raises(ValueError, match=message):
+            learn(x, y)
+    texts = np.where(x[:, 0] > 0, "up", "down").astype(object)
+    assert LocalClassifier(epochs=1, random_state=0).fit(x, texts).classes_.tolist() == ["down", "up"]

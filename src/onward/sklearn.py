@@ -226,7 +226,7 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
         """Learn from rows [N, D] and their classes [N]."""
         x, y = _checked(self, X, y, dtype=np.float64)
         weights = _weights(sample_weight, x)
-        check_classification_targets(y)
+        _check_classes(y)
         self.classes_, indices = np.unique(y, return_inverse=True)
         self._train(x, indices.astype(np.int64), self._names(), weights)
         return self
@@ -236,7 +236,7 @@ class LocalClassifier(ClassifierMixin, _LocalEstimator):
         first = not hasattr(self, "learner_")
         x, y = _checked(self, X, y, dtype=np.float64, reset=first)
         weights = _weights(sample_weight, x)
-        check_classification_targets(y)
+        _check_classes(y)
         if first:
             self.classes_ = np.unique(y if classes is None else classes)
         elif classes is not None and not np.array_equal(np.unique(classes), self.classes_):
@@ -335,6 +335,22 @@ def algorithm_called(name: str | Algorithm) -> Algorithm:
 
 def _copied(learner: Learner) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in learner.state_dict().items()}
+
+
+def _check_classes(y: np.ndarray) -> None:
+    """Raise ValueError for labels that are no classes, and for objects that are not all texts, with their types."""
+    try:
+        check_classification_targets(y)
+        np.unique(y)
+    except (TypeError, ValueError) as error:
+        if y.dtype != object:
+            raise
+        kinds = sorted({type(label).__name__ for label in y.ravel()})
+        missing = "leave out rows without a label, and " if "NoneType" in kinds else ""
+        raise ValueError(
+            f"y is an array of objects of the types {', '.join(kinds)}: {missing}give labels of one type, such as "
+            "y.astype(str)"
+        ) from error
 
 
 def _weights(sample_weight: Any, x: np.ndarray) -> np.ndarray | None:

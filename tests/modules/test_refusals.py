@@ -1,5 +1,6 @@
 """What cannot be trained in blocks is refused by name, with the remedy, and the model is left usable."""
 
+import math
 from typing import Any
 
 import pytest
@@ -71,6 +72,38 @@ def test_a_model_that_asserts_what_it_is_given_is_named():
     for call in (cuts, lambda model, x: local(model, x, MonoForward())):
         with pytest.raises(ValueError, match=r"^Sequential cannot be called with these inputs: (assert|an assertion)"):
             call(nn.Sequential(Strict(6, 6), nn.ReLU(), table()), torch.randn(5, 6))
+
+
+def test_inputs_that_do_not_fit_are_told_by_every_use():
+    class Strict(nn.Linear):
+        def forward(self, input: Tensor) -> Tensor:
+            if input.isnan().any():
+                raise ValueError("nothing may be missing")
+            return super().forward(input)
+
+    model, (x, y) = nn.Sequential(Strict(6, 6), nn.ReLU(), table()), rows()
+    trained = local(model, (x, y), MonoForward())
+    before = {name: tensor.clone() for name, tensor in trained.state_dict().items()}
+    for wrong, reason in (
+        (x[:, :3], "mat1 and mat2"),
+        (x.double(), r"Double .* give inputs\.to\(torch\.float32\)"),
+        (x * math.nan, "nothing may be missing"),
+    ):
+        for use in (trained.step, trained.predict, lambda batch: trained.evaluate([batch])):
+            with pytest.raises(ValueError, match=rf"^Sequential cannot be called with these inputs: .*{reason}"):
+                use((wrong, y))
+    assert all(torch.equal(before[name], tensor) for name, tensor in trained.state_dict().items())
+
+
+def test_what_fails_at_a_cut_is_raised_as_it_is(monkeypatch: pytest.MonkeyPatch):
+    trained = local(table(), rows(), MonoForward())
+
+    def fails(*_: Any) -> Tensor:
+        raise RuntimeError("a kernel failed")
+
+    monkeypatch.setattr(type(trained.heads[0].block), "loss", fails)
+    with pytest.raises(RuntimeError, match="a kernel failed"):
+        trained.step(rows())
 
 
 def test_a_lazy_module_has_to_be_run_once():

@@ -19,7 +19,7 @@ from onward.modules.heads import Head
 from onward.modules.output import REENTRANT
 from onward.modules.plan import Plan
 from onward.nets.outputs import exchanged, leading_tensor, read, tensors_in
-from onward.nets.recorded_pass import Feed, saved_tensor_hooks
+from onward.nets.recorded_pass import Feed, called, saved_tensor_hooks
 
 _ROOM = 2.0**20
 """Bytes of gradients that small blocks hold until they step together."""
@@ -58,8 +58,8 @@ class LocalStep:
     ) -> Float[Tensor, "S"]:
         """Return the loss of every span, without a graph; blocks' outputs are computed with the old weights.
 
-        Raises ValueError where a cut is not reached, or reached twice, where labels do not fit the output, and where
-        a loss is not finite.
+        Raises ValueError for inputs that the model cannot be called with, where a cut is not reached, or reached twice,
+        where labels do not fit the output, and where a loss is not finite.
         """
         walk = _Pass(self, inputs, target, mask, seed, step)
         self._drop_gradients()
@@ -74,7 +74,7 @@ class LocalStep:
             stack.enter_context(trainable_norms(self.norms, function=self.norm_called))
             walk.open(0)
             with batch_norm_remedies(), self.settings.arithmetic(target.device):
-                output = feed(self.model, inputs)
+                output = walk.through(feed)
             walk.end(output)
             if len(self.optimizers) > len(self.plan.parts):
                 self.held.add(self.optimizers[-1:])  # that of tied weights, for which all blocks have to be through
@@ -124,6 +124,7 @@ class _Pass:
         self.at = 0
         self.losses: list[Tensor] = []
         self.pending: list[Tensor] = []
+        self.failed: Exception | None = None
         self.random = ExitStack()
 
     def open(self, k: int) -> None:
@@ -138,22 +139,36 @@ class _Pass:
     def close(self) -> None:
         self.random.close()
 
-    def hook(self, k: int):
-        name = self.step.plan.parts[k].cut
+    def through(self, feed: Feed) -> Any:
+        """Return the model's output. What fails at a cut is no fault of the call, and is raised as it is."""
+        try:
+            return called(self.step.model, self.inputs, feed)
+        except ValueError:
+            if self.failed is not None:
+                raise self.failed from self.failed.__cause__
+            raise
 
+    def hook(self, k: int):
         def at_cut(module: nn.Module, args: Any, output: Any) -> Any:
-            if self.at != k:
-                raise ValueError(self._out_of_order(k))
-            if not torch.is_grad_enabled() or saved_tensor_hooks() != self.guard:
-                raise ValueError(
-                    f"the cut {name} lies inside a checkpointed part, or where gradients are off: switch gradient "
-                    "checkpointing off (local learning keeps the activations of one block alone)"
-                )
-            output = self._read(k, output)
-            self.open(k + 1)
-            return output
+            try:
+                return self._cut(k, output)
+            except Exception as error:
+                self.failed = error
+                raise
 
         return at_cut
+
+    def _cut(self, k: int, output: Any) -> Any:
+        if self.at != k:
+            raise ValueError(self._out_of_order(k))
+        if not torch.is_grad_enabled() or saved_tensor_hooks() != self.guard:
+            raise ValueError(
+                f"the cut {self.step.plan.parts[k].cut} lies inside a checkpointed part, or where gradients are off: "
+                "switch gradient checkpointing off (local learning keeps the activations of one block alone)"
+            )
+        output = self._read(k, output)
+        self.open(k + 1)
+        return output
 
     def _out_of_order(self, k: int) -> str:
         name, due = (self.step.plan.parts[j].cut for j in (k, self.at))

@@ -34,7 +34,7 @@ from onward.modules.state import copy_heads, restore, state_of
 from onward.nets.cuts import NoPathError
 from onward.nets.layout import channels_first
 from onward.nets.outputs import leading_tensor
-from onward.nets.recorded_pass import Feed, feed_module, modes_kept, state_kept
+from onward.nets.recorded_pass import Feed, called, feed_module, modes_kept, state_kept
 
 _TRAINING = "onward.training.Training"  # a LocalTrainer takes plain steps, whatever these settings are
 
@@ -230,7 +230,7 @@ class LocalModel:
         """
         inputs = to_device(batch_for(self.model, batch).inputs, self._device)
         with self._evaluating():
-            output = leading_tensor(self.feed(self.model, inputs))
+            output = leading_tensor(called(self.model, inputs, self.feed))
         assert output is not None
         return output
 

@@ -135,7 +135,7 @@ def _recorded(model: nn.Module, inputs: Any, feed: Feed, *, enter: bool) -> Pass
                 lambda module, args, output, name=name: note(name, module, args, output)
             )
             stack.callback(hook.remove)
-        given = _called(model, entering, feed)
+        given = called(model, entering, feed)
     output = leading_tensor(given)
     if output is None or not output.is_floating_point():
         what = (
@@ -150,7 +150,8 @@ def _recorded(model: nn.Module, inputs: Any, feed: Feed, *, enter: bool) -> Pass
     return Pass(calls, output, frozenset(sources), batch_rows(inputs, output), others, silent)
 
 
-def _called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
+def called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
+    """Return what a module makes of inputs. Raises ValueError for inputs that it cannot be called with."""
     try:
         return feed(model, inputs)
     except TypeError as error:
@@ -160,7 +161,7 @@ def _called(model: nn.Module, inputs: Any, feed: Feed) -> Any:
         ) from error
     except torch.OutOfMemoryError:
         raise
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError, ValueError, LookupError) as error:
         silent = "an assertion of its own failed" if isinstance(error, AssertionError) else type(error).__name__
         reason = str(error).strip().partition("\n")[0] or silent
         raise ValueError(
