@@ -19,6 +19,7 @@ from onward.training import OnlineLearning
 NAMES = ["cat", "cow", "dog"]
 DRAW = np.random.default_rng(0)
 LABELS = np.arange(60) % 3
+IMAGE_PAIRS: Any = [(PIL.Image.new("L", (8, 8)), 0), (PIL.Image.new("L", (8, 8)), 1)]
 TABLE = (DRAW.normal(size=(60, 4)) + 3 * LABELS[:, None]).astype("float32")
 
 
@@ -99,6 +100,8 @@ def test_what_can_only_be_iterated_over_is_trained_on_with_a_note():
         (TensorDataset(torch.from_numpy(TABLE), torch.from_numpy(LABELS)), None, "train is a TensorDataset"),
         (list(zip(TABLE, LABELS, strict=True)), [(TABLE, LABELS)], r"single samples: .* DataLoader\(data"),
         (list(zip(TABLE, LABELS.tolist(), strict=True)), [(TABLE, LABELS)], "single samples"),
+        (IMAGE_PAIRS, [(TABLE, LABELS)], r"single samples: give onward\.from_arrays a list of the images"),
+        (DataLoader(IMAGE_PAIRS), [(TABLE, LABELS)], r"join samples .*Image'>\): give onward\.from_arrays a list"),
         ([{"a": TABLE, "b": TABLE, "label": LABELS}], [(TABLE, LABELS)], "has the entries a, b, label"),
     ],
 )

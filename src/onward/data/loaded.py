@@ -33,6 +33,7 @@ from .samples import Gathered, Samples, Source, narrowed
 
 _SAMPLE = 10_000  # samples from which statistics are computed
 _TARGETS = ("label", "labels", "target", "targets", "y")
+_LISTS = "give onward.from_arrays a list of the images and one of the labels, or samples as tensors, by a transform"
 _ON_TRAINING = (
     "nothing can be set aside of this loader, so its own samples are validated on: accuracy is that of the "
     "training; give validation, another loader, by onward.from_loader(train, validation)"
@@ -158,13 +159,23 @@ def _batches(loader: Any, seed: int) -> Iterator[Any]:
     device = torch.device("cpu")
     with seeded(derive_seed(seed, "loader"), device):
         batches = iter(loader)
-        batch = next(batches, _batches)
+        batch = _next(batches)
     number = 0
     while batch is not _batches:
         yield batch
         number += 1
         with seeded(derive_seed(seed, "loader", number), device):
-            batch = next(batches, _batches)
+            batch = _next(batches)
+
+
+def _next(batches: Iterator[Any]) -> Any:
+    """Return the next batch, or `_batches` behind the last. Raises ValueError where samples are not joined to one."""
+    try:
+        return next(batches, _batches)
+    except TypeError as error:
+        if "default_collate" not in str(error):
+            raise
+        raise ValueError(f"the loader cannot join samples to a batch ({error}): {_LISTS}") from error
 
 
 def _labels_in(loader: Any) -> list[Any]:
@@ -248,15 +259,16 @@ def pair_of(batch: Any, what: str) -> tuple[Any, Any]:
             "beside 'label'"
         )
     if isinstance(batch, tuple | list) and len(batch) == 2:
-        return batch[0], _of_several(batch[1], what)
+        return batch[0], _of_several(batch[1], batch[0], what)
     length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
     raise ValueError(f"a batch of {what} is a {type(batch).__name__}{length}: yield (inputs, labels)")
 
 
-def _of_several(labels: Any, what: str) -> Any:
+def _of_several(labels: Any, inputs: Any, what: str) -> Any:
     """Return the labels of a batch. Raises ValueError for the label of a single sample."""
     if isinstance(labels, int | float | str) or getattr(labels, "ndim", 1) == 0:
-        raise ValueError(f"{what} yields single samples: give batches, such as DataLoader(data, batch_size=64)")
+        remedy = _LISTS if hasattr(inputs, "getbands") else "give batches, such as DataLoader(data, batch_size=64)"
+        raise ValueError(f"{what} yields single samples: {remedy}")
     return labels
 
 
