@@ -1,5 +1,7 @@
 """Loaders and Hugging Face datasets as data: what a training sees of them, and what cannot be one."""
 
+from typing import Any
+
 import datasets
 import numpy as np
 import pandas

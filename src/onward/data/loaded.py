@@ -253,23 +253,23 @@ def pair_of(batch: Any, what: str) -> tuple[Any, Any]:
         wanted = [key for key in batch if key in _TARGETS]
         others = [key for key in batch if key not in _TARGETS]
         if len(wanted) == 1 and len(others) == 1:
-            return batch[others[0]], _of_several(batch[wanted[0]], what)
+            return _of_several(batch[others[0]], batch[wanted[0]], what)
         raise ValueError(
             f"a batch of {what} has the entries {', '.join(map(str, batch))}: yield (inputs, labels), or one entry "
             "beside 'label'"
         )
     if isinstance(batch, tuple | list) and len(batch) == 2:
-        return batch[0], _of_several(batch[1], batch[0], what)
+        return _of_several(batch[0], batch[1], what)
     length = f" of {len(batch)}" if isinstance(batch, tuple | list) else ""
     raise ValueError(f"a batch of {what} is a {type(batch).__name__}{length}: yield (inputs, labels)")
 
 
-def _of_several(labels: Any, inputs: Any, what: str) -> Any:
-    """Return the labels of a batch. Raises ValueError for the label of a single sample."""
+def _of_several(inputs: Any, labels: Any, what: str) -> tuple[Any, Any]:
+    """Return inputs and labels of a batch. Raises ValueError for those of a single sample."""
     if isinstance(labels, int | float | str) or getattr(labels, "ndim", 1) == 0:
         remedy = _LISTS if hasattr(inputs, "getbands") else "give batches, such as DataLoader(data, batch_size=64)"
         raise ValueError(f"{what} yields single samples: {remedy}")
-    return labels
+    return inputs, labels
 
 
 def _check_again(loader: Any, what: str) -> None:
