@@ -217,6 +217,32 @@ def test_volumes_with_channels_last_are_read_so(sides: tuple[int, ...]):
         )
 
 
+class Frames(nn.Module):
+    """A convolution of every frame of a video [B, T, D, H, W]."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__()
+        self.layer = nn.Conv2d(inputs, outputs, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+@pytest.mark.parametrize(("time", "side"), [(5, 7), (8, 8)])
+def test_frames_of_a_video_have_features_behind_time(time: int, side: int):
+    x, y = torch.randn(6, time, 3, side, side), torch.randint(3, (6, time, side, side))
+    pooled = [Does(lambda x: x.mean((1, 3, 4))), nn.Linear(8, 3)]
+    layers = [Frames(3, 8), nn.ReLU(), Frames(8, 8), nn.ReLU()]
+    for last, target in ((pooled, torch.arange(6) % 3), ([Frames(8, 3)], y)):
+        trained = local(nn.Sequential(*layers, *last), (x, target), MonoForward(), cut=["1"])
+        assert trained.plan.parts[0].layout == "frames" and trained.plan.outputs == 3
+        trained.step((x, target))
+        axis = 1 if target.ndim == 1 else 2
+        assert torch.equal(trained.predict(x), trained.predict_scores(x).argmax(axis))
+        right = (trained.predict(x) == target).float().mean().item()
+        assert trained.evaluate([(x, target)])["accuracy"] == pytest.approx(right)
+
+
 def test_volumes_of_convolutions_have_them_first():
     model = nn.Sequential(nn.Conv3d(1, 8, 3, 1, 1), nn.ReLU(), nn.Conv3d(8, 8, 3, 1, 1), nn.ReLU(), nn.Conv3d(8, 3, 1))
     x = torch.randn(4, 1, 8, 8, 8)

@@ -37,6 +37,7 @@ _AXES = {
     "time_first": "TBD",
     "volume": "BDXYZ",
     "volume_last": "BXYZD",
+    "frames": "BTDHW",
 }
 _LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 
@@ -167,7 +168,7 @@ def check_target(
     target = target.long()
     if len(target) != rows:
         raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
-    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if layout.startswith("volume") else 3}[task]
+    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if len(_AXES.get(layout, "")) == 5 else 3}[task]
     if target.ndim != wanted:
         hint = ""
         if target.ndim == wanted + 1:

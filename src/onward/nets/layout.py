@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from onward.nets.feature_axis import feature_axis
 from onward.nets.recorded_pass import Call
 
-Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume", "volume_last"]
+Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first", "volume", "volume_last", "frames"]
 """vector [B, D], map [B, D, H, W], map_last [B, H, W, D], tokens [B, T, D], windows [B, D, T], time_first [T, B, D],
-volume [B, D, X, Y, Z], volume_last [B, X, Y, Z, D]."""
+volume [B, D, X, Y, Z], volume_last [B, X, Y, Z, D], frames [B, T, D, H, W]."""
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
 _RANKS = {
@@ -24,6 +24,7 @@ _RANKS = {
     "time_first": 3,
     "volume": 5,
     "volume_last": 5,
+    "frames": 5,
 }
 _FIRST_OR_LAST: dict[int, tuple[Layout, Layout]] = {
     3: ("windows", "tokens"),
@@ -37,11 +38,15 @@ def channels_first(activity: Float[Tensor, "..."], layout: Layout) -> Float[Tens
     """Return an activity as [B, D], [B, D, T], [B, D, H, W] or [B, D, ...]: batch first, then features; a view."""
     if layout == "time_first":
         return activity.permute(1, 2, 0)
+    if layout == "frames":
+        return activity.transpose(1, 2)
     return activity.movedim(-1, 1) if layout in ("tokens", "map_last", "volume_last") else activity
 
 
 def features_of(shape: torch.Size | tuple[int, ...], layout: Layout) -> int:
     """Return the number of features of an activity of this shape."""
+    if layout == "frames":
+        return shape[2]
     return shape[-1] if layout in ("tokens", "map_last", "volume_last", "time_first") else shape[1]
 
 
@@ -87,6 +92,8 @@ def infer_layout(shape: tuple[int, ...], rows: int, calls: list[Call], what: str
         return "vector"
     if len(shape) not in _FIRST_OR_LAST:
         raise ValueError(f"{what} gives {list(shape)}; an activity has 2 to 5 axes: cut elsewhere")
+    if len(shape) == 5 and _axis(shape, calls, node) == 2:
+        return "frames"
     first, last = _FIRST_OR_LAST[len(shape)]
     on_last = _features_last(shape, calls, node)
     if on_last is None:
@@ -124,10 +131,15 @@ def _features_last(shape: tuple[int, ...], calls: list[Call], node: Any) -> bool
 
 def _followed(shape: tuple[int, ...], calls: list[Call], node: Any) -> bool | None:
     """Return the same by the autograd graph; None if it does not decide, or for an axis between the two."""
+    axis = _axis(shape, calls, node)
+    return axis == len(shape) - 1 if axis in (1, len(shape) - 1) else None
+
+
+def _axis(shape: tuple[int, ...], calls: list[Call], node: Any) -> int | None:
+    """Return the axis of features by the autograd graph; None if none is found there."""
     if node is None and calls and calls[-1].nodes:
         node = calls[-1].nodes[0]
-    axis = None if node is None else feature_axis(node, len(shape))
-    return axis == len(shape) - 1 if axis in (1, len(shape) - 1) else None
+    return None if node is None else feature_axis(node, len(shape))
 
 
 def _joined(made: tuple[int, ...], shape: tuple[int, ...], features: int) -> bool:
