@@ -10,6 +10,7 @@ import pytest
 import onward
 from onward import registry
 from onward.algorithms import ALGORITHMS, Algorithm, MonoForward
+from onward.cli.index import read_index
 from onward.core import Learner
 from onward.data import DataSettings
 from onward.nets import MLP, NETS, Net
@@ -175,3 +176,4 @@ def test_a_recipe_of_an_imported_file_is_known_by_its_name(tmp_path: Path, reque
     import_file(tmp_path / "my_rows.py")
     assert find_recipe("mono_forward-of_a_file") == find_recipe(f"{tmp_path / 'my_rows.py'}:MINE")
     assert find_recipe("backprop-mono_forward-of_a_file").name == "backprop-mono_forward-of_a_file"
+    assert [row.method for row in read_index().recipes if row.name == "mono_forward-of_a_file"] == ["MonoForward"]

@@ -121,6 +121,12 @@ def check_chance(case: Case) -> None:
     assert all(abs(value - chance) < 3.5 * sigma for value in accuracies.values()), accuracies
 
 
+def check_scores(case: Case) -> None:
+    """A score for each class, or one of each label that is tried."""
+    scores = case.trained.predict_scores(images()[0][TEST])
+    assert scores.shape[-1] == CLASSES, f"{scores.shape[-1]} scores for {CLASSES} classes"
+
+
 def check_seed(case: Case) -> None:
     """The same seed gives the same weights bit for bit, whatever the process drew before."""
     first = case.train(images()[1], epochs=1).state_dict()
@@ -185,6 +191,7 @@ def check_independence(case: Case) -> None:
 CHECKS: tuple[Callable[[Case], None], ...] = (
     check_spans,
     check_parameters,
+    check_scores,
     check_learning,
     check_chance,
     check_seed,

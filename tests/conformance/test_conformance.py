@@ -28,9 +28,9 @@ from onward.algorithms import (
     Trifecta,
     UnsupervisedForwardForward,
 )
-from onward.core import LocalTrainer, TrainerSettings
+from onward.core import Learner, LocalTrainer, TrainerSettings
 from onward.core.obstacles import obstacles
-from onward.nets import CFSE, MLP, Airbench, Architecture, LocalFields, TinyCNN, Trifecta6
+from onward.nets import CFSE, MLP, Airbench, Architecture, LocalFields, Net, TinyCNN, Trifecta6
 from onward.testing import (
     CHECKS,
     CLASSES,
@@ -39,6 +39,7 @@ from onward.testing import (
     TEST,
     Case,
     accuracy,
+    check_algorithm,
     check_chance,
     check_learning,
     check_seed,
@@ -116,6 +117,15 @@ def test_every_algorithm(
     if check in (check_chance, check_learning, check_seed):  # many steps, whose shapes the other checks have checked
         request.getfixturevalue("types_unchecked")
     check(_case(algorithm, net))
+
+
+def test_a_method_with_a_score_too_many_fails_the_check_of_scores():
+    class TooMany(MonoForward):
+        def __call__(self, net: Net, num_classes: int) -> Learner:
+            return super().__call__(net, num_classes + 1)
+
+    with pytest.raises(AssertionError, match=r"check_scores, .* 5 scores for 4 classes"):
+        check_algorithm(TooMany(), nets=[MLP(width=20)])
 
 
 @every_algorithm

@@ -1,22 +1,28 @@
 """Measuring: variants that differ in one thing, data or what looks like them, and a report of plain values."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from onward.algorithms import Backprop, CaFo, DeeperForward
-from onward.core import TrainerSettings
+from onward import registry
+from onward.algorithms import Backprop, CaFo, DeeperForward, MonoForward
+from onward.core import InputForm, TrainerSettings
 from onward.costs.process import fresh_process
 from onward.costs.step import MeasuredSteps, ProcessMemory
 from onward.costs.step_benchmark import StepBenchmark, interleave, measure, random_like, shapes_like, variants
 from onward.data import Augmentation, DataSettings
 from onward.measure import CATEGORIES, PHASES, PeakRate
-from onward.nets import MLP, CaFoCNN, TinyCNN
+from onward.nets import MLP, Architecture, CaFoCNN, Dense, TinyCNN
 from onward.recipes import Recipe
+from onward.recipes.lookup import import_file
+from onward.runs import ModelSpec
+from onward.runs.input_form import TargetForm
 from onward.storage.typed import from_json, to_json
 
 CPU = torch.device("cpu")
@@ -120,9 +126,7 @@ def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkey
     import onward.costs.step_benchmark as measuring
 
     asked: list[int] = []
-    monkeypatch.setattr(
-        measuring, "fresh_process", lambda *_, batch, **__: asked.append(batch[0]) or ProcessMemory(0, 1)
-    )
+    monkeypatch.setattr(measuring, "fresh_process", lambda *_, rows, **__: asked.append(rows) or ProcessMemory(0, 1))
     monkeypatch.setattr(measuring, "peak_rate", lambda *_: PeakRate(1.0, 1.0))
     recipe = replace(recipe, net=MLP(width=10, depth=1), trainer=TrainerSettings(), batch_size=10**6)
     found = measure(recipe, CPU, steps=1)
@@ -132,15 +136,41 @@ def test_a_batch_larger_than_the_data_is_counted_as_it_is(recipe: Recipe, monkey
     assert own.images_per_second == pytest.approx(images / own.step_seconds)
 
 
+def _spec(recipe: Recipe, net: Architecture, shape: tuple[int, ...], **form: Any) -> ModelSpec:
+    names, zeros = tuple(map(str, range(10))), (0.0,) * shape[0]
+    return ModelSpec(recipe.algorithm, net, shape, names, zeros, (1.0,) * shape[0], **form)
+
+
 def test_a_process_of_its_own_tells_what_it_held(recipe: Recipe):
-    net = MLP(width=1000, depth=1)
-    found = fresh_process(recipe.algorithm, net, recipe.trainer, batch=(8, 1, 64, 64), num_classes=10, device=CPU)
+    found = fresh_process(_spec(recipe, MLP(width=1000, depth=1), (1, 64, 64)), recipe.trainer, rows=8, device=CPU)
     assert found.peak is not None and found.before is not None
     assert found.peak - found.before > 2 * 1000 * 64 * 64 * 4  # a gradient and its momentum
 
 
 def test_a_process_that_dies_is_reported(recipe: Recipe):
-    found = fresh_process(
-        recipe.algorithm, TinyCNN(width=7), recipe.trainer, batch=(8, 1, 8, 8), num_classes=10, device=CPU
-    )
+    found = fresh_process(_spec(recipe, TinyCNN(width=7), (1, 8, 8)), recipe.trainer, rows=8, device=CPU)
     assert "7 channels cannot be split" in (found.error or "")
+
+
+@pytest.mark.parametrize("target", [None, TargetForm("labels"), TargetForm("values", (0.0,) * 10, (1.0,) * 10)])
+def test_a_process_takes_tables_and_every_target(recipe: Recipe, target: TargetForm | None):
+    recipe = replace(recipe, algorithm=MonoForward())
+    spec = _spec(recipe, Dense(hidden=(20,)), (5,), form=InputForm("table", (5,)), target=target)
+    found = fresh_process(spec, recipe.trainer, rows=8, device=CPU)
+    assert found.error is None and found.peak is not None
+
+
+def test_a_process_knows_what_an_imported_file_registers(
+    recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+):
+    monkeypatch.setattr(registry.ALGORITHMS, "_values", dict(registry.ALGORITHMS._values))
+    request.addfinalizer(lambda: sys.modules.pop(f"{registry.FILE_PREFIX}measured_method", None))
+    file = tmp_path / "measured_method.py"
+    file.write_text(
+        "from dataclasses import dataclass\n\nimport onward\n\n\n@onward.register\n@dataclass(frozen=True)\n"
+        "class MeasuredMethod(onward.algorithms.MonoForward):\n    pass\n"
+    )
+    method = import_file(file).MeasuredMethod()
+    spec = _spec(replace(recipe, algorithm=method), TinyCNN(width=10), (1, 8, 8))
+    found = fresh_process(spec, recipe.trainer, rows=8, device=CPU)
+    assert found.error is None and found.peak is not None

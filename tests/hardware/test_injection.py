@@ -2,12 +2,14 @@
 
 import os
 import signal
+from typing import Any
 
 import pytest
 import torch
 from hardware_toys import IDEAL, STRONG, batch, hooks, make_learner, names, on_site, same, train, weights
 from torch import Tensor, nn
 
+from onward.algorithms import MonoForward
 from onward.core import Learner, LocalBlock, each, pairs, whole
 from onward.hardware import (
     ImpulseNoise,
@@ -23,7 +25,9 @@ from onward.hardware import (
     ShotNoise,
     UpdateNoise,
     noisy,
+    preset,
 )
+from onward.modules import local
 from onward.parts.goodness.means import MeanSquare
 from onward.parts.inference.scores import SumGoodness
 from onward.parts.objective.class_scores import Threshold
@@ -266,7 +270,7 @@ def test_a_learner_is_noisy_once_at_a_time():
 
 
 def test_no_noise_is_refused():
-    with pytest.raises(ValueError, match="no noise given"), noisy(make_learner(), [], seed=1):
+    with pytest.raises(ValueError, match=r"one or several of .*, got none"), noisy(make_learner(), [], seed=1):
         pass
 
 
@@ -316,3 +320,40 @@ def test_a_larger_batch_gets_the_same_chip():
     learner = make_learner()
     with noisy(learner, [Mismatch(0.2), NeuronMismatch(0.2), QuantizedActivities(5)], seed=1):
         torch.testing.assert_close(_scores(learner)[:, :5], _scores(learner, X[:5]))
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_what_is_no_noise_learner_or_seed_is_refused_with_what_was_meant():
+    wrong: list[tuple[Any, Any, Any, str]] = [
+        (make_learner(), "pcm-day", 0, r"a device by name is preset\('pcm-day'\)\.noises"),
+        (make_learner(), preset("pcm-day"), 0, r"a device by name is preset\('pcm-day'\)\.noises"),
+        (make_learner(), Mismatch, 0, "such as Mismatch\\(0\\.1\\), got Mismatch"),
+        (make_learner(), [Mismatch(0.1), 3], 0, "got 3"),
+        ("runs/x", Mismatch(0.1), 0, r"got str: give onward\.load"),
+        (make_learner(), Mismatch(0.1), "a", "seed"),
+        (make_learner(), Mismatch(0.1), -1, "seed"),
+        (make_learner(), Mismatch(0.1), 1.5, "seed"),
+    ]
+    for learner, noises, seed, message in wrong:
+        with pytest.raises(ValueError, match=message), noisy(learner, noises, seed=seed):
+            pass
+
+
+def test_words_are_not_converted():
+    class Reader(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.words, self.inner, self.out = nn.Embedding(1000, 8), nn.Linear(8, 8), nn.Linear(8, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.out(self.inner(self.words(x)).relu().mean(1))
+
+    model, x = Reader(), torch.randint(1000, (6, 5))
+    seen: list[Tensor] = []
+    model.words.register_forward_pre_hook(lambda _, args: seen.append(args[0]))
+    learner = local(model, (x, torch.arange(6) % 4), MonoForward()).as_learner((x, torch.arange(6) % 4)).eval()
+    clean = learner.predict_scores(x)
+    seen.clear()
+    with noisy(learner, QuantizedInputs(4), seed=0):
+        changed = learner.predict_scores(x)
+    assert all(torch.equal(ids, x) for ids in seen) and not torch.equal(changed, clean)  # the second block's are

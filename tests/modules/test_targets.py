@@ -360,3 +360,24 @@ def test_terms_that_do_not_count_are_left_out_with_one_wait_for_the_device(objec
     inner = objective.objective(scores[keep], Target(label.flatten(0, 1)[keep]))
     assert torch.equal(terms, inner)
     assert [name for name in called if name in ("nonzero", "_local_scalar_dense", "is_nonzero")] == ["nonzero"]
+
+
+@pytest.mark.parametrize("task", ["labels", "values"])
+def test_a_last_batch_of_one_row_may_be_squeezed_to_a_number(task: str):
+    class Squeezed(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = net(1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.inner(x).squeeze()
+
+    x, y = torch.randn(7, 6), torch.arange(7.0) % 2
+    batches = [(x[:3], y[:3]), (x[3:6], y[3:6]), (x[6:], y[6:])]
+    model = local(Squeezed(), batches[0], MonoForward(), task=task)
+    model.fit(batches)
+    metrics, whole = model.evaluate(batches), model.evaluate([(x, y)])
+    assert metrics == {name: pytest.approx(value, abs=1e-6) for name, value in whole.items()}
+    assert torch.equal(torch.cat([model.predict(batch) for batch in batches]), model.predict(x))
+    learner = model.as_learner(batches[0]).eval()
+    assert learner.predict_scores(x[6:]).shape == (1, 1)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,3 +53,18 @@ def test_of_many_blocks_eight_are_shown(monkeypatch: pytest.MonkeyPatch, tmp_pat
     monkeypatch.setattr(RunFolder, "history", lambda _: ())
     with pytest.raises(ValueError, match="without a history"):
         plots.training(tmp_path)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_what_is_no_training_is_told():
+    wrong: list[tuple[Any, str]] = [
+        (["a", "b"], r"got a list; give several one by one, training\(\*runs\)"),
+        ({"epoch": 1}, "is what `fit`, `load` or `train` returned, or the folder of a run, got a dict"),
+        (3, "got a int"),
+    ]
+    for given, message in wrong:
+        for chart in (plots.training, plots.blocks):
+            with pytest.raises(ValueError, match=message):
+                chart(given)
+    with pytest.raises(ValueError, match="no training given"):
+        plots.training()

@@ -120,10 +120,10 @@ def _recipe_row(recipe: Any) -> RecipeRow:
 def _with_packages(index: Listed) -> Listed:
     """Add the entries of installed packages and of imported files, which are imported for this, and torch with them."""
     from onward import registry
-    from onward.recipes.lookup import known_recipes
+    from onward.recipes.lookup import listed_recipes
 
     listed = {row.name for row in index.recipes}
-    added = [recipe for name, recipe in known_recipes().items() if name not in listed]
+    added = [recipe for name, recipe in listed_recipes().items() if name not in listed]
     methods = {name for name, _ in index.algorithms}
     others = {name: cls for name, cls in registry.ALGORITHMS.values().items() if name not in methods}
     data = [[name, _first_line(made)] for name, made in registry.DATA.values().items()]

@@ -134,6 +134,8 @@ def _show(steps: MeasuredSteps) -> None:
     show_table("a training step", heads, _cost(every))
     show_table("seconds by phase, medians", heads, _seconds(every))
     show_table("memory at the peak, MB", heads, _memory(every))
+    for error in dict.fromkeys(row.process.error for row in every if row.process is not None and row.process.error):
+        say(f"a process of its own failed: {error}")
     if steps.stored_per_image is not None:
         say(
             f"cache_activations stores {steps.stored_per_image * 1e4 / 1e6:,.1f} MB on the host for every 10,000 "

@@ -32,7 +32,7 @@ from onward.measure import (
 )
 from onward.recipes import Recipe
 from onward.runs.environment import environment
-from onward.runs.model import prepared
+from onward.runs.model import prepared, spec_for
 from onward.training.cascade import stored_per_image
 from onward.training.evaluation import Watch, unwatched
 from onward.training.loop import per_second, stepper
@@ -190,14 +190,8 @@ def measure(
     beside = []
     for k, (row, each) in enumerate(zip(rows, measured, strict=True)):
         watch("measuring processes of their own", k, len(rows))
-        alone = fresh_process(
-            each.variant.algorithm,
-            recipe.net,
-            each.variant.trainer,
-            batch=(recipe.batch_size, *data.shape),
-            num_classes=data.num_classes,
-            device=device,
-        )
+        spec = spec_for(each.variant.algorithm, recipe.net, data, recipe.class_weights)
+        alone = fresh_process(spec, each.variant.trainer, rows=recipe.batch_size, device=device)
         beside.append(replace(row, process=alone))
     watch("measuring processes of their own", len(rows), len(rows))
     return MeasuredSteps(

@@ -82,7 +82,8 @@ class NoisySlot:
         self.moment = self.clock.now(training=module.training)
         for weight in self.weights:
             weight.owner._parameters[weight.key] = self._seen(self.on_weights, weight.parameter, weight.name)  # pyright: ignore
-        if not self.on_inputs:
+        whole = not args[0].is_floating_point() or getattr(module, "looks_up", False)
+        if not self.on_inputs or whole:  # words are looked up, and no converter reads them
             return None
         return (self._seen(self.on_inputs, args[0], self.slot.name), *args[1:])
 

@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from weakref import WeakSet
 
-from onward.core import Learner
+from onward.core import Learner, check_value
+from onward.core.ranges import Seed
 from onward.hardware.chip import Chip, Clock, label
 from onward.hardware.hooks import NoisyPixels, NoisySlot, NoisyWrites, Slot, slots
 from onward.hardware.noise import Noise
@@ -60,11 +62,12 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
     result is that of the clean learner, bit for bit. In a training step, draws depend on (seed, step, block); a resumed
     training on the same chip gives the same result.
 
-    Raises ValueError if a noise acts on nothing, and for a learner that is noisy already.
+    Raises ValueError if a noise acts on nothing, for what is no noise, no learner or no seed, and for a learner that is
+    noisy already.
     """
-    labeled = label([noises] if isinstance(noises, Noise) else list(noises))
-    if not labeled:
-        raise ValueError("no noise given; name at least one, such as Mismatch(0.1)")
+    if not isinstance(learner, Learner):
+        raise ValueError(f"a chip computes what a learner does, got {type(learner).__name__}: give onward.load(folder)")
+    seed, labeled = check_value("seed", seed, Seed), label(_checked(noises))
     if learner in _NOISY:
         raise ValueError("this learner is noisy already; give all noises to one noisy(...)")
     all_slots, chip = slots(learner), Chip(seed, programming)
@@ -84,6 +87,22 @@ def noisy(learner: Learner, noises: Noise | Sequence[Noise], *, seed: int, progr
             bodies = {weight.name: clocks[f"blocks.{slot.block}.body"] for slot in all_slots for weight in slot.weights}
             NoisyWrites(weights, lambda name: bodies[name].step, chip, acting).install(stack)
         yield report
+
+
+def _checked(noises: Noise | Sequence[Noise]) -> list[Noise]:
+    """Return noises as a list. Raises ValueError for none, and for other things, with what was probably meant."""
+    if isinstance(noises, Noise):
+        return [noises]
+    preset = getattr(noises, "noises", None)
+    if isinstance(noises, str) or preset is not None:
+        name = noises if isinstance(noises, str) else getattr(noises, "name", "")
+        raise ValueError(f"a device by name is preset({name!r}).noises; other noises are such as Mismatch(0.1)")
+    given: list[Any] = list(noises) if isinstance(noises, Sequence) else [noises]
+    odd = next((each for each in given if not isinstance(each, Noise)), None)
+    if odd is not None or not given:
+        said = getattr(odd, "__name__", repr(odd)) if given else "none"
+        raise ValueError(f"noise is one or several of onward.hardware, such as Mismatch(0.1), got {said}")
+    return given
 
 
 def is_noisy(learner: Learner) -> bool:

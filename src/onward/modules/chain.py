@@ -161,6 +161,8 @@ class Stretch(nn.Module):
         self._leave = cuts[k] if k < len(cuts) else None
         self._feed, self._bypassed = feed, bypassed
         self._example = example.detach()
+        self.looks_up = not k and not example.is_floating_point()
+        """Whether its input stands for whole numbers, such as words, that no device converts."""
         modules, rest = _owned(model, set(weights))
         self.parts = nn.ModuleList(modules)
         self.own = nn.ParameterList(rest)
@@ -190,7 +192,7 @@ class Stretch(nn.Module):
                 output = reached.output
         activity = leading_tensor(output)
         assert activity is not None
-        return activity.unsqueeze(1) if activity.ndim == 1 else activity
+        return activity.reshape(-1, 1) if activity.ndim < 2 else activity
 
 
 def _reached(module: nn.Module, args: Any, output: Any) -> None:

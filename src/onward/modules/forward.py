@@ -196,7 +196,7 @@ class _Pass:
             seen = read(output)
             assert seen is not None
             activity, mask = seen.tensor, self.mask if seen.mask is None else seen.mask
-            activity = activity.unsqueeze(1) if activity.ndim == 1 else activity
+            activity = activity.reshape(-1, 1) if activity.ndim < 2 else activity
             if not ends:
                 activity = (
                     activity.clone()

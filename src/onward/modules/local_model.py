@@ -232,7 +232,7 @@ class LocalModel:
         with self._evaluating():
             output = leading_tensor(called(self.model, inputs, self.feed))
         assert output is not None
-        return output
+        return output if output.ndim else output.unsqueeze(0)  # of a single row, squeezed
 
     def predict(self, batch: Any) -> Tensor:
         """Return the predictions of the model's own output: the class (of each token or pixel), labels 0 or 1, or

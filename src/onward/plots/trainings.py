@@ -21,12 +21,14 @@ def training(*trained: Trained, labels: tuple[str, ...] = ()) -> Chart:
     """Return the validation accuracy (regression: R2) after each epoch, one curve per training.
 
     `labels` name the curves, by default after the runs' folders. Raises ValueError for a training without a history,
-    unless there is one distinct label per training, and for trainings without a common metric.
+    for what is none, unless there is one distinct label per training, and for trainings without a common metric.
     """
+    if not trained:
+        raise ValueError("no training given: name at least one")
+    histories = [_history(each) for each in trained]
     names = labels or tuple(_name(each, k) for k, each in enumerate(trained, 1))
     if len(names) != len(trained) or len(set(names)) < len(names):
         raise ValueError(f"{len(trained)} trainings need as many labels, each its own; got {', '.join(names)}")
-    histories = [_history(each) for each in trained]
     times, unit = _scale([done for history in histories for done in history])
     lines = [
         Line(SeriesStyle(name, k, False), tuple((done.epoch + 1, times * done.validation_accuracy) for done in history))
@@ -72,6 +74,12 @@ def _ticks(lines: list[Line]) -> list[int]:
 
 
 def _history(trained: Trained) -> tuple[EpochDone, ...]:
+    if not isinstance(trained, Trained):
+        several = "; give several one by one, training(*runs)" if isinstance(trained, list | tuple) else ""
+        raise ValueError(
+            f"a training is what `fit`, `load` or `train` returned, or the folder of a run, got a "
+            f"{type(trained).__name__}{several}"
+        )
     history = RunFolder.open(Path(trained)).history() if isinstance(trained, Path | str) else trained.history
     if not history:
         raise ValueError("a training without a history has no curve: give the result of `fit` or `train`, or a folder")

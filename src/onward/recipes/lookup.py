@@ -11,7 +11,7 @@ from onward import registry
 from onward.recipes import CONTROLS, RECIPES, ROWS, Recipe, find, find_retired, nearest
 from onward.screen import likely, say
 
-__all__ = ["RECIPES", "find_recipe", "import_file", "imported_files", "known_recipes"]
+__all__ = ["RECIPES", "find_recipe", "import_file", "imported_files", "known_recipes", "listed_recipes"]
 
 
 def find_recipe(name: str) -> Recipe:
@@ -52,6 +52,15 @@ def known_recipes() -> dict[str, Recipe]:
         for recipe in _rows(value):
             if known.setdefault(recipe.name, recipe) != recipe:
                 raise ValueError(f"two packages have a recipe {recipe.name!r}: uninstall one of them")
+    return known
+
+
+def listed_recipes() -> dict[str, Recipe]:
+    """Return the known recipes by name, and those that imported files have and did not register; raises as they do."""
+    known = known_recipes()
+    for module in registry.imported_modules():
+        for recipe in _recipes_of(module).values():
+            known.setdefault(recipe.name, recipe)
     return known
 
 

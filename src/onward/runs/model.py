@@ -232,11 +232,9 @@ def _target(data: Splits) -> TargetForm | None:
 def truncate(learner: Learner, spec: ModelSpec, rule: str | None = None) -> tuple[Learner, ModelSpec]:
     """Leave out the blocks that an inference rule does not read; return the shorter learner and its description.
 
-    With this rule it predicts exactly what the whole learner does; it has no other. A rule that reads all blocks keeps
-    them. Raises ValueError for an unknown rule.
+    With this rule, its only one, it predicts what the whole learner does. Raises ValueError for an unknown rule.
     """
-    needed = learner.blocks_needed(rule)
-    shorter = learner.shortened(len(learner.blocks) if needed is None else needed, rule=rule)
+    shorter = learner.shortened(learner.blocks_needed(rule) or len(learner.blocks), rule=rule)
     return shorter, spec.shortened(len(shorter.blocks), shorter.default_rule)
 
 
@@ -254,7 +252,7 @@ def save_model(
     folder, tensors = _new_folder(folder), learner.state_dict()
     if result is None and (folder / "result.json").exists():
         raise ValueError(f"{folder} holds a finished run with the model of its result: name another folder")
-    content = _described(spec)
+    content = content_of(spec)
     try:
         check_forms(spec.forms(forms_of(tensors)), forms_of(tensors))
     except ValueError as error:
@@ -289,7 +287,7 @@ def load_model(folder: Path | str) -> tuple[Learner, ModelSpec]:
     header = read_header(weights)
     check_digests(folder, content, header.digest)
     _check_result(folder, content)
-    spec = _spec(content, described)
+    spec = spec_of(content, described)
     with naming(f"{described} describes no model that can be built"):
         wanted = spec.forms(header.forms)
     try:
@@ -351,7 +349,8 @@ def check_recipe(recipe: Recipe, spec: ModelSpec, folder: Path) -> None:
             )
 
 
-def _described(spec: ModelSpec) -> dict[str, Any]:
+def content_of(spec: ModelSpec) -> dict[str, Any]:
+    """Return the entries of a model file that describe a learner."""
     return {
         "format": FORMAT,
         "algorithm": encode(spec.algorithm, "algorithm"),
@@ -368,7 +367,8 @@ def _described(spec: ModelSpec) -> dict[str, Any]:
     }
 
 
-def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
+def spec_of(content: dict[str, Any], path: Path) -> ModelSpec:
+    """Return what the entries of a model file describe. Raises ValueError, with its path, where they do not fit."""
     if content.get("format") != FORMAT:
         raise ValueError(f"{path} has format {shown(content.get('format'))}, expected {FORMAT!r}")
     content = {**_NEWER, **content}
@@ -377,8 +377,8 @@ def _spec(content: dict[str, Any], path: Path) -> ModelSpec:
     form, target = decode_forms(content, shape, len(classes), str(path))
     channels = 1 if form is not None and form.kind == "tokens" else (shape or (0,))[0]
     least = 1 if target is not None and target.task == "values" else 2
-    odd = any(len(content[name]) != channels for name in ("mean", "deviation"))
-    if min(shape, default=0) < 1 or len(classes) < least or odd or (form is None and len(shape) != 3):
+    odd = any(len(content[name]) != channels for name in ("mean", "deviation")) or (form is None and len(shape) != 3)
+    if min(shape, default=0) < 1 or len(classes) < least or odd:
         raise ValueError(
             f"{path} describes inputs of shape {list(shape)} with {len(classes)} classes, {len(content['mean'])} means "
             f"and {len(content['deviation'])} deviations, which do not fit each other"
