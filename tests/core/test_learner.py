@@ -31,6 +31,15 @@ def test_a_block_refuses_slots_that_do_not_fit(goodness: Goodness | None, object
         LocalBlock(nn.Linear(3, 12), goodness=goodness, objective=objective)
 
 
+def test_a_block_refuses_a_goodness_that_does_not_say_what_it_gives():
+    class Silent(Goodness):
+        def forward(self, activity: torch.Tensor) -> torch.Tensor:
+            return activity
+
+    with pytest.raises(ValueError, match="Silent lacks per_class: set it to whether there is a score for each class"):
+        LocalBlock(nn.Linear(3, 12), goodness=Silent(), objective=CrossEntropy())
+
+
 def test_a_block_reads_goodness_before_the_handoff_and_passes_skips_on():
     block = LocalBlock(nn.Linear(3, 5))
     x, skip = torch.rand(2, 3), torch.rand(2, 7)

@@ -124,6 +124,11 @@ def _check_slots(goodness: Goodness | None, objective: Objective | None, auxilia
         raise ValueError(f"a block needs both a goodness and an objective, or neither; got only {present}")
     if auxiliary is not None and objective is None:
         raise ValueError(f"{type(auxiliary).__name__} adds to an objective; give the block a goodness and an objective")
+    for part in (goodness, objective):
+        if part is not None and not hasattr(part, "per_class"):
+            raise ValueError(
+                f"{type(part).__name__} lacks per_class: set it to whether there is a score for each class"
+            )
     if goodness is None or objective is None or goodness.per_class == objective.per_class:
         return
     wanted, given = ("class", "sample") if objective.per_class else ("sample", "class")
