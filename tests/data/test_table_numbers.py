@@ -112,6 +112,9 @@ def test_a_mark_for_missing_numbers_makes_no_categories_of_them(tmp_path, mark: 
     ):
         _load(tmp_path / "t.csv")
     assert _load(tmp_path / "t.csv", ignore=("b",)).shape == (1,)
+    frame.assign(b=[*numbers[:-1], "1,234"]).to_csv(tmp_path / "thousand.csv", index=False)
+    with pytest.raises(ValueError, match=r"holds numbers as texts.*: write them as plain numbers"):
+        _load(tmp_path / "thousand.csv")
     frame.assign(b=[f"{value}?" if k % 2 else value for k, value in enumerate(numbers)]).to_csv(
         tmp_path / "tickets.csv", index=False
     )

@@ -40,12 +40,6 @@ def check_plain(frame: Any, file: Path) -> None:
         different = set(_texts(frame[name]))
         if len(different) <= _FEW:
             continue
-        odd = sorted(text for text in different if not _NUMBER.fullmatch(text))
-        if 0 < len(odd) <= _MARKS:
-            raise ValueError(
-                f"the column {name!r} of {file} holds numbers, and {_joined(odd)} beside them: leave the entry empty "
-                "where a number is missing, and fill or leave out such rows, or leave the column out (ignore)"
-            )
         for pattern, noun, remedy in (
             (_MARKED, "numbers", "write them as plain numbers, such as 1234.5"),
             (_DATE, "dates", "write them as numbers, such as days since a first one"),
@@ -55,6 +49,12 @@ def check_plain(frame: Any, file: Path) -> None:
                     f"the column {name!r} of {file} holds {noun} as texts, such as {min(different)!r}: {remedy}, or "
                     "leave the column out (ignore)"
                 )
+        odd = sorted(text for text in different if not _NUMBER.fullmatch(text))
+        if 0 < len(odd) <= _MARKS:
+            raise ValueError(
+                f"the column {name!r} of {file} holds numbers, and {' and '.join(map(repr, odd))} beside them: leave the entry empty "
+                "where a number is missing, and fill or leave out such rows, or leave the column out (ignore)"
+            )
 
 
 def _texts(column: Any) -> list[str]:
@@ -63,7 +63,3 @@ def _texts(column: Any) -> list[str]:
         return []
     texts = [entry for entry in column if isinstance(entry, str)]
     return [text.strip() for text in texts] if len(texts) == int(column.notna().sum()) else []
-
-
-def _joined(texts: Collection[str]) -> str:
-    return " and ".join(map(repr, texts))
