@@ -51,9 +51,10 @@ def check_plain(frame: Any, file: Path) -> None:
                 )
         odd = sorted(text for text in different if not _NUMBER.fullmatch(text))
         if 0 < len(odd) <= _MARKS:
+            marks = " and ".join(map(repr, odd))
             raise ValueError(
-                f"the column {name!r} of {file} holds numbers, and {' and '.join(map(repr, odd))} beside them: leave the entry empty "
-                "where a number is missing, and fill or leave out such rows, or leave the column out (ignore)"
+                f"the column {name!r} of {file} holds numbers, and {marks} beside them: leave the entry empty where a "
+                "number is missing, and fill or leave out such rows, or leave the column out (ignore)"
             )
 
 
