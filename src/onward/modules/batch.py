@@ -87,10 +87,12 @@ def batch_for(model: nn.Module, batch: Any) -> Batch:
     return Batch({**inputs, "decoder_input_ids": make(labels=target)}, target)
 
 
-def check_not_copied(batch: Batch, ignore_index: int) -> None:
-    """Raise ValueError for labels that are the batch's own tokens: a model would learn to copy them."""
+def check_not_copied(batch: Batch, inferred: Task | None, ignore_index: int) -> None:
+    """Raise ValueError where task tokens was inferred and the labels are the batch's own: a model would copy them."""
+    if inferred != "tokens" or _decoded(batch.inputs):
+        return
     tokens, target = _tokens_of(batch.inputs), batch.target
-    if tokens is None or target is None or tokens.ndim != 2 or tokens.shape != target.shape or _decoded(batch.inputs):
+    if tokens is None or target is None or tokens.shape != target.shape:
         return
     counted = target != ignore_index
     if counted.any() and torch.equal(tokens[counted], target[counted].to(tokens)):

@@ -82,8 +82,7 @@ def local(
         plan = make_plan(model, inputs, cut=cut, layouts=layouts, **asked)
     except NoPathError as error:
         raise ValueError(f"{error}; {advise(model, inputs, **asked)}") from None
-    if task is None and plan.task == "tokens":
-        check_not_copied(batch, ignore_index)
+    check_not_copied(batch, plan.task if task is None else None, ignore_index)
     if cut == "auto" and len(plan.parts) == 1 and not isinstance(algorithm, Backprop):
         raise ValueError(
             f"no module was found at which {type(model).__name__} may be cut, and a single block is trained by "
