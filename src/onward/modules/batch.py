@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from onward.core import IGNORED
 from onward.core.gradients import ordinary
-from onward.nets.layout import Layout, channels_first
+from onward.nets.layout import AXES, Layout, channels_first
 from onward.nets.outputs import tensors_in
 from onward.nets.recorded_pass import batch_rows
 
@@ -29,16 +29,6 @@ RANKS = {
     "pixels": (4, 5),
 }
 """Axes that the output of a model has for each task."""
-_AXES = {
-    "map": "BDHW",
-    "map_last": "BHWD",
-    "tokens": "BTD",
-    "windows": "BDT",
-    "time_first": "TBD",
-    "volume": "BDXYZ",
-    "volume_last": "BXYZD",
-    "frames": "BTDHW",
-}
 _LABEL_NAMES = ("labels", "label", "targets", "target", "y")
 
 
@@ -170,7 +160,7 @@ def check_target(
     target = target.long()
     if len(target) != rows:
         raise ValueError(f"{len(target)} targets for {rows} rows of inputs")
-    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if len(_AXES.get(layout, "")) == 5 else 3}[task]
+    wanted = {"classes": 1, "tokens": 2, "next_token": 2, "pixels": 4 if len(AXES[layout]) == 5 else 3}[task]
     if target.ndim != wanted:
         hint = ""
         if target.ndim == wanted + 1:
@@ -260,11 +250,11 @@ def _as_labels(target: Tensor, ignore_index: int | None = None) -> Tensor:
 
 
 def _check_positions(target: Tensor, rows: int, outputs: int, layout: Layout, mask: Tensor | None) -> Tensor:
-    example = target.unsqueeze(1) if outputs == 1 and target.ndim == len(_AXES[layout]) - 1 else target
-    fits = example.ndim == len(_AXES[layout])
+    example = target.unsqueeze(1) if outputs == 1 and target.ndim == len(AXES[layout]) - 1 else target
+    fits = example.ndim == len(AXES[layout])
     seen = channels_first(example, layout) if fits else example
     if not fits or len(seen) != rows or seen.shape[1] != outputs:
-        form = ", ".join({"B": str(rows), "D": str(outputs)}.get(axis, axis) for axis in _AXES[layout])
+        form = ", ".join({"B": str(rows), "D": str(outputs)}.get(axis, axis) for axis in AXES[layout])
         raise ValueError(f"targets must be [{form}], as the model's output is, got {list(target.shape)}")
     features = (seen if seen.is_floating_point() else seen.float()).movedim(1, -1)
     if features.isinf().any():

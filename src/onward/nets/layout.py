@@ -15,17 +15,18 @@ Layout = Literal["vector", "map", "map_last", "tokens", "windows", "time_first",
 volume [B, D, X, Y, Z], volume_last [B, X, Y, Z, D], frames [B, T, D, H, W]."""
 
 LAYOUTS: tuple[Layout, ...] = get_args(Layout)
-_RANKS = {
-    "vector": 2,
-    "map": 4,
-    "map_last": 4,
-    "tokens": 3,
-    "windows": 3,
-    "time_first": 3,
-    "volume": 5,
-    "volume_last": 5,
-    "frames": 5,
+AXES: dict[Layout, str] = {
+    "vector": "BD",
+    "map": "BDHW",
+    "map_last": "BHWD",
+    "tokens": "BTD",
+    "windows": "BDT",
+    "time_first": "TBD",
+    "volume": "BDXYZ",
+    "volume_last": "BXYZD",
+    "frames": "BTDHW",
 }
+"""The axes of each layout: B batch, D features, the others positions."""
 _FIRST_OR_LAST: dict[int, tuple[Layout, Layout]] = {
     3: ("windows", "tokens"),
     4: ("map", "map_last"),
@@ -38,24 +39,21 @@ def channels_first(activity: Float[Tensor, "..."], layout: Layout) -> Float[Tens
     """Return an activity as [B, D], [B, D, T], [B, D, H, W] or [B, D, ...]: batch first, then features; a view."""
     if layout == "time_first":
         return activity.permute(1, 2, 0)
-    if layout == "frames":
-        return activity.transpose(1, 2)
-    return activity.movedim(-1, 1) if layout in ("tokens", "map_last", "volume_last") else activity
+    axis = AXES[layout].index("D")
+    return activity if axis == 1 else activity.movedim(axis, 1)
 
 
 def features_of(shape: torch.Size | tuple[int, ...], layout: Layout) -> int:
     """Return the number of features of an activity of this shape."""
-    if layout == "frames":
-        return shape[2]
-    return shape[-1] if layout in ("tokens", "map_last", "volume_last", "time_first") else shape[1]
+    return shape[AXES[layout].index("D")]
 
 
 def check_layout(layout: str, shape: tuple[int, ...], what: str) -> Layout:
     """Return a declared layout. Raises ValueError for an unknown one, or one of another rank."""
     if layout not in LAYOUTS:
         raise ValueError(f"unknown layout {layout!r} for {what}; known are {', '.join(LAYOUTS)}")
-    if len(shape) != _RANKS[layout]:
-        raise ValueError(f"{what} gives {list(shape)}, which has not the {_RANKS[layout]} axes of layout {layout}")
+    if len(shape) != len(AXES[layout]):
+        raise ValueError(f"{what} gives {list(shape)}, which has not the {len(AXES[layout])} axes of layout {layout}")
     return layout
 
 

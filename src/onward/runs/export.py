@@ -30,9 +30,9 @@ class Export:
 def export_model(run: Path | str, out: Path | str, *, rule: str | None = None) -> Export:
     """Write the truncated model of a run folder or model folder to `out`, a new or empty folder.
 
-    `out` also gets the run's recipe, if there is one, so that it can be evaluated. A rule that reads
-    all blocks (the default rule unless named) keeps them. Raises ValueError if there is no model, for an unknown rule,
-    or if `out` is not empty.
+    `out` also gets the run's recipe, if there is one, so that it can be evaluated. A rule that reads all
+    blocks (the default rule unless named) keeps them. Raises ValueError if there is no model, for an unknown rule, or
+    if `out` is not empty.
     """
     run, out = model_folder(Path(run)), Path(out)
     learner, spec = load_model(run)
