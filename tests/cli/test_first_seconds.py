@@ -231,7 +231,7 @@ def test_a_record_that_was_edited_or_damaged_is_not_listed(tmp_path: Path, damag
         _file(tmp_path, name, 0.5, "")
     path = tmp_path / "runs" / "edited" / "seed-0.json"
     path.write_text(damage or path.read_text().replace("0.5", "0.9"))
-    assert index.summarized(tmp_path, {}) == {"whole": index.Summary(0.5, 1.0, 1)}
+    assert index.summarized(tmp_path, {}) == {"whole": index.Summary([0.5], 1.0)}
 
 
 def test_a_control_that_several_rows_share_is_listed_beside_each(
@@ -254,7 +254,7 @@ def test_numbers_on_a_copy_of_a_data_set_are_named_as_such_and_give_way_to_other
     _file(results, f"{name}/a-part", 0.5, "a part of CIFAR-10")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])
     assert line.split()[:2] == ["50.00", "1.0"] and "numbers on a part of CIFAR-10" in line
-    public = index.Summary(0.7, 1.0, 1)
+    public = index.Summary([0.7], 1.0)
     assert index.with_own({name: public}, index.summarized(results, {}))[name] == public
     _file(results, name, 0.6, "")
     line = next(line for line in _list(capsys, name) if line.split()[2:3] == [name])

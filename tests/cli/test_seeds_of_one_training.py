@@ -7,7 +7,7 @@ import pytest
 
 from onward.cli import main
 from onward.cli.index import summarized
-from onward.recipes import Published
+from onward.recipes import Published, control
 from onward.recipes.lookup import find_recipe
 from onward.runs.queue import is_recorded
 from onward.runs.records import record
@@ -54,7 +54,7 @@ def test_a_copy_of_a_record_is_no_seed_for_any_command(capsys: pytest.CaptureFix
     for words in (["reproduce", DIGITS.name, "--seeds", "2"], ["show", DIGITS.name], ["results"]):
         assert main(words) == 2
         assert "seed-1.json holds the record of " in capsys.readouterr().err
-    assert summarized(Path("results"), {})[DIGITS.name].seeds == 1
+    assert len(summarized(Path("results"), {})[DIGITS.name].tests) == 1
     with pytest.raises(ValueError, match=r"seed-1\.json holds the record"):
         is_recorded(replace(DIGITS, seed=1), Path("results"), "")
 
@@ -68,7 +68,7 @@ def test_numbers_beside_published_ones_have_their_unit(monkeypatch: pytest.Monke
     assert main(["reproduce", recipe.name, "--seeds", "2"]) == 0
     assert capsys.readouterr().out.splitlines()[:2] == [
         f"{recipe.name}: R2 0.0000 ± 0.7071 over 2 seeds",
-        "published: 0.3000 (somebody); ours -0.3000",
+        "published: R2 0.3000 ± 0.0200 (somebody); not shown, -0.3000",
     ]
     assert main(["results"]) == 0
     assert "| R2 0.3000 ± 0.0200 (somebody) | not shown, -0.3000 |" in Path("results/RESULTS.md").read_text()
@@ -104,7 +104,7 @@ def test_show_gives_records_of_former_settings_a_line_of_their_own(capsys: pytes
     assert main(["show", DIGITS.name]) == 0
     recorded = [line.partition("  ")[2].strip() for line in capsys.readouterr().out.splitlines() if "recorded" in line]
     assert recorded == [
-        "85.00 %  digits  2 x 1.5 minutes",
+        "85.00 ± 7.07 %  digits  2 x 1.5 minutes",
         f"20.00 %  digits  1 x 1.5 minutes  (trained with epochs 3, not {DIGITS.epochs})",
     ]
 
@@ -114,3 +114,28 @@ def test_no_records_make_no_pages(capsys: pytest.CaptureFixture[str]):
     assert main(["results", "--leaderboard", "page.md"]) == 2
     assert capsys.readouterr().err.startswith("onward: results/runs has no records; `onward train RECIPE` records")
     assert not Path("results/RESULTS.md").exists()
+
+
+def test_show_says_what_seeds_show_beside_the_published_number(capsys: pytest.CaptureFixture[str], monkeypatch):
+    recipe = replace(DIGITS, published=Published(test_accuracy=0.95, source="somebody", deviation=0.01))
+    monkeypatch.setattr("onward.cli.show.find_recipe", lambda name: recipe)
+    for seed, accuracy in enumerate((0.90, 0.91, 0.92)):
+        record(Path("results"), toy_result(replace(recipe, seed=seed), accuracy))
+    assert main(["show", recipe.name]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert next(line[12:] for line in lines if line.startswith("published")) == "95.00 ± 1.00 %  somebody"
+    recorded = next(line[12:] for line in lines if line.startswith("recorded"))
+    assert recorded == "91.00 ± 1.00 %  digits  3 x 1.5 minutes  short, -4.00"
+
+
+def test_show_puts_no_control_on_other_images_beside_a_row(capsys: pytest.CaptureFixture[str]):
+    own = control(DIGITS, "backprop")
+    record(Path("results"), toy_result(own, 0.6, data_note=COPY))
+    record(Path("results"), toy_result(DIGITS, 0.5))
+    wanted = f"not trained yet: onward train {DIGITS.name} --control backprop"
+    for accuracy, shown in ((None, wanted), (0.7, f"70.00 %  digits  1 x 1.5 minutes  {own.name}")):
+        if accuracy is not None:
+            record(Path("results"), toy_result(own, accuracy))
+        assert main(["show", DIGITS.name]) == 0
+        beside = [line[12:] for line in capsys.readouterr().out.splitlines() if line.startswith("backprop")]
+        assert beside == [shown]

@@ -13,7 +13,8 @@ from onward.data import Augmentation, DataSettings
 from onward.data.public import COPIES
 from onward.nets import TinyCNN
 from onward.recipes import RECIPES, ROWS, Published, Recipe, find
-from onward.results.pages import insert, method_pages, results_page, short_table, spread, write_results
+from onward.results.numbers import spread
+from onward.results.pages import insert, method_pages, results_page, short_table, write_results
 from onward.runs import RunResult
 from onward.runs.records import read_records, record
 from onward.storage.files import read_json, write_json

@@ -31,15 +31,19 @@ class RecipeRow(NamedTuple):
 
 
 class Summary(NamedTuple):
-    """Summary of the records of a recipe: mean result on the test split, a fraction or R2, and minutes to train."""
+    """Summary of the records of a recipe: results of its seeds on the test split, fractions or R2, and minutes each."""
 
-    test: float
+    tests: Sequence[float]
     minutes: float
-    seeds: int
     data: str = ""
     """The copy of a data set that they were trained on, where it is not the public one."""
     task: str = ""
     """The task, where it is not one class of each sample."""
+
+    @property
+    def test(self) -> float:
+        """Mean result on the test split."""
+        return statistics.mean(self.tests)
 
 
 class Listed(NamedTuple):
@@ -167,10 +171,10 @@ def with_own(filed: Mapping[str, Summary], own: Mapping[str, Summary]) -> dict[s
 
 
 def _summary(note: str, runs: Sequence[tuple[float, float, str]]) -> Summary:
-    test = round(statistics.mean(accuracy for accuracy, _, _ in runs), 6)
+    tests = [round(accuracy, 6) for accuracy, _, _ in runs]
     minutes = round(statistics.mean(seconds for _, seconds, _ in runs) / 60, 3)
     task = runs[0][2]
-    return Summary(test, minutes, len(runs), note, "" if task == "classes" else task)
+    return Summary(tests, minutes, note, "" if task == "classes" else task)
 
 
 def localities(folder: Path) -> dict[str, str]:

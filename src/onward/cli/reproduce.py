@@ -9,16 +9,15 @@ import tyro
 from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.recording import RESULTS, file_result, report
-from onward.core.metrics import format_metric
 from onward.pipeline.run import Pipelining
 from onward.recipes import Recipe
 from onward.recipes.lookup import find_recipe
-from onward.results.pages import spread
+from onward.results.numbers import beside_published, published_number, spread
 from onward.runs import RunOptions, RunResult, train
 from onward.runs.queue import MOST_SEEDS
 from onward.runs.records import are_same_images, filed_on_any_images, foreign_result, on_same_images, read_record
 from onward.runs.start_messages import images_of
-from onward.screen import gap_in_points, say
+from onward.screen import say
 
 
 @dataclass(frozen=True)
@@ -43,10 +42,8 @@ def run(words: Sequence[str]) -> None:
     mean = spread(ours, task) + ("" if task == "values" else " %")
     say(f"{recipe.name}: {mean} over {len(ours)} seeds{copy}")
     if recipe.published and not any(foreign_result(recipe, run) for run in runs):
-        target = recipe.published.test_accuracy
-        gap = sum(ours) / len(ours) - target
-        printed = format_metric(task, target)
-        say(f"published: {printed} ({recipe.published.source}); ours {gap_in_points(task, gap)}")
+        beside = beside_published(ours, recipe.published, task, runs[0].data_note)
+        say(f"published: {published_number(recipe.published, task)} ({recipe.published.source}); {beside}")
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
         say(f"the same network by backprop: onward reproduce backprop-{recipe.name} --seeds {order.seeds}")
 

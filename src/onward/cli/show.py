@@ -12,14 +12,16 @@ from onward.algorithms import Backprop, DeepSupervision
 from onward.cli.arguments import parse
 from onward.cli.index import Summary, read_index
 from onward.cli.recording import RESULTS
+from onward.core import Task
 from onward.core.metrics import further_metrics
 from onward.recipes import RECIPES, Recipe, control, former, literal
 from onward.recipes.lookup import find_recipe
+from onward.results.numbers import beside_published, published_number, spread
 from onward.runs.controls import equal
 from onward.runs.localities import kept
-from onward.runs.records import Record, read_record
+from onward.runs.records import Record, foreign, read_record
 from onward.runs.result import mean_metrics
-from onward.screen import in_percent, say
+from onward.screen import say
 
 
 @dataclass(frozen=True)
@@ -41,18 +43,13 @@ def run(words: Sequence[str]) -> None:
 def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[str, str]]:
     """Yield sections about a recipe, a title and a text each; `known` are the records of the index."""
     if recipe.published:
-        published = recipe.published
-        task = recipe.data.task
-        spread = (
-            "" if published.deviation is None else f" ± {in_percent(task, published.deviation).removeprefix('R2 ')}"
-        )
-        yield "published", f"{_in_unit(task, published.test_accuracy)}{spread}  {published.source}"
-    for text in _recorded(recipe, known):
-        yield "recorded", text
+        number = published_number(recipe.published, recipe.data.task)
+        yield "published", f"{number}{_unit(recipe.data.task)}  {recipe.published.source}"
+    own = _recorded(recipe, known)
+    for text in own.values():
+        yield from (("recorded", line) for line in text)
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
-        controls = [control(row, "backprop") for row in (recipe, *_with_the_same_control(recipe))]
-        recorded = next((texts for each in controls if (texts := _recorded(each, known, label=each.name))), None)
-        for text in recorded or [f"not trained yet: onward train {recipe.name} --control backprop"]:
+        for text in _beside(recipe, own, known):
             yield "backprop", text
     if reach := kept(recipe):
         yield "locality", reach
@@ -60,8 +57,18 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         yield "before", ", ".join(old)
 
 
-def _recorded(recipe: Recipe, known: Mapping[str, Summary], label: str = "") -> list[str]:
-    """Return the results of a recipe, a line for each set of images: of the records here, or those of the index.
+def _beside(recipe: Recipe, own: Mapping[str, object], known: Mapping[str, Summary]) -> list[str]:
+    """Return the results of backprop on the images of a recipe's own results, or what trains it."""
+    controls = [control(row, "backprop") for row in (recipe, *_with_the_same_control(recipe))]
+    for each in controls:
+        found = _recorded(each, known, label=each.name)
+        if lines := [line for note, text in found.items() if note in own or not own for line in text]:
+            return lines
+    return [f"not trained yet: onward train {recipe.name} --control backprop"]
+
+
+def _recorded(recipe: Recipe, known: Mapping[str, Summary], label: str = "") -> dict[str, list[str]]:
+    """Return the results of a recipe, by the note on its images: of the records here, or those of the index.
 
     Records of other settings than the recipe has today are never averaged with others: they have a line of their own.
     """
@@ -71,31 +78,37 @@ def _recorded(recipe: Recipe, known: Mapping[str, Summary], label: str = "") -> 
         for path in sorted((RESULTS / "runs" / folder).rglob("seed-*.json")):
             record = read_record(path)
             groups[record.data, record.recipe.identity()].append(record)
-    parts = [
-        (
-            _reached(runs),
-            data,
-            _cost(len(runs), fmean(run.result.train_seconds for run in runs) / 60),
-            label,
-            "" if settings == today else f"(trained with {'; '.join(settings.differences(today))})",
-        )
-        for (data, settings), runs in groups.items()
-    ]
+    parts: dict[str, list[tuple[str, ...]]] = defaultdict(list)
+    for (data, settings), runs in groups.items():
+        note = runs[0].result.data_note
+        cost = _cost(len(runs), fmean(run.result.train_seconds for run in runs) / 60)
+        beside = label or _verdict(recipe, [run.accuracy for run in runs], note)
+        apart = "" if settings == today else f"(trained with {'; '.join(settings.differences(today))})"
+        parts[note].append((_reached(runs), data, cost, beside, apart))
     if not parts and name in known:
-        summary = known[name]
-        parts = [(_in_unit(summary.task, summary.test), summary.data, _cost(summary.seeds, summary.minutes), label)]
-    return ["  ".join(part for part in line if part) for line in parts]
+        tests, task, note = known[name].tests, recipe.data.task, known[name].data
+        cost = _cost(len(tests), known[name].minutes)
+        parts[note] = [(spread(tests, task) + _unit(task), note, cost, label or _verdict(recipe, tests, note))]
+    return {note: ["  ".join(part for part in line if part) for line in lines] for note, lines in parts.items()}
 
 
 def _reached(runs: Sequence[Record]) -> str:
-    """Return the means over runs of accuracy and of the further metrics that all of them have."""
-    task, mean = runs[0].result.task_or_default, fmean(run.accuracy for run in runs)
+    """Return the results over runs, accuracy and the further metrics that all of them have."""
+    task = runs[0].result.task_or_default
     also = further_metrics(mean_metrics([run.result for run in runs]))
-    return ", ".join([_in_unit(task, mean), *(f"{name} {value}" for name, value in also)])
+    main = spread([run.accuracy for run in runs], task) + _unit(task)
+    return ", ".join([main, *(f"{name} {value}" for name, value in also)])
 
 
-def _in_unit(task: str | None, value: float) -> str:
-    return in_percent(task, value) + ("" if task == "values" else " %")
+def _verdict(recipe: Recipe, values: Sequence[float], note: str) -> str:
+    """Return what seeds show beside the published number, and the gap in points; nothing without one."""
+    if recipe.published is None or foreign(recipe, recipe.data.name, note):
+        return ""
+    return beside_published(values, recipe.published, recipe.data.task, note)
+
+
+def _unit(task: Task | None) -> str:
+    return "" if task == "values" else " %"
 
 
 def _cost(seeds: int, minutes: float) -> str:

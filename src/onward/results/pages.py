@@ -8,14 +8,14 @@ from typing import Any
 
 from pandas import DataFrame, Series
 
-from onward.core import Task
 from onward.data import title_of
 from onward.recipes import RECIPES
 from onward.results.markdown import markdown
-from onward.results.statistics import bounds, difference, estimate, verdict
+from onward.results.numbers import beside_published, interval, published_number, size, spread
+from onward.results.statistics import difference
 from onward.results.tables import best_rows, control_of, overview, printed, published_of, shared
 from onward.runs.records import Record, Records, Row, read_records
-from onward.screen import gap_in_points, in_percent
+from onward.screen import gap_in_points
 from onward.storage.disk import make_folder, write_text
 
 _MARKS = ("<!-- results -->", "<!-- /results -->")
@@ -96,24 +96,6 @@ def insert(path: Path, tables: str) -> None:
     write_text(path, f"{before}{opening}\n\n{tables}\n\n{closing}{after}")
 
 
-def spread(values: Sequence[float], task: Task = "classes") -> str:
-    """Write fractions as a percentage, R2 as it is, with the deviation over seeds, where there are several."""
-    value = estimate(values)
-    mean = in_percent(task, value.mean)
-    return mean if value.deviation is None else f"{mean} ± {_size(task, value.deviation)}"
-
-
-def interval(values: Sequence[float], task: Task = "classes") -> str:
-    """Write the 95 % interval of the mean over seeds as percentages, of R2 as it is; nothing where there is none."""
-    ends = bounds(values, task)
-    return "" if ends is None else f"{in_percent(task, ends[0])} to {_size(task, ends[1])}"
-
-
-def _size(task: Task, value: float) -> str:
-    """Write a number in the unit of results, without its name."""
-    return in_percent(task, value).removeprefix("R2 ")
-
-
 def _methods(records: Records, folder: Path) -> list[str]:
     tables = (overview(records, _costs(folder), printed()), shared(records))
     return [line for table in tables if table for line in ("", *table)]
@@ -139,7 +121,7 @@ def _not_run(records: Records) -> list[str]:
     rows = [
         (
             f"`{recipe.name}`",
-            f"{in_percent(recipe.data.task, recipe.published.test_accuracy)} ({recipe.published.source})",
+            f"{published_number(recipe.published, recipe.data.task)} ({recipe.published.source})",
         )
         for recipe in RECIPES
         if recipe.published and recipe.name not in known
@@ -198,7 +180,7 @@ def _gap(runs: Sequence[Record], control: Sequence[Record]) -> str:
     if gap is None:
         return ""
     task = runs[0].result.task_or_default
-    return gap_in_points(task, gap.mean) + (f" ± {_size(task, gap.margin)}" if gap.margin is not None else "")
+    return gap_in_points(task, gap.mean) + (f" ± {size(task, gap.margin)}" if gap.margin is not None else "")
 
 
 def _published(runs: Sequence[Record]) -> tuple[str, str]:
@@ -206,12 +188,7 @@ def _published(runs: Sequence[Record]) -> tuple[str, str]:
     published = published_of(runs[0])
     if published is None:
         return "", ""
-    ours = [run.accuracy for run in runs]
-    task = runs[0].result.task_or_default
-    printed = in_percent(task, published.test_accuracy)
-    if published.deviation is not None:
-        printed += f" ± {_size(task, published.deviation)}"
-    gap = gap_in_points(task, statistics.fmean(ours) - published.test_accuracy)
-    # A published number was read on the public test split: a copy with another one shows nothing of it.
-    shown = "not shown" if runs[0].result.data_note else verdict(ours, published)
-    return f"{printed} ({published.source})", f"{shown}, {gap}"
+    result, ours = runs[0].result, [run.accuracy for run in runs]
+    task = result.task_or_default
+    written = f"{published_number(published, task)} ({published.source})"
+    return written, beside_published(ours, published, task, result.data_note)

@@ -40,7 +40,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, deviation, _quantile(0.5 + LEVEL / 2, float(seeds - 1)) * deviation / math.sqrt(seeds), seeds)
 
 
-def bounds(values: Sequence[float], task: Task = "classes") -> tuple[float, float] | None:
+def bounds(values: Sequence[float], task: Task | None = "classes") -> tuple[float, float] | None:
     """Return the ends of the 95 % interval of a mean over seeds; None where there is none.
 
     It ends where no value can be: shares are from 0 to 1, R2 is at most 1.
