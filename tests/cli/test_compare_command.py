@@ -263,3 +263,14 @@ def test_finished_runs_are_compared_by_their_folders(capsys: pytest.CaptureFixtu
     assert len(list(Path("runs").glob("*/*"))) == 1
     assert f"{run} is a run and {_R} is not" in _error(capsys, "compare", run, _R)
     assert "--seeds and --same are about recipes" in _error(capsys, "compare", run, "--seeds", "2")
+
+
+def test_a_network_that_a_method_does_not_fit_is_told_before_anything_is_trained(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    narrow = replace(CONTROL, name="narrow-digits", net=MLP(width=16, depth=2))
+    monkeypatch.setattr(lookup, "RECIPES", (narrow, QUICK))
+    said = _error(capsys, "compare", narrow.name, QUICK.name, "--same", "--no-cost", *HERE)
+    assert said.startswith(f"onward: {QUICK.name} with the network MLP(width=16, depth=2): 16 ")
+    assert "nothing was trained: give `onward train` what a recipe needs" in said
+    assert not list(Path("runs").rglob("*"))

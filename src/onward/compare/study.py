@@ -29,6 +29,7 @@ from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Run, obtain
 from onward.runs.localities import in_words_on
+from onward.runs.model import prepared
 from onward.runs.train import RunOptions
 
 _WORDS = ("name", "description", "published", "backprop", "seed")  # of a recipe: they decide no method
@@ -72,10 +73,12 @@ def compare(
 ) -> Comparison:
     """Train what is missing, evaluate and measure.
 
-    Raises ValueError if the recipes have not the same images, and what training and evaluating raise.
+    Raises ValueError if the recipes have not the same images or a method does not fit its network, before anything is
+    trained, and what training and evaluating raise.
     """
     check_same_images(recipes)
     data = load(recipes[0].data, data_dir=options.data_dir)
+    check_networks(recipes, data)
     methods = []
     for recipe in recipes:
         runs = []
@@ -147,6 +150,18 @@ def check_same_images(recipes: Sequence[Recipe]) -> None:
         if data != first:
             unlike = "; ".join(f"{part} {short(b)}, not {short(a)}" for part, a, b in _unlike(first, data))
             raise ValueError(f"{name} has other images than {names[0]}: {unlike}; compare recipes of one data set")
+
+
+def check_networks(recipes: Sequence[Recipe], data: Splits) -> None:
+    """Raise ValueError unless every method fits its network, as with `--same` it may not, before any is trained."""
+    for recipe in recipes:
+        try:
+            prepared(recipe, data, torch.device("cpu"))
+        except ValueError as error:
+            raise ValueError(
+                f"{recipe.name} with the network {short(recipe.net)}: {error}; nothing was trained: give `onward train` "
+                "what a recipe needs, and `onward compare` the folders of the runs"
+            ) from None
 
 
 def conditions_in_cache(methods: Sequence[Method], question: ComparisonSettings) -> ComparisonSettings:
