@@ -19,6 +19,11 @@ def test_sizes_of_the_published_network():
     assert sides == [15, 15, 7, 7, 3, 3]
 
 
+def test_the_first_two_layers_alone_may_be_wider():
+    assert list(Airbench(width=60, first_width=120)((24, 31, 31), 10).widths) == [120, 120, 240, 240, 240, 240]
+    assert list(Airbench(width=60)((24, 31, 31), 10).widths) == [60, 60, 240, 240, 240, 240]
+
+
 @pytest.mark.parametrize("side", [2, 3, 7, 27])
 def test_small_images_are_not_shrunk_to_nothing(side: int):
     x = torch.rand(2, 8, side, side)

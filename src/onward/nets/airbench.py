@@ -11,7 +11,7 @@ from onward.nets.net import Architecture, Carry, Net, Shape
 from onward.nets.pool import MaxPool
 from onward.nets.pooled_convolution import PooledConvolution
 
-_GROUPS = (1, 4, 4)  # times the width; two layers each, the first of which halves the map
+_DEEPER = 4  # times the width: channels of the four layers behind the first two
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ class Airbench(Architecture):
     saves memory. 2.0 M parameters at width 64 for color images, which enter as 24 channels.
 
     Differs from the source: no bias beside that of batch normalization; torch's initial weights; maps of one pixel are
-    not halved; the classifier is the algorithm's. Raises ValueError for images smaller than a patch.
+    not halved; the classifier is the algorithm's; the first two layers may be wider. Raises ValueError for images
+    smaller than a patch.
     """
 
     activities: ClassVar[Layout] = "map"
@@ -30,7 +31,9 @@ class Airbench(Architecture):
     whiten: ClassVar[int] = 2
 
     width: Size = 64
-    """Channels of the first two layers."""
+    """Channels of the first two layers; the others have four times as many."""
+    first_width: Size | None = None
+    """Channels of the first two layers alone; None: `width`."""
 
     def __call__(self, shape: Shape, num_classes: int) -> Net:
         inputs, *sides = shape
@@ -38,8 +41,8 @@ class Airbench(Architecture):
             side = self.whiten
             raise ValueError(f"images must be at least {side}x{side} pixels: the network reads patches of that size")
         bodies, widths = [], []
-        for group in _GROUPS:
-            outputs = group * self.width
+        deeper = _DEEPER * self.width
+        for outputs in (self.first_width or self.width, deeper, deeper):
             for halved in (True, False):
                 window = (min(2, sides[0]), min(2, sides[1])) if halved else (1, 1)
                 sides = [side // step for side, step in zip(sides, window, strict=True)]
