@@ -298,3 +298,27 @@ def test_several_labels_of_a_row_are_told_from_one_hot_rows():
 def test_a_dataset_of_single_samples_is_told_from_a_loader():
     with pytest.raises(ValueError, match=r"data is a TensorDataset, of single samples: give DataLoader\(data"):
         as_data(TensorDataset(torch.zeros(4, 2), torch.arange(4) % 2))
+
+
+def test_texts_that_are_numbers_or_dates_are_no_categories():
+    rows = 60
+    labels = np.arange(rows) % 2
+    texts = [f"{k / 7:.3f}" for k in range(rows // 2)] * 2
+    for odd, says in (
+        (["?", *texts[1:]], "column 'b' of images holds numbers, and '\\?' beside them: leave the entry empty"),
+        (texts, "column 'b' of images holds numbers as texts, such as '0.000'"),
+        ([f"2024-01-{1 + k % 28:02d}" for k in range(rows)], "holds dates as texts, such as '2024-01-01'"),
+    ):
+        frame = pd.DataFrame({"a": np.arange(rows) / 3, "b": odd})
+        with pytest.raises(ValueError, match=says):
+            from_arrays(frame, labels)
+        assert from_arrays(frame.astype({"b": "category"}), labels).shape[0] > 20
+
+
+def test_categories_that_are_written_alike_are_refused():
+    twice = pd.Categorical([1, "1"] * 30)
+    frame, labels = pd.DataFrame({"a": np.arange(60) / 3, "b": twice}), np.arange(60) % 2
+    with pytest.raises(ValueError, match="column 'b' of images has the categories 1 and '1', which are written alike"):
+        from_arrays(frame, labels)
+    with pytest.raises(ValueError, match="labels has the categories 1 and '1', which are written alike"):
+        from_arrays(frame[["a"]], twice)

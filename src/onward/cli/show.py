@@ -46,8 +46,8 @@ def _sections(recipe: Recipe, known: Mapping[str, Summary]) -> Iterator[tuple[st
         number = published_number(recipe.published, recipe.data.task)
         yield "published", f"{number}{_unit(recipe.data.task)}  {recipe.published.source}"
     own = _recorded(recipe, known)
-    for text in own.values():
-        yield from (("recorded", line) for line in text)
+    for texts in own.values():
+        yield from (("recorded", line) for line in texts)
     if not isinstance(recipe.algorithm, Backprop | DeepSupervision):
         for text in _beside(recipe, own, known):
             yield "backprop", text
@@ -61,8 +61,8 @@ def _beside(recipe: Recipe, own: Mapping[str, object], known: Mapping[str, Summa
     """Return the results of backprop on the images of a recipe's own results, or what trains it."""
     controls = [control(row, "backprop") for row in (recipe, *_with_the_same_control(recipe))]
     for each in controls:
-        found = _recorded(each, known, label=each.name)
-        if lines := [line for note, text in found.items() if note in own or not own for line in text]:
+        results = _recorded(each, known, label=each.name)
+        if lines := [line for note, texts in results.items() if note in own or not own for line in texts]:
             return lines
     return [f"not trained yet: onward train {recipe.name} --control backprop"]
 

@@ -159,8 +159,8 @@ def check_networks(recipes: Sequence[Recipe], data: Splits) -> None:
             prepared(recipe, data, torch.device("cpu"))
         except ValueError as error:
             raise ValueError(
-                f"{recipe.name} with the network {short(recipe.net)}: {error}; nothing was trained: give `onward train` "
-                "what a recipe needs, and `onward compare` the folders of the runs"
+                f"{recipe.name} with the network {short(recipe.net)}: {error}; nothing was trained: give `onward "
+                "train` what a recipe needs, and `onward compare` the folders of the runs"
             ) from None
 
 

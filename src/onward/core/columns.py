@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from onward.core.texts_as_numbers import check_texts
+
 _MOST_CATEGORIES = 1000
 _ALL_DIFFERENT = 20  # from so many rows on, texts that are all different are not taken for categories
 
@@ -76,7 +78,7 @@ def _names(frame: Any, what: str) -> list[str]:
 def _column(series: Any, name: str, what: str) -> Column:
     kind = getattr(series.dtype, "kind", "O")
     if getattr(series.dtype, "categories", None) is not None:
-        return Column(name, _categories([str(c) for c in series.dtype.categories], name, what))
+        return Column(name, _categories(category_names(series, f"column {name!r} of {what}"), name, what))
     if kind in "biuf":
         return Column(name)
     if kind in "mM":
@@ -93,7 +95,19 @@ def _column(series: Any, name: str, what: str) -> Column:
             f"column {name!r} of {what} holds a different text in every row, such as {values[0]!r:.40}: drop it if "
             "it is a name, turn it into numbers if it is one, or a date"
         )
+    check_texts(set(values), f"column {name!r} of {what}", "drop it; .astype('category') makes categories of them all")
     return Column(name, _categories(sorted(set(values)), name, what))
+
+
+def category_names(values: Any, what: str) -> list[str]:
+    """Return the categories of a categorical array as texts. Raises ValueError for two that are written alike."""
+    categories = list(values.dtype.categories)
+    names = [str(category) for category in categories]
+    doubled = next((name for name, count in Counter(names).items() if count > 1), None)
+    if doubled is not None:
+        alike = " and ".join(repr(c) for c, name in zip(categories, names, strict=True) if name == doubled)
+        raise ValueError(f"{what} has the categories {alike}, which are written alike: make one of them")
+    return names
 
 
 def _categories(texts: list[str], name: str, what: str) -> tuple[str, ...]:

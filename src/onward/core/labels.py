@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from onward.core.columns import is_frame
+from onward.core.columns import category_names, is_frame
 from onward.core.inputs import as_numbers, check_finite, check_labels
 
 Task = Literal["classes", "values", "labels"]
@@ -24,9 +24,8 @@ def names_in(labels: Any, what: str = "labels") -> tuple[str, ...] | None:
     """
     if is_frame(labels) and labels.shape[1] == 1:
         raise ValueError(f"{what} is a table of one column: give the column, {what}[{labels.columns[0]!r}]")
-    categories = getattr(getattr(labels, "dtype", None), "categories", None)
-    if categories is not None:
-        return tuple(str(category) for category in categories)
+    if getattr(getattr(labels, "dtype", None), "categories", None) is not None:
+        return tuple(category_names(labels, what))
     array = _texts(labels)
     if array is None:
         return None

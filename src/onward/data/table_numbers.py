@@ -5,13 +5,10 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from onward.core.texts_as_numbers import check_texts
+
 _COMMA = re.compile(r"[+-]?\d+(,\d+)?")
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")  # 1,234: more than a thousand, or a bit more than one
-_MARKED = re.compile(r"[$€£]?[+-]?\d{1,3}([., ]?\d{3})*([.,]\d+)?\s?[%$€£]?")
-_DATE = re.compile(r"\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}([ T]\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?Z?)?")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
-_MARKS = 3  # different texts beside numbers, which stand for what is missing
-_FEW = 20  # different texts, which may be categories
 
 
 def with_decimal_commas(frame: Any, *, texts: Collection[str], numbers: Collection[str]) -> Any:
@@ -37,25 +34,7 @@ def check_plain(frame: Any, file: Path) -> None:
     Also where all but a few are, as with ? for what is missing.
     """
     for name in frame.columns:
-        different = set(_texts(frame[name]))
-        if len(different) <= _FEW:
-            continue
-        for pattern, noun, remedy in (
-            (_MARKED, "numbers", "write them as plain numbers, such as 1234.5"),
-            (_DATE, "dates", "write them as numbers, such as days since a first one"),
-        ):
-            if all(pattern.fullmatch(text) for text in different):
-                raise ValueError(
-                    f"the column {name!r} of {file} holds {noun} as texts, such as {min(different)!r}: {remedy}, or "
-                    "leave the column out (ignore)"
-                )
-        odd = sorted(text for text in different if not _NUMBER.fullmatch(text))
-        if 0 < len(odd) <= _MARKS:
-            marks = " and ".join(map(repr, odd))
-            raise ValueError(
-                f"the column {name!r} of {file} holds numbers, and {marks} beside them: leave the entry empty where a "
-                "number is missing, and fill or leave out such rows, or leave the column out (ignore)"
-            )
+        check_texts(set(_texts(frame[name])), f"the column {name!r} of {file}", "leave the column out (ignore)")
 
 
 def _texts(column: Any) -> list[str]:
