@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from onward.algorithms import ASGE, HCLFF, Backprop, DecoupledGreedy, ForwardForward, MonoForward, PredSim
+from onward.algorithms import ALGORITHMS, ASGE, HCLFF, Backprop, DecoupledGreedy, ForwardForward, MonoForward, PredSim
 from onward.core import Auxiliary, Goodness, Learner, LocalTrainer, Span, Target, TrainerSettings
 from onward.data import Splits, from_arrays
 from onward.modules import local
 from onward.nets import MLP, VGG8, TinyCNN, VGG8b
-from onward.recipes import Recipe
+from onward.recipes import RECIPES, Recipe
 from onward.runs import ModelSpec, RunOptions, fit, train
 from onward.runs.trial import try_out
 from onward.training import OnlineLearning
@@ -212,3 +212,22 @@ def test_losses_that_compare_images_are_told_where_settings_change_them(algorith
         try_out(weighed.build(), settings, batch_size=8)
     alone = _spec(MonoForward(), MLP(width=20, depth=2))
     try_out(replace(alone, class_weights=(1.0,) * 10).build(), replace(settings, micro_batches=4), batch_size=8)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda kind: kind.__name__)
+def test_every_method_is_tried_trained_and_evaluated(algorithm):
+    images, labels = torch.rand(60, 1, 8, 8), torch.arange(60) % 10
+    data = from_arrays(images, labels, validation_fraction=1 / 3, test_fraction=1 / 3)
+    learner = fit(algorithm(), MLP(width=20, depth=2), data, epochs=1, batch_size=10, device="cpu")
+    assert learner.history[-1].validation_accuracy is not None
+    assert learner.predict(images).unique().max() < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+def test_every_recipe_is_tried(recipe: Recipe):
+    known = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28)}
+    shape = known.get(recipe.data.name, (3, 32, 32))
+    classes = tuple(map(str, range(100 if recipe.data.name == "cifar100" else 10)))
+    spec = ModelSpec(recipe.algorithm, recipe.net, shape, classes, (0.5,) * shape[0], (0.3,) * shape[0])
+    try_out(spec.build(), recipe.trainer, batch_size=recipe.batch_size)

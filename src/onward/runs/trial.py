@@ -88,7 +88,7 @@ def _parts_of(block: LocalBlock) -> list[str]:
 
 def _check_scores(scores: Tensor, learner: Learner) -> None:
     classes = len(learner.class_names)
-    if scores.shape[-1] != classes:
+    if len(scores) and scores.shape[-1] != classes:  # blocks that learn without labels give none
         raise ValueError(
             f"the blocks give {scores.shape[-1]} scores for {classes} classes: a goodness gives one for each class, "
             "[B, C], or one per sample, [B]"
