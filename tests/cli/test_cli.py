@@ -168,6 +168,7 @@ def test_resume_of_a_finished_run_reports_it_again(run: Path, capsys: pytest.Cap
         (["trian"], "did you mean train"),
         (["train", "deper_forward-mnist"], "did you mean deeper_forward-mnist-cpu"),
         (["train", "--epohs", "3"], "did you mean --epochs"),
+        (["show", "scff-digits", "cafo-digits"], "cafo-digits: `onward show` takes one name at a time"),
         (["train", "--epochs", "many"], "--epochs takes a whole number, not 'many'"),
         (["train", "--trainer.warmup", "x"], "--trainer.warmup takes a number, not 'x'"),
         (["train", "--data.size", "x"], "--data.size takes a whole number or None, not 'x'"),

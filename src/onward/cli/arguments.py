@@ -95,16 +95,25 @@ def parse(
             raise
     message = _one_line(_complaint(read))
     if message.startswith("Unrecognized options"):
-        for word in words:
-            if word in _REMOVED:
-                raise CommandLineError(_REMOVED[word])
-        meant = [] if default is None else _meant(words, default)  # flags of a recipe are those of a default
-        if meant:
-            hint = f"did you mean {' or '.join(meant)}?" if len(meant) <= _FEW else f"there are {', '.join(meant)}"
-            message = f"{message.partition('; did you mean')[0]}; {hint}"
-        elif advice is not None and "did you mean" not in message:
-            message = f"{message}; {advice}"
+        message = _with_remedy(message, words, command, default, advice)
     raise CommandLineError(message)
+
+
+def _with_remedy(message: str, words: Sequence[str], command: str, default: object, advice: str | None) -> str:
+    """Return a message about unknown words with what they may have meant. CommandLineError for a flag of the past."""
+    for word in words:
+        if word in _REMOVED:
+            raise CommandLineError(_REMOVED[word])
+    meant = [] if default is None else _meant(words, default)  # flags of a recipe are those of a default
+    if meant:
+        hint = f"did you mean {' or '.join(meant)}?" if len(meant) <= _FEW else f"there are {', '.join(meant)}"
+        return f"{message.partition('; did you mean')[0]}; {hint}"
+    if advice is not None and "did you mean" not in message:
+        return f"{message}; {advice}"
+    if any(word.startswith("-") for word in message.partition(": ")[2].split()):
+        return message
+    verb = command.partition(" ")[0]
+    return f"{message}: `onward {verb}` takes one name at a time, and flags, which `onward {verb} --help` lists"
 
 
 def _with_new_names(words: Sequence[str], default: object) -> list[str]:
