@@ -349,8 +349,9 @@ class Learner(nn.Module):
     def _described(self) -> Description:
         if self.description is None:
             raise ValueError(
-                "a learner built by hand has no description to be saved with: set learner.description to "
-                "onward.runs.spec_for(algorithm, net, data), or save its state_dict"
+                "a learner built by hand has no description to be saved with: save its state_dict, or that of the "
+                "model behind `as_learner`; one that algorithm(net(shape, classes), classes) makes may have "
+                "learner.description = onward.runs.spec_for(algorithm, net, data)"
             )
         return self.description
 
