@@ -1,6 +1,7 @@
 """Files beside others': no pipe is waited for, no link is written through, the umask holds, strays are removed."""
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -163,3 +164,14 @@ def test_a_record_lies_where_its_settings_say(more: dict, toy_recipe, tmp_path: 
     with pytest.raises(ValueError, match="put together or edited"):
         record(tmp_path / "results", toy_result(replace(toy_recipe, name="../evil")))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("place", ["results", "results/runs", "results/methods"])
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path: Path, place: str):
+    folder, file = tmp_path / "results", tmp_path / place
+    if place == "results/methods":
+        record(folder, toy_result(RECIPES[0], 0.5))
+    file.parent.mkdir(exist_ok=True)
+    file.touch()
+    with pytest.raises(ValueError, match=re.escape(f"{file} is a file, and a folder has to be there: move or remove")):
+        write_results(folder) if place == "results/methods" else record(folder, toy_result(RECIPES[0], 0.5))

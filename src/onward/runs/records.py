@@ -15,7 +15,7 @@ from onward.recipes import Recipe, current, find, former
 from onward.runs.codec import decode, encode
 from onward.runs.localities import in_words, in_words_on
 from onward.runs.result import RunEnvironment, RunResult, result_of
-from onward.storage.disk import make_folder
+from onward.storage.disk import check_folder, make_folder
 from onward.storage.files import read_json, write_json
 from onward.training.evaluation import Accuracy
 
@@ -140,7 +140,7 @@ def foreign_result(recipe: Recipe, result: RunResult) -> str:
 def record(folder: Path, result: RunResult) -> Path:
     """File a finished run under `record_path`, in place of one of the same recipe, seed and images.
 
-    Raises ValueError if recipe and seed are not those of its settings.
+    Raises ValueError if recipe and seed are not those of its settings, and for a file in the place of a folder.
     """
     recipe = decode(result.config, Recipe, "the settings of a result")
     identity = result.recipe, result.seed
@@ -151,6 +151,7 @@ def record(folder: Path, result: RunResult) -> Path:
         )
     path = record_path(folder, recipe.name, recipe.seed, result.data_note)
     before = filed(folder, recipe.name, recipe.seed, result.data_note)
+    check_folder(folder)
     folder.mkdir(parents=True, exist_ok=True)
     for inner in reversed(path.relative_to(folder).parents[:-1]):
         make_folder(folder / inner)

@@ -100,10 +100,18 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Create a folder inside a run, unless it exists. Raises ValueError for a link."""
+    """Create a folder inside a run, unless it exists. Raises ValueError for a link, and for a file in its place."""
     if path.is_symlink():
         raise ValueError(f"{path} is a link, and nothing is written through one: remove it, or put the folder there")
+    check_folder(path)
     path.mkdir(exist_ok=True)
+
+
+def check_folder(path: Path) -> None:
+    """Raise ValueError where a file stands in the place of a folder, or of one above it."""
+    file = next((place for place in (path, *path.parents) if place.exists() and not place.is_dir()), None)
+    if file is not None:
+        raise ValueError(f"{file} is a file, and a folder has to be there: move or remove it")
 
 
 def sweep(folder: Path) -> None:
