@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from onward.algorithms import (
     ASGE,
+    HCLFF,
     HFF,
     Backprop,
     DeeperForward,
@@ -143,18 +144,30 @@ def test_cuts_by_number_and_by_name_are_those_of_cuts(kind: Kind):
     assert local(model, kind.batch(), MonoForward(), task=kind.task, cut=two).cuts == two
 
 
-def test_class_groups_need_widths_that_fit():
-    with pytest.raises(ValueError, match="class groups"):
-        made(
-            KINDS[0]._replace(
-                make=lambda: nn.Sequential(nn.Conv2d(1, 7, 3), nn.ReLU(), nn.Flatten(), nn.Linear(252, 4))
-            ),
-            DeeperForward(),
-            cut=["1"],
-        )
-    trained = made(KINDS[0], DeeperForward())
+@pytest.mark.parametrize("goodness", ["mean", "mean_square"])
+def test_class_groups_are_as_even_as_the_widths_of_a_model_allow(goodness):
+    trained = made(_of_width(7), DeeperForward(goodness=goodness, temperature=0.1), cut=["1"])
+    activity = torch.rand(2, 7, 6, 6)
+    read = (activity if goodness == "mean" else activity.square()).mean((2, 3))
+    expected = torch.stack([read[:, :2].mean(1), read[:, 2:4].mean(1), read[:, 4:6].mean(1), read[:, 6]], dim=1)
+    torch.testing.assert_close(trained.heads[0].block.goodness(activity), expected)
     first = trained.step(KINDS[0].batch())
-    assert trained.step(KINDS[0].batch()).sum() < first.sum()
+    for _ in range(10):
+        last = trained.step(KINDS[0].batch())
+    assert last[0] < first[0]
+
+
+def test_class_groups_need_a_channel_each_and_other_parts_even_groups():
+    for width, algorithm in ((3, DeeperForward()), (7, HCLFF())):
+        with pytest.raises(ValueError, match=f"own share of a block's features, and {width} channels cannot be split"):
+            made(_of_width(width), algorithm, cut=["1"])
+
+
+def _of_width(width: int) -> Kind:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(1, width, 3), nn.ReLU(), nn.Flatten(), nn.Linear(36 * width, 4))
+
+    return KINDS[0]._replace(make=make)
 
 
 @pytest.mark.parametrize("name", ["table", "GPT"])

@@ -13,7 +13,9 @@ from onward.modules.plan import Part, Plan
 from onward.modules.reading import Reading
 from onward.nets.net import plain
 from onward.parts.auxiliary.per_token import TokenAuxiliary
+from onward.parts.goodness.class_squares import ClassMeanSquare
 from onward.parts.goodness.linear import LinearHead
+from onward.parts.goodness.means import ClassMean
 from onward.parts.goodness.output_head import OwnScores, SampledReadOut, SharedReadOut
 from onward.parts.goodness.per_token import TokenGoodness
 from onward.parts.goodness.spatial import SpatialGoodness
@@ -163,15 +165,33 @@ def check_read_out(algorithm: Algorithm, heads: str) -> None:
 
 def _filled(algorithm: Algorithm, stretches: list[Stretch], seen: list[tuple[int, ...]], num_classes: int) -> Learner:
     """Return the algorithm's learner of these blocks. Raises ValueError, with its name, where it has none."""
+    name, widths = type(algorithm).__name__, [shape[0] for shape in seen]
     try:
-        return algorithm(plain(stretches, [shape[0] for shape in seen]), num_classes)
+        return algorithm(plain(stretches, widths), num_classes)
     except UnevenGroups as error:
+        learner = _with_uneven_groups(algorithm, stretches, widths, num_classes)
+        if learner is not None:
+            return learner
         raise ValueError(
-            f"{type(algorithm).__name__} reads each class from its own share of a block's features, and {error}: give "
-            "the model such widths, cut elsewhere (cut=[...]), or take MonoForward, PredSim or Backprop"
+            f"{name} reads each class from its own share of a block's features, and {error}: give the model such "
+            "widths, cut elsewhere (cut=[...]), or take MonoForward, PredSim or Backprop"
         ) from None
     except ValueError as error:
-        raise ValueError(f"{type(algorithm).__name__} cannot train a model of your own ({error}): {_OTHERS}") from None
+        raise ValueError(f"{name} cannot train a model of your own ({error}): {_OTHERS}") from None
+
+
+def _with_uneven_groups(
+    algorithm: Algorithm, stretches: list[Stretch], widths: Sequence[int], num_classes: int
+) -> Learner | None:
+    """Return the learner where the means of class groups alone depend on the widths, whose groups may be uneven.
+
+    What a block hands on is the model's own, so that nothing else of the algorithm reads the groups.
+    """
+    if min(widths) < num_classes:
+        return None
+    learner = algorithm(plain(stretches, [width + -width % num_classes for width in widths]), num_classes)
+    read = all(isinstance(block.goodness, ClassMean | ClassMeanSquare) for block in learner.blocks)
+    return learner if read and all(block.auxiliary is None for block in learner.blocks) else None
 
 
 def _slots(goodness: Goodness | None, objective: Objective | None, auxiliary: Auxiliary | None, plan: Plan) -> dict:

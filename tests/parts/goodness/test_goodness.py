@@ -1,5 +1,6 @@
 """Goodness: how an activity is read as a score."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -9,6 +10,7 @@ from torch import Tensor
 from onward.parts.goodness.linear import LinearHead
 from onward.parts.goodness.means import ClassMean, MeanSquare
 from onward.parts.ops.activity import map_mean
+from onward.parts.ops.class_groups import group_mean, group_mean_square
 
 SHAPES = [(3, 12), (3, 12, 4, 5)]
 
@@ -73,6 +75,17 @@ def test_a_linear_head_has_the_right_gradient():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_class_mean_has_the_right_gradient(shape: tuple[int, ...]):
     assert torch.autograd.gradcheck(ClassMean(4, 12), _positive(*shape).requires_grad_())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize(("mean", "power"), [(group_mean, 1), (group_mean_square, 2)])
+def test_uneven_groups_have_a_channel_more_for_the_first_classes(shape: tuple[int, ...], mean, power: int):
+    activity = _positive(*shape).requires_grad_()
+    groups = np.array_split(np.arange(12), 5)
+    expected = torch.stack([activity[:, group].pow(power).flatten(1).mean(1) for group in groups], dim=1)
+    assert [len(group) for group in groups] == [3, 3, 2, 2, 2]
+    torch.testing.assert_close(mean(activity, 5), expected)
+    assert torch.autograd.gradcheck(lambda x: mean(x, 5), activity)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])

@@ -1,4 +1,4 @@
-"""Class groups: consecutive channels that score one class."""
+"""Class groups: consecutive channels that score one class; where they are uneven, the first ones have one more."""
 # B batch, C classes, D channels or features
 
 import torch
@@ -80,7 +80,7 @@ class _GroupMean(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
-        share = gradient * (gradient.shape[1] / ctx.like.shape[1:].numel())
+        share = gradient * _shares(gradient, ctx.like)
         # Expanded, not copied: the backward pass of the ReLU reads it once, and writes the only map.
         return _per_channel(share, ctx.like).to(ctx.like.dtype).expand(ctx.like.shape), None
 
@@ -99,7 +99,7 @@ class _GroupMeanSquare(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
         (activity,) = ctx.saved_tensors
-        share = gradient * (2 * gradient.shape[1] / activity.shape[1:].numel())
+        share = gradient * (2 * _shares(gradient, activity))
         return activity * _per_channel(share, activity).to(activity.dtype), None
 
 
@@ -110,8 +110,8 @@ def _kernel_is_fast(activity: Tensor) -> bool:
     return not torch.compiler.is_exporting() and activity.numel() <= 2**14  # a program is for batches of any size
 
 
-def _joined(pieces: list[Tensor]) -> Tensor:
-    return pieces[0] if len(pieces) == 1 else torch.cat(pieces)
+def _joined(pieces: list[Tensor], dim: int = 0) -> Tensor:
+    return pieces[0] if len(pieces) == 1 else torch.cat(pieces, dim)
 
 
 def _pieces(activity: Tensor) -> tuple[Tensor, ...]:
@@ -122,11 +122,36 @@ def _pieces(activity: Tensor) -> tuple[Tensor, ...]:
     return (activity,) if rows >= len(activity) else activity.split(rows)
 
 
+def _runs(channels: int, num_classes: int) -> list[tuple[int, int]]:
+    """Return how many classes have how many channels each, as even as they can be."""
+    least, more = divmod(channels, num_classes)
+    return [(num_classes, least)] if more == 0 else [(more, least + 1), (num_classes - more, least)]
+
+
 def _groups(channels: Tensor, num_classes: int) -> Tensor:
-    return channels.unflatten(1, (num_classes, -1)).mean(dim=2)
+    runs = _runs(channels.shape[1], num_classes)
+    if len(runs) == 1:
+        return channels.unflatten(1, (num_classes, -1)).mean(dim=2)
+    parts = channels.split([count * size for count, size in runs], dim=1)
+    return _joined([part.unflatten(1, run).mean(dim=2) for part, run in zip(parts, runs, strict=True)], dim=1)
 
 
 def _per_channel(groups: Tensor, activity: Tensor) -> Tensor:
     """Repeat a value per group for each of its channels, shaped to broadcast over the activity's map."""
-    channels = groups[:, :, None].expand(-1, -1, activity.shape[1] // groups.shape[1])
-    return channels.reshape(len(groups), -1, *[1] * (activity.ndim - 2))
+    runs = _runs(activity.shape[1], groups.shape[1])
+    parts = groups.split([count for count, _ in runs], dim=1) if len(runs) > 1 else [groups]
+    repeated = [
+        part[:, :, None].expand(-1, -1, size).reshape(len(part), -1)
+        for part, (_, size) in zip(parts, runs, strict=True)
+    ]
+    return _joined(repeated, dim=1).reshape(len(groups), -1, *[1] * (activity.ndim - 2))
+
+
+def _shares(groups: Tensor, activity: Tensor) -> Tensor | float:
+    """Return the share of each number of a group in its mean."""
+    runs = _runs(activity.shape[1], groups.shape[1])
+    if len(runs) == 1:
+        return groups.shape[1] / activity.shape[1:].numel()
+    positions = activity.shape[2:].numel()
+    shares = [1 / (size * positions) for count, size in runs for _ in range(count)]
+    return torch.tensor(shares, dtype=groups.dtype, device=groups.device)
