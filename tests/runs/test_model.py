@@ -73,9 +73,10 @@ def test_a_width_that_does_not_suit_the_classes_is_refused_with_one_that_does(cl
     grouped = ((DeeperForward(), TinyCNN(width=50)), (MonoForward(), ResNet17(width=50, concat="by_class")))
     for algorithm, net in grouped:
         if 50 % classes:
-            with pytest.raises(ValueError, match=rf": --net\.width \d+ fits {classes} classes$") as refused:
+            says = rf": a width of (\d+) fits {classes} classes \(--net\.width \1\)$"
+            with pytest.raises(ValueError, match=says) as refused:
                 spec_for(algorithm, net, data).build()
-            width = int(str(refused.value).rpartition("--net.width ")[2].partition(" ")[0])
+            width = int(str(refused.value).rpartition("a width of ")[2].partition(" ")[0])
             assert 50 < width < 50 + classes
             assert spec_for(algorithm, replace(net, width=width), data).build()
 

@@ -152,7 +152,7 @@ class ModelSpec(Description):
                 replace(self, net=replace(net, width=fitting))._network()
         except (ValueError, NotImplementedError):
             return ""
-        return f": --net.width {fitting} fits {classes} classes"
+        return f": a width of {fitting} fits {classes} classes (--net.width {fitting})"
 
     def _preparation(self) -> nn.Module:
         """Return the module that turns images into the network's input."""
