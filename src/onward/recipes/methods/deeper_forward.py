@@ -206,12 +206,11 @@ ROWS = (
         ),
     ),
     Recipe(
-        method="deeper_forward", variant="airbench", scale="cpu",
-        description="airbench network, its first two layers twice as wide",
+        method="deeper_forward", variant="airbench", scale="cpu", description="airbench network",
         data=DataSettings(
             name="fashion_mnist", validation_fraction=0.05, augmentation=Augmentation(alternate_flip=True),
         ),
-        algorithm=DeeperForward(temperature=0.03, mirrored=True), net=Airbench(width=60, first_width=120),
+        algorithm=DeeperForward(temperature=0.03, mirrored=True), net=Airbench(width=60),
         trainer=MUON, epochs=12, batch_size=256, backprop_rate=0.1,
         published=Published(
             test_accuracy=0.9313, source="Sun et al. 2025, table 1 (ResNet17, 150 epochs)", deviation=0.0013, seeds=5,
