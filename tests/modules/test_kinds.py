@@ -150,7 +150,9 @@ def test_class_groups_are_as_even_as_the_widths_of_a_model_allow(goodness):
     activity = torch.rand(2, 7, 6, 6)
     read = (activity if goodness == "mean" else activity.square()).mean((2, 3))
     expected = torch.stack([read[:, :2].mean(1), read[:, 2:4].mean(1), read[:, 4:6].mean(1), read[:, 6]], dim=1)
-    torch.testing.assert_close(trained.heads[0].block.goodness(activity), expected)
+    read_by = trained.heads[0].block.goodness
+    assert read_by is not None
+    torch.testing.assert_close(read_by(activity), expected)
     first = trained.step(KINDS[0].batch())
     for _ in range(10):
         last = trained.step(KINDS[0].batch())
