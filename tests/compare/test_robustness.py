@@ -9,12 +9,12 @@ import torch
 
 import onward.costs.methods as costs
 from onward.algorithms import Backprop, DeeperForward
+from onward.compare.comparable import check_same_images
 from onward.compare.recovery import ChipTraining, online_settings, recover
 from onward.compare.robustness import RunEvaluator
 from onward.compare.study import (
     ComparisonSettings,
     Method,
-    check_same_images,
     compare,
     conditions_in_cache,
     differences,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas
 
-from onward.compare.study import by_recipe, check_same_images, differences, labels_of
+from onward.compare.comparable import check_same_images
+from onward.compare.study import by_recipe, differences, labels_of
 from onward.core.metrics import measure_key
 from onward.recipes import Recipe
 from onward.runs.finished import Run, open_run

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import torch
 
 from onward.algorithms import Backprop
+from onward.compare.comparable import check_networks, check_same_images
 from onward.compare.comparison import (
     ComparedSweep,
     Comparison,
@@ -23,13 +24,12 @@ from onward.compare.robustness import CleanAccuracy, Print, RunEvaluator
 from onward.core import Count, Range, Whole, check_fields
 from onward.core.metrics import MEASURES, ClassMetrics, format_metric
 from onward.costs.methods import epochs_to, measure_methods, short
-from onward.data import Augmentation, Splits, load
+from onward.data import Splits, load
 from onward.hardware import SWEEPS, Condition, conditions
 from onward.recipes import Recipe
 from onward.runs.environment import choose_device, environment
 from onward.runs.finished import Run, obtain
 from onward.runs.localities import in_words_on
-from onward.runs.model import prepared
 from onward.runs.train import RunOptions
 
 _WORDS = ("name", "description", "published", "backprop", "seed")  # of a recipe: they decide no method
@@ -139,31 +139,6 @@ def by_recipe(runs: Sequence[Run]) -> list[list[Run]]:
     return groups
 
 
-def check_same_images(recipes: Sequence[Recipe]) -> None:
-    """Raise ValueError unless all train and test on the same images and each is named once."""
-    names = [recipe.name for recipe in recipes]
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"recipe {name} is named twice")
-    first, *others = [replace(recipe.data, augmentation=Augmentation()) for recipe in recipes]
-    for name, data in zip(names[1:], others, strict=True):
-        if data != first:
-            unlike = "; ".join(f"{part} {short(b)}, not {short(a)}" for part, a, b in _unlike(first, data))
-            raise ValueError(f"{name} has other images than {names[0]}: {unlike}; compare recipes of one data set")
-
-
-def check_networks(recipes: Sequence[Recipe], data: Splits) -> None:
-    """Raise ValueError unless every method fits its network, as with `--same` it may not, before any is trained."""
-    for recipe in recipes:
-        try:
-            prepared(recipe, data, torch.device("cpu"))
-        except ValueError as error:
-            raise ValueError(
-                f"{recipe.name} with the network {short(recipe.net)}: {error}; nothing was trained: give `onward "
-                "train` what a recipe needs, and `onward compare` the folders of the runs"
-            ) from None
-
-
 def conditions_in_cache(methods: Sequence[Method], question: ComparisonSettings) -> ComparisonSettings:
     """Return settings with the noise and chips that are in the cache of every run, so that nothing is computed."""
     met: list[set[tuple[str, float | None, int]]] = []
@@ -271,11 +246,6 @@ def _word(name: str, levels: Sequence[float | None]) -> str:
     if known is None:
         return name
     return f"{name}={','.join(str(float(level)) for level in levels if level is not None)}"
-
-
-def _unlike(one: Any, other: Any) -> list[tuple[str, Any, Any]]:
-    pairs = [(f.name, getattr(one, f.name), getattr(other, f.name)) for f in fields(one)]
-    return [pair for pair in pairs if pair[1] != pair[2]]
 
 
 def _method_result(
