@@ -225,9 +225,12 @@ def test_every_method_is_tried_trained_and_evaluated(algorithm):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_every_recipe_is_tried(recipe: Recipe):
+def test_every_recipe_is_tried_and_keeps_its_weights(recipe: Recipe):
     known = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "fashion_mnist": (1, 28, 28)}
     shape = known.get(recipe.data.name, (3, 32, 32))
     classes = tuple(map(str, range(100 if recipe.data.name == "cifar100" else 10)))
     spec = ModelSpec(recipe.algorithm, recipe.net, shape, classes, (0.5,) * shape[0], (0.3,) * shape[0])
-    try_out(spec.build(), recipe.trainer, batch_size=recipe.batch_size)
+    learner = spec.build()
+    before = {name: value.clone() for name, value in learner.state_dict().items()}
+    try_out(learner, recipe.trainer, batch_size=recipe.batch_size)
+    assert all(torch.equal(value, before[name]) for name, value in learner.state_dict().items())
