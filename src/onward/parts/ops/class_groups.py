@@ -128,18 +128,21 @@ def _runs(channels: int, num_classes: int) -> list[tuple[int, int]]:
     return [(num_classes, least)] if more == 0 else [(more, least + 1), (num_classes - more, least)]
 
 
+def _cut(values: Tensor, sizes: list[int]) -> tuple[Tensor, ...]:
+    """Cut along the second axis; even groups stay whole, so that an exported program has no operation for it."""
+    return (values,) if len(sizes) == 1 else values.split(sizes, dim=1)
+
+
 def _groups(channels: Tensor, num_classes: int) -> Tensor:
     runs = _runs(channels.shape[1], num_classes)
-    if len(runs) == 1:
-        return channels.unflatten(1, (num_classes, -1)).mean(dim=2)
-    parts = channels.split([count * size for count, size in runs], dim=1)
+    parts = _cut(channels, [count * size for count, size in runs])
     return _joined([part.unflatten(1, run).mean(dim=2) for part, run in zip(parts, runs, strict=True)], dim=1)
 
 
 def _per_channel(groups: Tensor, activity: Tensor) -> Tensor:
     """Repeat a value per group for each of its channels, shaped to broadcast over the activity's map."""
     runs = _runs(activity.shape[1], groups.shape[1])
-    parts = groups.split([count for count, _ in runs], dim=1) if len(runs) > 1 else [groups]
+    parts = _cut(groups, [count for count, _ in runs])
     repeated = [
         part[:, :, None].expand(-1, -1, size).reshape(len(part), -1)
         for part, (_, size) in zip(parts, runs, strict=True)
@@ -153,5 +156,4 @@ def _shares(groups: Tensor, activity: Tensor) -> Tensor | float:
     if len(runs) == 1:
         return groups.shape[1] / activity.shape[1:].numel()
     positions = activity.shape[2:].numel()
-    shares = [1 / (size * positions) for count, size in runs for _ in range(count)]
-    return torch.tensor(shares, dtype=groups.dtype, device=groups.device)
+    return torch.cat([groups.new_full((count,), 1 / (size * positions)) for count, size in runs])

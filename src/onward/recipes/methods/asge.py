@@ -143,7 +143,7 @@ ROWS = (
         trainer=MUON_READ_OUT, epochs=16, batch_size=256, backprop_rate=0.1,
         published=Published(test_accuracy=0.6542, source="Gong et al. 2026, abstract (network not known)"),
     ),
-    # The first two layers twice as wide: in a trial on CIFAR-10 a fifth fewer errors at half as many operations again.
+    # The first two layers twice as wide: in a trial on CIFAR-10 18 % fewer errors at 1.6 times the operations.
     Recipe(
         method="asge", variant="wide", scale="cpu",
         description="airbench network, its first two layers twice as wide, read from its last block",
